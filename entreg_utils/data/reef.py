@@ -1,0 +1,216 @@
+"""The painter of the embedded world: scenes to pixels and exact masks, whole batches at a time.
+
+Only +, -, x, /, sqrt, floor and comparisons in float32, one NumPy call each: IEEE 754 rounds all of
+these correctly, so the pictures are the same, bit for bit, on every platform. (No sin, no exp, no
+matrix product, no float sum: those differ between libraries in the last bit.)
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from entreg_utils.data.world import MAX_CLASSES, Scene
+
+_F = np.float32
+
+
+def _table(text: str) -> np.ndarray:
+    """Hex colours, one word a colour, to float32 (n, 3) in 0..1."""
+    return np.array(
+        [[int(word[i : i + 2], 16) / 255 for i in (0, 2, 4)] for word in text.split()], dtype=_F
+    )
+
+
+# One entry a class. Bodies: main colour, second colour of the pattern. Marks: inside of the ring.
+BODY = _table("e8743b f2c53d 4f9d69 5b7fd1 b35fa8 d9505c 48b0b5 8d6e4f d7d7c9 6d5a9e")
+BODY_ACCENT = _table("f7e6c4 8a5a1f d8efc9 1f2f66 f3d3ec 5c1420 0e4a52 e7d3b5 50504a cfc0ee")
+MARK = _table("e6194b ffe119 3cb44b 1f3fff f58231 911eb4 00d5e5 111111 f032e6 9a6324")
+WATER = _table("7fa3a8 93a78c a79f8b 7b92b0 8fa5a0 9c94a6 86a494 a39a92 7da0a0 989f98")
+WATER_ACCENT = _table("a9c7c6 63805f d2c7a4 4f6c96 c4d2bd 6c6480 54796a 75706c b7cfcf 6f776c")
+
+# Patterns are triangle waves: frequency along, frequency across, wobble, how much of a grid of
+# spots (0 stripes, 1 spots), direction (dx, dy) of the wave. Frequencies: waves per half length for
+# bodies, per image side for habitats.
+_BODY_PATTERN = np.array(
+    [
+        (1.6, 0.0, 0.00, 0, 1, 0),  # upright bars
+        (2.4, 2.4, 0.00, 1, 1, 0),  # spots
+        (2.8, 0.0, 0.00, 0, 0, 1),  # lengthwise stripes
+        (1.8, 1.0, 0.25, 0, 0.7, 0.7),  # oblique, wavy
+        (0.5, 0.0, 0.00, 0, 1, 0),  # two halves
+        (1.8, 1.8, 0.00, 1, 0.7, 0.7),  # lozenges
+        (1.5, 1.6, 0.50, 0, 0, 1),  # zigzag
+        (3.2, 0.0, 0.00, 0, 1, 0),  # fine bars
+        (1.2, 1.2, 0.00, 1, 1, 0),  # large spots
+        (2.2, 0.0, 0.00, 0, -0.7, 0.7),  # oblique the other way
+    ],
+    dtype=_F,
+)
+_HABITAT = np.array(
+    [
+        (6.0, 2.0, 0.30, 0, 0, 1),  # rippled sand
+        (7.0, 1.5, 0.35, 0, 1, 0),  # sea grass
+        (6.0, 6.0, 0.00, 1, 1, 0),  # pebbles
+        (5.0, 0.0, 0.00, 0, 0.7, 0.7),  # shafts of light
+        (4.5, 4.5, 0.25, 1, 0.7, 0.7),  # coral heads
+        (3.5, 3.0, 0.60, 0, 0, 1),  # zigzag rock
+        (5.0, 0.0, 0.00, 0, -0.7, 0.7),  # slanted kelp
+        (9.0, 9.0, 0.10, 1, 1, 0),  # gravel
+        (3.0, 1.0, 0.20, 0, 1, 0),  # broad columns
+        (3.0, 3.0, 0.15, 1, 1, 0),  # boulders
+    ],
+    dtype=_F,
+)
+assert len(BODY) == len(MARK) == len(WATER) == len(_BODY_PATTERN) == len(_HABITAT) == MAX_CLASSES
+
+
+def _wave(x: np.ndarray) -> np.ndarray:
+    """Triangle wave of period 1, -1..1."""
+    x = x - np.floor(x)
+    return np.abs(x - _F(0.5)) * _F(4) - _F(1)
+
+
+def _pattern(rows: np.ndarray, x: np.ndarray, y: np.ndarray, phase: np.ndarray) -> np.ndarray:
+    """0..1 pattern (N, S, S) from one parameter row per image."""
+    along, across, wobble, spots, dx, dy = (column[:, None, None] for column in rows.T)
+    s = x * dx + y * dy
+    t = y * dx - x * dy
+    first = _wave(s * along + wobble * _wave(t * across) + phase)
+    second = np.where(spots > 0, _wave(t * across), _F(1))
+    contrast = np.minimum(first, second) * _F(2.5) + _F(0.5) + spots * _F(0.4)
+    return np.clip(contrast, 0, 1)
+
+
+def _cover(distance: np.ndarray) -> np.ndarray:
+    """Share of a pixel inside a shape, from its signed distance to the edge in pixels."""
+    return np.clip(distance + _F(0.5), 0, 1)
+
+
+def _noise(side: int) -> np.ndarray:
+    """A fixed 256x256 sheet of smooth and fine noise in -1..1, the same for every seed."""
+    raw = np.random.PCG64(np.random.SeedSequence(20230815)).random_raw(2 * 256 * 256)
+    sheets = ((raw >> np.uint64(40)).astype(_F) / _F(1 << 23) - _F(1)).reshape(2, 256, 256)
+    smooth = sheets[0]
+    for shift in (1, 2, 4):  # repeated two-point means along both axes, wrapping round
+        for axis in (0, 1):
+            smooth = (smooth + np.roll(smooth, shift, axis) + np.roll(smooth, -shift, axis)) / _F(3)
+    return np.stack([smooth * _F(6), sheets[1]])
+
+
+def _blend(below: np.ndarray, above: np.ndarray, cover: np.ndarray) -> np.ndarray:
+    return below + (above - below) * cover[..., None]
+
+
+def paint(scene: Scene, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Paint a scene.
+
+    Args:
+        scene: N images.
+        side: image side S in pixels.
+
+    Returns:
+        images uint8 (N, S, S, 3); object masks bool (N, S, S), body and mark together; part masks
+        bool (N, S, S), empty where the mark is not painted. A pixel belongs to a region when at
+        least half of it is covered.
+    """
+    column = [np.arange(side, dtype=_F)[None, None, :], np.arange(side, dtype=_F)[None, :, None]]
+    x, y = ((axis + _F(0.5)) / _F(side) for axis in column)
+    image = _habitat(scene, x, y)
+
+    half = scene.half_length[:, None, None]
+    norm = np.sqrt(_F(1) + scene.slope * scene.slope)
+    cosine, sine = (_F(1) / norm)[:, None, None], (scene.slope / norm)[:, None, None]
+    dx, dy = x - scene.centre_x[:, None, None], y - scene.centre_y[:, None, None]
+    u = (dx * cosine + dy * sine) * scene.facing[:, None, None] / half  # nose at u = 1
+    v = (dy * cosine - dx * sine) / half  # back at v < 0
+    pixels = half * _F(side)  # half length in pixels
+    plump = scene.plumpness[:, None, None]
+
+    body, fins, e = _silhouette(u, v, plump, pixels)
+    whole = np.maximum(body, fins)
+    main = BODY[scene.cues[:, 1]] + scene.tint[:, :3]
+    accent = BODY_ACCENT[scene.cues[:, 1]]
+    stripes = _pattern(_BODY_PATTERN[scene.cues[:, 1]], u, v, scene.pattern_phase[:, None, None])
+    skin = _blend(main[:, None, None, :], accent[:, None, None, :], stripes * _F(0.85))
+    fin = _blend(main[:, None, None, :], accent[:, None, None, :], _wave(v * _F(4)) * _F(0.3) + 0.4)
+    skin = _blend(fin, skin, body)
+    shade = _F(1.12) - _F(0.30) * (v / plump + _F(0.4)) * (v / plump + _F(0.4)) - _F(0.18) * e * e
+    skin = skin * np.maximum(shade, _F(0.45))[..., None]
+    shadow = _cover((_F(1.25) - np.sqrt(u * u + (v - _F(0.5)) * (v - _F(0.5)) * 5)) * pixels * 0.3)
+    image = image * (_F(1) - _F(0.30) * shadow)[..., None]
+    image = _blend(image, skin * _F(0.55), whole)  # a dark outline: the rim keeps this colour
+    inner = np.minimum(_cover((_F(1) - e) * plump * pixels - _F(1)), body)
+    image = _blend(image, skin, np.maximum(inner, fins * (_F(1) - body) * _F(0.8)))
+
+    mark = _mark(image, scene, u, v, pixels)
+    _eye(image, u, v, pixels)
+    image = image * scene.light[:, 0, None, None, None]
+    fine = _sheet(scene, side, 1)
+    image = image + (fine * _F(0.035))[..., None]
+    images = np.floor(np.clip(image, 0, 1) * _F(255) + _F(0.5)).astype(np.uint8)
+    part = (mark >= 0.5) & (scene.cues[:, 0] >= 0)[:, None, None]
+    return images, (whole >= 0.5) | part, part
+
+
+def _silhouette(u, v, plump, pixels):
+    """Coverage of the body and of tail and fins, and the elliptic radius e (1 on the outline)."""
+    taper = plump * (_F(1) + _F(0.18) * u)
+    e = np.sqrt(u * u + (v / taper) * (v / taper))
+    body = _cover((_F(1) - e) * plump * pixels)
+    back = -u - _F(0.82)  # grows from the root of the tail backwards
+    fork = _F(0.54) - back + np.abs(v) * _F(0.28)
+    tail = np.minimum(back + _F(0.05), np.minimum(fork, _F(0.10) + back * _F(0.78) - np.abs(v)))
+    bow = _F(1) - (u + _F(0.15)) * (u + _F(0.15)) * _F(3.2)
+    dorsal = np.minimum(v + plump + _F(0.26) * bow, bow * _F(0.5))
+    dorsal = np.minimum(dorsal, -v)
+    belly = _F(1) - (u - _F(0.05)) * (u - _F(0.05)) * _F(9)
+    ventral = np.minimum(np.minimum(plump + _F(0.18) * belly - v, belly * _F(0.5)), v)
+    fins = np.maximum(tail, np.maximum(dorsal, ventral))
+    return body, _cover(fins * pixels), e
+
+
+def _mark(image, scene, u, v, pixels):
+    """Paint the ringed cheek mark in place; return its coverage."""
+    du, dv = u - _F(0.40), v - _F(0.04)
+    radius = np.sqrt(du * du + dv * dv)
+    ring = _cover((_F(0.34) - radius) * pixels)
+    disc = _cover((_F(0.235) - radius) * pixels)
+    painted = (scene.cues[:, 0] >= 0).astype(_F)[:, None, None]
+    white = np.array([0.97, 0.97, 0.93], dtype=_F)
+    image += (white - image) * (ring * painted)[..., None]
+    colour = MARK[scene.cues[:, 0]] + scene.tint[:, 3:] * _F(0.5)
+    image += (colour[:, None, None, :] - image) * (disc * painted)[..., None]
+    return ring
+
+
+def _eye(image, u, v, pixels):
+    du, dv = u - _F(0.80), v + _F(0.14)
+    radius = np.sqrt(du * du + dv * dv)
+    for size, tone in ((0.125, 0.95), (0.075, 0.05)):
+        image += (_F(tone) - image) * _cover((_F(size) - radius) * pixels)[..., None]
+
+
+def _sheet(scene: Scene, side: int, which: int) -> np.ndarray:
+    """A window of the noise sheet per image, (N, S, S), at each image's own offset."""
+    rows = (scene.noise_offset[:, 0, None] + np.arange(side)) % 256
+    columns = (scene.noise_offset[:, 1, None] + np.arange(side)) % 256
+    return _NOISE[which][rows[:, :, None], columns[:, None, :]]
+
+
+def _habitat(scene: Scene, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    kind = scene.cues[:, 2]
+    cloud = _sheet(scene, x.shape[-1], 0)
+    phase = scene.habitat_phase[:, :, None, None]
+    texture = _pattern(
+        _HABITAT[kind],
+        x + phase[:, 1] + cloud * _F(0.03),
+        y + cloud * _F(0.03),
+        phase[:, 0],
+    )
+    base = WATER[kind][:, None, None, :]
+    image = _blend(base, WATER_ACCENT[kind][:, None, None, :], texture * _F(0.8))
+    depth = scene.light[:, 1, None, None] * (_F(1.08) - _F(0.25) * y) + cloud * _F(0.07)
+    return image * depth[..., None]
+
+
+_NOISE = _noise(256)

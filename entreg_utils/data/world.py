@@ -1,0 +1,162 @@
+"""The embedded world: which fish on which reef, decided by integer draws from a seed.
+
+Each image shows a fish (the *body*) with a ringed mark on its cheek (the *part*) in a habitat (the
+*context*). All three speak about the label, each with its own reliability: the probability that it
+shows the label's variant; otherwise it shows one of the other classes' variants, uniformly. Because
+everything is drawn, every region is known exactly.
+
+Every draw is an integer from PCG64's raw stream (NumPy guarantees that stream, not the one behind
+``Generator.integers``), and row i depends on the seed, the split and i alone: more images extend a
+split, they never change it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+
+import numpy as np
+
+SPLITS = {"train": 2000, "val": 200, "test": 400}
+MAX_CLASSES = 10
+_DRAWS = 40  # raw integers reserved per image
+_STREAM_VERSION = 1
+
+
+@dataclass(frozen=True)
+class World:
+    """The knobs of the embedded world.
+
+    Attributes:
+        part, body, context: reliabilities in 0..1; 1/num_classes is chance, 1 is perfect.
+        part_visibility: probability in 0..1 that the mark is painted at all.
+        num_classes: 2..10.
+        image_size: side in pixels, 32..128; the fish scales with it.
+        seed: any non-negative integer; another seed is another world of the same kind.
+    """
+
+    part: float = 1.0
+    body: float = 0.95
+    context: float = 0.3
+    part_visibility: float = 1.0
+    num_classes: int = 8
+    image_size: int = 48
+    seed: int = 0
+
+    def __post_init__(self):
+        for name in ("part", "body", "context", "part_visibility"):
+            value = getattr(self, name)
+            if not 0.0 <= value <= 1.0:
+                raise ValueError(f"{name}={value} is not a probability: give a number in 0..1")
+        for name, low, high in (("num_classes", 2, MAX_CLASSES), ("image_size", 32, 128)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or not low <= value <= high:
+                raise ValueError(f"{name}={value} is outside {low}..{high}: give a whole number")
+        if not isinstance(self.seed, int) or self.seed < 0:
+            raise ValueError(f"seed={self.seed} is not a non-negative whole number")
+
+    def to_dict(self) -> dict:
+        """Knobs as a plain dictionary, in the order of the fields."""
+        return asdict(self)
+
+
+KNOBS = tuple(field.name for field in fields(World))
+
+
+class Draws:
+    """A table of raw integers, one row per image, read column by column."""
+
+    def __init__(self, world: World, split: str, count: int):
+        stream = np.random.SeedSequence([_STREAM_VERSION, world.seed, list(SPLITS).index(split)])
+        raw = np.random.PCG64(stream).random_raw(count * _DRAWS)
+        self._raw = (raw >> np.uint64(33)).astype(np.int64).reshape(count, _DRAWS)  # 31 bits each
+        self._column = 0
+
+    def below(self, bound: int) -> np.ndarray:
+        """Integers (N,) in 0..bound-1, uniform up to bound/2^31."""
+        column = self._raw[:, self._column]
+        self._column += 1
+        return (column * bound) >> 31
+
+    def chance(self, probability: float) -> np.ndarray:
+        """Booleans (N,), True with the given probability."""
+        return self.below(1 << 30) < round(probability * (1 << 30))
+
+    def between(self, low: float, high: float) -> np.ndarray:
+        """float32 (N,) on a grid of 1,024 steps from low to high."""
+        return (low + (high - low) * (self.below(1025) / 1024.0)).astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """What one split of a world shows, image by image: the input of the painter.
+
+    ``cues`` is int64 (N, 3): the variant shown by part, body and context; part is -1 when unpainted.
+    Lengths are in units of the image side, ``facing`` is +1 or -1, ``slope`` the tangent of the tilt.
+    """
+
+    labels: np.ndarray
+    cues: np.ndarray
+    centre_x: np.ndarray
+    centre_y: np.ndarray
+    half_length: np.ndarray
+    plumpness: np.ndarray
+    facing: np.ndarray
+    slope: np.ndarray
+    light: np.ndarray
+    tint: np.ndarray
+    pattern_phase: np.ndarray
+    habitat_phase: np.ndarray
+    noise_offset: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def rows(self, start: int, stop: int) -> Scene:
+        """The images start..stop-1 as a scene of their own."""
+        return Scene(*(getattr(self, field.name)[start:stop] for field in fields(self)))
+
+
+def draw_scene(world: World, split: str, count: int) -> Scene:
+    """Decide what each image of a split shows.
+
+    Raises:
+        ValueError: unknown split, or a count that is not positive.
+    """
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r}: use one of {', '.join(SPLITS)}")
+    if count < 1:
+        raise ValueError(f"num_images={count}: give at least 1")
+    draws = Draws(world, split, count)
+    labels = draws.below(world.num_classes)
+    cues = np.stack(
+        [_cue(draws, labels, world, getattr(world, name)) for name in ("part", "body", "context")],
+        axis=1,
+    )
+    cues[~draws.chance(world.part_visibility), 0] = -1
+    half_length = draws.between(0.22, 0.31)
+    # tail and nose reach 1.5 and 1.0 half lengths from the centre: keep all of it in the picture
+    facing = np.where(draws.chance(0.5), np.float32(1), np.float32(-1))
+    slack_x = np.float32(0.5) - np.float32(1.30) * half_length - np.float32(0.02)
+    slack_y = np.float32(0.5) - np.float32(0.85) * half_length - np.float32(0.02)
+    middle = np.float32(0.5) + facing * half_length * np.float32(0.25)
+    return Scene(
+        labels=labels,
+        cues=cues,
+        centre_x=middle + slack_x * draws.between(-1, 1),
+        centre_y=np.float32(0.5) + slack_y * draws.between(-1, 1),
+        half_length=half_length,
+        plumpness=draws.between(0.50, 0.62),
+        facing=facing,
+        slope=draws.between(-0.25, 0.25),
+        light=np.stack([draws.between(0.85, 1.12), draws.between(0.85, 1.12)], axis=1),
+        tint=np.stack([draws.between(-0.05, 0.05) for _ in range(6)], axis=1),
+        pattern_phase=draws.between(0, 1),
+        habitat_phase=np.stack([draws.between(0, 1), draws.between(0, 1)], axis=1),
+        noise_offset=np.stack([draws.below(1 << 20), draws.below(1 << 20)], axis=1),
+    )
+
+
+def _cue(draws: Draws, labels: np.ndarray, world: World, reliability: float) -> np.ndarray:
+    agrees = draws.chance(reliability)
+    other = (labels + 1 + draws.below(world.num_classes - 1)) % world.num_classes
+    return np.where(agrees, labels, other)

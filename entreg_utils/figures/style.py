@@ -1,0 +1,80 @@
+"""One look for every figure, and one way to show it: the picture, then a sentence that reads it.
+
+Colours are the Okabe-Ito set, told apart with any colour vision; maps use ``magma``, whose lightness
+rises with the value, so that they survive a grey printer.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+
+import matplotlib.pyplot as plt
+from IPython.display import display
+from matplotlib.figure import Figure
+
+OKABE_ITO = {
+    "black": "#000000",
+    "orange": "#E69F00",
+    "skyblue": "#56B4E9",
+    "green": "#009E73",
+    "yellow": "#F0E442",
+    "blue": "#0072B2",
+    "vermillion": "#D55E00",
+    "purple": "#CC79A7",
+}
+MAP_CMAP = "magma"
+
+
+def use_style() -> None:
+    """Set matplotlib's defaults for the course (call once, in the first cell)."""
+    plt.rcParams.update(
+        {
+            "figure.dpi": 100,
+            "savefig.dpi": 100,
+            "figure.constrained_layout.use": True,
+            "font.size": 10,
+            "axes.titlesize": 11,
+            "axes.titlelocation": "left",
+            "axes.labelsize": 10,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.grid": True,
+            "grid.color": "#e6e6e6",
+            "grid.linewidth": 0.6,
+            "axes.axisbelow": True,
+            "legend.frameon": False,
+            "image.cmap": MAP_CMAP,
+            "image.interpolation": "nearest",
+            "lines.linewidth": 1.8,
+            "axes.prop_cycle": plt.cycler(
+                color=[OKABE_ITO[name] for name in ("blue", "vermillion", "green", "purple")]
+                + [OKABE_ITO[name] for name in ("orange", "skyblue", "black")]
+            ),
+        }
+    )
+
+
+def picture_axes(axes) -> None:
+    """Strip ticks, grid and frame from axes that hold a picture rather than a plot."""
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.grid(False)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as PNG bytes, without the date and version that would make equal figures differ."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", metadata={"Software": None})
+    plt.close(figure)
+    return buffer.getvalue()
+
+
+def show(figure_and_sentence: tuple[Figure, str]) -> None:
+    """Display a figure with its sentence as alternative text, and print the sentence under it."""
+    figure, sentence = figure_and_sentence
+    bundle = {"image/png": base64.b64encode(png(figure)).decode(), "text/plain": sentence}
+    display(bundle, raw=True, metadata={"image/png": {"alt": sentence}})
+    print(sentence)
