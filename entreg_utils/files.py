@@ -61,6 +61,26 @@ def atomic_write(path: Path | str, content: bytes | str) -> Path:
     return path
 
 
+def write_checked(path: Path | str, content: bytes) -> Path:
+    """:func:`atomic_write` of ``content`` behind its own SHA-256, for :func:`read_checked`."""
+    return atomic_write(path, sha256(content).encode() + content)
+
+
+def read_checked(path: Path | str) -> bytes | None:
+    """Content of a file from :func:`write_checked`, or None when there is no such file.
+
+    Raises:
+        StorageError: the content is not what was written (cut short, altered, another format).
+    """
+    try:
+        raw = Path(path).read_bytes()
+    except FileNotFoundError:
+        return None
+    if raw[:64] != sha256(raw[64:]).encode():
+        raise StorageError(f"{path} is damaged (its SHA-256 does not fit): delete it to make it anew")
+    return raw[64:]
+
+
 def _explain(error: OSError, path: Path, size: int) -> str:
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return (

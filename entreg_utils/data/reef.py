@@ -173,8 +173,8 @@ def _mark(image, scene, u, v, pixels):
     """Paint the ringed cheek mark in place; return its coverage."""
     du, dv = u - _F(0.40), v - _F(0.04)
     radius = np.sqrt(du * du + dv * dv)
-    ring = _cover((_F(0.34) - radius) * pixels)
-    disc = _cover((_F(0.235) - radius) * pixels)
+    ring = _cover((_F(0.40) - radius) * pixels)
+    disc = _cover((_F(0.29) - radius) * pixels)
     painted = (scene.cues[:, 0] >= 0).astype(_F)[:, None, None]
     white = np.array([0.97, 0.97, 0.93], dtype=_F)
     image += (white - image) * (ring * painted)[..., None]
@@ -184,7 +184,7 @@ def _mark(image, scene, u, v, pixels):
 
 
 def _eye(image, u, v, pixels):
-    du, dv = u - _F(0.80), v + _F(0.14)
+    du, dv = u - _F(0.84), v + _F(0.20)
     radius = np.sqrt(du * du + dv * dv)
     for size, tone in ((0.125, 0.95), (0.075, 0.05)):
         image += (_F(tone) - image) * _cover((_F(size) - radius) * pixels)[..., None]

@@ -14,7 +14,7 @@ import torch
 from entreg_utils.data.reef import paint
 from entreg_utils.data.sample import Sample
 from entreg_utils.data.world import SPLITS, World, draw_scene
-from entreg_utils.files import StorageError, atomic_write, project_root, sha256
+from entreg_utils.files import StorageError, project_root, read_checked, sha256, write_checked
 
 SPECIES = (
     "clown bar",
@@ -143,9 +143,8 @@ def digest(arrays: dict[str, np.ndarray]) -> str:
 def _write_cache(path: Path, arrays: dict[str, np.ndarray]) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
-    content = buffer.getvalue()
     try:
-        atomic_write(path, sha256(content).encode() + content)
+        write_checked(path, buffer.getvalue())
     except StorageError as error:  # the pictures are in memory: go on, painting again next time
         warnings.warn(f"the embedded world is not cached: {error}", stacklevel=3)
 
@@ -153,12 +152,11 @@ def _write_cache(path: Path, arrays: dict[str, np.ndarray]) -> None:
 def _read_cache(path: Path) -> dict[str, np.ndarray] | None:
     """Arrays of a whole cache file, or None when there is none or it is not what was written."""
     try:
-        raw = path.read_bytes()
-    except OSError:
+        content = read_checked(path)
+    except (StorageError, OSError) as error:
+        warnings.warn(f"painting the embedded world again: {error}", stacklevel=3)
         return None
-    content = raw[64:]
-    if raw[:64].decode("ascii", "replace") != sha256(content):
-        warnings.warn(f"{path.name} is damaged: painting the embedded world again", stacklevel=3)
+    if content is None:
         return None
     with np.load(io.BytesIO(content), allow_pickle=False) as file:
         return {name: file[name] for name in file.files}

@@ -38,13 +38,13 @@ class ToyNet(nn.Module):
 
     def __init__(self, num_classes: int, width: int = 16, blocks: int = 1):
         super().__init__()
-        self.stem = nn.Conv2d(3, width, 3, 1, 1, bias=False)
+        self.stem = nn.Conv2d(3, width, 3, 2, 1, bias=False)
         stages, channels = [], width
         for index in range(3):
             outputs = width * 2**index
             layers = []
             for block in range(blocks):
-                stride = 2 if index > 0 and block == 0 else 1
+                stride = 2 if index == 1 and block == 0 else 1
                 layers.append(PreActBlock(channels, outputs, stride))
                 channels = outputs
             stages.append(nn.Sequential(*layers))
