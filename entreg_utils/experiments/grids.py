@@ -1,0 +1,35 @@
+"""The grids behind the figures: which configs, and why these."""
+
+from __future__ import annotations
+
+from entreg_utils.experiments.config import Config
+from entreg_utils.losses import lambda_from_epsilon
+
+SEEDS = (0, 1, 2)
+# From no regularisation to beyond the collapse, denser where the curve bends.
+EPSILONS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
+# A weak body cue and a context that says nothing: the part is all there is to learn from.
+HURT = {"body": 0.5, "context": 0.125}
+HURT_EPSILONS = (0.0, 0.3, 0.5, 0.7, 0.85)
+
+
+def er(epsilon: float, seed: int = 0, **changes) -> Config:
+    """Entropy regularisation at weight ``epsilon`` in [0, 1): lambda = epsilon / (1 - epsilon)."""
+    if epsilon == 0:
+        return Config(seed=seed, **changes)
+    strength = lambda_from_epsilon(epsilon, changes.get("num_classes", Config.num_classes))
+    return Config(regularizer="kl_uniform", strength=strength, seed=seed, **changes)
+
+
+def sweep_epsilon(epsilons=EPSILONS, seeds=SEEDS, **changes) -> list[Config]:
+    """Every epsilon with every seed, epsilon slowest."""
+    return [er(epsilon, seed, **changes) for epsilon in epsilons for seed in seeds]
+
+
+EXAMPLE = er(0.0)  # plain cross-entropy: the model whose maps the first notebooks open
+SWEEP = tuple(sweep_epsilon())
+HURTS = tuple(sweep_epsilon(HURT_EPSILONS, **HURT))
+ALL = SWEEP + HURTS
+# Their checkpoints come with the project (at most six): the three ends of the story, and the regime
+# where the method hurts.
+CHECKPOINTS = (er(0.0), er(0.5), er(0.9), er(0.98), er(0.0, **HURT), er(0.85, **HURT))

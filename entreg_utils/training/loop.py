@@ -1,0 +1,185 @@
+"""The training loop: seeded, resumable to the bit on a CPU, and stopped by a number that is not one.
+
+The state after an epoch is a function of the recipe and the epoch alone: the order of the images
+and the flips of epoch e come from a generator seeded with (seed, e), so nothing random has to be
+stored, and a run that was killed goes on as if it had not been.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from entreg_utils import losses
+from entreg_utils.files import read_checked, write_checked
+from entreg_utils.training.evaluation import as_input
+
+_CHECK_EVERY = 25  # steps between looks at the loss on an accelerator, where each look waits
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message names step, learning rate and the checkpoint kept."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How to train. SGD with Nesterov momentum under a one-cycle learning rate.
+
+    Attributes:
+        regularizer, strength: as in :func:`entreg_utils.losses.objective`.
+        epochs, batch_size: passes over the training split, images a step (a shorter last batch is
+            left out, so that every step weighs the same).
+        learning_rate: the peak of the cycle.  momentum, weight_decay: of SGD.
+        flip: mirror each image with probability 1/2.
+        seed: of the initial weights, the order and the flips.
+    """
+
+    regularizer: str = "none"
+    strength: float = 0.0
+    epochs: int = 16
+    batch_size: int = 50
+    learning_rate: float = 0.1
+    momentum: float = 0.9
+    weight_decay: float = 5e-4
+    flip: bool = True
+    seed: int = 0
+
+
+def regularised_loss(logits, target, recipe: Recipe) -> torch.Tensor:
+    """``(CE + lambda R) / (1 + lambda)``: the weights of the two terms add up to one.
+
+    Dividing by 1 + lambda changes no direction; it keeps the size of a step the same at every
+    strength, so one learning rate serves a whole sweep. For ER (R = KL(u||p)) it is exactly label
+    smoothing at eps = lambda / (1 + lambda), up to a constant; label smoothing itself already is
+    such an average.
+    """
+    loss = losses.objective(logits, target, recipe.regularizer, recipe.strength)
+    averaged = recipe.regularizer in ("none", "label_smoothing")
+    return loss if averaged else loss / (1 + recipe.strength)
+
+
+def fit(
+    model: nn.Module,
+    train,
+    recipe: Recipe,
+    after_epoch: Callable[[int, nn.Module], dict] | None = None,
+    checkpoint: Path | None = None,
+    progress: Callable[[dict], None] | None = None,
+) -> list[dict]:
+    """Train ``model`` in place and return its history, one dictionary an epoch.
+
+    Args:
+        train: in-memory data set with ``images`` uint8 and ``labels``.
+        after_epoch: called with (epoch, model); what it returns joins the history.
+        checkpoint: file that holds the last whole epoch; when it is there, training goes on from it.
+        progress: called with the row of each finished epoch.
+
+    Raises:
+        TrainingError: the loss is NaN or infinite; the last checkpoint stays.
+        ValueError: fewer images than one batch, or bad labels.
+    """
+    steps = len(train) // recipe.batch_size
+    if steps == 0:
+        raise ValueError(
+            f"batch_size={recipe.batch_size} is larger than the {len(train)} training images"
+        )
+    device = next(model.parameters()).device
+    optimizer = torch.optim.SGD(
+        model.parameters(),
+        recipe.learning_rate,
+        recipe.momentum,
+        weight_decay=recipe.weight_decay,
+        nesterov=recipe.momentum > 0,
+    )
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.learning_rate, total_steps=recipe.epochs * steps
+    )
+    parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
+    history = _restore(checkpoint, parts)
+    for epoch in range(len(history), recipe.epochs):
+        model.train()
+        guard = _Guard(epoch, steps, device, checkpoint if history else None)
+        order = torch.Generator().manual_seed(recipe.seed * 100_003 + epoch)
+        shuffled = torch.randperm(len(train), generator=order)
+        mirrored = torch.rand(len(train), generator=order) < (0.5 if recipe.flip else 0.0)
+        for step in range(steps):
+            rows = shuffled[step * recipe.batch_size : (step + 1) * recipe.batch_size]
+            images, flips = train.images[rows], mirrored[rows, None, None, None]
+            images = as_input(torch.where(flips, images.flip(3), images), device)
+            with guard.step(scheduler.get_last_lr()[0]):
+                loss = regularised_loss(model(images), train.labels[rows].to(device), recipe)
+                guard.look(loss)
+            optimizer.zero_grad(set_to_none=True)
+            loss.backward()
+            optimizer.step()
+            scheduler.step()
+        row = {"epoch": epoch + 1, "loss": guard.mean()}
+        row |= after_epoch(epoch + 1, model) if after_epoch else {}
+        history.append(row)
+        if checkpoint is not None:
+            _save(checkpoint, parts, history)
+        if progress:
+            progress(row)
+    return history
+
+
+class _Guard:
+    """Watches the loss of an epoch and turns what is not finite into a sentence."""
+
+    def __init__(self, epoch: int, steps: int, device, checkpoint: Path | None):
+        self.epoch, self.steps, self.checkpoint = epoch, steps, checkpoint
+        self.every = 1 if device.type == "cpu" else _CHECK_EVERY
+        self.losses: list[torch.Tensor] = []
+        self.rate = 0.0
+
+    def step(self, rate: float) -> _Guard:
+        self.rate = rate
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if kind is ValueError and "logits" in str(error):  # the loss refuses NaN logits by itself
+            raise TrainingError(self._sentence(str(error))) from error
+
+    def look(self, loss: torch.Tensor) -> None:
+        self.losses.append(loss.detach())
+        if len(self.losses) % self.every == 0 or len(self.losses) == self.steps:
+            if not bool(torch.stack(self.losses[-self.every :]).isfinite().all()):
+                raise TrainingError(self._sentence("the loss is not finite"))
+
+    def mean(self) -> float:
+        return float(torch.stack(self.losses).mean())
+
+    def _sentence(self, what: str) -> str:
+        number = self.epoch * self.steps + len(self.losses)
+        kept = f"epoch {self.epoch} is kept in {self.checkpoint}" if self.checkpoint else (
+            "no epoch was finished, so there is nothing to keep"
+        )
+        return (
+            f"training stopped at step {number} (epoch {self.epoch + 1}, learning rate "
+            f"{self.rate:.3g}): {what}; {kept}; try a lower learning_rate"
+        )
+
+
+def _save(path: Path, parts: dict, history: list[dict]) -> None:
+    buffer = io.BytesIO()
+    states = {name: part.state_dict() for name, part in parts.items()}
+    torch.save(states | {"history": history}, buffer)
+    write_checked(path, buffer.getvalue())
+
+
+def _restore(path: Path | None, parts: dict) -> list[dict]:
+    content = read_checked(path) if path is not None else None
+    if content is None:
+        return []
+    state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    return state["history"]
