@@ -7,10 +7,10 @@ from entreg_utils.losses import lambda_from_epsilon
 
 SEEDS = (0, 1, 2)
 # From no regularisation to beyond the collapse, denser where the curve bends.
-EPSILONS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98)
+EPSILONS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.85, 0.9, 0.95, 0.98)
 # A weak body cue and a context that says nothing: the part is all there is to learn from.
 HURT = {"body": 0.5, "context": 0.125}
-HURT_EPSILONS = (0.0, 0.3, 0.5, 0.7, 0.85)
+HURT_EPSILONS = (0.0, 0.5, 0.85)
 
 
 def er(epsilon: float, seed: int = 0, **changes) -> Config:
