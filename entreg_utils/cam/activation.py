@@ -1,0 +1,176 @@
+"""CAM and Grad-CAM for networks that end in global average pooling (GAP) and one linear layer.
+
+    s_c = b_c + sum_k w_ck (1/HW) sum_x A_k(x)      logit of class c
+    CAM_c(x) = sum_k w_ck A_k(x)                    so  s_c = b_c + mean over x of CAM_c(x)
+
+with the feature map ``A`` (K, H, W), head weights ``w`` (C, K) and bias ``b`` (C,). The bias is
+left out of the map: it adds the same number at every position, which min-max normalisation cannot
+see.
+
+Sources: Zhou et al., CVPR 2016 (CAM); Selvaraju et al., ICCV 2017 (Grad-CAM).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+def class_activation_map(
+    model: nn.Module, images: Tensor, classes: Tensor | Sequence[int] | None
+) -> tuple[Tensor, Tensor]:
+    """CAM_c(x) = sum_k w_ck A_k(x) and the logits, from one forward pass without gradients.
+
+    Args:
+        model: has ``forward_features(images) -> (N, K, h, w)`` and ``head``, an ``nn.Linear(K, C)``
+            that the model applies to the features' mean over positions.
+        images: (N, 3, H, W) float, moved to the model's device.
+        classes: (N,) class indices in 0..C-1; None takes each image's predicted class.
+
+    Returns:
+        maps (N, h, w) float32, raw: logit units, any sign, bias left out (its mean over positions
+        plus the bias is the logit); logits (N, C). Both on the model's device.
+
+    Every submodule's train/eval mode is afterwards what it was, also after an exception.
+
+    Raises:
+        TypeError: the model lacks ``forward_features`` or a linear ``head``; images are not floats.
+        ValueError: wrong shapes, a class out of range, or a map with NaN or infinite values.
+    """
+    head = _head(model)
+    if not isinstance(head, nn.Linear):
+        raise TypeError(
+            f"model.head is {type(head).__name__}, but CAM needs nn.Linear after global average "
+            "pooling: use grad_cam for other heads"
+        )
+    with _evaluating(model), torch.no_grad():
+        features = _features(model, images)
+        logits = _logits(head, features)
+        weights = head.weight[_classes(classes, logits)].to(features.dtype)  # (N, K)
+        maps = _weighted_sum(weights, features)
+    return _finite(maps), logits
+
+
+def grad_cam(
+    model: nn.Module,
+    images: Tensor,
+    classes: Tensor | Sequence[int] | None,
+    relu: bool = False,
+) -> tuple[Tensor, Tensor]:
+    """Grad-CAM: sum_k alpha_k A_k(x) with alpha_k = mean over positions of d s_c / d A_k(x).
+
+    The gradient goes through the pooling and the head, and nowhere further. For GAP and a linear
+    head d s_c / d A_k(x) = w_ck / (h w) at every x, so raw Grad-CAM is CAM / (h w) exactly.
+
+    Args:
+        model, images, classes: as for :func:`class_activation_map`; ``head`` may be any module.
+        relu: keep only the positive part, as the paper does. The default keeps the raw map.
+
+    Returns:
+        maps (N, h, w) float32 and logits (N, C), without gradients; no parameter's ``.grad``
+        changes. Also right inside ``torch.no_grad()`` and ``torch.inference_mode()``.
+
+    Raises:
+        TypeError, ValueError: as :func:`class_activation_map`.
+    """
+    head = _head(model)
+    with _evaluating(model), torch.inference_mode(False):
+        with torch.no_grad():
+            features = _features(model, images)
+        with torch.enable_grad():
+            features = features.clone().requires_grad_(True)
+            logits = _logits(head, features)
+            chosen = _classes(classes, logits)
+            score = logits.gather(1, chosen[:, None]).sum()
+            (gradient,) = torch.autograd.grad(score, features)  # (N, K, h, w)
+        alpha = gradient.mean(dim=(2, 3))  # (N, K)
+        maps = _weighted_sum(alpha, features.detach())
+    maps = _finite(maps)
+    return (maps.clamp_min(0) if relu else maps), logits.detach()
+
+
+@contextlib.contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Eval mode inside; afterwards each submodule's own mode again (some may have been frozen)."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, mode in modes:
+            module.training = mode
+
+
+def _head(model: nn.Module) -> nn.Module:
+    for name in ("forward_features", "head"):
+        if not callable(getattr(model, name, None)):
+            raise TypeError(
+                f"{type(model).__name__} has no {name}: a map needs forward_features(images) and a "
+                "head on its global average, as every model of models.build has"
+            )
+    return model.head
+
+
+def _features(model: nn.Module, images: Tensor) -> Tensor:
+    if not isinstance(images, Tensor) or not images.is_floating_point():
+        kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
+        raise TypeError(f"images are {kind}, but must be floats in 0..1: images.float() / 255")
+    if images.ndim != 4:
+        raise ValueError(
+            f"images have shape {tuple(images.shape)}, but must be (N, 3, H, W): one image goes in "
+            "as image[None]"
+        )
+    parameter = next(model.parameters(), None)
+    features = model.forward_features(images if parameter is None else images.to(parameter.device))
+    if features.ndim != 4 or len(features) != len(images):
+        raise ValueError(
+            f"forward_features gave {tuple(features.shape)}, but must give (N, K, h, w), the map "
+            "before pooling"
+        )
+    # half precision of an autocast region is enough for the features, not for their weighted sum
+    return features.float() if features.dtype in (torch.float16, torch.bfloat16) else features
+
+
+def _logits(head: nn.Module, features: Tensor) -> Tensor:
+    with torch.autocast(features.device.type, enabled=False):
+        return head(features.mean(dim=(2, 3)))
+
+
+def _weighted_sum(weights: Tensor, features: Tensor) -> Tensor:
+    with torch.autocast(features.device.type, enabled=False):
+        return torch.einsum("nk,nkhw->nhw", weights, features)
+
+
+def _classes(classes: Tensor | Sequence[int] | None, logits: Tensor) -> Tensor:
+    count, num_classes = logits.shape
+    if classes is None:
+        return logits.argmax(dim=1)
+    chosen = torch.as_tensor(classes, device=logits.device)
+    if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
+        raise TypeError(f"classes are {chosen.dtype}, but must be whole-number class indices")
+    if chosen.shape != (count,):
+        raise ValueError(
+            f"classes have shape {tuple(chosen.shape)}, but {count} images need ({count},): one "
+            "class index an image, or None for the predicted class"
+        )
+    if count and not 0 <= int(chosen.min()) <= int(chosen.max()) < num_classes:
+        worst = int(chosen.max()) if int(chosen.min()) >= 0 else int(chosen.min())
+        raise ValueError(
+            f"class {worst} is out of range: this model has {num_classes} classes, "
+            f"0..{num_classes - 1}"
+        )
+    return chosen.long()
+
+
+def _finite(maps: Tensor) -> Tensor:
+    maps = maps.float()
+    good = torch.isfinite(maps).flatten(1).all(dim=1)
+    if not bool(good.all()):
+        raise ValueError(
+            f"the map of image {int((~good).nonzero()[0])} holds NaN or infinite values: the "
+            "image or the weights do; check the image, or load the last good checkpoint"
+        )
+    return maps

@@ -1,0 +1,72 @@
+"""Where the evidence lies: how much of a map falls on the part, the rest of the body, the context.
+
+Only drawn worlds have the masks for this; on photographs nobody knows which pixels hold the cue.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from entreg_utils.metrics.maps import (
+    check_maps,
+    check_same_length,
+    resize_mask,
+    score_map,
+    warn_invalid,
+)
+
+
+@dataclass(frozen=True)
+class EvidenceShares:
+    """Two readings of the same maps, each a mean over images, in 0..1.
+
+    ``part``, ``body``, ``context``: the mean score *within* the region, that is how strongly its
+    pixels light up, whatever its area. ``part_mass``, ``body_mass``, ``context_mass``: the share of
+    the map's total score that falls on the region; a large region collects mass by area alone.
+    ``body`` is the body without the part.
+    """
+
+    part: float
+    body: float
+    context: float
+    part_mass: float
+    body_mass: float
+    context_mass: float
+
+
+def evidence_shares(
+    cams, parts, bodies, contexts, size: int | tuple[int, int] | None = None
+) -> EvidenceShares:
+    """Mean min-max-normalised score, and share of its sum, on part, rest of body and context.
+
+    Args:
+        cams: (N, h, w) raw maps, prepared as for the localisation scores.
+        parts, bodies, contexts: N masks (H, W) each, non-zero = inside; ``bodies`` may include the
+            part, which is taken out. Regions may leave pixels over; masses then sum to less than 1.
+        size: side in pixels that maps and masks are brought to; by default that of the masks.
+
+    An image counts for a region only if the region has pixels (a hidden part has none), and for
+    the masses only if its map has contrast. A number without any such image is NaN. Maps with NaN
+    or infinite values count as all-zero maps, with one warning.
+    """
+    check_maps(cams)
+    check_same_length(cams=cams, parts=parts, bodies=bodies, contexts=contexts)
+    means, masses, invalid = [], [], 0
+    for cam, part, body, context in zip(cams, parts, bodies, contexts, strict=True):
+        pixels = tuple(np.shape(body)) if size is None else size
+        scores, _, broken = score_map(cam, pixels)
+        invalid += broken
+        part, body, context = (resize_mask(mask, pixels) for mask in (part, body, context))
+        regions = (part, body & ~part, context)
+        total = scores.sum()
+        means.append([scores[r].mean() if r.any() else np.nan for r in regions])
+        masses.append([scores[r].sum() / total if r.any() and total else np.nan for r in regions])
+    warn_invalid(invalid, len(cams))
+    return EvidenceShares(*_present_mean(means), *_present_mean(masses))
+
+
+def _present_mean(rows: list[list[float]]) -> list[float]:
+    columns = np.array(rows).T
+    return [float(np.nanmean(c)) if np.isfinite(c).any() else float("nan") for c in columns]

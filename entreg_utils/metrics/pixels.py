@@ -1,0 +1,138 @@
+"""Pixels: PxAP and mPxAP, the average precision of the map as a foreground score.
+
+All pixels of all images are pooled: histograms of the scores over foreground and over background
+are summed over the data set, and with bins taken from the highest score down
+
+    PxAP = sum_n precision_n * (recall_n - recall_{n-1}),    no interpolation, in 0..1.
+
+Sources: Choe et al., CVPR 2020 (PxAP); mPxAP averages the PxAP of each class, as used on VOC.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from entreg_utils.metrics.maps import (
+    as_array,
+    check_maps,
+    check_same_length,
+    resize_mask,
+    score_map,
+    warn_invalid,
+)
+
+
+class PixelAveragePrecision:
+    """Accumulates score histograms image by image; :meth:`compute` reads off the PxAP.
+
+    Args:
+        step: width of a bin of the score, in (0, 1]; the edges are 0, step, .., 1 - step, 1.
+        size: side in pixels that maps and masks are brought to, or ``(height, width)``.
+    """
+
+    def __init__(self, step: float = 0.001, size: int | tuple[int, int] = 224):
+        if not 0 < step <= 1:
+            raise ValueError(f"step is the width of a score bin, in (0, 1]; got {step}")
+        self.size = size
+        # The score 1 itself has the bin [1, 2); [2, 3] stays empty and anchors recall at 0.
+        self.edges = np.append(np.arange(0, 1, step), [1.0, 2.0, 3.0])
+        self.foreground = np.zeros(len(self.edges) - 1, dtype=np.int64)
+        self.background = np.zeros(len(self.edges) - 1, dtype=np.int64)
+        self.num_images = self.num_constant = self.num_invalid = 0
+
+    def update(self, cam, mask, ignore=None) -> None:
+        """Add one image: raw map (h, w), mask (H, W), ignore (H, W) or None (non-zero = inside).
+
+        Pixels to ignore count on neither side, except where the mask says foreground. An empty mask
+        is allowed: all its pixels are background. A map with NaN or infinite values counts as an
+        all-zero map; :attr:`num_invalid` says how many there were.
+        """
+        scores, constant, invalid = score_map(cam, self.size)
+        inside = resize_mask(mask, self.size)
+        outside = ~inside if ignore is None else ~(inside | resize_mask(ignore, self.size))
+        self.foreground += np.histogram(scores[inside], bins=self.edges)[0]
+        self.background += np.histogram(scores[outside], bins=self.edges)[0]
+        self.num_images += 1
+        self.num_constant += constant
+        self.num_invalid += invalid
+
+    def precision_recall(self) -> tuple[np.ndarray, np.ndarray]:
+        """Precision and recall (B,) with the score threshold falling; precision is NaN while no
+        pixel is above the threshold.
+
+        Raises:
+            ValueError: no foreground pixel so far, so that recall is undefined.
+        """
+        if not self.foreground.any():
+            raise ValueError(
+                "no foreground pixel in any mask: PxAP is undefined; check the masks, or leave "
+                "this class out"
+            )
+        hits = self.foreground[::-1].cumsum()
+        taken = hits + self.background[::-1].cumsum()
+        precision = np.divide(hits, taken, out=np.full(len(hits), np.nan), where=taken > 0)
+        return precision, hits / hits[-1]
+
+    def compute(self) -> float:
+        """PxAP in 0..1 of the images so far."""
+        precision, recall = self.precision_recall()
+        return float(np.nansum(precision[1:] * np.diff(recall)))
+
+
+def pixel_average_precision(
+    cams, masks, ignore=None, step: float = 0.001, size: int | tuple[int, int] = 224
+) -> float:
+    """PxAP in 0..1 over a data set.
+
+    Args:
+        cams: (N, h, w) raw maps, array or tensor, or a sequence of N maps.
+        masks: N object masks (H, W), non-zero = foreground; nearest-resized to ``size``.
+        ignore: N masks of pixels to leave out, or None; single entries may be None too.
+        step, size: as in :class:`PixelAveragePrecision`.
+
+    Raises:
+        ValueError: lengths or shapes that disagree; no foreground in any mask.
+
+    Images with an empty mask count as pure background. Maps with NaN or infinite values count as
+    all-zero maps, with one warning. A constant map scores the share of foreground pixels.
+    """
+    pooled = {0: PixelAveragePrecision(step, size)}
+    _accumulate(pooled, cams, masks, np.zeros(len(cams), dtype=np.int64), ignore)
+    return pooled[0].compute()
+
+
+def class_pixel_average_precision(
+    cams, masks, classes, ignore=None, step: float = 0.001, size: int | tuple[int, int] = 224
+) -> dict[int, float]:
+    """PxAP of each class, ``{class: 0..1}``, for images that hold several (VOC).
+
+    One entry is one (image, class) pair: the raw map of that class, the mask of that class, and the
+    class. Pixels are pooled within a class. Classes without any foreground pixel are left out.
+    """
+    classes = as_array(classes).reshape(-1)
+    pooled = {int(c): PixelAveragePrecision(step, size) for c in np.unique(classes)}
+    _accumulate(pooled, cams, masks, classes, ignore)
+    return {c: pool.compute() for c, pool in pooled.items() if pool.foreground.any()}
+
+
+def mean_pixel_average_precision(
+    cams, masks, classes, ignore=None, step: float = 0.001, size: int | tuple[int, int] = 224
+) -> float:
+    """mPxAP in 0..1: mean of :func:`class_pixel_average_precision` over the classes that occur.
+
+    Raises:
+        ValueError: lengths or shapes that disagree; no foreground pixel in any class.
+    """
+    per_class = class_pixel_average_precision(cams, masks, classes, ignore, step, size)
+    if not per_class:
+        raise ValueError("no foreground pixel in any mask: mPxAP is undefined; check the masks")
+    return float(np.mean(list(per_class.values())))
+
+
+def _accumulate(pooled: dict[int, PixelAveragePrecision], cams, masks, classes, ignore) -> None:
+    check_maps(cams)
+    ignore = [None] * len(cams) if ignore is None else ignore
+    check_same_length(cams=cams, masks=masks, ignore=ignore, classes=classes)
+    for cam, mask, skip, owner in zip(cams, masks, ignore, classes, strict=True):
+        pooled[int(owner)].update(cam, mask, skip)
+    warn_invalid(sum(pool.num_invalid for pool in pooled.values()), len(cams))

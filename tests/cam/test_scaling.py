@@ -1,0 +1,254 @@
+"""The four normalisations, the protocol's upsampling and the overlay, on maps written by hand."""
+
+import warnings
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from matplotlib import colormaps
+
+from entreg_utils import cam, metrics
+
+TEN = np.array([[[-4.0, -2.0, 0.0, 1.0, 2.0], [3.0, 4.0, 5.0, 6.0, 8.0]]])  # (1, 2, 5), sorted
+
+
+def test_minmax():
+    expected = (TEN + 4) / 12
+    assert np.array_equal(cam.normalize(TEN), expected)
+    assert np.array_equal(cam.normalize(TEN, "minmax"), expected)
+
+
+def test_max_clips_negatives_and_keeps_zero():
+    assert cam.normalize(TEN, "max").tolist() == [
+        [[0, 0, 0, 1 / 8, 2 / 8], [3 / 8, 4 / 8, 5 / 8, 6 / 8, 1]]
+    ]
+
+
+def test_pas_saturates_from_the_percentile_up():
+    # minus the minimum: 0 2 4 5 6 7 8 9 10 12; index int(0.9 * 10) = 9 -> 12; at 80 index 8 -> 10
+    assert np.array_equal(cam.normalize(TEN, "pas"), (TEN + 4) / 12)
+    assert cam.normalize(TEN, "pas", percentile=80).tolist() == [
+        [[0, 0.2, 0.4, 0.5, 0.6], [0.7, 0.8, 0.9, 1, 1]]
+    ]
+
+
+def test_ivr_restarts_at_the_percentile():
+    # index int(0.4 * 10) = 4 -> value 2; minus 2, clipped: 0 0 0 0 0 1 2 3 4 6
+    expected = [[[0, 0, 0, 0, 0], [1 / 6, 2 / 6, 3 / 6, 4 / 6, 1]]]
+    assert cam.normalize(TEN, "ivr").tolist() == expected
+    assert cam.normalize(TEN, "ivr", percentile=40).tolist() == expected
+    # percentile 0 is the minimum: IVR becomes min-max
+    assert np.array_equal(cam.normalize(TEN, "ivr", percentile=0), cam.normalize(TEN))
+
+
+def test_each_map_by_itself():
+    both = np.concatenate([TEN, 100 - 3 * TEN])
+    result = cam.normalize(both)
+    assert np.array_equal(result[0], (TEN[0] + 4) / 12)
+    np.testing.assert_allclose(result[1], 1 - result[0], atol=1e-15)
+
+
+def test_float64_arithmetic_also_for_float32_maps():
+    maps = np.array([[[1.0, 1.0 + 2.0**-23, 1.0 + 2.0**-22]]], dtype=np.float32)
+    result = cam.normalize(maps)
+    assert result.dtype == np.float64
+    assert result.tolist() == [[[0, 0.5, 1]]]
+
+
+@pytest.mark.parametrize("method", cam.NORMALIZATIONS)
+@pytest.mark.parametrize("value", [-2.0, 0.0, 7.5])
+def test_constant_map_becomes_zeros(method, value):
+    assert not cam.normalize(np.full((1, 3, 4), value), method).any()
+
+
+@pytest.mark.parametrize("method", cam.NORMALIZATIONS)
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_map_with_nan_becomes_zeros_with_a_warning_and_spares_the_others(method, bad):
+    maps = np.concatenate([TEN, TEN, TEN])
+    maps[1, 0, 0] = bad
+    with pytest.warns(RuntimeWarning, match="map 1 holds NaN or infinite values"):
+        result = cam.normalize(maps, method)
+    assert not result[1].any()
+    assert np.array_equal(result[[0, 2]], cam.normalize(maps[[0, 2]], method))
+
+
+def test_max_without_a_positive_value_is_zero_and_says_nothing():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert not cam.normalize(-1 - np.abs(TEN), "max").any()
+
+
+def test_pas_where_most_of_the_map_is_its_minimum():
+    # 19 of 20 pixels at the minimum: the 90th percentile of v - min is 0
+    maps = np.full((1, 4, 5), -1.0)
+    maps[0, 2, 3] = 0.5
+    assert np.array_equal(cam.normalize(maps, "pas"), (maps > -1).astype(float))
+
+
+def test_ivr_where_the_percentile_is_the_maximum():
+    maps = np.ones((1, 2, 5))
+    maps[0, 0, 0] = 0.0  # P40 = 1 = max: nothing lies above
+    assert not cam.normalize(maps, "ivr").any()
+
+
+finite_maps = arrays(
+    np.float32, (2, 4, 5), elements=st.floats(-1e6, 1e6, width=32, allow_subnormal=False)
+)
+
+
+@given(finite_maps, st.sampled_from(cam.NORMALIZATIONS))
+def test_range_order_and_no_side_effect(maps, method):
+    before = maps.copy()
+    result = cam.normalize(maps, method)
+    assert np.array_equal(maps, before)
+    assert result.min() >= 0 and result.max() <= 1
+    for raw, scaled in zip(maps, result, strict=True):
+        assert (np.diff(scaled.ravel()[np.argsort(raw, axis=None)]) >= 0).all()
+        if scaled.any():
+            assert scaled.max() == 1
+
+
+@given(finite_maps, st.sampled_from(cam.NORMALIZATIONS), st.sampled_from([0.25, 2.0, 64.0]))
+def test_no_rule_sees_a_positive_factor(maps, method, factor):
+    assert np.array_equal(
+        cam.normalize(maps.astype(np.float64) * factor, method), cam.normalize(maps, method)
+    )
+
+
+def test_which_rules_see_an_added_constant():
+    moved = TEN + 4
+    for method in ("minmax", "pas", "ivr"):
+        assert np.array_equal(cam.normalize(moved, method), cam.normalize(TEN, method))
+    assert cam.normalize(TEN, "max")[0, 0, 1] == 0
+    assert cam.normalize(moved, "max")[0, 0, 1] == 2 / 12
+
+
+def test_a_tensor_gives_a_cpu_tensor():
+    result = cam.normalize(torch.from_numpy(TEN).float().requires_grad_(True), "ivr")
+    assert isinstance(result, torch.Tensor) and result.dtype == torch.float64
+    assert result.numpy().tolist() == cam.normalize(TEN, "ivr").tolist()
+
+
+def test_upsample_is_opencv_bicubic_in_float32():
+    maps = torch.arange(12.0).reshape(1, 3, 4)
+    result = cam.upsample(maps, 9)
+    assert result.shape == (1, 9, 9) and result.dtype == np.float32
+    expected = cv2.resize(maps[0].numpy(), (9, 9), interpolation=cv2.INTER_CUBIC)
+    assert np.array_equal(result[0], expected)
+    assert cam.upsample(maps[:0], 5).shape == (0, 5, 5)
+
+
+def test_upsample_weights_by_hand():
+    """2 -> 4 pixels: centres at -0.25, 0.25, 0.75, 1.25; cubic kernel a = -0.75, edge repeated.
+
+    At 0.25 the weights on x = -1, 0, 1, 2 are k(1.25) k(0.25) k(0.75) k(1.75); with values
+    0 0 1 1 (edges repeated) the result is k(0.75) + k(1.75), which is 0.2617 - 0.0352 = 0.2266.
+    """
+    near = lambda t: 1.25 * t**3 - 2.25 * t**2 + 1  # noqa: E731  (a + 2) t^3 - (a + 3) t^2 + 1
+    far = lambda t: -0.75 * (t**3 - 5 * t**2 + 8 * t - 4)  # noqa: E731
+    first = far(1.25)  # at -0.25 only x = 1 has value 1, at distance 1.25: below 0
+    second = near(0.75) + far(1.75)
+    result = cam.upsample(np.array([[[0.0, 1.0], [0.0, 1.0]]]), 4)[0]
+    np.testing.assert_allclose(result[0], [first, second, 1 - second, 1 - first], atol=1e-6)
+    assert first < 0  # the documented undershoot
+    assert round(second, 4) == 0.2266
+
+
+def test_the_order_of_upsampling_and_normalising_matters():
+    """Upsampling overshoots, so a map normalised first leaves 0..1; the protocol's does not."""
+    maps = np.zeros((1, 5, 5), dtype=np.float32)
+    maps[0, 2, 2] = 1
+    early = cam.upsample(cam.normalize(maps), 50)
+    assert early.min() < 0
+    late = cam.normalize(cam.upsample(maps, 50))
+    assert late.min() == 0 and late.max() == 1
+    assert (early >= 0.1).sum() < (late >= 0.1).sum()
+
+
+def test_blank_maps():
+    assert cam.is_blank(np.zeros((3, 3))) and cam.is_blank(torch.full((3, 3), 0.7))
+    assert cam.is_blank(np.array([[0.0, np.nan]]))
+    assert not cam.is_blank(np.array([[0.0, 1e-9]]))
+
+
+class TestOverlay:
+    image = np.linspace(0, 1, 3 * 4 * 5).reshape(3, 4, 5)
+    scaled = np.linspace(0, 1, 20).reshape(4, 5)
+
+    @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+    def test_is_the_plain_blend(self, alpha):
+        result = cam.overlay(self.image, self.scaled, alpha)
+        magma = colormaps["magma"](self.scaled)[:, :, :3]
+        expected = (1 - alpha) * self.image.transpose(1, 2, 0) + alpha * magma
+        assert result.shape == (4, 5, 3) and result.dtype == np.float32
+        np.testing.assert_allclose(result, expected, atol=1e-7)
+
+    def test_a_weak_map_stays_weak(self):
+        """No rescaling per image: the same value gives the same colour whatever the map's top."""
+        weak = cam.overlay(self.image, self.scaled * 0.1, 1.0)
+        strong = cam.overlay(self.image, np.where(self.scaled < 0.5, self.scaled * 0.1, 1.0), 1.0)
+        same = self.scaled < 0.5
+        assert np.array_equal(weak[same], strong[same])
+        assert weak.max() < 0.4
+
+    def test_bytes_and_channels_last(self):
+        as_bytes = (self.image * 255).round().astype(np.uint8)
+        result = cam.overlay(torch.from_numpy(as_bytes), torch.from_numpy(self.scaled), 0.0)
+        np.testing.assert_allclose(result, as_bytes.transpose(1, 2, 0) / 255, atol=1e-7)
+        assert np.array_equal(
+            cam.overlay(as_bytes.transpose(1, 2, 0).copy(), self.scaled, 0.4),
+            cam.overlay(as_bytes, self.scaled, 0.4),
+        )
+
+    @pytest.mark.parametrize("blank", [0.0, 1.0, np.nan])
+    def test_a_blank_map_is_flagged_by_grey_stripes(self, blank):
+        result = cam.overlay(self.image, np.full((4, 5), blank), 0.5)
+        assert np.array_equal(result[..., 0], result[..., 1])
+        assert np.array_equal(result[..., 0], result[..., 2])
+        striped = cam.overlay(np.full((3, 4, 5), 0.5), np.full((4, 5), blank))
+        assert len(np.unique(striped)) == 2  # a flat picture shows the stripes alone
+
+    def test_bad_input(self):
+        with pytest.raises(ValueError, match="do not match"):
+            cam.overlay(self.image, self.scaled[:2])
+        with pytest.raises(ValueError, match="alpha is 2"):
+            cam.overlay(self.image, self.scaled, 2)
+        with pytest.raises(ValueError, match="normalize the map"):
+            cam.overlay(self.image, self.scaled * 3)
+        with pytest.raises(ValueError, match="divide the image by 255"):
+            cam.overlay(self.image * 255, self.scaled)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"method": "softmax"}, "unknown method 'softmax': choose one of minmax, max, pas, ivr"),
+        ({"method": "max", "percentile": 90}, "'max' takes no percentile"),
+        ({"method": "pas", "percentile": 100}, "percentile is 100"),
+        ({"method": "ivr", "percentile": -1}, "percentile is -1"),
+        ({"method": "pas", "percentile": 0.9}, "in percent"),
+    ],
+)
+def test_bad_arguments_of_normalize(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        cam.normalize(TEN, **arguments)
+
+
+def test_bad_shapes():
+    with pytest.raises(ValueError, match=r"shape \(2, 5\), but must be \(N, h, w\)"):
+        cam.normalize(TEN[0])
+    with pytest.raises(ValueError, match="shape"):
+        cam.upsample(TEN[0], 8)
+    with pytest.raises(ValueError, match="size is 0"):
+        cam.upsample(TEN, 0)
+
+
+def test_upsample_then_minmax_is_what_the_metrics_score():
+    maps = np.random.default_rng(3).normal(size=(4, 12, 12)).astype(np.float32)
+    prepared = cam.normalize(cam.upsample(maps, 48))
+    for one, ours in zip(maps, prepared, strict=True):
+        assert np.array_equal(metrics.score_map(one, 48).scores, ours)

@@ -1,0 +1,202 @@
+"""How often boxes are right, by hand, and against the public evaluation code on real maps."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from entreg_utils.metrics import box_accuracy, box_iou, boxes_at, iou_curves, rescale_boxes
+
+SHARED = Path(__file__).parents[2] / ".." / "shared"
+needs_reference = pytest.mark.skipif(
+    not (SHARED / "reference" / "box_reference.npz").exists(), reason="reference maps not here"
+)
+
+# A map of 4 columns and 3 rows: a plateau at the top left, and its maximum alone at bottom right.
+MAP = np.array(
+    [
+        [0.6, 0.6, 0.2, 0.0],
+        [0.6, 0.8, 0.2, 0.0],
+        [0.0, 0.0, 0.0, 1.0],
+    ]
+)
+
+
+def test_a_perfect_blob_does_not_score_one_under_the_inclusive_convention():
+    scene = np.zeros((40, 40))
+    scene[15:25, 15:25] = 1
+    (box,) = boxes_at(scene, 0.5, size=40).tolist()
+    assert box == [15, 15, 25, 25]  # ten wide, and counted as eleven: 25 - 15 + 1
+    assert box_iou([box], [[15, 15, 24, 24]]).item() == 100 / 121  # truth with its last pixel
+    assert box_iou([box], [[15, 15, 25, 25]]).item() == 1.0  # truth as x0 + w
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "expected"),
+    [
+        ([0, 0, 1, 1], [0, 0, 1, 1], 1.0),
+        ([0, 0, 1, 1], [1, 1, 2, 2], 1 / 7),  # the shared corner pixel counts
+        ([0, 0, 1, 1], [2, 2, 3, 3], 0.0),
+        ([0, 0, 9, 0], [0, 0, 4, 0], 0.5),  # lines have area, one pixel a step
+        ([5, 5, 5, 5], [5, 5, 5, 5], 1.0),
+    ],
+)
+def test_iou_by_hand(first, second, expected):
+    assert box_iou([first], [second]).item() == expected
+
+
+def test_counts_curve_and_maxima_by_hand():
+    # Two images, MAP and its mirror image; true boxes: the plateau (found for tau in 0.2..0.6 as
+    # [0,0,2,2], exactly), and the whole frame (found exactly below 0.2).
+    maps = np.stack([MAP, MAP[:, ::-1]])
+    result = box_accuracy(
+        maps, [[[0, 0, 2, 2]], [[0, 0, 3, 2]]], thresholds=10, size=(3, 4), iou_thresholds=(0.5, 1)
+    )
+    # IoU of frame (12 pixels) and plateau (9): 0.75. Mirrored plateau [2,0,3,2]: 6 of 12.
+    # From tau 0.6 on the 0.6s are off and two specks are left: too small for either box.
+    assert result.counts.tolist() == [[2] * 6 + [0] * 4, [1] * 6 + [0] * 4]
+    assert result.curve[0, 0] == 1.0
+    assert result.max.tolist() == [1.0, 0.5]
+    assert result.best_threshold.tolist() == [0.0, 0.0]
+    assert result.max_box_acc == 1.0
+    assert result.max_box_acc_v2 == 0.75
+    assert result.at(0.31, iou=1) == 0.5
+    with pytest.raises(ValueError, match="IoU 0.7 was not scored"):
+        result.at(0.5, iou=0.7)
+
+
+def test_the_threshold_is_one_for_all_images():
+    # Each image alone has a threshold that finds its object; no single threshold finds both.
+    bright, faint = np.zeros((2, 30, 30))
+    bright[0:28, 0:28] = 0.5
+    bright[10:20, 10:20] = 1
+    faint[5:25, 5:25], faint[14:16, 14:16] = 0.4, 1
+    boxes = [[[10, 10, 20, 20]], [[5, 5, 25, 25]]]
+    ious = iou_curves([bright, faint], boxes, thresholds=100, size=30)
+    assert (ious.max(axis=1) >= 0.5).all()
+    assert box_accuracy([bright, faint], boxes, thresholds=100, size=30).max_box_acc == 0.5
+
+
+def naive_best_iou(cam, true, contours, taus, size):
+    """The protocol read off the page: no shared masks, one threshold after the other."""
+    resized = cv2.resize(cam.astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC)
+    scores = resized.astype(np.float64)
+    scores = np.zeros_like(scores) if scores.min() == scores.max() else scores - scores.min()
+    scores = scores / scores.max() if scores.any() else scores
+    gray = (scores * 255).astype(np.uint8)
+    row = []
+    for tau in taus:
+        mask = (gray > int(tau * gray.max())).astype(np.uint8)
+        found = list(cv2.findContours(mask, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[-2])
+        if contours == "largest" and found:
+            found = [max(found, key=cv2.contourArea)]
+        boxes = [[0, 0, 0, 0]] if not found else []
+        for x, y, w, h in map(cv2.boundingRect, found):
+            boxes.append([x, y, min(x + w, size - 1), min(y + h, size - 1)])
+        best = 0
+        for a in boxes:
+            for b in true:
+                wide = max(0, min(a[2], b[2]) - max(a[0], b[0]) + 1)
+                tall = max(0, min(a[3], b[3]) - max(a[1], b[1]) + 1)
+                area = [(c[2] - c[0] + 1) * (c[3] - c[1] + 1) for c in (a, b)]
+                best = max(best, wide * tall / (sum(area) - wide * tall))
+        row.append(best)
+    return row
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    arrays(np.float32, (5, 5), elements=st.sampled_from([-2.0, -0.5, 0.0, 0.25, 0.5, 1.0, 3.0])),
+    st.sampled_from(["largest", "all"]),
+)
+def test_distinct_masks_give_what_every_threshold_by_itself_gives(cam, contours):
+    true = [[3, 2, 9, 11], [10, 10, 14, 14]]
+    taus = np.append(np.arange(0, 1, 0.01), 1.0)
+    fast = iou_curves(cam[None], [true], contours, taus, size=16)[0]
+    assert fast.tolist() == naive_best_iou(cam, true, contours, taus, 16)
+
+
+@needs_reference
+@pytest.mark.parametrize("contours", ["largest", "all"])
+def test_counts_equal_the_public_evaluation_code_on_all_maps_and_thresholds(contours):
+    reference = np.load(SHARED / "reference" / "box_reference.npz")
+    result = box_accuracy(reference["cams"], reference["boxes_224"], contours)
+    assert np.array_equal(result.thresholds, reference["thresholds"])
+    assert np.array_equal(result.counts, reference[f"num_correct_{contours}"])
+    assert result.num_images == 801 and result.num_constant == result.num_invalid == 0
+
+
+@needs_reference
+def test_boxes_are_rescaled_as_in_the_public_evaluation_code():
+    reference = np.load(SHARED / "reference" / "box_reference.npz")
+    scaled = [
+        rescale_boxes(box, tuple(size))
+        for box, size in zip(reference["boxes_original"], reference["image_sizes"], strict=True)
+    ]
+    assert np.array_equal(scaled, reference["boxes_224"])
+
+
+def test_rescaling_truncates():
+    assert rescale_boxes([[10, 10, 99, 49]], (100, 50), 24).tolist() == [[2, 4, 23, 23]]
+    assert rescale_boxes([[10, 10, 99, 49]], (100, 50), (50, 10)).tolist() == [[1, 10, 9, 49]]
+
+
+def test_arrays_tensors_and_lists_score_alike():
+    generator = np.random.default_rng(0)
+    cams = generator.normal(size=(3, 6, 6)).astype(np.float32)
+    boxes = np.array([[2, 2, 12, 14], [0, 0, 20, 20], [5, 6, 7, 8]])
+    expected = box_accuracy(cams, boxes, size=24).counts
+    for same_cams in (torch.from_numpy(cams), torch.from_numpy(cams).requires_grad_(), list(cams)):
+        for same_boxes in (torch.from_numpy(boxes), [box[None] for box in boxes], boxes.tolist()):
+            assert np.array_equal(box_accuracy(same_cams, same_boxes, size=24).counts, expected)
+    half = torch.from_numpy(cams).bfloat16()
+    rounded = box_accuracy(half.float(), boxes, size=24).counts
+    assert np.array_equal(box_accuracy(half, boxes, size=24).counts, rounded)
+
+
+def test_constant_maps_are_counted_and_their_box_is_the_corner_pixel():
+    result = box_accuracy(np.full((2, 4, 4), 7.0), [[[0, 0, 0, 0]], [[1, 1, 3, 3]]], size=4)
+    assert (result.num_constant, result.num_invalid) == (2, 0)
+    assert (result.counts == 1).all()
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_maps_with_nan_or_infinity_score_as_zero_maps_with_one_warning(value):
+    cams = np.random.default_rng(0).normal(size=(3, 4, 4))
+    cams[0, 1, 2] = cams[2, 0, 0] = value
+    with pytest.warns(RuntimeWarning, match="2 of 3 maps hold NaN or infinite") as caught:
+        result = box_accuracy(cams, np.array([[1, 1, 3, 3]] * 3), size=4)
+    assert len(caught) == 1
+    assert (result.num_constant, result.num_invalid) == (0, 2)
+    assert result.counts.max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"boxes": np.array([[1, 1, 3, 3]])}, "cams has 2, boxes has 1"),
+        (
+            {"boxes": [[[1, 1, 3, 3]], [[3, 1, 1, 3]]]},
+            "image 1 must be x0, y0, x1, y1 with x0 <= x1",
+        ),
+        ({"boxes": [[[1, 1, 3, 3]], [[1, 1, 3, 8]]]}, "image 1 reach outside the 8x8 map"),
+        ({"boxes": [[[-1, 1, 3, 3]], [[1, 1, 3, 3]]]}, "image 0 reach outside"),
+        ({"boxes": [np.zeros((0, 4)), [[1, 1, 3, 3]]]}, r"image 0 must have shape \(n, 4\)"),
+        ({"boxes": [[[0.5, 1, 3, 3]], [[1, 1, 3, 3]]]}, "image 0 must be whole pixels"),
+        ({"cams": np.zeros((8, 8))}, r"shape \(N, h, w\).*cams\[None\]"),
+        ({"cams": np.zeros((0, 8, 8)), "boxes": []}, "cams is empty"),
+        ({"contours": "biggest"}, "contours must be one of"),
+        ({"thresholds": 0}, "thresholds must be a positive int"),
+        ({"thresholds": [0.5, 1.5]}, "give values in 0..1"),
+        ({"size": 0}, "size must be a positive int"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence(arguments, message):
+    good = {"cams": np.ones((2, 8, 8)), "boxes": [[[1, 1, 3, 3]]] * 2, "size": 8}
+    with pytest.raises(ValueError, match=message):
+        box_accuracy(**(good | arguments))

@@ -1,0 +1,73 @@
+"""Preparation of maps and masks."""
+
+import numpy as np
+import pytest
+import torch
+
+from entreg_utils.cam import normalize, upsample
+from entreg_utils.metrics import score_map
+from entreg_utils.metrics.maps import resize_mask
+
+
+def test_min_max_by_hand():
+    scores, constant, invalid = score_map([[-1, 0], [1, 3]], size=2)
+    assert scores.tolist() == [[0, 0.25], [0.5, 1]]
+    assert scores.dtype == np.float64
+    assert not constant and not invalid
+
+
+def test_shift_and_positive_scale_change_nothing():
+    raw = np.random.default_rng(0).normal(size=(5, 5)).astype(np.float32)
+    assert np.allclose(score_map(raw, 32).scores, score_map(4 * raw - 8, 32).scores, atol=1e-6)
+
+
+def test_the_map_is_resized_before_it_is_stretched():
+    # Bicubic interpolation overshoots at an edge, so stretching last keeps every score in 0..1.
+    step = np.zeros((8, 8))
+    step[:, 4:] = 1
+    assert score_map(step, 64).scores.min() == 0
+    assert score_map(step, 64).scores.max() == 1
+    # The flat sides therefore do not sit at 0 and 1 but inside, by the overshoot.
+    assert 0.02 < score_map(step, 64).scores[0, 0] < 0.1
+    assert 0.9 < score_map(step, 64).scores[0, -1] < 0.98
+
+
+def test_the_score_map_is_the_one_that_overlays_show():
+    raw = np.random.default_rng(2).normal(size=(3, 7, 7)).astype(np.float32)
+    shown = normalize(upsample(raw, 40), "minmax")
+    assert np.array_equal([score_map(one, 40).scores for one in raw], shown)
+
+
+def test_height_comes_before_width():
+    assert score_map(np.eye(3), (4, 6)).scores.shape == (4, 6)
+    assert resize_mask(np.eye(3), (4, 6)).shape == (4, 6)
+
+
+@pytest.mark.parametrize(
+    ("raw", "constant", "invalid"),
+    [
+        (np.zeros((3, 3)), True, False),
+        (np.full((3, 3), -4.5), True, False),
+        ([[np.nan, 1], [0, 2]], False, True),
+        ([[np.inf, 1], [0, 2]], False, True),
+    ],
+)
+def test_maps_that_say_nothing_become_zeros_and_say_so(raw, constant, invalid):
+    scores, is_constant, is_invalid = score_map(raw, 4)
+    assert not scores.any()
+    assert (is_constant, is_invalid) == (constant, invalid)
+
+
+def test_masks_are_resized_to_the_nearest_pixel_and_stay_binary():
+    mask = torch.tensor([[0, 255], [1, 0]])
+    expected = [[0, 0, 1, 1], [0, 0, 1, 1], [1, 1, 0, 0], [1, 1, 0, 0]]
+    assert resize_mask(mask, 4).tolist() == np.array(expected, bool).tolist()
+
+
+def test_wrong_shapes_are_named():
+    with pytest.raises(ValueError, match=r"map must have shape \(h, w\).*\(2, 2, 2\)"):
+        score_map(np.zeros((2, 2, 2)))
+    with pytest.raises(ValueError, match=r"mask must have shape \(H, W\)"):
+        resize_mask(np.zeros(4), 4)
+    with pytest.raises(ValueError, match="size must be a positive int"):
+        score_map(np.eye(2), (4, 4, 4))

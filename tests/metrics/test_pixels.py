@@ -1,0 +1,130 @@
+"""PxAP and mPxAP, worked out by hand, and against the public evaluation code on real maps."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from entreg_utils.metrics import (
+    PixelAveragePrecision,
+    class_pixel_average_precision,
+    constant_map_baseline,
+    mean_pixel_average_precision,
+    pixel_average_precision,
+)
+
+REFERENCE = Path(__file__).parents[2] / ".." / "shared" / "reference" / "pixel_reference.npz"
+
+# Scores 0, 1/3, 2/3, 1 from four pixels; foreground the best and the third best.
+MAP = np.array([[0.0, 1.0], [2.0, 3.0]])
+MASK = np.array([[0, 1], [0, 1]])
+
+
+def test_average_precision_by_hand():
+    # From the top: 1 (fg) precision 1, recall 1/2; 2/3 (bg) no gain; 1/3 (fg) precision 2/3.
+    assert pixel_average_precision([MAP], [MASK], size=2) == pytest.approx(1 / 2 + 2 / 3 / 2)
+
+
+def test_a_coarse_step_pools_scores_and_changes_the_answer():
+    # Bins [0, 0.5), [0.5, 1), and 1 by itself: 1/3 and 0 fall together, at precision 2/4.
+    assert pixel_average_precision([MAP], [MASK], step=0.5, size=2) == pytest.approx(
+        1 / 2 + 2 / 4 / 2
+    )
+
+
+def test_histograms_are_pooled_over_images_not_averaged():
+    # Image 1 ranks perfectly, image 2 the wrong way round; pooled: at 1, one of two is foreground
+    # (precision 1/2, recall 1/2), at 0, two of four.
+    maps, masks = [[[0.0, 1.0]], [[0.0, 1.0]]], [[[0, 1]], [[1, 0]]]
+    pooled = pixel_average_precision(np.array(maps), np.array(masks), size=(1, 2))
+    assert pooled == pytest.approx(1 / 2 * 1 / 2 + 2 / 4 * 1 / 2)
+    # A mean of per-image scores would be (1 + 1/2) / 2.
+    assert pooled != pytest.approx(0.75)
+
+
+def test_ignored_pixels_count_on_neither_side_unless_they_are_foreground():
+    ignore = np.array([[0, 0], [1, 1]])  # 2/3 (bg) is left out; 1 (fg) stays
+    assert pixel_average_precision([MAP], [MASK], [ignore], size=2) == pytest.approx(1.0)
+    assert pixel_average_precision([MAP], [MASK], [None], size=2) < 1
+
+
+def test_a_constant_map_scores_the_share_of_foreground():
+    generator = np.random.default_rng(0)
+    masks = generator.random((5, 8, 8)) < 0.3
+    ignore = generator.random((5, 8, 8)) < 0.2
+    for skip in (None, ignore):
+        score = pixel_average_precision(np.ones((5, 2, 2)), masks, skip, size=8)
+        assert score == pytest.approx(constant_map_baseline(masks, skip, size=8))
+    counted = masks | ~ignore
+    assert constant_map_baseline(masks, ignore, size=8) == masks.sum() / counted.sum()
+
+
+def test_masks_of_any_size_are_brought_to_the_size_of_the_map():
+    large = np.kron(MASK, np.ones((50, 50)))
+    assert pixel_average_precision([MAP], [large], size=2) == pytest.approx(5 / 6)
+
+
+def test_streaming_equals_one_call():
+    generator = np.random.default_rng(1)
+    cams, masks = generator.normal(size=(4, 5, 5)), generator.random((4, 10, 10)) < 0.4
+    stream = PixelAveragePrecision(size=10)
+    for cam, mask in zip(cams, masks, strict=True):
+        stream.update(cam, mask)
+    assert stream.num_images == 4
+    assert stream.compute() == pixel_average_precision(cams, masks, size=10)
+
+
+def test_precision_is_undefined_where_nothing_is_taken():
+    stream = PixelAveragePrecision(step=0.5, size=2)
+    stream.update(MAP, MASK)
+    precision, recall = stream.precision_recall()
+    assert np.isnan(precision[0]) and recall[0] == 0  # the empty bin above 1
+    assert precision[1:].tolist() == [1.0, 0.5, 0.5] and recall[1:].tolist() == [0.5, 0.5, 1.0]
+
+
+def test_mean_over_classes_pools_within_a_class():
+    # Class 3: two entries that are each other's mirror, pooled 1/2. Class 7: perfect, 1.
+    maps = np.array([[[0.0, 1.0]]] * 3)
+    masks = np.array([[[0, 1]], [[1, 0]], [[0, 1]]])
+    per_class = class_pixel_average_precision(maps, masks, [3, 3, 7], size=(1, 2))
+    assert per_class == {3: pytest.approx(0.5), 7: pytest.approx(1.0)}
+    mean = mean_pixel_average_precision(maps, masks, [3, 3, 7], size=(1, 2))
+    assert mean == pytest.approx(0.75)
+    # All pixels in one pot would weigh class 3 twice.
+    assert pixel_average_precision(maps, masks, size=(1, 2)) != pytest.approx(mean)
+
+
+def test_a_class_without_foreground_is_left_out_of_the_mean():
+    maps, masks = np.array([[[0.0, 1.0]]] * 2), np.array([[[0, 1]], [[0, 0]]])
+    assert class_pixel_average_precision(maps, masks, [0, 1], size=(1, 2)) == {0: 1.0}
+    assert mean_pixel_average_precision(maps, masks, [0, 1], size=(1, 2)) == 1.0
+    with pytest.raises(ValueError, match="no foreground pixel in any mask: mPxAP"):
+        mean_pixel_average_precision(maps, np.zeros_like(masks), [0, 1], size=(1, 2))
+
+
+def test_an_image_with_an_empty_mask_is_all_background():
+    with_empty = pixel_average_precision([MAP, MAP], [MASK, np.zeros((2, 2))], size=2)
+    # From the top: 1 of 2, no gain, 2 of 6 at the third.
+    assert with_empty == pytest.approx(1 / 2 * 1 / 2 + 2 / 6 * 1 / 2)
+
+
+@pytest.mark.skipif(not REFERENCE.exists(), reason="reference maps not here")
+@pytest.mark.parametrize(("step", "name"), [(0.001, "0_001"), (0.01, "0_01")])
+def test_pxap_equals_the_public_evaluation_code(step, name):
+    reference = np.load(REFERENCE)
+    masks, ignore = (
+        np.unpackbits(reference[f"{kind}_packed"], axis=-1) for kind in ("mask", "ignore")
+    )
+    score = pixel_average_precision(reference["cams"], masks, ignore, step=step)
+    assert 100 * score == pytest.approx(float(reference[f"pxap_step_{name}"]), abs=1e-9)
+
+
+def test_bad_input_is_one_clear_sentence():
+    with pytest.raises(ValueError, match="no foreground pixel in any mask: PxAP is undefined"):
+        pixel_average_precision([MAP], [np.zeros((2, 2))], size=2)
+    with pytest.raises(ValueError, match="cams has 2, masks has 1"):
+        pixel_average_precision([MAP, MAP], [MASK], size=2)
+    with pytest.raises(ValueError, match="step is the width of a score bin"):
+        pixel_average_precision([MAP], [MASK], step=0, size=2)
+    with pytest.warns(RuntimeWarning, match="1 of 1 maps hold NaN"):
+        assert pixel_average_precision([MAP * np.nan], [MASK], size=2) == 0.5
