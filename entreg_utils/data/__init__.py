@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from entreg_utils.data.sample import Sample
-from entreg_utils.data.toy import ToyDataset, toy
+from entreg_utils.data.toy import CUES, ToyDataset, counterfactual, toy
 from entreg_utils.data.world import World
 
 DATASETS = {"toy": toy}
@@ -29,4 +29,4 @@ def load(name: str, split: str, root=None, **options):
     return DATASETS[name](split, root=root, **options)
 
 
-__all__ = ["DATASETS", "Sample", "ToyDataset", "World", "load"]
+__all__ = ["CUES", "DATASETS", "Sample", "ToyDataset", "World", "counterfactual", "load"]

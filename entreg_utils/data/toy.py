@@ -28,6 +28,7 @@ SPECIES = (
     "pearl spot",
     "violet slant",
 )
+CUES = ("part", "body", "context")  # the columns of ``cues``
 _CHUNK = 128  # images painted at once: the arrays of one chunk stay in the cache of one core
 _PAINTER_VERSION = 1  # raise it with every change of the pictures, so that no old cache is read
 
@@ -133,6 +134,27 @@ def boxes_of(masks: np.ndarray) -> np.ndarray:
     y1 = height - rows[:, ::-1].argmax(axis=1)
     ends = np.minimum(x1, width - 1), np.minimum(y1, height - 1)
     return np.stack([x0, y0, *ends], axis=1).astype(np.int64)
+
+
+def counterfactual(dataset: ToyDataset, cue: str, count: int | None = None) -> torch.Tensor:
+    """The same images with one cue changed: it shows the variant of the class after the label.
+
+    Args:
+        cue: ``part``, ``body`` or ``context``; an unpainted part stays unpainted.
+        count: the first ``count`` images; all by default.
+
+    Returns:
+        uint8 (count, 3, S, S). Nothing but the cue differs from ``dataset.images``.
+    """
+    if cue not in CUES:
+        raise ValueError(f"unknown cue {cue!r}: use one of {', '.join(CUES)}")
+    scene = draw_scene(dataset.world, dataset.split, len(dataset)).rows(0, count or len(dataset))
+    column = CUES.index(cue)
+    scene.cues[:, column] = np.where(
+        scene.cues[:, column] < 0, -1, (scene.labels + 1) % dataset.num_classes
+    )
+    images = paint(scene, dataset.world.image_size)[0]
+    return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
 
 
 def digest(arrays: dict[str, np.ndarray]) -> str:

@@ -27,8 +27,8 @@ class World:
     """The knobs of the embedded world.
 
     Attributes:
-        part, body, context: reliabilities in 0..1; 1/num_classes is chance, 1 is perfect. The body's
-            default, 0.97, bounds what living on the body alone can cost: 3 points of accuracy.
+        part, body, context: reliabilities in 0..1; 1/num_classes is chance, 1 is perfect. The
+            body's default, 0.97, bounds what living on the body alone can cost: 3 points.
         part_visibility: probability in 0..1 that the mark is painted at all.
         num_classes: 2..10.
         image_size: side in pixels, 32..128; the fish scales with it.
@@ -91,8 +91,8 @@ class Draws:
 class Scene:
     """What one split of a world shows, image by image: the input of the painter.
 
-    ``cues`` is int64 (N, 3): the variant shown by part, body and context; part is -1 when unpainted.
-    Lengths are in units of the image side, ``facing`` is +1 or -1, ``slope`` the tangent of the tilt.
+    ``cues`` is int64 (N, 3): the variant shown by part, body, context; part is -1 when unpainted.
+    Lengths are in units of the image side, ``facing`` is +1 or -1, ``slope`` is the tilt's tangent.
     """
 
     labels: np.ndarray

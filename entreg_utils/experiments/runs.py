@@ -32,8 +32,8 @@ class Run:
 
     Attributes:
         config: what was run.
-        history: one row an epoch: ``epoch``, ``loss``, and ``train_*``, ``val_*``, ``test_*`` of the
-            quantities of ``training.evaluate`` (train: on its first 200 images, without flips).
+        history: one row an epoch: ``epoch``, ``loss``, and ``train_*``, ``val_*``, ``test_*`` of
+            the quantities of ``training.evaluate`` (train: on its first 200 images, without flips).
         metrics: final scores on test, last checkpoint; see ``training.summarise``.
         provenance: commit, device, threads, versions, wall time.
         panel: indices of test images whose maps were kept; ``maps`` float32 (E, n, h, w), raw.
@@ -48,7 +48,7 @@ class Run:
     weights_sha256: str
 
     def model(self) -> torch.nn.Module:
-        """The trained model in eval mode, from its checkpoint; trained again when that is absent."""
+        """The trained model in eval mode, from its checkpoint; trained again when it is absent."""
         model = build(self.config)
         name = f"{self.config.name}.pt"
         for folder in store.folders():
@@ -101,7 +101,7 @@ def run(config: Config, progress: bool = True) -> Run:
 
 
 def train(config: Config, progress: bool = True) -> dict:
-    """Train whether or not a record exists elsewhere; write checkpoint and record to the results."""
+    """Train even if a committed record exists; write checkpoint and record to the results."""
     path = store.results_folder() / f"{config.name}.json"
     with _only_one(path.with_suffix(".lock")):
         record = _read_own(path)
@@ -114,7 +114,9 @@ def _train(config: Config, path: Path, progress: bool) -> dict:
     start = time.perf_counter()
     train_data, val, test = splits(config)
     model = build(config).to(pick_device(), memory_format=torch.channels_last)
-    panel = [int(np.flatnonzero(test.labels.numpy() == c)[0]) for c in range(PANEL)[: test.num_classes]]
+    panel = [
+        int(np.flatnonzero(test.labels.numpy() == c)[0]) for c in range(PANEL)[: test.num_classes]
+    ]
 
     def after_epoch(epoch: int, model) -> dict:
         row = {}

@@ -1,4 +1,4 @@
-"""The training loop: seeded, resumable to the bit on a CPU, and stopped by a number that is not one.
+"""The training loop: seeded, resumable to the bit on a CPU, stopped by a loss that is no number.
 
 The state after an epoch is a function of the recipe and the epoch alone: the order of the images
 and the flips of epoch e come from a generator seeded with (seed, e), so nothing random has to be
@@ -76,7 +76,7 @@ def fit(
     Args:
         train: in-memory data set with ``images`` uint8 and ``labels``.
         after_epoch: called with (epoch, model); what it returns joins the history.
-        checkpoint: file that holds the last whole epoch; when it is there, training goes on from it.
+        checkpoint: file of the last whole epoch; when it is there, training goes on from it.
         progress: called with the row of each finished epoch.
 
     Raises:
@@ -159,8 +159,10 @@ class _Guard:
 
     def _sentence(self, what: str) -> str:
         number = self.epoch * self.steps + len(self.losses)
-        kept = f"epoch {self.epoch} is kept in {self.checkpoint}" if self.checkpoint else (
-            "no epoch was finished, so there is nothing to keep"
+        kept = (
+            f"epoch {self.epoch} is kept in {self.checkpoint}"
+            if self.checkpoint
+            else ("no epoch was finished, so there is nothing to keep")
         )
         return (
             f"training stopped at step {number} (epoch {self.epoch + 1}, learning rate "

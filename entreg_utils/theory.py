@@ -1,0 +1,130 @@
+"""Why there is a sweet spot: a softmax regression on three cues, solved exactly.
+
+The world in three numbers: cue k (part, body, context) shows the label's variant with
+probability r_k, else one of the others. A classifier on a pooled map sees cue k with amplitude a_k,
+the share of the map that the cue covers: global average pooling makes large things loud. With one
+weight a cue, which symmetry over the classes allows, the logits are
+
+    z_j = sum_k a_k w_k [cue_k shows j],
+
+and with t = (1 - eps) y + eps / C the weights w >= 0 minimise
+
+    E[ H(t, p) ] + price * sum_k w_k.
+
+The price is what weight decay becomes where features are learned: the weight of a cue is a product
+w = u v of its detector u and its output weight v, and min (u^2 + v^2) / 2 over u v = w is |w|.
+
+What follows, and what the notebook tests: every cue costs the same per unit of w, but a unit moves
+the logit by a_k only, so a small part is dear. At eps = 0 the loss asks for a large margin on every
+image, which only the perfect cue gives, and the price is paid. As eps grows the margin asked for
+shrinks, and with it what the part is worth beyond the body; past some eps it is dropped and the
+body, large and almost always right, carries the class alone. Past a last eps no cue pays, and all
+weights are zero: the collapse.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from scipy.optimize import minimize
+
+CUES = ("part", "body", "context")
+
+
+@dataclass(frozen=True)
+class ThreeCues:
+    """The world of the theory.
+
+    Attributes:
+        reliability: r_k in 0..1 for part, body, context.
+        amplitude: a_k > 0, the share of the map that each cue covers.
+        num_classes: C.
+        price: of a unit of weight, > 0; the theory's one free constant.
+    """
+
+    reliability: tuple[float, float, float]
+    amplitude: tuple[float, float, float]
+    num_classes: int = 8
+    price: float = 1e-3
+
+    def __post_init__(self):
+        if not all(0 <= r <= 1 for r in self.reliability):
+            raise ValueError(f"reliability={self.reliability}: give probabilities in 0..1")
+        if not all(a > 0 for a in self.amplitude) or self.price <= 0:
+            raise ValueError("amplitudes and price must be positive")
+
+    def states(self) -> tuple[np.ndarray, np.ndarray]:
+        """What the cues can show when the label is 0: variants (C^3, 3), probabilities (C^3,)."""
+        classes = self.num_classes
+        shown = np.array(list(product(range(classes), repeat=3)))
+        agree = np.array(self.reliability)
+        chance = np.where(shown == 0, agree, (1 - agree) / (classes - 1)).prod(axis=1)
+        return shown[chance > 0], chance[chance > 0]
+
+
+def optimum(world: ThreeCues, epsilon: float) -> np.ndarray:
+    """Weights w (3,), >= 0, at the minimum of the regularised loss (convex: any minimum is global).
+
+    Raises:
+        ValueError: epsilon outside [0, 1].
+    """
+    if not 0 <= epsilon <= 1:
+        raise ValueError(f"epsilon={epsilon} is outside 0..1")
+    shown, chance = world.states()
+    # in logit units s = a w the problem is well scaled; the price of a logit is price / a
+    price = world.price / np.array(world.amplitude)
+
+    def loss(logit_weights):
+        value, gradient = data_loss(logit_weights, epsilon, world.num_classes, shown, chance)
+        return value + price @ logit_weights, gradient + price
+
+    found = minimize(
+        loss,
+        np.ones(3),
+        jac=True,
+        bounds=[(0, None)] * 3,
+        method="L-BFGS-B",
+        options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 2000},
+    )
+    return found.x / np.array(world.amplitude)
+
+
+def reliance(world: ThreeCues, epsilons: Sequence[float]) -> np.ndarray:
+    """Logit contribution a_k w_k of each cue at the optimum, one row an epsilon: (E, 3)."""
+    return np.array([np.array(world.amplitude) * optimum(world, e) for e in epsilons])
+
+
+def prediction(world: ThreeCues, epsilon: float) -> tuple[float, float]:
+    """Accuracy and mean entropy (nats) of the optimal classifier on the theory's own world."""
+    shown, chance = world.states()
+    logit_weights = np.array(world.amplitude) * optimum(world, epsilon)
+    p = _softmax(_logits(logit_weights, world.num_classes, shown))
+    entropy = -(p * np.log(np.maximum(p, 1e-300))).sum(axis=1)
+    best = p.max(axis=1, keepdims=True)
+    ties = np.isclose(p, best, rtol=1e-9)  # equal classes share the guess
+    return float(chance @ (ties[:, 0] / ties.sum(axis=1))), float(chance @ entropy)
+
+
+def _logits(logit_weights: np.ndarray, num_classes: int, shown: np.ndarray) -> np.ndarray:
+    logits = np.zeros((len(shown), num_classes))
+    for cue in range(3):
+        logits[np.arange(len(shown)), shown[:, cue]] += logit_weights[cue]
+    return logits
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    p = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return p / p.sum(axis=1, keepdims=True)
+
+
+def data_loss(logit_weights, epsilon, num_classes, shown, chance):
+    """E[H(t, p)] and its gradient (3,) in the logit weights s_k = a_k w_k."""
+    p = _softmax(_logits(logit_weights, num_classes, shown))
+    target = np.full(num_classes, epsilon / num_classes)
+    target[0] += 1 - epsilon
+    value = -chance @ (np.log(np.maximum(p, 1e-300)) @ target)
+    p_shown = np.take_along_axis(p, shown, axis=1)  # p of the class that each cue shows
+    return value, chance @ (p_shown - target[shown])
