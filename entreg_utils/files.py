@@ -44,6 +44,7 @@ def atomic_write(path: Path | str, content: bytes | str) -> Path:
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
     temporary = None
+    done = False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -53,11 +54,13 @@ def atomic_write(path: Path | str, content: bytes | str) -> Path:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)  # mkstemp makes it private; records are meant to be shared
         os.replace(temporary, path)
+        done = True
     except OSError as error:
-        if temporary is not None:
+        raise StorageError(_explain(error, path, len(data))) from error
+    finally:  # also after Ctrl-C
+        if temporary is not None and not done:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
-        raise StorageError(_explain(error, path, len(data))) from error
     return path
 
 
@@ -70,15 +73,34 @@ def read_checked(path: Path | str) -> bytes | None:
     """Content of a file from :func:`write_checked`, or None when there is no such file.
 
     Raises:
-        StorageError: the content is not what was written (cut short, altered, another format).
+        StorageError: the content is not what was written (cut short, altered, another format), or
+            the system refuses to read it.
     """
-    try:
-        raw = Path(path).read_bytes()
-    except FileNotFoundError:
+    raw = read_bytes(path)
+    if raw is None:
         return None
     if raw[:64] != sha256(raw[64:]).encode():
-        raise StorageError(f"{path} is damaged (its SHA-256 does not fit): delete it to make it anew")
+        raise StorageError(
+            f"{path} is damaged (its SHA-256 does not fit): delete it to make it anew"
+        )
     return raw[64:]
+
+
+def read_bytes(path: Path | str) -> bytes | None:
+    """Content of a file, or None when there is no such file or no such folder.
+
+    Raises:
+        StorageError: it is there and the system refuses to read it.
+    """
+    try:
+        return Path(path).read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except OSError as error:
+        raise StorageError(
+            f"cannot read {path}: {error.strerror}; make it readable, or point ENTREG_RESULTS to "
+            "another folder"
+        ) from error
 
 
 def _explain(error: OSError, path: Path, size: int) -> str:

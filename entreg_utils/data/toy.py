@@ -98,7 +98,7 @@ def toy(split: str, num_images: int | None = None, root=None, cache: bool = True
     count = SPLITS[split] if num_images is None else num_images
     if not cache:
         return ToyDataset(world, split, generate(world, split, count))
-    name = json.dumps([_PAINTER_VERSION, world.to_dict(), split, count])
+    name = json.dumps([_PAINTER_VERSION, world.to_dict(), split, count], default=int)
     folder = Path(root) if root is not None else project_root() / "data" / "cache"
     path = folder / f"toy-{split}-{sha256(name.encode())[:16]}.npz"
     arrays = _read_cache(path)
@@ -175,7 +175,7 @@ def _read_cache(path: Path) -> dict[str, np.ndarray] | None:
     """Arrays of a whole cache file, or None when there is none or it is not what was written."""
     try:
         content = read_checked(path)
-    except (StorageError, OSError) as error:
+    except StorageError as error:
         warnings.warn(f"painting the embedded world again: {error}", stacklevel=3)
         return None
     if content is None:

@@ -125,8 +125,8 @@ def draw_scene(world: World, split: str, count: int) -> Scene:
     """
     if split not in SPLITS:
         raise ValueError(f"unknown split {split!r}: use one of {', '.join(SPLITS)}")
-    if count < 1:
-        raise ValueError(f"num_images={count}: give at least 1")
+    if not isinstance(count, (int, np.integer)) or count < 1:
+        raise ValueError(f"num_images={count!r}: give a whole number of at least 1")
     draws = Draws(world, split, count)
     labels = draws.below(world.num_classes)
     cues = np.stack(

@@ -1,8 +1,19 @@
 """Configs, runs and the store: ``run(config)`` loads what is known and trains what is not."""
 
-from entreg_utils.experiments import grids, store
+from entreg_utils.experiments import grids, store, tables
 from entreg_utils.experiments.config import Config
 from entreg_utils.experiments.runs import Run, build, run, splits
 from entreg_utils.experiments.sweep import SweepError, sweep
 
-__all__ = ["Config", "Run", "SweepError", "build", "grids", "run", "splits", "store", "sweep"]
+__all__ = [
+    "Config",
+    "Run",
+    "SweepError",
+    "build",
+    "grids",
+    "run",
+    "splits",
+    "store",
+    "sweep",
+    "tables",
+]

@@ -11,7 +11,7 @@ from entreg_utils.data.world import KNOBS
 from entreg_utils.files import sha256
 from entreg_utils.training import Recipe
 
-PROTOCOL = 1  # raise it when painter, network, loop or metrics change what a config gives
+PROTOCOL = 2  # raise it when painter, network, loop or metrics change what a config gives
 
 
 @dataclass(frozen=True)

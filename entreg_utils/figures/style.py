@@ -1,7 +1,7 @@
 """One look for every figure, and one way to show it: the picture, then a sentence that reads it.
 
-Colours are the Okabe-Ito set, told apart with any colour vision; maps use ``magma``, whose lightness
-rises with the value, so that they survive a grey printer.
+Colours are the Okabe-Ito set, told apart with any colour vision; maps use ``magma``, whose
+lightness rises with the value, so that they survive a grey printer.
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def picture_axes(axes) -> None:
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as PNG bytes, without the date and version that would make equal figures differ."""
+    """The figure as PNG bytes, without the version that would make equal figures differ."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", metadata={"Software": None})
     plt.close(figure)

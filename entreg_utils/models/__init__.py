@@ -1,8 +1,8 @@
 """Backbones that give logits and feature map in one pass: GAP and a linear head on a body.
 
-Every model has ``forward_features(images) -> (N, K, h, w)`` and ``head``, the linear layer on the
-spatial mean of that map, so ``model(images) == model.head(features.mean((2, 3)))`` and a CAM costs no
-second pass.
+Every model has ``forward_features(images) -> (N, K, h, w)`` and ``head``, the linear layer on
+the spatial mean of that map, so ``model(images) == model.head(features.mean((2, 3)))`` and a CAM
+costs no second pass.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ def build(name: str, num_classes: int, pretrained: bool = False, **options) -> n
     """
     if name not in MODELS:
         raise ValueError(f"unknown model {name!r}: known are {', '.join(MODELS)}")
-    if num_classes < 2:
-        raise ValueError(f"num_classes={num_classes}: a classifier needs at least 2")
+    if not isinstance(num_classes, int) or num_classes < 2:
+        raise ValueError(f"num_classes={num_classes!r}: a classifier needs at least 2")
     if pretrained:
         raise ValueError(f"there are no published weights for {name!r}: use pretrained=False")
     return MODELS[name](num_classes, **options)

@@ -7,17 +7,22 @@ from torch import nn
 
 
 class PreActBlock(nn.Module):
-    """BN-ReLU-conv-BN-ReLU-conv plus a shortcut (He et al., 2016, identity mappings)."""
+    """BN-ReLU-conv-BN-ReLU-conv plus a shortcut (He et al., 2016, identity mappings).
+
+    Where it halves the side, the kernel is 4x4 instead of 3x3 (and 2x2 in the shortcut): output i
+    is then centred on pixel 2i + 1/2 of the input, where resizing the map puts it back. A padded
+    3x3 with stride 2 centres it on 2i, and every map comes out shifted to the right and down.
+    """
 
     def __init__(self, inputs: int, outputs: int, stride: int):
         super().__init__()
         self.bn1 = nn.BatchNorm2d(inputs)
-        self.conv1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False)
+        self.conv1 = nn.Conv2d(inputs, outputs, 2 + stride, stride, 1, bias=False)
         self.bn2 = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
         self.shortcut = None
         if stride != 1 or inputs != outputs:
-            self.shortcut = nn.Conv2d(inputs, outputs, 1, stride, bias=False)
+            self.shortcut = nn.Conv2d(inputs, outputs, stride, stride, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         pre = torch.relu(self.bn1(x))
@@ -39,7 +44,10 @@ class ToyNet(nn.Module):
 
     def __init__(self, num_classes: int, width: int = 16, blocks: int = 1):
         super().__init__()
-        self.stem = nn.Conv2d(3, width, 3, 2, 1, bias=False)
+        for name, value in (("width", width), ("blocks", blocks)):
+            if not isinstance(value, int) or value < 1:
+                raise ValueError(f"{name}={value!r}: give a whole number of at least 1")
+        self.stem = nn.Conv2d(3, width, 4, 2, 1, bias=False)
         stages, channels = [], width
         for index in range(3):
             outputs = width * (index + 1)

@@ -1,0 +1,67 @@
+"""``python -m entreg_utils COMMAND``: one thin door to the rooms that have a command.
+
+A command is a module with ``add_arguments(parser)`` and ``main(args) -> int | None``; it is
+imported only when it is called, so that ``doctor`` runs where half the packages are missing.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+
+from entreg_utils import __version__
+from entreg_utils.files import StorageError
+
+PURPOSE = "Data, training, figures and set-up of the course, from the command line."
+# name: (module with add_arguments and main, what it does)
+COMMANDS = {
+    "doctor": ("entreg_utils.doctor", "versions, device, and what is missing with its remedy"),
+}
+
+
+def _parser(chosen: str | None) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m entreg_utils", description=PURPOSE)
+    parser.add_argument("--version", action="version", version=f"entreg_utils {__version__}")
+    parser.add_argument("--traceback", action="store_true", help="show where an error came from")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    for name, (module_name, purpose) in COMMANDS.items():
+        child = commands.add_parser(
+            name,
+            help=purpose,
+            description=purpose[0].upper() + purpose[1:] + ".",
+            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        )
+        if name == chosen:
+            module = importlib.import_module(module_name)
+            module.add_arguments(child)
+            child.set_defaults(main=module.main)
+    return parser
+
+
+def _run(argv: list[str]) -> int:
+    chosen = next((word for word in argv if not word.startswith("-")), None)
+    args = _parser(chosen).parse_args(argv)
+    return args.main(args) or 0
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command and return its exit status; errors end in one sentence on stderr."""
+    argv = sys.argv[1:] if argv is None else argv
+    if "--traceback" in argv:
+        return _run(argv)
+    try:
+        return _run(argv)
+    except ImportError as error:
+        message = f"{error}; `python -m entreg_utils doctor` says what is missing"
+    except (StorageError, ValueError) as error:
+        message = str(error)
+    except KeyboardInterrupt:
+        print("stopped; what was finished is kept, and the same command goes on", file=sys.stderr)
+        return 130
+    print(f"error: {message}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

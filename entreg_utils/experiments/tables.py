@@ -1,0 +1,85 @@
+"""From runs to tables: one row a run, then mean and interval over seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from entreg_utils import metrics
+from entreg_utils.experiments.runs import Run
+
+# The headline: column of the metrics, and how a reader calls it with its rules.
+HEADLINE = {
+    "accuracy": "accuracy",
+    "entropy": "entropy (nats)",
+    "pxap": "PxAP",
+    "max_box_acc": "MaxBoxAcc (oracle)",
+    "max_box_acc_carried": "BoxAcc (carried)",
+    "gt_known": "GT-known Loc (0.15)",
+    "top1_loc": "Top-1 Loc (0.15)",
+}
+
+
+def frame(runs: Sequence[Run]) -> pd.DataFrame:
+    """One row a run: ``epsilon``, ``seed`` and every final metric."""
+    rows = [{"epsilon": run.config.epsilon, "seed": run.config.seed} | run.metrics for run in runs]
+    return pd.DataFrame(rows)
+
+
+def histories(runs: Sequence[Run]) -> pd.DataFrame:
+    """One row a run and epoch: ``epsilon``, ``seed`` and the columns of ``Run.history``."""
+    parts = [run.history.assign(epsilon=run.config.epsilon, seed=run.config.seed) for run in runs]
+    return pd.concat(parts, ignore_index=True)
+
+
+def over_seeds(table: pd.DataFrame, by: Sequence[str] = ("epsilon",)) -> pd.DataFrame:
+    """Mean and half-width of the 95 % Student interval over seeds, per group.
+
+    Returns:
+        Indexed by ``by``; columns (name, "mean") and (name, "half").
+    """
+    values = table.drop(columns=["seed"]).groupby(list(by), sort=True)
+    mean = values.mean()
+    half = values.agg(lambda column: metrics.seed_interval(column).half_width)
+    return pd.concat({"mean": mean, "half": half}, axis=1).swaplevel(axis=1).sort_index(axis=1)
+
+
+def headline(runs: Sequence[Run]) -> pd.DataFrame:
+    """Per epsilon, each headline score as ``mean ± half-width`` of the 95 % interval over seeds."""
+    summary = over_seeds(frame(runs))
+    columns = {
+        title: [
+            f"{mean:.3f} ± {half:.3f}"
+            for mean, half in zip(summary[name]["mean"], summary[name]["half"], strict=True)
+        ]
+        for name, title in HEADLINE.items()
+    }
+    return pd.DataFrame(columns, index=summary.index.rename("ε"))
+
+
+def baselines(dataset) -> pd.DataFrame:
+    """What needs no classifier: one centred box, and a constant map, on the same images.
+
+    The centred box has its side chosen on these images (an oracle, as for MaxBoxAcc); the constant
+    map scores the share of object pixels as PxAP.
+    """
+    size = tuple(dataset.images.shape[-2:])
+    box = metrics.centre_box_baseline(dataset.boxes[:, None].numpy(), size).max_box_acc
+    pixels = metrics.constant_map_baseline(dataset.masks.numpy(), size=size)
+    rows = {
+        "centred box": {"PxAP": "-", "MaxBoxAcc (oracle)": f"{box:.3f}"},
+        "constant map": {"PxAP": f"{pixels:.3f}", "MaxBoxAcc (oracle)": "-"},
+    }
+    return pd.DataFrame(rows).T
+
+
+def choose(runs: Sequence[Run], score: str = "val_pxap") -> float:
+    """The epsilon with the best mean of a validation score over seeds: how choices are made here.
+
+    Raises:
+        ValueError: the score is not one of validation.
+    """
+    if not score.startswith("val_"):
+        raise ValueError(f"{score!r} is measured on test: choose by val_pxap or val_accuracy")
+    return float(frame(runs).groupby("epsilon")[score].mean().idxmax())
