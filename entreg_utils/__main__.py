@@ -16,6 +16,7 @@ from entreg_utils.files import StorageError
 PURPOSE = "Data, training, figures and set-up of the course, from the command line."
 # name: (module with add_arguments and main, what it does)
 COMMANDS = {
+    "tutorial": ("entreg_utils.tutorial", "train everything fresh and execute the notebooks"),
     "doctor": ("entreg_utils.doctor", "versions, device, and what is missing with its remedy"),
 }
 

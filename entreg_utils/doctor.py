@@ -44,7 +44,7 @@ def requirements(path: Path | None = None) -> dict[str, str]:
     """Package name -> lower bound ("" for none), from ``requirements.txt``.
 
     Raises:
-        ValueError: a line is neither a comment nor ``name`` nor ``name>=version``.
+        ValueError: a line is neither a comment nor ``name`` nor ``name>=version`` or comes twice.
     """
     path = path or project_root() / "requirements.txt"
     bounds = {}
@@ -55,6 +55,8 @@ def requirements(path: Path | None = None) -> dict[str, str]:
         match = re.fullmatch(r"([A-Za-z0-9_.-]+?)(?:>=([0-9][0-9.]*))?", line)
         if match is None:
             raise ValueError(f"{path.name}: {line!r} is not `name` or `name>=version`; write it so")
+        if match[1] in bounds:
+            raise ValueError(f"{path.name}: {match[1]} is listed twice; keep one line")
         bounds[match[1]] = match[2] or ""
     return bounds
 
@@ -245,6 +247,6 @@ def main(args: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    _parser = argparse.ArgumentParser(prog="python -m entreg_utils.doctor", description=__doc__)
+    _parser = argparse.ArgumentParser(prog="python -m entreg_utils.doctor")
     add_arguments(_parser)
     sys.exit(main(_parser.parse_args()))

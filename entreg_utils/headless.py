@@ -52,7 +52,7 @@ def swap_in_headless(run=subprocess.run) -> str:
     if not library or not swappable():
         return ""  # any other fault is for the doctor's report, which names its own remedy
     wanted = f"opencv-python-headless=={importlib.metadata.version('opencv-python')}"
-    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-qq"]
     with tempfile.TemporaryDirectory() as folder:
         steps = [
             [*pip, "download", "--no-deps", "--dest", folder, wanted],

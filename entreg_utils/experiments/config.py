@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import math
+import numbers
 from dataclasses import asdict, dataclass, fields
+
+import numpy as np
 
 from entreg_utils import data, losses, models
 from entreg_utils.data.world import KNOBS
@@ -29,7 +32,9 @@ class Config:
         part, body, context, part_visibility, num_classes, image_size: knobs of ``data.World``.
 
     Raises:
-        ValueError: an unknown name, or a number that cannot work, before anything is trained.
+        ValueError: an unknown name, a number that cannot work or a field of another type, before
+            anything is trained. Where a float belongs a whole number will do, and NumPy's numbers
+            do everywhere: they become Python's own, so that equal configs have equal keys.
     """
 
     dataset: str = "toy"
@@ -54,6 +59,9 @@ class Config:
     world_seed: int = 0
 
     def __post_init__(self):
+        for field in fields(self):
+            value = _plain(field.name, field.type, getattr(self, field.name))
+            object.__setattr__(self, field.name, value)
         for field, known in (
             ("dataset", data.DATASETS),
             ("model", models.MODELS),
@@ -65,7 +73,7 @@ class Config:
                 )
         for field in ("epochs", "batch_size", "width", "num_train"):
             value = getattr(self, field)
-            if not isinstance(value, int) or value < 1:
+            if value < 1:
                 raise ValueError(f"{field}={value!r}: give a whole number of at least 1")
         if self.batch_size > self.num_train:
             raise ValueError(
@@ -79,7 +87,7 @@ class Config:
             raise ValueError(f"strength={self.strength}: label smoothing wants eps in [0, 1)")
         if self.regularizer == "none" and self.strength:
             raise ValueError("strength has no meaning without a regularizer: set it to 0")
-        if not isinstance(self.seed, int) or self.seed < 0:
+        if self.seed < 0:
             raise ValueError(f"seed={self.seed!r}: give a non-negative whole number")
         data.World(**self.knobs)  # refuses knobs out of range
 
@@ -115,3 +123,15 @@ class Config:
     def to_dict(self) -> dict:
         """Fields as a plain dictionary."""
         return asdict(self)
+
+
+_KINDS = {"int": numbers.Integral, "float": numbers.Real, "bool": (bool, np.bool_), "str": str}
+_PLAIN = {"int": int, "float": float, "bool": bool, "str": str}
+
+
+def _plain(name: str, kind: str, value):
+    """``value`` as Python's own ``kind``; -0.0 becomes 0.0, which it equals."""
+    if not isinstance(value, _KINDS[kind]) or (kind != "bool" and isinstance(value, bool)):
+        wanted = {"int": "a whole number", "float": "a number", "bool": "True or False"}
+        raise ValueError(f"{name}={value!r}: give {wanted.get(kind, 'a name')}")
+    return _PLAIN[kind](value) + 0.0 if kind == "float" else _PLAIN[kind](value)

@@ -32,4 +32,4 @@ HURTS = tuple(sweep_epsilon(HURT_EPSILONS, **HURT))
 ALL = SWEEP + HURTS
 # Their checkpoints come with the project (at most six): the three ends of the story, and the regime
 # where the method hurts.
-CHECKPOINTS = (er(0.0), er(0.5), er(0.9), er(0.98), er(0.0, **HURT), er(0.85, **HURT))
+CHECKPOINTS = (er(0.0), er(0.5), er(0.85), er(0.98), er(0.0, **HURT), er(0.85, **HURT))

@@ -7,6 +7,7 @@ import platform
 import subprocess
 import sys
 import time
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,19 +49,24 @@ class Run:
     weights_sha256: str
 
     def model(self) -> torch.nn.Module:
-        """The trained model in eval mode, from its checkpoint; trained again when it is absent."""
+        """The trained model in eval mode, from its checkpoint; trained again when it is absent.
+
+        Trained again on another machine, its last bits may differ from those behind ``metrics``.
+        """
+        paths = [folder / f"{self.config.name}.pt" for folder in store.folders()]
+        content = next((c for c in map(_whole, paths) if _is(c, self.weights_sha256)), None)
+        if content is None:
+            record = _own_record(paths[0].with_suffix(".json"))
+            if record is None:
+                print(f"{paths[0].name} is not stored: training this run again", file=sys.stderr)
+                record = train(self.config)
+            content = read_checked(paths[0])
+        if content is None:
+            raise StorageError(f"{paths[0]} is gone again: something else empties that folder")
         model = build(self.config)
-        name = f"{self.config.name}.pt"
-        for folder in store.folders():
-            content = read_checked(folder / name)
-            if content is not None and sha256(content) == self.weights_sha256:
-                break
-        else:
-            print(f"{name} is not stored: training this run again", file=sys.stderr)
-            train(self.config)
-            content = read_checked(store.results_folder() / name)
         model.load_state_dict(torch.load(io.BytesIO(content), "cpu", weights_only=True))
-        return model.to(pick_device()).eval()
+        # the layout of training, so that the maps are those of the record to the last bit
+        return model.to(pick_device(), memory_format=torch.channels_last).eval()
 
 
 def pick_device() -> torch.device:
@@ -94,20 +100,18 @@ def run(config: Config, progress: bool = True) -> Run:
 
     Raises:
         training.TrainingError: the loss is not finite.
-        StorageError: the record cannot be written, or a checkpoint is damaged.
+        StorageError: checkpoint or record cannot be written.
     """
     record = store.find(config)
     return _as_run(record if record is not None else train(config, progress))
 
 
 def train(config: Config, progress: bool = True) -> dict:
-    """Train even if a committed record exists; write checkpoint and record to the results."""
+    """Train unless the results hold both record and checkpoint, whole; write both there."""
     path = store.results_folder() / f"{config.name}.json"
     with _only_one(path.with_suffix(".lock")):
-        record = _read_own(path)
-        if record is None or not path.with_suffix(".pt").exists():
-            record = _train(config, path, progress)
-    return record
+        record = _own_record(path)
+        return _train(config, path, progress) if record is None else record
 
 
 def _train(config: Config, path: Path, progress: bool) -> dict:
@@ -136,12 +140,13 @@ def _train(config: Config, path: Path, progress: bool) -> dict:
 
     try:
         history = fit(model, train_data, config.recipe, after_epoch, partial, report)
+        final = summarise(model, val, test)
     except KeyboardInterrupt:
-        print(f"\nstopped; {title} keeps its last whole epoch, the same call goes on from it")
+        kept = "keeps its last whole epoch" if partial.exists() else "had no whole epoch yet"
+        print(f"\nstopped; {title} {kept}, the same call goes on from there", flush=True)
         raise
     finally:
         bar.close()
-    final = summarise(model, val, test)
     maps = np.array([row.pop("maps") for row in history])
     weights = _weights(model)
     record = {
@@ -165,11 +170,28 @@ def _weights(model) -> bytes:
     return buffer.getvalue()
 
 
-def _read_own(path: Path) -> dict | None:
+def _own_record(path: Path) -> dict | None:
+    """The record at ``path`` if its checkpoint lies beside it, both whole."""
     try:
-        return store.read(path)
+        record = store.read(path)
     except StorageError:  # damaged: it is trained again and replaced
         return None
+    if record is None or not _is(_whole(path.with_suffix(".pt")), record["weights_sha256"]):
+        return None
+    return record
+
+
+def _whole(path: Path) -> bytes | None:
+    """Content of a checkpoint, or None when there is none; a damaged one is named in a warning."""
+    try:
+        return read_checked(path)
+    except StorageError as error:
+        warnings.warn(f"passed over: {error}", stacklevel=4)
+        return None
+
+
+def _is(content: bytes | None, digest: str) -> bool:
+    return content is not None and sha256(content) == digest
 
 
 class _only_one:
@@ -182,15 +204,19 @@ class _only_one:
             raise StorageError(
                 f"cannot make {path.parent}: {error.strerror}; point ENTREG_RESULTS elsewhere"
             ) from error
-        self.lock = FileLock(path)
+        self.lock, self.name = FileLock(path), path.stem
 
     def __enter__(self):
         try:
             self.lock.acquire(timeout=0)
         except Timeout:
-            name = Path(self.lock.lock_file).stem
-            print(f"another process is training {name}: waiting for its record", file=sys.stderr)
+            print(f"another process trains {self.name}: waiting for its record", file=sys.stderr)
             self.lock.acquire()
+        except OSError as error:
+            raise StorageError(
+                f"cannot write in {Path(self.lock.lock_file).parent}: {error.strerror}; make it "
+                "writable, or point ENTREG_RESULTS elsewhere"
+            ) from error
 
     def __exit__(self, *_):
         self.lock.release()

@@ -17,9 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from entreg_utils.experiments.config import Config
-from entreg_utils.files import StorageError, atomic_write, project_root, sha256
+from entreg_utils.files import StorageError, atomic_write, project_root, read_bytes, sha256
 
-MAX_RECORD_BYTES = 30_000
+MAX_RECORD_BYTES = 30_000  # of a committed record; a reader's own may be larger
 
 
 def results_folder() -> Path:
@@ -27,10 +27,15 @@ def results_folder() -> Path:
     return Path(os.environ.get("ENTREG_RESULTS") or project_root() / "results")
 
 
+def committed_folder() -> Path:
+    """Where the records that come with the project lie."""
+    return project_root() / "data" / "runs"
+
+
 def folders() -> list[Path]:
     """Folders that are searched for records, in order."""
-    committed = [] if os.environ.get("ENTREG_FRESH") == "1" else [project_root() / "data" / "runs"]
-    return [results_folder(), *committed]
+    fresh = os.environ.get("ENTREG_FRESH") == "1"
+    return [results_folder()] if fresh else [results_folder(), committed_folder()]
 
 
 def find(config: Config) -> dict | None:
@@ -50,33 +55,46 @@ def write(record: dict, folder: Path | None = None) -> Path:
     """Write a record behind the hash of its content; the file appears whole or not at all.
 
     Raises:
-        StorageError: no room or no permission, or a record beyond 30 KB.
+        StorageError: no room or no permission, or a committed record beyond 30 KB.
     """
+    folder = folder or results_folder()
     content = {name: value for name, value in record.items() if name != "sha256"}
     text = json.dumps(content | {"sha256": _digest(content)}, separators=(",", ":"))
     name = f"{Config(**record['config']).name}.json"
-    if len(text) > MAX_RECORD_BYTES:
-        raise StorageError(f"record {name} has {len(text)} bytes: more than {MAX_RECORD_BYTES}")
-    return atomic_write((folder or results_folder()) / name, text + "\n")
+    size = len(text) + 1
+    if size > MAX_RECORD_BYTES and folder.resolve() == committed_folder().resolve():
+        raise StorageError(
+            f"record {name} has {size} bytes, and {folder} takes {MAX_RECORD_BYTES} at most: keep "
+            "runs of many epochs or large images in the results"
+        )
+    return atomic_write(folder / name, text + "\n")
 
 
 def read(path: Path) -> dict | None:
     """A whole record, or None when there is no such file.
 
     Raises:
-        StorageError: not JSON, or its hash does not fit its content.
+        StorageError: not JSON, its hash does not fit its content, or it is another config's.
     """
-    try:
-        record = json.loads(path.read_text())
-        stated = record.pop("sha256")
-    except FileNotFoundError:
+    raw = read_bytes(path)
+    if raw is None:
         return None
-    except (ValueError, KeyError, AttributeError, OSError):
-        record, stated = None, ""
-    if record is None or _digest(record) != stated:
+    try:
+        record = json.loads(raw)
+        stated = record.pop("sha256")
+        whole = _digest(record) == stated
+    except (ValueError, KeyError, TypeError, AttributeError):
+        whole = False
+    if not whole:
         raise StorageError(
             f"record {path} is damaged and was not read: delete it to have the run trained again"
         )
+    try:
+        name = Config(**record["config"]).name
+    except (KeyError, TypeError, ValueError):
+        name = "one that this version does not know"
+    if name != path.stem:
+        raise StorageError(f"record {path} holds another run ({name}) and was not read: delete it")
     return record
 
 

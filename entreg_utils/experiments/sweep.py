@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 
 import torch
 from tqdm.auto import tqdm
@@ -32,17 +32,22 @@ def sweep(configs: Iterable[Config], cluster=None, jobs: int | None = None) -> l
 
     Raises:
         SweepError: at the end, when runs failed, with each one's reason.
-        ValueError: a cluster was asked for.
+        ValueError: a cluster was asked for, or fewer than one job.
     """
     if cluster is not None:
         raise ValueError(f"cluster={cluster!r}: sweeps run on this machine, use cluster=None")
+    if jobs is not None and jobs < 1:
+        raise ValueError(f"jobs={jobs}: give at least 1 process")
     configs = list(configs)
     missing = [config for config in dict.fromkeys(configs) if store.find(config) is None]
     failures = _train_all(missing, jobs) if missing else {}
     if failures:
         lines = "\n".join(f"  {config.name}: {reason}" for config, reason in failures.items())
         done = len(set(configs)) - len(failures)
-        raise SweepError(f"{len(failures)} runs failed, {done} are stored:\n{lines}")
+        raise SweepError(
+            f"{len(failures)} of {len(set(configs))} runs failed, {done} are stored; the same call "
+            f"tries only what is missing:\n{lines}"
+        )
     return [run(config) for config in configs]
 
 
@@ -52,6 +57,7 @@ def _train_all(configs: list[Config], jobs: int | None) -> dict[Config, str]:
         jobs = 1 if torch.cuda.is_available() or torch.backends.mps.is_available() else cores
     jobs = min(jobs, len(configs))
     failures: dict[Config, str] = {}
+    others = set(active_children())
     # spawn: a forked child of a process that has used its threads or its GPU may hang
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), _limit_threads, (max(1, cores // jobs),))
     bar = tqdm(total=len(configs), desc="training", unit="run")
@@ -65,6 +71,8 @@ def _train_all(configs: list[Config], jobs: int | None) -> dict[Config, str]:
         pool.shutdown()
     except BaseException:  # Ctrl-C above all: do not start what has not begun
         pool.shutdown(wait=False, cancel_futures=True)
+        for child in set(active_children()) - others:  # each left its last whole epoch on the disk
+            child.terminate()
         raise
     finally:
         bar.close()

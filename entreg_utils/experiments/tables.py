@@ -83,3 +83,19 @@ def choose(runs: Sequence[Run], score: str = "val_pxap") -> float:
     if not score.startswith("val_"):
         raise ValueError(f"{score!r} is measured on test: choose by val_pxap or val_accuracy")
     return float(frame(runs).groupby("epsilon")[score].mean().idxmax())
+
+
+def verdict(runs: Sequence[Run]) -> str:
+    """One sentence on the claim: the best epsilon (chosen on validation) against none, on test."""
+    best, summary = choose(runs), over_seeds(frame(runs))
+    pxap, accuracy = summary["pxap"], summary["accuracy"]["mean"]
+    plain, chosen = pxap.loc[0.0], pxap.loc[best]
+    here, there = (f"{row['mean']:.3f} ± {row['half']:.3f}" for row in (chosen, plain))
+    apart = chosen["mean"] - chosen["half"] > plain["mean"] + plain["half"]
+    last = pxap.index[-1]
+    return (
+        f"At ε = {best:g}, chosen on validation, PxAP is {here} against {there} at ε = 0; the "
+        "intervals "
+        f"{'do not touch' if apart else 'overlap'}; accuracy changes by "
+        f"{accuracy[best] - accuracy[0.0]:+.3f}; at ε = {last:g} PxAP is {pxap['mean'][last]:.3f}."
+    )

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from entreg_utils import theory
 from entreg_utils.experiments.tables import over_seeds
 from entreg_utils.figures.curves import CUE_COLOURS
-from entreg_utils.figures.style import OKABE_ITO
+from entreg_utils.figures.style import OKABE_ITO, picture_axes
 
 
 def optima(world: theory.ThreeCues, epsilons) -> tuple[Figure, str]:
@@ -136,3 +136,20 @@ def _share(worth: np.ndarray) -> np.ndarray:
     """Shares of the row's sum; negative worths (noise around zero) count as zero."""
     worth = np.clip(worth, 0, None)
     return worth / np.maximum(worth.sum(axis=1, keepdims=True), 1e-9)
+
+
+def counterfactuals(images, changed: Mapping[str, object]) -> tuple[Figure, str]:
+    """Images uint8 (n, 3, S, S) in the first row, and below with one cue changed at a time."""
+    figure, grid = plt.subplots(len(changed) + 1, len(images), figsize=(1.5 * len(images) + 1, 6))
+    rows = {"as painted": images} | {f"{cue} changed": new for cue, new in changed.items()}
+    counts = []
+    for row, (title, pictures) in zip(grid, rows.items(), strict=True):
+        for axes, picture in zip(row, pictures, strict=True):
+            axes.imshow(picture.permute(1, 2, 0).numpy())
+            picture_axes(axes)
+        row[0].set_ylabel(title)
+        counts.append((pictures != images).any(dim=1).float().mean().item())
+    text = ", ".join(
+        f"{share:.0%} by the {cue}" for cue, share in zip(changed, counts[1:], strict=True)
+    )
+    return figure, f"Pixels that a change touches, mean over these images: {text}."

@@ -1,4 +1,10 @@
-"""What regularisation does while a network trains: curves over epochs, and the maps themselves."""
+"""What regularisation does while a network trains: curves over epochs, and the maps themselves.
+
+Maps are those that records keep: raw maps of a few test images (``Run.panel``) at every epoch, of
+the true class. They are drawn as they are scored: resized bicubically, then min-maxed each by
+itself, so that a bright map is not a sure one. The number under a map is its own PxAP: the average
+precision of its pixels against the object's mask, 0..1.
+"""
 
 from __future__ import annotations
 
@@ -9,139 +15,243 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from entreg_utils import cam
+from entreg_utils import losses, metrics
 from entreg_utils.experiments import Run
 from entreg_utils.figures.style import MAP_CMAP, OKABE_ITO, picture_axes
 
 COLOURS = [OKABE_ITO[name] for name in ("black", "blue", "green", "orange", "vermillion")]
+TEST, TRAIN, FLOOR = OKABE_ITO["blue"], OKABE_ITO["vermillion"], "#777777"
 
 
 def over_epochs(history: pd.DataFrame, epsilons: Sequence[float]) -> tuple[Figure, str]:
-    """Entropy on train and test, accuracy, PxAP over epochs: seed means, a line an epsilon."""
-    figure, panels = plt.subplots(1, 3, figsize=(10, 3.3))
-    titles = {"entropy": "entropy (nats)", "accuracy": "accuracy", "pxap": "PxAP (0 to 1)"}
-    means = history.groupby(["epsilon", "epoch"]).mean(numeric_only=True)
+    """Test entropy, accuracy and PxAP over epochs; a line an epsilon, dotted: entropy on train.
+
+    Lines are means over seeds, bands reach from the lowest to the highest seed; a ring marks each
+    line's best PxAP.
+
+    Args:
+        history: of ``tables.histories``.
+        epsilons: at most five of those in the history.
+
+    Raises:
+        ValueError: none or more than five epsilons, or one that the history does not hold.
+    """
+    _check_epsilons(history, epsilons)
+    figure, panels = plt.subplots(1, 3, figsize=(10, 3.4))
+    titles = {"entropy": "entropy (nats; dotted: train)", "accuracy": "accuracy"}
+    titles["pxap"] = "PxAP (0 to 1; ring: best)"
+    seeds = history.groupby(["epsilon", "epoch"])
+    mean, low, high = (getattr(seeds, name)(numeric_only=True) for name in ("mean", "min", "max"))
     for axes, (name, title) in zip(panels, titles.items(), strict=True):
+        column = f"test_{name}"
         for epsilon, colour in zip(epsilons, COLOURS, strict=False):
-            path = means.loc[epsilon]
-            axes.plot(path.index, path[f"test_{name}"], color=colour, label=f"ε = {epsilon:g}")
+            path, epochs = mean.loc[epsilon], mean.loc[epsilon].index
+            ends = low.loc[epsilon][column], high.loc[epsilon][column]
+            axes.fill_between(epochs, *ends, color=colour, alpha=0.15, lw=0)
+            axes.plot(epochs, path[column], color=colour, label=f"ε = {epsilon:g}")
             if name == "entropy":
-                axes.plot(path.index, path.train_entropy, color=colour, ls=":", lw=1.2)
+                axes.plot(epochs, path.train_entropy, color=colour, ls=":", lw=1.2)
+            if name == "pxap":
+                top = path[column].idxmax()
+                axes.plot(top, path[column][top], "o", ms=8, mfc="none", color=colour)
         axes.set_title(title)
         axes.set_xlabel("epoch")
         axes.set_ylim(bottom=0)
-    panels[0].annotate("dotted: on train", (0.98, 0.5), xycoords="axes fraction", ha="right")
     panels[1].legend(loc="lower right")
-    first, last = (means.loc[value] for value in (epsilons[0], epsilons[-1]))
-    top = first.test_pxap.idxmax()
-    sentence = (
-        f"At ε = {epsilons[0]:g} the test entropy falls to {first.test_entropy.iloc[-1]:.2f} nats, "
-        f"and PxAP with it, from {first.test_pxap[top]:.2f} at epoch {top} to "
-        f"{first.test_pxap.iloc[-1]:.2f}; at ε = {epsilons[-1]:g} the entropy stays at "
-        f"{last.test_entropy.iloc[-1]:.2f} nats and PxAP ends at {last.test_pxap.iloc[-1]:.2f}."
-    )
-    return figure, sentence
+    said = []
+    for epsilon in epsilons:
+        path = mean.loc[epsilon]
+        top = path.test_pxap.idxmax()
+        said.append(
+            f"ε = {epsilon:g}: entropy {path.test_entropy.iloc[0]:.2f} to "
+            f"{path.test_entropy.iloc[-1]:.2f} nats, PxAP best at epoch {top} "
+            f"({path.test_pxap[top]:.2f}), {path.test_pxap.iloc[-1]:.2f} at the last"
+        )
+    return figure, "; ".join(said) + "."
 
 
-def map_strip(runs: Sequence[Run], dataset, epochs: Sequence[int], image: int = 0):
-    """The map of one test image at several epochs (columns), one row a run."""
+def map_strip(
+    runs: Sequence[Run], dataset, epochs: Sequence[int], image: int = 0
+) -> tuple[Figure, str]:
+    """The map of one kept test image at several epochs (columns), one row a run.
+
+    Args:
+        image: which of the images that the runs kept.
+
+    Raises:
+        ValueError: an epoch or image that the runs do not hold, or another data set than theirs.
+    """
+    for run in runs:
+        check_panel(run, dataset, image)
+        for epoch in epochs:
+            if not 1 <= epoch <= len(run.maps):
+                raise ValueError(
+                    f"epoch {epoch} is outside 1..{len(run.maps)} of {run.config.name}"
+                )
+    columns = len(epochs) + 1
     figure, grid = plt.subplots(
-        len(runs), len(epochs) + 1, figsize=(1.45 * (len(epochs) + 1), 1.62 * len(runs))
+        len(runs), columns, figsize=(10, (10 / columns + 0.2) * len(runs) + 0.25), squeeze=False
     )
-    grid = np.atleast_2d(grid)
-    spread = []
+    said = []
     for row, run in zip(grid, runs, strict=True):
-        picture, mask = _panel(run, dataset, image)
-        row[0].imshow(picture)
-        picture_axes(row[0])
+        _show_picture(row[0], run, dataset, image)
         row[0].set_ylabel(f"ε = {run.config.epsilon:g}")
-        for axes, epoch in zip(row[1:], epochs, strict=True):
-            scores = _scores(run.maps[epoch - 1, image], mask.shape)
-            axes.imshow(scores, cmap=MAP_CMAP, vmin=0, vmax=1)
-            axes.contour(mask, levels=[0.5], colors="white", linewidths=0.9)
-            picture_axes(axes)
-        spread.append((scores[mask].mean(), run.config.epsilon))
+        scores = [
+            _show_map(axes, run, dataset, image, epoch)
+            for axes, epoch in zip(row[1:], epochs, strict=True)
+        ]
+        best = int(np.argmax(scores))
+        said.append(
+            f"at ε = {run.config.epsilon:g} best at epoch {epochs[best]} ({scores[best]:.2f}), "
+            f"{scores[-1]:.2f} at epoch {epochs[-1]}"
+        )
     for axes, epoch in zip(grid[0, 1:], epochs, strict=True):
         axes.set_title(f"epoch {epoch}", fontsize=10)
-    text = " and ".join(f"{value:.2f} at ε = {epsilon:g}" for value, epsilon in spread)
-    sentence = (
-        f"At epoch {epochs[-1]} the mean normalised score inside the object (white outline) is "
-        f"{text}."
-    )
-    return figure, sentence
+    return figure, f"PxAP of this one image, of the epochs shown: {'; '.join(said)}."
 
 
 def map_grid(runs: Sequence[Run], dataset) -> tuple[Figure, str]:
     """Final maps of the kept test images (rows), one column a run, with the object's outline."""
-    images = runs[0].maps.shape[1]
+    images = len(runs[0].panel)
+    for run in runs:
+        check_panel(run, dataset, images - 1)
+    columns = len(runs) + 1
     figure, grid = plt.subplots(
-        images, len(runs) + 1, figsize=(1.12 * (len(runs) + 1), 1.24 * images + 0.2)
+        images, columns, figsize=(10, (10 / columns + 0.2) * images + 0.25), squeeze=False
     )
-    covered = []
-    for run, column in zip(runs, grid[:, 1:].T, strict=True):
-        column[0].set_title(f"{run.config.epsilon:g}", fontsize=10)
-        inside = []
-        for image, axes in enumerate(column):
-            picture, mask = _panel(run, dataset, image)
-            scores = _scores(run.maps[-1, image], mask.shape)
-            axes.imshow(scores, cmap=MAP_CMAP, vmin=0, vmax=1)
-            axes.contour(mask, levels=[0.5], colors="white", linewidths=0.8)
-            picture_axes(axes)
-            inside.append(scores[mask].mean() - scores[~mask].mean())
-        covered.append(np.mean(inside))
-    for image, axes in enumerate(grid[:, 0]):
-        axes.imshow(_panel(runs[0], dataset, image)[0])
-        picture_axes(axes)
-    grid[0, 0].set_title("ε:", fontsize=10, loc="right")
-    best = int(np.argmax(covered))
-    sentence = (
-        f"On these {images} images the maps separate object from rest best at "
-        f"ε = {runs[best].config.epsilon:g} (mean score inside minus outside {covered[best]:.2f}; "
-        f"{covered[0]:.2f} at ε = {runs[0].config.epsilon:g}, {covered[-1]:.2f} at "
-        f"ε = {runs[-1].config.epsilon:g})."
+    scores = np.zeros((images, len(runs)))
+    for image, row in enumerate(grid):
+        _show_picture(row[0], runs[0], dataset, image)
+        for index, (axes, run) in enumerate(zip(row[1:], runs, strict=True)):
+            scores[image, index] = _show_map(axes, run, dataset, image)
+    for axes, run in zip(grid[0, 1:], runs, strict=True):
+        axes.set_title(f"ε = {run.config.epsilon:g}", fontsize=10)
+    means = scores.mean(axis=0)
+    said = "; ".join(
+        f"{mean:.2f} at ε = {run.config.epsilon:g}" for mean, run in zip(means, runs, strict=True)
     )
-    return figure, sentence
+    return figure, f"Mean PxAP of these {images} images: {said}."
 
 
 def dashboard(run: Run, dataset, image: int = 0) -> tuple[Figure, str]:
-    """One run at a glance: image with its map, entropy over epochs, loss over epochs."""
-    picture, mask = _panel(run, dataset, image)
-    scores = _scores(run.maps[-1, image], mask.shape)
+    """One run at a glance: image, its last map, entropy over epochs, loss over epochs."""
+    check_panel(run, dataset, image)
     figure, (left, map_axes, middle, right) = plt.subplots(
-        1, 4, figsize=(10, 2.7), width_ratios=(1, 1, 1.5, 1.5)
+        1, 4, figsize=(10, 2.8), width_ratios=(1, 1, 1.45, 1.45)
     )
-    left.imshow(picture)
+    _show_picture(left, run, dataset, image)
     left.set_title(dataset.class_names[int(dataset.labels[run.panel[image]])])
-    map_axes.imshow(scores, cmap=MAP_CMAP, vmin=0, vmax=1)
-    map_axes.contour(mask, levels=[0.5], colors="white", linewidths=1)
+    pxap = _show_map(map_axes, run, dataset, image, word="PxAP of this map: ")
     map_axes.set_title(f"map at ε = {run.config.epsilon:g}")
-    for axes in (left, map_axes):
-        picture_axes(axes)
-    history = run.history
-    middle.plot(history.epoch, history.test_entropy, color=OKABE_ITO["blue"], label="test")
-    middle.plot(
-        history.epoch, history.train_entropy, color=OKABE_ITO["blue"], ls=":", label="train"
-    )
-    middle.set_ylim(0, np.log(dataset.num_classes) * 1.05)
+    _entropy_panel(middle, run)
     middle.set_title("entropy (nats)")
-    middle.legend()
-    right.plot(history.epoch, history.loss, color=OKABE_ITO["vermillion"])
-    right.set_ylim(0)
+    _loss_panel(right, run)
     right.set_title("training loss (nats)")
     for axes in (middle, right):
         axes.set_xlabel("epoch")
+        axes.legend(loc="best", fontsize=9)
     sentence = (
         f"ε = {run.config.epsilon:g}: entropy {run.metrics['entropy']:.2f} nats, accuracy "
-        f"{run.metrics['accuracy']:.3f}, PxAP {run.metrics['pxap']:.2f} (test, last checkpoint, "
-        f"seed {run.config.seed})."
+        f"{run.metrics['accuracy']:.3f}, PxAP {run.metrics['pxap']:.2f} over all test images and "
+        f"{pxap:.2f} on this one (last checkpoint, seed {run.config.seed})."
     )
     return figure, sentence
 
 
-def _panel(run: Run, dataset, image: int) -> tuple[np.ndarray, np.ndarray]:
-    index = run.panel[image]
-    return dataset.images[index].permute(1, 2, 0).numpy(), dataset.masks[index].numpy()
+def dashboards(runs: Sequence[Run], dataset, image: int = 0) -> tuple[Figure, str]:
+    """What the slider shows, all at once: map, entropy, loss (rows), one column a run."""
+    for run in runs:
+        check_panel(run, dataset, image)
+    width = 10 / len(runs)
+    figure, grid = plt.subplots(
+        3, len(runs), figsize=(10, width + 3.0), height_ratios=(width, 1, 1), squeeze=False
+    )
+    said = []
+    for column, run in zip(grid.T, runs, strict=True):
+        pxap = _show_map(column[0], run, dataset, image)
+        column[0].set_title(f"ε = {run.config.epsilon:g}", fontsize=10, loc="center")
+        _entropy_panel(column[1], run)
+        _loss_panel(column[2], run)
+        column[2].set_xlabel("epoch", fontsize=9)
+        for axes in column[1:]:
+            axes.tick_params(labelsize=8)
+        said.append(f"{run.metrics['entropy']:.2f} and {pxap:.2f} at ε = {run.config.epsilon:g}")
+    highest = max(run.history.loss.max() for run in runs) * 1.05
+    for axes in grid[2]:
+        axes.set_ylim(0, highest)
+    for axes in grid[1:, 1:].flat:
+        axes.set_yticklabels([])
+    grid[1, 0].set_ylabel("entropy (nats)", fontsize=9)
+    grid[2, 0].set_ylabel("loss (nats)", fontsize=9)
+    return figure, f"Test entropy in nats, and PxAP of this image: {'; '.join(said)}."
 
 
-def _scores(raw: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
-    return cam.normalize(cam.upsample(raw[None], shape[0]))[0]
+def check_panel(run: Run, dataset, image: int) -> None:
+    """Refuse a data set that the run's kept maps do not belong to, or an image it did not keep."""
+    if not 0 <= image < len(run.panel):
+        raise ValueError(
+            f"image {image} is not kept: {run.config.name} holds maps of {len(run.panel)} test "
+            f"images, 0..{len(run.panel) - 1}"
+        )
+    if dataset.split != "test" or dataset.world.to_dict() != run.config.knobs:
+        raise ValueError(
+            f"the maps of {run.config.name} belong to the test split of its own world: give "
+            "experiments.splits(run.config)[2]"
+        )
+
+
+def _check_epsilons(history: pd.DataFrame, epsilons: Sequence[float]) -> None:
+    known = sorted(set(history.epsilon))
+    missing = [epsilon for epsilon in epsilons if epsilon not in known]
+    if missing:
+        raise ValueError(
+            f"no run at epsilon {missing[0]:g}: there are {', '.join(f'{e:g}' for e in known)}"
+        )
+    if not 1 <= len(epsilons) <= len(COLOURS):
+        raise ValueError(f"{len(epsilons)} epsilons: give 1 to {len(COLOURS)}, each has a colour")
+
+
+def _show_picture(axes, run: Run, dataset, image: int) -> None:
+    axes.imshow(dataset.images[run.panel[image]].permute(1, 2, 0).numpy())
+    picture_axes(axes)
+
+
+def _show_map(axes, run: Run, dataset, image: int, epoch: int = 0, word: str = "") -> float:
+    """Draw the map of an epoch (0: the last) with the object's outline; return its PxAP."""
+    raw, mask = run.maps[epoch - 1, image], dataset.masks[run.panel[image]].numpy()
+    axes.imshow(metrics.score_map(raw, mask.shape).scores, cmap=MAP_CMAP, vmin=0, vmax=1)
+    axes.contour(mask, levels=[0.5], colors="white", linewidths=0.9)
+    picture_axes(axes)
+    pxap = metrics.pixel_average_precision([raw], [mask], size=mask.shape)
+    axes.set_xlabel(f"{word}{pxap:.2f}", fontsize=9, labelpad=2)
+    return pxap
+
+
+def _entropy_panel(axes, run: Run) -> None:
+    history, floor = run.history, _floor(run)
+    axes.plot(history.epoch, history.test_entropy, color=TEST, label="on test")
+    axes.plot(history.epoch, history.train_entropy, color=TEST, ls=":", lw=1.2, label="on train")
+    if floor is not None:
+        axes.axhline(floor[0], color=FLOOR, ls="--", lw=1, label="aimed at", zorder=1)
+    axes.set_ylim(0, np.log(run.config.num_classes) * 1.06)
+
+
+def _loss_panel(axes, run: Run) -> None:
+    axes.plot(run.history.epoch, run.history.loss, color=TRAIN, label="mean of the epoch")
+    if (floor := _floor(run)) is not None:
+        axes.axhline(floor[1], color=FLOOR, ls="--", lw=1, label="lowest possible", zorder=1)
+    axes.set_ylim(0, run.history.loss.max() * 1.06)
+
+
+def _floor(run: Run) -> tuple[float, float] | None:
+    """Entropy and loss at the optimum of one sample, in nats; None where no closed form is used.
+
+    The loss ``(CE + lambda KL(u||p)) / (1 + lambda)`` is label smoothing minus ``eps log C``, and
+    label smoothing is lowest at the smoothed target, where it is that target's entropy.
+    """
+    config = run.config
+    if config.regularizer not in ("none", "label_smoothing", "kl_uniform"):
+        return None
+    entropy = losses.smoothed_optimum(config.epsilon, config.num_classes)[1]
+    constant = config.epsilon * np.log(config.num_classes)
+    return entropy, entropy - (constant if config.regularizer == "kl_uniform" else 0.0)

@@ -8,15 +8,16 @@ stored, and a run that was killed goes on as if it had not been.
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import torch
 from torch import nn
 
 from entreg_utils import losses
-from entreg_utils.files import read_checked, write_checked
+from entreg_utils.files import StorageError, read_checked, write_checked
 from entreg_utils.training.evaluation import as_input
 
 _CHECK_EVERY = 25  # steps between looks at the loss on an accelerator, where each look waits
@@ -77,17 +78,20 @@ def fit(
         train: in-memory data set with ``images`` uint8 and ``labels``.
         after_epoch: called with (epoch, model); what it returns joins the history.
         checkpoint: file of the last whole epoch; when it is there, training goes on from it.
+            One that is damaged, or of another recipe, model or data, is set aside with a warning.
         progress: called with the row of each finished epoch.
 
     Raises:
-        TrainingError: the loss is NaN or infinite; the last checkpoint stays.
-        ValueError: fewer images than one batch, or bad labels.
+        TrainingError: the loss or the weights are NaN or infinite; the last checkpoint stays.
+        ValueError: fewer images than one batch, or a label that the model has no class for.
+        StorageError: the checkpoint cannot be written; the one before stays.
     """
     steps = len(train) // recipe.batch_size
     if steps == 0:
         raise ValueError(
             f"batch_size={recipe.batch_size} is larger than the {len(train)} training images"
         )
+    _check_labels(train.labels, model.head.out_features)
     device = next(model.parameters()).device
     optimizer = torch.optim.SGD(
         model.parameters(),
@@ -100,10 +104,11 @@ def fit(
         optimizer, recipe.learning_rate, total_steps=recipe.epochs * steps
     )
     parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
-    history = _restore(checkpoint, parts)
+    purpose = {"recipe": asdict(recipe), "images": len(train)}
+    history = _restore(checkpoint, parts, purpose)
     for epoch in range(len(history), recipe.epochs):
         model.train()
-        guard = _Guard(epoch, steps, device, checkpoint if history else None)
+        guard = _Guard(epoch, steps, device, checkpoint)
         order = torch.Generator().manual_seed(recipe.seed * 100_003 + epoch)
         shuffled = torch.randperm(len(train), generator=order)
         mirrored = torch.rand(len(train), generator=order) < (0.5 if recipe.flip else 0.0)
@@ -111,21 +116,33 @@ def fit(
             rows = shuffled[step * recipe.batch_size : (step + 1) * recipe.batch_size]
             images, flips = train.images[rows], mirrored[rows, None, None, None]
             images = as_input(torch.where(flips, images.flip(3), images), device)
-            with guard.step(scheduler.get_last_lr()[0]):
-                loss = regularised_loss(model(images), train.labels[rows].to(device), recipe)
+            logits, target = model(images), train.labels[rows].to(device)
+            with guard.step(scheduler.get_last_lr()[0], logits, target):
+                loss = regularised_loss(logits, target, recipe)
                 guard.look(loss)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
             scheduler.step()
+        guard.look_at_weights(model)
         row = {"epoch": epoch + 1, "loss": guard.mean()}
         row |= after_epoch(epoch + 1, model) if after_epoch else {}
         history.append(row)
         if checkpoint is not None:
-            _save(checkpoint, parts, history)
+            _save(checkpoint, parts, purpose | {"history": history})
         if progress:
             progress(row)
     return history
+
+
+def _check_labels(labels: torch.Tensor, classes: int) -> None:
+    bad = ((labels < 0) | (labels >= classes)).nonzero()
+    if len(bad):
+        index = int(bad[0])
+        raise ValueError(
+            f"label {int(labels[index])} of training image {index} is outside 0..{classes - 1}: "
+            "renumber the labels or build the model with more classes"
+        )
 
 
 class _Guard:
@@ -135,53 +152,99 @@ class _Guard:
         self.epoch, self.steps, self.checkpoint = epoch, steps, checkpoint
         self.every = 1 if device.type == "cpu" else _CHECK_EVERY
         self.losses: list[torch.Tensor] = []
-        self.rate = 0.0
+        self.rates: list[float] = []
 
-    def step(self, rate: float) -> _Guard:
-        self.rate = rate
+    def step(self, rate: float, logits: torch.Tensor, target: torch.Tensor) -> _Guard:
+        self.rates.append(rate)
+        self.seen = logits, target
         return self
 
     def __enter__(self):
         return self
 
     def __exit__(self, kind, error, trace):
-        if kind is ValueError and "logits" in str(error):  # the loss refuses NaN logits by itself
+        # On the CPU the loss itself refuses bad values: finite logits mean that the target is bad.
+        if kind is ValueError and not self.seen[0].isfinite().all():
             raise TrainingError(self._sentence(str(error))) from error
 
     def look(self, loss: torch.Tensor) -> None:
         self.losses.append(loss.detach())
-        if len(self.losses) % self.every == 0 or len(self.losses) == self.steps:
-            if not bool(torch.stack(self.losses[-self.every :]).isfinite().all()):
-                raise TrainingError(self._sentence("the loss is not finite"))
+        if len(self.losses) % self.every and len(self.losses) < self.steps:
+            return
+        recent = torch.stack(self.losses[-self.every :]).isfinite()
+        if not bool(recent.all()):
+            good = len(self.losses) - len(recent) + int((~recent).nonzero()[0])
+            self.rates = self.rates[: good + 1]  # the step where it began
+            losses.validate(*self.seen)  # leaves through __exit__ with what is wrong
+            raise TrainingError(self._sentence("the loss is not finite; lower the learning_rate"))
+
+    def look_at_weights(self, model: nn.Module) -> None:
+        """The loss of a step does not yet see what that step does to the weights."""
+        floats = [value for value in model.state_dict().values() if value.is_floating_point()]
+        if not bool(torch.stack([value.isfinite().all() for value in floats]).all()):
+            what = "it left weights that are not finite; lower the learning_rate"
+            raise TrainingError(self._sentence(what))
 
     def mean(self) -> float:
         return float(torch.stack(self.losses).mean())
 
     def _sentence(self, what: str) -> str:
-        number = self.epoch * self.steps + len(self.losses)
-        kept = (
-            f"epoch {self.epoch} is kept in {self.checkpoint}"
-            if self.checkpoint
-            else ("no epoch was finished, so there is nothing to keep")
-        )
+        number = self.epoch * self.steps + len(self.rates)
+        if self.epoch == 0:
+            kept = "no epoch was finished, so there is nothing to keep"
+        elif self.checkpoint is None:
+            kept = f"{self.epoch} epochs were finished, none was kept (fit was given no checkpoint)"
+        else:
+            kept = f"epoch {self.epoch} is kept in {self.checkpoint}"
         return (
             f"training stopped at step {number} (epoch {self.epoch + 1}, learning rate "
-            f"{self.rate:.3g}): {what}; {kept}; try a lower learning_rate"
+            f"{self.rates[-1]:.3g}): {what}; {kept}"
         )
 
 
-def _save(path: Path, parts: dict, history: list[dict]) -> None:
+def _save(path: Path, parts: dict, rest: dict) -> None:
     buffer = io.BytesIO()
     states = {name: part.state_dict() for name, part in parts.items()}
-    torch.save(states | {"history": history}, buffer)
+    torch.save(states | rest, buffer)
     write_checked(path, buffer.getvalue())
 
 
-def _restore(path: Path | None, parts: dict) -> list[dict]:
-    content = read_checked(path) if path is not None else None
-    if content is None:
+def _restore(path: Path | None, parts: dict, purpose: dict) -> list[dict]:
+    """History of the checkpoint after loading all of its states, or [] and nothing loaded."""
+    try:
+        content = read_checked(path) if path is not None else None
+        if content is None:
+            return []
+        state = _unpack(content, path)
+        _check_fit(state, parts["model"], purpose, path)
+    except StorageError as error:
+        aside = _set_aside(path)
+        warnings.warn(f"training starts anew: {error}; it is now {aside}", stacklevel=3)
         return []
-    state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     for name, part in parts.items():
         part.load_state_dict(state[name])
     return state["history"]
+
+
+def _unpack(content: bytes, path: Path) -> dict:
+    try:
+        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        return {name: state[name] for name in state}
+    except Exception as error:  # torch raises many kinds for what is not its own
+        raise StorageError(f"{path} is not a checkpoint") from error
+
+
+def _check_fit(state: dict, model: nn.Module, purpose: dict, path: Path) -> None:
+    own = {name: value.shape for name, value in model.state_dict().items()}
+    stored = {name: value.shape for name, value in state.get("model", {}).items()}
+    if own != stored or any(state.get(name) != value for name, value in purpose.items()):
+        raise StorageError(f"{path} belongs to another recipe, model or training split")
+
+
+def _set_aside(path: Path) -> str:
+    aside = path.with_name(path.name + ".damaged")
+    try:
+        path.replace(aside)
+    except OSError:  # it stays, and the first whole epoch replaces it
+        return path.name
+    return aside.name

@@ -1,0 +1,102 @@
+# The commands of the course. Each one builds .venv when it is missing or older than the lists of
+# what it holds, so that Python >= 3.11, make and git are all a machine needs.
+#
+#   make tutorial    train everything fresh, execute the notebooks, print the headline table
+#   make test        lint, unit tests, every notebook compared with its stored outputs
+#   make lab         JupyterLab in the notebooks' folder
+#   make notebooks   build notebooks/*.ipynb and notebooks/exercises/ from notebooks/src/
+#   make records     (maintainers) train fresh and refresh data/runs/
+#   make bench       (maintainers) the timings that README states
+#   make lint        ruff alone          make format   ruff's fixes and formatting
+#   make setup       only build .venv    make clean    remove .venv and what tools left behind
+#
+# PYTHON=/path/to/python3.12 chooses the Python that .venv is built with.
+
+SHELL := /bin/sh
+VENV := .venv
+PY := $(VENV)/bin/python
+READY := $(VENV)/.ready
+BUSY := $(VENV)/.installing
+JOBS := 2
+
+.DEFAULT_GOAL := help
+.PHONY: help setup tutorial test lab notebooks records bench lint format clean again
+
+# The stamp holds the folder it was made for: a copied or moved tree builds its own .venv, since the
+# one it carries would import the package from the old place.
+ifneq ($(shell $(PY) -c 'print(open("$(READY)").read().strip())' 2>/dev/null),$(CURDIR))
+$(READY): again
+endif
+
+help:
+	@sed -n '4,13s/^# \{0,1\}//p' Makefile
+
+setup: $(READY)
+
+# What a candidate Python must pass; its exit status says why it does not.
+PROBE = import sys; sys.version_info < (3, 11) and sys.exit(3); import venv, ensurepip
+
+# $(BUSY) marks an installation that was killed half-way (pip itself always comes back, even when
+# the network fails): a package may be torn then, so the next call starts from an empty folder.
+$(READY): requirements.txt constraints.txt pyproject.toml
+	@rm -f $(READY)
+	@if [ -e $(BUSY) ]; then echo "The last set-up was interrupted: starting again from empty."; \
+	  rm -rf $(VENV); fi
+	@if ! $(PY) -m pip --version >/dev/null 2>&1; then \
+	  rm -rf $(VENV); found=; why=; \
+	  for candidate in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python); do \
+	    "$$candidate" -c '$(PROBE)' >/dev/null 2>&1; status=$$?; \
+	    if [ $$status -eq 0 ]; then found="$$candidate"; break; fi; \
+	    if [ $$status -eq 3 ]; then why="$$why $$candidate is older than 3.11;"; \
+	    elif "$$candidate" -c '' >/dev/null 2>&1; then \
+	      why="$$why $$candidate lacks venv or ensurepip (Debian, Ubuntu: sudo apt install python3-venv);"; fi; \
+	  done; \
+	  if [ -z "$$found" ]; then \
+	    echo "Set-up needs Python 3.11 or newer with venv, and found none:$${why:- no python on the path;}" \
+	      "install one, or name it: make PYTHON=/path/to/python3.12" >&2; exit 1; fi; \
+	  echo "Building $(VENV) with $$("$$found" -V) (about 7 GB with the CUDA libraries that torch brings on Linux)."; \
+	  "$$found" -m venv $(VENV) || { rm -rf $(VENV); \
+	    echo "Set-up could not create $(VENV): see the message above." >&2; exit 1; }; \
+	fi
+	@touch $(BUSY); quiet=; \
+	if ls -d $(VENV)/lib/python*/site-packages/torch >/dev/null 2>&1; then quiet=--quiet; fi; \
+	$(PY) -m pip install $$quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'; \
+	status=$$?; rm -f $(BUSY); \
+	if [ $$status -ne 0 ]; then \
+	  echo "Set-up stopped before its end: pip's message above says why (network, disk space)." \
+	    "Run the same command again once that is mended; what is downloaded is kept." >&2; exit 1; fi
+	@$(PY) -m entreg_utils.doctor --mend --quiet
+	@echo "$(CURDIR)" > $(READY)
+
+tutorial: $(READY)
+	@$(PY) -m entreg_utils tutorial
+
+# One thread a worker: two workers that each start a thread a core slow each other down.
+test: lint
+	@OMP_NUM_THREADS=1 $(PY) -m pytest tests -n $(JOBS)
+	@OMP_NUM_THREADS=1 $(PY) -m pytest --nbval --nbval-current-env -n $(JOBS) --dist loadfile \
+	  notebooks/*.ipynb notebooks/exercises/*.ipynb
+
+lab: $(READY)
+	@$(PY) -m jupyterlab --notebook-dir=notebooks
+
+notebooks: $(READY)
+	@$(PY) notebooks/build.py --jobs $(JOBS)
+
+records: $(READY)
+	@$(PY) -m entreg_utils tutorial --records
+
+bench: $(READY)
+	@$(PY) -m entreg_utils.bench
+
+lint: $(READY)
+	@$(PY) -m ruff check .
+	@$(PY) -m ruff format --check .
+
+format: $(READY)
+	@$(PY) -m ruff check --fix .
+	@$(PY) -m ruff format .
+
+clean:
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis *.egg-info
+	find entreg_utils tests notebooks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,86 @@
+"""``make tutorial``: train everything fresh, execute the notebooks, print the headline.
+
+Nothing committed is used: all runs are trained into ``results/tutorial`` and the notebooks read
+them from there. A tutorial that was interrupted goes on where it stopped; after a finished one the
+next call begins anew.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from entreg_utils.files import atomic_write, project_root
+
+_DONE = "finished"
+
+
+def add_arguments(parser) -> None:
+    """Options of the command."""
+    parser.add_argument("--jobs", type=int, default=None, help="trainings side by side")
+    parser.add_argument(
+        "--records",
+        action="store_true",
+        help="for maintainers: only train, then replace data/runs by these records and checkpoints",
+    )
+
+
+def main(args) -> int:
+    """Run the tutorial; 0 when everything worked."""
+    start = time.perf_counter()
+    root = project_root()
+    folder = root / "results" / ("records" if args.records else "tutorial")
+    if (folder / _DONE).exists():
+        shutil.rmtree(folder)
+    os.environ |= {"ENTREG_RESULTS": str(folder), "ENTREG_FRESH": "1"}
+
+    from entreg_utils import data, experiments  # torch is slow to import: only when it is needed
+    from entreg_utils.experiments import grids, tables
+
+    print(f"Training {len(grids.ALL)} small networks on the embedded world into {folder}")
+    runs = experiments.sweep(grids.ALL, jobs=args.jobs)[: len(grids.SWEEP)]
+    trained = time.perf_counter()
+    if args.records:
+        _replace_records(grids, folder, root / "data" / "runs")
+    else:
+        print("Executing the notebooks")
+        build = [sys.executable, str(root / "notebooks" / "build.py"), "--solved"]
+        subprocess.run([*build, "--out", str(folder / "notebooks")], check=True, env=os.environ)
+        from entreg_utils.figures.command import write_all
+
+        write_all(folder / "figures")
+    atomic_write(folder / _DONE, "all runs trained\n")
+
+    test = data.load("toy", "test")
+    print(
+        "\nLocalisation against entropy on the embedded world (test split, last checkpoint, three"
+    )
+    print(
+        "seeds, mean ± 95 % interval; oracle: threshold chosen on test, carried: on validation):\n"
+    )
+    print(tables.headline(runs).to_string(), "\n")
+    print(tables.baselines(test).to_string(), "\n")
+    print(tables.verdict(runs))
+    if not args.records:
+        print(f"\nNotebooks: {folder / 'notebooks'}\nFigures:   {folder / 'figures'}")
+    end = time.perf_counter()
+    print(
+        f"Training took {(trained - start) / 60:.1f} min, all of it {(end - start) / 60:.1f} min."
+    )
+    return 0
+
+
+def _replace_records(grids, source: Path, target: Path) -> None:
+    """Put the records of all grids and the few checkpoints that are committed into ``target``."""
+    target.mkdir(parents=True, exist_ok=True)
+    for old in [*target.glob("*.json"), *target.glob("*.pt")]:
+        old.unlink()
+    names = [f"{config.name}.json" for config in grids.ALL]
+    names += [f"{config.name}.pt" for config in grids.CHECKPOINTS]
+    for name in names:
+        atomic_write(target / name, (source / name).read_bytes())
+    print(f"{len(names)} files in {target}")

@@ -1,0 +1,182 @@
+"""Build the notebooks from their sources: ``python notebooks/build.py [NN ...]``.
+
+Each source is executed from top to bottom in a fresh kernel and written to ``NN_topic.ipynb``; its
+student's copy is run through as well, unsolved, and written without outputs (see ``convert.py``).
+Files are replaced whole or not at all, and only when every rule is met: no error, nothing on
+stderr, no memory address and no path of this machine in an output, at most 1.5 MB.
+
+The same source gives the same file, byte for byte: cell ids come from positions, widget ids from
+their order, and neither times nor versions are stored. The state of widgets is stored, so that a
+page without a kernel shows them; a widget that captures output (``interact``, ``Output``) is
+refused, since nbval sees such output in the cell: set the ``value`` of an ``Image`` or ``HTML``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import sys
+import tempfile
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from pathlib import Path
+
+import nbformat
+from convert import METADATA, BuildError, orphans, out_of_step, render, solved, student
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbformat import NotebookNode
+from tqdm import tqdm
+from traitlets.config import Config
+
+from entreg_utils.files import StorageError, atomic_write
+
+HERE = Path(__file__).resolve().parent
+MOST_BYTES = 1_500_000
+WORDS, CODE_LINES = (1500, 3000), (100, 300)
+STATE = "application/vnd.jupyter.widget-state+json"
+
+
+def execute(notebook: NotebookNode, folder: Path = HERE) -> NotebookNode:
+    """Run every cell in order in a fresh kernel of this Python; outputs land in ``notebook``.
+
+    Args:
+        folder: the kernel's working folder.
+
+    Raises:
+        BuildError: a cell raises, or its kernel dies.
+    """
+    os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this Python's kernel before the user's own
+    with tempfile.TemporaryDirectory() as sockets:
+        # Over socket files, which only this user can open, instead of ports of the machine.
+        private = {"transport": "ipc", "ip": f"{sockets}/kernel"} if os.name == "posix" else {}
+        client = NotebookClient(
+            notebook,
+            config=Config({"KernelManager": private}),
+            timeout=None,
+            kernel_name="python3",
+            resources={"metadata": {"path": str(folder)}},
+            record_timing=False,
+            coalesce_streams=True,
+        )
+        try:
+            client.execute()
+        except CellExecutionError as error:
+            raise BuildError(f"a cell failed:\n{error}") from None
+        except DeadKernelError as error:
+            raise BuildError(f"the kernel died (out of memory?): {error}") from None
+    return notebook
+
+
+def tidy(notebook: NotebookNode, name: str) -> NotebookNode:
+    """Refuse outputs that would differ or mislead; give the widgets ids by their order."""
+    private = [str(path) for path in (HERE.parent, Path.home()) if len(path.parts) > 1]
+    for index, cell in enumerate(cell for cell in notebook.cells if cell.cell_type == "code"):
+        for output in cell.outputs:
+            where = f"{name}: code cell {index}"
+            if output.output_type == "error":
+                raise BuildError(f"{where} raises {output.ename}: {output.evalue}")
+            if output.get("name") == "stderr":
+                raise BuildError(f"{where} writes to stderr: {output.text.strip()[:300]}")
+            text = output.get("text", "") + str(output.get("data", {}).get("text/plain", ""))
+            if re.search(r" at 0x[0-9a-f]{6,}", text):
+                raise BuildError(f"{where} prints a memory address, which differs each time")
+            if any(path in text for path in private):
+                raise BuildError(f"{where} prints a path of this machine")
+    widgets = notebook.metadata.get("widgets")
+    notebook.metadata = nbformat.from_dict(METADATA)  # execution adds the versions it ran with
+    text = nbformat.writes(notebook)
+    if widgets and widgets.get(STATE, {}).get("state"):
+        for model in widgets[STATE]["state"].values():
+            if model["model_name"] == "OutputModel" and model["state"].get("outputs"):
+                raise BuildError(f"{name}: a widget captures output; set an Image's value instead")
+        notebook.metadata["widgets"] = widgets
+        text = nbformat.writes(notebook)
+        for order, model_id in enumerate(widgets[STATE]["state"]):
+            fixed = hashlib.sha256(f"{name}/widget/{order}".encode()).hexdigest()[:32]
+            text = text.replace(model_id, fixed)
+    if len(text.encode()) > MOST_BYTES:
+        raise BuildError(f"{name}: {len(text.encode()) / 1e6:.2f} MB, over 1.5 MB; fewer figures")
+    notebook = nbformat.reads(text, as_version=4)
+    nbformat.validate(notebook)
+    return notebook
+
+
+def remarks(notebook: NotebookNode, name: str) -> list[str]:
+    """Where a notebook leaves the house style's length; for the author, not a fault."""
+    prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
+    words = sum(len(text.split()) for text in prose)
+    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
+    lines = sum(1 for text in code for line in text.splitlines() if line.strip())
+    found = []
+    for what, number, bounds in (("words", words, WORDS), ("lines of code", lines, CODE_LINES)):
+        low, high = bounds
+        if not low <= number <= high:
+            found.append(f"{name}: {number} {what}, outside {low} to {high}")
+    return found
+
+
+def build(source: Path, out: Path = HERE, folder: Path = HERE, students: bool = True) -> list[str]:
+    """Build both notebooks of one source, write them, and return remarks for the author.
+
+    The student's copy is run too, unsolved, and not stored: it must reach its end.
+
+    Raises:
+        BuildError: a rule is broken; nothing is written then.
+        StorageError: a file cannot be written.
+    """
+    name, copy = f"{source.stem}.ipynb", student(source) if students else None
+    notebook = tidy(execute(solved(source), folder), name)
+    if copy is not None:
+        (out / "exercises").mkdir(parents=True, exist_ok=True)
+        tidy(execute(student(source), out / "exercises"), f"exercises/{name}")
+        atomic_write(out / "exercises" / name, render(copy))
+    atomic_write(out / name, render(notebook))
+    return remarks(notebook, name)
+
+
+def main(argv: list[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(description="Build notebooks/*.ipynb from notebooks/src/*.py.")
+    parser.add_argument("numbers", nargs="*", metavar="NN", help="numbers such as 02; all if none")
+    parser.add_argument("--out", type=Path, default=HERE, help="folder for the built notebooks")
+    parser.add_argument("--check", action="store_true", help="only compare; exit 1 if out of step")
+    parser.add_argument("--solved", action="store_true", help="leave the student copies out")
+    parser.add_argument("--jobs", type=int, default=1, help="notebooks built at the same time")
+    args = parser.parse_args(argv)
+    sources = sorted((HERE / "src").glob("[0-9][0-9]_*.py"))
+    unknown = set(args.numbers) - {source.name[:2] for source in sources}
+    if unknown or not sources:
+        parser.error(f"no source in {HERE / 'src'} for {' '.join(sorted(unknown)) or 'any number'}")
+    chosen = [item for item in sources if not args.numbers or item.name[:2] in args.numbers]
+    if args.check:
+        faults = orphans(args.out) if not args.numbers else []
+        for source in chosen:
+            faults += out_of_step(source, args.out)
+        print("\n".join(faults) or f"{len(chosen)} notebooks are in step with their sources")
+        return 1 if faults else 0
+    # Kernels that run side by side share the cores instead of fighting over them.
+    threads = max(1, (os.cpu_count() or 1) // max(1, args.jobs))
+    os.environ.setdefault("OMP_NUM_THREADS", str(threads))
+    failures, notes = [], []
+    with ProcessPoolExecutor(max_workers=max(1, args.jobs)) as pool:
+        jobs = {
+            pool.submit(build, source, args.out, HERE, not args.solved): source for source in chosen
+        }
+        with tqdm(total=len(jobs), unit="notebook") as bar:
+            for job in as_completed(jobs):
+                try:
+                    notes += job.result()
+                except (BuildError, StorageError) as error:
+                    failures.append(f"{jobs[job].name}: {error}")
+                bar.set_postfix_str(jobs[job].stem)
+                bar.update()
+    for line in sorted(notes):
+        print("remark:", line)
+    for line in sorted(failures):
+        print("failed:", line, file=sys.stderr)
+    return 1 if failures else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

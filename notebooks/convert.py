@@ -1,0 +1,161 @@
+"""From a source in py:percent to a notebook's cells, and whether the built files still match it.
+
+``src/NN_topic.py`` is the only file that people edit. From it come ``NN_topic.ipynb`` and, where it
+has exercises, the student's copy ``exercises/NN_topic.ipynb`` with its solutions taken out by tag.
+
+In a cell tagged ``solution``, lines that start with ``#!`` are the student's code (mostly a
+placeholder, ``#! answer = None``): the solved notebook drops them; the student's copy keeps the
+comment lines at the top of the cell (``# Exercise: ...``) and these lines, without the mark.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+
+import jupytext
+import nbformat
+from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+HERE = Path(__file__).resolve().parent
+MOST_LINES = 40
+LINK = re.compile(r"\]\(([^)\s]+)\)")
+OUTSIDE = re.compile(r"[a-z]+:|#|/")  # a web address, or a place on the same page
+# Said of every notebook, whichever Python built it.
+METADATA = {
+    "kernelspec": {
+        "display_name": "Python 3 (ipykernel)",
+        "language": "python",
+        "name": "python3",
+    },
+    "language_info": {"file_extension": ".py", "name": "python"},
+}
+COPY_NOTE = (
+    "> **Your copy.** The cells that begin with `# Exercise` wait for you; the cell after each one"
+    " checks your answer. It runs from top to bottom as it is. The solved notebook:"
+    " [{name}](../{name})."
+)
+
+
+class BuildError(RuntimeError):
+    """A source or its outputs break a rule of the course; the message names the cell."""
+
+
+def read(source: Path) -> NotebookNode:
+    """Cells of a source with their tags, before solutions are dealt with."""
+    # Without comment_magics jupytext would turn `#! answer` into the shell command `! answer`.
+    fmt = {"extension": ".py", "format_name": "percent", "comment_magics": False}
+    notebook = jupytext.read(source, fmt=fmt)
+    for index, cell in enumerate(notebook.cells):
+        if len(cell.source.splitlines()) > MOST_LINES and cell.cell_type == "code":
+            raise BuildError(f"{source.name}: cell {index} is over {MOST_LINES} lines; split it")
+        if cell.cell_type == "code" and not cell.source.strip():
+            raise BuildError(f"{source.name}: cell {index} is empty; remove it")
+        cell.metadata = {"tags": list(cell.metadata["tags"])} if "tags" in cell.metadata else {}
+    return notebook
+
+
+def is_solution(cell: NotebookNode) -> bool:
+    return cell.cell_type == "code" and "solution" in cell.metadata.get("tags", [])
+
+
+def _assemble(cells: list[tuple[str, str, dict]], stem: str) -> NotebookNode:
+    """A notebook of (type, source, metadata) with ids by position and no versions."""
+    notebook = new_notebook()
+    for index, (kind, text, metadata) in enumerate(cells):
+        new_cell = new_code_cell if kind == "code" else new_markdown_cell
+        name = hashlib.sha256(f"{stem}/{index}".encode()).hexdigest()[:8]
+        notebook.cells.append(new_cell(text, id=name, metadata=metadata))
+    notebook.metadata = METADATA
+    return nbformat.from_dict(notebook)
+
+
+def solved(source: Path) -> NotebookNode:
+    """The notebook that readers open, not yet executed."""
+    cells = []
+    for cell in read(source).cells:
+        lines = cell.source.splitlines()
+        if is_solution(cell):
+            lines = [line for line in lines if not line.startswith("#!")]
+        cells.append((cell.cell_type, "\n".join(lines), cell.metadata))
+    return _assemble(cells, source.stem)
+
+
+def student(source: Path) -> NotebookNode | None:
+    """The student's copy; None where the source has no cell tagged ``solution``."""
+    notebook = read(source)
+    if not any(is_solution(cell) for cell in notebook.cells):
+        return None
+    cells = []
+    for index, cell in enumerate(notebook.cells):
+        text, metadata = cell.source, cell.metadata
+        if is_solution(cell):
+            lines = text.splitlines()
+            code = [line.removeprefix("#!").removeprefix(" ") for line in lines if line[:2] == "#!"]
+            if not code:
+                raise BuildError(
+                    f"{source.name}: cell {index} is tagged solution and has no line for the "
+                    "student; add one such as `#! answer = None`"
+                )
+            lines = [line for line in lines if line[:2] != "#!"]
+            body = next((i for i, line in enumerate(lines) if line[:1] != "#"), len(lines))
+            text, metadata = "\n".join(lines[:body] + code), {"tags": ["exercise"]}
+        elif cell.cell_type == "markdown":
+            text = LINK.sub(lambda link: _relink(link[1], source), text)
+        cells.append((cell.cell_type, text, metadata))
+    note = COPY_NOTE.format(name=f"{source.stem}.ipynb")
+    return _assemble([*cells[:1], ("markdown", note, {}), *cells[1:]], f"{source.stem}/student")
+
+
+def links(text: str) -> list[str]:
+    """Files that a markdown text links to, as written, without their anchors."""
+    return [target.split("#")[0] for target in LINK.findall(text) if not OUTSIDE.match(target)]
+
+
+def _relink(target: str, source: Path) -> str:
+    """A link as seen from ``exercises/``; a notebook that has a student's copy leads to that."""
+    other = source.with_name(Path(target).stem + ".py")
+    beside = "/" not in target and target.endswith(".ipynb") and other.is_file()
+    stays = beside and any(is_solution(cell) for cell in read(other).cells)
+    return f"]({target})" if stays or OUTSIDE.match(target) else f"](../{target})"
+
+
+def render(notebook: NotebookNode) -> str:
+    """The notebook as the text of its file."""
+    return json.dumps(json.loads(nbformat.writes(notebook)), indent=1, sort_keys=True) + "\n"
+
+
+def cells_of(notebook: NotebookNode) -> list[tuple]:
+    """What a source decides about a notebook: ids, types, text and tags of the cells."""
+    return [(cell.id, cell.cell_type, cell.source, dict(cell.metadata)) for cell in notebook.cells]
+
+
+def out_of_step(source: Path, folder: Path = HERE) -> list[str]:
+    """Ways in which the built files are not what ``source`` gives; [] when they are in step."""
+    name, faults = f"{source.stem}.ipynb", []
+    built, copy, expected = folder / name, folder / "exercises" / name, student(source)
+    if not built.is_file():
+        faults.append(f"{name} is not built")
+    else:
+        notebook = nbformat.read(built, as_version=4)
+        if cells_of(notebook) != cells_of(solved(source)):
+            faults.append(f"{name} is not what src/{source.name} gives")
+        counts = [cell.execution_count for cell in notebook.cells if cell.cell_type == "code"]
+        if counts != list(range(1, len(counts) + 1)):
+            faults.append(f"{name} was not executed from top to bottom in a fresh kernel")
+    if expected is None and copy.is_file():
+        faults.append(f"exercises/{name} has no solution cell in its source; remove it")
+    if expected is not None:
+        if not copy.is_file() or copy.read_text(encoding="utf-8") != render(expected):
+            faults.append(f"exercises/{name} is not what src/{source.name} gives")
+    return faults
+
+
+def orphans(folder: Path = HERE) -> list[str]:
+    """Built notebooks whose source is gone."""
+    files = sorted([*folder.glob("*.ipynb"), *folder.glob("exercises/*.ipynb")])
+    lost = [file for file in files if not (folder / "src" / f"{file.stem}.py").is_file()]
+    return [f"{file.relative_to(folder)} has no source; remove it" for file in lost]

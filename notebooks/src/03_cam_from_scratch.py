@@ -1,0 +1,505 @@
+# %% [markdown]
+# # 03 · Class activation maps from scratch
+#
+# A classifier answers *what*. Its last two layers hold an answer to *where*, free of charge: the class
+# activation map (CAM). This notebook builds it from five lines, shows that Grad-CAM is the same map
+# here, and then asks what may be done to a map before it is no longer the same: added constants,
+# factors, normalisations, overlays. Some of these change nothing, some change everything, and it pays
+# to know which.
+#
+# **When you are through, you can**
+#
+# 1. write CAM by hand, and say why its mean is the logit;
+# 2. prove, and check to the last digit, that Grad-CAM equals CAM divided by the number of positions;
+# 3. choose among four normalisations, and say what each does to negative values;
+# 4. explain why localisation is never a function of the output probabilities alone;
+# 5. recognise an overlay that flatters its map.
+#
+# **Before:** notebooks 01 and 02. **To read:** 30 minutes. **To run:** 15 seconds on two CPU cores,
+# without network.
+
+# %%
+import numpy as np
+import torch
+
+from entreg_utils import cam, data, experiments, figures, losses, metrics
+from entreg_utils.checks import maps as checks
+from entreg_utils.figures import maps, overlays
+
+figures.use_style()
+torch.set_num_threads(1)
+
+# %% [markdown]
+# ## 1. A map that fits on a napkin
+#
+# Many classifiers end in the same way. A body of convolutions gives a **feature map** $A$ with $K$
+# channels of $h\times w$ positions. **Global average pooling** (GAP) takes the mean of each channel.
+# A linear layer, the **head**, turns the $K$ means into $C$ logits:
+#
+# $$z_c \;=\; b_c + \sum_k w_{ck}\,\frac{1}{hw}\sum_x A_k(x).$$
+#
+# Both sums are finite, so they may be swapped:
+#
+# $$z_c \;=\; b_c + \frac{1}{hw}\sum_x \underbrace{\sum_k w_{ck}\,A_k(x)}_{\mathrm{CAM}_c(x)}.$$
+#
+# The logit is the mean of a map, plus the bias. The map says how much each position contributes. That
+# is the whole idea (Zhou et al., CVPR 2016). Two channels, a 2 by 2 map and one class are enough to see it:
+
+# %%
+A = torch.tensor([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 3.0], [0.0, 1.0]]])  # (K, h, w)
+w, b = torch.tensor([2.0, -1.0]), 1.0  # weights and bias of one class
+napkin = w[0] * A[0] + w[1] * A[1]  # (h, w)
+logit = b + (w * A.mean(dim=(1, 2))).sum()
+print("map:", napkin.tolist())
+print(f"mean of the map plus bias {napkin.mean() + b:.3f}, logit {logit:.3f}")
+
+# %% [markdown]
+# Channel 0 speaks for the class where it fires, channel 1 against it. The map has both signs, and the
+# bias has no place in it: it belongs to no position.
+#
+# ## 2. The same on a trained network
+#
+# Now a real one: a small residual network, trained on the reef of notebook 01 to name fish. `run` looks
+# the experiment up in the store of records; nothing is trained here unless you change the settings.
+# The next cell loads the network and the test pictures, which it has never seen.
+
+# %%
+test = data.load("toy", "test")
+images = test.images.float() / 255  # (N, 3, 48, 48) in 0..1
+model = experiments.run(experiments.grids.EXAMPLE).model().eval()
+with torch.no_grad():
+    features = model.forward_features(images)  # (N, K, h, w), after the last ReLU
+    logits = model(images)  # (N, C)
+print("feature map:", tuple(features.shape), " head:", tuple(model.head.weight.shape))
+print(f"test accuracy {metrics.accuracy(logits, test.labels):.3f}")
+
+# %% [markdown]
+# Here is CAM from scratch, for each picture's own class. Three lines do the work.
+
+
+# %%
+def cam_by_hand(model, images, classes):
+    with torch.no_grad():
+        features = model.forward_features(images)  # (N, K, h, w)
+        weights = model.head.weight[classes]  # (N, K)
+    return (weights[:, :, None, None] * features).sum(dim=1)  # (N, h, w)
+
+
+raw, package_logits = cam.class_activation_map(model, images, test.labels)
+by_hand = cam_by_hand(model, images, test.labels)
+assert torch.allclose(by_hand, raw, rtol=1e-5, atol=1e-4)
+print("cam.class_activation_map gives the same maps:", tuple(raw.shape))
+
+# %% [markdown]
+# From now on we import it. It takes one forward pass for maps and logits together, restores the model's
+# train or eval mode whatever happens, and answers bad input with a sentence.
+#
+# **Check of the idea:** the mean of each map, plus the bias, must be the logit.
+
+# %%
+own_logit = logits.gather(1, test.labels[:, None])[:, 0]
+rebuilt = raw.mean(dim=(1, 2)) + model.head.bias[test.labels].detach()
+assert torch.allclose(rebuilt, own_logit, rtol=1e-4, atol=1e-3)
+print(f"first picture: mean of map plus bias {rebuilt[0]:.2f}, logit {own_logit[0]:.2f}")
+
+# %% [markdown]
+# Before you run the next cell: of all the channels, how many do you expect to carry most of the logit?
+
+# %%
+pick = 4
+own = int(test.labels[pick])
+figures.show(
+    maps.anatomy(
+        images[pick], features[pick], model.head.weight[own], float(model.head.bias[own].detach())
+    )
+)
+
+# %% [markdown]
+# Each channel is a coarse picture of something that the network has learned to detect; the head adds
+# them up. Notice where the bright positions are. Compare them with the fish: do you see the mark, or
+# the body?
+#
+# The map is coarse, a quarter of the picture's side. That is the price of pooling in the network. On
+# photographs one removes the last stride of the network, which doubles the side of the map.
+#
+# ## 3. Grad-CAM: a gradient that knows nothing new
+#
+# Grad-CAM (Selvaraju et al., ICCV 2017) does without the special form of the head. It asks for the gradient
+# of the logit at each position of the feature map, averages it over positions into a weight per
+# channel, and uses these weights:
+#
+# $$\alpha_{ck} = \frac{1}{hw}\sum_x \frac{\partial z_c}{\partial A_k(x)},\qquad
+#   \mathrm{GradCAM}_c(x) = \sum_k \alpha_{ck}\,A_k(x).$$
+#
+# **Predict:** differentiate the formula of section 1. What is $\partial z_c/\partial A_k(x)$ for GAP and a
+# linear head?
+
+
+# %%
+def grad_cam_by_hand(model, images, classes):
+    features = model.forward_features(images).detach().requires_grad_(True)
+    logits = model.head(features.mean(dim=(2, 3)))  # GAP, then the head
+    score = logits.gather(1, classes[:, None]).sum()
+    (gradient,) = torch.autograd.grad(score, features)  # (N, K, h, w)
+    alpha = gradient.mean(dim=(2, 3))  # (N, K)
+    return (alpha[:, :, None, None] * features.detach()).sum(dim=1)
+
+
+positions = raw.shape[1] * raw.shape[2]
+gradient_map = grad_cam_by_hand(model, images, test.labels)
+assert torch.allclose(gradient_map * positions, raw, rtol=1e-4, atol=1e-4)
+assert torch.allclose(cam.grad_cam(model, images, test.labels)[0], gradient_map, atol=1e-5)
+print(f"Grad-CAM times {positions} positions equals CAM on all {len(raw)} pictures")
+
+# %% [markdown]
+# The gradient is $w_{ck}/(hw)$ at every position, whatever the picture. So
+#
+# $$\mathrm{GradCAM}_c = \frac{1}{hw}\,\mathrm{CAM}_c$$
+#
+# exactly, and after any normalisation that ignores a positive factor the two are one map.
+#
+# > **Erratum.** One reads that a method uses "not plain CAM but Grad-CAM-like pooling". For global average
+# > pooling and a linear head the two are identical, up to the factor that the cell above has checked.
+# > The sentence says something only for other heads.
+#
+# One difference remains: the Grad-CAM paper cuts negative values off with a ReLU, CAM does not. How
+# much is cut?
+
+# %%
+cut, _ = cam.grad_cam(model, images, test.labels, relu=True)
+print(f"positions with a negative value:      {(raw < 0).float().mean():.3f}")
+print(f"positions that are zero after ReLU:   {(cut == 0).float().mean():.3f}")
+print(
+    f"pictures where the ReLU cuts nothing: {(raw.flatten(1).min(1).values >= 0).float().mean():.3f}"
+)
+
+# %% [markdown]
+# A negative value says "this position speaks against the class". Whether that is worth keeping is a
+# question of normalisation, and we come to it in section 5.
+#
+# ## 4. From a map to a picture: the order matters
+#
+# To lay a map over its picture, or to cut a box out of it, two things must happen: **upsample** to the
+# size of the picture, and **normalise** to 0..1. The field's benchmark code upsamples first (OpenCV's
+# bicubic, in float32) and then min-maxes. Bicubic interpolation overshoots: between two pixels it may
+# leave their range. So normalising *first* leaves a map whose range is not 0..1, and normalising twice
+# changes it again. The next cell measures the share of pixels above one half for the three orders.
+
+# %%
+late = cam.normalize(cam.upsample(raw, 48))  # the protocol
+early = cam.upsample(cam.normalize(raw), 48)  # the other order
+twice = cam.normalize(early)  # and what some libraries do
+for name, version in (
+    ("upsample, min-max", late),
+    ("min-max, upsample", early),
+    ("min-max twice", twice),
+):
+    print(
+        f"{name:18s} range of the maps {version.min():+.3f} to {version.max():.3f}, "
+        f"above one half: {(version > 0.5).mean():.4f}"
+    )
+
+# %% [markdown]
+# The middle order leaves the range, and its area above the threshold differs from the others. (Min-max
+# is linear and bicubic is, too: so "twice" comes back to the protocol's map here. It does not when
+# something non-linear, a clip or a rounding to bytes, happens in between, as it does in some libraries.)
+# Say which order you use.
+#
+# `cam.upsample` and `cam.normalize` follow the protocol. Here is the result as this course shows it:
+# the picture with the true box and the predicted one; the map with its **raw range**; and the overlay with
+# a line where the threshold cuts.
+
+# %%
+figures.show(maps.triptych(images[pick], raw[pick], test.boxes[pick : pick + 1], threshold=0.15))
+
+# %%
+scores = metrics.iou_curves(raw, test.boxes, thresholds=[0.15], size=48)[:, 0]  # IoU at 0.15
+worst = int(scores.argmin())
+figures.show(
+    maps.triptych(images[worst], raw[worst], test.boxes[worst : worst + 1], threshold=0.15)
+)
+
+# %% [markdown]
+# The first is the picture from above; the second is the one with the lowest IoU in the test set, so that
+# you see a failure too. Ask of it: is the evidence in the wrong place, or is it the threshold that lets
+# in too much, or too little? A gallery of hand-picked successes is the first way in which maps lie.
+#
+# ## 5. Four normalisations
+#
+# A threshold needs a scale. Four rules are in use (the last two from Kim et al., ICCV 2021):
+#
+# | rule | formula, for the values $v$ of one map |
+# |---|---|
+# | min-max | $(v-\min v)/(\max v-\min v)$ |
+# | max | $\max(v,0)/\max v$ |
+# | PaS | $\min\bigl((v-\min v)/P_{90}(v-\min v),\,1\bigr)$, with the 90th percentile $P_{90}$ |
+# | IVR | $\max(v-P,0)$ divided by its maximum, $P$ a percentile of $v$ |
+#
+# Written out, each is a line. The next cell checks them against the package on every test map.
+
+
+# %%
+def order_statistic(
+    v, percent
+):  # value at index floor(size * percent / 100), as the public code has it
+    return np.sort(v, axis=None)[int(percent * v.size / 100)]
+
+
+rules = {
+    "minmax": lambda v: (v - v.min()) / (v - v.min()).max(),
+    "max": lambda v: np.maximum(v, 0) / v.max(),
+    "pas": lambda v: np.minimum((v - v.min()) / order_statistic(v - v.min(), 90), 1),
+    "ivr": lambda v: np.maximum(v - order_statistic(v, 40), 0) / (v.max() - order_statistic(v, 40)),
+}
+large = cam.upsample(raw, 48).astype(np.float64)  # (N, 48, 48)
+for name, rule in rules.items():
+    assert np.allclose(cam.normalize(large, name), [rule(v) for v in large], atol=1e-12)
+print("the four rules equal cam.normalize on", len(large), "maps")
+
+# %% [markdown]
+# The next figure takes the test picture whose map speaks most strongly *against* its own class somewhere.
+# **Predict:** which rule turns negative values into small positive ones, and which into zero?
+
+# %%
+against = int((raw.flatten(1).min(1).values / raw.flatten(1).max(1).values.clamp_min(1)).argmin())
+figures.show(maps.normalisations(images[against], raw[against], percentile=40))
+
+# %% [markdown]
+# Look at the curves, where they cross the dotted line at zero:
+#
+# * **min-max** lifts the most negative value to 0, so a raw value of zero becomes positive. What speaks
+#   *against* the class is shown as weak evidence *for* it; so is everything that says nothing. Look at
+#   the background of the first map: one patch of counter-evidence has lifted all of it, and a low
+#   threshold then takes it for fish.
+# * **max** keeps zero at zero and throws the negatives away.
+# * **PaS** lets the top tenth of the picture saturate. A tiny, very high peak no longer pushes the rest of
+#   the object under the threshold.
+# * **IVR** raises the floor: everything under a percentile is background, negative or not. The
+#   percentile is a choice, made on validation data with boxes; say so when you use it.
+#
+# None of them changes the *order* of the pixels within a map, apart from ties at both ends. But one
+# threshold serves all pictures, so the scale matters for the score. How much?
+
+# %%
+print("rule     GT-known Loc (0.15)  MaxBoxAcc (oracle)  PxAP")
+for name in cam.NORMALIZATIONS:
+    scaled = cam.normalize(large, name)
+    fixed = metrics.gt_known_loc(scaled, test.boxes, threshold=0.15, size=48)
+    oracle = metrics.box_accuracy(scaled, test.boxes, iou_thresholds=[0.5], size=48).max[0]
+    pixels = metrics.pixel_average_precision(scaled, test.masks, size=48)
+    print(f"{name:8s} {fixed:19.3f}  {oracle:18.3f}  {pixels:.3f}")
+centre = metrics.centre_box_baseline(test.boxes, size=48, iou_thresholds=[0.5]).max[0]
+blank = metrics.constant_map_baseline(test.masks, size=48)
+print(f"centred box, best side on test {centre:14.3f}\nconstant map {blank:44.3f}")
+
+# %% [markdown]
+# Same network, same maps, one split, one seed. At a *fixed* threshold the four rules can differ by more than
+# many published methods do from each other. With the *oracle* threshold, chosen on these very test
+# pictures, most of the difference goes away: the rule and the threshold do one job together. So a table
+# that compares a method under one rule with another under a second rule compares rules. Notebook 04
+# takes the scores themselves apart.
+#
+# ## 6. What the probabilities cannot see
+#
+# Now the part that matters most for this course. We are about to regularise the *entropy of the
+# predictions* and to measure *localisation*. How are the two tied together? Two changes of the head
+# will show how loosely.
+#
+# **Shift.** Add one and the same vector $v$ to the weights of *all* classes. Every logit of a picture rises
+# by the same amount, $v\cdot\bar A$. Softmax does not see a common shift, so no probability moves, no
+# entropy, no loss, no accuracy. But each map gains $\sum_k v_k A_k(x)$.
+#
+# **Scale.** Multiply all weights and biases by $s>0$. The probabilities change, and with them the entropy. But
+# the map is only multiplied by $s$, and no rule of section 5 sees that.
+#
+# **Predict** for each: does $p$ change? Does the min-max map?
+
+# %%
+weight, bias = model.head.weight.detach(), model.head.bias.detach()
+coverage = torch.nn.functional.adaptive_avg_pool2d(test.masks[:, None].float(), raw.shape[1:])
+
+
+def mean_where(share):  # mean feature vector over positions, weighted by share (N, 1, h, w)
+    return (features * share).sum(dim=(0, 2, 3)) / share.sum()
+
+
+direction = mean_where(1 - coverage) - mean_where(coverage)  # from fish towards habitat, (K,)
+direction = direction / direction.norm() * weight.norm(dim=1).mean()
+
+
+def with_head(new_weight, new_bias):  # maps of the true classes and logits, from the same features
+    new_maps = torch.einsum("nk,nkhw->nhw", new_weight[test.labels], features)
+    return new_maps, features.mean(dim=(2, 3)) @ new_weight.T + new_bias
+
+
+# %%
+heads = {
+    "as trained": with_head(weight, bias),
+    "shifted": with_head(weight + 2 * direction, bias),
+    "scaled by 0.3": with_head(0.3 * weight, 0.3 * bias),
+}
+p = {name: z.softmax(dim=1) for name, (_, z) in heads.items()}
+assert torch.allclose(p["shifted"], p["as trained"], atol=1e-4)  # every probability is the same
+scaled_map, trained_map = (
+    cam.normalize(heads[name][0]) for name in ("scaled by 0.3", "as trained")
+)
+assert (scaled_map - trained_map).abs().max() < 1e-5  # every min-max map is the same
+print("shifted head: same probabilities.  scaled head: same min-max maps.")
+
+# %%
+figures.show(
+    maps.invariance(
+        images[pick],
+        {name: m[pick] for name, (m, _) in heads.items()},
+        [p[name][pick, own] for name in heads],
+        [losses.entropy(z)[pick] for _, z in heads.values()],
+    )
+)
+
+# %% [markdown]
+# The shifted head predicts exactly what the trained one predicts, and its map has turned over: it now
+# shows the water. The scaled head has another entropy and the same map. So **localisation is not a
+# function of the output distribution**, and entropy alone can neither cause nor certify a good map.
+# What regularisation changes is the way that training *takes*, through features and weights. Keep that
+# in mind when notebook 07 draws localisation against entropy: the curve is a fact about training, not a law
+# about outputs.
+#
+# How bad can it get? We slide the shift from one side to the other and score all the maps. (The
+# direction was computed from the true masks. Nobody has those in practice; we use them here to show how
+# far the map can be moved, not to improve a method.)
+
+# %%
+strengths = [-2, -1, -0.5, 0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3]
+slid = [with_head(weight + s * direction, bias) for s in strengths]
+pxap = [metrics.pixel_average_precision(m, test.masks, size=48) for m, _ in slid]
+moved = max((z.double().softmax(1) - p["as trained"]).abs().max().item() for _, z in slid)
+assert moved < 1e-3
+figures.show(maps.shift_curve(strengths, pxap, 1e-3, blank))
+
+# %% [markdown]
+# One classifier, one accuracy, one loss; and PxAP anywhere on this curve. (The sentence
+# gives the tolerance that the cell asserts; in exact arithmetic the change is zero.)
+#
+# Why, then, do maps work at all? Because training picks one member of this family. Cross-entropy's
+# gradient for the weights of class $c$ is $(p_c-y_c)\,\bar A$. Over all classes the factors add up to
+# zero, so gradient descent never moves the *mean* of the class weights, and weight decay pulls it to
+# zero. The next cell checks both on the trained network.
+
+# %%
+fresh = weight.clone().requires_grad_(True)
+loss = torch.nn.functional.cross_entropy(features.mean(dim=(2, 3)) @ fresh.T + bias, test.labels)
+(gradient,) = torch.autograd.grad(loss, fresh)  # (C, K)
+assert gradient.sum(dim=0).abs().max() < 1e-5 * max(1.0, gradient.abs().max().item())
+ratio = weight.mean(dim=0).norm() / weight.norm(dim=1).mean()
+print("the gradients of the class weights add up to zero")
+print(f"length of the mean class weight / mean length of a class weight: {ratio:.3f}")
+
+# %% [markdown]
+# The trained head sits next to the member whose weights have mean zero, and it is an *implicit* choice, made
+# by the optimiser. (See "Beyond Softmax", BMVC 2025, for a thorough treatment.)
+#
+# **Exercise 1 (10 minutes).** There is a map that does not depend on this choice: the one that explains why
+# class $a$ scores higher than class $b$, $z_a - z_b$. Write it.
+
+
+# %% tags=["solution"]
+# Exercise: contrast_map(features, weights, a, b) -> (N, h, w), the map of z_a - z_b.
+# features (N, K, h, w), weights (C, K), a and b class indices.
+#! contrast_map = None
+def contrast_map(features, weights, a, b):
+    return torch.einsum("k,nkhw->nhw", weights[a] - weights[b], features)
+
+
+# %% tags=["check"]
+checks.contrast_map(contrast_map)
+
+# %% [markdown]
+# **Exercise 2 (10 minutes).** Find a factor $s$ such that the mean entropy of the predictions on the test set
+# is 1.5 nats when the head is multiplied by it. (Bisection will do; the entropy falls as $s$ grows.) You
+# then have a classifier with the entropy of a strongly regularised one, and not a single pixel of any
+# min-max map has moved. What does that say about a paper that compares methods at different entropies?
+
+# %% tags=["solution"]
+# Exercise: a factor s > 0 with mean entropy 1.5 nats of s * logits.
+#! factor = None
+low, high = 1e-3, 10.0
+for _ in range(60):
+    factor = (low * high) ** 0.5
+    if losses.entropy(factor * logits).mean() > 1.5:
+        low = factor  # too uncertain: a larger factor
+    else:
+        high = factor
+
+# %% tags=["check"]
+checks.temperature(factor, logits, target=1.5)
+
+# %% [markdown]
+# ## 7. Overlays that do not lie
+#
+# A map is looked at far more often than it is scored. Three habits make a look unreliable.
+#
+# **Each map stretched by itself.** Min-max gives every map the full range of colours, whether its raw
+# values span a hundred units or a thousandth of one. The next figure shows the maps of the picture's own
+# class and of two classes that are not in it: above as usual, below on one common scale.
+
+# %%
+order = logits[pick].argsort(descending=True)
+shown = [own] + [int(c) for c in order if int(c) != own][:1] + [int(order[-1])]
+several, _ = cam.class_activation_map(model, images[[pick] * 3], shown)
+named = {test.class_names[c]: m for c, m in zip(shown, several, strict=True)}
+figures.show(overlays.shared_scale(images[pick], named))
+
+# %% [markdown]
+# Above, every class looks convincing, absent ones included. Below, the own class stands out, and a class
+# with no value above zero has nothing to show at all. A CAM always has a brightest spot; that there
+# *is* one proves nothing. So the maps in this course are printed with their raw range.
+#
+# **Blank maps.** A map with one value everywhere has nothing to say. Add noise of a thousandth
+# to a constant and min-max it: a picture full of structure appears.
+
+# %%
+noise = 5 + 1e-3 * np.random.default_rng(0).uniform(-1, 1, (12, 12))
+print(
+    "blank? a constant:", cam.is_blank(np.full((12, 12), 5.0)), " the noise:", cam.is_blank(noise)
+)
+figures.show(maps.triptych(images[pick], noise))
+
+# %% [markdown]
+# The package turns a truly constant map into zeros and flags it. It cannot know that the map above is
+# noise: **the raw range under the map is what gives it away**. Read it first.
+#
+# **Flattering blends.** Some plotting code squares the map, which makes any blob look sharp. Some divides
+# the finished overlay by its maximum, so that a blank map comes out as a clean, bright picture.
+# `cam.overlay` is `(1 - alpha) * picture + alpha * colour` and nothing else.
+
+# %%
+figures.show(overlays.tricks(images[pick], raw[pick]))
+
+# %% [markdown]
+# The squared map looks like a better localisation. It is the same map, and its score at a matching
+# threshold would be the same. The third panel hides that its map is blank; the last one is what
+# `cam.overlay` makes of the same map, so that nobody takes it for evidence.
+#
+# **Exercise 3 (3 minutes).** At which percentile is IVR the same rule as min-max?
+
+# %% tags=["solution"]
+# Exercise: the percentile (in percent) at which IVR equals min-max.
+#! percentile = None
+percentile = 0
+
+# %% tags=["check"]
+checks.ivr_percentile(percentile)
+
+# %% [markdown]
+# ## Summary
+#
+# * $\mathrm{CAM}_c(x)=\sum_k w_{ck}A_k(x)$; its mean plus the bias is the logit. The bias is left out: min-max
+#   would not see it.
+# * For GAP and a linear head Grad-CAM is CAM divided by the number of positions, exactly.
+# * Upsample, then normalise. At a fixed threshold the rule of normalisation moves the score; name it.
+# * A common shift of the class weights moves the map and not the probabilities; a scale moves the
+#   probabilities and not the map. Localisation is not a function of the output entropy.
+# * Print the raw range, show failures, use one scale to compare, and blend plainly.
+#
+# **Next:** [04](04_from_map_to_score.ipynb) turns a map into a box and a box into a score, threshold by
+# threshold.

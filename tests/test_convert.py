@@ -1,0 +1,151 @@
+"""Sources become a solved notebook and a student's copy, cell by cell as written down here."""
+
+import json
+
+import convert
+import nbformat
+import pytest
+
+SOURCE = """\
+# %% [markdown]
+# # Title
+#
+# [next](02_next.ipynb), [plain](03_plain.ipynb), [page](../README.md)
+# [web](https://a.org/b), [up](#x)
+
+# %%
+a = 1
+
+# %% tags=["solution"]
+# Exercise: double `a` (2 minutes).
+# It is an integer.
+#! answer = None
+answer = 2 * a  # not a leading comment
+# a comment of the solution
+answer
+
+# %% tags=["check"]
+print(answer)
+"""
+
+
+@pytest.fixture
+def source(tmp_path):
+    (tmp_path / "src").mkdir()
+    exercise = '# %% tags=["solution"]\n#! x = None\nx = 1\n'
+    (tmp_path / "src" / "02_next.py").write_text(exercise)
+    (tmp_path / "src" / "03_plain.py").write_text("# %%\nx = 1\n")
+    path = tmp_path / "src" / "01_one.py"
+    path.write_text(SOURCE)
+    return path
+
+
+def test_solved_drops_the_students_lines_and_keeps_the_rest(source):
+    cells = convert.solved(source).cells
+    assert [cell.cell_type for cell in cells] == ["markdown", "code", "code", "code"]
+    assert cells[2].source == (
+        "# Exercise: double `a` (2 minutes).\n# It is an integer.\n"
+        "answer = 2 * a  # not a leading comment\n# a comment of the solution\nanswer"
+    )
+    assert cells[2].metadata == {"tags": ["solution"]}
+    assert cells[3].metadata == {"tags": ["check"]}
+
+
+def test_student_keeps_the_task_and_the_placeholder_only(source):
+    cells = convert.student(source).cells
+    assert cells[3].source == (
+        "# Exercise: double `a` (2 minutes).\n# It is an integer.\nanswer = None"
+    )
+    assert cells[3].metadata == {"tags": ["exercise"]}
+    assert cells[1].source.startswith("> **Your copy.**")
+    assert cells[4].source == "print(answer)"
+
+
+def test_student_links_lead_to_the_same_places_from_one_folder_deeper(source):
+    text = convert.student(source).cells[0].source
+    assert "[next](02_next.ipynb)" in text  # has a student's copy beside this one
+    assert "[plain](../03_plain.ipynb)" in text
+    assert "[page](../../README.md)" in text
+    assert "[web](https://a.org/b), [up](#x)" in text
+
+
+def test_a_source_without_exercises_has_no_copy(source):
+    assert convert.student(source.with_name("03_plain.py")) is None
+
+
+def test_a_solution_without_a_placeholder_is_refused(source):
+    source.write_text('# %% tags=["solution"]\nx = 1\n')
+    with pytest.raises(convert.BuildError, match="cell 0 .* no line for the student"):
+        convert.student(source)
+
+
+def test_long_and_empty_cells_are_refused(source):
+    source.write_text("# %%\n" + "x = 1\n" * 40)
+    assert len(convert.read(source).cells) == 1
+    source.write_text("# %%\n" + "x = 1\n" * 41)
+    with pytest.raises(convert.BuildError, match="over 40 lines"):
+        convert.read(source)
+    source.write_text("# %%\n\n# %%\nx = 1\n")
+    with pytest.raises(convert.BuildError, match="cell 0 is empty"):
+        convert.read(source)
+
+
+def test_magics_stay_as_they_are_written(source):
+    source.write_text("# %%\n# !ls\nx = 1\n")
+    assert convert.solved(source).cells[0].source == "# !ls\nx = 1"
+
+
+def test_the_same_source_gives_the_same_bytes_and_ids_differ(source):
+    once, twice = convert.render(convert.solved(source)), convert.render(convert.solved(source))
+    assert once == twice
+    ids = [cell["id"] for cell in json.loads(once)["cells"]]
+    assert len(set(ids)) == len(ids)
+
+
+def write_built(source, counts=(1, 2, 3)):
+    """The built pair of `source`, as an execution that counts its cells so would leave it."""
+    folder = source.parents[1]
+    notebook = convert.solved(source)
+    codes = [cell for cell in notebook.cells if cell.cell_type == "code"]
+    for cell, count in zip(codes, counts, strict=True):
+        cell.execution_count = count
+    (folder / "01_one.ipynb").write_text(convert.render(notebook))
+    (folder / "exercises").mkdir(exist_ok=True)
+    (folder / "exercises" / "01_one.ipynb").write_text(convert.render(convert.student(source)))
+    return folder
+
+
+def test_in_step(source):
+    folder = write_built(source)
+    assert convert.out_of_step(source, folder) == []
+    assert convert.orphans(folder) == []
+
+
+def test_an_edited_source_is_out_of_step_in_both_files(source):
+    folder = write_built(source)
+    source.write_text(SOURCE.replace("a = 1", "a = 2"))
+    assert convert.out_of_step(source, folder) == [
+        "01_one.ipynb is not what src/01_one.py gives",
+        "exercises/01_one.ipynb is not what src/01_one.py gives",
+    ]
+
+
+def test_an_edited_built_notebook_is_out_of_step(source):
+    folder = write_built(source)
+    built = nbformat.read(folder / "01_one.ipynb", as_version=4)
+    built.cells[0].source += " edited"
+    nbformat.write(built, folder / "01_one.ipynb")
+    assert convert.out_of_step(source, folder) == ["01_one.ipynb is not what src/01_one.py gives"]
+
+
+@pytest.mark.parametrize("counts", [(2, 3, 4), (1, 3, 2), (None, None, None)])
+def test_a_notebook_not_run_in_order_is_refused(source, counts):
+    (fault,) = convert.out_of_step(source, write_built(source, counts))
+    assert fault == "01_one.ipynb was not executed from top to bottom in a fresh kernel"
+
+
+def test_missing_files_and_files_without_a_source_are_named(source):
+    folder = write_built(source)
+    (folder / "01_one.ipynb").rename(folder / "09_gone.ipynb")
+    assert convert.out_of_step(source, folder) == ["01_one.ipynb is not built"]
+    assert convert.orphans(folder) == ["09_gone.ipynb has no source; remove it"]

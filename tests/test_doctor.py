@@ -1,0 +1,186 @@
+"""The doctor finds what is missing, too old or broken, and names the command that mends it."""
+
+import argparse
+import importlib.metadata
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from entreg_utils import doctor
+from entreg_utils.doctor import FAIL, NOTE, OK, Finding
+
+ROOT = Path(__file__).resolve().parents[1]
+PYTHON = shlex.quote(sys.executable)
+NMS = RuntimeError("operator torchvision::nms does not exist")
+LIBGL = ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
+
+
+def raises(error):
+    def load(name):
+        raise error
+
+    return load
+
+
+@pytest.fixture
+def versions(monkeypatch):
+    """Stands for the installed packages: a dict that a test fills."""
+    table = {}
+
+    def version(name):
+        if name not in table:
+            raise importlib.metadata.PackageNotFoundError(name)
+        return table[name]
+
+    monkeypatch.setattr(importlib.metadata, "version", version)
+    return table
+
+
+def test_requirements_reads_names_and_bounds(tmp_path):
+    path = tmp_path / "requirements.txt"
+    path.write_text("# a list\ntorch>=2.11\n\nnumpy  # any\nopencv-python>=4.10\n")
+    assert doctor.requirements(path) == {"torch": "2.11", "numpy": "", "opencv-python": "4.10"}
+    path.write_text("torch==2.11\n")
+    with pytest.raises(ValueError, match="'torch==2.11' is not `name` or `name>=version`"):
+        doctor.requirements(path)
+    path.write_text("torch>=2.11\nnumpy\ntorch>=2.12\n")
+    with pytest.raises(ValueError, match="torch is listed twice"):
+        doctor.requirements(path)
+
+
+def test_the_projects_own_list_holds_lower_bounds_only():
+    bounds = doctor.requirements(ROOT / "requirements.txt")
+    assert bounds["torch"] == "2.11"
+    assert all(bounds.values())
+
+
+def test_every_requirement_is_pinned_at_or_above_its_bound():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pins = dict(line.lower().split("==") for line in lines if "==" in line)
+    for name, bound in doctor.requirements(ROOT / "requirements.txt").items():
+        assert not doctor.older(pins[name], bound), name
+    assert pins["opencv-python"] == pins["opencv-python-headless"]
+
+
+@pytest.mark.parametrize(
+    ("version", "bound", "expected"),
+    [
+        ("2.10.1", "2.11", True),
+        ("2.11", "2.11.0", False),
+        ("2.9", "2.11", True),
+        ("2.15.0+cpu", "2.15", False),
+        ("3.0rc1", "3", False),
+        ("1.0", "", False),
+    ],
+)
+def test_older(version, bound, expected):
+    assert doctor.older(version, bound) is expected
+
+
+def test_python():
+    assert doctor.check_python((3, 11, 0)).state == OK
+    old = doctor.check_python((3, 10, 13))
+    assert (old.state, old.detail) == (FAIL, "3.10.13, older than 3.11")
+    assert old.mend == "make clean && make setup PYTHON=/path/to/python3.12"
+
+
+def test_a_package_that_is_there(versions):
+    versions["timm"] = "1.0.31"
+    assert doctor.check_package("timm", "1.0", lambda name: None) == Finding("timm", OK, "1.0.31")
+
+
+def test_a_missing_package(versions):
+    finding = doctor.check_package("timm", "1.0.15")
+    assert (finding.state, finding.detail) == (FAIL, "not installed")
+    assert finding.mend == f"{PYTHON} -m pip install -c constraints.txt 'timm>=1.0.15'"
+
+
+def test_an_old_torch_is_mended_together_with_torchvision(versions):
+    versions["torch"] = "2.9.1"
+    finding = doctor.check_package("torch", "2.11")
+    assert finding.detail == "2.9.1, older than 2.11"
+    assert finding.mend.endswith("'torch>=2.11' 'torchvision>=0.26'")
+
+
+def test_a_torch_that_torchvision_does_not_fit(versions):
+    versions.update({"torch": "2.13.0+cpu", "torchvision": "0.29.2"})
+    finding = doctor.check_package("torchvision", "0.26", raises(NMS))
+    assert finding.state == FAIL
+    assert "torch 2.13.0+cpu and torchvision 0.29.2 do not fit" in finding.detail
+    assert "--force-reinstall" in finding.mend
+    assert finding.mend.endswith("'torch>=2.11' 'torchvision>=0.26'")
+
+
+def test_opencv_without_libgl(versions):
+    versions["opencv-python"] = "5.0.0.93"
+    finding = doctor.check_package("opencv-python", "4.10", raises(LIBGL))
+    assert "libGL.so.1" in finding.detail
+    assert finding.mend == f"{PYTHON} -m entreg_utils doctor --mend"
+
+
+def test_headless_opencv_will_do_and_is_not_swapped_for_itself(versions):
+    versions["opencv-python-headless"] = "5.0.0.93"
+    assert doctor.check_package("opencv-python", "4.10", lambda name: None).state == OK
+    finding = doctor.check_package("opencv-python", "4.10", raises(LIBGL))
+    assert finding.mend == "sudo apt-get install libgl1 libglib2.0-0"
+
+
+def test_a_package_whose_own_requirement_is_missing(versions):
+    versions["seaborn"] = "0.13.2"
+    absent = ModuleNotFoundError("No module named 'pandas'", name="pandas")
+    finding = doctor.check_package("seaborn", "0.13", raises(absent))
+    assert finding.mend == f"{PYTHON} -m pip install -c constraints.txt pandas"
+
+
+def test_a_missing_kernel(versions):
+    finding = doctor.check_kernel()
+    assert (finding.state, finding.detail) == (FAIL, "ipykernel is not installed")
+    assert finding.mend.endswith("-m ipykernel install --sys-prefix")
+
+
+def test_short_memory_and_disk_are_notes_not_failures(monkeypatch, tmp_path):
+    monkeypatch.setattr(doctor.os, "sysconf", lambda name: 2**18 if "PAGE_" in name else 2**13)
+    memory = doctor.check_machine(tmp_path)[1]
+    assert (memory.state, memory.detail[:7]) == (NOTE, "2.0 GiB")
+
+
+def test_stores_counts_files_and_bytes(monkeypatch, tmp_path):
+    monkeypatch.setenv("ENTREG_RESULTS", str(tmp_path / "mine"))
+    (tmp_path / "data" / "runs").mkdir(parents=True)
+    (tmp_path / "data" / "runs" / "a.json").write_bytes(b"x" * 1_500_000)
+    (tmp_path / "data" / "cub").mkdir()
+    assert [(line.name, line.detail) for line in doctor.check_stores(tmp_path)] == [
+        ("committed records", "1 files, 1.5 MB"),
+        ("your results", "none"),
+        ("data/cub", "none"),
+    ]
+
+
+@pytest.mark.parametrize(("state", "code"), [(OK, 0), (NOTE, 0), (FAIL, 1)])
+def test_exit_code_and_report(monkeypatch, capsys, state, code):
+    finding = Finding("timm", state, "detail", "the command" if state == FAIL else "")
+    monkeypatch.setattr(doctor, "examine", lambda: [finding])
+    assert doctor.main(argparse.Namespace(mend=False, quiet=False)) == code
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"{state:5} timm")
+    assert ("mend: the command" in printed) is (state == FAIL)
+
+
+def test_runs_where_no_package_is_installed():
+    """A bare Python (no site-packages) reports every lack and does not fall over."""
+    answer = subprocess.run(
+        [sys.executable, "-S", "-m", "entreg_utils", "doctor"],
+        cwd=ROOT,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 1, answer.stderr
+    assert answer.stderr == ""
+    for package in doctor.requirements(ROOT / "requirements.txt"):
+        assert f"FAIL  {package:18} not installed" in answer.stdout
+    assert "FAIL  jupyter kernel" in answer.stdout
+    assert "unknown, since torch does not import" in answer.stdout
