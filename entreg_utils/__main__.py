@@ -9,16 +9,28 @@ from __future__ import annotations
 import argparse
 import importlib
 import sys
+import warnings
 
 from entreg_utils import __version__
-from entreg_utils.files import StorageError
 
 PURPOSE = "Data, training, figures and set-up of the course, from the command line."
 # name: (module with add_arguments and main, what it does)
 COMMANDS = {
+    "data": ("entreg_utils.data.command", "paint or check a data set, and say where it is"),
+    "run": ("entreg_utils.experiments.command", "one training, loaded or done now, its scores"),
+    "sweep": ("entreg_utils.experiments.sweep_command", "many runs, and the table they make"),
+    "figures": ("entreg_utils.figures.command", "the figures of the sweep, as files"),
     "tutorial": ("entreg_utils.tutorial", "train everything fresh and execute the notebooks"),
     "doctor": ("entreg_utils.doctor", "versions, device, and what is missing with its remedy"),
 }
+
+
+class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
+    """Help that names a default only where there is one to name."""
+
+    def _get_help_string(self, action):
+        none = action.default is None or action.default is False
+        return action.help if none else super()._get_help_string(action)
 
 
 def _parser(chosen: str | None) -> argparse.ArgumentParser:
@@ -31,7 +43,7 @@ def _parser(chosen: str | None) -> argparse.ArgumentParser:
             name,
             help=purpose,
             description=purpose[0].upper() + purpose[1:] + ".",
-            formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+            formatter_class=_Defaults,
         )
         if name == chosen:
             module = importlib.import_module(module_name)
@@ -46,16 +58,30 @@ def _run(argv: list[str]) -> int:
     return args.main(args) or 0
 
 
+def _note(message, *_, **__) -> None:
+    """A warning, for someone who asked for a result and not for a line of code."""
+    print(f"note: {message}", file=sys.stderr)
+
+
+def _is_ours(error: RuntimeError) -> bool:
+    """StorageError, TrainingError, SweepError: told apart by name, for their rooms import torch."""
+    return type(error).__module__.startswith("entreg_utils.")
+
+
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status; errors end in one sentence on stderr."""
     argv = sys.argv[1:] if argv is None else argv
     if "--traceback" in argv:
         return _run(argv)
     try:
-        return _run(argv)
+        with warnings.catch_warnings():
+            warnings.showwarning = _note
+            return _run(argv)
     except ImportError as error:
         message = f"{error}; `python -m entreg_utils doctor` says what is missing"
-    except (StorageError, ValueError) as error:
+    except (RuntimeError, ValueError) as error:
+        if isinstance(error, RuntimeError) and not _is_ours(error):
+            raise
         message = str(error)
     except KeyboardInterrupt:
         print("stopped; what was finished is kept, and the same command goes on", file=sys.stderr)

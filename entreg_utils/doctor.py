@@ -23,7 +23,6 @@ from typing import NamedTuple
 from entreg_utils.files import project_root
 from entreg_utils.headless import missing_library, swap_in_headless, swappable
 
-OLDEST_PYTHON = (3, 11)
 OK, NOTE, FAIL = "ok", "note", "FAIL"
 # The module to import, where it is not called as its package is.
 MODULES = {"opencv-python": "cv2"}
@@ -91,7 +90,7 @@ def installed_version(package: str) -> str | None:
 
 def check_python(version: tuple[int, ...] = sys.version_info) -> Finding:
     text = ".".join(str(part) for part in version[:3])
-    if tuple(version[:2]) < OLDEST_PYTHON:
+    if tuple(version[:2]) < (3, 11):
         mend = "make clean && make setup PYTHON=/path/to/python3.12"
         return Finding("python", FAIL, f"{text}, older than 3.11", mend)
     return Finding("python", OK, f"{text} ({sys.executable})")
@@ -177,7 +176,7 @@ def check_device() -> Finding:
 def check_machine(root: Path) -> list[Finding]:
     """Cores, memory and disk; a note where they are short for `make tutorial`."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    findings = [Finding("cores", OK, f"{cores}")]
+    findings = [Finding("cores", OK, str(cores))]
     try:
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     except (AttributeError, ValueError, OSError):

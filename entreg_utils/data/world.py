@@ -28,7 +28,7 @@ class World:
 
     Attributes:
         part, body, context: reliabilities in 0..1; 1/num_classes is chance, 1 is perfect. The
-            body's default, 0.97, bounds what living on the body alone can cost: 3 points.
+            body's default, 0.95, bounds what living on the body alone can cost: 5 points.
         part_visibility: probability in 0..1 that the mark is painted at all.
         num_classes: 2..10.
         image_size: side in pixels, 32..128; the fish scales with it.
@@ -36,7 +36,7 @@ class World:
     """
 
     part: float = 1.0
-    body: float = 0.97
+    body: float = 0.95
     context: float = 0.3
     part_visibility: float = 1.0
     num_classes: int = 8

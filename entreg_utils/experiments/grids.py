@@ -7,10 +7,10 @@ from entreg_utils.losses import lambda_from_epsilon
 
 SEEDS = (0, 1, 2)
 # From no regularisation to beyond the collapse, denser where the curve bends.
-EPSILONS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.85, 0.9, 0.95, 0.98)
+EPSILONS = (0.0, 0.1, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98)
 # A weak body cue and a context that says nothing: the part is all there is to learn from.
 HURT = {"body": 0.5, "context": 0.125}
-HURT_EPSILONS = (0.0, 0.5, 0.85)
+HURT_EPSILONS = (0.0, 0.5, 0.8)
 
 
 def er(epsilon: float, seed: int = 0, **changes) -> Config:
@@ -32,4 +32,4 @@ HURTS = tuple(sweep_epsilon(HURT_EPSILONS, **HURT))
 ALL = SWEEP + HURTS
 # Their checkpoints come with the project (at most six): the three ends of the story, and the regime
 # where the method hurts.
-CHECKPOINTS = (er(0.0), er(0.5), er(0.85), er(0.98), er(0.0, **HURT), er(0.85, **HURT))
+CHECKPOINTS = (er(0.0), er(0.5), er(0.8), er(0.98), er(0.0, **HURT), er(0.8, **HURT))

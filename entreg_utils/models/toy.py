@@ -31,14 +31,14 @@ class PreActBlock(nn.Module):
 
 
 class ToyNet(nn.Module):
-    """Stem and three stages of widths w, 2w, 3w, then BN-ReLU, GAP and a linear head.
+    """Stem of width w, two stages of widths 2w and 3w, then BN-ReLU, GAP and a linear head.
 
-    The stem and the second stage halve the side: a 48x48 image gives a 12x12 map. The body is this
+    The stem and the first stage halve the side: a 48x48 image gives a 12x12 map. The body is this
     small because a course trains dozens of them on two cores.
 
     Args:
         num_classes: C.
-        width: w, channels of the first stage.
+        width: w, channels of the stem.
         blocks: residual blocks per stage.
     """
 
@@ -49,11 +49,10 @@ class ToyNet(nn.Module):
                 raise ValueError(f"{name}={value!r}: give a whole number of at least 1")
         self.stem = nn.Conv2d(3, width, 4, 2, 1, bias=False)
         stages, channels = [], width
-        for index in range(3):
-            outputs = width * (index + 1)
+        for outputs, first_stride in ((2 * width, 2), (3 * width, 1)):
             layers = []
             for block in range(blocks):
-                stride = 2 if index == 1 and block == 0 else 1
+                stride = first_stride if block == 0 else 1
                 layers.append(PreActBlock(channels, outputs, stride))
                 channels = outputs
             stages.append(nn.Sequential(*layers))

@@ -42,11 +42,11 @@ class Recipe:
 
     regularizer: str = "none"
     strength: float = 0.0
-    epochs: int = 16
+    epochs: int = 14
     batch_size: int = 50
     learning_rate: float = 0.1
     momentum: float = 0.9
-    weight_decay: float = 5e-4
+    weight_decay: float = 1e-3
     flip: bool = True
     seed: int = 0
 

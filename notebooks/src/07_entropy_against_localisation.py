@@ -23,7 +23,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from entreg_utils import data, experiments, figures, losses, metrics, theory, training
+from entreg_utils import data, experiments, figures, metrics, theory, training
 from entreg_utils.checks import sweep as checks
 from entreg_utils.experiments import grids, tables
 from entreg_utils.figures import curves, mechanism
@@ -262,7 +262,7 @@ print(f"smallest (u² + v²)/2 with uv = {w}: {np.min((u**2 + (w / u) ** 2) / 2)
 
 # %%
 areas = [m.float().mean().item() for m in (test.parts, test.masks & ~test.parts, test.contexts)]
-world = theory.ThreeCues((1.0, 0.97, 0.3), tuple(areas), num_classes=8, price=1e-3)
+world = theory.ThreeCues((1.0, 0.95, 0.3), tuple(areas), num_classes=8, price=1e-3)
 shown, chance = world.states()  # (S, 3) variants when the label is 0, (S,) probabilities
 
 
@@ -364,7 +364,7 @@ pd.DataFrame(rows).T.rename_axis("ε").round(2)
 
 # %% tags=["solution"]
 # Exercise: the ε beyond which all weights are zero (use fitted.amplitude, fitted.reliability, fitted.price)
-rates = [a * (r - 1 / 8) for a, r in zip(fitted.amplitude, fitted.reliability)]
+rates = [a * (r - 1 / 8) for a, r in zip(fitted.amplitude, fitted.reliability, strict=True)]
 answer = 1 - fitted.price / max(rates)
 #! answer = None
 
@@ -387,7 +387,7 @@ checks.optimism(answer, table)
 
 # %% [markdown]
 # **C (15 minutes, trains for real).** Turn a knob that was not turned here, for instance
-# `grids.er(0.85, part_visibility=0.9)`: the mark is missing in a tenth of the images. Predict first
+# `grids.er(0.8, part_visibility=0.9)`: the mark is missing in a tenth of the images. Predict first
 # whether the price in accuracy becomes smaller, then call `experiments.run(...)` on it. It is not in
 # the store, so it is trained, once.
 #

@@ -1,6 +1,7 @@
 """Run or load: what is trained, what is loaded, and what is left when something goes wrong."""
 
 import errno
+import io
 import json
 import os
 import shutil
@@ -148,16 +149,10 @@ def test_a_checkpoint_that_is_not_whole_is_trained_again(stored, tiny, damage, c
     model = result.model()
     assert f"{checkpoint.name} is not stored: training this run again" in capsys.readouterr().err
     assert weights_of(stored) == expected
-    trained_head = torch.load(checkpoint_bytes(expected), weights_only=True)["head.weight"]
+    trained_head = torch.load(io.BytesIO(expected), weights_only=True)["head.weight"]
     assert torch.equal(model.head.weight.cpu(), trained_head)
     warned = [str(warning.message) for warning in recwarn]
     assert any(f"{checkpoint.name} is damaged" in text for text in warned) == (damage == "byte")
-
-
-def checkpoint_bytes(content):
-    import io
-
-    return io.BytesIO(content)
 
 
 def test_weights_that_came_out_otherwise_on_this_machine_are_used_and_not_trained_twice(
@@ -190,12 +185,10 @@ def test_a_killed_run_ends_with_the_same_bytes(project, child, trained, tiny):
     state = loop._unpack(read_checked(partial), partial)
     assert [row["epoch"] for row in state["history"]] == [1, 2]
     assert store.find(tiny) is None
-    steps = count_steps(tiny)
-    assert steps == STEPS  # only the third epoch
+    assert count_steps(tiny) == STEPS  # only the third epoch
     assert not partial.exists()
-    for suffix in (".pt",):
-        whole = trained / f"{tiny.name}{suffix}"
-        assert (project / whole.name).read_bytes() == whole.read_bytes()
+    name = f"{tiny.name}.pt"
+    assert (project / name).read_bytes() == (trained / name).read_bytes()
     records = [store.read(folder / f"{tiny.name}.json") for folder in (project, trained)]
     for record in records:
         del record["provenance"]

@@ -1,0 +1,1 @@
+"""``python -m entreg_utils.bench``: what things cost, side by side in one process."""

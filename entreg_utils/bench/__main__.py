@@ -1,0 +1,52 @@
+"""Print the table of costs; ``make bench``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+import entreg_utils.bench as _bench
+from entreg_utils.bench import scoring, training
+from entreg_utils.bench.timing import table
+from entreg_utils.files import atomic_write
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Print the table; 0, whether or not targets are met: a busy machine is no failure."""
+    parser = argparse.ArgumentParser(
+        prog="python -m entreg_utils.bench", description=_bench.__doc__
+    )
+    parser.add_argument("--quick", action="store_true", help="leave out the fresh training run")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there, too")
+    args = parser.parse_args(argv)
+    load = os.getloadavg() if hasattr(os, "getloadavg") else ()
+    machine = {
+        "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "torch": torch.__version__,
+        "load": [round(value, 1) for value in load],
+    }
+    print(", ".join(f"{name}: {value}" for name, value in machine.items()))
+    parts = [training.painting, training.training_steps, training.regularisers]
+    parts += [scoring.maps, scoring.scores, training.stored_sweep]
+    parts += [] if args.quick else [training.fresh_run]
+    rows = []
+    for part in parts:
+        new = part()
+        print(table(new) if new else "no stored run to load", flush=True)
+        rows += new
+    print("n: turns; values are medians over them, ratios and per cents medians of paired ratios")
+    if args.json:
+        content = {"machine": machine, "rows": [asdict(row) for row in rows]}
+        atomic_write(args.json, json.dumps(content, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

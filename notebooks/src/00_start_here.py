@@ -1,0 +1,124 @@
+# %% [markdown]
+# # 00 · Start here
+#
+# Show a network thousands of pictures with nothing but a name under each, and it learns to name new ones. It also
+# learns, unasked, something about *where* the thing is. This course is about that second lesson: how to read it, how to
+# measure it, and how one line in the loss makes it better or worse. This page shows the whole story in two minutes.
+#
+# **When you are through, you have** seen a picture, a map, a box and the curve of the course, and know which notebook
+# answers your question. **Before:** nothing. **To read:** 5 minutes. **To run:** 10 seconds on two CPU cores,
+# without network.
+
+# %%
+from entreg_utils import cam, experiments, figures
+from entreg_utils.experiments import tables
+from entreg_utils.figures import curves, maps
+
+figures.use_style()
+
+# %% [markdown]
+# ## A picture, a map, a box
+#
+# The course has a world of its own: fish on a reef, drawn by a program, so that every outline is known to the pixel and
+# nothing has to be downloaded. A small network learned to name the species. It never saw an outline or a box. The next
+# cell asks it about a picture that it has not seen either: *which places speak for your answer?*
+
+# %%
+plain = experiments.run(experiments.grids.EXAMPLE)  # trained with cross-entropy, as usual
+test = experiments.splits(plain.config)[2]
+SHOWN = 0  # of the test pictures whose maps are stored; try 1, 2, 3
+fish = plain.panel[SHOWN]
+image, label = test.images[[fish]].float() / 255, test.labels[[fish]]
+its_map, _ = cam.class_activation_map(plain.model().cpu(), image, label)  # (1, 12, 12)
+figures.show(maps.triptych(image[0], its_map[0], test.boxes[[fish]]))
+
+# %% [markdown]
+# The middle is a **class activation map**: bright places raised the score of the right species. The box around the
+# bright part is the network's answer to *where*. It knows the fish by the mark on its cheek, and the map shows it: much
+# light around the head and on the water beside it, little on the tail. The name needs no more. The box does.
+#
+# ## The same with one line changed
+#
+# Now the same picture and another network. Its loss holds one more term, which keeps its predictions from becoming too
+# sure: their **entropy** stays high. Nothing else differs. The strength of the term is called $\varepsilon$, from 0 (off)
+# to 1 (nothing left to learn).
+
+# %%
+regularised = experiments.run(experiments.grids.er(0.85))
+figures.show(maps.triptych(image[0], regularised.maps[-1, SHOWN], test.boxes[[fish]]))
+
+# %%
+for run in (plain, regularised):
+    entropy, accuracy = run.metrics["entropy"], run.metrics["accuracy"]
+    print(f"eps {run.config.epsilon:.2f}: right names {accuracy:.1%}, entropy {entropy:.2f} nats")
+
+# %% [markdown]
+# Both name nearly every fish. The second one says so with far less certainty, and its map keeps to the fish. One
+# picture proves nothing, of course. So:
+#
+# ## The curve of the course
+#
+# Nine strengths, three trainings each. Left, how well the maps fall on the fish (PxAP: 1 is perfect). Right, how often
+# the name is right. Both are drawn against the entropy of the predictions. Before you look: where would you expect the best
+# maps, at low entropy, in the middle, or at the highest?
+
+# %%
+runs = experiments.sweep(experiments.grids.SWEEP)
+figures.show(curves.plane(tables.frame(runs), tables.histories(runs)))
+
+# %% [markdown]
+# A hill, and its top is not where an ordinary training ends. The grey line follows one such training epoch by epoch: it
+# climbs, and then walks down the other side while the names stay right. Regularisation stops it higher up. Too much
+# of it, and neither name nor place is learned.
+#
+# The numbers behind it: means and 95 % intervals over the three trainings.
+
+# %%
+tables.headline(runs)
+
+# %% [markdown]
+# What each column rewards, and which of them chose a threshold by looking at the answers ("oracle"), is the subject of
+# notebook 04. A score means little without what one gets *without looking at the picture*: one box for all, or a map that
+# is the same everywhere.
+
+# %%
+tables.baselines(test)
+
+# %% [markdown]
+# ## How to use the course
+#
+# | # | notebook | the question it answers |
+# |---|---|---|
+# | 00 | start here | what will I see? |
+# | 01 | [WSOL preliminaries](01_wsol_preliminaries.ipynb) | what is labelled, what is asked for, why does the classifier's shortcut hurt? |
+# | 02 | [entropy and its regularisers](02_entropy_and_regularisers.ipynb) | which terms are there, how do they pull, what does $\lambda$ mean? |
+# | 03 | [CAM from scratch](03_cam_from_scratch.ipynb) | where does a map come from, and what may one do to it? |
+# | 04 | [from map to score](04_from_map_to_score.ipynb) | how does a map become a number, and which traps are on the way? |
+# | 05 | CAM baselines | how do erasing methods compare? *not there yet* |
+# | 06 | [entropy-regularised training](06_entropy_regularised_training.ipynb) | what does the one line do, seen while it trains? |
+# | 07 | [entropy against localisation](07_entropy_against_localisation.ipynb) | where is the sweet spot, why, and when does it hurt? |
+# | 08 | which regulariser | which one, at matched entropy? *not there yet* |
+# | 09 | looking inside | what do the layers show, and where is the limit? *not there yet* |
+# | 10 | real photographs | does it hold on birds, pets and street scenes? *not there yet* |
+# | 11 | reading critically | what should one ask of a paper's table? *not there yet* |
+#
+# **Alone at night?** Go through 01, 02, 03, 04, 06, 07 in order, about half an hour each. Guess where a page says *predict*,
+# before you run the cell. Do the exercises in the copies under `exercises/`; each answer is checked at once.
+#
+# **Teaching a class?** 01 with 03 fills a session, 04 another, 06 with 07 a third; 02 serves as reading in between. Every
+# figure has a sentence under it that is computed from its data, so the pages can be projected or read aloud. The
+# exercises name their minutes.
+#
+# **Here to challenge a number?** Begin with 07 and 04. Every figure comes from records with their settings, seeds and
+# origin; `make tutorial` trains all of them anew. What you change is trained, not assumed.
+#
+# **Run or load.** Every page asks for its networks by `experiments.run(config)`. What is stored is loaded, so an unchanged
+# page is there within seconds. Turn any knob (a strength, a seed, a habitat) and the same line really trains. Nothing
+# in the prose is a number typed by hand: cells print them.
+#
+# ### Exercise (1 minute)
+#
+# Go back to the first picture, set `SHOWN` to 1, 2 or 3, and run the two cells again. Does the regularised map keep to the
+# fish better in all four pictures? If not, you have met the reason why the next notebooks measure instead of look.
+#
+# **Next:** [01](01_wsol_preliminaries.ipynb) asks what exactly is given, and what is asked for.

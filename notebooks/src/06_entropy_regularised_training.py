@@ -1,0 +1,472 @@
+# %% [markdown]
+# # 06 · Entropy-regularised training: one line
+#
+# Notebook [02](02_entropy_and_regularisers.ipynb) took the regulariser apart on paper, and notebook
+# [04](04_from_map_to_score.ipynb) made a map into a number. Now the two meet. We write the training of a
+# classifier in a dozen lines, change one of them, and watch what this does to the prediction *and* to the
+# map, epoch by epoch. On the way stands a trap that has nothing to do with maps: a regulariser's strength can
+# be a learning rate in disguise.
+#
+# **When you are through, you can**
+#
+# 1. write the training loop of an image classifier, and turn it into ER with one line;
+# 2. show that ER and label smoothing train the same network, step for step, and under which conditions;
+# 3. say what a "strength" hides when learning rate and weight decay stay fixed;
+# 4. read a record: what was run, where it comes from, and when something is trained at all;
+# 5. describe how entropy, accuracy, localisation and the map develop with and without ER;
+# 6. stop a training without losing it, and recognise one that has diverged.
+#
+# **Before:** [02](02_entropy_and_regularisers.ipynb), [03](03_cam_from_scratch.ipynb),
+# [04](04_from_map_to_score.ipynb). **To read:** 30 minutes. **To run:** 25 seconds on two CPU cores, without
+# network.
+
+# %%
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import pandas as pd
+import torch
+import torch.nn.functional as F
+from torch.optim.lr_scheduler import OneCycleLR
+
+from entreg_utils import data, experiments, figures, losses, training, widgets
+from entreg_utils.checks import training as checks
+from entreg_utils.experiments import tables
+from entreg_utils.figures import training as draw
+
+figures.use_style()
+
+# %% [markdown]
+# ## 1. A loop in a dozen lines
+#
+# Everything that decides a run of this course stands in one `Config`: the world, the network, the loss, the
+# seed. The next cell takes the default and a few pictures for the experiments by hand.
+
+# %%
+config = experiments.Config()
+few = data.toy("train", num_images=400, **config.knobs)  # the first 400 training pictures
+images = few.images.float() / 255  # (400, 3, 48, 48)
+images, labels = images.contiguous(memory_format=torch.channels_last), few.labels
+print(
+    f"{len(images)} pictures of {few.num_classes} species; default learning rate",
+    config.learning_rate,
+)
+
+
+def fresh():
+    return experiments.build(config)  # untrained; the weights depend on the seed alone
+
+
+# %% [markdown]
+# A training step draws some pictures, computes the loss, and moves each weight against its gradient. Around
+# it: stochastic gradient descent with momentum and weight decay, and a learning rate that rises first and
+# then falls to almost nothing (one cycle).
+
+
+# %%
+def train(model, images, labels, loss_of, rate=0.1, decay=5e-4, batch=50):
+    sgd = torch.optim.SGD(model.parameters(), rate, 0.9, weight_decay=decay, nesterov=True)
+    cycle = OneCycleLR(sgd, rate, total_steps=len(images) // batch)
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
+    history = []
+    model.train()
+    for rows in order.split(batch):
+        loss = loss_of(model(images[rows]), labels[rows])  # logits (batch, C), labels (batch,)
+        sgd.zero_grad()
+        loss.backward()
+        sgd.step()
+        cycle.step()
+        history.append(loss.item())
+    return history
+
+
+def distance(one, other):  # largest difference of two networks' numbers
+    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    return max((a - b).abs().max().item() for a, b in pairs)
+
+
+# %% [markdown]
+# That is one epoch. The package's `training.fit` adds mirrored pictures, several epochs, a history and a
+# checkpoint, and is otherwise the same. The next cell trains one network with each and compares all weights.
+
+# %%
+mine, theirs = fresh(), fresh()
+train(mine, images, labels, F.cross_entropy)
+training.fit(theirs, few, training.Recipe(epochs=1, flip=False, seed=0))
+assert distance(mine, theirs) < 1e-6
+print("moved away from the start:   ", distance(mine, fresh()) > 0.01)
+print("the package ends at the same:", distance(mine, theirs) < 1e-6)
+
+# %% [markdown]
+# ## 2. The one line
+#
+# Here is the whole method. In place of `F.cross_entropy` stands cross-entropy plus $\lambda\,\mathrm{KL}(u\|p)$,
+# the push towards the uniform prediction $u$, divided by the sum of the two weights:
+#
+# $$L = \frac{\mathrm{CE} + \lambda\,\mathrm{KL}(u\|p)}{1+\lambda}
+#     = (1-\varepsilon)\,\mathrm{CE} + \varepsilon\,\mathrm{KL}(u\|p),\qquad \varepsilon = \frac{\lambda}{1+\lambda}.$$
+#
+# We write the strength as $\varepsilon$, the share of the pull that goes to uniform: 0 is plain cross-entropy, and
+# at 1 nothing of the label would be left.
+
+
+# %%
+def averaged(epsilon):
+    lam = losses.lambda_from_epsilon(epsilon, few.num_classes)
+    return lambda z, y: losses.objective(z, y, "kl_uniform", lam) / (1 + lam)  # the one line
+
+
+# %% [markdown]
+# **Predict.** A network of eight classes starts with the entropy $\log 8$. After one short epoch, what are
+# the entropies with $\varepsilon = 0$ and with $\varepsilon = 0.85$? And which of the two losses is lower? We
+# compute in float64 from here to section 3, so that the digits are the same on your machine.
+
+# %%
+x = images.double()
+
+
+def mean_entropy(model):
+    model.eval()
+    with torch.no_grad():
+        return losses.entropy(model(x)).mean().item()
+
+
+for epsilon in (0.0, 0.85):
+    model = fresh().double()
+    history = train(model, x, labels, averaged(epsilon), batch=20)
+    print(f"eps {epsilon:.2f}: loss {history[0]:.3f} -> {history[-1]:.3f} nats, ", end="")
+    print(f"entropy {mean_entropy(model):.2f} of at most {torch.tensor(8.0).log():.2f}")
+
+# %% [markdown]
+# With the regulariser the entropy hardly moves, although the network learns. The losses live on different
+# scales: a low value at $\varepsilon = 0.85$ says nothing about being *right*. What is the lowest value that
+# the regularised loss can reach?
+#
+# ### Exercise 1 (8 minutes)
+#
+# For one picture, the averaged loss is lowest where notebook 02 found the optimum: $p_y = 1 - \varepsilon +
+# \varepsilon/C$ and $p_k = \varepsilon/C$ for the others. Compute the lowest loss for $\varepsilon = 0.85$ and
+# eight classes. `losses.smoothed_optimum(epsilon, num_classes)` gives $p_y$, the entropy and the logit gap.
+
+# %% tags=["solution"]
+# Exercise: lowest value of the averaged loss at eps = 0.85 with 8 classes, in nats.
+#! answer = None
+p_y, h, _ = losses.smoothed_optimum(0.85, 8)
+best = torch.tensor([p_y] + [0.85 / 8] * 7, dtype=torch.float64).log()[None]  # logits = log p
+answer = averaged(0.85)(best, torch.tensor([0])).item()
+
+# %% tags=["check"]
+checks.lowest_loss(answer, epsilon=0.85, num_classes=8)
+
+# %% [markdown]
+# Keep this line in mind. The loss curves further down have it drawn in, and a regularised loss that "no longer
+# falls" has usually arrived there.
+#
+# ## 3. What a strength hides
+#
+# Notebook 02 showed that $\mathrm{CE} + \lambda\,\mathrm{KL}(u\|p) = (1+\lambda)\,\mathrm{LS}_\varepsilon$ up to a
+# constant, where LS is label smoothing. The gradients of the averaged loss and of label smoothing are equal,
+# so the whole training must be: same pictures, same steps, same weights. Below, four networks start alike
+# and take ten steps each. Before you run it: which of them end where the first one does?
+
+# %%
+EPS = 0.85
+LAM = losses.lambda_from_epsilon(EPS, 8)
+x, y = images[:200].double(), labels[:200]
+
+
+def plain(z, y):  # as papers print it: not divided by 1 + lambda
+    return losses.objective(z, y, "kl_uniform", LAM)
+
+
+def smoothing(z, y):
+    return losses.objective(z, y, "label_smoothing", EPS)
+
+
+reference = fresh().double()
+train(reference, x, y, averaged(EPS), batch=20)
+for name, loss_of, rate, decay in (
+    ("label smoothing, same settings", smoothing, 0.1, 5e-4),
+    ("undivided, same settings", plain, 0.1, 5e-4),
+    ("undivided, rate / (1+lam)", plain, 0.1 / (1 + LAM), 5e-4),
+    ("undivided, rate / (1+lam), decay * (1+lam)", plain, 0.1 / (1 + LAM), 5e-4 * (1 + LAM)),
+):
+    other = fresh().double()
+    train(other, x, y, loss_of, rate, decay, batch=20)
+    gap = distance(reference, other)
+    print(f"{name:43s} same to 1e-5: {gap < 1e-5!s:6s} distance {max(gap, 1e-9):.0e}")
+
+# %% [markdown]
+# (Distances below one in a thousand million are printed as that: they are rounding.) Label smoothing **is** ER
+# here, step for step. The undivided loss is not, at the same settings. Its gradient is $1+\lambda$ times as
+# long, so it is the same training at a learning rate $1+\lambda$ times as high. Dividing the rate repairs most of
+# it. The rest is weight decay: SGD moves a weight by
+#
+# $$-\,\text{rate}\cdot(\text{gradient} + \text{decay}\cdot w),$$
+#
+# so a smaller rate also means less decay. Multiply the decay by $1+\lambda$, and both terms are what they were:
+# the paths are the same again. (Momentum adds up such steps and scales with them; the one-cycle schedule scales
+# with its peak.)
+#
+# That matters as soon as somebody *sweeps* $\lambda$ with everything else fixed. How large is the hidden learning
+# rate along our own grid?
+
+# %%
+hidden = [
+    (eps, losses.lambda_from_epsilon(eps, 8), 0.1 * (1 + losses.lambda_from_epsilon(eps, 8)))
+    for eps in (0.1, 0.5, 0.85, 0.95, 0.98)
+]
+table = pd.DataFrame(hidden, columns=["eps", "lambda", "hidden learning rate at 0.1"])
+table.round(2)
+
+# %% [markdown]
+# At the lower end it is harmless, at the upper end it is another training. The next cell takes the last row: the
+# largest loss on the way, divided and undivided, in units of its own first value.
+
+# %%
+LAM = losses.lambda_from_epsilon(0.98, 8)  # `plain` reads it
+for name, loss_of in (("divided", averaged(0.98)), ("undivided", plain)):
+    history = train(fresh().double(), x, y, loss_of, batch=20)
+    print(f"{name:10s} largest loss / first loss: {max(history) / history[0]:.1f}")
+
+# %% [markdown]
+# The undivided training is thrown out of the valley within ten steps. In a table of results this would read
+# "$\lambda$ too large: the model collapses", and the regulariser would take the blame for the step size. So in
+# this package the weights of the two terms add up to one (`training.regularised_loss`), one learning rate
+# serves the whole sweep, and what changes along it is the *target*.
+#
+# ### Exercise 2 (6 minutes)
+#
+# A paper minimises the undivided $\mathrm{CE} + 1.5\,\mathrm{KL}(u\|p)$ (true KL, mean over the batch) by SGD with
+# learning rate 0.03 and weight decay 0.0001. You have only `F.cross_entropy` with its `label_smoothing`. Which
+# $\varepsilon$, learning rate and weight decay train the same network?
+
+# %% tags=["solution"]
+# Exercise: (eps, learning rate, weight decay) for label smoothing.
+#! answer = None
+answer = (1.5 / 2.5, 0.03 * 2.5, 1e-4 / 2.5)
+
+# %% tags=["check"]
+checks.translated_recipe(answer, lam=1.5, rate=0.03, decay=1e-4)
+
+# %% [markdown]
+# ## 4. Run or load
+#
+# A real training takes longer than a notebook should make you wait, and you should not have to trust numbers
+# typed into prose. So the course has one mechanism: `experiments.run(config)` looks the config up in the
+# **store**, and trains only when it is not there. The next cell asks for two runs that the project brings
+# along.
+
+# %%
+without = experiments.run(experiments.grids.er(0.0))  # eps 0, seed 0
+with_er = experiments.run(experiments.grids.er(0.85))
+for run in (without, with_er):
+    last = run.history.iloc[-1]
+    print(
+        f"eps {run.config.epsilon:.2f}: {len(run.history)} epochs, entropy {last.test_entropy:.2f},",
+        f"accuracy {last.test_accuracy:.3f}, PxAP {last.test_pxap:.3f}",
+    )
+
+# %% [markdown]
+# Notice the accuracies: both networks name the fish. Their entropies could hardly differ more, and their maps
+# score differently. Sections 5 and 6 look at how they got there.
+#
+# What came back is a `Run`, made from a **record**: a small text file. What does it hold?
+
+# %%
+print("history, a row an epoch: ", ", ".join(c for c in without.history if "test" in c))
+print(
+    "metrics of the last epoch:", len(without.metrics), "numbers on test, rules named in the docs"
+)
+print("maps:", without.maps.shape, "(epochs, test pictures, h, w), of pictures", without.panel)
+print("provenance:", ", ".join(sorted(without.provenance)))
+
+# %% [markdown]
+# The *provenance* says which commit of the code, which seed, which library versions and which machine made the
+# numbers; its values are not printed here, since your own runs will have others. A record is found by a hash of
+# everything in its config, and it carries a hash of its own content, so that a damaged one is not read.
+#
+# Turn one knob, and the hash is another one. Nothing is stored under it, so `run` would really train:
+
+# %%
+turned = replace(without.config, learning_rate=0.05)
+print("same config, same key:", experiments.grids.er(0.0).key == without.config.key)
+print("other learning rate, same key:", turned.key == without.config.key)
+# experiments.run(turned)  # take the # away: it trains, with a progress bar, and stores
+
+# %% [markdown]
+# ## 5. Seen while it trains
+#
+# The sweep of this course is nine strengths by three seeds. `sweep` is `run` for many configs: what the store has
+# is loaded, the rest is trained in parallel.
+
+# %%
+runs = experiments.sweep(experiments.grids.SWEEP)
+history = tables.histories(runs)
+test = experiments.splits(without.config)[2]
+strengths = sorted(set(history.epsilon))
+print(len(runs), "runs; eps:", ", ".join(f"{eps:g}" for eps in strengths))
+
+# %% [markdown]
+# **Predict.** Without a regulariser, entropy falls for as long as training goes on. What does localisation do
+# meanwhile: does it rise with accuracy, stay, or fall again?
+
+# %%
+figures.show(draw.over_epochs(history, (0.0, 0.5, 0.85, 0.98)))
+
+# %% [markdown]
+# Follow the black line first. Accuracy climbs and stays. PxAP climbs with it, has its ring early on, and then
+# *decays*, while accuracy has nothing left to gain and entropy keeps falling. The network goes on getting surer, and
+# its maps get worse.
+#
+# Then the coloured ones. Each entropy settles at a level of its own, which the strength has chosen. A moderate strength
+# (blue) starts its decay from a higher peak, but decays too. At $\varepsilon = 0.85$ (green) PxAP comes later, goes as
+# high and *stays*. At the strongest one something else happens: so little of the label is left that, in the same number
+# of epochs, the fish is hardly learned. More is not better.
+#
+# The bands run from the lowest to the highest of three seeds. Where they overlap, do not speak of a difference. The
+# next cell gives the peak and the end for every strength. Above the table stands the floor, which a map without any
+# information gets.
+
+# %%
+rows = []
+for eps, own in history.groupby("epsilon"):
+    path = own.groupby("epoch").mean(numeric_only=True)
+    best = path.val_pxap.idxmax()  # chosen on validation, read on test
+    ends = path.test_pxap[best], path.test_pxap.iloc[-1]
+    rows.append((eps, path.test_entropy.iloc[-1], best, *ends, ends[1] - ends[0]))
+names = ["eps", "entropy at the end", "best epoch (val)", "PxAP there", "PxAP at the end", "change"]
+print("PxAP of a constant map:", tables.baselines(test).loc["constant map", "PxAP"])
+pd.DataFrame(rows, columns=names).set_index("eps").round(2)
+
+# %% [markdown]
+# ### Exercise 3 (6 minutes)
+#
+# So why not simply stop early? Take $\varepsilon = 0$. Average over the seeds, choose the epoch with the best
+# `val_pxap`, and report the mean `test_pxap` there. (The columns of `history` are those of section 4, and `epsilon`.)
+
+# %% tags=["solution"]
+# Exercise: mean test PxAP of eps = 0, stopped at the epoch that validation picks.
+#! answer = None
+path = history[history.epsilon == 0].groupby("epoch").mean(numeric_only=True)
+answer = path.test_pxap[path.val_pxap.idxmax()]
+
+# %% tags=["check"]
+checks.early_stopping(answer, history)
+
+# %% [markdown]
+# Early stopping gives back a part of what was lost. Compare it with the row of $\varepsilon = 0.85$ in the table
+# before you call the matter settled, and compare that with the early-stopped rows between them: stopping and
+# regularising are two ways to the same place, high entropy, and they combine. Both have a price that is easy to
+# overlook: choosing an epoch or a strength by PxAP needs *masks* for the validation pictures. Notebook 07 chooses the
+# strength that way, and says so.
+#
+# ## 6. The map itself
+#
+# Scores are averages. A record also keeps the maps of a few test pictures at every epoch, so we can watch one. The
+# number under each map is its own PxAP; the white line is the true outline.
+
+# %%
+epochs = (1, 2, 3, 4, 6, 8, 12, 16)
+figures.show(draw.map_strip([without, with_er], test, epochs))
+
+# %% [markdown]
+# The earliest maps are noise, for longer with the regulariser: its gradient has less of the label in it.
+# Then both find the fish. In the upper row the light then moves to the head, where the mark is, and spreads over
+# the water around it. In the lower row it stays inside the outline and reaches further over the body. Neither
+# training was ever told where the fish is.
+#
+# One picture proves nothing. Here are all kept pictures and all strengths:
+
+# %%
+first_seed = [run for run in runs if run.config.seed == 0]
+figures.show(draw.map_grid(first_seed, test))
+
+# %% [markdown]
+# Read it by columns. On the left the light sits around the mark; towards the right it fills the fish, until specks
+# appear in the water and the whole breaks up. Remember that each map is stretched to its own range: a bright map does
+# not belong to a sure network. The specks of the last columns are there because the whole map is weak: when the
+# fish contributes little more than the water, stretching shows the water.
+#
+# ## 7. Turn the knob
+#
+# The slider below shows one stored run at a time: the map, the entropy on test (solid) and on train (dotted), and
+# the training loss. The dashed lines are the values that the strength aims at, from the formulas of Exercise 1. Move
+# $\varepsilon$, and change the picture with the second slider. Without a running kernel the sliders rest; the figure
+# after the next holds the same for all strengths.
+
+# %%
+widgets.epsilon_explorer(first_seed, test, start=0.85)
+
+# %%
+figures.show(draw.dashboards(first_seed, test))
+
+# %% [markdown]
+# Row by row: the map; the entropy, which settles on its dashed line; the loss, which does too. With $\varepsilon = 0$
+# both lines are at zero and never reached, which is the whole trouble. All maps are of the last epoch, so nothing here
+# was chosen by looking at test pictures.
+#
+# ## 8. When it goes wrong
+#
+# **A loss that is no number.** A learning rate far too high sends the weights to infinity. From then on the loss
+# is NaN, and a naive loop goes on to the end, and stores nonsense. This one stops. The next cell uses an absurd
+# rate to show the sentence:
+
+# %%
+absurd = training.Recipe(epochs=1, learning_rate=1e30)
+try:
+    training.fit(fresh(), few, absurd)
+except training.TrainingError as error:
+    print(error)
+
+# %% [markdown]
+# It names the step, the learning rate of that step, and what is kept. If you meet it: lower the rate; if it comes
+# only at high strengths, think of section 3.
+#
+# **A training that is interrupted.** Press Ctrl-C (or the stop button) during a run and start the same cell again:
+# it goes on from its last whole epoch. To show that nothing is lost by this, we interrupt one in its third epoch,
+# resume it, and compare with one that was left alone.
+
+
+# %%
+def disturb(epoch, model):
+    if epoch == 3:
+        raise KeyboardInterrupt  # what Ctrl-C does
+    return {}
+
+
+small = data.toy("train", num_images=200, **config.knobs)
+recipe = training.Recipe(epochs=4)
+straight, resumed = fresh(), fresh()
+training.fit(straight, small, recipe)
+with tempfile.TemporaryDirectory() as folder:
+    checkpoint = Path(folder) / "unfinished"
+    try:
+        training.fit(fresh(), small, recipe, disturb, checkpoint)
+    except KeyboardInterrupt:
+        print("interrupted; a checkpoint is there:", checkpoint.exists())
+    training.fit(resumed, small, recipe, checkpoint=checkpoint)  # goes on with epoch 3
+print("largest difference to the undisturbed run:", distance(straight, resumed))
+
+# %% [markdown]
+# Not small: zero. Two habits make that possible. The checkpoint holds *all* the state: weights, the optimiser's
+# momentum, the position in the schedule. And the order and the mirroring of the pictures in epoch $e$ come from a
+# generator seeded with (seed, $e$), so no random state has to be carried along. (On a GPU, sums may be taken in
+# another order each time, so there the two runs agree up to rounding only.)
+#
+# ## Summary
+#
+# - ER is one line in the loss. With the weights of both terms adding up to one it trains, step for step, the same
+#   network as label smoothing at $\varepsilon = \lambda/(1+\lambda)$.
+# - Undivided, a strength $\lambda$ is also a learning rate $1+\lambda$ times as high and a weight decay $1+\lambda$ times
+#   as low. A sweep over $\lambda$ at fixed settings mixes the two.
+# - Without ER, localisation peaks early and decays while the entropy keeps falling and accuracy stands still. With
+#   ER the entropy settles at a chosen level; where that is high enough, localisation stays, and where it is too high,
+#   localisation is not learned.
+# - The loss of a regularised run has a floor above zero. Know it before you worry.
+# - `run` loads what is stored and trains what is not; a record says where its numbers come from; an interrupted run
+#   goes on as if nothing had happened.
+#
+# **Next:** notebook 07 puts entropy on the axis: localisation against entropy, over strengths and over epochs in one
+# plane; why there is a sweet spot; and a world in which the method hurts.

@@ -1,0 +1,36 @@
+"""The grids: nine strengths by three seeds, the regime that hurts, six checkpoints."""
+
+import pytest
+
+from entreg_utils.experiments import Config, grids
+
+
+def test_er_at_epsilon_is_kl_uniform_at_epsilon_over_one_minus_epsilon():
+    assert grids.er(0.5) == Config(regularizer="kl_uniform", strength=1.0)
+    assert grids.er(0.9, 2).strength == pytest.approx(9)
+    assert grids.er(0.0, 1, body=0.5) == Config(seed=1, body=0.5)
+    for epsilon in grids.EPSILONS:
+        assert grids.er(epsilon).epsilon == pytest.approx(epsilon, abs=1e-9)
+    with pytest.raises(ValueError):
+        grids.er(1.0)
+
+
+def test_the_sweep_is_every_epsilon_with_every_seed():
+    assert [config.epsilon for config in grids.sweep_epsilon((0.0, 0.5), (3, 4))] == [0, 0, 0.5, 0.5]
+    assert [config.seed for config in grids.sweep_epsilon((0.0, 0.5), (3, 4))] == [3, 4, 3, 4]
+    assert len(grids.EPSILONS) >= 9 and grids.EPSILONS[0] == 0 and len(grids.SEEDS) >= 3
+    assert list(grids.EPSILONS) == sorted(set(grids.EPSILONS))
+    assert len({config.key for config in grids.ALL}) == len(grids.ALL)
+    assert len(grids.SWEEP) == len(grids.EPSILONS) * len(grids.SEEDS)
+
+
+def test_where_it_hurts_the_body_is_weak_and_the_context_at_chance():
+    assert {(config.body, config.context) for config in grids.HURTS} == {(0.5, 1 / 8)}
+    assert all(config.context == 1 / config.num_classes for config in grids.HURTS)
+    assert {config.epsilon for config in grids.HURTS} == set(grids.HURT_EPSILONS)
+
+
+def test_checkpoints_and_the_example_are_runs_of_the_grids():
+    assert len(grids.CHECKPOINTS) <= 6
+    assert set(grids.CHECKPOINTS) <= set(grids.ALL)
+    assert grids.EXAMPLE == Config() and grids.EXAMPLE in grids.CHECKPOINTS

@@ -1,0 +1,79 @@
+"""Sweeps: equal configs once, in order, and one failure does not cost the others."""
+
+import os
+import signal
+import threading
+from dataclasses import replace
+from multiprocessing import active_children
+
+import pytest
+
+from entreg_utils.experiments import SweepError, store, sweep
+from entreg_utils.experiments.sweep import _train_all
+
+
+@pytest.fixture
+def small(tiny):
+    return replace(tiny, num_train=40, epochs=1)
+
+
+def test_a_failing_run_is_listed_and_the_others_are_stored_in_order(
+    project, small, training_counted
+):
+    bad = replace(small, learning_rate=1e30, epochs=3)
+    other = replace(small, seed=1)
+    with pytest.raises(SweepError) as caught:
+        sweep([small, bad, other, small], jobs=2)
+    first, line = str(caught.value).splitlines()
+    assert first.startswith("1 of 3 runs failed, 2 are stored; the same call tries only")
+    assert line.startswith(f"  {bad.name}: TrainingError: training stopped at step ")
+    # What is stored is now loaded: in the order asked for, an equal config giving an equal run.
+    runs = sweep([other, small, other])
+    assert [result.config for result in runs] == [other, small, other]
+    assert training_counted == []
+    assert {path.stem for path in project.glob("*.json")} == {small.name, other.name}
+    # The cores are shared out among the processes.
+    assert runs[0].provenance["threads"] == max(1, (os.cpu_count() or 1) // 2)
+
+
+@pytest.fixture
+def training_counted(monkeypatch):
+    from entreg_utils.experiments import runs
+
+    plain, trained = runs._train, []
+    monkeypatch.setattr(runs, "_train", lambda *a: (trained.append(a), plain(*a))[1])
+    return trained
+
+
+def test_ctrl_c_ends_the_processes(project, small):
+    """An interrupt that reaches this process alone, as a notebook's stop button sends it."""
+    forever = [replace(small, epochs=10_000, seed=seed) for seed in range(3)]
+    before = set(active_children())
+
+    def interrupt():
+        while not any(project.glob("*.partial")) and not stop.wait(0.05):
+            pass
+        os.kill(os.getpid(), signal.SIGINT)
+
+    stop = threading.Event()
+    threading.Thread(target=interrupt, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        _train_all(forever, jobs=1)
+    stop.set()
+    for child in set(active_children()) - before:
+        child.join(timeout=60)
+        assert child.exitcode is not None
+    assert store.find(forever[0]) is None
+    assert [path.stem for path in project.glob("*.partial")] == [forever[0].name]
+
+
+def test_a_cluster_and_no_jobs_are_refused(project, small):
+    with pytest.raises(ValueError, match="cluster='auto': sweeps run on this machine"):
+        sweep([small], cluster="auto")
+    with pytest.raises(ValueError, match="jobs=0: give at least 1 process"):
+        sweep([small], jobs=0)
+    assert not project.exists()
+
+
+def test_nothing_to_do_starts_nothing(project):
+    assert sweep([]) == []

@@ -1,0 +1,129 @@
+"""Tables from runs written by hand: means, Student intervals, choices, baselines."""
+
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+
+from entreg_utils.experiments import Config, Run, grids, tables
+
+SCORES = {name: 0.5 for name in tables.HEADLINE}
+
+
+def made(epsilon, seed, history=None, **metrics):
+    """A run whose numbers are given."""
+    return Run(
+        config=grids.er(epsilon, seed),
+        history=pd.DataFrame({"epoch": [1], "loss": [0.0]} if history is None else history),
+        metrics=SCORES | metrics,
+        provenance={},
+        panel=[0],
+        maps=np.zeros((1, 1, 2, 2), dtype=np.float32),
+        weights_sha256="",
+    )
+
+
+def test_frame_has_a_row_a_run():
+    table = tables.frame([made(0.5, 2, pxap=0.7), made(0.0, 1, pxap=0.6)])
+    assert table.epsilon.tolist() == [0.5, 0.0]
+    assert table.seed.tolist() == [2, 1]
+    assert table.pxap.tolist() == [0.7, 0.6]
+
+
+def test_histories_have_a_row_a_run_and_epoch():
+    first = made(0.5, 0, {"epoch": [1, 2], "loss": [2.0, 1.0]})
+    second = made(0.0, 3, {"epoch": [1, 2], "loss": [4.0, 3.0]})
+    table = tables.histories([first, second])
+    assert table.index.tolist() == [0, 1, 2, 3]
+    assert table.epsilon.tolist() == [0.5, 0.5, 0, 0]
+    assert table.seed.tolist() == [0, 0, 3, 3]
+    assert table.loss.tolist() == [2, 1, 4, 3]
+
+
+def test_mean_and_half_width_by_hand():
+    # three values 1, 2, 3: mean 2, s = 1, t_2 = 4.302653 at 97.5 %, half = t / sqrt(3)
+    # two values 4, 6: mean 5, s = sqrt 2, t_1 = 12.706205, half = t
+    table = pd.DataFrame(
+        {"epsilon": [0.5, 0, 0.5, 0, 0.5], "seed": [0, 0, 1, 1, 2], "x": [1.0, 4, 3, 6, 2]}
+    )
+    summary = tables.over_seeds(table)
+    assert summary.index.tolist() == [0, 0.5]
+    assert summary["x"]["mean"].tolist() == [5, 2]
+    np.testing.assert_allclose(
+        summary["x"]["half"], [12.7062047362, 4.3026527297 / math.sqrt(3)], rtol=1e-9
+    )
+    assert "seed" not in summary
+
+
+def test_over_seeds_by_two_columns():
+    table = pd.DataFrame(
+        {"epsilon": [0.0] * 4, "epoch": [1, 1, 2, 2], "seed": [0, 1] * 2, "x": [1.0, 3, 5, 5]}
+    )
+    summary = tables.over_seeds(table, ("epsilon", "epoch"))
+    assert summary["x"]["mean"].to_dict() == {(0.0, 1): 2, (0.0, 2): 5}
+    assert summary["x"]["half"][0.0, 2] == 0
+
+
+def test_one_seed_has_no_interval():
+    with pytest.raises(ValueError, match="at least two seeds"):
+        tables.over_seeds(tables.frame([made(0.0, 0)]))
+
+
+def test_headline_prints_mean_and_half_width():
+    scores = [0.70, 0.72, 0.74]  # s = 0.02, half = 4.302653 * 0.02 / sqrt 3 = 0.0497
+    runs = [made(0.5, seed, pxap=score) for seed, score in enumerate(scores)]
+    runs += [made(0.0, seed, accuracy=1.0) for seed in range(3)]
+    table = tables.headline(runs)
+    assert table.index.name == "ε"
+    assert table.index.tolist() == [0.0, 0.5]
+    assert list(table.columns) == list(tables.HEADLINE.values())
+    assert table["PxAP"].tolist() == ["0.500 ± 0.000", "0.720 ± 0.050"]
+    assert table["accuracy"].tolist() == ["1.000 ± 0.000", "0.500 ± 0.000"]
+
+
+def test_headline_names_are_metrics_of_a_run():
+    from entreg_utils.experiments.command import RULES
+
+    assert set(tables.HEADLINE) <= set(RULES)
+
+
+def test_choice_is_by_the_mean_on_validation():
+    runs = [
+        made(0.0, 0, val_pxap=0.9, pxap=0.9, val_accuracy=0.9),
+        made(0.0, 1, val_pxap=0.1, pxap=0.9, val_accuracy=0.9),
+        made(0.5, 0, val_pxap=0.6, pxap=0.1, val_accuracy=0.8),
+        made(0.5, 1, val_pxap=0.6, pxap=0.1, val_accuracy=0.8),
+    ]
+    assert tables.choose(runs) == 0.5  # 0.6 against 0.5, although the best run and the test differ
+    assert tables.choose(runs, "val_accuracy") == 0.0
+
+
+@pytest.mark.parametrize("score", ["pxap", "accuracy", "max_box_acc"])
+def test_nothing_is_chosen_on_test(score):
+    with pytest.raises(ValueError, match="measured on test: choose by val_pxap"):
+        tables.choose([made(0.0, 0)], score)
+
+
+def test_baselines_by_hand():
+    # 8x8 pixels; the box fills the centre half of each side: x1 = x0 + w = 6
+    masks = torch.zeros(2, 8, 8, dtype=torch.bool)
+    masks[:, 2:6, 2:6] = True
+    dataset = SimpleNamespace(
+        images=torch.zeros(2, 3, 8, 8, dtype=torch.uint8),
+        boxes=torch.tensor([[2, 2, 6, 6]] * 2),
+        masks=masks,
+    )
+    table = tables.baselines(dataset)
+    assert table.loc["constant map", "PxAP"] == "0.250"  # 16 of 64 pixels
+    assert table.loc["centred box", "MaxBoxAcc (oracle)"] == "1.000"
+    assert table.loc["constant map", "MaxBoxAcc (oracle)"] == "-"
+    assert table.loc["centred box", "PxAP"] == "-"
+
+
+def test_the_epsilon_of_a_row_is_that_of_the_loss():
+    run = made(0.5, 0)
+    assert run.config == Config(regularizer="kl_uniform", strength=1.0)
+    assert tables.frame([run]).epsilon[0] == 0.5

@@ -1,0 +1,152 @@
+"""Files are whole or not there, whatever the disk, the system or Ctrl-C does."""
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from entreg_utils.files import (
+    StorageError,
+    atomic_write,
+    project_root,
+    read_bytes,
+    read_checked,
+    sha256,
+    write_checked,
+)
+
+
+def test_sha256_of_a_known_text():
+    # The example of FIPS 180-4.
+    assert sha256(b"abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_bytes_and_text_arrive_with_their_folder(tmp_path):
+    path = tmp_path / "a" / "b" / "note.txt"
+    assert atomic_write(path, "né") == path
+    assert path.read_bytes() == b"n\xc3\xa9"
+    atomic_write(str(path), b"\x00\r\n")
+    assert path.read_bytes() == b"\x00\r\n"
+    assert os.listdir(path.parent) == ["note.txt"]
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+CHILD = """
+import resource, sys
+from entreg_utils.files import StorageError, atomic_write
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    atomic_write(sys.argv[1], bytes(200_000))
+except StorageError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no limits on file sizes")
+def test_a_disk_that_takes_no_more_leaves_the_old_file(tmp_path):
+    path = tmp_path / "record.json"
+    path.write_text("old")
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, str(path)],
+        cwd=Path(__file__).parents[1],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout == (
+        f"no room for record.json (0.2 MB) in {tmp_path}: free some space and run the same command "
+        "again; what was stored before is untouched\n"
+    )
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["record.json"]
+
+
+@pytest.mark.parametrize("call", ["fsync", "replace", "chmod"])
+@pytest.mark.parametrize(
+    "number, sentence",
+    [
+        (errno.ENOSPC, "no room for record.json"),
+        (errno.EDQUOT, "no room for record.json"),
+        (errno.EROFS, "cannot write .*record.json: Read-only file system; make the folder writable"),
+    ],
+)
+def test_every_step_may_fail(tmp_path, monkeypatch, call, number, sentence):
+    path = atomic_write(tmp_path / "record.json", "old")
+
+    def fail(*_):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, call, fail)
+    with pytest.raises(StorageError, match=sentence):
+        atomic_write(path, "new")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["record.json"]
+
+
+def test_ctrl_c_leaves_no_temporary_file(tmp_path, monkeypatch):
+    path = atomic_write(tmp_path / "record.json", "old")
+
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        atomic_write(path, "new")
+    assert path.read_text() == "old"
+    assert os.listdir(tmp_path) == ["record.json"]
+
+
+def test_a_file_where_a_folder_should_be_is_one_sentence(tmp_path):
+    (tmp_path / "results").write_text("")
+    with pytest.raises(StorageError, match="cannot write .*results.*point ENTREG_RESULTS"):
+        atomic_write(tmp_path / "results" / "record.json", "new")
+
+
+def test_checked_files_come_back(tmp_path):
+    path = tmp_path / "checkpoint"
+    for content in (b"", b"weights", bytes(1000)):
+        write_checked(path, content)
+        assert read_checked(path) == content
+    assert path.read_bytes() == sha256(bytes(1000)).encode() + bytes(1000)
+
+
+def test_no_file_is_none(tmp_path):
+    assert read_checked(tmp_path / "nothing") is None
+    (tmp_path / "file").write_text("")
+    assert read_bytes(tmp_path / "file" / "below a file") is None
+
+
+@pytest.mark.parametrize("raw", [b"", b"short", b"0" * 64, b"0" * 64 + b"weights"])
+def test_another_format_is_refused(tmp_path, raw):
+    (tmp_path / "x").write_bytes(raw)
+    with pytest.raises(StorageError, match=r"x is damaged \(its SHA-256 does not fit\): delete it"):
+        read_checked(tmp_path / "x")
+
+
+@pytest.mark.parametrize("position", [0, 63, 64, -1])
+def test_one_changed_byte_and_a_cut_are_noticed(tmp_path, position):
+    path = write_checked(tmp_path / "x", b"weights")
+    raw = bytearray(path.read_bytes())
+    raw[position] ^= 1
+    path.write_bytes(raw)
+    with pytest.raises(StorageError, match="damaged"):
+        read_checked(path)
+    path = write_checked(tmp_path / "x", b"weights")
+    path.write_bytes(path.read_bytes()[:-1])
+    with pytest.raises(StorageError, match="damaged"):
+        read_checked(path)
+
+
+def test_what_the_system_refuses_to_read_is_one_sentence(tmp_path):
+    with pytest.raises(StorageError, match=f"cannot read {tmp_path}: .*; make it readable"):
+        read_checked(tmp_path)  # a folder
+
+
+def test_the_root_holds_the_package_unless_it_is_moved(monkeypatch, tmp_path):
+    monkeypatch.delenv("ENTREG_ROOT", raising=False)
+    assert project_root() == Path(__file__).parents[1]
+    monkeypatch.setenv("ENTREG_ROOT", str(tmp_path))
+    assert project_root() == tmp_path

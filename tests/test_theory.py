@@ -1,0 +1,176 @@
+"""The three-cue theory: gradient, optimality, and the limits that can be worked out by hand."""
+
+import math
+
+import numpy as np
+import pytest
+
+from entreg_utils import theory
+from entreg_utils.theory import ThreeCues, data_loss, optimum, prediction, reliance
+
+WORLD = ThreeCues((1.0, 0.9, 0.4), (0.05, 0.25, 0.7), num_classes=4, price=2e-3)
+
+
+def logits_by_hand(world, weights):
+    """Loss of the definition, state by state, in plain Python."""
+    shown, chance = world.states()
+    total = 0.0
+    for cues, probability in zip(shown, chance, strict=True):
+        z = [
+            sum(
+                w * a * (cue == j) for w, a, cue in zip(weights, world.amplitude, cues, strict=True)
+            )
+            for j in range(world.num_classes)
+        ]
+        yield probability, z
+        total += probability
+    assert total == pytest.approx(1, abs=1e-12)
+
+
+def full_loss(world, weights, epsilon):
+    value = world.price * sum(weights)
+    for probability, z in logits_by_hand(world, weights):
+        log_sum = math.log(sum(map(math.exp, z)))
+        target = [epsilon / world.num_classes + (1 - epsilon) * (j == 0) for j in range(len(z))]
+        value -= probability * sum(t * (one - log_sum) for t, one in zip(target, z, strict=True))
+    return value
+
+
+def test_states_are_all_that_the_cues_can_show():
+    shown, chance = ThreeCues((1.0, 0.75, 0.5), (1, 1, 1), num_classes=2).states()
+    # the part never errs, so 1 x 2 x 2 states are left
+    table = dict(zip(map(tuple, shown.tolist()), chance.tolist(), strict=True))
+    assert table == {(0, 0, 0): 0.375, (0, 0, 1): 0.375, (0, 1, 0): 0.125, (0, 1, 1): 0.125}
+
+
+def test_data_loss_by_hand_with_two_classes():
+    # one perfect cue worth s = log 3, the others unused: p = (3/4, 1/4) in every state
+    world = ThreeCues((1.0, 0.5, 0.5), (1, 1, 1), num_classes=2)
+    value, gradient = data_loss(np.array([math.log(3), 0, 0]), 0.2, 2, *world.states())
+    assert value == pytest.approx(-0.9 * math.log(0.75) - 0.1 * math.log(0.25), abs=1e-12)
+    # d/ds = p_0 - t_0 for the part; a coin adds half of +(p_0 - t_0) and half of -(p_0 - t_0)
+    np.testing.assert_allclose(gradient, [0.75 - 0.9, 0, 0], atol=1e-12)
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.3, 0.9, 1.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_gradient_is_that_of_finite_differences(epsilon, seed):
+    weights = np.random.default_rng(seed).uniform(0, 4, 3)
+    states = WORLD.states()
+    _, gradient = data_loss(weights, epsilon, 4, *states)
+    for k in range(3):
+        step = np.zeros(3)
+        step[k] = 1e-5
+        up, _ = data_loss(weights + step, epsilon, 4, *states)
+        down, _ = data_loss(weights - step, epsilon, 4, *states)
+        assert gradient[k] == pytest.approx((up - down) / 2e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.1, 0.5, 0.9, 0.98])
+def test_the_optimum_satisfies_the_kkt_conditions(epsilon):
+    weights = optimum(WORLD, epsilon)
+    amplitude = np.array(WORLD.amplitude)
+    _, gradient = data_loss(amplitude * weights, epsilon, 4, *WORLD.states())
+    slope = amplitude * gradient + WORLD.price  # in w
+    assert (weights >= 0).all()
+    # zero where the weight is free, not negative where it is held at zero
+    np.testing.assert_allclose(slope[weights > 0], 0, atol=1e-6)
+    assert (slope[weights == 0] > -1e-6).all()
+
+
+@pytest.mark.parametrize("epsilon", [0.2, 0.7])
+def test_brute_force_does_not_beat_the_optimum(epsilon):
+    best = optimum(WORLD, epsilon)
+    lowest = full_loss(WORLD, best, epsilon)
+    assert lowest < full_loss(WORLD, np.zeros(3), epsilon)
+    near = [
+        np.unique(np.clip(w + np.array([-2, -0.3, -0.02, 0, 0.02, 0.3, 2]), 0, 99)) for w in best
+    ]
+    far = [np.linspace(0, 4 / a, 6) for a in WORLD.amplitude]
+    for axes in (near, far):
+        grid = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 3)
+        losses = [full_loss(WORLD, weights, epsilon) for weights in grid]
+        assert min(losses) >= lowest - 1e-9
+
+
+@pytest.mark.parametrize("epsilon", [0.1, 0.5, 0.9])
+def test_for_nothing_the_perfect_part_carries_all(epsilon):
+    world = ThreeCues((1.0, 0.9, 0.4), (0.05, 0.25, 0.7), num_classes=4, price=1e-9)
+    worth = reliance(world, [epsilon])[0]
+    # the optimum of one smoothed label: a gap of log(1 + C (1 - eps) / eps)
+    assert worth[0] == pytest.approx(math.log(1 + 4 * (1 - epsilon) / epsilon), rel=1e-4)
+    np.testing.assert_allclose(worth[1:], 0, atol=1e-4)
+    accuracy, entropy = prediction(world, epsilon)
+    p, rest = 1 - 0.75 * epsilon, epsilon / 4
+    assert accuracy == pytest.approx(1, abs=1e-12)
+    assert entropy == pytest.approx(-p * math.log(p) - 3 * rest * math.log(rest), abs=1e-4)
+
+
+def test_what_is_too_dear_is_not_bought():
+    dear = ThreeCues((1.0, 0.9, 0.4), (0.05, 0.25, 0.7), num_classes=4, price=10)
+    np.testing.assert_array_equal(optimum(dear, 0.0), 0)
+    np.testing.assert_allclose(optimum(WORLD, 1.0), 0, atol=1e-9)
+    accuracy, entropy = prediction(dear, 0.0)
+    assert accuracy == pytest.approx(1 / 4)  # a guess among four
+    assert entropy == pytest.approx(math.log(4))
+
+
+def test_where_the_collapse_is():
+    # at w = 0 the loss falls along cue k at (1 - eps) a_k (r_k - 1/C); the body is the best bargain
+    rate = 0.25 * (0.9 - 0.25)
+    last = 1 - WORLD.price / rate
+    assert optimum(WORLD, last - 1e-3).max() > 1e-3
+    np.testing.assert_allclose(optimum(WORLD, last + 1e-3), 0, atol=1e-9)
+
+
+def test_the_part_is_dropped_before_the_body():
+    worth = reliance(WORLD, [0.0, 0.5, 0.9])
+    assert (worth[:, 0] > 0).tolist() == [True, True, False]
+    assert (worth[:, 1] > 0).all()
+
+
+@pytest.mark.parametrize("reliability", [0.6, 0.9])
+def test_alone_the_body_is_right_as_often_as_it_is_reliable(reliability):
+    world = ThreeCues((0.25, reliability, 0.25), (0.1, 0.3, 0.6), num_classes=4, price=1e-3)
+    weights = optimum(world, 0.3)
+    assert weights[1] > 0 and weights[0] == weights[2] == 0  # chance is worth nothing
+    accuracy, _ = prediction(world, 0.3)
+    assert accuracy == pytest.approx(reliability, abs=1e-12)
+
+
+def test_equal_cues_get_equal_weights():
+    world = ThreeCues((0.8, 0.8, 0.8), (0.3, 0.3, 0.3), num_classes=3, price=1e-3)
+    weights = optimum(world, 0.2)
+    assert weights[0] > 1
+    np.testing.assert_allclose(weights, weights[0], rtol=1e-5)
+
+
+def test_of_two_equal_cues_the_larger_one_is_worth_more():
+    worth = reliance(ThreeCues((0.8, 0.8, 0.25), (0.2, 0.4, 0.4), 4, 5e-3), [0.2])[0]
+    assert worth[1] > worth[0] > 0
+
+
+def test_reliance_is_amplitude_times_weight():
+    expected = [np.array(WORLD.amplitude) * optimum(WORLD, e) for e in (0.0, 0.4)]
+    np.testing.assert_array_equal(reliance(WORLD, [0.0, 0.4]), expected)
+    assert theory.CUES == ("part", "body", "context")
+
+
+@pytest.mark.parametrize("epsilon", [-0.1, 1.1, math.nan])
+def test_an_epsilon_outside_is_refused(epsilon):
+    with pytest.raises(ValueError, match="outside 0..1"):
+        optimum(WORLD, epsilon)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"reliability": (1.2, 0.5, 0.5)}, "probabilities"),
+        ({"amplitude": (0.0, 0.5, 0.5)}, "positive"),
+        ({"price": 0.0}, "positive"),
+    ],
+)
+def test_an_impossible_world_is_refused(changes, sentence):
+    given = {"reliability": (1, 0.5, 0.5), "amplitude": (1, 1, 1), "price": 1e-3} | changes
+    with pytest.raises(ValueError, match=sentence):
+        ThreeCues(**given)

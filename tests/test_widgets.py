@@ -1,0 +1,93 @@
+"""The slider over epsilon: what it shows is the figure of the run it stands on."""
+
+import dataclasses
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from entreg_utils import data, widgets
+from entreg_utils.experiments import Config, Run
+from entreg_utils.figures import png
+from entreg_utils.figures.training import dashboard
+
+
+@pytest.fixture(scope="module")
+def test_split():
+    return data.toy("test", num_images=3, cache=False)
+
+
+@pytest.fixture(scope="module")
+def runs(test_split):
+    """Two stored runs, the stronger first: a perfect map at eps 0.5, its negative at eps 0."""
+    masks = test_split.masks[[0, 1]].numpy().astype(np.float32)[None]
+    history = pd.DataFrame({"epoch": [1], "loss": [0.7], "train_entropy": 1.5, "test_entropy": 1.6})
+    strong = Run(
+        Config(regularizer="label_smoothing", strength=0.5),
+        history,
+        {"entropy": 1.6, "accuracy": 0.9, "pxap": 0.8},
+        {},
+        [0, 1],
+        masks,
+        "",
+    )
+    plain = dataclasses.replace(
+        strong,
+        config=Config(),
+        maps=1 - masks,
+        metrics={"entropy": 0.1, "accuracy": 1.0, "pxap": 0.6},
+    )
+    return [strong, plain]
+
+
+def parts(box):
+    sliders, picture, caption = box.children
+    return *sliders.children, picture, caption
+
+
+def test_it_starts_at_the_first_run_with_options_in_order(runs, test_split):
+    epsilon, image, picture, caption = parts(widgets.epsilon_explorer(runs, test_split))
+    assert epsilon.options == (("0", 0.0), ("0.5", 0.5))
+    assert epsilon.value == 0.5
+    assert (image.min, image.max, image.value) == (0, 1, 0)
+    figure, sentence = dashboard(runs[0], test_split)
+    assert picture.value == png(figure)
+    assert caption.value == sentence
+
+
+def test_each_slider_changes_picture_and_caption(runs, test_split):
+    epsilon, image, picture, caption = parts(widgets.epsilon_explorer(runs, test_split, 0.5))
+    first = picture.value
+    epsilon.value = 0.0
+    second = picture.value
+    assert first != second
+    assert caption.value.startswith("ε = 0: entropy 0.10 nats, accuracy 1.000")
+    image.value = 1
+    assert picture.value != second
+    assert picture.value == png(dashboard(runs[1], test_split, 1)[0])
+    epsilon.value, image.value = 0.5, 0
+    assert picture.value == first
+
+
+def test_moving_it_leaves_no_figure_open(runs, test_split):
+    import matplotlib.pyplot as plt
+
+    plt.close("all")
+    epsilon, *_ = parts(widgets.epsilon_explorer(runs, test_split))
+    epsilon.value = 0.0
+    assert plt.get_fignums() == []
+
+
+def test_bad_input_is_a_sentence(runs, test_split):
+    with pytest.raises(ValueError, match="one run for each epsilon, and at least one; these are 0"):
+        widgets.epsilon_explorer([], test_split)
+    twice = [
+        *runs,
+        dataclasses.replace(runs[0], config=dataclasses.replace(runs[0].config, seed=1)),
+    ]
+    with pytest.raises(ValueError, match="these are 3 runs of 2 epsilons: keep those of one seed"):
+        widgets.epsilon_explorer(twice, test_split)
+    with pytest.raises(ValueError, match="no run at epsilon 0.3: start at one of 0, 0.5"):
+        widgets.epsilon_explorer(runs, test_split, start=0.3)
+    with pytest.raises(ValueError, match="belong to the test split"):
+        widgets.epsilon_explorer(runs, data.toy("train", num_images=3, cache=False))

@@ -1,0 +1,404 @@
+"""The loop: what a step minimises, how it resumes, and how it stops."""
+
+import errno
+import io
+import math
+import os
+from dataclasses import asdict, replace
+
+import pytest
+import torch
+from torch import nn
+
+from entreg_utils import losses
+from entreg_utils.files import StorageError, read_checked, write_checked
+from entreg_utils.training import Recipe, TrainingError, fit, loop, regularised_loss
+
+
+class Colours:
+    """Twelve 4x4 images whose label is their brightest channel; what a data set has to have."""
+
+    def __init__(self, count=12):
+        generator = torch.Generator().manual_seed(3)
+        self.labels = torch.arange(count) % 3
+        noise = torch.randint(0, 60, (count, 3, 4, 4), generator=generator)
+        noise[torch.arange(count), self.labels] += 150
+        self.images = noise.to(torch.uint8)
+
+    def __len__(self):
+        return len(self.labels)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        generator = torch.Generator().manual_seed(5)
+        self.norm = nn.BatchNorm2d(3)
+        self.head = nn.Linear(3, 3)
+        with torch.no_grad():
+            self.head.weight.copy_(torch.randn(3, 3, generator=generator))
+            self.head.bias.zero_()
+
+    def forward(self, images):
+        return self.head(self.norm(images).mean((2, 3)))
+
+
+RECIPE = Recipe("kl_uniform", 0.5, epochs=4, batch_size=4, learning_rate=0.05)
+
+
+def bits(model):
+    return {name: value.clone() for name, value in model.state_dict().items()}
+
+
+def equal(first, second):
+    return all(torch.equal(first[name], second[name]) for name in first)
+
+
+# ---- the loss of a step
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.1, 1.0, 9.0, 49.0])
+def test_entropy_regularisation_is_label_smoothing(strength):
+    # (CE + lambda KL(u||p)) / (1 + lambda) = (1 - e) CE + e H(u, p) - e log C, e = lambda/(1+lambda)
+    generator = torch.Generator().manual_seed(0)
+    logits = 3 * torch.randn(6, 8, generator=generator, dtype=torch.float64)
+    target = torch.arange(6)
+    values, gradients = [], []
+    epsilon = strength / (1 + strength)
+    for recipe in (Recipe("kl_uniform", strength), Recipe("label_smoothing", epsilon)):
+        z = logits.clone().requires_grad_(True)
+        loss = regularised_loss(z, target, recipe)
+        loss.backward()
+        values.append(loss.item())
+        gradients.append(z.grad)
+    assert values[0] == pytest.approx(values[1] - epsilon * math.log(8), abs=1e-12)
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=0, atol=1e-12)
+    # in float32, as it trains
+    z = logits.float().requires_grad_(True)
+    regularised_loss(z, target, Recipe("kl_uniform", strength)).backward()
+    torch.testing.assert_close(z.grad.double(), gradients[1], rtol=0, atol=1e-6)
+
+
+def test_the_weights_of_the_two_terms_add_up_to_one():
+    logits, target = torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([0])
+    ce = losses.cross_entropy(logits, target).item()
+    for name in ("jeffreys", "jsd", "kl_uniform"):
+        r = getattr(losses, name)(logits).item()
+        value = regularised_loss(logits, target, Recipe(name, 3.0)).item()
+        assert value == pytest.approx(0.25 * ce + 0.75 * r, rel=1e-6)
+    penalty = regularised_loss(logits, target, Recipe("confidence_penalty", 1.0)).item()
+    assert penalty == pytest.approx((ce - losses.entropy(logits).item()) / 2, rel=1e-6)
+    assert regularised_loss(logits, target, Recipe()).item() == pytest.approx(ce, rel=1e-6)
+
+
+# ---- what is trained
+
+
+def test_one_step_by_hand():
+    # One step at the start of the cycle: rate 0.1/25, momentum 0.95, Nesterov: w -= rate 1.95 g.
+    data, model = Colours(3), Net()
+    recipe = Recipe(epochs=1, batch_size=3, learning_rate=0.1, weight_decay=0.0, flip=False)
+    by_hand = Net().train()
+    loss = nn.functional.cross_entropy(by_hand(data.images / 255), data.labels)
+    (gradient,) = torch.autograd.grad(loss, by_hand.head.weight)
+    before = model.head.weight.detach().clone()
+    scheduled = rates_of(recipe, len(data))
+    history = fit(model, data, recipe)
+    assert history == [{"epoch": 1, "loss": pytest.approx(loss.item(), rel=1e-5)}]
+    rate, momentum = scheduled[0]
+    expected = before - rate * (1 + momentum) * gradient
+    torch.testing.assert_close(model.head.weight.detach(), expected, rtol=1e-5, atol=1e-7)
+
+
+def rates_of(recipe, count):
+    """Learning rate and momentum of each step, from the scheduler itself."""
+    weight = nn.Parameter(torch.zeros(1))
+    optimizer = torch.optim.SGD([weight], recipe.learning_rate, recipe.momentum)
+    steps = recipe.epochs * (count // recipe.batch_size)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.learning_rate, total_steps=steps
+    )
+    seen = []
+    for _ in range(steps):
+        seen.append((optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["momentum"]))
+        optimizer.step()
+        scheduler.step()
+    return seen
+
+
+def test_every_epoch_sees_every_image_once_in_an_order_of_its_own(monkeypatch):
+    data = Colours()
+    data.images = torch.arange(12, dtype=torch.uint8)[:, None, None, None].expand(12, 3, 4, 4)
+    plain, batches = loop.as_input, []
+
+    def seen(images, device):
+        batches.append(images[:, 0, 0, 0].tolist())
+        return plain(images, device)
+
+    monkeypatch.setattr(loop, "as_input", seen)
+    fit(Net(), data, replace(RECIPE, epochs=2, flip=False))
+    epochs = [sum(batches[:3], []), sum(batches[3:], [])]
+    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(12)) and epochs[0] != epochs[1]
+    batches.clear()
+    fit(Net(), data, replace(RECIPE, epochs=1, flip=False, batch_size=5))
+    assert [len(batch) for batch in batches] == [5, 5]  # the shorter last batch is left out
+    assert sum(batches, []) == epochs[0][:10]  # the order depends on seed and epoch alone
+
+
+def test_flips_mirror_half_of_the_images_and_nothing_else(monkeypatch):
+    count = 400
+    data = Colours(count)
+    data.images = torch.zeros(count, 3, 4, 4, dtype=torch.uint8)
+    data.images[..., 0] = 200  # the left column is bright
+    plain, batches = loop.as_input, []
+    monkeypatch.setattr(loop, "as_input", lambda x, d: (batches.append(x), plain(x, d))[1])
+    fit(Net(), data, replace(RECIPE, epochs=1, batch_size=count))
+    mirrored = data.images[0].flip(2)
+    flipped = (batches[0] == mirrored).flatten(1).all(1)
+    assert torch.equal(flipped, ~(batches[0] == data.images[0]).flatten(1).all(1))
+    assert 150 < flipped.sum() < 250  # five standard deviations
+    fit(Net(), data, replace(RECIPE, epochs=1, batch_size=count, flip=False))
+    assert torch.equal(batches[1], data.images)
+
+
+def test_training_learns_and_the_seed_decides_it():
+    data = Colours(60)
+    recipe = Recipe(epochs=20, batch_size=12, learning_rate=0.2)
+    models = [Net(), Net(), Net()]
+    history = fit(models[0], data, recipe)
+    fit(models[1], data, recipe)
+    fit(models[2], data, replace(recipe, seed=1))
+    assert history[-1]["loss"] < 0.1 < history[0]["loss"]
+    assert equal(bits(models[0]), bits(models[1]))
+    assert not equal(bits(models[0]), bits(models[2]))
+
+
+def test_rows_join_what_after_epoch_measures():
+    calls, shown = [], []
+
+    def after_epoch(epoch, model):
+        calls.append(epoch)
+        return {"bias": model.head.bias.sum().item()}
+
+    history = fit(Net(), Colours(), RECIPE, after_epoch, progress=shown.append)
+    assert calls == [1, 2, 3, 4] == [row["epoch"] for row in history]
+    assert shown == history and set(history[0]) == {"epoch", "loss", "bias"}
+
+
+# ---- resumed
+
+
+@pytest.mark.parametrize("stop", [1, 2, 3, 4])
+def test_a_resumed_training_ends_with_the_same_bits(tmp_path, stop):
+    whole, path = Net(), tmp_path / "partial"
+    expected = fit(whole, Colours(), RECIPE)
+
+    def interrupt(row):
+        if row["epoch"] == stop:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(Net(), Colours(), RECIPE, checkpoint=path, progress=interrupt)
+    other = Net()
+    with torch.no_grad():
+        other.head.weight.zero_()  # what is resumed comes from the file
+    seen = []
+    history = fit(other, Colours(), RECIPE, checkpoint=path, progress=seen.append)
+    assert history == expected and len(seen) == 4 - stop
+    assert equal(bits(whole), bits(other))
+    assert [file.name for file in tmp_path.iterdir()] == ["partial"]
+
+
+def finished(path):
+    fit(Net(), Colours(), RECIPE, checkpoint=path)
+    return path
+
+
+@pytest.mark.parametrize(
+    "spoil, sentence",
+    [
+        ("byte", "is damaged"),
+        ("cut", "is damaged"),
+        ("foreign", "is not a checkpoint"),
+        ("recipe", "belongs to another recipe, model or training split"),
+        ("images", "belongs to another recipe, model or training split"),
+        ("model", "belongs to another recipe, model or training split"),
+        ("old", "belongs to another recipe, model or training split"),
+    ],
+)
+def test_an_unusable_checkpoint_is_set_aside_and_nothing_of_it_is_read(tmp_path, spoil, sentence):
+    path = finished(tmp_path / "partial")
+    data, recipe = Colours(), RECIPE
+    raw = path.read_bytes()
+    if spoil == "byte":
+        path.write_bytes(raw[:500] + bytes([raw[500] ^ 1]) + raw[501:])
+    elif spoil == "cut":
+        path.write_bytes(raw[:-7])
+    elif spoil == "foreign":
+        write_checked(path, b"hello")
+    elif spoil == "recipe":
+        recipe = replace(RECIPE, strength=0.6)
+    elif spoil == "images":
+        data = Colours(14)
+    else:
+        state = loop._unpack(read_checked(path), path)
+        if spoil == "model":
+            state["model"] = {"norm.weight": torch.full((3,), 7.0)}  # would fit, the rest is missing
+        else:
+            del state["recipe"]
+        save(path, state)
+    spoilt = path.read_bytes()
+    model, whole = Net(), Net()
+    expected = fit(whole, data, recipe)
+    with pytest.warns(UserWarning, match=f"training starts anew: .*{sentence}.*damaged") as caught:
+        history = fit(model, data, recipe, checkpoint=path)
+    assert len(caught) == 1 and history == expected and equal(bits(whole), bits(model))
+    assert (tmp_path / "partial.damaged").read_bytes() == spoilt
+    assert loop._unpack(read_checked(path), path)["recipe"] == asdict(recipe)
+
+
+def save(path, state):
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    write_checked(path, buffer.getvalue())
+
+
+def test_a_checkpoint_is_data_and_never_code(tmp_path):
+    save(tmp_path / "partial", {"model": Net()})  # a pickled object
+    with pytest.warns(UserWarning, match="is not a checkpoint"):
+        fit(Net(), Colours(), RECIPE, checkpoint=tmp_path / "partial")
+
+
+def test_a_full_disk_stops_with_the_last_whole_epoch_kept(tmp_path, monkeypatch):
+    path, plain = tmp_path / "partial", os.fsync
+
+    def no_room(handle):
+        if epochs[-1] == 3:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        plain(handle)
+
+    epochs = []
+    monkeypatch.setattr(os, "fsync", no_room)
+    with pytest.raises(StorageError, match="no room for partial"):
+        fit(Net(), Colours(), RECIPE, lambda epoch, _: epochs.append(epoch) or {}, path)
+    monkeypatch.undo()
+    assert len(loop._unpack(read_checked(path), path)["history"]) == 2
+    whole, resumed = Net(), Net()
+    fit(whole, Colours(), RECIPE)
+    fit(resumed, Colours(), RECIPE, checkpoint=path)
+    assert equal(bits(whole), bits(resumed))
+
+
+# ---- stopped by a number that is not one
+
+
+def poison_at(monkeypatch, step, poison):
+    """Apply ``poison(logits, target)`` in the given step, counted from 1."""
+    plain, count = loop.regularised_loss, []
+
+    def poisoned(logits, target, recipe):
+        count.append(1)
+        if len(count) == step:
+            poison(logits, target)
+        return plain(logits, target, recipe)
+
+    monkeypatch.setattr(loop, "regularised_loss", poisoned)
+
+
+def set_nan(logits, _):
+    logits.data[2, 1] = math.nan
+
+
+def test_nan_logits_stop_with_step_rate_and_the_kept_checkpoint(tmp_path, monkeypatch):
+    poison_at(monkeypatch, 8, set_nan)
+    rate = rates_of(RECIPE, 12)[7][0]
+    path = tmp_path / "partial"
+    with pytest.raises(TrainingError) as caught:
+        fit(Net(), Colours(), RECIPE, checkpoint=path)
+    sentence = str(caught.value)
+    start = f"training stopped at step 8 (epoch 3, learning rate {rate:.3g}): "
+    assert sentence.startswith(start + "the logit of row 2, class 1 is nan: the model has diverged")
+    assert sentence.endswith(f"; epoch 2 is kept in {path}")
+    assert len(loop._unpack(read_checked(path), path)["history"]) == 2
+
+
+def test_what_is_kept_is_said_as_it_is(monkeypatch):
+    poison_at(monkeypatch, 2, set_nan)
+    with pytest.raises(TrainingError, match="step 2 .*no epoch was finished, so there is nothing"):
+        fit(Net(), Colours(), RECIPE)
+    monkeypatch.undo()
+    poison_at(monkeypatch, 4, set_nan)
+    with pytest.raises(TrainingError, match="step 4 .*1 epochs were finished, none was kept"):
+        fit(Net(), Colours(), RECIPE)
+
+
+def test_a_huge_learning_rate_diverges_in_one_sentence():
+    with pytest.raises(TrainingError, match=r"training stopped at step \d+ .* lower the learning"):
+        fit(Net(), Colours(), replace(RECIPE, learning_rate=1e38))
+
+
+def test_weights_that_the_last_step_spoilt_do_not_become_a_checkpoint(tmp_path, monkeypatch):
+    # One step an epoch: its loss is finite, what the step makes of the weights is not.
+    plain = loop.regularised_loss
+    monkeypatch.setattr(loop, "regularised_loss", lambda *a: 1e30 * plain(*a))
+    recipe = replace(RECIPE, batch_size=12, epochs=1, learning_rate=1e30)
+    with pytest.raises(TrainingError, match="step 1 .*it left weights that are not finite"):
+        fit(Net(), Colours(), recipe, checkpoint=tmp_path / "partial")
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_infinite_loss_of_finite_logits_is_named_as_such(monkeypatch):
+    monkeypatch.setattr(loop, "regularised_loss", lambda z, t, r: z.sum() * math.inf)
+    with pytest.raises(TrainingError, match="step 1 .*the loss is not finite; lower the learning"):
+        fit(Net(), Colours(), RECIPE)
+
+
+def test_an_accelerator_looks_seldom_and_names_the_step_where_it_began(monkeypatch):
+    """The guard as on an accelerator, where a bad target or logit gives a NaN and no exception."""
+    device = torch.device("cuda")
+    guard = loop._Guard(1, 60, device, None)
+    good, bad = torch.zeros(2, 3), torch.tensor([[0.0, math.nan, 0.0]] * 2)
+    target = torch.tensor([0, 1])
+    with pytest.raises(TrainingError) as caught:
+        for step in range(1, 61):
+            logits = bad if step >= 31 else good
+            with guard.step(step / 1000, logits, target):
+                guard.look(torch.tensor(math.nan if step >= 31 else 1.0))
+    assert len(guard.losses) == 50  # looked at steps 25 and 50
+    sentence = "training stopped at step 91 (epoch 2, learning rate 0.031): the logit of row 0, cl"
+    assert str(caught.value).startswith(sentence)
+
+
+def test_an_accelerator_gets_the_sentence_about_a_label_too():
+    guard = loop._Guard(0, 1, torch.device("cuda"), None)
+    with pytest.raises(ValueError, match="label 3 of row 1 is outside 0..2"):
+        with guard.step(0.1, torch.zeros(2, 3), torch.tensor([0, 3])):
+            guard.look(torch.tensor(math.nan))
+    guard = loop._Guard(0, 1, torch.device("cuda"), None)
+    with pytest.raises(TrainingError, match="step 1 .*the loss is not finite"):
+        with guard.step(0.1, torch.zeros(2, 3), torch.tensor([0, 1])):
+            guard.look(torch.tensor(math.inf))
+
+
+# ---- refused before it starts
+
+
+@pytest.mark.parametrize("label", [-1, 3])
+def test_a_label_without_a_class_is_named_before_the_first_step(label):
+    data, model = Colours(), Net()
+    data.labels[7] = label
+    before = bits(model)
+    sentence = rf"label {label} of training image 7 is outside 0\.\.2: renumber the labels"
+    with pytest.raises(ValueError, match=sentence):
+        fit(model, data, RECIPE)
+    assert equal(before, bits(model))
+
+
+def test_a_batch_larger_than_the_data_is_refused():
+    with pytest.raises(ValueError, match="batch_size=13 is larger than the 12 training images"):
+        fit(Net(), Colours(), replace(RECIPE, batch_size=13))
+
+
+def test_a_wrong_regulariser_is_a_value_error_not_a_divergence():
+    with pytest.raises(ValueError, match="unknown regularizer 'l2'"):
+        fit(Net(), Colours(), replace(RECIPE, regularizer="l2"))
