@@ -16,7 +16,11 @@ from pathlib import Path
 
 from entreg_utils.files import atomic_write, project_root
 
+RULES = """\
+The embedded world, test split, last checkpoint, mean ± 95 % interval over three seeds; maps of the
+true class, min-max; oracle: box threshold chosen on test, carried: on validation, 0.15: fixed."""
 _DONE = "finished"
+_MARKS = ("<!-- headline: written by make records -->", "<!-- end of headline -->")
 
 
 def add_arguments(parser) -> None:
@@ -43,9 +47,12 @@ def main(args) -> int:
 
     print(f"Training {len(grids.ALL)} small networks on the embedded world into {folder}")
     runs = experiments.sweep(grids.ALL, jobs=args.jobs)[: len(grids.SWEEP)]
+    report = tables.report(runs, data.load("toy", "test"))
     trained = time.perf_counter()
     if args.records:
         _replace_records(grids, folder, root / "data" / "runs")
+        readme = root / "README.md"
+        atomic_write(readme, with_headline(readme.read_text(encoding="utf-8"), report))
     else:
         print("Executing the notebooks")
         build = [sys.executable, str(root / "notebooks" / "build.py"), "--solved"]
@@ -55,16 +62,7 @@ def main(args) -> int:
         write_all(folder / "figures")
     atomic_write(folder / _DONE, "all runs trained\n")
 
-    test = data.load("toy", "test")
-    print(
-        "\nLocalisation against entropy on the embedded world (test split, last checkpoint, three"
-    )
-    print(
-        "seeds, mean ± 95 % interval; oracle: threshold chosen on test, carried: on validation):\n"
-    )
-    print(tables.headline(runs).to_string(), "\n")
-    print(tables.baselines(test).to_string(), "\n")
-    print(tables.verdict(runs))
+    print(f"\n{RULES}\n\n{report}")
     if not args.records:
         print(f"\nNotebooks: {folder / 'notebooks'}\nFigures:   {folder / 'figures'}")
     end = time.perf_counter()
@@ -72,6 +70,15 @@ def main(args) -> int:
         f"Training took {(trained - start) / 60:.1f} min, all of it {(end - start) / 60:.1f} min."
     )
     return 0
+
+
+def with_headline(text: str, report: str) -> str:
+    """README's text with the block between its two headline marks replaced by ``report``."""
+    before, _, rest = text.partition(_MARKS[0])
+    _, _, after = rest.partition(_MARKS[1])
+    if not after:
+        raise ValueError(f"README.md has no block between {_MARKS[0]} and {_MARKS[1]}: put it back")
+    return f"{before}{_MARKS[0]}\n{report}\n{_MARKS[1]}{after}"
 
 
 def _replace_records(grids, source: Path, target: Path) -> None:

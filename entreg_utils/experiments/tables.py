@@ -99,3 +99,18 @@ def verdict(runs: Sequence[Run]) -> str:
         f"{'do not touch' if apart else 'overlap'}; accuracy changes by "
         f"{accuracy[best] - accuracy[0.0]:+.3f}; at ε = {last:g} PxAP is {pxap['mean'][last]:.3f}."
     )
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table as GitHub's Markdown, index first."""
+    rows = [[table.index.name or "", *table.columns], ["---"] * (table.shape[1] + 1)]
+    rows += [[index, *row] for index, row in zip(table.index, table.to_numpy(), strict=True)]
+    return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows)
+
+
+def report(runs: Sequence[Run], dataset) -> str:
+    """The headline as Markdown: scores per epsilon, baselines in the same columns, the verdict."""
+    scores = headline(runs)
+    blind = baselines(dataset).reindex(columns=scores.columns, fill_value="-")
+    table = pd.concat([scores.set_axis([f"{e:g}" for e in scores.index]), blind])
+    return f"{markdown(table.rename_axis('ε'))}\n\n{verdict(runs)}"
