@@ -23,7 +23,7 @@ from entreg_utils.experiments.config import Config
 from entreg_utils.files import StorageError, project_root, read_checked, sha256, write_checked
 from entreg_utils.training import evaluate, fit, predict, summarise
 
-TRAIN_PROBE = 200  # training images on which each epoch's train entropy and scores are measured
+TRAIN_PROBE = 100  # training images on which each epoch's train entropy and scores are measured
 PANEL = 4  # test images whose maps are kept at each epoch: the first of each of the first classes
 
 
@@ -34,7 +34,7 @@ class Run:
     Attributes:
         config: what was run.
         history: one row an epoch: ``epoch``, ``loss``, and ``train_*``, ``val_*``, ``test_*`` of
-            the quantities of ``training.evaluate`` (train: on its first 200 images, without flips).
+            the quantities of ``training.evaluate`` (train: on its first 100 images, without flips).
         metrics: final scores on test, last checkpoint; see ``training.summarise``.
         provenance: commit, device, threads, versions, wall time.
         panel: indices of test images whose maps were kept; ``maps`` float32 (E, n, h, w), raw.

@@ -77,7 +77,7 @@ def _regimes(story: Story) -> tuple[Figure, str]:
 
 
 def _over_epochs(story: Story) -> tuple[Figure, str]:
-    last = story.table.epsilon.max()
+    last = float(story.table.epsilon.max())
     return training.over_epochs(story.history, sorted({0.0, 0.5, story.chosen, last}))
 
 

@@ -96,10 +96,8 @@ def map_strip(
     for row, run in zip(grid, runs, strict=True):
         _show_picture(row[0], run, dataset, image)
         row[0].set_ylabel(f"ε = {run.config.epsilon:g}")
-        scores = [
-            _show_map(axes, run, dataset, image, epoch)
-            for axes, epoch in zip(row[1:], epochs, strict=True)
-        ]
+        columns = zip(row[1:], epochs, strict=True)
+        scores = [_show_map(axes, run, dataset, image, epoch) for axes, epoch in columns]
         best = int(np.argmax(scores))
         said.append(
             f"at ε = {run.config.epsilon:g} best at epoch {epochs[best]} ({scores[best]:.2f}), "
@@ -126,10 +124,8 @@ def map_grid(runs: Sequence[Run], dataset) -> tuple[Figure, str]:
             scores[image, index] = _show_map(axes, run, dataset, image)
     for axes, run in zip(grid[0, 1:], runs, strict=True):
         axes.set_title(f"ε = {run.config.epsilon:g}", fontsize=10)
-    means = scores.mean(axis=0)
-    said = "; ".join(
-        f"{mean:.2f} at ε = {run.config.epsilon:g}" for mean, run in zip(means, runs, strict=True)
-    )
+    means = zip(scores.mean(axis=0), runs, strict=True)
+    said = "; ".join(f"{mean:.2f} at ε = {run.config.epsilon:g}" for mean, run in means)
     return figure, f"Mean PxAP of these {images} images: {said}."
 
 

@@ -42,7 +42,7 @@ class Recipe:
 
     regularizer: str = "none"
     strength: float = 0.0
-    epochs: int = 14
+    epochs: int = 12
     batch_size: int = 50
     learning_rate: float = 0.1
     momentum: float = 0.9
