@@ -70,7 +70,10 @@ def test_a_disk_that_takes_no_more_leaves_the_old_file(tmp_path):
     [
         (errno.ENOSPC, "no room for record.json"),
         (errno.EDQUOT, "no room for record.json"),
-        (errno.EROFS, "cannot write .*record.json: Read-only file system; make the folder writable"),
+        (
+            errno.EROFS,
+            "cannot write .*record.json: Read-only file system; make the folder writable",
+        ),
     ],
 )
 def test_every_step_may_fail(tmp_path, monkeypatch, call, number, sentence):

@@ -1,12 +1,16 @@
 """The command line: lazy rooms, errors in one sentence, exit statuses."""
 
+import subprocess
 import sys
+import warnings
 from types import SimpleNamespace
 
 import pytest
 
 from entreg_utils import __main__ as cli
+from entreg_utils.experiments import SweepError
 from entreg_utils.files import StorageError
+from entreg_utils.training import TrainingError
 
 
 @pytest.fixture
@@ -45,11 +49,62 @@ def test_help_lists_every_command_and_imports_none(room, capsys):
     assert "tries" in printed and "is lost" in printed
 
 
-@pytest.mark.parametrize("error", [ValueError("eps is 2; take 0 to 1"), StorageError("no room")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        ValueError("eps is 2; take 0 to 1"),
+        StorageError("no room"),
+        TrainingError("training stopped at step 3"),
+        SweepError("1 of 2 runs failed"),
+    ],
+)
 def test_an_expected_error_is_one_sentence(room, capsys, error):
     room.main = fails(error)
     assert cli.main(["try"]) == 1
     assert capsys.readouterr().err == f"error: {error}\n"
+
+
+def test_an_error_of_someone_else_is_not_hidden(room):
+    room.main = fails(RuntimeError("out of memory"))
+    with pytest.raises(RuntimeError, match="out of memory"):
+        cli.main(["try"])
+
+
+def test_a_warning_is_a_note(room, capsys):
+    room.main = lambda args: warnings.warn("the cache was damaged", stacklevel=1)
+    before = warnings.showwarning
+    assert cli.main(["try"]) == 0
+    assert capsys.readouterr().err == "note: the cache was damaged\n"
+    assert warnings.showwarning is before
+
+
+def test_help_names_a_default_only_where_there_is_one(room, capsys):
+    def add_arguments(parser):
+        parser.add_argument("--eps", type=float, default=0.0, help="a strength")
+        parser.add_argument("--out", help="a folder")
+        parser.add_argument("--fresh", action="store_true", help="anew")
+
+    room.add_arguments = add_arguments
+    with pytest.raises(SystemExit):
+        cli.main(["try", "--help"])
+    printed = capsys.readouterr().out
+    assert "a strength (default: 0.0)\n" in printed
+    assert "a folder\n" in printed and "anew\n" in printed
+
+
+@pytest.mark.parametrize("name", ["data", "run", "sweep", "figures", "doctor"])
+def test_every_command_of_the_course_has_its_help(name, capsys):
+    with pytest.raises(SystemExit) as stop:
+        cli.main([name, "--help"])
+    assert stop.value.code == 0
+    assert f"python -m entreg_utils {name}" in capsys.readouterr().out
+
+
+def test_the_module_runs_and_passes_its_status_on():
+    words = [sys.executable, "-m", "entreg_utils", "data"]
+    answer = subprocess.run(words, capture_output=True, text=True)
+    assert answer.returncode == 1
+    assert answer.stderr == "error: name a data set, one of toy, or ask for --list\n"
 
 
 def test_traceback_on_demand(room):

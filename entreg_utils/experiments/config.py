@@ -83,6 +83,8 @@ class Config:
             value = getattr(self, field)
             if not math.isfinite(value) or value < 0:
                 raise ValueError(f"{field}={value!r}: give a finite number of at least 0")
+        if self.momentum and not 0.05 <= self.momentum < 0.95:
+            raise ValueError(f"momentum={self.momentum}: give 0, or a number in [0.05, 0.95)")
         if self.regularizer == "label_smoothing" and self.strength >= 1:
             raise ValueError(f"strength={self.strength}: label smoothing wants eps in [0, 1)")
         if self.regularizer == "none" and self.strength:

@@ -122,16 +122,19 @@ def summary(runs: list[Run]) -> str:
     seeds = {}
     for run in runs:
         seeds.setdefault(run.config.epsilon, set()).add(run.config.seed)
-    if min(map(len, seeds.values())) > 1:
+    with_intervals = min(map(len, seeds.values())) > 1
+    if with_intervals:
         parts.append(tables.headline(runs).to_string())
     else:
         columns = {"epsilon": "ε", "seed": "seed", **tables.HEADLINE}
         table = tables.frame(runs).sort_values(["epsilon", "seed"])[list(columns)]
         parts.append(table.rename(columns=columns).round(3).to_string(index=False))
         parts.append("One seed has no interval: give at least two --seeds for one.")
-    if len(seeds) > 1:
-        parts.append(f"best on validation (PxAP, mean over seeds): ε = {tables.choose(runs):g}")
-    parts.append("without any classifier, on the same images:")
+    if len(seeds) > 1 and with_intervals and 0.0 in seeds:
+        parts.append(tables.verdict(runs))
+    elif len(seeds) > 1:
+        parts.append(f"Best on validation (PxAP, mean over seeds): ε = {tables.choose(runs):g}.")
+    parts.append("Without any classifier, on the same images:")
     parts.append(tables.baselines(splits(config)[2]).to_string())
     return "\n".join(parts)
 

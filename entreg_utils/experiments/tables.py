@@ -91,7 +91,7 @@ def verdict(runs: Sequence[Run]) -> str:
     pxap, accuracy = summary["pxap"], summary["accuracy"]["mean"]
     plain, chosen = pxap.loc[0.0], pxap.loc[best]
     here, there = (f"{row['mean']:.3f} ± {row['half']:.3f}" for row in (chosen, plain))
-    apart = chosen["mean"] - chosen["half"] > plain["mean"] + plain["half"]
+    apart = abs(chosen["mean"] - plain["mean"]) > chosen["half"] + plain["half"]
     last = pxap.index[-1]
     return (
         f"At ε = {best:g}, chosen on validation, PxAP is {here} against {there} at ε = 0; the "

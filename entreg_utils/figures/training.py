@@ -38,11 +38,11 @@ def over_epochs(history: pd.DataFrame, epsilons: Sequence[float]) -> tuple[Figur
     """
     _check_epsilons(history, epsilons)
     figure, panels = plt.subplots(1, 3, figsize=(10, 3.4))
-    titles = {"entropy": "entropy (nats; dotted: train)", "accuracy": "accuracy"}
-    titles["pxap"] = "PxAP (0 to 1; ring: best)"
+    names = ("entropy", "accuracy", "pxap")
+    titles = ("entropy (nats; dotted: train)", "accuracy", "PxAP (0 to 1; ring: best)")
     seeds = history.groupby(["epsilon", "epoch"])
     mean, low, high = (getattr(seeds, name)(numeric_only=True) for name in ("mean", "min", "max"))
-    for axes, (name, title) in zip(panels, titles.items(), strict=True):
+    for axes, name, title in zip(panels, names, titles, strict=True):
         column = f"test_{name}"
         for epsilon, colour in zip(epsilons, COLOURS, strict=False):
             path, epochs = mean.loc[epsilon], mean.loc[epsilon].index
@@ -54,9 +54,8 @@ def over_epochs(history: pd.DataFrame, epsilons: Sequence[float]) -> tuple[Figur
             if name == "pxap":
                 top = path[column].idxmax()
                 axes.plot(top, path[column][top], "o", ms=8, mfc="none", color=colour)
-        axes.set_title(title)
-        axes.set_xlabel("epoch")
-        axes.set_ylim(bottom=0)
+        axes.set(title=title, xlabel="epoch", ylim=(0, None))
+        axes.locator_params(axis="x", integer=True)
     panels[1].legend(loc="lower right")
     said = []
     for epsilon in epsilons:
@@ -88,10 +87,7 @@ def map_strip(
                 raise ValueError(
                     f"epoch {epoch} is outside 1..{len(run.maps)} of {run.config.name}"
                 )
-    columns = len(epochs) + 1
-    figure, grid = plt.subplots(
-        len(runs), columns, figsize=(10, (10 / columns + 0.2) * len(runs) + 0.25), squeeze=False
-    )
+    figure, grid = _tiles(len(runs), len(epochs) + 1)
     said = []
     for row, run in zip(grid, runs, strict=True):
         _show_picture(row[0], run, dataset, image)
@@ -113,10 +109,7 @@ def map_grid(runs: Sequence[Run], dataset) -> tuple[Figure, str]:
     images = len(runs[0].panel)
     for run in runs:
         check_panel(run, dataset, images - 1)
-    columns = len(runs) + 1
-    figure, grid = plt.subplots(
-        images, columns, figsize=(10, (10 / columns + 0.2) * images + 0.25), squeeze=False
-    )
+    figure, grid = _tiles(images, len(runs) + 1)
     scores = np.zeros((images, len(runs)))
     for image, row in enumerate(grid):
         _show_picture(row[0], runs[0], dataset, image)
@@ -140,11 +133,9 @@ def dashboard(run: Run, dataset, image: int = 0) -> tuple[Figure, str]:
     pxap = _show_map(map_axes, run, dataset, image, word="PxAP of this map: ")
     map_axes.set_title(f"map at ε = {run.config.epsilon:g}")
     _entropy_panel(middle, run)
-    middle.set_title("entropy (nats)")
     _loss_panel(right, run)
-    right.set_title("training loss (nats)")
-    for axes in (middle, right):
-        axes.set_xlabel("epoch")
+    for axes, title in ((middle, "entropy (nats)"), (right, "training loss (nats)")):
+        axes.set(title=title, xlabel="epoch")
         axes.legend(loc="best", fontsize=9)
     sentence = (
         f"ε = {run.config.epsilon:g}: entropy {run.metrics['entropy']:.2f} nats, accuracy "
@@ -158,10 +149,8 @@ def dashboards(runs: Sequence[Run], dataset, image: int = 0) -> tuple[Figure, st
     """What the slider shows, all at once: map, entropy, loss (rows), one column a run."""
     for run in runs:
         check_panel(run, dataset, image)
-    width = 10 / len(runs)
-    figure, grid = plt.subplots(
-        3, len(runs), figsize=(10, width + 3.0), height_ratios=(width, 1, 1), squeeze=False
-    )
+    width = min(10 / len(runs), 2.5)
+    figure, grid = _tiles(3, len(runs), (width * len(runs), width + 3.0), (width, 1, 1))
     said = []
     for column, run in zip(grid.T, runs, strict=True):
         pxap = _show_map(column[0], run, dataset, image)
@@ -172,9 +161,8 @@ def dashboards(runs: Sequence[Run], dataset, image: int = 0) -> tuple[Figure, st
         for axes in column[1:]:
             axes.tick_params(labelsize=8)
         said.append(f"{run.metrics['entropy']:.2f} and {pxap:.2f} at ε = {run.config.epsilon:g}")
-    highest = max(run.history.loss.max() for run in runs) * 1.05
     for axes in grid[2]:
-        axes.set_ylim(0, highest)
+        axes.set_ylim(0, max(run.history.loss.max() for run in runs) * 1.06)
     for axes in grid[1:, 1:].flat:
         axes.set_yticklabels([])
     grid[1, 0].set_ylabel("entropy (nats)", fontsize=9)
@@ -207,6 +195,12 @@ def _check_epsilons(history: pd.DataFrame, epsilons: Sequence[float]) -> None:
         raise ValueError(f"{len(epsilons)} epsilons: give 1 to {len(COLOURS)}, each has a colour")
 
 
+def _tiles(rows: int, columns: int, size=None, ratios=None) -> tuple[Figure, np.ndarray]:
+    side = min(10 / columns, 1.7)  # inches: at most the notebook's width, and few stay small
+    size = size or (side * columns, (side + 0.2) * rows + 0.25)
+    return plt.subplots(rows, columns, figsize=size, height_ratios=ratios, squeeze=False)
+
+
 def _show_picture(axes, run: Run, dataset, image: int) -> None:
     axes.imshow(dataset.images[run.panel[image]].permute(1, 2, 0).numpy())
     picture_axes(axes)
@@ -230,6 +224,7 @@ def _entropy_panel(axes, run: Run) -> None:
     if floor is not None:
         axes.axhline(floor[0], color=FLOOR, ls="--", lw=1, label="aimed at", zorder=1)
     axes.set_ylim(0, np.log(run.config.num_classes) * 1.06)
+    axes.locator_params(axis="x", integer=True)
 
 
 def _loss_panel(axes, run: Run) -> None:
@@ -237,6 +232,7 @@ def _loss_panel(axes, run: Run) -> None:
     if (floor := _floor(run)) is not None:
         axes.axhline(floor[1], color=FLOOR, ls="--", lw=1, label="lowest possible", zorder=1)
     axes.set_ylim(0, run.history.loss.max() * 1.06)
+    axes.locator_params(axis="x", integer=True)
 
 
 def _floor(run: Run) -> tuple[float, float] | None:

@@ -35,7 +35,9 @@ class Recipe:
         regularizer, strength: as in :func:`entreg_utils.losses.objective`.
         epochs, batch_size: passes over the training split, images a step (a shorter last batch is
             left out, so that every step weighs the same).
-        learning_rate: the peak of the cycle.  momentum, weight_decay: of SGD.
+        learning_rate: the peak of the cycle.  weight_decay: of SGD.
+        momentum: middle of its cycle, which runs 0.05 to either side against the learning rate's;
+            0 is plain SGD.
         flip: mirror each image with probability 1/2.
         seed: of the initial weights, the order and the flips.
     """
@@ -101,7 +103,12 @@ def fit(
         nesterov=recipe.momentum > 0,
     )
     scheduler = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, recipe.learning_rate, total_steps=recipe.epochs * steps
+        optimizer,
+        recipe.learning_rate,
+        total_steps=recipe.epochs * steps,
+        cycle_momentum=recipe.momentum > 0,
+        base_momentum=round(recipe.momentum - 0.05, 9),
+        max_momentum=round(recipe.momentum + 0.05, 9),
     )
     parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
     purpose = {"recipe": asdict(recipe), "images": len(train)}

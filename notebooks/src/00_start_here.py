@@ -1,13 +1,11 @@
 # %% [markdown]
 # # 00 · Start here
 #
-# Show a network thousands of pictures with nothing but a name under each, and it learns to name new ones. It also
-# learns, unasked, something about *where* the thing is. This course is about that second lesson: how to read it, how to
-# measure it, and how one line in the loss makes it better or worse. This page shows the whole story in two minutes.
+# Show a network thousands of pictures with nothing but a name under each, and it learns to name new ones. Unasked, it
+# also learns something about *where* the thing is. This course is about that second lesson: how to read it, measure it,
+# and make it better or worse with one line in the loss. Here is the whole story in two minutes.
 #
-# **When you are through, you have** seen a picture, a map, a box and the curve of the course, and know which notebook
-# answers your question. **Before:** nothing. **To read:** 5 minutes. **To run:** 10 seconds on two CPU cores,
-# without network.
+# **Before:** nothing. **To read:** 5 minutes. **To run:** 10 seconds on two CPU cores, without network.
 
 # %%
 from entreg_utils import cam, experiments, figures
@@ -21,7 +19,7 @@ figures.use_style()
 #
 # The course has a world of its own: fish on a reef, drawn by a program, so that every outline is known to the pixel and
 # nothing has to be downloaded. A small network learned to name the species. It never saw an outline or a box. The next
-# cell asks it about a picture that it has not seen either: *which places speak for your answer?*
+# cell asks it about a new picture: *which places speak for your answer?*
 
 # %%
 plain = experiments.run(experiments.grids.EXAMPLE)  # trained with cross-entropy, as usual
@@ -33,9 +31,9 @@ its_map, _ = cam.class_activation_map(plain.model().cpu(), image, label)  # (1, 
 figures.show(maps.triptych(image[0], its_map[0], test.boxes[[fish]]))
 
 # %% [markdown]
-# The middle is a **class activation map**: bright places raised the score of the right species. The box around the
-# bright part is the network's answer to *where*. It knows the fish by the mark on its cheek, and the map shows it: much
-# light around the head and on the water beside it, little on the tail. The name needs no more. The box does.
+# The middle is a **class activation map**: bright places raised the score of the right species. The green box around
+# the bright part is the network's answer to *where*. The mark on the cheek settles the name, and the map shows it: much
+# light around the head and on the water beside it, hardly any on the tail. The name needs no more. The box does.
 #
 # ## The same with one line changed
 #
@@ -44,7 +42,7 @@ figures.show(maps.triptych(image[0], its_map[0], test.boxes[[fish]]))
 # to 1 (nothing left to learn).
 
 # %%
-regularised = experiments.run(experiments.grids.er(0.85))
+regularised = experiments.run(experiments.grids.er(0.8))
 figures.show(maps.triptych(image[0], regularised.maps[-1, SHOWN], test.boxes[[fish]]))
 
 # %%
@@ -58,12 +56,13 @@ for run in (plain, regularised):
 #
 # ## The curve of the course
 #
-# Nine strengths, three trainings each. Left, how well the maps fall on the fish (PxAP: 1 is perfect). Right, how often
+# One network is one throw of the dice, so here are many strengths, each trained several times. Left, how well the maps fall on the fish (PxAP: 1 is perfect). Right, how often
 # the name is right. Both are drawn against the entropy of the predictions. Before you look: where would you expect the best
 # maps, at low entropy, in the middle, or at the highest?
 
 # %%
 runs = experiments.sweep(experiments.grids.SWEEP)
+print(f"{len(runs)} trainings, seeds {sorted({run.config.seed for run in runs})}")
 figures.show(curves.plane(tables.frame(runs), tables.histories(runs)))
 
 # %% [markdown]
@@ -71,15 +70,15 @@ figures.show(curves.plane(tables.frame(runs), tables.histories(runs)))
 # climbs, and then walks down the other side while the names stay right. Regularisation stops it higher up. Too much
 # of it, and neither name nor place is learned.
 #
-# The numbers behind it: means and 95 % intervals over the three trainings.
+# The numbers behind it: means over the seeds, with their 95 % intervals.
 
 # %%
+print(tables.verdict(runs))
 tables.headline(runs)
 
 # %% [markdown]
-# What each column rewards, and which of them chose a threshold by looking at the answers ("oracle"), is the subject of
-# notebook 04. A score means little without what one gets *without looking at the picture*: one box for all, or a map that
-# is the same everywhere.
+# Notebook 04 says what each column rewards, and which of them chose a threshold by looking at the answers ("oracle"). A
+# score means little without what one gets *without looking*: the same box for all pictures, or a constant map.
 
 # %%
 tables.baselines(test)
@@ -102,19 +101,17 @@ tables.baselines(test)
 # | 10 | real photographs | does it hold on birds, pets and street scenes? *not there yet* |
 # | 11 | reading critically | what should one ask of a paper's table? *not there yet* |
 #
-# **Alone at night?** Go through 01, 02, 03, 04, 06, 07 in order, about half an hour each. Guess where a page says *predict*,
-# before you run the cell. Do the exercises in the copies under `exercises/`; each answer is checked at once.
+# **Alone at night?** Go through 01, 02, 03, 04, 06, 07 in order, half an hour each. Where a page says *predict*, guess before
+# you run the cell. Do the exercises in the copies under `exercises/`; each answer is checked at once.
 #
-# **Teaching a class?** 01 with 03 fills a session, 04 another, 06 with 07 a third; 02 serves as reading in between. Every
-# figure has a sentence under it that is computed from its data, so the pages can be projected or read aloud. The
-# exercises name their minutes.
+# **Teaching a class?** 01 with 03 fills a session, 04 another, 06 with 07 a third; 02 is reading in between. Under every
+# figure stands a sentence computed from its data; the exercises name their minutes.
 #
 # **Here to challenge a number?** Begin with 07 and 04. Every figure comes from records with their settings, seeds and
-# origin; `make tutorial` trains all of them anew. What you change is trained, not assumed.
+# origin, and `make tutorial` trains all of them anew.
 #
 # **Run or load.** Every page asks for its networks by `experiments.run(config)`. What is stored is loaded, so an unchanged
-# page is there within seconds. Turn any knob (a strength, a seed, a habitat) and the same line really trains. Nothing
-# in the prose is a number typed by hand: cells print them.
+# page is there within seconds. Turn any knob (a strength, a seed, a habitat) and the same line really trains.
 #
 # ### Exercise (1 minute)
 #

@@ -123,7 +123,14 @@ def test_colours_and_waves():
     # Period 1, 1 at whole numbers, -1 half way.
     x = np.float32([0, 0.25, 0.5, 0.75, 1, -0.25, 7.5])
     assert reef._wave(x).tolist() == [1, 0, -1, 0, 1, 0, -1]
-    assert reef._cover(np.float32([-0.6, -0.5, 0, 0.25, 0.5, 2])).tolist() == [0, 0, 0.5, 0.75, 1, 1]
+    assert reef._cover(np.float32([-0.6, -0.5, 0, 0.25, 0.5, 2])).tolist() == [
+        0,
+        0,
+        0.5,
+        0.75,
+        1,
+        1,
+    ]
 
 
 def test_everything_is_computed_in_float32():

@@ -17,8 +17,8 @@ module = importlib.import_module("entreg_utils.data.toy")  # data.toy is its fun
 
 # Of the painter: when one of these changes, raise _PAINTER_VERSION and experiments' PROTOCOL, and
 # train the committed records anew.
-DIGEST = "72428d309c0471cfb84c544267cbba1ef1babb5da1827cb89bf7bf0988be8f33"
-DIGEST_OTHER = "960cb541ea38593fdbb7d82b212116042f89977c6a9d3a51eb84f391a08dc091"
+DIGEST = "49ae7eff17a8119c6fa02d9e454f66cb8c562abdce46f49afda5123a4bc651ff"
+DIGEST_OTHER = "8085486ad2566aa44988e7af574a4e155ce3d7468a9b15fd58b94cf9e4ced584"
 
 
 def arrays_of(dataset):
@@ -35,8 +35,10 @@ def world():
 
 
 def test_the_pictures_are_the_same_on_every_platform():
-    assert digest(generate(World(), "train", 32)) == DIGEST
-    other = World(image_size=32, num_classes=10, seed=5, part_visibility=0.5)
+    knobs = dict(part=1.0, body=0.95, context=0.3, part_visibility=1.0)
+    world = World(**knobs, num_classes=8, image_size=48, seed=0)
+    assert digest(generate(world, "train", 32)) == DIGEST
+    other = World(0.9, 0.8, 0.5, part_visibility=0.5, num_classes=10, image_size=32, seed=5)
     assert digest(generate(other, "test", 32)) == DIGEST_OTHER
 
 
@@ -130,7 +132,11 @@ def test_splits_have_their_sizes_by_default(tmp_path):
     [
         (("cub2", "train"), {}, "unknown data set 'cub2': known are toy"),
         (("toy", "dev"), {}, "unknown split 'dev': use one of train, val, test"),
-        (("toy", "train"), {"colour": 1}, "unknown knob 'colour': the embedded world has part, body"),
+        (
+            ("toy", "train"),
+            {"colour": 1},
+            "unknown knob 'colour': the embedded world has part, body",
+        ),
         (("toy", "train"), {"body": 2}, "body=2 is not a probability: give a number in 0..1"),
         (("toy", "train"), {"num_images": 0}, "num_images=0: give a whole number of at least 1"),
         (("toy", "train"), {"num_images": 2.5}, "num_images=2.5: give a whole number"),
@@ -140,6 +146,32 @@ def test_bad_input_is_one_sentence(tmp_path, arguments, options, sentence):
     with pytest.raises(ValueError, match=sentence):
         data.load(*arguments, root=tmp_path, **options)
     assert not list(tmp_path.iterdir())
+
+
+# ---- one cue changed
+
+
+@pytest.mark.parametrize("column, cue", [(0, "part"), (1, "body"), (2, "context")])
+def test_a_counterfactual_shows_the_next_class_in_one_cue(world, column, cue):
+    changed = data.counterfactual(world, cue, 40)
+    assert changed.shape == (40, 3, 48, 48) and changed.dtype == torch.uint8
+    different = (changed != world.images[:40]).any(1)
+    following = (world.labels[:40] + 1) % 8
+    shown = world.cues[:40, column]
+    same = (shown == following) | (shown < 0)  # shows it already, or is not painted
+    assert torch.equal(different.flatten(1).any(1), ~same)
+    regions = {"part": world.parts, "body": world.masks, "context": world.contexts}
+    # Beyond the region only pixels that it covers in part: two at most, at the tips of thin fins.
+    grown = torch.nn.functional.max_pool2d(regions[cue][:40, None].float(), 5, 1, 2)[:, 0] > 0
+    assert not (different & ~grown).any()
+
+
+def test_an_unknown_cue_is_named(world):
+    with pytest.raises(ValueError, match="unknown cue 'tail': use one of part, body, context"):
+        data.counterfactual(world, "tail")
+    before = world.cues.clone()
+    assert len(data.counterfactual(world, "part")) == len(world)
+    assert torch.equal(world.cues, before)
 
 
 # ---- the cache

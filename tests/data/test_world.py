@@ -1,4 +1,4 @@
-"""What each image shows: integer draws, reliabilities, and draws that do not disturb one another."""
+"""What each image shows: integer draws, reliabilities, draws that do not disturb one another."""
 
 import math
 from dataclasses import fields
@@ -26,7 +26,9 @@ def agreement(world, split="train", count=COUNT):
 
 
 def test_draws_are_the_upper_bits_of_the_raw_stream():
-    stream = np.random.PCG64(np.random.SeedSequence([1, 7, 1]))  # version, seed, number of the split
+    stream = np.random.PCG64(
+        np.random.SeedSequence([1, 7, 1])
+    )  # version, seed, number of the split
     raw = [[int(value) for value in row] for row in stream.random_raw(3 * 40).reshape(3, 40)]
     draws = Draws(World(seed=7), "val", 3)
     first, second = draws.below(8), draws.below(1000)
@@ -34,7 +36,9 @@ def test_draws_are_the_upper_bits_of_the_raw_stream():
     assert second.tolist() == [(row[1] >> 33) * 1000 >> 31 for row in raw]
     third = draws.between(-1, 1)
     assert third.dtype == np.float32
-    assert third.tolist() == [np.float32(-1 + 2 * (((r[2] >> 33) * 1025 >> 31) / 1024)) for r in raw]
+    assert third.tolist() == [
+        np.float32(-1 + 2 * (((r[2] >> 33) * 1025 >> 31) / 1024)) for r in raw
+    ]
 
 
 def test_draws_stay_in_their_range():
@@ -51,7 +55,11 @@ def test_draws_stay_in_their_range():
 
 @pytest.mark.parametrize(
     "knobs",
-    [{}, {"part": 0.9, "body": 0.5, "context": 0.125}, {"context": 1.0, "num_classes": 3, "seed": 4}],
+    [
+        {},
+        {"part": 0.9, "body": 0.5, "context": 0.125},
+        {"context": 1.0, "num_classes": 3, "seed": 4},
+    ],
 )
 def test_each_cue_agrees_with_the_label_as_often_as_its_knob_says(knobs):
     world = World(**knobs)
@@ -150,7 +158,9 @@ def test_the_ends_of_the_ranges_are_allowed():
 
 @pytest.mark.parametrize("count", [0, -3, 2.5, "8"])
 def test_a_count_is_a_positive_whole_number(count):
-    with pytest.raises(ValueError, match=f"num_images={count!r}: give a whole number of at least 1"):
+    with pytest.raises(
+        ValueError, match=f"num_images={count!r}: give a whole number of at least 1"
+    ):
         draw_scene(World(), "train", count)
 
 

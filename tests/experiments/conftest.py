@@ -1,4 +1,4 @@
-"""Real runs of a second: a small config on small validation and test splits, in folders of its own."""
+"""Real runs of a second: a small config on small splits, in folders of their own."""
 
 import json
 import os

@@ -8,7 +8,15 @@ from dataclasses import fields, replace
 import pytest
 
 from entreg_utils import __main__ as cli
-from entreg_utils.experiments import Config, command, grids, options, store, sweep_command
+from entreg_utils.experiments import (
+    Config,
+    SweepError,
+    command,
+    grids,
+    options,
+    store,
+    sweep_command,
+)
 from entreg_utils.losses import REGULARIZERS
 
 SMALL = ["--num-train", "40", "--batch-size", "20", "--epochs", "1", "--image-size", "32"]
@@ -195,9 +203,10 @@ def test_words_that_are_no_grid_are_refused(words, capsys):
 
 
 def test_dry_run_lists_and_estimates(project, training_forbidden, capsys):
-    # a stored run took 60 s for 16 epochs; four more seeds of 32 epochs: 4 x 120 s on 2 processes
+    # a stored run took 60 s; four more seeds of twice as many epochs: 4 x 120 s on 2 processes
     path = save(Config(), seconds=60.0)
-    words = ["--epsilons", "0", "--seeds", "1,2,3,4", "--epochs", "32", "--jobs", "2"]
+    words = ["--epsilons", "0", "--seeds", "1,2,3,4", "--epochs", str(2 * Config.epochs)]
+    words += ["--jobs", "2"]
     assert cli.main(["sweep", "--dry-run", *words]) == 0
     printed = capsys.readouterr().out
     assert printed.count("train   toy-none-0-s") == 4
@@ -212,9 +221,10 @@ def test_dry_run_lists_and_estimates(project, training_forbidden, capsys):
 
 
 def test_work_is_proportional_to_what_training_reads():
-    base = sweep_command.work(Config())
-    assert sweep_command.work(Config(epochs=32, num_train=1000)) == base
-    assert sweep_command.work(Config(image_size=96, width=8)) == 2 * base
+    base = Config(epochs=16, num_train=2000, image_size=48, width=16)
+    unit = sweep_command.work(base)
+    assert sweep_command.work(replace(base, epochs=32, num_train=1000)) == unit
+    assert sweep_command.work(replace(base, image_size=96, width=8)) == 2 * unit
 
 
 def test_sweep_prints_a_headline_for_each_world(project, training_forbidden, capsys):
@@ -227,7 +237,8 @@ def test_sweep_prints_a_headline_for_each_world(project, training_forbidden, cap
     printed = capsys.readouterr().out
     assert "kl_uniform; default world and recipe" in printed
     assert "0.600 ± 0.000" in printed and "0.800 ± 0.000" in printed
-    assert "best on validation (PxAP, mean over seeds): ε = 0\n" in printed  # not best on test
+    # by validation, not by test
+    assert "At ε = 0, chosen on validation, PxAP is 0.600 ± 0.000 against 0.600" in printed
     assert "constant map" in printed and "centred box" in printed
     runs = sweep_command.sweep(
         [*grids.sweep_epsilon((0.0, 0.5), (0, 1)), *grids.sweep_epsilon((0.0,), (0, 1), body=0.5)]
@@ -243,12 +254,16 @@ def test_one_seed_is_printed_without_an_interval(project, training_forbidden, ca
     printed = capsys.readouterr().out
     assert "0.812" in printed and "±" not in printed.split("\n", 1)[1]
     assert "One seed has no interval" in printed
-    assert "best on validation" not in printed
+    assert "validation" not in printed
+    save(grids.er(0.0), val_pxap=0.9)
+    assert cli.main(["sweep", "--epsilons", "0,0.5", "--seeds", "0"]) == 0
+    assert "Best on validation (PxAP, mean over seeds): ε = 0." in capsys.readouterr().out
 
 
-def test_a_failed_run_is_exit_status_one(project, capsys):
-    words = [*SMALL, "--epochs", "2", "--learning-rate", "1e30", "--jobs", "1"]
-    assert cli.main(["sweep", "--epsilons", "0", "--seeds", "0", *words]) == 1
-    error = capsys.readouterr().err
-    assert "error: 1 of 1 runs failed, 0 are stored" in error
-    assert "TrainingError: training stopped at step" in error
+def test_failed_runs_are_exit_status_one(project, monkeypatch, capsys):
+    def fails(configs, jobs):
+        raise SweepError(f"{len(configs)} runs failed with {jobs} jobs")
+
+    monkeypatch.setattr(sweep_command, "sweep", fails)
+    assert cli.main(["sweep", "--epsilons", "0", "--jobs", "1"]) == 1
+    assert capsys.readouterr().err == "error: 3 runs failed with 1 jobs\n"

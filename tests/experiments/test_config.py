@@ -7,6 +7,7 @@ from dataclasses import FrozenInstanceError, replace
 import numpy as np
 import pytest
 
+from entreg_utils.data import World
 from entreg_utils.experiments import Config
 from entreg_utils.experiments import config as module
 from entreg_utils.training import Recipe
@@ -70,12 +71,13 @@ def test_epsilon_is_the_weight_of_the_regulariser():
 
 
 def test_recipe_and_knobs_are_the_parts_that_others_read():
-    config = Config(regularizer="jsd", strength=2.0, seed=4, epochs=3, flip=False, world_seed=9)
-    assert config.recipe == Recipe("jsd", 2.0, epochs=3, flip=False, seed=4)
-    assert Config().recipe == Recipe()
+    config = Config(regularizer="jsd", strength=2.0, seed=4, epochs=3, body=0.6, world_seed=9)
+    assert config.recipe == Recipe("jsd", 2.0, epochs=3, seed=4)
+    assert Config().recipe == Recipe()  # one set of defaults, written twice
+    assert Config().knobs == World().to_dict()
     assert config.knobs == dict(
         part=1.0,
-        body=0.97,
+        body=0.6,
         context=0.3,
         part_visibility=1.0,
         num_classes=8,

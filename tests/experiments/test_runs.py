@@ -268,7 +268,9 @@ def test_of_two_processes_one_trains_and_the_other_loads(
 ):
     """The child holds the lock in its first step until this process says that it waits."""
     begun, go = tmp_path / "begun", tmp_path / "go"
-    wait = f"Path({str(begun)!r}).touch()\n    while not os.path.exists({str(go)!r}): time.sleep(0.01)"
+    wait = (
+        f"Path({str(begun)!r}).touch()\n    while not os.path.exists({str(go)!r}): time.sleep(0.01)"
+    )
     process = child(tiny, wait)
     while not begun.exists():
         assert process.poll() is None, process.stderr.read()

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import os
 
 import numpy as np
@@ -26,6 +27,11 @@ def test_a_record_comes_back_as_it_was_written(project, record, tiny):
     stated = raw.pop("sha256")
     assert stated == sha256(json.dumps(raw, sort_keys=True, separators=(",", ":")).encode())
     assert store.write(record | {"sha256": "stale"}).read_text() == path.read_text()
+
+
+def test_a_score_that_has_no_value_survives(project, record, tiny):
+    store.write(record | {"metrics": {"part": float("nan")}})  # the part was never painted
+    assert math.isnan(store.find(tiny)["metrics"]["part"])
 
 
 def test_nothing_stored_is_none_even_where_the_folder_is_a_file(project, tiny):

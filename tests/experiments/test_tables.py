@@ -123,6 +123,53 @@ def test_baselines_by_hand():
     assert table.loc["centred box", "PxAP"] == "-"
 
 
+def sweep_of(*scores, accuracy=(0.9, 0.9)):
+    """Two seeds at ε = 0 and at ε = 0.5 with these PxAP, and the accuracy of each strength."""
+    runs = []
+    for epsilon, values, right in zip((0.0, 0.5), scores, accuracy, strict=True):
+        for seed, value in enumerate(values):
+            runs.append(
+                made(epsilon, seed, pxap=value, accuracy=right, val_pxap=0.9 if epsilon else 0.1)
+            )
+    return runs
+
+
+def test_verdict_says_whether_the_intervals_touch():
+    # differences of 0.02 give half-widths of 12.706 x 0.01 = 0.127
+    sentence = tables.verdict(sweep_of((0.39, 0.41), (0.69, 0.71), accuracy=(0.98, 0.96)))
+    assert sentence == (
+        "At ε = 0.5, chosen on validation, PxAP is 0.700 ± 0.127 against 0.400 ± 0.127 at ε = 0; "
+        "the intervals do not touch; accuracy changes by -0.020; at ε = 0.5 PxAP is 0.700."
+    )
+    assert "the intervals overlap" in tables.verdict(sweep_of((0.39, 0.41), (0.64, 0.66)))
+    # apart in the other direction: PxAP is lower at the chosen strength, and the numbers say so
+    assert "the intervals do not touch" in tables.verdict(sweep_of((0.69, 0.71), (0.19, 0.21)))
+
+
+def test_markdown_puts_the_index_first():
+    table = pd.DataFrame({"a": ["1", "2"], "b": ["x", "y"]}, index=pd.Index(["p", "q"], name="ε"))
+    assert (
+        tables.markdown(table) == "| ε | a | b |\n| --- | --- | --- |\n| p | 1 | x |\n| q | 2 | y |"
+    )
+
+
+def test_report_has_scores_baselines_and_verdict():
+    masks = torch.zeros(2, 8, 8, dtype=torch.bool)
+    masks[:, 2:6, 2:6] = True
+    dataset = SimpleNamespace(
+        images=torch.zeros(2, 3, 8, 8), boxes=torch.tensor([[2, 2, 6, 6]] * 2), masks=masks
+    )
+    runs = sweep_of((0.4, 0.4), (0.7, 0.7))
+    lines = tables.report(runs, dataset).splitlines()
+    assert lines[0] == "| ε | " + " | ".join(tables.HEADLINE.values()) + " |"
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:6]]
+    assert [row[0] for row in cells] == ["0", "0.5", "centred box", "constant map"]
+    pxap = 1 + list(tables.HEADLINE).index("pxap")
+    assert [row[pxap] for row in cells] == ["0.400 ± 0.000", "0.700 ± 0.000", "-", "0.250"]
+    assert all(len(row) == 1 + len(tables.HEADLINE) for row in cells)
+    assert lines[6:] == ["", tables.verdict(runs)]
+
+
 def test_the_epsilon_of_a_row_is_that_of_the_loss():
     run = made(0.5, 0)
     assert run.config == Config(regularizer="kl_uniform", strength=1.0)

@@ -59,7 +59,7 @@ def equal(first, second):
 
 @pytest.mark.parametrize("strength", [0.0, 0.1, 1.0, 9.0, 49.0])
 def test_entropy_regularisation_is_label_smoothing(strength):
-    # (CE + lambda KL(u||p)) / (1 + lambda) = (1 - e) CE + e H(u, p) - e log C, e = lambda/(1+lambda)
+    # (CE + s KL(u||p)) / (1 + s) = (1 - e) CE + e H(u, p) - e log C with e = s / (1 + s)
     generator = torch.Generator().manual_seed(0)
     logits = 3 * torch.randn(6, 8, generator=generator, dtype=torch.float64)
     target = torch.arange(6)
@@ -243,7 +243,9 @@ def test_an_unusable_checkpoint_is_set_aside_and_nothing_of_it_is_read(tmp_path,
     else:
         state = loop._unpack(read_checked(path), path)
         if spoil == "model":
-            state["model"] = {"norm.weight": torch.full((3,), 7.0)}  # would fit, the rest is missing
+            state["model"] = {
+                "norm.weight": torch.full((3,), 7.0)
+            }  # would fit, the rest is missing
         else:
             del state["recipe"]
         save(path, state)
@@ -402,3 +404,26 @@ def test_a_batch_larger_than_the_data_is_refused():
 def test_a_wrong_regulariser_is_a_value_error_not_a_divergence():
     with pytest.raises(ValueError, match="unknown regularizer 'l2'"):
         fit(Net(), Colours(), replace(RECIPE, regularizer="l2"))
+
+
+@pytest.mark.parametrize(("momentum", "range_"), [(0.9, (0.85, 0.95)), (0.5, (0.45, 0.55))])
+def test_momentum_is_the_middle_of_its_cycle(momentum, range_, tmp_path):
+    seen = []
+    path = tmp_path / "last"
+
+    def look(epoch, model):
+        if path.exists():
+            state = torch.load(io.BytesIO(read_checked(path)), weights_only=True)
+            seen.append(state["optimizer"]["param_groups"][0]["momentum"])
+        return {}
+
+    fit(Net(), Colours(), replace(RECIPE, momentum=momentum), look, path)
+    assert len(set(seen)) > 1
+    assert range_[0] - 1e-9 <= min(seen) and max(seen) <= range_[1] + 1e-9
+
+
+def test_no_momentum_is_plain_gradient_descent(tmp_path):
+    path = tmp_path / "last"
+    fit(Net(), Colours(), replace(RECIPE, momentum=0.0), checkpoint=path)
+    state = torch.load(io.BytesIO(read_checked(path)), weights_only=True)
+    assert state["optimizer"]["param_groups"][0]["momentum"] == 0

@@ -1,0 +1,213 @@
+"""The benchmark: what it computes, on tiny sizes. Nothing here looks at how long things take."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from entreg_utils import losses
+from entreg_utils.bench import __main__ as bench
+from entreg_utils.bench import scoring, timing, training
+from entreg_utils.bench.timing import Row
+from entreg_utils.experiments import Config, store
+
+STEP = {"batch": 4, "side": 32, "width": 2}
+
+
+def test_turns_alternate_and_warm_up_is_not_counted():
+    order = []
+    seconds = timing.in_turns(
+        {"a": lambda: order.append("a"), "b": lambda: order.append("b")}, 3, 1
+    )
+    assert "".join(order) == "abbaabba"
+    assert {name: len(values) for name, values in seconds.items()} == {"a": 3, "b": 3}
+
+
+def test_a_call_is_timed_by_itself(monkeypatch):
+    clock = [0.0]
+    monkeypatch.setattr(timing.time, "perf_counter", lambda: clock[0])
+
+    def takes(seconds):
+        return lambda: clock.__setitem__(0, clock[0] + seconds)
+
+    seconds = timing.in_turns({"slow": takes(3.0), "fast": takes(0.5)}, repeats=2)
+    assert seconds["slow"].tolist() == [3, 3] and seconds["fast"].tolist() == [0.5, 0.5]
+    assert timing.paired_ratio(seconds, "slow", "fast") == 6
+
+
+def test_the_ratio_is_within_turns():
+    # ratios 2, 2, 20: the median of the pairs is 2, that of the medians would be 4
+    seconds = {"a": np.array([2.0, 20, 20]), "b": np.array([1.0, 10, 1])}
+    assert timing.paired_ratio(seconds, "a", "b") == 2
+
+
+def test_threads_are_put_back():
+    before = torch.get_num_threads()
+    with pytest.raises(KeyError), timing.threads(before + 1):
+        assert torch.get_num_threads() == before + 1
+        raise KeyError
+    assert torch.get_num_threads() == before
+
+
+def test_the_table_says_whether_a_target_is_met():
+    rows = [
+        Row("fast", 1.5, "s", 3, "<= 2 s", True),
+        Row("slow", 2.5, "s", 1, "<= 2 s", False),
+        Row("free", 1234.5, "x", 20),
+    ]
+    lines = [line.split() for line in timing.table(rows).splitlines()]
+    assert lines[0] == ["fast", "1.5", "s", "n=3", "<=", "2", "s", "met"]
+    assert lines[1][-1] == "MISSED"
+    assert lines[2] == ["free", "1234", "x", "n=20"]
+
+
+def test_painting_paints_every_split(monkeypatch):
+    painted = []
+    monkeypatch.setattr(training, "generate", lambda *a: painted.append(a[1:]))
+    (row,) = training.painting({"train": 3, "val": 2}, repeats=2)
+    assert painted == [("train", 3), ("val", 2)] * 3  # once to warm up
+    assert row.name == "painting 5 images" and row.repeats == 2
+    monkeypatch.undo()
+    assert training.painting({"val": 2}, repeats=1)[0].value > 0
+
+
+@pytest.mark.parametrize("channels_last", [True, False])
+def test_a_step_is_a_step_of_training(channels_last):
+    seen = []
+
+    def loss(logits, target):
+        seen.append(losses.objective(logits, target, "none"))
+        return seen[-1]
+
+    step = training.stepper(loss, channels_last=channels_last, **STEP)
+    with timing.threads(1):
+        for _ in range(30):
+            step()
+    assert seen[-1] < 0.99 * seen[0]  # the four images are being learned
+
+
+def test_training_rows_have_both_layouts_and_threads(monkeypatch):
+    before = torch.get_num_threads()
+    monkeypatch.setattr(training, "in_turns", turns({"1": 0.3, "2": 0.15}, lambda name: name[-1]))
+    rows = {row.name: row.value for row in training.training_steps(repeats=2, **STEP)}
+    # three steps of four images in 0.3 s
+    assert rows["training, channels_last, threads: 1"] == pytest.approx(40)
+    assert rows["training, contiguous, threads: 2"] == pytest.approx(80)
+    assert rows["contiguous against channels_last, threads: 1"] == 1
+    assert rows["one thread against two, channels_last"] == pytest.approx(2)
+    assert torch.get_num_threads() == before
+
+
+def turns(seconds, key=lambda name: name):
+    """An ``in_turns`` that makes each call once and then says what is given."""
+
+    def fake(calls, repeats, warmup=2):
+        for call in calls.values():
+            call()
+        return {name: np.full(repeats, seconds[key(name)]) for name in calls}
+
+    return fake
+
+
+def test_regularisers_are_compared_with_plain_cross_entropy(monkeypatch):
+    seconds = dict.fromkeys(training.NAMES, 1.0) | {"plain": 1.0, "kl_uniform": 1.015, "jsd": 1.5}
+    monkeypatch.setattr(training, "in_turns", turns(seconds))
+    rows = training.regularisers(repeats=2, **STEP)
+    steps = {row.name.split()[2].strip(","): row for row in rows[::2]}
+    assert set(steps) == set(losses.REGULARIZERS)
+    assert steps["kl_uniform"].value == pytest.approx(1.5) and steps["kl_uniform"].met is True
+    assert steps["jsd"].value == pytest.approx(50) and steps["jsd"].met is None
+    assert steps["none"].value == 0
+    # ten losses alone took 0.015 s longer, a step takes 1 s: 0.15 %
+    alone = rows[rows.index(steps["kl_uniform"]) + 1]
+    assert alone.value == pytest.approx(0.15) and alone.met is True
+
+
+def test_every_regulariser_is_timed_with_its_term():
+    logits, target = torch.randn(4, 8), torch.arange(4)
+    plain = torch.nn.functional.cross_entropy(logits, target)
+    for name in training.NAMES:
+        value = training._objective(name)(logits, target)
+        assert bool(torch.isclose(value, plain)) == (name == "none")
+
+
+def test_the_cam_row_is_a_ratio(monkeypatch):
+    monkeypatch.setattr(scoring, "in_turns", turns({"cam": 0.3, "forward": 0.2}))
+    (row,) = scoring.maps(repeats=2, batch=2, side=32, width=2)
+    assert row.value == pytest.approx(1.5) and row.unit == "x"
+
+
+def test_the_naive_count_by_hand():
+    # a bright 3x3 block in 8x8: at every tau < 1 its box is 2, 2, 5, 5 (x1 = x0 + w)
+    cam = np.zeros((1, 8, 8), dtype=np.float32)
+    cam[0, 2:5, 2:5] = 1
+    right = scoring.naive_box_counts(cam, np.array([[2, 2, 5, 5]]), 4, 8)
+    wrong = scoring.naive_box_counts(cam, np.array([[0, 0, 1, 1]]), 4, 8)
+    assert right.tolist() == [1, 1, 1, 1] and wrong.tolist() == [0, 0, 0, 0]
+
+
+def test_scores_agree_with_the_loop_and_complain_when_they_do_not(monkeypatch):
+    rows = scoring.scores(images=2, size=64, thresholds=50, repeats=1)
+    assert [row.unit for row in rows] == ["ms/image", "x", "Mpixels/s"]
+    assert all(row.value > 0 for row in rows)
+    zeros = np.zeros(50, dtype=np.int64)
+    monkeypatch.setattr(scoring, "naive_box_counts", lambda *_: zeros - 1)
+    with pytest.raises(ValueError, match="count differently"):
+        scoring.scores(images=2, size=64, thresholds=50, repeats=1)
+
+
+def test_score_units(monkeypatch):
+    monkeypatch.setattr(scoring, "in_turns", turns({"box": 0.1, "naive": 0.4, "pixels": 0.5}))
+    rows = scoring.scores(images=2, size=64, thresholds=20, repeats=1)
+    # 0.1 s for two images; four times slower; 2 x 64 x 64 pixels in half a second
+    assert [row.value for row in rows] == pytest.approx([50, 4, 0.016384])
+
+
+def test_a_fresh_run_trains_in_a_store_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("ENTREG_RESULTS", str(tmp_path))
+    monkeypatch.delenv("ENTREG_FRESH", raising=False)
+    seen = {}
+
+    def run(config, progress):
+        seen.update(config=config, folders=store.folders())
+
+    monkeypatch.setattr(training.experiments, "run", run)
+    (row,) = training.fresh_run()
+    assert seen["config"] == Config()
+    assert len(seen["folders"]) == 1 and seen["folders"][0] != tmp_path
+    assert not seen["folders"][0].exists()
+    assert store.folders() == [tmp_path, store.committed_folder()]
+    assert row.target == "<= 15 s" and row.repeats == 1
+
+
+def test_loading_is_timed_for_what_is_stored(monkeypatch):
+    stored, asked = [Config(seed=1), Config(seed=3)], []
+    monkeypatch.setattr(training.store, "find", lambda config: config in stored or None)
+    monkeypatch.setattr(training.experiments, "sweep", lambda configs: asked.append(configs))
+    (row,) = training.stored_sweep([Config(seed=s) for s in range(4)], repeats=2)
+    assert asked == [stored] * 3 and row.name == "loading 2 stored runs"
+    assert training.stored_sweep([Config(seed=9)]) == []
+
+
+def test_the_command_prints_all_and_writes_json(tmp_path, monkeypatch, capsys):
+    def part(name):
+        return lambda: [Row(name, 1.0, "s", 2)]
+
+    for name in ("painting", "training_steps", "regularisers", "fresh_run"):
+        monkeypatch.setattr(training, name, part(name))
+    for name in ("maps", "scores"):
+        monkeypatch.setattr(scoring, name, part(name))
+    monkeypatch.setattr(training, "stored_sweep", lambda: [])
+    path = tmp_path / "bench.json"
+    assert bench.main(["--json", str(path), "--quick"]) == 0
+    printed = capsys.readouterr().out
+    assert "cores" in printed and "no stored run to load" in printed
+    rows = json.loads(path.read_text())["rows"]
+    names = ["painting", "training_steps", "regularisers", "maps", "scores"]
+    assert [row["name"] for row in rows] == names
+    assert rows[0] == {
+        "name": "painting", "value": 1.0, "unit": "s", "repeats": 2, "target": "", "met": None
+    }  # fmt: skip
+    assert bench.main([]) == 0
+    assert "fresh_run" in capsys.readouterr().out
