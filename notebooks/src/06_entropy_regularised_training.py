@@ -330,7 +330,7 @@ figures.show(draw.over_epochs(history, (0.0, 0.5, STRONG, 0.98)))
 # Then the coloured ones. Each entropy settles at a level of its own, which the strength has chosen. Compare the ring of
 # the moderate strength (blue) with its end: some decay is left. At $\varepsilon = 0.8$ (green) PxAP comes later and
 # *stays*. At the strongest one something else happens: so little of the label is left that, in the same number
-# of epochs, the fish is hardly learned. More is not better.
+# of epochs, the fish is hardly found. More is not better.
 #
 # The bands run from the lowest to the highest seed. Where they overlap, do not speak of a difference. The
 # next cell gives the peak and the end for every strength. Above the table stands the floor, which a map without any
@@ -345,7 +345,7 @@ for eps, own in history.groupby("epsilon"):
     rows.append((eps, path.test_entropy.iloc[-1], best, *ends, ends[1] - ends[0]))
 names = ["eps", "entropy at the end", "best epoch (val)", "PxAP there", "PxAP at the end", "change"]
 print("PxAP of a constant map:", tables.baselines(test).loc["constant map", "PxAP"])
-pd.DataFrame(rows, columns=names).set_index("eps").round(2)
+pd.DataFrame(rows, columns=names).set_index("eps").round(2) + 0.0  # no "-0.00"
 
 # %% [markdown]
 # ### Exercise 3 (6 minutes)
