@@ -28,8 +28,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--grid",
         choices=GRIDS,
-        help="a grid of the course: SWEEP (strengths by seeds), HURTS (the world in which "
-        "regularisation hurts), ALL (both)",
+        help="a grid of the course: SWEEP (strengths by seeds), HURTS (two worlds in "
+        "which regularisation hurts), ALL (both)",
     )
     which.add_argument(
         "--epsilons",

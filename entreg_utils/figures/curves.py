@@ -84,15 +84,16 @@ def plane(
     for axes, (name, label) in zip(panels, names.items(), strict=True):
         for epsilon, colour in zip(paths, (GREY, OKABE_ITO["skyblue"]), strict=False):
             path = history[history.epsilon == epsilon].groupby("epoch").mean(numeric_only=True)
-            line = axes.plot(
+            axes.plot(
                 path.test_entropy, path[f"test_{name}"], color=colour, lw=1.2, marker=".", ms=4
             )
-            axes.annotate(
+            axes.annotate(  # at the first epoch, where the paths are furthest apart
                 f"epochs of ε = {epsilon:g}",
-                (path.test_entropy.iloc[1], path[f"test_{name}"].iloc[1]),
-                (6, 6),
+                (path.test_entropy.iloc[0], path[f"test_{name}"].iloc[0]),
+                (0, -14),
                 textcoords="offset points",
-                color=line[0].get_color(),
+                ha="center",
+                color=colour,
                 fontsize=9,
             )
         mean, half = summary[name]["mean"], summary[name]["half"]
@@ -101,8 +102,8 @@ def plane(
         for epsilon in mean.index:
             axes.annotate(
                 f"{epsilon:g}",
-                (entropy[epsilon], mean[epsilon]),
-                (0, 9),
+                (entropy[epsilon], mean[epsilon] + half[epsilon]),
+                (0, 4),
                 textcoords="offset points",
                 ha="center",
                 color=BLUE,
@@ -110,7 +111,7 @@ def plane(
             )
         entropy_axis(axes, num_classes)
         axes.set_ylabel(label)
-        axes.set_ylim(0, 1.05)
+        axes.set_ylim(0, 1.12)
     panels[0].set_title("Localisation: a hill")
     panels[1].set_title("Accuracy: a plateau, then the cliff")
     best = summary[score]["mean"].idxmax()
@@ -131,11 +132,13 @@ def evidence(table: pd.DataFrame) -> tuple[Figure, str]:
     summary = over_seeds(table)
     x = np.arange(len(summary))
     figure, axes = plt.subplots(figsize=(6.6, 3.4))
+    lowest = 1.0  # labels from the top down, at least a line of text apart
     for cue, colour in CUE_COLOURS.items():
         _band(axes, x, summary[cue], colour, cue, "o")
+        lowest = min(summary[cue]["mean"].iloc[-1], lowest - 0.07)
         axes.annotate(
             {"body": "rest of the body"}.get(cue, cue),
-            (x[-1], summary[cue]["mean"].iloc[-1]),
+            (x[-1], lowest),
             (10, -3),
             textcoords="offset points",
             color=colour,

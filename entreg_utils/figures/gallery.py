@@ -71,9 +71,14 @@ def _strengths(story: Story) -> tuple[Figure, str]:
 
 
 def _regimes(story: Story) -> tuple[Figure, str]:
-    hurt = tables.frame(story.hurts)
-    same = story.table[story.table.epsilon.isin(set(hurt.epsilon))]
-    return mechanism.regimes({"default world": same, "weak body": hurt})
+    worlds: dict[str, list[Run]] = {}
+    for run in story.hurts:
+        title = f"body {run.config.body:g}, context {run.config.context:g}"
+        worlds.setdefault(title, []).append(run)
+    strengths = {run.config.epsilon for run in story.hurts}
+    same = story.table[story.table.epsilon.isin(strengths)]
+    hurt = {title: tables.frame(runs) for title, runs in worlds.items()}
+    return mechanism.regimes({"default world": same} | hurt)
 
 
 def _over_epochs(story: Story) -> tuple[Figure, str]:
@@ -102,7 +107,7 @@ TITLES = {
     "plane": "Localisation and accuracy against entropy",
     "evidence": "Where the map lights up",
     "overlay": "What each cue is worth: measured, and by the theory",
-    "regimes": "Two worlds: where regularisation helps and where it hurts",
+    "regimes": "Three worlds: where regularisation helps and where it hurts",
     "over_epochs": "What happens while the network trains",
     "map_grid": "The maps themselves",
 }

@@ -34,10 +34,13 @@ def test_the_sweep_is_every_epsilon_with_every_seed():
         assert own == seeds[0.0] and len(own) == len(set(own)) >= len(grids.SEEDS) >= 3
 
 
-def test_where_it_hurts_the_body_is_weak_and_the_context_at_chance():
-    assert {(config.body, config.context) for config in grids.HURTS} == {(0.5, 1 / 8)}
-    assert all(config.context == 1 / config.num_classes for config in grids.HURTS)
-    assert {config.epsilon for config in grids.HURTS} == set(grids.HURT_EPSILONS)
+def test_where_it_hurts_the_body_is_weak_and_the_context_at_chance_or_loud():
+    assert {(config.body, config.context) for config in grids.WEAK} == {(0.5, 1 / 8)}
+    assert all(config.context == 1 / config.num_classes for config in grids.WEAK)
+    assert {(config.body, config.context) for config in grids.LOUD} == {(0.5, 0.9)}
+    assert grids.HURTS == grids.WEAK + grids.LOUD
+    # each strength can be set beside the default world at the same strength
+    assert {config.epsilon for config in grids.HURTS} <= {c.epsilon for c in grids.SWEEP}
 
 
 def test_checkpoints_and_the_example_are_runs_of_the_grids():
