@@ -81,15 +81,17 @@ def optimum(world: ThreeCues, epsilon: float) -> np.ndarray:
         value, gradient = data_loss(logit_weights, epsilon, world.num_classes, shown, chance)
         return value + price @ logit_weights, gradient + price
 
-    found = minimize(
-        loss,
-        np.ones(3),
-        jac=True,
-        bounds=[(0, None)] * 3,
-        method="L-BFGS-B",
-        options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 2000},
-    )
-    return found.x / np.array(world.amplitude)
+    point = np.zeros(3)
+    for _ in range(3):  # begun again where it stopped: near a change of cues it may stop short
+        point = minimize(
+            loss,
+            point,
+            jac=True,
+            bounds=[(0, None)] * 3,
+            method="L-BFGS-B",
+            options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 2000},
+        ).x
+    return point / np.array(world.amplitude)
 
 
 def reliance(world: ThreeCues, epsilons: Sequence[float]) -> np.ndarray:

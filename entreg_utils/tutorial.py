@@ -17,7 +17,7 @@ from pathlib import Path
 from entreg_utils.files import atomic_write, project_root
 
 RULES = """\
-The embedded world, test split, last checkpoint, mean ± 95 % interval over five seeds; maps of the
+The embedded world, test split, last checkpoint, mean ± 95 % interval over four seeds; maps of the
 true class, min-max; oracle: box threshold chosen on test, carried: on validation, 0.15: fixed."""
 _DONE = "finished"
 _MARKS = ("<!-- headline: written by make records -->", "<!-- end of headline -->")

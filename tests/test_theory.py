@@ -174,3 +174,16 @@ def test_an_impossible_world_is_refused(changes, sentence):
     given = {"reliability": (1, 0.5, 0.5), "amplitude": (1, 1, 1), "price": 1e-3} | changes
     with pytest.raises(ValueError, match=sentence):
         ThreeCues(**given)
+
+
+@pytest.mark.parametrize("price", [1e-5, 2.5e-4, 1e-3, 1e-2])
+def test_the_minimum_is_reached_all_along_the_path(price):
+    # a step down the gradient, cut at zero, moves nowhere: s = max(s - g, 0)
+    world = theory.ThreeCues((1.0, 0.95, 0.3), (0.026, 0.15, 0.825), 8, price)
+    shown, chance = world.states()
+    for epsilon in np.linspace(0, 0.999, 60):
+        s = theory.reliance(world, [epsilon])[0]
+        gradient = theory.data_loss(s, epsilon, 8, shown, chance)[1] + price / np.array(
+            world.amplitude
+        )
+        assert np.abs(s - np.maximum(s - gradient, 0)).max() < 1e-6

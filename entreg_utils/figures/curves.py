@@ -82,7 +82,8 @@ def plane(
     figure, panels = plt.subplots(1, 2, figsize=(10, 4.1))
     names = {score: "PxAP (0 to 1)", "accuracy": "accuracy"}
     for axes, (name, label) in zip(panels, names.items(), strict=True):
-        for epsilon, colour in zip(paths, (GREY, OKABE_ITO["skyblue"]), strict=False):
+        ends = ((GREY, "right", 14), (OKABE_ITO["skyblue"], "left", -8))
+        for epsilon, (colour, side, shift) in zip(paths, ends, strict=False):
             path = history[history.epsilon == epsilon].groupby("epoch").mean(numeric_only=True)
             axes.plot(
                 path.test_entropy, path[f"test_{name}"], color=colour, lw=1.2, marker=".", ms=4
@@ -90,9 +91,9 @@ def plane(
             axes.annotate(  # at the first epoch, where the paths are furthest apart
                 f"epochs of ε = {epsilon:g}",
                 (path.test_entropy.iloc[0], path[f"test_{name}"].iloc[0]),
-                (0, -14),
+                (shift, -14),
                 textcoords="offset points",
-                ha="center",
+                ha=side,
                 color=colour,
                 fontsize=9,
             )

@@ -61,7 +61,7 @@ def overlay(table: pd.DataFrame, world: theory.ThreeCues) -> tuple[Figure, str]:
         right.plot(x, shares[0], color=colour, marker="o", ms=5, ls="")
         right.plot(x, shares[1], color=colour, lw=1.4)
     left.set_yscale("symlog", linthresh=0.1)
-    left.set_yticks([0, 0.1, 1, 10], ["0", "0.1", "1", "10"])
+    left.set_yticks([-1, -0.1, 0, 0.1, 1, 10], ["-1", "-0.1", "0", "0.1", "1", "10"])
     left.set_ylabel("worth of the cue (logits)")
     left.set_title("Points: measured. Lines: theory")
     left.legend(loc="upper right", ncols=3)
@@ -116,11 +116,11 @@ def regimes(tables: Mapping[str, pd.DataFrame], name: str = "pxap") -> tuple[Fig
             axes.errorbar(
                 summary.index, mean, half, color=colour, marker="o", ms=5, capsize=3, label=title
             )
-        score = summary[name]["mean"]
+        first, last = summary.iloc[0], summary.iloc[-1]
         parts.append(
-            f"{title}: {score.iloc[0]:.2f} at ε = 0, {score.iloc[-1]:.2f} at ε = "
-            f"{score.index[-1]:g} (accuracy {summary['accuracy']['mean'].iloc[0]:.2f} and "
-            f"{summary['accuracy']['mean'].iloc[-1]:.2f})"
+            f"{title}: {first[name, 'mean']:.2f} ± {first[name, 'half']:.2f} at ε = 0, "
+            f"{last[name, 'mean']:.2f} ± {last[name, 'half']:.2f} at ε = {summary.index[-1]:g} "
+            f"(accuracy {first['accuracy', 'mean']:.2f} and {last['accuracy', 'mean']:.2f})"
         )
     left.set_ylabel("PxAP (0 to 1)")
     right.set_ylabel("accuracy")

@@ -487,6 +487,6 @@ checks.blanked(accuracy, hidden)
 # * The part's box is far too small. The name does not care; the score does.
 # * Every score stands beside a centred box, and beside the rule that chose its threshold.
 #
-# **Next:** [02](02_entropy_regularisers.ipynb) makes "hold the entropy up" precise: entropy, label
+# **Next:** [02](02_entropy_and_regularisers.ipynb) makes "hold the entropy up" precise: entropy, label
 # smoothing, and the other regularisers, with values and gradients.
 # [03](03_cam_from_scratch.ipynb) shows where a map comes from.

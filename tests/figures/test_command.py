@@ -74,7 +74,7 @@ def test_all_figures_are_written_with_their_sentences(stored, tmp_path):
     # sentences from the records: mean over seeds of 0.4 + 0.01 s is 0.41, at 0.85 it is 0.75
     assert "PxAP is 0.41 ± 0.02 without regularisation, 0.75 ± 0.02 at ε = 0.85" in text
     assert "the hill tops at ε = 0.9, at an entropy of 1.81 nats" in text
-    assert "weak body: 0.60 at ε = 0, 0.34 at ε = 0.85" in text
+    assert "body 0.5, context 0.3: 0.60 ± 0.00 at ε = 0, 0.34 ± 0.00 at ε = 0.85" in text
     story = gallery.Story()
     for name in ("evidence", "overlay", "over_epochs", "map_grid"):
         assert gallery.GALLERY[name](story)[1] in text
