@@ -124,7 +124,8 @@ def test_regimes_says_both_ends_of_each_world():
     }
     figure, sentence = mechanism.regimes(given)
     assert sentence == (
-        "PxAP, default world: 0.40 ± 0.00 at ε = 0, 0.70 ± 0.00 at ε = 0.85 (accuracy 0.98 and 0.96); "
+        "PxAP, default world: 0.40 ± 0.00 at ε = 0, 0.70 ± 0.00 at ε = 0.85 "
+        "(accuracy 0.98 and 0.96); "
         "weak body: 0.50 ± 0.00 at ε = 0, 0.30 ± 0.00 at ε = 0.85 (accuracy 0.97 and 0.50)."
     )
     left, right = figure.axes
