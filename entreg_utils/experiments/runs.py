@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import platform
-import subprocess
 import sys
 import time
 import warnings
@@ -20,7 +18,8 @@ from tqdm.auto import tqdm
 from entreg_utils import data, models
 from entreg_utils.experiments import store
 from entreg_utils.experiments.config import Config
-from entreg_utils.files import StorageError, project_root, read_checked, sha256, write_checked
+from entreg_utils.experiments.provenance import pick_device, provenance
+from entreg_utils.files import StorageError, read_checked, sha256, write_checked
 from entreg_utils.training import evaluate, fit, predict, summarise
 
 TRAIN_PROBE = 100  # training images on which each epoch's train entropy and scores are measured
@@ -67,13 +66,6 @@ class Run:
         model.load_state_dict(torch.load(io.BytesIO(content), "cpu", weights_only=True))
         # the layout of training, so that the maps are those of the record to the last bit
         return model.to(pick_device(), memory_format=torch.channels_last).eval()
-
-
-def pick_device() -> torch.device:
-    """CUDA, else MPS, else the CPU."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 def build(config: Config) -> torch.nn.Module:
@@ -156,7 +148,7 @@ def _train(config: Config, path: Path, progress: bool) -> dict:
         "panel": panel,
         "maps": store.pack_maps(maps),
         "weights_sha256": sha256(weights),
-        "provenance": provenance(config, time.perf_counter() - start),
+        "provenance": provenance(config.seed, time.perf_counter() - start),
     }
     write_checked(path.with_suffix(".pt"), weights)
     store.write(record, path.parent)
@@ -220,29 +212,6 @@ class _only_one:
 
     def __exit__(self, *_):
         self.lock.release()
-
-
-def provenance(config: Config, seconds: float) -> dict:
-    """Where a record comes from: commit, device, threads, versions, seed and wall time."""
-    return {
-        "commit": _commit(),
-        "seed": config.seed,
-        "device": str(pick_device()),
-        "threads": torch.get_num_threads(),
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "numpy": np.__version__,
-        "system": f"{platform.system()} {platform.machine()}",
-        "seconds": round(seconds, 1),
-    }
-
-
-def _commit() -> str:
-    git = ["git", "-C", str(project_root()), "describe", "--always", "--dirty", "--abbrev=12"]
-    try:
-        return subprocess.run(git, capture_output=True, text=True, check=True).stdout.strip()
-    except (OSError, subprocess.CalledProcessError):
-        return "not a git checkout"
 
 
 def _as_run(record: dict) -> Run:

@@ -15,10 +15,10 @@ from matplotlib.figure import Figure
 
 from entreg_utils.experiments.tables import over_seeds
 from entreg_utils.figures.style import OKABE_ITO
+from entreg_utils.figures.world import CUE_COLOURS
 
 BLUE, RED, GREEN = OKABE_ITO["blue"], OKABE_ITO["vermillion"], OKABE_ITO["green"]
 GREY = "#777777"
-CUE_COLOURS = {"part": OKABE_ITO["purple"], "body": GREEN, "context": OKABE_ITO["orange"]}
 
 
 def entropy_axis(axes, num_classes: int) -> None:

@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 
 from entreg_utils import theory
 from entreg_utils.experiments.tables import over_seeds
-from entreg_utils.figures.curves import CUE_COLOURS
 from entreg_utils.figures.style import OKABE_ITO, picture_axes
+from entreg_utils.figures.world import CUE_COLOURS
 
 
 def optima(world: theory.ThreeCues, epsilons) -> tuple[Figure, str]:

@@ -7,8 +7,6 @@ stored, and a run that was killed goes on as if it had not been.
 
 from __future__ import annotations
 
-import io
-import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +15,7 @@ import torch
 from torch import nn
 
 from entreg_utils import losses
-from entreg_utils.files import StorageError, read_checked, write_checked
+from entreg_utils.training.checkpoint import restore, save
 from entreg_utils.training.evaluation import as_input
 
 _CHECK_EVERY = 25  # steps between looks at the loss on an accelerator, where each look waits
@@ -112,7 +110,7 @@ def fit(
     )
     parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
     purpose = {"recipe": asdict(recipe), "images": len(train)}
-    history = _restore(checkpoint, parts, purpose)
+    history = restore(checkpoint, parts, purpose)
     for epoch in range(len(history), recipe.epochs):
         model.train()
         guard = _Guard(epoch, steps, device, checkpoint)
@@ -136,7 +134,7 @@ def fit(
         row |= after_epoch(epoch + 1, model) if after_epoch else {}
         history.append(row)
         if checkpoint is not None:
-            _save(checkpoint, parts, purpose | {"history": history})
+            save(checkpoint, parts, purpose | {"history": history})
         if progress:
             progress(row)
     return history
@@ -207,51 +205,3 @@ class _Guard:
             f"training stopped at step {number} (epoch {self.epoch + 1}, learning rate "
             f"{self.rates[-1]:.3g}): {what}; {kept}"
         )
-
-
-def _save(path: Path, parts: dict, rest: dict) -> None:
-    buffer = io.BytesIO()
-    states = {name: part.state_dict() for name, part in parts.items()}
-    torch.save(states | rest, buffer)
-    write_checked(path, buffer.getvalue())
-
-
-def _restore(path: Path | None, parts: dict, purpose: dict) -> list[dict]:
-    """History of the checkpoint after loading all of its states, or [] and nothing loaded."""
-    try:
-        content = read_checked(path) if path is not None else None
-        if content is None:
-            return []
-        state = _unpack(content, path)
-        _check_fit(state, parts["model"], purpose, path)
-    except StorageError as error:
-        aside = _set_aside(path)
-        warnings.warn(f"training starts anew: {error}; it is now {aside}", stacklevel=3)
-        return []
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
-    return state["history"]
-
-
-def _unpack(content: bytes, path: Path) -> dict:
-    try:
-        state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        return {name: state[name] for name in state}
-    except Exception as error:  # torch raises many kinds for what is not its own
-        raise StorageError(f"{path} is not a checkpoint") from error
-
-
-def _check_fit(state: dict, model: nn.Module, purpose: dict, path: Path) -> None:
-    own = {name: value.shape for name, value in model.state_dict().items()}
-    stored = {name: value.shape for name, value in state.get("model", {}).items()}
-    if own != stored or any(state.get(name) != value for name, value in purpose.items()):
-        raise StorageError(f"{path} belongs to another recipe, model or training split")
-
-
-def _set_aside(path: Path) -> str:
-    aside = path.with_name(path.name + ".damaged")
-    try:
-        path.replace(aside)
-    except OSError:  # it stays, and the first whole epoch replaces it
-        return path.name
-    return aside.name

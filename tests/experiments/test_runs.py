@@ -16,7 +16,7 @@ from entreg_utils import cam
 from entreg_utils.experiments import Config, build, run, splits, store
 from entreg_utils.experiments.runs import train
 from entreg_utils.files import StorageError, atomic_write, read_checked, sha256, write_checked
-from entreg_utils.training import TrainingError, loop, summarise
+from entreg_utils.training import TrainingError, checkpoint, loop, summarise
 
 STEPS = 3  # of an epoch of `tiny`
 
@@ -182,7 +182,7 @@ def test_a_killed_run_ends_with_the_same_bytes(project, child, trained, tiny):
     process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL
     partial = project / f"{tiny.name}.partial"
-    state = loop._unpack(read_checked(partial), partial)
+    state = checkpoint.unpack(read_checked(partial), partial)
     assert [row["epoch"] for row in state["history"]] == [1, 2]
     assert store.find(tiny) is None
     assert count_steps(tiny) == STEPS  # only the third epoch

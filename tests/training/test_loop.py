@@ -12,7 +12,7 @@ from torch import nn
 
 from entreg_utils import losses
 from entreg_utils.files import StorageError, read_checked, write_checked
-from entreg_utils.training import Recipe, TrainingError, fit, loop, regularised_loss
+from entreg_utils.training import Recipe, TrainingError, checkpoint, fit, loop, regularised_loss
 
 
 class Colours:
@@ -241,7 +241,7 @@ def test_an_unusable_checkpoint_is_set_aside_and_nothing_of_it_is_read(tmp_path,
     elif spoil == "images":
         data = Colours(14)
     else:
-        state = loop._unpack(read_checked(path), path)
+        state = checkpoint.unpack(read_checked(path), path)
         if spoil == "model":
             state["model"] = {
                 "norm.weight": torch.full((3,), 7.0)
@@ -256,7 +256,7 @@ def test_an_unusable_checkpoint_is_set_aside_and_nothing_of_it_is_read(tmp_path,
         history = fit(model, data, recipe, checkpoint=path)
     assert len(caught) == 1 and history == expected and equal(bits(whole), bits(model))
     assert (tmp_path / "partial.damaged").read_bytes() == spoilt
-    assert loop._unpack(read_checked(path), path)["recipe"] == asdict(recipe)
+    assert checkpoint.unpack(read_checked(path), path)["recipe"] == asdict(recipe)
 
 
 def save(path, state):
@@ -284,7 +284,7 @@ def test_a_full_disk_stops_with_the_last_whole_epoch_kept(tmp_path, monkeypatch)
     with pytest.raises(StorageError, match="no room for partial"):
         fit(Net(), Colours(), RECIPE, lambda epoch, _: epochs.append(epoch) or {}, path)
     monkeypatch.undo()
-    assert len(loop._unpack(read_checked(path), path)["history"]) == 2
+    assert len(checkpoint.unpack(read_checked(path), path)["history"]) == 2
     whole, resumed = Net(), Net()
     fit(whole, Colours(), RECIPE)
     fit(resumed, Colours(), RECIPE, checkpoint=path)
@@ -321,7 +321,7 @@ def test_nan_logits_stop_with_step_rate_and_the_kept_checkpoint(tmp_path, monkey
     start = f"training stopped at step 8 (epoch 3, learning rate {rate:.3g}): "
     assert sentence.startswith(start + "the logit of row 2, class 1 is nan: the model has diverged")
     assert sentence.endswith(f"; epoch 2 is kept in {path}")
-    assert len(loop._unpack(read_checked(path), path)["history"]) == 2
+    assert len(checkpoint.unpack(read_checked(path), path)["history"]) == 2
 
 
 def test_what_is_kept_is_said_as_it_is(monkeypatch):
