@@ -42,8 +42,15 @@ def main(args) -> int:
         shutil.rmtree(folder)
     os.environ |= {"ENTREG_RESULTS": str(folder), "ENTREG_FRESH": "1"}
 
-    from entreg_utils import data, experiments  # torch is slow to import: only when it is needed
+    import matplotlib
+
+    from entreg_utils import data, experiments, figures  # slow to import: only when needed
     from entreg_utils.experiments import grids, tables
+    from entreg_utils.figures import curves
+    from entreg_utils.figures.command import write_all
+
+    matplotlib.use("agg")  # files are written, no window is opened
+    figures.use_style()
 
     print(f"Training {len(grids.ALL)} small networks on the embedded world into {folder}")
     runs = experiments.sweep(grids.ALL, jobs=args.jobs)[: len(grids.SWEEP)]
@@ -53,12 +60,19 @@ def main(args) -> int:
         _replace_records(grids, folder, root / "data" / "runs")
         readme = root / "README.md"
         atomic_write(readme, with_headline(readme.read_text(encoding="utf-8"), report))
+        figure, _ = curves.plane(tables.frame(runs), tables.histories(runs))
+        atomic_write(root / "data" / "headline.png", figures.png(figure))
     else:
         print("Executing the notebooks")
         build = [sys.executable, str(root / "notebooks" / "build.py"), "--solved"]
-        subprocess.run([*build, "--out", str(folder / "notebooks")], check=True, env=os.environ)
-        from entreg_utils.figures.command import write_all
-
+        status = subprocess.run([*build, "--out", str(folder / "notebooks")], env=os.environ)
+        if status.returncode:
+            print(
+                f"A notebook failed (see above); the trained runs are kept in {folder} and the "
+                "same command goes on from there.",
+                file=sys.stderr,
+            )
+            return status.returncode
         write_all(folder / "figures")
     atomic_write(folder / _DONE, "all runs trained\n")
 
