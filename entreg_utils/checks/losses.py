@@ -7,6 +7,7 @@ import math
 import torch
 
 from entreg_utils import losses
+from entreg_utils.checks.answers import number
 
 
 def penalty_gradient(answer) -> None:
@@ -50,7 +51,7 @@ def penalty_gradient(answer) -> None:
 
 def matched_beta(answer, epsilon: float, num_classes: int) -> None:
     """Exercise: beta whose confidence penalty has the optimum of label smoothing's eps."""
-    value = _number(answer, "Beta")
+    value = number(answer, "Beta")
     if value is None:
         return
     _, wanted, _ = losses.smoothed_optimum(epsilon, num_classes)
@@ -76,7 +77,7 @@ def matched_beta(answer, epsilon: float, num_classes: int) -> None:
 
 def transferred_lambda(answer, lam: float, source_classes: int, target_classes: int) -> None:
     """Exercise: class-sum lambda for ``target_classes`` with the eps of ``lam`` at the source."""
-    value = _number(answer, "Lambda")
+    value = number(answer, "Lambda")
     if value is None:
         return
     right = lam * source_classes / target_classes
@@ -95,19 +96,3 @@ def transferred_lambda(answer, lam: float, source_classes: int, target_classes: 
 
 def _gap(given: torch.Tensor, wanted: torch.Tensor) -> str:
     return "below 1e-12" if (given - wanted).abs().max() < 1e-12 else "below 1e-6"
-
-
-def _number(answer, name: str) -> float | None:
-    """The answer as a number; otherwise a printed sentence and None."""
-    if answer is None:
-        print(f"{name}: no answer yet. Put a number in its place and run the cell again.")
-        return None
-    try:
-        value = float(answer)
-    except (TypeError, ValueError, RuntimeError):
-        print(f"{name}: expected one number, got {type(answer).__name__}.")
-        return None
-    if not math.isfinite(value):
-        print(f"{name}: expected a finite number, got {value}.")
-        return None
-    return value

@@ -6,6 +6,8 @@ import math
 
 import numpy as np
 
+from entreg_utils.checks.answers import number
+
 # Boxes with their IoU worked out by hand, both ends of a side included.
 _IOU_CASES = (
     ([0, 0, 9, 9], [0, 0, 9, 9], 1.0, "a box with itself"),
@@ -43,7 +45,7 @@ def iou(answer) -> None:
 
 def expected_accuracy(answer, reliability: float, num_classes: int) -> None:
     """Exercise: best accuracy from one cue, ``max(r, (1 - r) / (C - 1))``."""
-    value = _number(answer, "Accuracy")
+    value = number(answer, "Accuracy")
     if value is None:
         return
     right = max(reliability, (1 - reliability) / (num_classes - 1))
@@ -65,7 +67,7 @@ def expected_accuracy(answer, reliability: float, num_classes: int) -> None:
 
 def blanked(answer, dataset) -> None:
     """Exercise: accuracy of "mark if painted, else body" on ``dataset``, a share in 0..1."""
-    value = _number(answer, "Hidden mark")
+    value = number(answer, "Hidden mark")
     if value is None:
         return
     cues, labels = np.asarray(dataset.cues), np.asarray(dataset.labels)
@@ -84,19 +86,3 @@ def blanked(answer, dataset) -> None:
             f"Hidden mark: not {value:.3f}. Where cues[:, 0] is -1 take cues[:, 1], elsewhere "
             "cues[:, 0]; then compare with the labels."
         )
-
-
-def _number(answer, name: str) -> float | None:
-    """The answer as a number; otherwise a printed sentence and None."""
-    if answer is None:
-        print(f"{name}: no answer yet. Put a number in its place and run the cell again.")
-        return None
-    try:
-        value = float(answer)
-    except (TypeError, ValueError, RuntimeError):
-        print(f"{name}: expected one number, got {type(answer).__name__}.")
-        return None
-    if not math.isfinite(value):
-        print(f"{name}: expected a finite number, got {value}.")
-        return None
-    return value
