@@ -41,7 +41,7 @@ ALL = SWEEP + HURTS
 CHECKPOINTS = (
     er(0.0),
     er(0.5),
-    er(0.7),
+    er(0.8),
     er(0.98),
     er(0.0, **LOUD_CONTEXT),
     er(0.8, **LOUD_CONTEXT),
