@@ -313,9 +313,8 @@ figures.show(mechanism.overlay(table, fitted))
 
 # %% [markdown]
 # One constant, and the theory gets the large things right: the falling worth of everything, the body
-# that hardly falls while the part does, the strength at which they cross, the context that is worth
-# next to nothing (measured, at small ε, even a little less than nothing, which the theory forbids).
-# It is too sharp where it says *dropped*: it describes an optimum, and a network after a dozen epochs
+# that hardly falls while the part does, the crossing of the two, the context that is worth next to
+# nothing, even the first small rise of the part's share. It is too sharp where it says *dropped*: it describes an optimum, and a network after a dozen epochs
 # still carries some of what it learned on the way. And at the largest strengths the network falls
 # faster than the theory: with a signal this weak, weight decay wins over learning in *every* layer,
 # and the features go before the price is reached. The sentence under the figure says how far off it is.
@@ -343,10 +342,10 @@ figures.show(mechanism.regimes({"default world": same} | hurt))
 # The same method, the same code, the same strengths. With a loud context it does harm from the start:
 # the map goes where the correlated cue is, and that is the background. With a weak body it is a matter of
 # dose. Moderate strengths do no harm to the maps here (they even clean them of noise), though no ε makes
-# them cover the body, which has nothing to say. But at a strength at which the default world still stands
-# well, the class is lost here, since there is nothing to fall back on when the part gets too dear; and
-# whether the map falls with it differs from seed to seed, as the wide interval says. A strength that was
-# tuned on one data set is no strength for another.
+# them cover the body, which has nothing to say. But at a strength at which the default world still names
+# nearly every fish, the class is lost here, since there is nothing to fall back on when the part gets too
+# dear. (The maps are at the edge of the cliff at that strength in both worlds, as the wide intervals say:
+# one seed is over it, another is not.) A strength that was tuned on one data set is no strength for another.
 #
 # Did the theory know? The price was fitted in the default world and is carried over, so the next table is
 # a test of the theory and not a fit.
