@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from dataclasses import replace
 from multiprocessing import active_children
 
@@ -45,6 +46,14 @@ def training_counted(monkeypatch):
     return trained
 
 
+def is_running(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
 def test_ctrl_c_ends_the_processes(project, small):
     """An interrupt that reaches this process alone, as a notebook's stop button sends it."""
     forever = [replace(small, epochs=10_000, seed=seed) for seed in range(3)]
@@ -60,9 +69,11 @@ def test_ctrl_c_ends_the_processes(project, small):
     with pytest.raises(KeyboardInterrupt):
         _train_all(forever, jobs=1)
     stop.set()
-    for child in set(active_children()) - before:
-        child.join(timeout=60)
-        assert child.exitcode is not None
+    # By the process table: the pool's own thread may have collected the exit code before us.
+    deadline = time.monotonic() + 60
+    while any(is_running(child.pid) for child in set(active_children()) - before):
+        assert time.monotonic() < deadline, "a worker outlived the interrupted sweep"
+        time.sleep(0.05)
     assert store.find(forever[0]) is None
     assert [path.stem for path in project.glob("*.partial")] == [forever[0].name]
 
