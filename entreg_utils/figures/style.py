@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import io
+import textwrap
 
 import matplotlib.pyplot as plt
 from IPython.display import display
@@ -77,4 +78,4 @@ def show(figure_and_sentence: tuple[Figure, str]) -> None:
     figure, sentence = figure_and_sentence
     bundle = {"image/png": base64.b64encode(png(figure)).decode(), "text/plain": sentence}
     display(bundle, raw=True, metadata={"image/png": {"alt": sentence}})
-    print(sentence)
+    print(textwrap.fill(sentence, 100))
