@@ -14,47 +14,48 @@ refused, since nbval sees such output in the cell: set the ``value`` of an ``Ima
 from __future__ import annotations
 
 import argparse
+import copy
 import hashlib
 import os
 import re
 import sys
-import tempfile
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
 import nbformat
 from convert import METADATA, BuildError, orphans, out_of_step, render, solved, student
 from nbclient import NotebookClient
-from nbclient.exceptions import CellExecutionError, DeadKernelError
+from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
 from tqdm import tqdm
-from traitlets.config import Config
 
 from entreg_utils.files import StorageError, atomic_write
 
 HERE = Path(__file__).resolve().parent
 MOST_BYTES = 1_500_000
+CELL_SECONDS = 900  # a cell may train a few networks; every other one ends within seconds
 WORDS, CODE_LINES = (1500, 3000), (100, 300)
 STATE = "application/vnd.jupyter.widget-state+json"
 
 
 def execute(notebook: NotebookNode, folder: Path = HERE) -> NotebookNode:
-    """Run every cell in order in a fresh kernel of this Python; outputs land in ``notebook``.
+    """A copy of the notebook with every cell run in order in a fresh kernel of this Python.
+
+    A message between client and kernel is lost now and then, and both wait; a cell that takes
+    longer than :data:`CELL_SECONDS` therefore has the notebook begun again, twice at most.
 
     Args:
         folder: the kernel's working folder.
 
     Raises:
-        BuildError: a cell raises, or its kernel dies.
+        BuildError: a cell raises or takes too long, or its kernel dies.
     """
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this Python's kernel before the user's own
-    with tempfile.TemporaryDirectory() as sockets:
-        # Over socket files, which only this user can open, instead of ports of the machine.
-        private = {"transport": "ipc", "ip": f"{sockets}/kernel"} if os.name == "posix" else {}
+    for _ in range(3):
+        executed = copy.deepcopy(notebook)
         client = NotebookClient(
-            notebook,
-            config=Config({"KernelManager": private}),
-            timeout=None,
+            executed,
+            timeout=CELL_SECONDS,
             kernel_name="python3",
             resources={"metadata": {"path": str(folder)}},
             record_timing=False,
@@ -62,11 +63,14 @@ def execute(notebook: NotebookNode, folder: Path = HERE) -> NotebookNode:
         )
         try:
             client.execute()
+            return executed
+        except CellTimeoutError:
+            continue
         except CellExecutionError as error:
             raise BuildError(f"a cell failed:\n{error}") from None
         except DeadKernelError as error:
             raise BuildError(f"the kernel died (out of memory?): {error}") from None
-    return notebook
+    raise BuildError(f"a cell took longer than {CELL_SECONDS} s, three times")
 
 
 def tidy(notebook: NotebookNode, name: str) -> NotebookNode:
@@ -126,12 +130,12 @@ def build(source: Path, out: Path = HERE, folder: Path = HERE, students: bool = 
         BuildError: a rule is broken; nothing is written then.
         StorageError: a file cannot be written.
     """
-    name, copy = f"{source.stem}.ipynb", student(source) if students else None
+    name, students_copy = f"{source.stem}.ipynb", student(source) if students else None
     notebook = tidy(execute(solved(source), folder), name)
-    if copy is not None:
+    if students_copy is not None:
         (out / "exercises").mkdir(parents=True, exist_ok=True)
         tidy(execute(student(source), out / "exercises"), f"exercises/{name}")
-        atomic_write(out / "exercises" / name, render(copy))
+        atomic_write(out / "exercises" / name, render(students_copy))
     atomic_write(out / name, render(notebook))
     return remarks(notebook, name)
 

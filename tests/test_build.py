@@ -26,6 +26,19 @@ print("right" if answer == 1 else "not yet")
 """
 
 
+@pytest.fixture(autouse=True)
+def short_cells(monkeypatch):
+    monkeypatch.setattr(build, "CELL_SECONDS", 30)
+
+
+def test_a_cell_that_never_ends_is_given_up(write, tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "CELL_SECONDS", 1)
+    source = write("# %%\nimport time\n\ntime.sleep(600)\n")
+    with pytest.raises(build.BuildError, match="longer than 1 s, three times"):
+        build.build(source, tmp_path, tmp_path)
+    assert not list(tmp_path.glob("*.ipynb"))
+
+
 @pytest.fixture
 def write(tmp_path):
     def write(text):
