@@ -39,24 +39,24 @@ class Config:
 
     dataset: str = "toy"
     model: str = "toy"
-    regularizer: str = "none"
-    strength: float = 0.0
-    seed: int = 0
-    epochs: int = 12
-    batch_size: int = 50
-    learning_rate: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 1e-3
-    flip: bool = True
+    regularizer: str = Recipe.regularizer
+    strength: float = Recipe.strength
+    seed: int = Recipe.seed
+    epochs: int = Recipe.epochs
+    batch_size: int = Recipe.batch_size
+    learning_rate: float = Recipe.learning_rate
+    momentum: float = Recipe.momentum
+    weight_decay: float = Recipe.weight_decay
+    flip: bool = Recipe.flip
     width: int = 16
     num_train: int = 2000
-    part: float = 1.0
-    body: float = 0.95
-    context: float = 0.3
-    part_visibility: float = 1.0
-    num_classes: int = 8
-    image_size: int = 48
-    world_seed: int = 0
+    part: float = data.World.part
+    body: float = data.World.body
+    context: float = data.World.context
+    part_visibility: float = data.World.part_visibility
+    num_classes: int = data.World.num_classes
+    image_size: int = data.World.image_size
+    world_seed: int = data.World.seed
 
     def __post_init__(self):
         for field in fields(self):

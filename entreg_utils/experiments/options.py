@@ -22,7 +22,7 @@ HELP = {
     "momentum": "of SGD (Nesterov)",
     "weight_decay": "of SGD",
     "flip": "mirror half of the images, at random",
-    "width": "channels of the first stage",
+    "width": "channels of the stem",
     "num_train": "training images",
     "part": "reliability of the mark, 0..1",
     "body": "reliability of the body's colours, 0..1",
