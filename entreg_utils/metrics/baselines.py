@@ -6,8 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from entreg_utils.metrics.boxes import BoxAccuracy, box_iou, check_boxes
-from entreg_utils.metrics.maps import as_array, height_width, resize_mask
+from entreg_utils.metrics.boxes import BoxAccuracy
+from entreg_utils.metrics.maps import height_width, resize_mask
+from entreg_utils.metrics.overlap import box_iou, check_boxes
 
 
 def centre_box_baseline(
@@ -42,9 +43,21 @@ def centre_box_baseline(
     deltas = np.atleast_1d(np.asarray(iou_thresholds, dtype=np.float64))
     counts = np.zeros((len(deltas), len(fractions)), dtype=np.int64)
     for index, own in enumerate(boxes):
-        best = box_iou(centred, check_boxes(as_array(own), size, index)).max(axis=1)
+        best = box_iou(centred, check_boxes(own, size, index)).max(axis=1)
         counts += best >= deltas[:, None]
     return BoxAccuracy(counts, deltas, fractions, len(boxes))
+
+
+def full_box_baseline(
+    boxes,
+    size: int | tuple[int, int] = 224,
+    iou_thresholds: Sequence[float] = (0.3, 0.5, 0.7),
+) -> BoxAccuracy:
+    """BoxAcc of the whole frame as the box of every image: the centred box of side 1.
+
+    It chooses nothing, and is right wherever the object fills the share ``iou`` of the frame.
+    """
+    return centre_box_baseline(boxes, size, iou_thresholds, sides=(1.0,))
 
 
 def constant_map_baseline(masks, ignore=None, size: int | tuple[int, int] = 224) -> float:

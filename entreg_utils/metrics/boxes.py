@@ -13,19 +13,17 @@ MaxBoxAccV2 the mean over delta 0.3, 0.5, 0.7 of each one's own maximum, with al
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 
-from entreg_utils.metrics.contours import distinct_boxes, threshold_list, to_gray
-from entreg_utils.metrics.maps import (
-    as_array,
-    check_maps,
-    check_same_length,
-    height_width,
-    score_map,
-    warn_invalid,
-)
+from entreg_utils.metrics.contours import boxes_of_levels, check_rule, level_of, threshold_list
+from entreg_utils.metrics.levels import framed_levels
+from entreg_utils.metrics.maps import check_maps, check_same_length, resize_map, warn_invalid
+from entreg_utils.metrics.overlap import best_ious, check_boxes
+
+_NUMBERS = ("num_images", "num_constant", "num_invalid")
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,10 @@ class BoxAccuracy:
         iou_thresholds: (D,) float64.
         thresholds: (T,) float64, the score thresholds tau as fractions of the map's maximum.
         num_images: images scored.
-        num_constant, num_invalid: maps without contrast, and maps with NaN or infinite values; both
-            were scored as all-zero maps, whose box is ``[0, 0, 0, 0]``.
+        num_constant: maps without contrast (see :func:`~entreg_utils.metrics.score_map` for what
+            the resize may make of them; all zero otherwise, with the box ``[0, 0, 0, 0]``).
+        num_invalid: maps with NaN or infinite values, scored as all-zero maps.
+        contours: the rule, ``"largest"`` or ``"all"``; None where no map was involved.
     """
 
     counts: np.ndarray
@@ -47,6 +47,25 @@ class BoxAccuracy:
     num_images: int
     num_constant: int = 0
     num_invalid: int = 0
+    contours: str | None = None
+
+    def __add__(self, other: BoxAccuracy) -> BoxAccuracy:
+        """The result over both sets of images: counts add up, maxima are taken of the sum.
+
+        Raises:
+            ValueError: the two were scored at different thresholds or contours.
+        """
+        for name in ("iou_thresholds", "thresholds", "contours"):
+            if not np.array_equal(getattr(self, name), getattr(other, name)):
+                raise ValueError(f"two results add up only when their {name} are the same")
+        numbers = ((getattr(self, f), getattr(other, f)) for f in _NUMBERS)
+        return BoxAccuracy(
+            self.counts + other.counts,
+            self.iou_thresholds,
+            self.thresholds,
+            *map(sum, numbers),
+            self.contours,
+        )
 
     @property
     def curve(self) -> np.ndarray:
@@ -78,6 +97,10 @@ class BoxAccuracy:
         column = np.abs(self.thresholds - threshold).argmin()
         return float(self.curve[self._row(iou), column])
 
+    def threshold_at(self, iou: float = 0.5) -> float:
+        """The smallest tau that is best for this IoU: what a validation set carries over."""
+        return float(self.best_threshold[self._row(iou)])
+
     def _row(self, iou: float) -> int:
         rows = np.flatnonzero(np.isclose(self.iou_thresholds, iou))
         if not len(rows):
@@ -92,6 +115,7 @@ def box_accuracy(
     iou_thresholds: Sequence[float] = (0.3, 0.5, 0.7),
     thresholds: int | Sequence[float] = 1000,
     size: int | tuple[int, int] = 224,
+    threads: int = 1,
 ) -> BoxAccuracy:
     """Share of images whose box is right, for every threshold of the map and of the IoU.
 
@@ -103,6 +127,7 @@ def box_accuracy(
         iou_thresholds: the deltas, in 0..1.
         thresholds: how many, ``tau_i = i / thresholds``, or the taus themselves, in 0..1.
         size: side of the square the maps are resized to, or ``(height, width)``.
+        threads: images scored side by side.
 
     Raises:
         ValueError: shapes that disagree; a box with x1 < x0, or outside the map; an image without
@@ -114,15 +139,20 @@ def box_accuracy(
     deltas = np.atleast_1d(np.asarray(iou_thresholds, dtype=np.float64))
     counts = np.zeros((len(deltas), len(taus)), dtype=np.int64)
     constant = invalid = 0
-    for ious, flat, broken in _iou_rows(cams, boxes, taus, contours, size):
+    for ious, flat, broken in _iou_rows(cams, boxes, taus, contours, size, threads):
         counts += ious >= deltas[:, None]
         constant, invalid = constant + flat, invalid + broken
     warn_invalid(invalid, len(cams))
-    return BoxAccuracy(counts, deltas, taus, len(cams), constant, invalid)
+    return BoxAccuracy(counts, deltas, taus, len(cams), constant, invalid, contours)
 
 
 def iou_curves(
-    cams, boxes, contours: str = "largest", thresholds: int | Sequence[float] = 1000, size=224
+    cams,
+    boxes,
+    contours: str = "largest",
+    thresholds: int | Sequence[float] = 1000,
+    size: int | tuple[int, int] = 224,
+    threads: int = 1,
 ) -> np.ndarray:
     """(N, T) float64: each image's best IoU at each score threshold; arguments as above.
 
@@ -130,65 +160,32 @@ def iou_curves(
     single ones. Memory: 8 N T bytes.
     """
     taus = threshold_list(thresholds)
-    rows = list(_iou_rows(cams, boxes, taus, contours, size))
+    rows = list(_iou_rows(cams, boxes, taus, contours, size, threads))
     warn_invalid(sum(broken for _, _, broken in rows), len(cams))
     return np.stack([ious for ious, _, _ in rows])
 
 
-def box_iou(predicted, true) -> np.ndarray:
-    """IoU matrix (p, t) float64 of boxes (p, 4) and (t, 4), both ends of a side included.
-
-    ``IoU = I / (A + B - I)`` with every side as ``x1 - x0 + 1``, the field's convention.
-    """
-    first = as_array(predicted).reshape(-1, 1, 4).astype(np.int64)
-    second = as_array(true).reshape(1, -1, 4).astype(np.int64)
-    low = np.maximum(first[..., :2], second[..., :2])
-    high = np.minimum(first[..., 2:], second[..., 2:])
-    overlap = np.maximum(high - low + 1, 0).prod(axis=-1)
-    areas = [(box[..., 2:] - box[..., :2] + 1).prod(axis=-1) for box in (first, second)]
-    return overlap / (areas[0] + areas[1] - overlap)
-
-
-def rescale_boxes(boxes, image_size: tuple[int, int], size: int | tuple[int, int] = 224):
-    """Boxes (n, 4) of an image of ``image_size = (width, height)``, in pixels of ``size``.
-
-    ``coordinate * new / old``, truncated to int64, as the reference code does.
-    """
-    height, width = height_width(size)
-    new, old = np.array([width, height] * 2, float), np.array([*image_size] * 2, float)
-    return (as_array(boxes).astype(float) * new / old).astype(np.int64)
-
-
-def _iou_rows(cams, boxes, taus, contours, size) -> Iterator[tuple[np.ndarray, bool, bool]]:
+def _iou_rows(
+    cams, boxes, taus, contours, size, threads
+) -> Iterator[tuple[np.ndarray, bool, bool]]:
+    check_rule(contours)
     check_maps(cams)
     check_same_length(cams=cams, boxes=boxes)
-    true_boxes = [check_boxes(as_array(own), size, index) for index, own in enumerate(boxes)]
-    for cam, true in zip(cams, true_boxes, strict=True):
-        scores, constant, invalid = score_map(cam, size)
-        predicted, starts, mask_of_tau = distinct_boxes(to_gray(scores), taus, contours)
-        best = box_iou(predicted, true).max(axis=1)
-        yield np.maximum.reduceat(best, starts)[mask_of_tau], constant, invalid
+    if threads < 1:
+        raise ValueError(f"threads={threads}: give at least 1")
+    true_boxes = [check_boxes(own, size, index) for index, own in enumerate(boxes)]
 
+    def row(cam, true) -> tuple[np.ndarray, bool, bool]:
+        resized = resize_map(cam, size)
+        framed = framed_levels(resized)
+        levels = level_of(taus, framed)
+        best = np.zeros(256)
+        best_ious(*boxes_of_levels(framed, np.unique(levels), contours), true, best)
+        return best[levels], resized.constant, resized.invalid
 
-def check_boxes(boxes: np.ndarray, size: int | tuple[int, int], index: int) -> np.ndarray:
-    """(n, 4) int64 boxes of image ``index``, or a ValueError that says what is wrong."""
-    height, width = height_width(size)
-    boxes = boxes.reshape(1, 4) if boxes.shape == (4,) else boxes
-    if boxes.ndim != 2 or boxes.shape[1:] != (4,) or not len(boxes):
-        raise ValueError(
-            f"boxes of image {index} must have shape (n, 4) with n >= 1, got {boxes.shape}"
-        )
-    if not np.array_equal(boxes, np.trunc(boxes)):
-        raise ValueError(f"boxes of image {index} must be whole pixels, got {boxes.tolist()}")
-    x0, y0, x1, y1 = boxes.T
-    if (x1 < x0).any() or (y1 < y0).any():
-        raise ValueError(
-            f"boxes of image {index} must be x0, y0, x1, y1 with x0 <= x1 and y0 <= y1, got "
-            f"{boxes.tolist()}; is this x, y, width, height?"
-        )
-    if boxes.min() < 0 or x1.max() >= width or y1.max() >= height:
-        raise ValueError(
-            f"boxes of image {index} reach outside the {width}x{height} map: {boxes.tolist()}; "
-            "rescale_boxes brings boxes of the original image to the size of the map"
-        )
-    return boxes.astype(np.int64)
+    if threads == 1:
+        yield from map(row, cams, true_boxes)
+        return
+    # Threads suffice: OpenCV and the compiled loops let go of the interpreter.
+    with ThreadPoolExecutor(threads) as pool:
+        yield from pool.map(row, cams, true_boxes)

@@ -15,12 +15,17 @@ def accuracy(logits, labels) -> float:
     return float(correct_classes(logits, labels).mean())
 
 
-def correct_classes(logits, labels) -> np.ndarray:
-    """(N,) bool: the largest logit is the label (the first of equal ones counts).
+def correct_classes(logits, labels, top: int = 1) -> np.ndarray:
+    """(N,) bool: the label is among the ``top`` largest logits (of equal ones the first count).
+
+    Args:
+        logits: (N, C).  labels: (N,) in 0..C-1.  top: at least 1; C or more is always right.
 
     Raises:
-        ValueError: shapes that disagree, NaN logits, a label outside 0..C-1.
+        ValueError: shapes that disagree, NaN logits, a label outside 0..C-1, ``top`` below 1.
     """
+    if top < 1:
+        raise ValueError(f"top={top}: give at least 1")
     logits, labels = as_array(logits), as_array(labels)
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(labels):
         raise ValueError(
@@ -33,7 +38,9 @@ def correct_classes(logits, labels) -> np.ndarray:
         raise ValueError(
             f"labels must lie in 0..{logits.shape[1] - 1}, found {labels.min()}..{labels.max()}"
         )
-    return logits.argmax(axis=1) == labels
+    own = logits[np.arange(len(labels)), labels][:, None]
+    earlier = np.arange(logits.shape[1]) < labels[:, None]
+    return ((logits > own) | ((logits == own) & earlier)).sum(axis=1) < top
 
 
 def mean_entropy(logits) -> float:

@@ -8,8 +8,8 @@ The protocol of Choe et al. (CVPR 2020), step by step:
 4. Each contour's box ``[x, y, min(x + w, W - 1), min(y + h, H - 1)]``; no contour:
    ``[0, 0, 0, 0]``.
 
-Because of the 8 bits a thousand thresholds give at most 255 different masks: each is worked out
-once.
+One threshold is one call of OpenCV. Many thresholds come from the component trees of the map
+(:mod:`.trees`), which know every contour of all 255 masks after one pass.
 """
 
 from __future__ import annotations
@@ -20,8 +20,10 @@ import cv2
 import numpy as np
 
 from entreg_utils.metrics.maps import score_map
+from entreg_utils.metrics.trees import all_boxes, largest_boxes
 
 CONTOUR_RULES = ("largest", "all")
+_FEW = 12  # so many masks cost OpenCV less than the trees
 
 
 def boxes_at(
@@ -29,11 +31,12 @@ def boxes_at(
 ) -> np.ndarray:
     """Boxes (n, 4) int64, x0 y0 x1 y1 in pixels of ``size``, of one raw map (h, w) at one tau.
 
-    ``[[0, 0, 0, 0]]`` when nothing is above the threshold (a constant map, or tau = 1).
+    ``[[0, 0, 0, 0]]`` when nothing is above the threshold (a constant map, or tau = 1). See
+    :func:`~entreg_utils.metrics.explaining.explain` for the steps between.
     """
+    check_rule(contours)
     gray = to_gray(score_map(cam, size).scores)
-    boxes, _, _ = distinct_boxes(gray, threshold_list([threshold]), contours)
-    return boxes
+    return mask_boxes(gray, level_of(threshold_list([threshold]), gray)[0], contours)
 
 
 def threshold_list(thresholds: int | Sequence[float]) -> np.ndarray:
@@ -48,39 +51,72 @@ def threshold_list(thresholds: int | Sequence[float]) -> np.ndarray:
     return taus
 
 
+def check_rule(contours: str) -> None:
+    """Refuse anything but ``"largest"`` and ``"all"``."""
+    if contours not in CONTOUR_RULES:
+        raise ValueError(f"contours must be one of {CONTOUR_RULES}, got {contours!r}")
+
+
 def to_gray(scores: np.ndarray) -> np.ndarray:
     """8-bit levels of a 0..1 score map; truncated, not rounded, as in the reference."""
     return (scores * 255).astype(np.uint8)
 
 
-def distinct_boxes(gray: np.ndarray, taus: np.ndarray, contours: str):
-    """The boxes of every different mask that ``taus`` cut out of an 8-bit map.
-
-    Returns:
-        boxes (P, 4) int64 of all masks one after the other; the index in it where each mask begins;
-        and, for every tau, the number of its mask.
-    """
-    if contours not in CONTOUR_RULES:
-        raise ValueError(f"contours must be one of {CONTOUR_RULES}, got {contours!r}")
-    present = np.flatnonzero(np.bincount(gray.ravel()))
-    levels = (taus * present[-1]).astype(np.int64)  # int(tau * max), truncated
-    # Levels between two grey values that occur cut out the same mask: take the lower of the two.
-    below = np.searchsorted(present, levels, side="right") - 1
-    cuts, mask_of_tau = np.unique(below, return_inverse=True)
-    found = [_contour_boxes(gray, present[cut] if cut >= 0 else -1, contours) for cut in cuts]
-    starts = np.cumsum([0, *(len(boxes) for boxes in found[:-1])])
-    return np.array([box for boxes in found for box in boxes]), starts, mask_of_tau
+def level_of(taus: np.ndarray, gray: np.ndarray) -> np.ndarray:
+    """``int(tau * max g)``, int64 as ``taus``: a pixel is on when its level is above this one."""
+    return (taus * gray.max()).astype(np.int64)
 
 
-def _contour_boxes(gray: np.ndarray, level: int, contours: str) -> list[list[int]]:
-    height, width = gray.shape
-    _, mask = cv2.threshold(gray, float(level), 255, cv2.THRESH_BINARY)
-    outlines = cv2.findContours(mask, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[-2]
-    if not len(outlines):
-        return [[0, 0, 0, 0]]
+def outlines_of(gray: np.ndarray, level: int) -> list[np.ndarray]:
+    """Contours of ``gray > level`` in OpenCV's order, each int32 (k, 1, 2); [] when it is empty."""
+    mask = cv2.threshold(gray, float(level), 255, cv2.THRESH_BINARY)[1]
+    # [-2]: OpenCV 3 gave the image as well
+    return list(cv2.findContours(mask, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[-2])
+
+
+def box_of(outline: np.ndarray, shape: tuple[int, int]) -> list[int]:
+    """``[x, y, min(x + w, W - 1), min(y + h, H - 1)]`` of a contour in a map of (H, W)."""
+    x, y, w, h = cv2.boundingRect(outline)
+    return [x, y, min(x + w, shape[1] - 1), min(y + h, shape[0] - 1)]
+
+
+def mask_boxes(gray: np.ndarray, level: int, contours: str) -> np.ndarray:
+    """Boxes (n, 4) int64 of ``gray > level`` by OpenCV; ``[[0, 0, 0, 0]]`` when it is empty."""
+    outlines = outlines_of(gray, level)
+    if not outlines:
+        return np.zeros((1, 4), dtype=np.int64)
     if contours == "largest":
         # contourArea is that of the polygon through the pixel centres: a one-pixel line has area 0.
         # Of equal areas, max keeps the first in OpenCV's order.
-        outlines = [max(outlines, key=cv2.contourArea)] if len(outlines) > 1 else outlines
-    rectangles = map(cv2.boundingRect, outlines)
-    return [[x, y, min(x + w, width - 1), min(y + h, height - 1)] for x, y, w, h in rectangles]
+        outlines = [max(outlines, key=cv2.contourArea)]
+    return np.array([box_of(outline, gray.shape) for outline in outlines], dtype=np.int64)
+
+
+def boxes_of_levels(
+    framed: np.ndarray, levels: np.ndarray, contours: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """The boxes of the masks ``gray > L`` for each of ``levels``.
+
+    Args:
+        framed: (H+2, W+2) uint8, the map in a frame of zeros.
+        levels: different ints in 0..255, rising.
+
+    Returns:
+        boxes (M, 4) int64; spans (M, 2) int64, the first and the last level that a box belongs to.
+        With the largest contours only, a level has one box. Boxes of other levels may be among
+        them.
+    """
+    gray = framed[1:-1, 1:-1]
+    if len(levels) <= _FEW:
+        gray = np.ascontiguousarray(gray)
+        found = [mask_boxes(gray, level, contours) for level in levels]
+        spans = np.repeat(levels, [len(boxes) for boxes in found])
+        return np.concatenate(found), np.stack([spans, spans], axis=1)
+    if contours == "largest":
+        boxes, number = largest_boxes(framed)
+        for level in levels[number[levels] > 1]:  # equally large: which is first is OpenCV's word
+            boxes[level] = mask_boxes(np.ascontiguousarray(gray), level, contours)[0]
+        return boxes[levels], np.stack([levels, levels], axis=1)
+    boxes, spans = all_boxes(framed)
+    nothing = [[int(framed.max()), 255]]
+    return np.concatenate([boxes, np.zeros((1, 4), np.int64)]), np.concatenate([spans, nothing])

@@ -18,8 +18,18 @@ class ScoreMap(NamedTuple):
     """A map ready to be thresholded, and whether it said anything."""
 
     scores: np.ndarray  # (H, W) float64 in 0..1
-    constant: bool  # no contrast: the scores are all zero
+    constant: bool  # the raw map has no contrast
     invalid: bool  # NaN or infinite values: the scores are all zero
+
+
+class ResizedMap(NamedTuple):
+    """A map at its final size and its extremes, not yet stretched."""
+
+    values: np.ndarray  # (H, W) float32, C-contiguous
+    low: np.float32
+    high: np.float32
+    constant: bool
+    invalid: bool
 
 
 def score_map(cam, size: int | tuple[int, int] = 224) -> ScoreMap:
@@ -27,27 +37,39 @@ def score_map(cam, size: int | tuple[int, int] = 224) -> ScoreMap:
 
     ``s = (r - min r) / (max r - min r)``, with ``r`` the map after a bicubic resize in float32 and
     the division in float64. The order matters: bicubic interpolation overshoots, so a map that was
-    min-maxed before the resize would leave 0..1. A map without contrast, or with a NaN or infinite
-    value, becomes all zeros, as in the reference code.
+    min-maxed before the resize would leave 0..1. A map without contrast after the resize, or with a
+    NaN or infinite value, becomes all zeros, as in the reference code.
+
+    A trap that the protocol has: the weights of the bicubic resize add up to 1 only nearly, so a
+    constant map may come out with a contrast of 1e-7, and the stretch turns this into a pattern of
+    zeros and ones. It is scored so here as there; ``constant`` says that the raw map was blank.
 
     Args:
         cam: (h, w) raw scores, any float or integer type, array or tensor.
         size: side of the square score map in pixels, or ``(height, width)``.
     """
+    resized = resize_map(cam, size)
+    if resized.invalid or resized.low == resized.high:
+        zeros = np.zeros(resized.values.shape)
+        return ScoreMap(zeros, resized.constant, resized.invalid)
+    # Subtract, then divide by the new maximum: the same two roundings as the reference.
+    scores = resized.values.astype(np.float64)
+    scores -= resized.low
+    scores /= scores.max()
+    return ScoreMap(scores, resized.constant, invalid=False)
+
+
+def resize_map(cam, size: int | tuple[int, int]) -> ResizedMap:
+    """One raw map (h, w), any type, resized bicubically in float32 to ``size``."""
     height, width = height_width(size)
     raw = as_array(cam)
     if raw.ndim != 2 or raw.size == 0:
         raise ValueError(f"a map must have shape (h, w) with h, w >= 1; this one has {raw.shape}")
     raw = np.ascontiguousarray(raw, dtype=np.float32)
-    resized = cv2.resize(raw, (width, height), interpolation=cv2.INTER_CUBIC).astype(np.float64)
-    low, high = resized.min(), resized.max()
+    values = cv2.resize(raw, (width, height), interpolation=cv2.INTER_CUBIC)
+    low, high = values.min(), values.max()
     invalid = not (np.isfinite(low) and np.isfinite(high))
-    if invalid or low == high:
-        return ScoreMap(np.zeros((height, width)), constant=not invalid, invalid=invalid)
-    # Subtract, then divide by the new maximum: the same two roundings as the reference.
-    resized -= low
-    resized /= resized.max()
-    return ScoreMap(resized, constant=False, invalid=False)
+    return ResizedMap(values, low, high, not invalid and raw.min() == raw.max(), invalid)
 
 
 def resize_mask(mask, size: int | tuple[int, int]) -> np.ndarray:

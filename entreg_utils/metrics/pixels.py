@@ -10,12 +10,15 @@ Sources: Choe et al., CVPR 2020 (PxAP); mPxAP averages the PxAP of each class, a
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
 from entreg_utils.metrics.maps import (
     as_array,
     check_maps,
     check_same_length,
+    height_width,
     resize_mask,
     score_map,
     warn_invalid,
@@ -33,7 +36,7 @@ class PixelAveragePrecision:
     def __init__(self, step: float = 0.001, size: int | tuple[int, int] = 224):
         if not 0 < step <= 1:
             raise ValueError(f"step is the width of a score bin, in (0, 1]; got {step}")
-        self.size = size
+        self.size = height_width(size)
         # The score 1 itself has the bin [1, 2); [2, 3] stays empty and anchors recall at 0.
         self.edges = np.append(np.arange(0, 1, step), [1.0, 2.0, 3.0])
         self.foreground = np.zeros(len(self.edges) - 1, dtype=np.int64)
@@ -55,6 +58,22 @@ class PixelAveragePrecision:
         self.num_images += 1
         self.num_constant += constant
         self.num_invalid += invalid
+
+    def merge(self, other: PixelAveragePrecision) -> PixelAveragePrecision:
+        """Add the images that another process has seen; returns self.
+
+        Raises:
+            ValueError: the other one has another step or size.
+        """
+        if self.size != other.size or not np.array_equal(self.edges, other.edges):
+            raise ValueError(
+                "two streams merge only when step and size are the same: "
+                f"{self.size} pixels and {len(self.edges) - 3} bins against {other.size} and "
+                f"{len(other.edges) - 3}"
+            )
+        for name in ("foreground", "background", "num_images", "num_constant", "num_invalid"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        return self
 
     def precision_recall(self) -> tuple[np.ndarray, np.ndarray]:
         """Precision and recall (B,) with the score threshold falling; precision is NaN while no
@@ -79,6 +98,60 @@ class PixelAveragePrecision:
         return float(np.nansum(precision[1:] * np.diff(recall)))
 
 
+class MeanPixelAveragePrecision:
+    """A :class:`PixelAveragePrecision` for each class, for images that hold several (VOC).
+
+    One entry is one (image, class) pair: the raw map of that class, and its mask. Memory: 16 KB a
+    class at the default step, however many images there are.
+    """
+
+    def __init__(self, step: float = 0.001, size: int | tuple[int, int] = 224):
+        self.step, self.size = step, height_width(size)
+        PixelAveragePrecision(step, size)  # refuses a step that cannot work, now and not later
+        self.pools: dict[int, PixelAveragePrecision] = {}
+
+    def update(self, cam, mask, label: int, ignore=None) -> None:
+        """Add one pair; arguments as in :meth:`PixelAveragePrecision.update`."""
+        pool = self.pools.setdefault(int(label), PixelAveragePrecision(self.step, self.size))
+        pool.update(cam, mask, ignore)
+
+    def merge(self, other: MeanPixelAveragePrecision) -> MeanPixelAveragePrecision:
+        """Add the pairs that another process has seen; returns self."""
+        for label, pool in other.pools.items():
+            mine = self.pools.setdefault(label, PixelAveragePrecision(self.step, self.size))
+            mine.merge(pool)
+        return self
+
+    @property
+    def per_class(self) -> dict[int, float]:
+        """PxAP in 0..1 of each class that has a foreground pixel."""
+        return {c: p.compute() for c, p in sorted(self.pools.items()) if p.foreground.any()}
+
+    @property
+    def left_out(self) -> list[int]:
+        """Classes that were seen without any foreground pixel: their PxAP is undefined, not 0."""
+        return sorted(c for c, pool in self.pools.items() if not pool.foreground.any())
+
+    def compute(self) -> float:
+        """mPxAP in 0..1: the mean of :attr:`per_class`; classes left out are named in a warning.
+
+        Raises:
+            ValueError: no foreground pixel in any class.
+        """
+        scores = self.per_class
+        if not scores:
+            raise ValueError("no foreground pixel in any mask: mPxAP is undefined; check the masks")
+        if self.left_out:
+            named = ", ".join(map(str, self.left_out))
+            warnings.warn(
+                f"mPxAP averages {len(scores)} of {len(self.pools)} classes; left out, because no "
+                f"mask shows them: {named}",
+                RuntimeWarning,
+                stacklevel=2,
+            )
+        return float(np.mean(list(scores.values())))
+
+
 def pixel_average_precision(
     cams, masks, ignore=None, step: float = 0.001, size: int | tuple[int, int] = 224
 ) -> float:
@@ -96,9 +169,8 @@ def pixel_average_precision(
     Images with an empty mask count as pure background. Maps with NaN or infinite values count as
     all-zero maps, with one warning. A constant map scores the share of foreground pixels.
     """
-    pooled = {0: PixelAveragePrecision(step, size)}
-    _accumulate(pooled, cams, masks, np.zeros(len(cams), dtype=np.int64), ignore)
-    return pooled[0].compute()
+    labels = np.zeros(len(cams), dtype=np.int64)
+    return _pool(cams, masks, labels, ignore, step, size).pools[0].compute()
 
 
 def class_pixel_average_precision(
@@ -109,10 +181,7 @@ def class_pixel_average_precision(
     One entry is one (image, class) pair: the raw map of that class, the mask of that class, and the
     class. Pixels are pooled within a class. Classes without any foreground pixel are left out.
     """
-    classes = as_array(classes).reshape(-1)
-    pooled = {int(c): PixelAveragePrecision(step, size) for c in np.unique(classes)}
-    _accumulate(pooled, cams, masks, classes, ignore)
-    return {c: pool.compute() for c, pool in pooled.items() if pool.foreground.any()}
+    return _pool(cams, masks, classes, ignore, step, size).per_class
 
 
 def mean_pixel_average_precision(
@@ -120,19 +189,21 @@ def mean_pixel_average_precision(
 ) -> float:
     """mPxAP in 0..1: mean of :func:`class_pixel_average_precision` over the classes that occur.
 
+    A class without any foreground pixel is left out of the mean and named in a warning.
+
     Raises:
         ValueError: lengths or shapes that disagree; no foreground pixel in any class.
     """
-    per_class = class_pixel_average_precision(cams, masks, classes, ignore, step, size)
-    if not per_class:
-        raise ValueError("no foreground pixel in any mask: mPxAP is undefined; check the masks")
-    return float(np.mean(list(per_class.values())))
+    return _pool(cams, masks, classes, ignore, step, size).compute()
 
 
-def _accumulate(pooled: dict[int, PixelAveragePrecision], cams, masks, classes, ignore) -> None:
+def _pool(cams, masks, classes, ignore, step, size) -> MeanPixelAveragePrecision:
     check_maps(cams)
+    classes = as_array(classes).reshape(-1)
     ignore = [None] * len(cams) if ignore is None else ignore
     check_same_length(cams=cams, masks=masks, ignore=ignore, classes=classes)
+    pooled = MeanPixelAveragePrecision(step, size)
     for cam, mask, skip, owner in zip(cams, masks, ignore, classes, strict=True):
-        pooled[int(owner)].update(cam, mask, skip)
-    warn_invalid(sum(pool.num_invalid for pool in pooled.values()), len(cams))
+        pooled.update(cam, mask, owner, skip)
+    warn_invalid(sum(pool.num_invalid for pool in pooled.pools.values()), len(cams))
+    return pooled

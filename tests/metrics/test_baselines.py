@@ -5,7 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from entreg_utils.metrics import centre_box_baseline, constant_map_baseline, rescale_boxes
+from entreg_utils.metrics import (
+    centre_box_baseline,
+    constant_map_baseline,
+    full_box_baseline,
+    rescale_boxes,
+)
 
 CUB_TEST = Path(__file__).parents[2] / ".." / "shared" / "data" / "wsol_metadata" / "CUB" / "test"
 
@@ -49,6 +54,13 @@ def test_fewer_sides_give_the_published_third_value(cub_boxes):
     result = centre_box_baseline(cub_boxes, sides=np.linspace(0.05, 1, 51))
     assert (100 * result.max).round(2).tolist() == [93.91, 59.67, 16.97]
     assert round(100 * result.max_box_acc_v2, 2) == 56.85
+
+
+def test_the_whole_frame_is_right_where_the_object_fills_it():
+    boxes = [[0, 0, 9, 9], [0, 0, 9, 4], [0, 0, 9, 3]]  # 100 %, 50 % and 40 % of 10 x 10
+    result = full_box_baseline(boxes, 10)
+    assert result.curve[:, 0].tolist() == [1.0, 2 / 3, 1 / 3]
+    assert result.contours is None and result.thresholds.tolist() == [1.0]
 
 
 def test_the_constant_map_scores_the_prevalence():

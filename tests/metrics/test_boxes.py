@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from entreg_utils.metrics import box_accuracy, box_iou, boxes_at, iou_curves, rescale_boxes
 
@@ -82,43 +80,88 @@ def test_the_threshold_is_one_for_all_images():
     assert box_accuracy([bright, faint], boxes, thresholds=100, size=30).max_box_acc == 0.5
 
 
-def naive_best_iou(cam, true, contours, taus, size):
-    """The protocol read off the page: no shared masks, one threshold after the other."""
-    resized = cv2.resize(cam.astype(np.float32), (size, size), interpolation=cv2.INTER_CUBIC)
-    scores = resized.astype(np.float64)
-    scores = np.zeros_like(scores) if scores.min() == scores.max() else scores - scores.min()
-    scores = scores / scores.max() if scores.any() else scores
-    gray = (scores * 255).astype(np.uint8)
-    row = []
-    for tau in taus:
-        mask = (gray > int(tau * gray.max())).astype(np.uint8)
-        found = list(cv2.findContours(mask, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[-2])
-        if contours == "largest" and found:
-            found = [max(found, key=cv2.contourArea)]
-        boxes = [[0, 0, 0, 0]] if not found else []
-        for x, y, w, h in map(cv2.boundingRect, found):
-            boxes.append([x, y, min(x + w, size - 1), min(y + h, size - 1)])
-        best = 0
-        for a in boxes:
-            for b in true:
-                wide = max(0, min(a[2], b[2]) - max(a[0], b[0]) + 1)
-                tall = max(0, min(a[3], b[3]) - max(a[1], b[1]) + 1)
-                area = [(c[2] - c[0] + 1) * (c[3] - c[1] + 1) for c in (a, b)]
-                best = max(best, wide * tall / (sum(area) - wide * tall))
-        row.append(best)
-    return row
+SPECIAL = [
+    np.zeros((4, 4)),
+    np.full((3, 5), -7.5),
+    -np.arange(20.0).reshape(4, 5),
+    np.eye(6),
+    np.ones((1, 1)),
+    np.array([[0.0, 1.0]]),
+    np.pad(np.ones((2, 2)), ((0, 3), (0, 3))),
+    np.indices((8, 8)).sum(axis=0) % 2,
+]
 
 
-@settings(max_examples=40, deadline=None)
+@st.composite
+def raw_maps(draw):
+    if draw(st.booleans()):
+        return draw(st.sampled_from(SPECIAL)).astype(np.float32)
+    shape = draw(st.integers(1, 37)), draw(st.integers(1, 53))
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    kind = draw(st.sampled_from(["rough", "steps", "walk"]))
+    if kind == "rough":
+        return rng.normal(size=shape).astype(np.float32)
+    if kind == "steps":
+        return rng.choice([-2.0, -0.5, 0.0, 0.25, 3.0], size=shape).astype(np.float32)
+    return rng.normal(size=shape).cumsum(axis=0).cumsum(axis=1).astype(np.float32)
+
+
+@settings(max_examples=200, deadline=None)
 @given(
-    arrays(np.float32, (5, 5), elements=st.sampled_from([-2.0, -0.5, 0.0, 0.25, 0.5, 1.0, 3.0])),
-    st.sampled_from(["largest", "all"]),
+    cam=raw_maps(),
+    contours=st.sampled_from(["largest", "all"]),
+    size=st.sampled_from([16, 30, (9, 40), (50, 21), 64]),
+    count=st.sampled_from([1, 7, 100]),
 )
-def test_distinct_masks_give_what_every_threshold_by_itself_gives(cam, contours):
-    true = [[3, 2, 9, 11], [10, 10, 14, 14]]
-    taus = np.append(np.arange(0, 1, 0.01), 1.0)
-    fast = iou_curves(cam[None], [true], contours, taus, size=16)[0]
-    assert fast.tolist() == naive_best_iou(cam, true, contours, taus, 16)
+def test_scores_are_those_of_one_opencv_pass_a_threshold(cam, contours, size, count, plain_ious):
+    height, width = size if isinstance(size, tuple) else (size, size)
+    true = [[3, 2, 8, 7], [0, 0, width - 1, height - 1]]
+    taus = np.append(np.arange(count) / count, 1.0)
+    fast = iou_curves([cam], [true], contours, taus, size=size)[0]
+    assert fast.tolist() == plain_ious(cam, true, contours, taus, size)
+
+
+@pytest.mark.parametrize("contours", ["largest", "all"])
+def test_a_tie_goes_to_the_contour_that_opencv_lists_first(contours, plain_ious):
+    # Everywhere equal squares: at every threshold the largest area occurs several times.
+    cam = np.kron(np.indices((4, 4)).sum(axis=0) % 2, np.pad(np.ones((3, 3)), 1)).astype(np.float32)
+    cam[cam > 0] += np.linspace(0, 0.5, int((cam > 0).sum())).round(1)
+    for true in ([[1, 6, 4, 9]], [[16, 11, 19, 14]], [[6, 1, 9, 4]]):
+        fast = iou_curves([cam], [true], contours, 100, size=20)[0]
+        assert fast.tolist() == plain_ious(cam, true, contours, np.arange(100) / 100, 20)
+
+
+@pytest.mark.parametrize("contours", ["largest", "all"])
+def test_threads_change_nothing(contours):
+    rng = np.random.default_rng(0)
+    cams = rng.normal(size=(9, 5, 6))
+    boxes = [[[2, 3, 20, 25]]] * 9
+    one = box_accuracy(cams, boxes, contours, size=32)
+    two = box_accuracy(cams, boxes, contours, size=32, threads=2)
+    assert np.array_equal(one.counts, two.counts) and one.counts.any()
+    with pytest.raises(ValueError, match="threads=0"):
+        box_accuracy(cams, boxes, contours, size=32, threads=0)
+
+
+def test_results_of_two_halves_add_up_to_that_of_the_whole():
+    rng = np.random.default_rng(1)
+    cams, boxes = rng.normal(size=(10, 4, 4)), [[[2, 3, 20, 25]]] * 10
+    cams[3], cams[8] = 0, np.nan
+    with pytest.warns(RuntimeWarning, match="1 of"):
+        whole = box_accuracy(cams, boxes, size=32)
+        halves = box_accuracy(cams[:4], boxes[:4], size=32) + box_accuracy(
+            cams[4:], boxes[4:], size=32
+        )
+    assert np.array_equal(whole.counts, halves.counts)
+    assert (halves.num_images, halves.num_constant, halves.num_invalid) == (10, 1, 1)
+    assert halves.max_box_acc == whole.max_box_acc and halves.contours == "largest"
+    for name, other in (
+        ("contours", box_accuracy(cams[:2], boxes[:2], "all", size=32)),
+        ("thresholds", box_accuracy(cams[:2], boxes[:2], thresholds=10, size=32)),
+        ("iou_thresholds", box_accuracy(cams[:2], boxes[:2], iou_thresholds=(0.5,), size=32)),
+    ):
+        with pytest.raises(ValueError, match=f"their {name} are the same"):
+            whole + other
 
 
 @needs_reference

@@ -9,6 +9,7 @@ import torch
 from entreg_utils.metrics import (
     accuracy,
     box_accuracy,
+    correct_classes,
     gt_known_correct,
     gt_known_loc,
     mean_entropy,
@@ -26,6 +27,16 @@ def test_accuracy_by_hand():
     logits = torch.tensor([[2.0, 1.0], [0.0, 3.0], [5.0, 4.0]])
     assert accuracy(logits, torch.tensor([0, 1, 1])) == 2 / 3
     assert accuracy(logits.numpy(), [0, 1, 0]) == 1.0
+
+
+def test_the_label_among_the_first_k_by_hand():
+    logits = np.array([[3.0, 1.0, 2.0, 0.0]] * 4)
+    for top, expected in ((1, [1, 0, 0, 0]), (2, [1, 0, 1, 0]), (3, [1, 1, 1, 0]), (9, [1] * 4)):
+        assert correct_classes(logits, [0, 1, 2, 3], top).tolist() == expected
+    # Of equal logits the first count: with all equal, the label is first, second, third.
+    assert correct_classes(np.zeros((3, 3)), [0, 1, 2], 2).tolist() == [True, True, False]
+    with pytest.raises(ValueError, match="top=0"):
+        correct_classes(logits, [0, 1, 2, 3], 0)
 
 
 def test_mean_entropy_in_nats():

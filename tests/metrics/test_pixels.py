@@ -1,5 +1,6 @@
 """PxAP and mPxAP, worked out by hand, and against the public evaluation code on real maps."""
 
+import pickle
 from pathlib import Path
 
 import cv2
@@ -7,6 +8,7 @@ import numpy as np
 import pytest
 
 from entreg_utils.metrics import (
+    MeanPixelAveragePrecision,
     PixelAveragePrecision,
     class_pixel_average_precision,
     constant_map_baseline,
@@ -98,7 +100,10 @@ def test_mean_over_classes_pools_within_a_class():
 def test_a_class_without_foreground_is_left_out_of_the_mean():
     maps, masks = np.array([[[0.0, 1.0]]] * 2), np.array([[[0, 1]], [[0, 0]]])
     assert class_pixel_average_precision(maps, masks, [0, 1], size=(1, 2)) == {0: 1.0}
-    assert mean_pixel_average_precision(maps, masks, [0, 1], size=(1, 2)) == 1.0
+    with pytest.warns(
+        RuntimeWarning, match="1 of 2 classes; left out, because no mask shows them: 1"
+    ):
+        assert mean_pixel_average_precision(maps, masks, [0, 1], size=(1, 2)) == 1.0
     with pytest.raises(ValueError, match="no foreground pixel in any mask: mPxAP"):
         mean_pixel_average_precision(maps, np.zeros_like(masks), [0, 1], size=(1, 2))
 
@@ -131,3 +136,38 @@ def test_bad_input_is_one_clear_sentence():
         pixel_average_precision([MAP], [MASK], step=0, size=2)
     with pytest.warns(RuntimeWarning, match="1 of 1 maps hold NaN"):
         assert pixel_average_precision([MAP * np.nan], [MASK], size=2) == 0.5
+
+
+def test_streams_of_two_processes_merge_to_that_of_one():
+    rng = np.random.default_rng(5)
+    maps, masks = rng.random((6, 4, 4)), rng.random((6, 4, 4)) > 0.6
+    streams = [PixelAveragePrecision(0.01, 16) for _ in range(3)]
+    for index in range(6):
+        streams[index % 2].update(maps[index], masks[index])
+        streams[2].update(maps[index], masks[index])
+    memory = streams[0].foreground.nbytes
+    restored = pickle.loads(pickle.dumps(streams[1]))  # as it comes back from a process
+    merged = streams[0].merge(restored)
+    assert merged is streams[0] and merged.num_images == 6
+    assert merged.compute() == streams[2].compute()
+    assert merged.foreground.nbytes == memory  # however many images
+    with pytest.raises(ValueError, match="step and size are the same"):
+        merged.merge(PixelAveragePrecision(0.1, 16))
+    with pytest.raises(ValueError, match="step and size are the same"):
+        merged.merge(PixelAveragePrecision(0.01, 8))
+
+
+def test_class_streams_merge_and_name_what_they_leave_out():
+    maps = [[[1.0, 0.0]], [[0.0, 1.0]], [[1.0, 0.0]]]
+    masks = [[[1, 0]], [[1, 0]], [[0, 0]]]
+    first, second = MeanPixelAveragePrecision(size=(1, 2)), MeanPixelAveragePrecision(size=(1, 2))
+    first.update(maps[0], masks[0], 4)
+    second.update(maps[1], masks[1], 2)
+    second.update(maps[2], masks[2], 9)
+    merged = first.merge(second)
+    # Class 4: the object pixel ranks first. Class 2: it ranks last, precision 1/2 at recall 1.
+    assert merged.per_class == {2: 0.5, 4: 1.0} and merged.left_out == [9]
+    with pytest.warns(RuntimeWarning, match=r"2 of 3 classes; left out.*: 9"):
+        assert merged.compute() == 0.75
+    with pytest.raises(ValueError, match="width of a score bin"):
+        MeanPixelAveragePrecision(step=0)

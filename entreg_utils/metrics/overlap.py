@@ -1,0 +1,80 @@
+"""Boxes against boxes: the IoU with the field's inclusive sides, and boxes at another size."""
+
+from __future__ import annotations
+
+import numba
+import numpy as np
+
+from entreg_utils.metrics.maps import as_array, height_width
+
+
+def box_iou(predicted, true) -> np.ndarray:
+    """IoU matrix (p, t) float64 of boxes (p, 4) and (t, 4), both ends of a side included.
+
+    ``IoU = I / (A + B - I)`` with every side as ``x1 - x0 + 1``, the field's convention.
+    """
+    first = as_array(predicted).reshape(-1, 1, 4).astype(np.int64)
+    second = as_array(true).reshape(1, -1, 4).astype(np.int64)
+    low = np.maximum(first[..., :2], second[..., :2])
+    high = np.minimum(first[..., 2:], second[..., 2:])
+    overlap = np.maximum(high - low + 1, 0).prod(axis=-1)
+    areas = [(box[..., 2:] - box[..., :2] + 1).prod(axis=-1) for box in (first, second)]
+    return overlap / (areas[0] + areas[1] - overlap)
+
+
+@numba.njit(cache=True, nogil=True)
+def best_ious(boxes, spans, true, out):
+    """Best IoU at each level, as :func:`box_iou` has it, of the boxes that belong to the level.
+
+    Args:
+        boxes (M, 4) int64, spans (M, 2) int64: as ``contours.boxes_of_levels`` returns them.
+        true: (t, 4) int64.
+        out: (256,) float64, raised to the best IoU of each level.
+    """
+    for i in range(len(boxes)):
+        x0, y0, x1, y1 = boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3]
+        own = (x1 - x0 + 1) * (y1 - y0 + 1)
+        best = 0.0
+        for j in range(len(true)):
+            wide = min(x1, true[j, 2]) - max(x0, true[j, 0]) + 1
+            tall = min(y1, true[j, 3]) - max(y0, true[j, 1]) + 1
+            if wide > 0 and tall > 0:
+                other = (true[j, 2] - true[j, 0] + 1) * (true[j, 3] - true[j, 1] + 1)
+                best = max(best, wide * tall / (own + other - wide * tall))
+        for level in range(spans[i, 0], spans[i, 1] + 1):
+            out[level] = max(out[level], best)
+
+
+def rescale_boxes(boxes, image_size: tuple[int, int], size: int | tuple[int, int] = 224):
+    """Boxes (n, 4) of an image of ``image_size = (width, height)``, in pixels of ``size``.
+
+    ``coordinate * new / old``, truncated to int64, as the reference code does.
+    """
+    height, width = height_width(size)
+    new, old = np.array([width, height] * 2, float), np.array([*image_size] * 2, float)
+    return (as_array(boxes).astype(float) * new / old).astype(np.int64)
+
+
+def check_boxes(boxes, size: int | tuple[int, int], index: int) -> np.ndarray:
+    """(n, 4) int64 boxes of image ``index``, or a ValueError that says what is wrong."""
+    height, width = height_width(size)
+    boxes = as_array(boxes)
+    boxes = boxes.reshape(1, 4) if boxes.shape == (4,) else boxes
+    if boxes.ndim != 2 or boxes.shape[1:] != (4,) or not len(boxes):
+        raise ValueError(
+            f"boxes of image {index} must have shape (n, 4) with n >= 1, got {boxes.shape}"
+        )
+    if not np.array_equal(boxes, np.trunc(boxes)):
+        raise ValueError(f"boxes of image {index} must be whole pixels, got {boxes.tolist()}")
+    x0, y0, x1, y1 = boxes.T
+    if (x1 < x0).any() or (y1 < y0).any():
+        raise ValueError(
+            f"boxes of image {index} must be x0, y0, x1, y1 with x0 <= x1 and y0 <= y1, got "
+            f"{boxes.tolist()}; is this x, y, width, height?"
+        )
+    if boxes.min() < 0 or x1.max() >= width or y1.max() >= height:
+        raise ValueError(
+            f"boxes of image {index} reach outside the {width}x{height} map: {boxes.tolist()}; "
+            "rescale_boxes brings boxes of the original image to the size of the map"
+        )
+    return boxes.astype(np.int64)

@@ -1,0 +1,130 @@
+"""Scores by the size of the object: an average over all images hides what happens to small ones.
+
+An object's size is the share of the frame that its true box (or its mask) covers, so that it does
+not depend on the resolution. The default edges, 0.2 and 0.4, split the CUB test list into about a
+quarter, two fifths and a third. The threshold of the map stays one for the whole data set: a group
+is scored at the threshold that is best for all images, and its own maximum stands beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from entreg_utils.metrics.boxes import BoxAccuracy, box_accuracy
+from entreg_utils.metrics.maps import check_same_length, height_width, resize_mask
+from entreg_utils.metrics.overlap import check_boxes
+from entreg_utils.metrics.pixels import pixel_average_precision
+
+GROUPS = ("small", "medium", "large")
+EDGES = (0.2, 0.4)
+
+
+@dataclass(frozen=True)
+class SizeAccuracy:
+    """Box accuracy of each size group that occurs, ``groups[name]``, and of all images together."""
+
+    groups: dict[str, BoxAccuracy]
+    overall: BoxAccuracy
+
+    def table(self, iou: float = 0.5) -> pd.DataFrame:
+        """A row a group and one for all: ``images``, ``share`` of them, ``box_acc`` at the common
+        threshold (best for all images, an oracle), ``own_max`` at the group's own, both in 0..1."""
+        common = self.overall.threshold_at(iou)
+        rows = {
+            name: {
+                "images": result.num_images,
+                "share": result.num_images / self.overall.num_images,
+                "box_acc": result.at(common, iou),
+                "own_max": result.at(result.threshold_at(iou), iou),
+            }
+            for name, result in (self.groups | {"all": self.overall}).items()
+        }
+        return pd.DataFrame.from_dict(rows, orient="index")
+
+
+def box_shares(boxes, size: int | tuple[int, int] = 224) -> np.ndarray:
+    """(N,) share of the frame, 0..1, that the largest true box of each image covers.
+
+    Sides count both ends. ``boxes`` as in :func:`~entreg_utils.metrics.box_accuracy`.
+    """
+    height, width = height_width(size)
+    shares = []
+    for index, own in enumerate(boxes):
+        checked = check_boxes(own, size, index)
+        shares.append((checked[:, 2:] - checked[:, :2] + 1).prod(axis=1).max() / (height * width))
+    return np.array(shares)
+
+
+def mask_shares(masks, size: int | tuple[int, int] = 224) -> np.ndarray:
+    """(N,) share of the frame, 0..1, that each object mask (H, W) covers, nearest-resized."""
+    return np.array([resize_mask(mask, size).mean() for mask in masks])
+
+
+def size_groups(shares, edges: Sequence[float] = EDGES) -> np.ndarray:
+    """(N,) of ``"small"``, ``"medium"``, ``"large"``: below, between, from the two edges on.
+
+    Raises:
+        ValueError: edges that are not two rising shares in (0, 1), or shares outside 0..1.
+    """
+    shares, edges = np.asarray(shares, dtype=np.float64), np.asarray(edges, dtype=np.float64)
+    if edges.shape != (2,) or not 0 < edges[0] < edges[1] < 1:
+        raise ValueError(f"edges must be two rising shares of the frame in (0, 1), got {edges}")
+    if not ((shares >= 0) & (shares <= 1)).all():
+        raise ValueError("sizes are shares of the frame: give values in 0..1")
+    return np.array(GROUPS)[np.searchsorted(edges, shares, side="right")]
+
+
+def box_accuracy_by_size(
+    cams,
+    boxes,
+    contours: str = "largest",
+    iou_thresholds: Sequence[float] = (0.3, 0.5, 0.7),
+    thresholds: int | Sequence[float] = 1000,
+    size: int | tuple[int, int] = 224,
+    threads: int = 1,
+    edges: Sequence[float] = EDGES,
+) -> SizeAccuracy:
+    """:func:`~entreg_utils.metrics.box_accuracy` for small, medium and large objects.
+
+    Arguments as there; ``edges`` as in :func:`size_groups`, of the largest true box of an image.
+    """
+    check_same_length(cams=cams, boxes=boxes)
+    names = size_groups(box_shares(boxes, size), edges)
+    results = {}
+    for name in GROUPS:
+        rows = np.flatnonzero(names == name)
+        if len(rows):
+            own = [cams[i] for i in rows], [boxes[i] for i in rows]
+            results[name] = box_accuracy(*own, contours, iou_thresholds, thresholds, size, threads)
+    first, *others = results.values()
+    return SizeAccuracy(results, sum(others, start=first))
+
+
+def pixel_average_precision_by_size(
+    cams,
+    masks,
+    ignore=None,
+    step: float = 0.001,
+    size: int | tuple[int, int] = 224,
+    edges: Sequence[float] = EDGES,
+) -> dict[str, float]:
+    """PxAP in 0..1 of the images of each size group that occurs, pixels pooled within the group.
+
+    Its floor, the share of foreground, rises with the size: compare methods within a group, and
+    each with :func:`~entreg_utils.metrics.constant_map_baseline` there. Images without foreground
+    are small ones.
+    """
+    check_same_length(cams=cams, masks=masks)
+    names = size_groups(mask_shares(masks, size), edges)
+    result = {}
+    for name in GROUPS:
+        rows = np.flatnonzero(names == name)
+        if len(rows):
+            skip = None if ignore is None else [ignore[i] for i in rows]
+            own = [cams[i] for i in rows], [masks[i] for i in rows]
+            result[name] = pixel_average_precision(*own, skip, step, size)
+    return result

@@ -1,0 +1,116 @@
+"""Codes, tables and filled holes, by hand and against OpenCV and SciPy."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from scipy import ndimage
+
+from entreg_utils.metrics import score_map
+from entreg_utils.metrics.contours import to_gray
+from entreg_utils.metrics.levels import (
+    RING,
+    by_level,
+    framed_levels,
+    neighbour_codes,
+    tables,
+    without_holes,
+)
+from entreg_utils.metrics.maps import resize_map
+
+
+@pytest.mark.parametrize("connectivity", [8, 4])
+def test_joins_are_the_components_around_a_pixel(connectivity):
+    joins, _, _ = tables(connectivity)
+    structure = np.ones((3, 3)) if connectivity == 8 else None
+    for code in range(256):
+        around = np.zeros((3, 3), bool)
+        for position, (x, y) in enumerate(RING):
+            around[1 + y, 1 + x] = code >> position & 1
+        labels, _ = ndimage.label(around, structure)
+        sides = [labels[0, 1], labels[1, 2], labels[2, 1], labels[1, 0]]
+        touching = set((labels if connectivity == 8 else np.array(sides)).ravel()) - {0}
+        named = [labels[1 + RING[p][1], 1 + RING[p][0]] for p in joins[code] if p >= 0]
+        assert sorted(named) == sorted(touching)
+
+
+def test_area_is_what_a_pixel_adds_to_opencvs_contour_area():
+    # A pixel that joins what is one object already: the area grows by the table's halves.
+    joins, _, area = tables(8)
+    for code in range(256):
+        if joins[code, 0] < 0 or joins[code, 1] >= 0:
+            continue
+        scene = np.zeros((3, 3), np.uint8)
+        for position, (x, y) in enumerate(RING):
+            scene[1 + y, 1 + x] = code >> position & 1
+        before = _area(scene)
+        scene[1, 1] = 1
+        if code & 0b10101010 != 0b10101010:  # else the middle was a hole, and counted already
+            assert _area(scene) - before == area[code] / 2
+
+
+def _area(scene):
+    outlines = cv2.findContours(scene, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[-2]
+    (outline,) = outlines
+    return cv2.contourArea(outline)
+
+
+def test_codes_and_order_by_hand():
+    gray = np.pad(np.array([[5, 5], [9, 0]], np.uint8), 1)
+    codes = neighbour_codes(gray)
+    # Upper left 5: the 9 below (bit 5). Upper right 5: its equal to the left, which is earlier
+    # (bit 7), and the 9 to the lower left (bit 6). The 9: nothing is on before it.
+    assert codes[1:3, 1:3].tolist()[0] == [1 << 5, 1 << 7 | 1 << 6]
+    assert codes[2, 1] == 0
+    order, starts = by_level(gray, codes, np.ones(256, bool))
+    assert order.tolist() == [2 * 4 + 1, 1 * 4 + 1, 1 * 4 + 2]  # the 9, the 5s in raster order
+    assert starts[255 - 9] == 0 and starts[255 - 5] == 1 and starts[255] == 3
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    arrays(np.float32, (6, 7), elements=st.floats(-100, 100, width=32)),
+    st.sampled_from([(6, 7), (16, 16), (9, 31)]),
+)
+def test_levels_are_those_of_the_score_map_to_the_bit(cam, size):
+    scores, constant, invalid = score_map(cam, size)
+    framed = framed_levels(resize_map(cam, size))
+    assert np.array_equal(framed[1:-1, 1:-1], to_gray(scores))
+    assert not framed[[0, -1]].any() and not framed[:, [0, -1]].any()
+    assert not invalid and constant == (cam.min() == cam.max())
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_maps_that_hold_no_number_are_all_zero_and_said_to_be(bad):
+    cam = np.ones((4, 4), np.float32)
+    cam[1, 2] = bad
+    resized = resize_map(cam, 9)
+    assert resized.invalid and not resized.constant and not framed_levels(resized).any()
+
+
+@settings(max_examples=200, deadline=None)
+@given(arrays(np.uint8, (11, 13), elements=st.integers(0, 255)), st.integers(0, 3))
+def test_filled_masks_are_the_masks_filled(gray, blur):
+    gray = ndimage.uniform_filter(gray, 2 * blur + 1) if blur else gray
+    filled = without_holes(np.pad(gray, 1))[1:-1, 1:-1]
+    for level in np.unique(gray):
+        assert np.array_equal(filled > level, ndimage.binary_fill_holes(gray > level))
+
+
+def test_filling_goes_through_a_spiral():
+    # The lowest way out of the middle turns with the corridor; only its end is open.
+    scene = np.full((15, 15), 9, np.uint8)
+    y, x, direction = 7, 7, 0
+    for length in (1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6, 6, 14):
+        for _ in range(2 * length if length < 7 else length):
+            scene[y, x] = 3
+            step = ((0, 1), (1, 0), (0, -1), (-1, 0))[direction]
+            if not (0 <= y + step[0] < 15 and 0 <= x + step[1] < 15):
+                break
+            y, x = y + step[0], x + step[1]
+        direction = (direction + 1) % 4
+    filled = without_holes(np.pad(scene, 1))[1:-1, 1:-1]
+    for level in (0, 3, 8):
+        assert np.array_equal(filled > level, ndimage.binary_fill_holes(scene > level))
