@@ -17,6 +17,18 @@ from entreg_utils.bench import scoring, training
 from entreg_utils.bench.timing import table
 from entreg_utils.files import atomic_write
 
+PARTS = {
+    "painting": training.painting,
+    "training_steps": training.training_steps,
+    "regularisers": training.regularisers,
+    "maps": scoring.maps,
+    "boxes": scoring.boxes,
+    "first_call": scoring.first_call,
+    "pixels": scoring.pixels,
+    "stored_sweep": training.stored_sweep,
+    "fresh_run": training.fresh_run,
+}
+
 
 def main(argv: list[str] | None = None) -> int:
     """Print the table; 0, whether or not targets are met: a busy machine is no failure."""
@@ -25,7 +37,16 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--quick", action="store_true", help="leave out the fresh training run")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there, too")
+    parser.add_argument(
+        "--maps",
+        type=Path,
+        metavar="FILE.npz",
+        help="score these maps (cams (N, h, w), boxes_224 (N, 4)) instead of generated ones",
+    )
+    parser.add_argument("--only", metavar="NAME", help="one part: " + ", ".join(PARTS))
     args = parser.parse_args(argv)
+    if args.only is not None and args.only not in PARTS:
+        raise SystemExit(f"no part {args.only!r}: there are {', '.join(PARTS)}")
     load = os.getloadavg() if hasattr(os, "getloadavg") else ()
     machine = {
         "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
@@ -33,11 +54,15 @@ def main(argv: list[str] | None = None) -> int:
         "load": [round(value, 1) for value in load],
     }
     print(", ".join(f"{name}: {value}" for name, value in machine.items()))
-    parts = [training.painting, training.training_steps, training.regularisers]
-    parts += [scoring.maps, scoring.scores, training.stored_sweep]
-    parts += [] if args.quick else [training.fresh_run]
+    parts = dict(PARTS)
+    if args.maps is not None:
+        parts["boxes"] = lambda: scoring.boxes(*scoring.stored_maps(args.maps))
+    if args.quick:
+        del parts["fresh_run"]
     rows = []
-    for part in parts:
+    for name, part in parts.items():
+        if args.only not in (None, name):
+            continue
         new = part()
         print(table(new) if new else "no stored run to load", flush=True)
         rows += new

@@ -15,7 +15,6 @@ from matplotlib.figure import Figure
 from entreg_utils import metrics
 from entreg_utils.figures.style import OKABE_ITO, picture_axes
 from entreg_utils.figures.world import draw_box
-from entreg_utils.metrics.contours import to_gray
 
 TRUE, PREDICTED = OKABE_ITO["vermillion"], OKABE_ITO["green"]
 
@@ -23,11 +22,8 @@ TRUE, PREDICTED = OKABE_ITO["vermillion"], OKABE_ITO["green"]
 def steps(image, cam, true_box, threshold: float = 0.15) -> tuple[Figure, str]:
     """Raw map, score map, mask and box of one image, side by side."""
     size = image.shape[:2]
-    scores = metrics.score_map(cam, size).scores
-    box = metrics.boxes_at(cam, threshold, size=size)[0]
-    iou = metrics.box_iou([box], [true_box]).item()
-    gray = to_gray(scores)
-    mask = gray > int(threshold * gray.max())
+    told = metrics.explain(cam, _plain(true_box), threshold, size=size)
+    scores, mask, box, iou = told.scores, told.mask, told.box, told.iou
     figure, axes = plt.subplots(1, 4, figsize=(9, 2.9))
     for panel in axes:
         picture_axes(panel)
