@@ -121,14 +121,18 @@ def test_scores_are_those_of_one_opencv_pass_a_threshold(cam, contours, size, co
     assert fast.tolist() == plain_ious(cam, true, contours, taus, size)
 
 
-@pytest.mark.parametrize("contours", ["largest", "all"])
-def test_a_tie_goes_to_the_contour_that_opencv_lists_first(contours, plain_ious):
-    # Everywhere equal squares: at every threshold the largest area occurs several times.
-    cam = np.kron(np.indices((4, 4)).sum(axis=0) % 2, np.pad(np.ones((3, 3)), 1)).astype(np.float32)
-    cam[cam > 0] += np.linspace(0, 0.5, int((cam > 0).sum())).round(1)
-    for true in ([[1, 6, 4, 9]], [[16, 11, 19, 14]], [[6, 1, 9, 4]]):
-        fast = iou_curves([cam], [true], contours, 100, size=20)[0]
-        assert fast.tolist() == plain_ious(cam, true, contours, np.arange(100) / 100, 20)
+def test_a_tie_goes_to_the_contour_that_opencv_lists_first(plain_ious):
+    # Four equal squares: at every threshold the largest area occurs four times.
+    cam = np.zeros((20, 20), np.float32)
+    corners = [(2, 2), (2, 12), (12, 2), (12, 12)]
+    for y, x in corners:
+        cam[y : y + 4, x : x + 4] = 1
+    rows = []
+    for y, x in corners:
+        true = [[x, y, x + 4, y + 4]]
+        rows.append(iou_curves([cam], [true], "largest", 100, size=20)[0].tolist())
+        assert rows[-1] == plain_ious(cam, true, "largest", np.arange(100) / 100, 20)
+    assert sorted(row[50] for row in rows) == [0, 0, 0, 1]  # one of them is the largest
 
 
 @pytest.mark.parametrize("contours", ["largest", "all"])
