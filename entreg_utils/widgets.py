@@ -1,4 +1,4 @@
-"""Thin interactive views over ``figures``: a slider that shows one stored run at a time.
+"""Thin interactive views over ``figures``: sliders that show one stored run, or one threshold.
 
 They set the value of an image instead of capturing output, so that the state a page without a
 kernel shows is the picture itself.
@@ -6,12 +6,14 @@ kernel shows is the picture itself.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import ipywidgets
+from matplotlib.figure import Figure
 
 from entreg_utils.experiments import Run
 from entreg_utils.figures import png
+from entreg_utils.figures.boxes import steps
 from entreg_utils.figures.training import check_panel, dashboard
 
 
@@ -45,15 +47,47 @@ def epsilon_explorer(runs: Sequence[Run], dataset, start: float | None = None) -
     options = [(f"{value:g}", value) for value in sorted(stored)]
     epsilon = ipywidgets.SelectionSlider(options=options, value=start, description="ε")
     image = ipywidgets.IntSlider(value=0, min=0, max=images - 1, description="image")
+
+    return _explorer(
+        [epsilon, image], lambda: dashboard(stored[epsilon.value], dataset, image.value)
+    )
+
+
+def threshold_explorer(examples: Sequence[tuple], threshold: float = 0.15) -> ipywidgets.VBox:
+    """Slider over the threshold of the map -> its mask, its box and the IoU, with the sentence.
+
+    Args:
+        examples: (image float (H, W, 3) in 0..1, raw map (h, w), true box x0, y0, x1, y1), one for
+            each position of the second slider.
+        threshold: share of the map's maximum that is shown first, 0..1.
+
+    Raises:
+        ValueError: no examples, or a threshold outside 0..1.
+    """
+    if not len(examples):
+        raise ValueError("the explorer wants at least one (image, map, true box)")
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"threshold={threshold}: give a share of the map's maximum, 0..1")
+    tau = ipywidgets.FloatSlider(
+        value=threshold, min=0, max=1, step=0.01, description="threshold", readout_format=".2f"
+    )
+    image = ipywidgets.IntSlider(value=0, min=0, max=len(examples) - 1, description="image")
+    return _explorer([tau, image], lambda: steps(*examples[image.value], tau.value))
+
+
+def _explorer(
+    controls: Sequence[ipywidgets.Widget], draw: Callable[[], tuple[Figure, str]]
+) -> ipywidgets.VBox:
+    """Controls in a row over the figure and the sentence that ``draw()`` gives for their values."""
     picture = ipywidgets.Image(format="png", layout={"width": "100%"})
     caption = ipywidgets.HTML()
 
-    def draw(_=None) -> None:
-        figure, sentence = dashboard(stored[epsilon.value], dataset, image.value)
+    def redraw(_=None) -> None:
+        figure, sentence = draw()
         picture.value = png(figure)
         caption.value = sentence
 
-    for slider in (epsilon, image):
-        slider.observe(draw, names="value")
-    draw()
-    return ipywidgets.VBox([ipywidgets.HBox([epsilon, image]), picture, caption])
+    for control in controls:
+        control.observe(redraw, names="value")
+    redraw()
+    return ipywidgets.VBox([ipywidgets.HBox(list(controls)), picture, caption])

@@ -1,4 +1,4 @@
-"""The slider over epsilon: what it shows is the figure of the run it stands on."""
+"""What a slider shows is the figure of the run, or of the threshold, it stands on."""
 
 import dataclasses
 
@@ -9,6 +9,7 @@ import pytest
 from entreg_utils import data, widgets
 from entreg_utils.experiments import Config, Run
 from entreg_utils.figures import png
+from entreg_utils.figures.boxes import steps
 from entreg_utils.figures.training import dashboard
 
 
@@ -91,3 +92,22 @@ def test_bad_input_is_a_sentence(runs, test_split):
         widgets.epsilon_explorer(runs, test_split, start=0.3)
     with pytest.raises(ValueError, match="belong to the test split"):
         widgets.epsilon_explorer(runs, data.toy("train", num_images=3, cache=False))
+
+
+def test_the_threshold_explorer_shows_the_steps_at_its_threshold(test_split):
+    examples = [
+        (sample.image.permute(1, 2, 0).numpy(), sample.mask.numpy() * 1.0, sample.boxes[0].tolist())
+        for sample in (test_split[0], test_split[1])
+    ]
+    tau, image, picture, caption = parts(widgets.threshold_explorer(examples))
+    assert (tau.min, tau.max, tau.value, image.max) == (0, 1, 0.15, 1)
+    assert picture.value == png(steps(*examples[0], 0.15)[0])
+    tau.value, image.value = 0.5, 1
+    figure, sentence = steps(*examples[1], 0.5)
+    assert (picture.value, caption.value) == (png(figure), sentence)
+    tau.value = 1.0  # nothing is above the maximum: the corner pixel, no error
+    assert "[0, 0, 0, 0]" in caption.value
+    with pytest.raises(ValueError, match="at least one"):
+        widgets.threshold_explorer([])
+    with pytest.raises(ValueError, match="threshold=2"):
+        widgets.threshold_explorer(examples, 2)

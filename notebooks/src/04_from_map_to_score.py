@@ -134,6 +134,14 @@ others = [(maps[i], boxes[i]) for i in (57, 124)]
 figures.show(draw_boxes.threshold_strip(*shown, taus, others))
 
 # %% [markdown]
+# Move it yourself, image by image:
+
+# %%
+from entreg_utils import widgets
+
+widgets.threshold_explorer([(picture(test, i), maps[i], boxes[i]) for i in (EXAMPLE, 57, 124)])
+
+# %% [markdown]
 # One and the same map gives boxes from far too large to a speck on the brightest spot, and another image
 # wants another threshold. Nothing about the network changed. So "how good are these maps" has no answer
 # before the threshold rule is fixed.
