@@ -1,0 +1,113 @@
+"""Hide-and-Seek: squares of a training image are hidden at random (Singh & Lee, ICCV 2017).
+
+The image is tiled in squares of ``side`` pixels from its top left corner; what is left over at the
+right and at the bottom makes narrower tiles. The side is drawn for each image, then each tile is
+hidden with probability ``rate``. A network that cannot count on one part learns others as well.
+Testing hides nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from entreg_utils.erasing.arguments import (
+    cpu_generator,
+    image_batch,
+    share,
+    square_sides,
+    upload,
+)
+
+
+def hide_and_seek(
+    images: Tensor,
+    sides: int | Sequence[int | None],
+    rate: float,
+    fill: float | Sequence[float] | Tensor,
+    generator: torch.Generator,
+) -> Tensor:
+    """New images of which random tiles show ``fill``; the given ones stay as they are.
+
+    Args:
+        images: (N, C, H, W) float in 0..1 or uint8 in 0..255, on any device, of any H and W.
+        sides: sides of the tiles in pixels, one drawn for each image with equal chances; 0 or None
+            leaves the image whole. The paper draws from (0, 16, 32, 44, 56).
+        rate: probability that a tile is hidden, 0..1; 0.5 in the paper.
+        fill: colour of a hidden tile in 0..1, one number or (C,), also for uint8 images. It should
+            be the data set's mean colour (``model.mean``): after normalisation that is 0, and the
+            first convolution sees in training the distribution it sees in testing.
+        generator: on the CPU. It draws N + N * tiles numbers, whatever comes out.
+
+    Returns:
+        (N, C, H, W), type and device of ``images``.
+
+    Raises:
+        TypeError: wrong types.
+        ValueError: wrong shapes, rate or fill outside 0..1, or a side that is not smaller than the
+            image's longer side (its only tile would be the image).
+    """
+    count, _, height, width = image_batch(images).shape
+    hidden = hidden_tiles(count, height, width, sides, rate, generator, images.device)
+    return paint_over(images, hidden, fill)
+
+
+def hidden_tiles(
+    count: int,
+    height: int,
+    width: int,
+    sides: int | Sequence[int | None],
+    rate: float,
+    generator: torch.Generator,
+    device: torch.device | str = "cpu",
+) -> Tensor:
+    """Which pixels :func:`hide_and_seek` hides: bool (count, height, width) on ``device``.
+
+    Raises:
+        TypeError, ValueError: as :func:`hide_and_seek`.
+    """
+    sides, rate, device = square_sides(sides), share("rate", rate), torch.device(device)
+    cpu_generator(generator)
+    if max(sides) >= max(height, width):
+        raise ValueError(
+            f"HaS with a side of {max(sides)} px has one tile on {height}x{width} images, which is "
+            "all there is: use sides smaller than the image"
+        )
+    smallest = min((side for side in sides if side), default=0)
+    if smallest == 0:
+        return torch.zeros(count, height, width, dtype=torch.bool, device=device)
+    drawn = torch.tensor(sides)[torch.randint(len(sides), (count,), generator=generator)]
+    # As many tiles as the smallest side needs; an image with a larger side uses the first of them.
+    grid = count, -(-height // smallest), -(-width // smallest)
+    hidden = torch.rand(grid, generator=generator) < rate
+    hidden &= (drawn > 0)[:, None, None]
+    side = upload(torch.where(drawn > 0, drawn, smallest), device)[:, None]
+    hidden = upload(hidden, device)
+    image = torch.arange(count, device=device)[:, None, None]
+    row = torch.arange(height, device=device) // side  # (N, H): the tile that a row lies in
+    column = torch.arange(width, device=device) // side
+    return hidden[image, row[:, :, None], column[:, None, :]]
+
+
+def paint_over(images: Tensor, hidden: Tensor, fill: float | Sequence[float] | Tensor) -> Tensor:
+    """New images (N, C, H, W) that show ``fill`` where ``hidden`` (N, H, W) is true.
+
+    Raises:
+        ValueError: ``fill`` is no colour in 0..1 of the images' channels.
+    """
+    channels = images.shape[1]
+    colour = torch.as_tensor(fill, dtype=torch.float32).detach()
+    if colour.shape not in ((), (channels,)):
+        raise ValueError(
+            f"fill has shape {tuple(colour.shape)}, but must be one number or ({channels},), a "
+            "colour in 0..1"
+        )
+    # Looking at a value on an accelerator would wait for it.
+    if colour.device.type == "cpu" and not bool(((colour >= 0) & (colour <= 1)).all()):
+        raise ValueError(f"fill={colour.tolist()} must be a colour in 0..1, also for uint8 images")
+    if images.dtype == torch.uint8:
+        colour = (colour * 255).round()
+    colour = upload(colour.to(images.dtype), images.device).expand(channels)
+    return torch.where(hidden[:, None], colour[:, None, None], images)

@@ -1,0 +1,149 @@
+"""ADL and RDAP: layers that hide the most discriminative place of a feature map in training.
+
+Both take the channel mean ``A`` of a non-negative map as self-attention, without any weights. Each
+forward pass in training hides the place where ``A`` is large with probability ``rate``, and
+otherwise multiplies the map by ``sigmoid(A)``, the importance map. In eval mode they do nothing.
+
+ADL: Choe & Shim, CVPR 2019.  RDAP: Choe et al., Pattern Recognition 116, 2021, in our reading.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from entreg_utils.erasing.arguments import cpu_generator, open_share, share
+
+
+class AttentionErasing(nn.Module):
+    """What ADL and RDAP have in common; a subclass says where to hide.
+
+        A = mean over channels of x,  (N, 1, h, w)
+        hide with probability ``rate``:  y = x * [not hidden(A)]
+        otherwise:                       y = x * sigmoid(A)
+
+    ONE draw serves all images of a batch, as in the authors' code. Gradients are those of that code
+    too: the choice of the hidden place carries none, the importance map is not detached and carries
+    its own. So at kept places of a hiding pass dy/dx = 1 and at hidden places 0. As ``A`` is not
+    negative, sigmoid(A) lies in 1/2..1.
+
+    Args:
+        rate: probability of hiding, 0..1 (the authors' ``1 - keep_prob``).
+        generator: on the CPU; the attribute may be set anew, or seeded, at any time.
+
+    ``x`` must be (N, C, h, w) after a ReLU: on negative values A < gamma max A hides nothing. The
+    values are looked at in the first training pass only, since each look makes a GPU wait.
+    """
+
+    def __init__(self, rate: float, generator: torch.Generator):
+        super().__init__()
+        self.rate = share("rate", rate)
+        self.generator = cpu_generator(generator)
+        self._seen = False
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The map with its strongest place hidden, or weighted by importance; same type."""
+        if not self.training:
+            return features
+        self._look_once(features)
+        attention = _attention(features)
+        if torch.rand((), generator=self.generator).item() < self.rate:
+            factor = ~self._hidden(attention)
+        else:
+            factor = attention.sigmoid()
+        return features * factor.to(features.dtype)
+
+    def hidden(self, features: Tensor) -> Tensor:
+        """Which cells a hiding pass hides: bool (N, h, w), no draw, in either mode."""
+        return self._hidden(_attention(features.detach()))[:, 0]
+
+    def importance(self, features: Tensor) -> Tensor:
+        """The importance map sigmoid(A) of the other passes: float (N, h, w) in 1/2..1."""
+        return _attention(features.detach()).sigmoid()[:, 0]
+
+    def _hidden(self, attention: Tensor) -> Tensor:
+        raise NotImplementedError
+
+    def _look_once(self, features: Tensor) -> None:
+        if self._seen:
+            return
+        if bool((features.detach() < 0).any()):
+            raise ValueError(
+                f"{type(self).__name__} was put behind a map with negative values, where its "
+                "threshold means nothing: put it after a ReLU"
+            )
+        self._seen = True
+
+
+class ADL(AttentionErasing):
+    """Attention-based dropout layer: hides where A >= gamma max A, of each image its own maximum.
+
+    Args:
+        gamma: share of the maximum from which on a cell is hidden, 0..1; small values hide much.
+        rate, generator: see :class:`AttentionErasing`.
+
+    gamma 0.9 and rate 0.75 are the authors' for SE-ResNet-50.
+    """
+
+    def __init__(self, gamma: float, rate: float, generator: torch.Generator):
+        super().__init__(rate, generator)
+        self.gamma = share("gamma", gamma)
+
+    def _hidden(self, attention: Tensor) -> Tensor:
+        return attention >= self.gamma * attention.amax(dim=(2, 3), keepdim=True)
+
+    def extra_repr(self) -> str:
+        return f"gamma={self.gamma:g}, rate={self.rate:g}"
+
+
+class RDAP(AttentionErasing):
+    """Region-based dropout with attention prior (our reading): hides one square around the peak.
+
+    The paper hides a square of fixed size at the place that self-attention finds, instead of
+    whatever passes a threshold. Its further details are not public, so these are our choices:
+
+    - place: the cell where A is largest, the first of equals (no draw);
+    - size: ``round(square * min(h, w))`` cells, at least one. A share of the map, because the paper
+      wants one setting to serve every architecture;
+    - border: the square is moved inside the map, never cut, so its size is fixed indeed. With an
+      even side the peak is the lower right of the four middle cells;
+    - when: one draw a layer and pass; the importance map otherwise, both as in ADL.
+
+    Args:
+        square: side of the square as a share of the map's shorter side, above 0 and below 1.
+        rate, generator: see :class:`AttentionErasing`.
+    """
+
+    def __init__(self, square: float, rate: float, generator: torch.Generator):
+        super().__init__(rate, generator)
+        self.square = open_share("square", square)
+
+    def _hidden(self, attention: Tensor) -> Tensor:
+        height, width = attention.shape[2:]
+        side = max(1, round(self.square * min(height, width)))
+        if side >= max(height, width):
+            raise ValueError(
+                f"RDAP with square={self.square:g} hides the whole of a {height}x{width} map: "
+                "choose a smaller square or an earlier point"
+            )
+        peak = attention.flatten(1).argmax(dim=1)  # (N,)
+        hidden = []
+        for start, length in ((peak // width, height), (peak % width, width)):
+            start = (start - side // 2).clamp(0, length - side)[:, None]
+            cells = torch.arange(length, device=attention.device)
+            hidden.append((cells >= start) & (cells < start + side))  # (N, length)
+        return (hidden[0][:, :, None] & hidden[1][:, None, :])[:, None]
+
+    def extra_repr(self) -> str:
+        return f"square={self.square:g}, rate={self.rate:g}"
+
+
+def _attention(features: Tensor) -> Tensor:
+    """Channel mean (N, 1, h, w); in float32 at least, where near-equal cells can be told apart."""
+    if features.ndim != 4:
+        raise ValueError(
+            f"erasing needs a feature map (N, C, h, w), not one of shape {tuple(features.shape)}"
+        )
+    return features.mean(
+        dim=1, keepdim=True, dtype=torch.promote_types(features.dtype, torch.float32)
+    )

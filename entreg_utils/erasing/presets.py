@@ -1,0 +1,162 @@
+"""Hyperparameters by method, data set and model, each with where it comes from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from entreg_utils.erasing.methods import METHODS, Erasing
+
+PHOTOGRAPHS = ("cub", "openimages", "flowers", "pets", "voc", "imagenet")
+BACKBONES = ("preresnet18", "resnet18", "resnet50", "seresnet50", "mobilenet_v2")
+_LATE_POINTS = ("stage3.0", "stage4.0", "last")  # layer3[0], layer4[0] and before GAP
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One row of the table.
+
+    Attributes:
+        erasing: method and hyperparameters.
+        datasets, models: what the row is for.
+        status: ``published`` (for this very data set and model), ``carried over`` (published for
+            others) or ``own choice`` (nobody published any).
+        source: where the values come from, in one sentence.
+    """
+
+    erasing: Erasing
+    datasets: tuple[str, ...]
+    models: tuple[str, ...]
+    status: str
+    source: str
+
+
+_WE = (
+    "tuned by random search for the evaluation of Choe et al., CVPR 2020 (CUB, ResNet-50, 224 px); "
+    "values of public training scripts"
+)
+_TOY = ("toy",), ("toy",), "own choice"
+
+# The first row that fits is taken, so published pairs stand before what is carried over.
+PRESETS: tuple[Preset, ...] = (
+    Preset(
+        Erasing("cam"),
+        (*PHOTOGRAPHS, "cifar", "toy"),
+        (*BACKBONES, "toy"),
+        "published",
+        "nothing is erased (Zhou et al., CVPR 2016)",
+    ),
+    Preset(Erasing("has", sides=(120,), rate=0.66), ("cub",), ("resnet50",), "published", _WE),
+    Preset(
+        Erasing("cutmix", beta=1.35, probability=0.24), ("cub",), ("resnet50",), "published", _WE
+    ),
+    Preset(
+        Erasing("adl", gamma=0.76, rate=0.24, points=_LATE_POINTS),
+        ("cub",),
+        ("resnet50",),
+        "published",
+        _WE,
+    ),
+    Preset(
+        Erasing("adl", gamma=0.9, rate=0.75, points=_LATE_POINTS),
+        ("cub",),
+        ("seresnet50",),
+        "published",
+        "Choe & Shim, CVPR 2019, SE-ResNet-50 (keep_prob 0.25, threshold 0.9 in their code)",
+    ),
+    Preset(
+        Erasing("cutmix", beta=1.0, probability=1.0),
+        ("imagenet",),
+        ("resnet50",),
+        "published",
+        "Yun et al., ICCV 2019, ImageNet",
+    ),
+    Preset(
+        Erasing("has", sides=(0, 16, 32, 44, 56), rate=0.5),
+        PHOTOGRAPHS,
+        BACKBONES,
+        "carried over",
+        "Singh & Lee, ICCV 2017: ImageNet at about 224 px, other networks",
+    ),
+    Preset(
+        Erasing("cutmix", beta=1.0, probability=1.0),
+        PHOTOGRAPHS,
+        BACKBONES,
+        "carried over",
+        "Yun et al., ICCV 2019: ImageNet, ResNet-50",
+    ),
+    Preset(
+        Erasing("cutmix", beta=1.0, probability=0.5),
+        ("cifar",),
+        BACKBONES,
+        "carried over",
+        "Yun et al., ICCV 2019: CIFAR, PyramidNet",
+    ),
+    Preset(
+        Erasing("adl", gamma=0.9, rate=0.75, points=_LATE_POINTS),
+        PHOTOGRAPHS,
+        BACKBONES,
+        "carried over",
+        "Choe & Shim, CVPR 2019: CUB, SE-ResNet-50",
+    ),
+    Preset(
+        Erasing("rdap", square=0.35, rate=0.5, points=_LATE_POINTS),
+        PHOTOGRAPHS,
+        BACKBONES,
+        "own choice",
+        "one setting for every network, as the paper wants; 5x5 cells of a 14x14 map",
+    ),
+    Preset(
+        Erasing("has", sides=(0, 3, 7, 9, 12), rate=0.5),
+        *_TOY,
+        "the sides of Singh & Lee, ICCV 2017, times 48/224 and rounded",
+    ),
+    Preset(
+        Erasing("cutmix", beta=1.0, probability=0.5),
+        *_TOY,
+        "small images, so as Yun et al., ICCV 2019, on CIFAR",
+    ),
+    Preset(
+        Erasing("adl", gamma=0.9, rate=0.5, points=("last",)),
+        *_TOY,
+        "two stages only, so one layer, before GAP, which hides in every other pass",
+    ),
+    Preset(
+        Erasing("rdap", square=0.35, rate=0.5, points=("last",)),
+        *_TOY,
+        "as for photographs: 4x4 cells of the 12x12 map, one layer, before GAP",
+    ),
+)
+
+
+def preset(method: str, dataset: str, model: str) -> Erasing:
+    """Hyperparameters for a method on a data set with a model: published ones where there are.
+
+    Args:
+        method: one of ``METHODS``.
+        dataset: as for ``data.load``, or ``imagenet``, ``cifar``.
+        model: as for ``models.build``.
+
+    Raises:
+        ValueError: the table has no such row; the message lists what it has.
+    """
+    return find_preset(method, dataset, model).erasing
+
+
+def find_preset(method: str, dataset: str, model: str) -> Preset:
+    """The whole row behind :func:`preset`, with status and source.
+
+    Raises:
+        ValueError: as :func:`preset`.
+    """
+    if method not in METHODS:
+        raise ValueError(f"unknown erasing method {method!r}: choose one of {', '.join(METHODS)}")
+    rows = [row for row in PRESETS if row.erasing.method == method]
+    for row in rows:
+        if dataset in row.datasets and model in row.models:
+            return row
+    known = {(row.datasets, row.models): None for row in rows}  # each once, in order
+    listed = "; ".join(f"{', '.join(sets)} with {', '.join(nets)}" for sets, nets in known)
+    raise ValueError(
+        f"no preset of {method} for {dataset!r} with {model!r}: there are those for {listed}. Give "
+        "the hyperparameters yourself: Erasing(...)"
+    )

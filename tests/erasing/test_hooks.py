@@ -1,0 +1,211 @@
+"""Layers behind a model's points: attached, at work, removed, and the model as it was."""
+
+import copy
+import io
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from entreg_utils.cam import class_activation_map
+from entreg_utils.erasing import Erasing, attach
+from entreg_utils.models import build
+
+BOTH = Erasing("adl", gamma=0.8, rate=1.0, points=("first", "last"))
+LAST = Erasing("adl", gamma=0.8, rate=0.5, points=("last",))
+LAST_ALWAYS = Erasing("adl", gamma=0.5, rate=1.0, points=("last",))
+
+
+class Net(nn.Module):
+    """Two convolutions with BN-ReLU, GAP and a linear head."""
+
+    def __init__(self):
+        super().__init__()
+        stages = []
+        for inputs in (3, 4):
+            stages.append(
+                nn.Sequential(
+                    nn.Conv2d(inputs, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(inplace=True)
+                )
+            )
+        self.first, self.last = stages
+        self.head = nn.Linear(4, 2)
+
+    def erasing_points(self):
+        return {"first": self.first, "last": self.last}
+
+    def forward_features(self, images):
+        return self.last(self.first(images))
+
+    def forward(self, images):
+        return self.head(self.forward_features(images).mean(dim=(2, 3)))
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    return Net()
+
+
+@pytest.fixture
+def images():
+    return torch.rand(4, 3, 8, 8, generator=seeded(1))
+
+
+def test_a_layer_changes_what_flows_on_and_nothing_before(net, images):
+    plain_first = net.first(images)
+    seen = {}
+    net.last.register_forward_pre_hook(lambda module, inputs: seen.update(inputs=inputs[0]))
+    with attach(net, BOTH, seeded()) as attached:
+        features = net.forward_features(images)
+    layer = attached.layers["first"]
+    keep = ~layer.hidden(plain_first)[:, None]
+    assert torch.equal(seen["inputs"], plain_first * keep)
+    plain_last = net.last(seen["inputs"])
+    keep = ~attached.layers["last"].hidden(plain_last)[:, None]
+    torch.testing.assert_close(features, plain_last * keep)
+
+
+def test_eval_is_as_if_nothing_were_attached(net, images):
+    net.eval()
+    maps, logits = class_activation_map(net, images, None)
+    with attach(net, BOTH, seeded()):
+        assert torch.equal(net(images), logits)
+        net.train()  # a map switches the model to eval mode itself
+        assert torch.equal(class_activation_map(net, images, None)[0], maps)
+
+
+def test_the_mode_of_the_whole_model_counts(net, images):
+    net.train()
+    net.last.eval()  # frozen batch-norm
+    with attach(net, LAST, seeded(1)) as attached:
+        state = attached.layers["last"].generator.get_state()
+        net(images)
+        assert not torch.equal(attached.layers["last"].generator.get_state(), state)
+
+
+def test_after_removal_the_model_is_what_it_was(net, images):
+    before, state = net(images), {key: value.clone() for key, value in net.state_dict().items()}
+    modules = [name for name, _ in net.named_modules()]
+    attached = attach(net, BOTH, seeded())
+    assert list(net.state_dict()) == list(state)
+    assert [name for name, _ in net.named_modules()] == modules
+    assert not torch.equal(net(images), before)
+    attached.remove()
+    attached.remove()
+    net.load_state_dict(state)
+    assert torch.equal(net(images), before)
+    copied = pickle.loads(pickle.dumps(copy.deepcopy(net)))
+    copied.load_state_dict(state)
+    assert torch.equal(copied(images), before)
+    torch.save(net, io.BytesIO())
+
+
+def test_layers_go_also_when_training_stops_with_an_error(net):
+    with pytest.raises(RuntimeError, match="diverged"), attach(net, BOTH, seeded()):
+        raise RuntimeError("diverged")
+    assert not net.first._forward_hooks and not net.last._forward_hooks
+
+
+def test_a_copy_made_meanwhile_minds_its_own_mode(net, images):
+    whole = copy.deepcopy(net).eval().forward_features(images)
+    with attach(net, LAST_ALWAYS, seeded()):
+        copied = copy.deepcopy(net)
+    net.train()  # from here on the original is free, the copy still carries its layer
+    copied.eval()
+    assert torch.equal(copied.forward_features(images), whole)
+    copied.train()
+    net.eval()
+    assert (copied.forward_features(images) == 0).all(dim=1).sum() > (whole == 0).all(dim=1).sum()
+
+
+def test_a_run_that_goes_on_draws_what_it_would_have_drawn(net, images):
+    generator = seeded()
+
+    def epoch(number):
+        generator.manual_seed(number)
+        return torch.stack([net.forward_features(images).sum() for _ in range(8)])
+
+    net.first[1].momentum = net.last[1].momentum = 0.0  # the same batch statistics every time
+    with attach(net, LAST, generator):
+        unbroken = [epoch(number) for number in range(3)]
+        assert torch.equal(epoch(2), unbroken[2])
+    generator = seeded(77)
+    with attach(net, LAST, generator):
+        assert torch.equal(epoch(1), unbroken[1])
+    assert len(unbroken[0].unique()) > 1
+
+
+def test_one_generator_serves_all_layers(net):
+    generator = seeded()
+    layers = attach(net, BOTH, generator).layers
+    assert list(layers) == ["first", "last"]
+    assert all(layer.generator is generator for layer in layers.values())
+
+
+@pytest.mark.parametrize(
+    "erasing",
+    [
+        Erasing("cam"),
+        Erasing("has", sides=(4,), rate=0.5),
+        Erasing("cutmix", beta=1.0, probability=1.0),
+    ],
+)
+def test_methods_without_layers_attach_nothing(erasing):
+    plain = nn.Linear(3, 2)  # not even asked for its points
+    with attach(plain, erasing, seeded()) as attached:
+        assert attached.layers == {} and not plain._forward_hooks
+
+
+def test_gradients_pass_through(net, images):
+    with attach(net, BOTH, seeded()):
+        net(images).sum().backward()
+    assert net.first[0].weight.grad.abs().sum() > 0
+
+
+def test_compiled_models_draw_anew_in_each_pass(net, images):
+    net.first[1].momentum = net.last[1].momentum = 0.0
+    generator = seeded(5)
+    with attach(net, LAST, generator):
+        plain = [net.forward_features(images).sum() for _ in range(8)]
+        generator.manual_seed(5)
+        compiled = torch.compile(net.forward_features, backend="eager")
+        again = [compiled(images).sum() for _ in range(8)]
+    torch.testing.assert_close(again, plain)
+    assert len(torch.stack(plain).unique()) > 1
+
+
+def test_what_cannot_work_is_refused_and_leaves_nothing_behind(net):
+    with pytest.raises(ValueError, match="adl cannot go behind 'stage9'.*the points first, last"):
+        attach(net, Erasing("adl", gamma=0.8, rate=0.5, points=("last", "stage9")), seeded())
+    assert not net.last._forward_hooks
+    with pytest.raises(TypeError, match=r"Linear has no erasing_points\(\)"):
+        attach(nn.Linear(3, 2), BOTH, seeded())
+    with pytest.raises(TypeError, match="must be a torch.Generator"):
+        attach(net, BOTH, None)
+    with attach(net, LAST, seeded()):
+        with pytest.raises(ValueError, match="has a layer at 'last' already: remove"):
+            attach(net, BOTH, seeded())
+        assert not net.first._forward_hooks
+
+
+@pytest.mark.parametrize(
+    "method", [{"method": "adl", "gamma": 0.9}, {"method": "rdap", "square": 0.35}]
+)
+def test_on_the_toy_network(method):
+    model = build("toy", 3, width=4)
+    if not hasattr(model, "erasing_points"):
+        pytest.skip("the toy network has no erasing points yet")
+    pictures = torch.rand(2, 3, 48, 48, generator=seeded())
+    plain = model.forward_features(pictures)
+    with attach(model, Erasing(**method, rate=1.0, points=("last",)), seeded()) as attached:
+        erased = model.forward_features(pictures)
+        hidden = attached.layers["last"].hidden(plain)[:, None]
+    assert 0 < hidden.sum() < hidden.numel()
+    torch.testing.assert_close(erased, plain * ~hidden)
+    assert plain[hidden.expand_as(plain)].sum() > 0

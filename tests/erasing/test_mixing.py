@@ -1,0 +1,215 @@
+"""CutMix: pixel shares and label weights, the distribution of boxes, and the regularised loss."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import stats
+
+from entreg_utils import losses
+from entreg_utils.erasing import cutmix, mixing, soft_targets
+from entreg_utils.erasing.mixing import draw_box, paste
+
+LOG2, LOG3 = math.log(2), math.log(3)
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def numbered(count, height, width):
+    """Images whose every pixel says which image it comes from."""
+    return torch.arange(count).float()[:, None, None, None].expand(count, 3, height, width) / 64
+
+
+@settings(max_examples=80, deadline=None)
+@given(
+    count=st.integers(1, 6),
+    height=st.integers(1, 17),
+    width=st.integers(1, 17),
+    beta=st.sampled_from([0.04, 0.3, 1.0, 1.35, 5.0]),
+    seed=st.integers(0, 2**31),
+)
+def test_label_weights_are_the_shares_of_pixels(count, height, width, beta, seed):
+    images = numbered(count, height, width)
+    mixed, soft = cutmix(images, torch.arange(count), beta, 1.0, seeded(seed), count)
+    source = (mixed * 64).round().long()
+    assert torch.equal(source[:, 0], source[:, 1]) and torch.equal(source[:, 0], source[:, 2])
+    area = height * width
+    for pixels, weights in zip(source[:, 0], soft, strict=True):
+        counted = torch.bincount(pixels.flatten(), minlength=count)
+        expected = torch.tensor([n / area for n in counted.tolist()])
+        assert (weights - expected).abs().max() <= 1.2e-7  # 1 is a sum of two rounded shares
+    assert torch.equal(images, numbered(count, height, width))
+
+
+@settings(max_examples=60, deadline=None)
+@given(height=st.integers(1, 40), width=st.integers(1, 40), seed=st.integers(0, 2**31))
+def test_a_box_lies_inside_and_has_the_sides_of_the_formula(height, width, seed):
+    x0, y0, x1, y1 = draw_box(height, width, 1.0, seeded(seed))
+    assert 0 <= x0 <= x1 <= width and 0 <= y0 <= y1 <= height
+    # Beta(1, 1) is uniform: lambda is the first number that the generator gives.
+    lam, across, down = torch.rand(3, generator=seeded(seed), dtype=torch.float64).tolist()
+    for start, end, length, centre in ((x0, x1, width, across), (y0, y1, height, down)):
+        half = math.sqrt(1 - lam) * length / 2
+        assert abs(start - max(0, centre * length - half)) <= 0.5 + 1e-9
+        assert abs(end - min(length, centre * length + half)) <= 0.5 + 1e-9
+
+
+@pytest.mark.parametrize("beta", [0.3, 1.0, 1.35])
+def test_the_mean_area_is_that_of_the_formula(beta):
+    # A side s around a uniform centre loses s^2/8 at either border on average, so the area that is
+    # left is (s - s^2/4)^2 with s^2 = 1 - lambda; for b = 1 that is 1/2 - 1/5 + 1/48 = 0.3208.
+    generator, areas = seeded(8), []
+    for _ in range(3000):
+        x0, y0, x1, y1 = draw_box(1000, 1000, beta, generator)
+        areas.append((x1 - x0) * (y1 - y0) / 1e6)
+    expected = stats.beta(beta, beta).expect(lambda v: (math.sqrt(v) - v / 4) ** 2)
+    if beta == 1:
+        assert expected == pytest.approx(1 / 2 - 1 / 5 + 1 / 48)
+    assert sum(areas) / len(areas) == pytest.approx(expected, abs=0.02)  # sd 0.005
+
+
+@pytest.mark.parametrize("probability", [0.0, 0.24, 1.0])
+def test_how_often_a_batch_is_mixed(probability):
+    images, labels, generator = numbered(8, 16, 16), torch.arange(8), seeded(9)
+    mixed = 0
+    for _ in range(400):
+        out, soft = cutmix(images, labels, 5.0, probability, generator, 8)
+        mixed += not torch.equal(out, images)
+        assert torch.equal(out, images) == torch.equal(soft, torch.eye(8))
+        assert out.data_ptr() != images.data_ptr()
+    assert mixed / 400 == pytest.approx(probability, abs=0.08 if 0 < probability < 1 else 0.02)
+
+
+def test_the_number_of_draws_does_not_depend_on_the_outcome():
+    states = []
+    for probability in (0.0, 1.0):
+        generator = seeded(10)
+        cutmix(numbered(4, 8, 8), torch.arange(4), 1.0, probability, generator, 4)
+        states.append(generator.get_state())
+    assert torch.equal(*states)
+
+
+def test_the_seed_decides():
+    batch = numbered(4, 8, 8), torch.arange(4), 1.0, 1.0
+    first, second, third = (cutmix(*batch, seeded(seed), 4) for seed in (1, 1, 3))
+    assert torch.equal(first[0], second[0]) and torch.equal(first[1], second[1])
+    assert not torch.equal(first[0], third[0])
+
+
+def test_gradients_go_to_the_image_that_a_pixel_comes_from():
+    images = torch.rand(2, 1, 4, 4).requires_grad_()
+    out = paste(images, torch.tensor([1, 1]), (0, 1, 2, 3))
+    (gradient,) = torch.autograd.grad(out.sum(), images)
+    # The box of image 0 is hidden; that of image 1 is used for image 0 and for itself.
+    box = torch.zeros(4, 4)
+    box[1:3, 0:2] = 1
+    assert torch.equal(gradient[:, 0], torch.stack([1 - box, 1 + box]))
+
+
+def test_uint8_images_are_mixed_as_they_are():
+    pixels = torch.arange(2, dtype=torch.uint8)[:, None, None, None].expand(2, 3, 6, 6)
+    out, _ = cutmix(pixels, torch.tensor([0, 1]), 1.0, 1.0, seeded(1), 2)
+    assert out.dtype == torch.uint8
+
+
+def test_targets_of_each_kind_by_hand():
+    assert soft_targets(torch.tensor([2, 0]), 2, 3).tolist() == [[0, 0, 1], [1, 0, 0]]
+    hot = torch.tensor([[1, 1, 0], [0, 0, 1]])
+    assert soft_targets(hot, 2).tolist() == [[0.5, 0.5, 0], [0, 0, 1]]
+    assert soft_targets(hot, 2, normalise=False).tolist() == hot.tolist()
+    soft = torch.tensor([[0.25, 0.75]], dtype=torch.float64)
+    assert torch.equal(soft_targets(soft, 1), soft)
+
+
+def test_multi_hot_rows_are_mixed_as_distributions_or_as_they_are(monkeypatch):
+    monkeypatch.setattr(mixing, "draw_box", lambda *_: (0, 0, 1, 4))  # a quarter of 4x4
+    monkeypatch.setattr(torch, "randperm", lambda *_, **__: torch.tensor([1, 0]))
+    hot = torch.tensor([[1, 1, 0, 0], [0, 1, 1, 1]])
+    _, soft = cutmix(torch.zeros(2, 3, 4, 4), hot, 1.0, 1.0, seeded())
+    expected = [[3 / 8, 3 / 8 + 1 / 12, 1 / 12, 1 / 12], [1 / 8, 1 / 8 + 1 / 4, 1 / 4, 1 / 4]]
+    torch.testing.assert_close(soft, torch.tensor(expected))
+    _, rows = cutmix(torch.zeros(2, 3, 4, 4), hot, 1.0, 1.0, seeded(), normalise=False)
+    assert rows.tolist() == [[0.75, 1, 0.25, 0.25], [0.25, 1, 0.75, 0.75]]
+
+
+def test_soft_targets_reach_the_regularised_loss(monkeypatch):
+    monkeypatch.setattr(mixing, "draw_box", lambda *_: (0, 0, 4, 2))  # half of 4x4
+    monkeypatch.setattr(torch, "randperm", lambda *_, **__: torch.tensor([1, 0]))
+    _, soft = cutmix(torch.zeros(2, 3, 4, 4), torch.tensor([0, 1]), 1.0, 1.0, seeded(), 3)
+    assert soft.tolist() == [[0.5, 0.5, 0.0]] * 2
+    # softmax rows (1/2, 1/4, 1/4) and (1/4, 1/4, 1/2)
+    logits = torch.tensor([[LOG2, 0, 0], [0, 0, LOG2]], dtype=torch.float64)
+    entropy_term = (1.5 * LOG2 + 2 * LOG2) / 2  # H(t, p): half of log 2 and log 4; log 4
+    towards_uniform = 5 / 3 * LOG2  # H(u, p) of either row
+    for name, strength, expected in (
+        ("none", 0.0, entropy_term),
+        ("kl_uniform", 0.3, entropy_term + 0.3 * (towards_uniform - LOG3)),
+        ("label_smoothing", 0.2, 0.8 * entropy_term + 0.2 * towards_uniform),
+    ):
+        assert losses.objective(logits, soft, name, strength).item() == pytest.approx(expected)
+
+
+def test_the_mixed_loss_is_the_weighted_sum_of_two_losses():
+    # As CutMix is usually written: lambda L(z, t_a) + (1 - lambda) L(z, t_b), regulariser included.
+    logits = torch.randn(6, 5, generator=seeded(1), dtype=torch.float64)
+    labels = torch.tensor([0, 1, 2, 3, 4, 0])
+    images = numbered(6, 16, 16)
+    mixed, soft = cutmix(images, labels, 1.0, 1.0, seeded(5), 5)
+    source = (mixed[:, 0] * 64).round().long().flatten(1)
+    partner = source.amax(1).where(source.amax(1) != torch.arange(6), source.amin(1))
+    kept = (source == torch.arange(6)[:, None]).double().mean(1)
+    assert (kept < 1).any()
+    for name in ("kl_uniform", "label_smoothing", "jeffreys"):
+        rows = [
+            k * losses.objective(z[None], labels[i : i + 1], name, 0.3)
+            + (1 - k) * losses.objective(z[None], labels[j : j + 1], name, 0.3)
+            for i, (z, k, j) in enumerate(zip(logits, kept, partner, strict=True))
+        ]
+        expected = torch.stack(rows).mean()
+        torch.testing.assert_close(
+            losses.objective(logits, soft, name, 0.3), expected, rtol=1e-6, atol=1e-6
+        )
+
+
+@pytest.mark.parametrize("targets", [torch.tensor([0, 1, 2, 0]), torch.eye(3)[[0, 1, 1, 2]]])
+@pytest.mark.parametrize("device", ["meta", "cpu"])
+def test_no_value_is_read_back_from_an_accelerator(targets, device):
+    # A tensor of the meta device has no values, so whoever reads one fails.
+    images = torch.zeros(4, 3, 9, 9, device="meta")
+    out, soft = cutmix(images, targets.to(device), 1.0, 1.0, seeded(), 3)
+    assert out.device.type == "meta" and soft.device.type == device
+    assert soft.shape == (4, 3)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"beta": 0}, ValueError, "beta=0 must be above 0"),
+        ({"beta": "1"}, TypeError, "beta='1' must be a number"),
+        ({"probability": 2}, ValueError, "probability=2 must lie in 0..1"),
+        ({"generator": None}, TypeError, "must be a torch.Generator"),
+        ({"num_classes": None}, ValueError, "class indices need num_classes"),
+        ({"targets": torch.tensor([0, 3])}, ValueError, "class 3 is outside 0..2"),
+        ({"targets": torch.tensor([0, -1])}, ValueError, "class -1 is outside 0..2"),
+        ({"targets": torch.tensor([0])}, ValueError, r"shape \(1,\) do not fit 2 images"),
+        ({"targets": torch.tensor([0.0, 1.0])}, ValueError, "do not fit 2 images"),
+        ({"targets": torch.ones(2, 4)}, ValueError, "4 columns, not the 3 classes"),
+        ({"targets": torch.eye(3)[:2] * 0}, ValueError, "row 0 of the targets names no class"),
+        ({"targets": [0, 1]}, TypeError, "targets are list"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence(arguments, error, message):
+    good = {
+        "images": torch.zeros(2, 3, 6, 8),
+        "targets": torch.tensor([0, 1]),
+        "beta": 1.0,
+        "probability": 1.0,
+        "generator": seeded(),
+        "num_classes": 3,
+    }
+    with pytest.raises(error, match=message):
+        cutmix(**(good | arguments))

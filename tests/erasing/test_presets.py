@@ -1,0 +1,70 @@
+"""The table of hyperparameters: published values, what is carried over, and what it lacks."""
+
+import pytest
+
+from entreg_utils.erasing import METHODS, PRESETS, find_preset, preset
+from entreg_utils.erasing.presets import BACKBONES, PHOTOGRAPHS
+
+LATE = ("stage3.0", "stage4.0", "last")
+
+
+@pytest.mark.parametrize(
+    ("method", "dataset", "model", "status", "values"),
+    [
+        ("has", "cub", "resnet50", "published", {"sides": (120,), "rate": 0.66}),
+        ("cutmix", "cub", "resnet50", "published", {"beta": 1.35, "probability": 0.24}),
+        ("adl", "cub", "resnet50", "published", {"gamma": 0.76, "rate": 0.24, "points": LATE}),
+        ("adl", "cub", "seresnet50", "published", {"gamma": 0.9, "rate": 0.75, "points": LATE}),
+        ("cutmix", "imagenet", "resnet50", "published", {"beta": 1.0, "probability": 1.0}),
+        ("cutmix", "cifar", "preresnet18", "carried over", {"beta": 1.0, "probability": 0.5}),
+        ("has", "pets", "preresnet18", "carried over", {"sides": (0, 16, 32, 44, 56), "rate": 0.5}),
+        ("adl", "voc", "seresnet50", "carried over", {"gamma": 0.9, "rate": 0.75, "points": LATE}),
+    ],
+)
+def test_values_of_the_papers(method, dataset, model, status, values):
+    assert preset(method, dataset, model).to_dict() == {"method": method} | values
+    assert find_preset(method, dataset, model).status == status
+
+
+def test_every_system_of_the_course_has_one():
+    for method in METHODS:
+        for dataset in PHOTOGRAPHS:
+            for model in BACKBONES:
+                assert preset(method, dataset, model).method == method
+        assert preset(method, "toy", "toy").method == method
+
+
+def test_no_value_of_rdap_is_called_published():
+    rows = [row for row in PRESETS if row.erasing.method == "rdap"]
+    assert rows and all(row.status == "own choice" for row in rows)
+    assert all("own choice" == row.status for row in PRESETS if row.datasets == ("toy",))
+
+
+def test_sides_of_the_toy_world_are_the_papers_at_its_size():
+    sides = preset("has", "cub", "seresnet50").sides
+    assert preset("has", "toy", "toy").sides == tuple(round(side * 48 / 224) for side in sides)
+
+
+def test_each_row_says_where_it_comes_from_and_is_reached():
+    for row in PRESETS:
+        assert row.status in ("published", "carried over", "own choice") and len(row.source) > 20
+        reached = [
+            find_preset(row.erasing.method, dataset, model)
+            for dataset in row.datasets
+            for model in row.models
+        ]
+        assert row in reached  # not hidden behind an earlier row
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("cutout", "cub", "resnet50"), "unknown erasing method 'cutout': choose one of cam, has"),
+        (("adl", "toy", "resnet50"), "no preset of adl for 'toy' with 'resnet50'.*toy with toy"),
+        (("has", "cifar", "resnet50"), "no preset of has for 'cifar'.*cub with resnet50; cub, "),
+        (("cam", "cub", "vgg16"), "no preset of cam for 'cub' with 'vgg16'"),
+    ],
+)
+def test_an_unknown_combination_lists_the_known(names, message):
+    with pytest.raises(ValueError, match=message):
+        preset(*names)
