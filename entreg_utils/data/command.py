@@ -1,4 +1,4 @@
-"""``python -m entreg_utils data``: make a data set, check it, and say where it lies."""
+"""``python -m entreg_utils data``: make or fetch a data set, check it, and say where it lies."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pathlib import Path
 import torch
 
 from entreg_utils.data import DATASETS, ToyDataset, load
+from entreg_utils.data.fetching import fetch, plan
+from entreg_utils.data.registry import Source, read_source
 from entreg_utils.data.toy import digest
 from entreg_utils.data.world import SPLITS, World
 from entreg_utils.files import StorageError, project_root
@@ -35,11 +37,21 @@ _ARRAYS = ("images", "labels", "cues", "boxes", "masks", "parts")
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = (
         "example: data toy --part-visibility 0.9. Calling it again changes nothing: it paints "
-        "anew in memory, and compares."
+        "anew in memory, and compares. The photographic data sets are downloaded, checked and "
+        "unpacked (data cub); a call that was interrupted goes on where it stopped, and one that "
+        "was not has nothing to do the next time."
     )
     parser.add_argument("name", nargs="?", choices=list(DATASETS), help="the data set")
     parser.add_argument("--list", action="store_true", help="name the data sets and stop")
-    parser.add_argument("--root", type=Path, help="folder of the cache; the project's data/cache")
+    parser.add_argument(
+        "--root",
+        type=Path,
+        help="folder of the cache (toy; the project's data/cache) or of all photographic data sets "
+        "(the project's data)",
+    )
+    parser.add_argument(
+        "--dry-run", action="store_true", help="say what would be fetched and where, and stop"
+    )
     parser.add_argument(
         "--num-train", type=int, default=SPLITS["train"], metavar="N", help="training images"
     )
@@ -56,18 +68,65 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Paint or read every split, compare it with a fresh painting, and print what is there; 0.
+    """Make or fetch every split, check it, and print what is there; 0.
+
+    The embedded world is painted or read, and compared with a fresh painting. Of a photographic
+    data set, licence and size are printed first; then what is missing is fetched.
 
     Raises:
-        ValueError: no name, or a knob out of its range.
-        StorageError: the cache cannot be written, or is not what the painter paints.
+        ValueError: no name, or a knob out of its range or of another data set.
+        StorageError: the cache cannot be written, or is not what the painter paints; a download
+            fails or is not what it should be; something is left to fetch by hand.
     """
     if args.list:
-        for name, text in ABOUT.items():
-            print(f"{name}: {text} ({LICENCE[name]})")
+        _list(args.root)
         return 0
     if args.name is None:
         raise ValueError(f"name a data set, one of {', '.join(DATASETS)}, or ask for --list")
+    if args.name != "toy":
+        return _photographs(read_source(args.name), args)
+    if args.dry_run:
+        print(f"toy: {ABOUT['toy']}")
+        return 0
+    return _world(args)
+
+
+def _list(root: Path | None) -> None:
+    root = root if root is not None else project_root() / "data"
+    for name in DATASETS:
+        if name in ABOUT:
+            print(f"{name}: {ABOUT[name]} ({LICENCE[name]})")
+            continue
+        source = read_source(name)
+        needed = [file for some in source.missing(root) for file in some if not file.optional]
+        here = "not here" if needed else "here"
+        print(f"{name}: {source.about} ({source.licence}; {source.extent}; {here})")
+
+
+def _photographs(source: Source, args: argparse.Namespace) -> int:
+    for field in ["num_train", *(field.name for field in fields(World))]:
+        usual = SPLITS["train"] if field == "num_train" else getattr(World(), field)
+        if getattr(args, field) != usual:
+            option = "--" + field.replace("_", "-")
+            raise ValueError(
+                f"{option} belongs to the embedded world: leave it out for {source.name}"
+            )
+    root = args.root if args.root is not None else project_root() / "data"
+    print(f"{source.name}: {source.about}")
+    print(f"licence: {source.licence} ({source.homepage})")
+    print(f"size: {source.extent}; folder: {root}")
+    for line in plan(source, root):
+        print(line)
+    if args.dry_run:
+        return 0
+    fetch(source, root)
+    for split in SPLITS:
+        dataset = load(source.name, split, root=root)
+        print(f"{split:6}{len(dataset):6} images, {dataset.num_classes} classes")
+    return 0
+
+
+def _world(args: argparse.Namespace) -> int:
     folder = args.root if args.root is not None else project_root() / "data" / "cache"
     knobs = {field.name: getattr(args, field.name) for field in fields(World)}
     World(**knobs)  # refuses knobs out of range before anything is painted

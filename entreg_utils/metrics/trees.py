@@ -123,7 +123,9 @@ def _changes(codes, order, starts, joins, steps, columns, owner, parts, out, mad
 
 
 @numba.njit(cache=True, nogil=True)
-def _largest(codes, order, starts, joins, area, steps, columns, owner, parts, areas, alive, out):
+def _largest(
+    codes, order, starts, joins, visit, area, steps, columns, owner, parts, areas, alive, out
+):
     """Box of the component of largest area of ``gray >= t``, and how many are as large.
 
     Fills row t of ``out`` (256, 5): x0, y0, x1, y1 and the number, 0 where nothing is on.
@@ -133,14 +135,19 @@ def _largest(codes, order, starts, joins, area, steps, columns, owner, parts, ar
         for place in range(starts[255 - level], starts[256 - level]):
             pixel = np.int64(order[place])
             code = codes[pixel]
-            x, y = pixel % columns, pixel // columns
             if joins[code, 0] < 0:
+                x, y = pixel % columns, pixel // columns
                 parts[made, 0], parts[made, 1], parts[made, 2], parts[made, 3] = x, y, x, y
                 parts[made, _PARENT] = alive[living] = made
                 owner[pixel] = made
                 made, living = made + 1, living + 1
                 continue
             keep = _find(parts, owner[pixel + steps[joins[code, 0]]])
+            owner[pixel] = keep
+            areas[keep] += area[code]
+            if not visit[code]:  # nearly all: it joins one component and widens nothing
+                continue
+            x, y = pixel % columns, pixel // columns
             parts[keep, 0], parts[keep, 1] = min(parts[keep, 0], x), min(parts[keep, 1], y)
             parts[keep, 2], parts[keep, 3] = max(parts[keep, 2], x), max(parts[keep, 3], y)
             for slot in range(1, 4):
@@ -153,8 +160,6 @@ def _largest(codes, order, starts, joins, area, steps, columns, owner, parts, ar
                     for side in range(2):
                         parts[keep, side] = min(parts[keep, side], parts[other, side])
                         parts[keep, side + 2] = max(parts[keep, side + 2], parts[other, side + 2])
-            owner[pixel] = keep
-            areas[keep] += area[code]
         best, number, left = -1, 0, 0
         for place in range(living):
             item = alive[place]
@@ -228,7 +233,21 @@ def largest_boxes(gray: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     parts, areas = np.zeros((most, 6), dtype=np.int32), np.zeros(most, dtype=np.int64)
     alive, out = np.empty(most, dtype=np.int32), np.zeros((257, 5), dtype=np.int32)
     steps, columns = _steps(gray), gray.shape[1]
-    _largest(flat, order, starts, _JOINS_8, _AREA, steps, columns, owner, parts, areas, alive, out)
+    _largest(
+        flat,
+        order,
+        starts,
+        _JOINS_8,
+        _VISIT_8,
+        _AREA,
+        steps,
+        columns,
+        owner,
+        parts,
+        areas,
+        alive,
+        out,
+    )
     limit = np.array([columns, len(gray)] * 2) - 3
     boxes, number = np.minimum(out[1:, :4] + [-1, -1, 0, 0], limit), out[1:, 4].astype(np.int64)
     return np.where(number[:, None] > 0, boxes, 0), number

@@ -1,14 +1,19 @@
 """``data`` on the command line: paints once, checks each time, says where and with what licence."""
 
+import hashlib
 import io
+import json
 import os
+import tarfile
 
 import numpy as np
 import pytest
+from torch.utils.data import Dataset
 
 from entreg_utils import __main__ as cli
 from entreg_utils import data
 from entreg_utils.data import command
+from entreg_utils.data.registry import read_registry
 from entreg_utils.data.toy import digest, generate
 from entreg_utils.data.world import SPLITS, World
 from entreg_utils.files import StorageError, write_checked
@@ -117,5 +122,114 @@ def test_list_names_what_can_be_loaded(capsys):
     assert cli.main(["data", "--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines] == list(data.DATASETS)
-    assert set(command.ABOUT) == set(command.LICENCE) == set(data.DATASETS)
+    assert set(command.ABOUT) == set(command.LICENCE) == {"toy"}
+    assert set(data.DATASETS) <= {"toy", *read_registry()}
     assert set(command.HELP) == set(World.__dataclass_fields__)
+
+
+class Birds(Dataset):
+    """Stands for a loader of photographs: as many images as the folder has."""
+
+    num_classes = 2
+
+    def __init__(self, split, root):
+        self.paths = sorted((root / "set" / "birds").glob(f"{split}*.jpg"))
+
+    def __len__(self):
+        return len(self.paths)
+
+
+@pytest.fixture
+def birds(site, tmp_path, monkeypatch):
+    """A photographic data set in a project of its own, served by this machine."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name in ("train1", "train2", "train3", "val1", "test1", "test2"):
+            tar.addfile(tarfile.TarInfo(f"birds/{name}.jpg"))
+    archive = buffer.getvalue()
+    site.files["/b.tgz"] = archive
+    file = {
+        "url": site.url("/b.tgz"),
+        "name": "b.tgz",
+        "bytes": len(archive),
+        "sha256": hashlib.sha256(archive).hexdigest(),
+        "unpack_to": "set",
+        "holds": "birds",
+    }
+    entry = {"about": "six birds", "licence": "for study only", "homepage": "http://h/"}
+    project = tmp_path / "project"
+    (project / "data").mkdir(parents=True)
+    (project / "data" / "registry.json").write_text(
+        json.dumps({"birds": entry | {"files": [file], "manual": []}})
+    )
+    monkeypatch.setenv("ENTREG_ROOT", str(project))
+    names = {"toy": data.DATASETS["toy"], "birds": lambda split, root: Birds(split, root)}
+    monkeypatch.setattr(data, "DATASETS", names)
+    monkeypatch.setattr(command, "DATASETS", names)
+    return project / "data"
+
+
+def test_photographs_are_fetched_checked_and_counted(birds, site, capsys):
+    assert cli.main(["data", "birds"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    size = len(site.files["/b.tgz"])
+    assert lines[:3] == [
+        "birds: six birds",
+        "licence: for study only (http://h/)",
+        f"size: {size / 1e6:.1f} MB to download; folder: {birds}",
+    ]
+    assert lines[3].startswith(f"to fetch: {site.url('/b.tgz')} ({size} bytes; sha256 ")
+    assert lines[-3:] == [
+        "train      3 images, 2 classes",
+        "val        1 images, 2 classes",
+        "test       2 images, 2 classes",
+    ]
+    assert cli.main(["data", "birds"]) == 0
+    again = capsys.readouterr().out.splitlines()
+    assert again[3] == f"nothing to fetch: all of it is in {birds}" and again[-3:] == lines[-3:]
+    assert len(site.log) == 1
+
+
+def test_a_dry_run_fetches_nothing(birds, site, capsys, tmp_path):
+    assert cli.main(["data", "birds", "--dry-run", "--root", str(tmp_path / "there")]) == 0
+    printed = capsys.readouterr().out
+    assert f"-> {tmp_path / 'there' / 'set' / 'birds'}\n" in printed
+    assert site.log == [] and not (tmp_path / "there").exists()
+    assert cli.main(["data", "toy", "--dry-run", "--root", str(tmp_path / "there")]) == 0
+    assert "nothing is downloaded" in capsys.readouterr().out
+    assert not (tmp_path / "there").exists()
+
+
+def test_the_list_says_what_is_here(birds, capsys):
+    cli.main(["data", "--list"])
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line == "birds: six birds (for study only; 0.0 MB to download; not here)"
+    cli.main(["data", "birds"])
+    capsys.readouterr()
+    cli.main(["data", "--list"])
+    assert capsys.readouterr().out.splitlines()[1].endswith("; here)")
+
+
+def test_a_failed_download_ends_in_one_sentence(birds, site, capsys):
+    site.files.clear()
+    assert cli.main(["data", "birds"]) == 1
+    error = capsys.readouterr().err
+    assert error.startswith(
+        f"error: {site.url('/b.tgz')} cannot be fetched: the server answers 404"
+    )
+    assert error.count("\n") == 1
+
+
+def test_knobs_of_the_world_are_refused_for_photographs(birds, site, capsys):
+    assert cli.main(["data", "birds", "--part-visibility", "0.9"]) == 1
+    assert capsys.readouterr().err == (
+        "error: --part-visibility belongs to the embedded world: leave it out for birds\n"
+    )
+    assert cli.main(["data", "birds", "--num-train", "9"]) == 1
+    assert site.log == []
+
+
+def test_a_data_set_that_the_registry_lacks(birds, capsys, monkeypatch):
+    monkeypatch.setitem(data.DATASETS, "fish", None)
+    assert cli.main(["data", "fish"]) == 1
+    assert "error: the registry lists no 'fish': it has birds" in capsys.readouterr().err
