@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from entreg_utils.models.base import Backbone
+
 
 class PreActBlock(nn.Module):
     """BN-ReLU-conv-BN-ReLU-conv plus a shortcut (He et al., 2016, identity mappings).
@@ -18,6 +20,7 @@ class PreActBlock(nn.Module):
         super().__init__()
         self.bn1 = nn.BatchNorm2d(inputs)
         self.conv1 = nn.Conv2d(inputs, outputs, 2 + stride, stride, 1, bias=False)
+        self.relu = nn.ReLU()  # a module, so that its output can be seen and erased
         self.bn2 = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
         self.shortcut = None
@@ -25,16 +28,21 @@ class PreActBlock(nn.Module):
             self.shortcut = nn.Conv2d(inputs, outputs, stride, stride, bias=False)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        pre = torch.relu(self.bn1(x))
+        pre = self.relu(self.bn1(x))
         skip = x if self.shortcut is None else self.shortcut(pre)
         return skip + self.conv2(torch.relu(self.bn2(self.conv1(pre))))
 
 
-class ToyNet(nn.Module):
+class ToyNet(Backbone):
     """Stem of width w, two stages of widths 2w and 3w, then BN-ReLU, GAP and a linear head.
 
     The stem and the first stage halve the side: a 48x48 image gives a 12x12 map. The body is this
     small because a course trains dozens of them on two cores.
+
+    Between blocks the state is a plain sum of any sign. The first block of a stage projects its
+    shortcut, so its opening BN-ReLU feeds both paths and is all that flows on: that of stage 2 is
+    the erasing point ``stage1`` (what stage 1 hands on), and the closing BN-ReLU, which is what
+    stage 2 hands on, is ``last``.
 
     Args:
         num_classes: C.
@@ -58,17 +66,26 @@ class ToyNet(nn.Module):
             stages.append(nn.Sequential(*layers))
         self.stages = nn.ModuleList(stages)
         self.norm = nn.BatchNorm2d(channels)
-        self.head = nn.Linear(channels, num_classes)
-        nn.init.normal_(self.head.weight, std=0.01)
-        nn.init.zeros_(self.head.bias)
+        self.relu = nn.ReLU()
+        self.add_head(channels, num_classes)
+        self.add_normalisation((0.5,) * 3, (0.25,) * 3)
+        self.stride = 4
 
     def forward_features(self, images: torch.Tensor) -> torch.Tensor:
         """Feature map (N, 3w, H/4, W/4), non-negative, of images float32 (N, 3, H, W) in 0..1."""
         x = self.stem((images - 0.5) / 0.25)
         for stage in self.stages:
             x = stage(x)
-        return torch.relu(self.norm(x))
+        return self.relu(self.norm(x))
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits (N, C)."""
-        return self.head(self.forward_features(images).mean(dim=(2, 3)))
+    def erasing_points(self) -> dict[str, nn.Module]:
+        """``stage1`` and ``last``: see the class."""
+        return {"stage1": self.stages[1][0].relu, "last": self.relu}
+
+    def stage_outputs(self) -> dict[str, nn.Module]:
+        """``stage1`` and ``stage2``, the latter the map of ``forward_features``."""
+        return {"stage1": self.stages[1][0].relu, "stage2": self.relu}
+
+    def last_stage(self) -> tuple[nn.Module, ...]:
+        """Stage 2 and the closing batch-norm."""
+        return self.stages[1], self.norm

@@ -1,0 +1,236 @@
+"""The photographs' backbones: bodies of timm and torchvision with a map finer than they come with.
+
+**The removed stride.** The networks reduce 224 pixels to 7 cells. Here the first block of the last
+stage keeps its input's side (stride 1 in its strided convolution and in its shortcut), as in the
+code of ADL (Choe & Shim, CVPR 2019) and of Choe et al. (CVPR 2020): 14 cells. ``large_map=True``
+does so in the stage before as well: 28. The weights stay what they are, and at every second cell
+the convolution's and the shortcut's outputs are exactly those of the strided ones, as a stride of 2
+only leaves out every second position. In bottlenecks and MobileNetV2 1x1 convolutions follow, so
+the whole block agrees there (not behind the squeeze-and-excitation gate of SE-ResNet-50, a mean
+over the map that now runs over all its cells). From the next 3x3 kernel on, in basic blocks the
+second of the same block, features differ: it reaches to neighbours half as far away as when the
+weights were learnt. Dilated kernels would keep the old reach; they are not used, as the two codes
+whose numbers the course compares with do not use them, and fine-tuning adapts the last stage.
+
+**Where the map lies.** A padded 3x3 kernel of stride 2 centres output i on pixel 2i of its input,
+whereas resizing the map puts cell i at 2i + 1/2. Each such layer moves the picture of the map to
+the right and down by half a pixel of its input: 0.5 + 1 + 2 + 4 = 7.5 pixels of the image for the
+map of stride 16, 3.5 for stride 8; :func:`entreg_utils.models.map_offset` measures it. Nothing here
+corrects it, as no published number does. It vanishes in the middle of the map at sides of 16 m + 1
+pixels (225 instead of 224).
+"""
+
+from __future__ import annotations
+
+import timm
+import torchvision
+from torch import Tensor, nn
+
+from entreg_utils.models.base import Backbone
+
+NORMALISATIONS = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+}
+
+
+class PhotoNet(Backbone):
+    """A body for photographs, its normalisation, GAP and a linear head.
+
+    Args:
+        num_classes: C.
+        large_map: remove two strides instead of one: 28x28 instead of 14x14 at 224 pixels, four
+            times the memory and time in the last two stages.
+        normalise: what the weights were trained with: ``imagenet`` (mean and deviation per
+            channel) or ``half`` (mean 0.5, deviation 0.5: x / 127.5 - 1 on the scale 0..255).
+
+    Attributes:
+        weights_note: where the weights are from and what was left out; empty for random ones.
+    """
+
+    channels: int
+    classifier: str  # of the published layout; left out of the body
+
+    def __init__(self, num_classes: int, large_map: bool = False, normalise: str = "imagenet"):
+        super().__init__()
+        if normalise not in NORMALISATIONS:
+            raise ValueError(f"unknown normalise={normalise!r}: use {' or '.join(NORMALISATIONS)}")
+        self.body = self.make_body()
+        self.add_head(self.channels, num_classes)
+        self.add_normalisation(*NORMALISATIONS[normalise])
+        for block in self.strided_blocks()[-2 if large_map else -1 :]:
+            remove_stride(block)
+        self.stride = 8 if large_map else 16
+        self.weights_note = ""
+
+    def make_body(self) -> nn.Module:
+        """The published network without its classifier."""
+        raise NotImplementedError
+
+    def strided_blocks(self) -> tuple[nn.Module, ...]:
+        """The first blocks of the last two stages."""
+        raise NotImplementedError
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """Feature map (N, K, h, w), non-negative: h = H / 16 rounded up, or H / 8 (large map).
+
+        Args:
+            images: float (N, 3, H, W) in 0..1; sides of at least one cell.
+
+        Raises:
+            TypeError: images are not floats.  ValueError: wrong shape, or smaller than one cell.
+        """
+        if not images.is_floating_point():
+            raise TypeError(f"images are {images.dtype}, but must be floats in 0..1: x.float()/255")
+        if images.ndim != 4 or images.shape[1] != 3:
+            raise ValueError(f"images have shape {tuple(images.shape)}, but must be (N, 3, H, W)")
+        height, width = images.shape[2:]
+        if min(height, width) < self.stride:
+            raise ValueError(
+                f"images of {width}x{height} pixels are smaller than one cell of the map "
+                f"({self.stride}x{self.stride} pixels): resize them, 224x224 is usual"
+            )
+        shape = (1, 3, 1, 1)
+        normalised = (images - self.mean.reshape(shape)) / self.std.reshape(shape)
+        return self.features(normalised)
+
+    def features(self, normalised: Tensor) -> Tensor:
+        """The body's map."""
+        return self.body.forward_features(normalised)
+
+
+class ResNet(PhotoNet):
+    """ResNet-18, ResNet-50 (He et al., CVPR 2016) and SE-ResNet-50 (Hu et al., CVPR 2018) of timm.
+
+    A block ends in ReLU(branch + shortcut), so its output is non-negative and all that flows on:
+    ADL's own positions are ``stage3.0`` and ``stage4.0``, the first blocks of these stages, and
+    ``last``, the map before GAP.
+    """
+
+    architecture: str
+    classifier = "fc"
+
+    def make_body(self) -> nn.Module:
+        return timm.create_model(self.architecture, num_classes=0)
+
+    def strided_blocks(self) -> tuple[nn.Module, ...]:
+        return self.body.layer3[0], self.body.layer4[0]
+
+    def erasing_points(self) -> dict[str, nn.Module]:
+        body = self.body
+        return {"stage3.0": body.layer3[0], "stage4.0": body.layer4[0], "last": body.layer4}
+
+    def stage_outputs(self) -> dict[str, nn.Module]:
+        return {f"stage{k}": self.body.get_submodule(f"layer{k}") for k in range(1, 5)}
+
+    def last_stage(self) -> tuple[nn.Module, ...]:
+        return (self.body.layer4,)
+
+
+class ResNet18(ResNet):
+    """ResNet-18: basic blocks, K = 512."""
+
+    architecture, channels = "resnet18", 512
+
+
+class ResNet50(ResNet):
+    """ResNet-50: bottlenecks with the stride in the 3x3 convolution, K = 2048."""
+
+    architecture, channels = "resnet50", 2048
+
+
+class SEResNet50(ResNet):
+    """SE-ResNet-50: a gate per channel in every block, reduction 16 (ADL's code has 4), K = 2048.
+
+    Reduction 16 is what the paper of SE-ResNet and every published set of weights have.
+    """
+
+    architecture, channels = "seresnet50", 2048
+
+
+class PreResNet18(PhotoNet):
+    """PreResNet-18 (He et al., ECCV 2016), timm's ``resnetv2_18``, K = 512.
+
+    The state between pre-activation blocks is a plain sum, of any sign; a threshold at a share of
+    its maximum would mean nothing there. Within a block BN-ReLU comes first, and in the first
+    block of a stage that changes the width its output feeds the branch *and* the projection of
+    the shortcut. So that output is non-negative and all that flows on: ``stage3.0`` and
+    ``stage4.0`` are the opening BN-ReLU of these blocks (the map that stage 2 or 3 hands on), and
+    ``last`` is the closing BN-ReLU. In other blocks an identity shortcut passes the BN-ReLU by,
+    and what is hidden behind it would come back; they are no erasing points.
+    """
+
+    channels, classifier = 512, "head.fc"
+
+    def make_body(self) -> nn.Module:
+        return timm.create_model("resnetv2_18", num_classes=0)
+
+    def strided_blocks(self) -> tuple[nn.Module, ...]:
+        return self.body.stages[2].blocks[0], self.body.stages[3].blocks[0]
+
+    def _opening(self, stage: int) -> nn.Module:
+        return self.body.stages[stage - 1].blocks[0].norm1
+
+    def erasing_points(self) -> dict[str, nn.Module]:
+        return {
+            "stage3.0": self._opening(3),
+            "stage4.0": self._opening(4),
+            "last": self.body.norm,
+        }
+
+    def stage_outputs(self) -> dict[str, nn.Module]:
+        outputs = {f"stage{k}": self._opening(k + 1) for k in range(1, 4)}
+        return outputs | {"stage4": self.body.norm}
+
+    def last_stage(self) -> tuple[nn.Module, ...]:
+        return self.body.stages[3], self.body.norm
+
+
+class MobileNetV2(PhotoNet):
+    """MobileNetV2 (Sandler et al., CVPR 2018) of torchvision, K = 1280.
+
+    Stages by their side at 224 pixels, as in the ResNets: 56 (``features`` 0-3), 28 (4-6), 14
+    (7-13) and 7 (14-18), the last made 14. Blocks end linearly, in values of any sign; inside, the
+    expansion and the depthwise convolution end in ReLU6. In blocks that change side or width
+    nothing passes these by, so ``stage3.0`` and ``stage4.0`` are the depthwise Conv-BN-ReLU6 of the
+    first blocks of these stages, ``last`` is the closing one; what a stage hands on, for pictures,
+    is the expansion at the opening of the next.
+    """
+
+    channels, classifier = 1280, "classifier.1"
+
+    def make_body(self) -> nn.Module:
+        body = torchvision.models.mobilenet_v2(weights=None)
+        body.classifier = nn.Identity()
+        return body
+
+    def features(self, normalised: Tensor) -> Tensor:
+        return self.body.features(normalised)
+
+    def strided_blocks(self) -> tuple[nn.Module, ...]:
+        return self.body.features[7], self.body.features[14]
+
+    def erasing_points(self) -> dict[str, nn.Module]:
+        blocks = self.body.features
+        return {"stage3.0": blocks[7].conv[1], "stage4.0": blocks[14].conv[1], "last": blocks[18]}
+
+    def stage_outputs(self) -> dict[str, nn.Module]:
+        blocks = self.body.features
+        opening = {f"stage{k}": blocks[at].conv[0] for k, at in ((1, 4), (2, 7), (3, 14))}
+        return opening | {"stage4": blocks[18]}
+
+    def last_stage(self) -> tuple[nn.Module, ...]:
+        return tuple(self.body.features[14:])
+
+
+def remove_stride(block: nn.Module) -> None:
+    """Make every convolution of a block keep the side of its input, in place.
+
+    Raises:
+        ValueError: the block has no strided convolution: its library builds it otherwise now.
+    """
+    strided = [m for m in block.modules() if isinstance(m, nn.Conv2d) and max(m.stride) > 1]
+    if not strided:
+        raise ValueError(f"{type(block).__name__} has no strided convolution to change")
+    for convolution in strided:
+        convolution.stride = (1, 1)
