@@ -45,6 +45,29 @@ def over_seeds(table: pd.DataFrame, by: Sequence[str] = ("epsilon",)) -> pd.Data
     return pd.concat({"mean": mean, "half": half}, axis=1).swaplevel(axis=1).sort_index(axis=1)
 
 
+def paired(
+    table: pd.DataFrame, score: str, plain: float, treated: float, by: str = "method"
+) -> pd.DataFrame:
+    """Change of a score from one epsilon to another, seed by seed, within each group of ``by``.
+
+    A seed fixes initial weights and order of the images in both runs, so their difference varies
+    less than the runs do.
+
+    Returns:
+        Indexed by ``by``: ``mean`` and ``half``, the half-width of the 95 % Student interval.
+
+    Raises:
+        ValueError: a group lacks one of the two epsilons for some seed.
+    """
+    wide = table.pivot(index=[by, "seed"], columns="epsilon", values=score)[[plain, treated]]
+    if wide.isna().any().any():
+        group, seed = wide[wide.isna().any(axis=1)].index[0]
+        raise ValueError(f"{by} {group!r} has no pair of runs at seed {seed}: pairs need both")
+    change = (wide[treated] - wide[plain]).groupby(level=by)
+    half = change.agg(lambda column: metrics.seed_interval(column).half_width)
+    return pd.DataFrame({"mean": change.mean(), "half": half})
+
+
 def headline(runs: Sequence[Run]) -> pd.DataFrame:
     """Per epsilon, each headline score as ``mean ± half-width`` of the 95 % interval over seeds."""
     summary = over_seeds(frame(runs))
