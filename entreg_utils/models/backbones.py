@@ -22,8 +22,6 @@ pixels (225 instead of 224).
 
 from __future__ import annotations
 
-import timm
-import torchvision
 from torch import Tensor, nn
 
 from entreg_utils.models.base import Backbone
@@ -111,7 +109,7 @@ class ResNet(PhotoNet):
     classifier = "fc"
 
     def make_body(self) -> nn.Module:
-        return timm.create_model(self.architecture, num_classes=0)
+        return _timm_model(self.architecture)
 
     def strided_blocks(self) -> tuple[nn.Module, ...]:
         return self.body.layer3[0], self.body.layer4[0]
@@ -163,7 +161,7 @@ class PreResNet18(PhotoNet):
     channels, classifier = 512, "head.fc"
 
     def make_body(self) -> nn.Module:
-        return timm.create_model("resnetv2_18", num_classes=0)
+        return _timm_model("resnetv2_18")
 
     def strided_blocks(self) -> tuple[nn.Module, ...]:
         return self.body.stages[2].blocks[0], self.body.stages[3].blocks[0]
@@ -200,7 +198,9 @@ class MobileNetV2(PhotoNet):
     channels, classifier = 1280, "classifier.1"
 
     def make_body(self) -> nn.Module:
-        body = torchvision.models.mobilenet_v2(weights=None)
+        from torchvision.models import mobilenet_v2  # late, as in _timm_model
+
+        body = mobilenet_v2(weights=None)
         body.classifier = nn.Identity()
         return body
 
@@ -234,3 +234,9 @@ def remove_stride(block: nn.Module) -> None:
         raise ValueError(f"{type(block).__name__} has no strided convolution to change")
     for convolution in strided:
         convolution.stride = (1, 1)
+
+
+def _timm_model(architecture: str) -> nn.Module:
+    import timm  # late: it takes a second or two, and the embedded world does without
+
+    return timm.create_model(architecture, num_classes=0)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 
 import torch
-from timm.layers import SEModule
 from torch import Tensor, nn
 
 from entreg_utils.models.base import Backbone
@@ -62,6 +61,8 @@ def map_offset(module: Backbone, size: int = 224) -> tuple[float, float]:
 
 @torch.no_grad()
 def _read_middles(probe: nn.Module) -> None:
+    from timm.layers import SEModule  # late, as where the bodies are made
+
     for parent in list(probe.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, nn.MaxPool2d):

@@ -10,9 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import safetensors.torch
-import timm
 import torch
-import torchvision
 from torch import Tensor, nn
 
 from entreg_utils.files import StorageError, read_bytes
@@ -36,10 +34,13 @@ def fetch(name: str) -> dict[str, Tensor]:
     Raises:
         StorageError: they are not in the cache and cannot be fetched.
     """
+    import timm  # late, as where the bodies are made
+    from torchvision.models import MobileNet_V2_Weights
+
     published = PUBLISHED[name]
     try:
         if name == "mobilenet_v2":
-            entry = torchvision.models.MobileNet_V2_Weights.IMAGENET1K_V1
+            entry = MobileNet_V2_Weights.IMAGENET1K_V1
             return dict(entry.get_state_dict(progress=True, check_hash=True))
         return timm.create_model(published, pretrained=True).state_dict()
     except Exception as error:  # each client of the network has its own kinds
