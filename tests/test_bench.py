@@ -1,5 +1,6 @@
 """The benchmark: what it computes, on tiny sizes. Nothing here looks at how long things take."""
 
+import contextlib
 import json
 import os
 from types import SimpleNamespace
@@ -8,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from entreg_utils import losses
+from entreg_utils import cam, losses, models
 from entreg_utils.bench import __main__ as bench
-from entreg_utils.bench import scoring, timing, training
+from entreg_utils.bench import maps, scoring, timing, training
 from entreg_utils.bench.timing import Row
 from entreg_utils.experiments import Config, store
 
@@ -134,10 +135,43 @@ def test_every_regulariser_is_timed_with_its_term():
         assert bool(torch.isclose(value, plain)) == (name == "none")
 
 
-def test_the_cam_row_is_a_ratio(monkeypatch):
-    monkeypatch.setattr(scoring, "in_turns", turns({"cam": 0.3, "forward": 0.2}))
-    (row,) = scoring.maps(repeats=2, batch=2, side=32, width=2)
-    assert row.value == pytest.approx(1.5) and row.unit == "x"
+SMALL = {"repeats": 2, "batch": 2, "side": 32, "width": 2}
+
+
+def test_the_cam_rows_are_ratios(monkeypatch, capsys):
+    seconds = {"cam": 0.3, "forward": 0.2, "pytorch_grad_cam": 0.6, "torchcam": 0.9}
+    monkeypatch.setattr(maps, "in_turns", turns(seconds))
+    monkeypatch.setattr(maps, "_grad_cam", lambda *_: lambda: None)
+    monkeypatch.setattr(maps, "_torch_cam", lambda *_: lambda: None)
+    monkeypatch.setattr(maps.importlib.util, "find_spec", lambda name: True)
+    rows = maps.maps(**SMALL)
+    assert [row.value for row in rows] == pytest.approx([1.5, 2, 3])
+    assert [row.met for row in rows] == [False, False, None]
+    monkeypatch.setattr(maps.importlib.util, "find_spec", lambda name: None)
+    assert len(maps.maps(**SMALL)) == 1
+    assert capsys.readouterr().out.count("is not installed") == 2
+
+
+@pytest.mark.parametrize(
+    ("library", "make"), [("pytorch_grad_cam", "_grad_cam"), ("torchcam", "_torch_cam")]
+)
+def test_the_other_libraries_compute_a_cam(library, make):
+    pytest.importorskip(library)
+    model = models.build("toy", 3, width=4).eval()
+    images, classes = torch.rand(2, 3, 32, 32), torch.tensor([2, 0])
+    ours = cam.class_activation_map(model, images, classes)[0]
+    with contextlib.ExitStack() as stack:
+        found = getattr(maps, make)(stack, model, images, classes)()
+    found = torch.as_tensor(np.asarray(found[0] if isinstance(found, list) else found))
+    if found.shape == ours.shape:  # min-maxed, at the map's own size
+        low, high = (f(ours, dim=(1, 2), keepdim=True) for f in (torch.amin, torch.amax))
+        assert torch.allclose(found, (ours - low) / (high - low), atol=1e-4)
+    else:  # rectified, resized: peaks where ours peaks
+        peak = found.flatten(1).argmax(1)
+        cell = torch.stack([peak // 32, peak % 32], 1) // (32 // ours.shape[-1])
+        best = ours.flatten(1).argmax(1)
+        expected = torch.stack([best // ours.shape[-1], best % ours.shape[-1]], 1)
+        assert (cell - expected).abs().max() <= 1
 
 
 @pytest.mark.parametrize("rule", ["largest", "all"])

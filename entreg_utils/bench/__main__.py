@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 import entreg_utils.bench as _bench
-from entreg_utils.bench import scoring, training
+from entreg_utils.bench import maps, scoring, training
 from entreg_utils.bench.timing import table
 from entreg_utils.files import atomic_write
 
@@ -21,7 +21,8 @@ PARTS = {
     "painting": training.painting,
     "training_steps": training.training_steps,
     "regularisers": training.regularisers,
-    "maps": scoring.maps,
+    "maps": maps.maps,
+    "maps_resnet18": lambda: maps.maps("resnet18", repeats=5, batch=4, side=224),
     "boxes": scoring.boxes,
     "first_call": scoring.first_call,
     "pixels": scoring.pixels,

@@ -1,4 +1,4 @@
-"""The cost of maps and of the scores made from them."""
+"""The cost of the scores that are made from maps."""
 
 from __future__ import annotations
 
@@ -12,26 +12,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import torch
 
-from entreg_utils import cam, metrics, models
-from entreg_utils.bench.timing import Row, in_turns, paired_ratio, threads
+from entreg_utils import metrics
+from entreg_utils.bench.timing import Row, in_turns, paired_ratio
 from entreg_utils.metrics.contours import CONTOUR_RULES
-
-
-def maps(repeats: int = 20, batch: int = 50, side: int = 48, width: int = 16) -> list[Row]:
-    """CAM and logits together against the logits alone, no gradients."""
-    model = models.build("toy", 8, width=width).eval()
-    images, classes = torch.rand(batch, 3, side, side), torch.arange(batch) % 8
-
-    def forward():
-        with torch.no_grad():
-            model(images)
-
-    calls = {"cam": lambda: cam.class_activation_map(model, images, classes), "forward": forward}
-    with threads(1):
-        ratio = paired_ratio(in_turns(calls, repeats), "cam", "forward")
-    return [Row("CAM and logits against a forward pass alone", ratio, "x", repeats)]
 
 
 def smooth_maps(count: int = 8, side: int = 14, seed: int = 0) -> np.ndarray:
