@@ -16,7 +16,10 @@ from entreg_utils import __version__
 PURPOSE = "Data, training, figures and set-up of the course, from the command line."
 # name: (module with add_arguments and main, what it does)
 COMMANDS = {
-    "data": ("entreg_utils.data.command", "make or fetch a data set, check it, and say where it is"),
+    "data": (
+        "entreg_utils.data.command",
+        "make or fetch a data set, check it, and say where it is",
+    ),
     "run": ("entreg_utils.experiments.command", "one training, loaded or done now, its scores"),
     "sweep": ("entreg_utils.experiments.sweep_command", "many runs, and the table they make"),
     "figures": ("entreg_utils.figures.command", "the figures of the sweep, as files"),

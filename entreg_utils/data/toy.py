@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from entreg_utils.data.frames import rescale_boxes, rescale_mask
 from entreg_utils.data.reef import paint
 from entreg_utils.data.sample import Sample
 from entreg_utils.data.world import SPLITS, World, draw_scene
@@ -45,8 +46,11 @@ class ToyDataset(torch.utils.data.Dataset):
         boxes: int64 (N, 4), ``x0, y0, x1, y1`` with ``x1 = min(x0 + w, S - 1)``, exact.
         masks, parts, contexts: bool (N, S, S): the object (mark included), the mark, the rest.
         cues: int64 (N, 3): variant shown by part (-1: unpainted), body, context.
-        class_names, num_classes, image_ids, world, split: what the names say.
+        pairs: int64 (N, 2), rows (image index, class).
+        class_names, num_classes, image_ids, world, split, name: what the names say.
     """
+
+    name, multilabel = "toy", False
 
     def __init__(self, world: World, split: str, arrays: dict[str, np.ndarray]):
         self.world, self.split = world, split
@@ -57,6 +61,7 @@ class ToyDataset(torch.utils.data.Dataset):
         self.masks = torch.from_numpy(arrays["masks"])
         self.parts = torch.from_numpy(arrays["parts"])
         self.contexts = ~self.masks
+        self.pairs = torch.stack([torch.arange(len(self.labels)), self.labels], dim=1)
         self.num_classes = world.num_classes
         self.class_names = SPECIES[: world.num_classes]
         self.image_ids = [f"{split}/{index:05d}" for index in range(len(self.labels))]
@@ -75,6 +80,15 @@ class ToyDataset(torch.utils.data.Dataset):
             part=self.parts[index],
             context=self.contexts[index],
         )
+
+    def boxes_at(self, size: int) -> list[np.ndarray]:
+        """N int64 arrays (1, 4): the boxes in an image of side ``size``, scaled and truncated."""
+        side = self.images.shape[-1]
+        return list(rescale_boxes(self.boxes, (side, side), (size, size))[:, None])
+
+    def masks_at(self, size: int) -> list[tuple[np.ndarray, None]]:
+        """N pairs (mask bool (size, size) by nearest neighbour, None): no pixel is ignored."""
+        return [(rescale_mask(mask, (size, size)), None) for mask in self.masks.numpy()]
 
 
 def toy(split: str, num_images: int | None = None, root=None, cache: bool = True, **knobs):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from entreg_utils import erasing
 from entreg_utils.experiments.config import Config
 from entreg_utils.losses import lambda_from_epsilon
 
@@ -35,7 +36,15 @@ SWEEP = tuple(sweep_epsilon(seeds=SWEEP_SEEDS))
 WEAK = tuple(sweep_epsilon((0.0, 0.8, 0.9), **WEAK_BODY))
 LOUD = tuple(sweep_epsilon((0.0, 0.5, 0.8), **LOUD_CONTEXT))
 HURTS = WEAK + LOUD
-ALL = SWEEP + HURTS
+# Every erasing method without and with the strength that validation chose for plain CAM; the runs of
+# CAM itself are those of the sweep.
+METHODS = tuple(
+    er(epsilon, seed, method=method)
+    for method in erasing.METHODS
+    for epsilon in (0.0, 0.8)
+    for seed in SEEDS
+)
+ALL = tuple(dict.fromkeys(SWEEP + HURTS + METHODS))
 # Their checkpoints come with the project (at most six): the stations of the story, and the world in
 # which the method hurts.
 CHECKPOINTS = (

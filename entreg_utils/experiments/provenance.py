@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import subprocess
+from pathlib import Path
 
 import numpy as np
 import torch
 
-from entreg_utils.files import project_root
+from entreg_utils import models
+from entreg_utils.files import StorageError, project_root
 
 
 def pick_device() -> torch.device:
@@ -18,11 +21,18 @@ def pick_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def provenance(seed: int, seconds: float) -> dict:
-    """Where a record comes from: commit, device, threads, versions, seed and wall time."""
-    return {
+def provenance(config, seconds: float, source: str = "") -> dict:
+    """Where a record comes from: commit, device, threads, versions, seed and wall time.
+
+    Where they apply also ``gpu``, its name; ``weights``, what training began with, a file with its
+    ``sha256``; ``erasing``, method and hyperparameters; ``source``, whose split the data are.
+
+    Raises:
+        StorageError: the file of weights is gone since training began.
+    """
+    origin = {
         "commit": _commit(),
-        "seed": seed,
+        "seed": config.seed,
         "device": str(pick_device()),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
@@ -31,6 +41,37 @@ def provenance(seed: int, seconds: float) -> dict:
         "system": f"{platform.system()} {platform.machine()}",
         "seconds": round(seconds, 1),
     }
+    if torch.cuda.is_available():
+        origin["gpu"] = torch.cuda.get_device_name()
+    if config.weights:
+        path = weights_file(config.weights)
+        with open(path, "rb") as file:
+            origin["weights"] = {
+                "file": path.name,
+                "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
+            }
+    if config.pretrained:
+        origin["weights"] = {"published": models.PUBLISHED[config.model]}
+    if config.method != "cam":
+        origin["erasing"] = config.erasing.to_dict()
+    if source:
+        origin["source"] = source
+    return origin
+
+
+def weights_file(name: str) -> Path:
+    """The file that ``Config.weights`` names: a path as it is, else one in ``data/weights``.
+
+    Raises:
+        StorageError: neither is there.
+    """
+    places = [Path(name), project_root() / "data" / "weights" / Path(name).name]
+    for path in places:
+        if path.is_file():
+            return path
+    raise StorageError(
+        f"weights={name!r}: there is no such file, nor {places[1]}: put it there, or give its path"
+    )
 
 
 def _commit() -> str:

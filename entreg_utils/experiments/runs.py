@@ -142,13 +142,13 @@ def _train(config: Config, path: Path, progress: bool) -> dict:
     maps = np.array([row.pop("maps") for row in history])
     weights = _weights(model)
     record = {
-        "config": config.to_dict(),
+        "config": config.content,
         "history": {name: [row[name] for row in history] for name in history[0]},
         "metrics": {name: round(value, 5) for name, value in final.items()},
         "panel": panel,
         "maps": store.pack_maps(maps),
         "weights_sha256": sha256(weights),
-        "provenance": provenance(config.seed, time.perf_counter() - start),
+        "provenance": provenance(config, time.perf_counter() - start),
     }
     write_checked(path.with_suffix(".pt"), weights)
     store.write(record, path.parent)

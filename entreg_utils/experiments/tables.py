@@ -22,9 +22,13 @@ HEADLINE = {
 
 
 def frame(runs: Sequence[Run]) -> pd.DataFrame:
-    """One row a run: ``epsilon``, ``seed`` and every final metric."""
+    """One row a run: ``epsilon``, ``seed`` and every final metric; ``method`` where they differ."""
     rows = [{"epsilon": run.config.epsilon, "seed": run.config.seed} | run.metrics for run in runs]
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    methods = [run.config.method for run in runs]
+    if len(set(methods)) > 1:  # otherwise a table over strengths alone
+        table.insert(0, "method", methods)
+    return table
 
 
 def histories(runs: Sequence[Run]) -> pd.DataFrame:

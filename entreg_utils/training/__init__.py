@@ -1,9 +1,21 @@
 """Training: one loop, seeded and resumable, with localisation measured at every epoch."""
 
-from entreg_utils.training.evaluation import Prediction, evaluate, predict, reliance, summarise
-from entreg_utils.training.loop import Recipe, TrainingError, fit, regularised_loss
+from entreg_utils.training.checkpoint import Best
+from entreg_utils.training.evaluation import (
+    SIGMA,
+    Prediction,
+    evaluate,
+    predict,
+    reliance,
+    summarise,
+)
+from entreg_utils.training.guard import TrainingError
+from entreg_utils.training.loop import fit
+from entreg_utils.training.recipe import Recipe, regularised_loss
 
 __all__ = [
+    "SIGMA",
+    "Best",
     "Prediction",
     "Recipe",
     "TrainingError",

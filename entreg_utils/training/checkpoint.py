@@ -1,8 +1,9 @@
-"""The last whole epoch on disk: written whole, and read only if it belongs to this training."""
+"""The last whole epoch on disk, and the best one: written whole, read only where they belong."""
 
 from __future__ import annotations
 
 import io
+import math
 import warnings
 from pathlib import Path
 
@@ -10,6 +11,37 @@ import torch
 from torch import nn
 
 from entreg_utils.files import StorageError, read_checked, write_checked
+
+
+class Best:
+    """The weights of the best epoch by one column of the history, the earliest of equals.
+
+    A part of the checkpoint like model and optimiser, so that a run that was killed knows it still.
+
+    Attributes:
+        criterion: the column; larger is better, NaN never is.
+        epoch: counted from 1; 0 before there is one.  score: its value.
+        weights: state dict of that epoch, on the CPU.
+    """
+
+    def __init__(self, criterion: str):
+        self.criterion = criterion
+        self.epoch, self.score, self.weights = 0, -math.inf, {}
+
+    def see(self, row: dict, model: nn.Module) -> None:
+        """Keep the weights if this row of the history is better than all before."""
+        if not row[self.criterion] > self.score:
+            return
+        self.epoch, self.score = row["epoch"], row[self.criterion]
+        # CPU copies: on the CPU `.cpu()` alone would be the living weights themselves
+        state = model.state_dict()
+        self.weights = {name: value.detach().cpu().clone() for name, value in state.items()}
+
+    def state_dict(self) -> dict:
+        return {"epoch": self.epoch, "score": self.score, "weights": self.weights}
+
+    def load_state_dict(self, state: dict) -> None:
+        self.epoch, self.score, self.weights = (state[k] for k in ("epoch", "score", "weights"))
 
 
 def save(path: Path, parts: dict, rest: dict) -> None:

@@ -9,6 +9,7 @@ import torch
 from torch import nn
 
 from entreg_utils import cam, data, metrics
+from entreg_utils.training.batches import as_input
 
 SIGMA = 0.15  # the papers' fixed threshold for GT-known Loc and Top-1 Loc, a share of the maximum
 IOU = 0.5
@@ -37,12 +38,6 @@ def predict(model: nn.Module, dataset, limit: int | None = None, batch: int = 20
         maps.append(a.float().cpu().numpy())
         logits.append(z.float().cpu().numpy())
     return Prediction(np.concatenate(maps), np.concatenate(logits))
-
-
-def as_input(images: torch.Tensor, device) -> torch.Tensor:
-    """uint8 (N, 3, H, W) to float32 0..1 on a device, in the layout that convolutions like."""
-    images = images.to(device, non_blocking=True)
-    return images.float().div_(255).contiguous(memory_format=torch.channels_last)
 
 
 def evaluate(prediction: Prediction, dataset) -> dict[str, float]:

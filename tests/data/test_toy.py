@@ -273,3 +273,21 @@ def test_a_cache_that_may_not_be_read_is_a_warning(tmp_path):
     messages = [str(warning.message) for warning in caught]
     assert "cannot read" in messages[0] and "is not cached: cannot write" in messages[1]
     assert len(messages) == 2
+
+
+# ---- what all data sets have
+
+
+def test_boxes_and_masks_at_a_size(world):
+    assert (world.name, world.multilabel) == ("toy", False)
+    pairs = [[index, label] for index, label in enumerate(world.labels.tolist())]
+    assert world.pairs.tolist() == pairs
+    own = world.boxes_at(48)
+    assert len(own) == 200 and own[7].shape == (1, 4) and own[7].dtype == np.int64
+    assert np.array_equal(np.concatenate(own), world.boxes)
+    half = np.concatenate(world.boxes_at(24))
+    assert np.array_equal(half, np.floor(world.boxes.numpy() / 2))
+    mask, ignore = world.masks_at(48)[7]
+    assert ignore is None and np.array_equal(mask, world.masks[7])
+    assert np.array_equal(world.masks_at(24)[7][0], world.masks[7, ::2, ::2])
+    assert np.array_equal(world.masks_at(96)[7][0], mask.repeat(2, 0).repeat(2, 1))

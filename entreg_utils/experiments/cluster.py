@@ -1,0 +1,271 @@
+"""A sweep on a Ray cluster: one task a run, trained on some node, stored here.
+
+A task trains into a folder of its own on its node and sends back the files; this process, the
+driver, is the only one that writes to the store, so nodes need not share a disk with it, and a run
+that two nodes finished is still written once. When a node is lost, Ray starts its tasks on others.
+
+What a node needs: this version of the package, and of the photographs those that are trained on.
+``ENTREG_ROOT``, where set here, is passed on and must mean the same on every node. The other two
+variables of the store are not: which records are missing is decided here, and results of a task go
+to its own folder, ``ENTREG_SCRATCH`` (default: the node's folder for temporary files). An
+interrupted training goes on from its last whole epoch where that folder is found again, so on a
+disk that the nodes share even the loss of a node costs less than an epoch.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import socket
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from filelock import FileLock, Timeout
+
+from entreg_utils.experiments import store
+from entreg_utils.experiments.board import Board
+from entreg_utils.experiments.config import Config
+from entreg_utils.experiments.provenance import pick_device
+from entreg_utils.experiments.runs import train
+from entreg_utils.files import StorageError, atomic_write, sha256
+
+PASSED_ON = ("ENTREG_ROOT", "ENTREG_SCRATCH")  # environment of a task, where the driver sets them
+RETRIES = 5  # of one run, when its node is lost or its process killed
+POLL = 1.0  # seconds between looks at what runs where
+# The record travels by itself, the others not at all.
+_LEFT_BEHIND = (".json", ".lock", ".partial", ".damaged")
+
+
+class ClusterError(RuntimeError):
+    """No cluster to train on; the message says how to start one."""
+
+
+def train_all(
+    configs: list[Config], address: str, gpus: float | None = None, cpus: int = 1
+) -> dict[Config, str]:
+    """Train every config as a Ray task and store what comes back; the failures with their reasons.
+
+    Args:
+        configs: different ones, none of them stored.
+        address, gpus, cpus: as in :func:`entreg_utils.experiments.sweep`.
+
+    Raises:
+        ClusterError, ModuleNotFoundError, ValueError, StorageError: as there.
+    """
+    if isinstance(cpus, bool) or not isinstance(cpus, int) or cpus < 1:
+        raise ValueError(f"cpus={cpus!r}: give a whole number of cores, at least 1")
+    if gpus is not None and not 0 <= gpus <= 1:
+        raise ValueError(f"gpus={gpus!r}: a run takes a share of one GPU, 0..1, such as 0.25")
+    ray = _import_ray()
+    with _connected(ray, address), Board(configs) as board:
+        gpus = _gpus_of_a_run(ray, gpus, cpus)
+        handles = _submit(ray, configs, gpus, cpus)
+        try:
+            _collect(ray, *handles, board)
+        except BaseException:  # Ctrl-C, or no room for a record: end what runs, keep what is stored
+            for ref in handles[0]:
+                with contextlib.suppress(ray.exceptions.RayError):
+                    ray.cancel(ref, force=True)
+            raise
+    return board.failures
+
+
+def _import_ray():
+    try:
+        import ray
+    except ImportError as error:
+        raise ModuleNotFoundError(
+            'a sweep on a cluster needs Ray: pip install "entreg_utils[ray]"'
+        ) from error
+    return ray
+
+
+@contextlib.contextmanager
+def _connected(ray, address: str) -> Iterator[None]:
+    """Within it Ray is connected; a connection that was there before is used, and stays."""
+    if ray.is_initialized():
+        yield
+        return
+    quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    try:
+        if address == "local":
+            ray.init("local", include_dashboard=False, **quiet)
+        else:
+            ray.init(address, **quiet)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        raise ClusterError(
+            f"no Ray cluster at {address!r} ({reason}): start one with `ray start --head`, join "
+            "other machines to it with the command that this prints, or use the cluster 'local', "
+            "which is this machine alone"
+        ) from error
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def _gpus_of_a_run(ray, gpus: float | None, cpus: int) -> float:
+    """The share of a GPU, decided where it is open; a warning where no node can give it."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if gpus is None:
+        gpus = 1 if any(node.get("GPU", 0) for node in nodes) else 0
+    if not any(node.get("CPU", 0) >= cpus and node.get("GPU", 0) >= gpus for node in nodes):
+        warnings.warn(  # not an error: clusters that grow on demand start with less
+            f"no node of the cluster has {cpus} CPU cores and {gpus:g} GPUs for a run: waiting for "
+            "one to join; ask for less with cpus and gpus",
+            stacklevel=4,
+        )
+    return gpus
+
+
+def _submit(ray, configs: list[Config], gpus: float, cpus: int) -> tuple[dict, object]:
+    """References of the tasks with their configs, and the actor that hears when a task starts."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    starts = ray.remote(_Starts).options(num_cpus=0, scheduling_strategy=here).remote()
+    environment = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
+    task = ray.remote(_task).options(
+        num_cpus=cpus,
+        num_gpus=gpus,
+        max_retries=RETRIES,
+        runtime_env={"env_vars": environment},
+    )
+    refs = {task.remote(c.to_dict(), c.name, cpus, gpus, starts): c for c in configs}
+    return refs, starts
+
+
+def _collect(ray, pending: dict, starts, board: Board) -> None:
+    """Store what comes back until nothing is pending; a finished task leaves ``pending``."""
+    by_name = {config.name: config for config in pending.values()}
+    while pending:
+        finished, _ = ray.wait(list(pending), timeout=POLL, fetch_local=False)
+        for ref in finished:
+            try:
+                _keep(pending[ref], ray.get(ref))
+            except (_RunFailed, ray.exceptions.RayError) as error:
+                board.failed(pending[ref], _reason(error))
+            else:
+                board.done(pending[ref])
+            del pending[ref]
+        waiting = {config.name for config in pending.values()}
+        nodes = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
+        with contextlib.suppress(ray.exceptions.RayError):  # then it is not known what runs
+            places = ray.get(starts.places.remote(), timeout=10 * POLL)
+            board.running(
+                {
+                    by_name[name]: f"{host}, attempt {attempt}" if attempt > 1 else host
+                    for name, (host, node, attempt) in places.items()
+                    if name in waiting and node in nodes
+                }
+            )
+
+
+class _RunFailed(RuntimeError):
+    """What a task says instead of a record."""
+
+
+def _keep(config: Config, outcome: dict) -> None:
+    """Write the files of a run, its record last, as ``run`` would have done here."""
+    if "failure" in outcome:
+        raise _RunFailed(outcome["failure"])
+    record, files = outcome["record"], outcome["files"]
+    weights = files.get(f"{config.name}.pt", b"")[64:]  # behind its own SHA-256
+    if sha256(weights) != record["weights_sha256"] or Config(**record["config"]) != config:
+        raise _RunFailed("what the node sent is not this run, or not all of it: try again")
+    folder = store.results_folder()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / f"{config.name}.lock", timeout=0):
+            for name, content in files.items():
+                atomic_write(folder / name, content)
+            store.write(record, folder)
+    except Timeout:  # a process here trains the same run: `sweep` waits for its record at the end
+        return
+    except OSError as error:
+        raise StorageError(
+            f"cannot write in {folder}: {error.strerror}; make it writable, or point "
+            "ENTREG_RESULTS elsewhere"
+        ) from error
+
+
+def _reason(error: Exception) -> str:
+    """The first sentence of an error; Ray's own go on for a page."""
+    if isinstance(error, _RunFailed):
+        return str(error)
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"
+
+
+class _Starts:
+    """Actor on the driver's node: by the name of a run, the host and node where it was begun last,
+    and how often it was."""
+
+    def __init__(self):
+        self._places = {}
+
+    def begun(self, name: str, host: str, node: str) -> None:
+        attempts = self._places[name][2] if name in self._places else 0
+        self._places[name] = host, node, attempts + 1
+
+    def places(self) -> dict[str, tuple[str, str, int]]:
+        return self._places
+
+
+def _task(content: dict, name: str, cpus: int, gpus: float, starts) -> dict:
+    """What Ray runs on a node: say that it began, then :func:`_train_here`."""
+    import ray
+
+    starts.begun.remote(name, socket.gethostname(), ray.get_runtime_context().get_node_id())
+    return _train_here(content, name, cpus, gpus)
+
+
+def _train_here(content: dict, name: str, cpus: int, gpus: float) -> dict:
+    """Train one run on this node: its record and files, or the reason of the failure."""
+    try:
+        config = _same_config(content, name)
+        if gpus and pick_device().type == "cpu":
+            raise RuntimeError("Ray gives this run a GPU that PyTorch there cannot use")
+        torch.set_num_threads(cpus)
+        folder = scratch_folder() / name
+        record = _train_in(folder, config)
+        files = {
+            path.name: path.read_bytes()
+            for path in folder.iterdir()
+            if path.suffix not in _LEFT_BEHIND and not path.name.startswith(".")
+        }
+    except Exception as error:  # as a sentence: the driver may not have the error's class
+        return {"failure": f"{type(error).__name__}: {error} [on {socket.gethostname()}]"}
+    shutil.rmtree(folder, ignore_errors=True)
+    return {"record": record, "files": files}
+
+
+def _same_config(content: dict, name: str) -> Config:
+    """The config, if this node's package knows it under the driver's name."""
+    with contextlib.suppress(TypeError, ValueError):
+        config = Config(**content)
+        if config.name == name:
+            return config
+    raise RuntimeError("this node has another version of entreg_utils: install the same everywhere")
+
+
+def _train_in(folder: Path, config: Config) -> dict:
+    before = os.environ.get("ENTREG_RESULTS")
+    os.environ["ENTREG_RESULTS"] = str(folder)
+    try:
+        return train(config, progress=False)
+    finally:
+        os.environ.pop("ENTREG_RESULTS")
+        os.environ.update({} if before is None else {"ENTREG_RESULTS": before})
+
+
+def scratch_folder() -> Path:
+    """Where tasks of this user train on this node: found again by a later attempt."""
+    given = os.environ.get("ENTREG_SCRATCH")
+    user = os.getuid() if hasattr(os, "getuid") else "runs"
+    return Path(given) if given else Path(tempfile.gettempdir()) / f"entreg-{user}"

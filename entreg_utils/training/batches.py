@@ -1,0 +1,155 @@
+"""The batches of an epoch: which images, in which order, cropped and mirrored on the device.
+
+All of it is drawn at the start of the epoch from one generator of (seed, epoch), so that a batch
+does not depend on what was trained before in this process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import torch
+from torch import Tensor
+
+from entreg_utils.training.recipe import Recipe
+
+# Larger arrays are read ahead in a thread: they are memory-mapped, and a page may be on the disk.
+_READ_AHEAD = 2**28  # bytes
+
+
+def as_input(images: Tensor, device) -> Tensor:
+    """uint8 (N, 3, H, W) to float32 0..1 on a device, in the layout that convolutions like."""
+    images = images.to(device, non_blocking=True)
+    return images.float().div_(255).contiguous(memory_format=torch.channels_last)
+
+
+def generator_of(recipe: Recipe, epoch: int, stream: int = 0) -> torch.Generator:
+    """The CPU generator of one epoch; ``stream`` 0 draws the batches, 1 what is erased."""
+    return torch.Generator().manual_seed(recipe.seed * 100_003 + epoch + (stream << 40))
+
+
+def steps_of(count: int, recipe: Recipe) -> int:
+    """Steps of an epoch over ``count`` images.
+
+    Raises:
+        ValueError: not even one.
+    """
+    images = recipe.epoch_images or count
+    if images < recipe.batch_size:
+        what = "the epoch_images" if recipe.epoch_images else "the"
+        raise ValueError(
+            f"batch_size={recipe.batch_size} is larger than {what} {images} training images"
+        )
+    return images // recipe.batch_size
+
+
+class Epoch:
+    """The batches of one epoch; iterating gives (images float 0..1, targets), on the device.
+
+    Args:
+        dataset: ``images`` uint8 (N, 3, H, W), ``labels`` (N,) or (N, C).
+        recipe: batch size, crop, flip, seed.
+        epoch: counted from 0.
+        device: where the images are cropped and mirrored.
+
+    Raises:
+        ValueError: a crop larger than the images.
+    """
+
+    def __init__(self, dataset, recipe: Recipe, epoch: int, device: torch.device):
+        self.images, self.device, self.size = dataset.images, device, recipe.batch_size
+        count, side = len(dataset), min(dataset.images.shape[-2:])
+        if recipe.crop > side:
+            raise ValueError(f"crop={recipe.crop} is larger than the images, whose side is {side}")
+        self.steps = steps_of(count, recipe)
+        generator = generator_of(recipe, epoch)
+        orders, flips = [], []
+        for _ in range(-(-self.steps * self.size // count)):  # passes, the last perhaps in part
+            order = torch.randperm(count, generator=generator)
+            mirrored = torch.rand(count, generator=generator) < (0.5 if recipe.flip else 0.0)
+            orders.append(order)
+            flips.append(mirrored[order])
+        self.order = torch.cat(orders)
+        self.crop = recipe.crop if recipe.crop != max(dataset.images.shape[-2:]) else 0
+        self.corners = None
+        if self.crop:
+            free = torch.tensor(dataset.images.shape[-2:]) - self.crop + 1
+            drawn = torch.rand(len(self.order), 2, generator=generator, dtype=torch.float64)
+            self.corners = (drawn * free).long().to(device)  # (n, 2): top, left
+        self.flips = torch.cat(flips)[:, None, None, None].to(device)
+        self.targets = dataset.labels[self.order].to(device)
+
+    def __len__(self) -> int:
+        return self.steps
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        for step, images in enumerate(self._read()):
+            rows = slice(step * self.size, (step + 1) * self.size)
+            images = images.to(self.device, non_blocking=True)
+            if self.crop:
+                images = crop_at(images, self.corners[rows], self.crop)
+            images = torch.where(self.flips[rows], images.flip(3), images)
+            yield as_input(images, self.device), self.targets[rows]
+
+    def _gather(self, step: int) -> Tensor:
+        images = self.images[self.order[step * self.size : (step + 1) * self.size]]
+        # only from pinned memory does a copy to the GPU overlap with what it computes
+        return images.pin_memory() if self.device.type == "cuda" else images
+
+    def _read(self) -> Iterator[Tensor]:
+        if self.images.nbytes < _READ_AHEAD and self.device.type == "cpu":
+            yield from map(self._gather, range(self.steps))
+            return
+        with ThreadPoolExecutor(1) as pool:
+            following = pool.submit(self._gather, 0)
+            for step in range(self.steps):
+                images = following.result()
+                if step + 1 < self.steps:
+                    following = pool.submit(self._gather, step + 1)
+                yield images
+
+
+def crop_at(images: Tensor, corners: Tensor, side: int) -> Tensor:
+    """Of each image the square of ``side`` pixels at its own corner (top, left).
+
+    (N, 3, H, W) and (N, 2) -> (N, 3, side, side), in one gather on the images' device.
+    """
+    offsets = torch.arange(side, device=images.device)
+    rows = (corners[:, 0, None] + offsets)[:, :, None]  # (N, side, 1)
+    columns = (corners[:, 1, None] + offsets)[:, None, :]
+    first = torch.arange(len(images), device=images.device)[:, None, None]
+    return images[first, :, rows, columns].permute(0, 3, 1, 2)
+
+
+def check_labels(labels: Tensor, classes: int, multilabel: str) -> None:
+    """Refuse labels that the loss or the head has no place for, before the first step.
+
+    Raises:
+        ValueError: the kind of labels does not fit ``multilabel``; a label outside 0..classes-1; a
+            multi-hot row of other values than 0 and 1, of another length, or without a class where
+            a softmax needs one.
+    """
+    if (labels.ndim == 2) != (multilabel != "none"):
+        kind = "several classes an image" if labels.ndim == 2 else "one class an image"
+        way = "'softmax' or 'sigmoid'" if labels.ndim == 2 else "'none'"
+        raise ValueError(f"this data set has {kind}: train it with multilabel={way}")
+    if labels.ndim == 1:
+        bad = ((labels < 0) | (labels >= classes)).nonzero()
+        if len(bad):
+            index = int(bad[0])
+            raise ValueError(
+                f"label {int(labels[index])} of training image {index} is outside "
+                f"0..{classes - 1}: renumber the labels or build the model with more classes"
+            )
+        return
+    if labels.shape[1] != classes:
+        raise ValueError(f"labels have {labels.shape[1]} columns, and the head {classes} classes")
+    strange = ((labels != 0) & (labels != 1)).any(1)
+    empty = (labels.sum(1) == 0) if multilabel == "softmax" else torch.zeros_like(strange)
+    for bad, what in (
+        (strange, "has other values than 0 and 1"),
+        (empty, "names no class, and a softmax needs one: leave the image out, or use 'sigmoid'"),
+    ):
+        if bad.any():
+            raise ValueError(f"the label of training image {int(bad.nonzero()[0])} {what}")

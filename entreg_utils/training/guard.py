@@ -1,0 +1,105 @@
+"""What stops a training, in one sentence: numbers that are none, and memory that is not there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from entreg_utils import losses
+
+_CHECK_EVERY = 25  # steps between looks at the loss on an accelerator, where each look waits
+
+
+class TrainingError(RuntimeError):
+    """Training cannot go on; the message names step, learning rate and the checkpoint kept."""
+
+
+class Guard:
+    """Watches the loss of an epoch and turns what is not finite into a sentence."""
+
+    def __init__(self, epoch: int, steps: int, device, checkpoint: Path | None):
+        self.epoch, self.steps, self.checkpoint = epoch, steps, checkpoint
+        self.every = 1 if device.type == "cpu" else _CHECK_EVERY
+        self.losses: list[torch.Tensor] = []
+        self.rates: list[float] = []
+
+    def step(self, rate: float, logits: torch.Tensor, target: torch.Tensor) -> Guard:
+        self.rates.append(rate)
+        self.seen = logits, target
+        return self
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        # On the CPU the loss itself refuses bad values: finite logits mean that the target is bad.
+        if kind is ValueError and not self.seen[0].isfinite().all():
+            raise TrainingError(self._sentence(str(error))) from error
+
+    def look(self, loss: torch.Tensor) -> None:
+        self.losses.append(loss.detach())
+        if len(self.losses) % self.every and len(self.losses) < self.steps:
+            return
+        recent = torch.stack(self.losses[-self.every :]).isfinite()
+        if not bool(recent.all()):
+            good = len(self.losses) - len(recent) + int((~recent).nonzero()[0])
+            self.rates = self.rates[: good + 1]  # the step where it began
+            losses.validate(*self.seen)  # leaves through __exit__ with what is wrong
+            raise TrainingError(self._sentence("the loss is not finite; lower the learning_rate"))
+
+    def look_at_weights(self, model: nn.Module) -> None:
+        """The loss of a step does not yet see what that step does to the weights."""
+        floats = [value for value in model.state_dict().values() if value.is_floating_point()]
+        if not bool(torch.stack([value.isfinite().all() for value in floats]).all()):
+            what = "it left weights that are not finite; lower the learning_rate"
+            raise TrainingError(self._sentence(what))
+
+    def mean(self) -> float:
+        return float(torch.stack(self.losses).mean())
+
+    def _sentence(self, what: str) -> str:
+        number = self.epoch * self.steps + len(self.rates)
+        return (
+            f"training stopped at step {number} (epoch {self.epoch + 1}, learning rate "
+            f"{self.rates[-1]:.3g}): {what}; {kept(self.epoch, self.checkpoint)}"
+        )
+
+
+def kept(epochs: int, checkpoint: Path | None) -> str:
+    """What is left of ``epochs`` whole epochs, in words."""
+    if epochs == 0:
+        return "no epoch was finished, so there is nothing to keep"
+    if checkpoint is None:
+        return f"{epochs} epochs were finished, none was kept (fit was given no checkpoint)"
+    return f"epoch {epochs} is kept in {checkpoint}"
+
+
+class enough_memory:
+    """Within it a device that runs out of memory is a :class:`TrainingError` with a way out.
+
+    Args:
+        what: what was going on.  kept: what is left of it.
+    """
+
+    def __init__(self, what: str, kept: str = ""):
+        self.what, self.kept = what, kept
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, kind, error, trace):
+        if error is not None and _is_out_of_memory(error):
+            raise TrainingError(
+                f"the device has too little memory for {self.what}: lower batch_size, crop or "
+                "eval_size, use precision='bf16', or leave large_map out"
+                + (f"; {self.kept}" if self.kept else "")
+            ) from error
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    # MPS has no class of its own for it.
+    return isinstance(error, torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError) and "out of memory" in str(error)
+    )

@@ -1,0 +1,226 @@
+"""Photographs of every kind, and the file of decoded images: whole, right, or not there."""
+
+import multiprocessing
+import os
+import shutil
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torchvision import transforms
+
+from entreg_utils.data import decoding
+from entreg_utils.data.decoding import (
+    UnreadableImage,
+    array_of,
+    cached_array,
+    read_all,
+    read_pixels,
+    read_sizes,
+)
+from entreg_utils.files import StorageError
+
+
+def noise(height, width, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
+
+
+def test_pixels_come_back_exactly(tmp_path):
+    pixels = noise(5, 7)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    read = read_pixels(tmp_path / "a.png")
+    assert read.shape == (3, 5, 7) and read.flags["C_CONTIGUOUS"]
+    assert np.array_equal(read, pixels.transpose(2, 0, 1))
+    assert np.array_equal(read_pixels(tmp_path / "a.png", 16).shape, (3, 16, 16))
+
+
+def test_the_resize_is_the_one_of_torchvision_on_pillow_images(tmp_path):
+    Image.fromarray(noise(61, 40)).save(tmp_path / "a.jpg")
+    with Image.open(tmp_path / "a.jpg") as image:
+        expected = transforms.Resize((24, 24))(image.convert("RGB"))
+    expected = np.asarray(expected).transpose(2, 0, 1)
+    assert np.array_equal(read_pixels(tmp_path / "a.jpg", 24), expected)
+
+
+def test_grey_palette_cmyk_and_transparent_files(tmp_path):
+    grey = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    assert np.array_equal(read_pixels(tmp_path / "grey.png"), np.stack([grey] * 3))
+
+    palette = Image.fromarray(np.array([[0, 1], [2, 0]], np.uint8), "P")
+    palette.putpalette([10, 20, 30, 40, 50, 60, 70, 80, 90])
+    palette.save(tmp_path / "palette.png")
+    assert read_pixels(tmp_path / "palette.png").transpose(1, 2, 0).tolist() == [
+        [[10, 20, 30], [40, 50, 60]],
+        [[70, 80, 90], [10, 20, 30]],
+    ]
+
+    Image.new("CMYK", (8, 8), (255, 0, 0, 0)).save(tmp_path / "cmyk.jpg")  # cyan
+    red, green, blue = read_pixels(tmp_path / "cmyk.jpg").reshape(3, -1).mean(axis=1)
+    assert red < 10 and green > 245 and blue > 245
+
+    rgba = np.dstack([noise(4, 4), np.zeros((4, 4), np.uint8)])
+    Image.fromarray(rgba).save(tmp_path / "rgba.png")
+    assert np.array_equal(read_pixels(tmp_path / "rgba.png"), rgba[..., :3].transpose(2, 0, 1))
+
+
+def test_the_orientation_is_the_one_of_the_stored_pixels(tmp_path):
+    pixels = np.zeros((4, 8, 3), np.uint8)
+    pixels[:, 4:] = 255
+    exif = Image.Exif()
+    exif[274] = 6  # viewers turn it by a quarter
+    Image.fromarray(pixels).save(tmp_path / "a.jpg", exif=exif, quality=95)
+    read = read_pixels(tmp_path / "a.jpg")
+    assert read.shape == (3, 4, 8)
+    assert read[:, :, :3].max() < 60 and read[:, :, 5:].min() > 195
+    assert read_sizes([tmp_path / "a.jpg"]).tolist() == [[8, 4]]
+
+
+def test_all_unreadable_files_are_named_in_one_error(tmp_path):
+    paths = [tmp_path / f"{name}.jpg" for name in ("good", "cut", "text", "absent", "empty")]
+    Image.fromarray(noise(40, 40)).save(paths[0])
+    paths[1].write_bytes(paths[0].read_bytes()[:700])
+    paths[2].write_text("<html>404</html>")
+    paths[4].write_bytes(b"")
+    with pytest.raises(StorageError, match="4 files cannot be read as images") as caught:
+        array_of(5, (3, 8, 8), lambda i: read_pixels(paths[i], 8), "x")
+    for path in paths[1:]:
+        assert str(path) in str(caught.value)
+    assert str(paths[0]) not in str(caught.value)
+    with pytest.raises(StorageError, match="2 files|3 files"):  # a header may be whole
+        read_sizes(paths[1:])
+    with pytest.raises(UnreadableImage, match="text.jpg .* cannot be read as an image: delete it"):
+        read_pixels(paths[2])
+
+
+def test_read_all_keeps_the_order():
+    assert read_all(list(range(300)), lambda item: item * 2) == list(range(0, 600, 2))
+
+
+def rows(index):
+    return np.full((2, 3), index % 251, np.uint8)
+
+
+def test_the_file_is_written_once_and_mapped_afterwards(tmp_path):
+    path, calls = tmp_path / "deep" / "a.npy", []
+
+    def read(index):
+        calls.append(index)
+        return rows(index)
+
+    array = cached_array(path, 300, (2, 3), read, "x")
+    assert sorted(calls) == list(range(300))
+    assert np.array_equal(array, np.stack([rows(i) for i in range(300)]))
+    assert np.array_equal(np.load(path), array)
+    assert [p.name for p in path.parent.iterdir() if p.suffix != ".lock"] == ["a.npy"]
+    again = cached_array(path, 300, (2, 3), read, "x")
+    assert len(calls) == 300 and isinstance(again, np.memmap)
+    torch.from_numpy(again)[0] = 99  # stays here, and is no crash
+    assert np.load(path)[0].max() == 0
+
+
+def test_no_rows_need_no_file(tmp_path):
+    assert cached_array(tmp_path / "a.npy", 0, (2, 3), rows, "x").shape == (0, 2, 3)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", ["cut", "other", "nothing"])
+def test_a_damaged_file_is_made_anew_with_a_warning(tmp_path, damage):
+    path = tmp_path / "a.npy"
+    cached_array(path, 5, (2, 3), rows, "x")
+    whole = path.read_bytes()
+    if damage == "other":
+        np.save(path, np.zeros((5, 2, 4), np.uint8))
+    else:
+        path.write_bytes(whole[:-1] if damage == "cut" else b"")
+    with pytest.warns(UserWarning, match="a.npy is damaged: making it anew"):
+        array = cached_array(path, 5, (2, 3), rows, "x")
+    assert np.array_equal(array, np.stack([rows(i) for i in range(5)]))
+    assert path.read_bytes() == whole
+
+
+def left(folder):
+    return [path.name for path in folder.iterdir() if path.suffix != ".lock"]
+
+
+def test_nothing_is_left_when_an_image_cannot_be_read(tmp_path):
+    def read(index):
+        if index in (3, 200):
+            raise UnreadableImage(f"image {index} (torn)")
+        return rows(index)
+
+    with pytest.raises(StorageError, match=r"2 files .*: image 200 \(torn\), image 3 \(torn\)"):
+        cached_array(tmp_path / "a.npy", 300, (2, 3), read, "x")
+    assert left(tmp_path) == []
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, MemoryError])
+def test_nothing_is_left_when_it_is_stopped(tmp_path, stop):
+    def read(index):
+        if index == 150:
+            raise stop
+        return rows(index)
+
+    with pytest.raises(stop):
+        cached_array(tmp_path / "a.npy", 300, (2, 3), read, "x")
+    assert left(tmp_path) == []
+
+
+def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
+    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
+    monkeypatch.setattr(decoding.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(StorageError, match="no room for a.npy: it takes 0 MB .* cache=FOLDER"):
+        cached_array(tmp_path / "a.npy", 300, (2, 3), rows, "x")
+    assert left(tmp_path) == []
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.undo()
+    monkeypatch.setattr(decoding.os, "fsync", full)
+    with pytest.raises(StorageError, match="No space left on device; make room"):
+        cached_array(tmp_path / "a.npy", 300, (2, 3), rows, "x")
+    assert left(tmp_path) == []
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot read or write .* cache=FOLDER"):
+        cached_array(tmp_path / "file" / "a.npy", 3, (2, 3), rows, "x")
+
+
+def test_of_two_at_once_one_works_and_the_other_waits(tmp_path):
+    path, calls, results = tmp_path / "a.npy", [], []
+
+    def read(index):
+        calls.append(index)
+        return rows(index)
+
+    def make():
+        results.append(cached_array(path, 400, (2, 3), read, "x").sum())
+
+    threads = [threading.Thread(target=make) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(calls) == 400 and len(set(results)) == 1 and len(results) == 3
+
+
+def _make(path):
+    os.environ["OMP_NUM_THREADS"] = "1"
+    cached_array(Path(path), 200, (2, 3), rows, "x")
+
+
+def test_two_processes_do_not_meet_half_a_file(tmp_path):
+    context = multiprocessing.get_context("fork")
+    workers = [context.Process(target=_make, args=(tmp_path / "a.npy",)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [worker.exitcode for worker in workers] == [0, 0]
+    assert np.array_equal(np.load(tmp_path / "a.npy"), np.stack([rows(i) for i in range(200)]))

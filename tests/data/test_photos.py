@@ -1,0 +1,230 @@
+"""The data set that all photographs share: labels, pairs, images, boxes and masks."""
+
+import copy
+import os
+import pickle
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from entreg_utils import data
+from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
+from entreg_utils.files import StorageError
+
+# four photographs, (height, width)
+SHAPES = [(20, 30), (40, 40), (16, 64), (50, 10)]
+
+
+def left_half(files, label, target):
+    """Stands for a reader: the object is the left half, or the right one for odd classes."""
+    mask = np.zeros(target[::-1], bool)
+    mask[:, : target[0] // 2] = True
+    ignore = np.zeros_like(mask)
+    ignore[0] = True
+    mask = mask if label % 2 == 0 else ~mask
+    return mask & ~ignore, ignore
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for index, shape in enumerate(SHAPES):
+        pixels = np.random.default_rng(index).integers(0, 256, (*shape, 3), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{index}.png")
+    return tmp_path
+
+
+def photos(folder, **changes):
+    return [
+        Photo(folder / f"{i}.png", f"photo {i}", i % 2, **{k: v[i] for k, v in changes.items()})
+        for i in range(4)
+    ]
+
+
+def dataset(folder, size=16, **options):
+    rows = options.pop("rows", None) or photos(folder)
+    options = {"cache": folder / "cache"} | options
+    return PhotoDataset("birds", "train", rows, ["even", "odd"], size, **options)
+
+
+def test_labels_pairs_and_names(folder):
+    birds = dataset(folder)
+    assert birds.labels.dtype == torch.int64 and birds.labels.tolist() == [0, 1, 0, 1]
+    assert birds.pairs.tolist() == [[0, 0], [1, 1], [2, 0], [3, 1]]
+    assert birds.image_ids == ["photo 0", "photo 1", "photo 2", "photo 3"]
+    assert (birds.num_classes, birds.class_names) == (2, ("even", "odd"))
+    assert (birds.name, birds.split, birds.multilabel, len(birds)) == ("birds", "train", False, 4)
+
+
+def test_multi_hot_labels_and_a_pair_for_every_class_present(folder):
+    classes = [(0, 2), (), (1,), (0, 1, 2)]
+    rows = [Photo(folder / f"{i}.png", str(i), own) for i, own in enumerate(classes)]
+    reader = MaskReader(left_half, True, "halves")
+    many = PhotoDataset("m", "val", rows, "abc", 8, folder / "cache", masks=reader, multilabel=True)
+    assert many.labels.dtype == torch.float32
+    assert many.labels.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 1]]
+    assert many.pairs.tolist() == [[0, 0], [0, 2], [2, 1], [3, 0], [3, 1], [3, 2]]
+    masks = many.masks_at(8)
+    assert len(masks) == 6
+    assert [bool(mask[1, 0]) for mask, _ in masks] == [True, True, False, True, False, True]
+    sample = many[3]
+    assert sample.label.tolist() == [1, 1, 1] and sample.mask.shape == (3, 50, 10)
+    assert sample.mask[:, 1, 0].tolist() == [True, False, True]
+    assert sample.ignore.shape == (50, 10) and int(sample.ignore.sum()) == 10
+    assert many[1].mask.shape == (0, 40, 40) and many[1].ignore is None
+
+
+def test_images_are_decoded_once_and_equal_a_resize_by_pillow(folder):
+    birds = dataset(folder)
+    for index in range(4):
+        with Image.open(folder / f"{index}.png") as image:
+            expected = np.asarray(image.resize((16, 16), Image.Resampling.BILINEAR))
+        assert np.array_equal(birds.images[index].permute(1, 2, 0), expected)
+    assert birds.images.dtype == torch.uint8 and birds.images.shape == (4, 3, 16, 16)
+    (cached,) = (folder / "cache").glob("*.npy")
+    assert cached.name.startswith("birds-train-images-16-")
+    before = cached.stat().st_mtime_ns
+    assert torch.equal(dataset(folder).images, birds.images)
+    assert cached.stat().st_mtime_ns == before
+    assert torch.equal(dataset(folder, cache=False).images, birds.images)
+    assert torch.equal(birds.images[torch.tensor([3, 0])][1], birds.images[0])
+
+
+def test_another_size_order_or_file_is_another_cache(folder):
+    names = set()
+
+    def caches(birds):
+        assert birds.images.shape[0] == len(birds)
+        new = {path.name for path in (folder / "cache").glob("*.npy")} - names
+        names.update(new)
+        return len(new)
+
+    assert caches(dataset(folder)) == 1
+    assert caches(dataset(folder, size=24)) == 1
+    turned = dataset(folder, rows=photos(folder)[::-1])
+    assert caches(turned) == 1
+    assert torch.equal(turned.images, dataset(folder).images.flip(0))
+    assert caches(dataset(folder)) == 0
+    os.utime(folder / "2.png", ns=(1, 1))
+    assert caches(dataset(folder)) == 1
+    Image.new("RGB", (9, 9)).save(folder / "2.png")
+    assert dataset(folder).images[2].max() == 0
+
+
+def test_a_sample_keeps_its_own_size(folder):
+    xywh = [(1, 2, 3, 4), (0, 0, 40, 40), (10, 5, 99, 99), (0, 0, 1, 1)]
+    birds = dataset(folder, rows=photos(folder, xywh=xywh))
+    sample = birds[2]
+    with Image.open(folder / "2.png") as image:
+        expected = torch.from_numpy(np.array(image)).permute(2, 0, 1).float() / 255
+    assert torch.equal(sample.image, expected)
+    assert (sample.label, sample.image_id) == (0, "photo 2")
+    assert sample.boxes.tolist() == [[10, 5, 63, 15]]
+    assert sample.mask is None and sample.ignore is None
+    assert birds[-1].image_id == "photo 3"
+    with pytest.raises(IndexError):
+        birds[4]
+    assert [item.label for item in birds] == [0, 1, 0, 1]
+    assert dataset(folder)[0].boxes.shape == (0, 4)
+
+
+def test_boxes_at_a_size_by_hand(folder):
+    xywh = [(1, 2, 3, 4), (0, 0, 40, 40), (10, 5, 99, 99), (0, 0, 1, 1)]
+    boxes = dataset(folder, rows=photos(folder, xywh=xywh)).boxes_at(20)
+    # 30x20: 1, 4 times 20/30 and 2, 6 as they are; 40x40: 39 / 2; 64x16: 63 * 20 / 64 = 19.69 and
+    # 15 * 20 / 16 = 18.75; 10x50: 1 * 2 and 1 * 20 / 50
+    expected = [[0, 2, 2, 6], [0, 0, 19, 19], [3, 6, 19, 18], [0, 0, 2, 0]]
+    assert [box.tolist() for box in boxes] == [[own] for own in expected]
+    assert all(box.dtype == np.int64 for box in boxes)
+    assert dataset(folder).boxes_at(20) is None
+
+
+def test_boxes_that_were_stated_in_another_size(folder):
+    rows = photos(folder, boxes=[((10, 20, 99, 199), (0, 0, 5, 5))] * 4, frame=[(100, 200)] * 4)
+    birds = dataset(folder, rows=rows)
+    assert birds.boxes_at(50)[0].tolist() == [[5, 5, 49, 49], [0, 0, 2, 1]]
+    assert birds[1].boxes.tolist() == [[4, 4, 39, 39], [0, 0, 2, 1]]  # 40 x 40
+
+
+def test_a_box_outside_its_photograph_is_named(folder):
+    rows = photos(folder, xywh=[(1, 1, 1, 1), (1, 1, 1, 1), (64, 1, 1, 1), (1, 1, 1, 1)])
+    with pytest.raises(ValueError, match="photo 2: .* image of 64x16: .* do not belong together"):
+        dataset(folder, rows=rows).boxes_at(10)
+
+
+def test_masks_are_read_once_for_every_size(folder):
+    calls = []
+
+    def read(files, label, target):
+        calls.append(target)
+        return left_half(files, label, target)
+
+    birds = dataset(folder, masks=MaskReader(read, True, "halves"))
+    masks = birds.masks_at(10)
+    assert len(masks) == 4 and calls == [(10, 10)] * 4
+    mask, ignore = masks[1]
+    assert mask.dtype == ignore.dtype == bool
+    assert not mask[:, :5].any() and mask[1:, 5:].all() and not mask[0].any()
+    assert ignore[0].all() and not ignore[1:].any()
+    assert np.array_equal(birds.masks_at(10)[1][0], mask) and len(calls) == 4
+    birds.masks_at(6)
+    assert len(calls) == 8
+    plain = dataset(folder, masks=MaskReader(lambda *a: (read(*a)[0], None), False, "plain"))
+    assert plain.masks_at(10)[0][1] is None and len(calls) == 12
+    assert dataset(folder).masks_at(10) is None
+    assert [item[0].shape for item in masks] == [(10, 10)] * 4
+    with pytest.raises(IndexError):
+        masks[4]
+
+
+def test_workers_get_the_data_set_without_its_pixels(folder):
+    birds = dataset(folder, size=64, masks=MaskReader(left_half, True, "halves"))
+    assert birds.images.numel() > 40_000
+    sent = pickle.dumps(birds)
+    assert len(sent) < 10_000
+    assert torch.equal(pickle.loads(sent).images, birds.images)
+    assert torch.equal(copy.deepcopy(birds)[0].image, birds[0].image)
+    in_memory = dataset(folder, cache=False)
+    kept = in_memory.images
+    assert torch.equal(pickle.loads(pickle.dumps(in_memory))._images, kept)
+
+
+def test_missing_and_damaged_photographs(folder):
+    (folder / "1.png").unlink()
+    with pytest.raises(StorageError, match=r"1\.png is not there: .* data birds fetches"):
+        dataset(folder)
+    (folder / "3.png").unlink()
+    with pytest.raises(StorageError, match=r"1\.png and 1 more are not there"):
+        dataset(folder)
+    for name in ("1.png", "3.png"):
+        (folder / name).write_text("no image")
+    with pytest.raises(StorageError, match=r"2 files .*1\.png .*3\.png .*delete them"):
+        _ = dataset(folder).images
+    assert not list((folder / "cache").glob("*.npy"))
+
+
+def test_usual_sizes_and_bad_ones(folder):
+    assert PhotoDataset("x", "train", photos(folder), "ab").size == 256
+    assert PhotoDataset("x", "val", photos(folder), "ab").size == 224
+    for size in (0, 7, 4096, 22.4, True, "224"):
+        with pytest.raises(ValueError, match="is not a side in pixels"):
+            dataset(folder, size=size)
+    with pytest.raises(ValueError, match="the train split of birds is empty"):
+        PhotoDataset("birds", "train", [], "ab")
+
+
+def test_the_door_names_what_it_knows():
+    with pytest.raises(ValueError, match="known are toy, cub, openimages, flowers, pets, voc"):
+        data.load("birds", "train")
+    with pytest.raises(ValueError, match="unknown option 'sizes': cub has size, classes, lists"):
+        data.load("cub", "train", sizes=3)
+    for name in set(data.DATASETS) - {"toy"}:
+        with pytest.raises(ValueError, match="unknown split 'all': use one of train, val, test"):
+            data.load(name, "all")
+
+
+@pytest.mark.parametrize("name", ["cub", "openimages", "flowers", "pets", "voc"])
+def test_a_data_set_that_is_not_there(name, tmp_path):
+    with pytest.raises(StorageError, match=f"is not there: python -m entreg_utils data {name} fet"):
+        data.load(name, "test", root=tmp_path)
