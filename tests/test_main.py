@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from entreg_utils import __main__ as cli
+from entreg_utils.data import DATASETS
 from entreg_utils.experiments import SweepError
 from entreg_utils.files import StorageError
 from entreg_utils.training import TrainingError
@@ -104,7 +105,8 @@ def test_the_module_runs_and_passes_its_status_on():
     words = [sys.executable, "-m", "entreg_utils", "data"]
     answer = subprocess.run(words, capture_output=True, text=True)
     assert answer.returncode == 1
-    assert answer.stderr == "error: name a data set, one of toy, or ask for --list\n"
+    known = ", ".join(DATASETS)
+    assert answer.stderr == f"error: name a data set, one of {known}, or ask for --list\n"
 
 
 def test_traceback_on_demand(room):

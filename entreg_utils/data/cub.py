@@ -23,7 +23,8 @@ from entreg_utils.data.lists import (
     read_evaluation_list,
     read_mapping,
 )
-from entreg_utils.data.photos import Photo, PhotoDataset
+from entreg_utils.data.photo import Photo
+from entreg_utils.data.photos import PhotoDataset
 from entreg_utils.files import StorageError
 
 LISTS = ("auto", "official", "evaluation")

@@ -27,7 +27,8 @@ from entreg_utils.data.lists import (
     read_evaluation_list,
     read_mapping,
 )
-from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
+from entreg_utils.data.photo import MaskReader, Photo
+from entreg_utils.data.photos import PhotoDataset
 from entreg_utils.data.world import SPLITS
 
 

@@ -27,7 +27,8 @@ from entreg_utils.data.lists import (
     held_out,
     read_table,
 )
-from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
+from entreg_utils.data.photo import MaskReader, Photo
+from entreg_utils.data.photos import PhotoDataset
 from entreg_utils.files import StorageError, read_bytes
 
 _SETS = {"train": "trnid", "val": "valid", "test": "tstid"}

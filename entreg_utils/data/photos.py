@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,61 +11,11 @@ import torch
 
 from entreg_utils.data.decoding import RULE, array_of, cached_array, read_pixels, read_sizes
 from entreg_utils.data.frames import corner_boxes, rescale_boxes
+from entreg_utils.data.photo import IGNORE, MaskReader, Masks, Photo
 from entreg_utils.data.sample import Sample
 from entreg_utils.files import StorageError, project_root, sha256
 
 TRAIN_SIZE, EVALUATION_SIZE = 256, 224  # resize in training (a crop follows) and in evaluation
-_IGNORE = 2  # in a cached mask: 0 background, 1 object, 2 ignore
-
-
-@dataclass(frozen=True)
-class Photo:
-    """What a data set says about one photograph.
-
-    Attributes:
-        path: the image file.  image_id: its name in the data set's own lists.
-        label: class index; for multi-label data the indices of the classes present, rising.
-        xywh: ``x, y, w, h`` of the object in pixels of the file, or None.
-        boxes: rows ``x0, y0, x1, y1`` in an image of ``frame = (W, H)``, or None.
-        mask_files: files from which the mask is read; empty when there is none.
-    """
-
-    path: Path
-    image_id: str
-    label: int | tuple[int, ...]
-    xywh: tuple[float, ...] | None = None
-    boxes: tuple[tuple[int, ...], ...] | None = None
-    frame: tuple[int, int] | None = None
-    mask_files: tuple[Path, ...] = ()
-
-
-@dataclass(frozen=True)
-class MaskReader:
-    """How the masks of a data set are read.
-
-    Attributes:
-        read: (mask files, class index, (width, height)) -> (mask, ignore or None), bool (H, W).
-        has_ignore: whether ``read`` gives ignore masks.
-        rule: says what ``read`` does, in words that change with it: part of the cache's name.
-    """
-
-    read: Callable
-    has_ignore: bool
-    rule: str
-
-
-class Masks(Sequence):
-    """P masks of one square size: item p is (mask bool (S, S), ignore bool (S, S) or None)."""
-
-    def __init__(self, codes: np.ndarray, has_ignore: bool):
-        self.codes, self.has_ignore = codes, has_ignore
-
-    def __len__(self) -> int:
-        return len(self.codes)
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
-        code = np.asarray(self.codes[index])
-        return code == 1, (code == _IGNORE if self.has_ignore else None)
 
 
 class PhotoDataset(torch.utils.data.Dataset):
@@ -195,7 +144,7 @@ class PhotoDataset(torch.utils.data.Dataset):
             mask, ignore = self._masks.read(self.photos[image].mask_files, label, (size, size))
             codes = mask.astype(np.uint8)
             if ignore is not None:
-                codes[ignore] = _IGNORE
+                codes[ignore] = IGNORE
             return codes
 
         shape = (int(size), int(size))

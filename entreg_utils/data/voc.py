@@ -21,7 +21,8 @@ import numpy as np
 from entreg_utils.data.decoding import read_all, read_image
 from entreg_utils.data.frames import rescale_mask
 from entreg_utils.data.lists import check_split, find_folder, read_mapping, read_table
-from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
+from entreg_utils.data.photo import MaskReader, Photo
+from entreg_utils.data.photos import PhotoDataset
 from entreg_utils.files import StorageError
 
 CLASSES = (

@@ -128,7 +128,7 @@ def _submit(ray, configs: list[Config], gpus: float, cpus: int) -> tuple[dict, o
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
-    starts = ray.remote(_Starts).options(num_cpus=0, scheduling_strategy=here).remote()
+    starts = ray.remote(_starts()).options(num_cpus=0, scheduling_strategy=here).remote()
     environment = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
     task = ray.remote(_task).options(
         num_cpus=cpus,
@@ -176,7 +176,10 @@ def _keep(config: Config, outcome: dict) -> None:
         raise _RunFailed(outcome["failure"])
     record, files = outcome["record"], outcome["files"]
     weights = files.get(f"{config.name}.pt", b"")[64:]  # behind its own SHA-256
-    if sha256(weights) != record["weights_sha256"] or Config(**record["config"]) != config:
+    if (
+        sha256(weights) != record["weights_sha256"]
+        or Config(**record["config"]).name != config.name
+    ):
         raise _RunFailed("what the node sent is not this run, or not all of it: try again")
     folder = store.results_folder()
     try:
@@ -202,19 +205,26 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"
 
 
-class _Starts:
-    """Actor on the driver's node: by the name of a run, the host and node where it was begun last,
-    and how often it was."""
+def _starts() -> type:
+    """Class of the actor that hears where runs begin.
 
-    def __init__(self):
-        self._places = {}
+    It is defined in here, and so travels by its source: its process need not import this package,
+    which takes longer than a short run.
+    """
 
-    def begun(self, name: str, host: str, node: str) -> None:
-        attempts = self._places[name][2] if name in self._places else 0
-        self._places[name] = host, node, attempts + 1
+    class Starts:
+        def __init__(self):
+            self._places = {}
 
-    def places(self) -> dict[str, tuple[str, str, int]]:
-        return self._places
+        def begun(self, name, host, node):
+            attempts = self._places[name][2] if name in self._places else 0
+            self._places[name] = host, node, attempts + 1
+
+        def places(self):
+            """By the name of a run: host and node where it was begun last, and how often it was."""
+            return self._places
+
+    return Starts
 
 
 def _task(content: dict, name: str, cpus: int, gpus: float, starts) -> dict:

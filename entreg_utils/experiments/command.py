@@ -15,29 +15,46 @@ from entreg_utils.experiments.config import Config
 from entreg_utils.experiments.options import add_config_arguments, at_epsilon, given_fields
 from entreg_utils.experiments.runs import Run, run
 from entreg_utils.files import StorageError
-from entreg_utils.training.evaluation import IOU, SIGMA
+from entreg_utils.training.photographs import IOU
 
-# Key of Run.metrics: what it is, and the rule by which it was measured.
+# Key of Run.metrics: what it is, and the rule by which it was measured. {sigma} is the config's.
 RULES = {
     "accuracy": ("accuracy", "share of images whose class is right"),
+    "mean_ap": ("mAP of the classes", "mean over classes of average precision, no interpolation"),
     "entropy": ("entropy", "nats, mean over images"),
     "pxap": ("PxAP", "all thresholds, pixels pooled over the split"),
+    "mpxap": ("mPxAP", "mean over classes of PxAP, pixels pooled within a class"),
+    "constant_map": ("  a constant map", "PxAP or mPxAP without looking: share of object pixels"),
     "max_box_acc": ("MaxBoxAcc", f"oracle: threshold chosen on test; IoU {IOU}"),
     "max_box_acc_carried": ("BoxAcc", f"threshold chosen on validation, carried over; IoU {IOU}"),
     "box_threshold": ("its threshold", "share of the map's maximum, chosen on validation"),
     "max_box_acc_v2": ("MaxBoxAccV2", "oracle: one threshold per IoU 0.3, 0.5, 0.7; all contours"),
-    "gt_known": ("GT-known Loc", f"fixed threshold {SIGMA}; IoU {IOU}"),
-    "top1_loc": ("Top-1 Loc", f"as GT-known Loc, and the class right ({SIGMA})"),
+    "centre_box": ("  a centred box", f"MaxBoxAcc without looking: side chosen on test; IoU {IOU}"),
+    "gt_known": ("GT-known Loc", f"fixed threshold {{sigma:g}}; IoU {IOU}"),
+    "top1_loc": ("Top-1 Loc", "as GT-known Loc, and the class right ({sigma:g})"),
+    "top5_loc": ("Top-5 Loc", "as GT-known Loc, and the class among five ({sigma:g})"),
     "top1_loc_carried": ("Top-1 Loc, carried", "as BoxAcc, and the class right"),
+    "top1_loc_oracle": ("Top-1 Loc, oracle", "as MaxBoxAcc, and the class right"),
     "part": ("evidence: part", "mean normalised score on the mark"),
     "body": ("evidence: body", "mean normalised score on the rest of the fish"),
     "context": ("evidence: context", "mean normalised score on the habitat"),
     "reliance_part": ("worth of the part", "logits lost when it is repainted wrong"),
     "reliance_body": ("worth of the body", "logits lost when it is repainted wrong"),
     "reliance_context": ("worth of the context", "logits lost when it is repainted wrong"),
-    "val_pxap": ("PxAP, validation", "for choices; not measured on test"),
     "val_accuracy": ("accuracy, validation", "for choices; not measured on test"),
+    "val_mean_ap": ("mAP, validation", "for choices; not measured on test"),
+    "val_entropy": ("entropy, validation", "nats; not measured on test"),
+    "val_pxap": ("PxAP, validation", "for choices; not measured on test"),
+    "val_mpxap": ("mPxAP, validation", "for choices; not measured on test"),
+    "val_max_box_acc": ("MaxBoxAcc, validation", "threshold chosen there; not measured on test"),
+    "val_gt_known": ("GT-known, validation", "fixed threshold {sigma:g}; not measured on test"),
+    "val_top1_loc": ("Top-1 Loc, validation", "fixed threshold {sigma:g}; not measured on test"),
 }
+
+
+def rules_of(config: Config) -> dict[str, tuple[str, str]]:
+    """:data:`RULES` with the fixed threshold of ``config`` in them."""
+    return {name: (title, rule.format(sigma=config.sigma)) for name, (title, rule) in RULES.items()}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -121,37 +138,56 @@ def main(args: argparse.Namespace) -> int:
 
 
 def report(result: Run, path: Path, was_there: bool) -> str:
-    """The scores as a table, a line each with its rule, under what holds for all of them."""
-    config, origin = result.config, result.provenance
+    """The scores as a table, a line each with its rule, under what holds for all of them.
+
+    Where a best checkpoint was kept, its scores stand behind those of the last.
+    """
+    config, origin, chosen = result.config, result.provenance, result.selection
+    images = f" ({SPLITS['test']} images)" if config.dataset == "toy" else f" of {config.dataset}"
+    what = [config.model] if config.model != "toy" else []
+    what += [config.method] if config.method != "cam" else []
     lines = [
-        f"{config.regularizer}, ε = {config.epsilon:g} (strength {config.strength:g}), seed "
-        f"{config.seed}: " + ("loaded" if was_there else "trained now"),
-        f"split: test ({SPLITS['test']} images); checkpoint: last (epoch {config.epochs}); maps: "
+        ", ".join([*what, config.regularizer]) + f", ε = {config.epsilon:g} (strength "
+        f"{config.strength:g}), seed {config.seed}: " + ("loaded" if was_there else "trained now"),
+        f"split: test{images}; checkpoint: last (epoch {config.epochs}); maps: "
         "CAM of the true class, min-max per image",
-        "",
-        *(
-            f"{title:22}{result.metrics[name]:8.3f}  {rule}"
-            for name, (title, rule) in RULES.items()
-            if name in result.metrics
-        ),
-        "",
-        f"record: {path}",
-        f"trained in {origin['seconds']:g} s on {origin['device']} ({origin['threads']} threads), "
-        f"torch {origin['torch']}, commit {origin['commit']}",
     ]
-    return "\n".join(lines)
+    if chosen is not None:
+        lines.append(
+            f"second column: checkpoint best by {chosen['criterion']} (epoch {chosen['epoch']})"
+        )
+    lines.append("")
+    for name, (title, rule) in rules_of(config).items():
+        if name in result.metrics:
+            best = result.metrics.get(f"{name}_best")
+            second = f"{best:8.3f}" if best is not None else " " * 8
+            numbers = f"{result.metrics[name]:8.3f}" + (second if chosen is not None else "")
+            lines.append(f"{title:22}{numbers}  {rule}")
+    return "\n".join(
+        [
+            *lines,
+            "",
+            f"record: {path}",
+            f"trained in {origin['seconds']:g} s on {origin['device']} ({origin['threads']} "
+            f"threads), torch {origin['torch']}, commit {origin['commit']}",
+        ]
+    )
 
 
 def _as_json(result: Run, path: Path, was_there: bool) -> dict:
-    return {
+    rules = {name: ": ".join(rule) for name, rule in rules_of(result.config).items()}
+    content = {
         "config": result.config.to_dict(),
         "epsilon": result.config.epsilon,
         "split": "test",
         "checkpoint": "last",
         "loaded": was_there,
         "metrics": result.metrics,
-        "rules": {name: ": ".join(RULES[name]) for name in result.metrics if name in RULES},
+        "rules": {name: rules[name] for name in result.metrics if name in rules},
         "record": str(path),
         "weights_sha256": result.weights_sha256,
         "provenance": result.provenance,
     }
+    if result.selection is not None:  # the metrics that end in _best
+        content["selection"] = result.selection
+    return content

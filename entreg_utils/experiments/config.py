@@ -170,7 +170,8 @@ class Config:
         own = {name: value for name, value in asdict(self).items() if value != _DEFAULTS[name]}
         if self.weights:
             own["weights"] = PurePath(self.weights).name
-        return {name: getattr(self, name) for name in _FIRST} | own
+        own = {name: getattr(self, name) for name in _FIRST} | own
+        return {name: _as_json(value) for name, value in own.items()}
 
     @property
     def key(self) -> str:
@@ -185,16 +186,17 @@ class Config:
     @property
     def name(self) -> str:
         """File name of the record: readable first, unique by the key."""
-        parts = [self.dataset]
-        parts += [n for n in ("model", "method") if getattr(self, n) != _DEFAULTS[n]]
-        parts[1:] = [getattr(self, name) for name in parts[1:]]
-        return "-".join(
-            [*parts, self.regularizer, f"{self.epsilon:g}", f"s{self.seed}", self.key]
-        )
+        changed = [n for n in ("model", "method") if getattr(self, n) != _DEFAULTS[n]]
+        parts = [self.dataset, *(getattr(self, name) for name in changed), self.regularizer]
+        return "-".join([*parts, f"{self.epsilon:g}", f"s{self.seed}", self.key])
 
     def to_dict(self) -> dict:
-        """All fields as a plain dictionary."""
-        return asdict(self)
+        """All fields as JSON has them: a plain dictionary, lists for tuples."""
+        return {name: _as_json(value) for name, value in asdict(self).items()}
+
+
+def _as_json(value):
+    return list(value) if isinstance(value, tuple) else value
 
 
 _DEFAULTS = {field.name: field.default for field in fields(Config)}

@@ -53,7 +53,8 @@ def provenance(config, seconds: float, source: str = "") -> dict:
     if config.pretrained:
         origin["weights"] = {"published": models.PUBLISHED[config.model]}
     if config.method != "cam":
-        origin["erasing"] = config.erasing.to_dict()
+        named = config.erasing.to_dict().items()
+        origin["erasing"] = {k: list(v) if isinstance(v, tuple) else v for k, v in named}
     if source:
         origin["source"] = source
     return origin

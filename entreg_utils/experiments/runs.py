@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import io
 import sys
 import time
@@ -12,18 +13,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from filelock import FileLock, Timeout
-from tqdm.auto import tqdm
 
-from entreg_utils import data, models
 from entreg_utils.experiments import store
 from entreg_utils.experiments.config import Config
+from entreg_utils.experiments.lock import only_one
+from entreg_utils.experiments.preparation import build, measures_of, splits
+from entreg_utils.experiments.progress import Progress
 from entreg_utils.experiments.provenance import pick_device, provenance
 from entreg_utils.files import StorageError, read_checked, sha256, write_checked
-from entreg_utils.training import evaluate, fit, predict, summarise
+from entreg_utils.training import Best, fit
+from entreg_utils.training.photographs import BASELINES
 
-TRAIN_PROBE = 100  # training images on which each epoch's train entropy and scores are measured
-PANEL = 4  # test images whose maps are kept at each epoch: the first of each of the first classes
+SUFFIXES = {"last": ".pt", "best": ".best.pt"}  # of the files of a run's checkpoints
 
 
 @dataclass(frozen=True)
@@ -33,10 +34,14 @@ class Run:
     Attributes:
         config: what was run.
         history: one row an epoch: ``epoch``, ``loss``, and ``train_*``, ``val_*``, ``test_*`` of
-            the quantities of ``training.evaluate`` (train: on its first 100 images, without flips).
-        metrics: final scores on test, last checkpoint; see ``training.summarise``.
+            the quantities of ``training.evaluate`` (train: on 100 images, without flips; of
+            photographs test is measured at the end alone).
+        metrics: final scores on test, last checkpoint; see ``training.summarise``. For photographs
+            also those of the best checkpoint, under the same names with ``_best``.
         provenance: commit, device, threads, versions, wall time.
         panel: indices of test images whose maps were kept; ``maps`` float32 (E, n, h, w), raw.
+        selection: of photographs, how the best checkpoint was chosen: ``criterion``, a column of
+            the history, ``epoch``, and ``weights_sha256``; None for the embedded world.
     """
 
     config: Config
@@ -46,42 +51,39 @@ class Run:
     panel: list[int]
     maps: np.ndarray
     weights_sha256: str
+    selection: dict | None = None
 
-    def model(self) -> torch.nn.Module:
+    def model(self, which: str = "last") -> torch.nn.Module:
         """The trained model in eval mode, from its checkpoint; trained again when it is absent.
 
         Trained again on another machine, its last bits may differ from those behind ``metrics``.
+
+        Args:
+            which: ``last``, or for photographs ``best``, chosen on validation.
+
+        Raises:
+            ValueError: another checkpoint than those that are kept.
         """
-        paths = [folder / f"{self.config.name}.pt" for folder in store.folders()]
-        content = next((c for c in map(_whole, paths) if _is(c, self.weights_sha256)), None)
+        wanted = {"last": self.weights_sha256}
+        if self.selection is not None:
+            wanted["best"] = self.selection["weights_sha256"]
+        if which not in wanted:
+            raise ValueError(f"there is no {which!r} checkpoint: kept are {', '.join(wanted)}")
+        paths = [folder / f"{self.config.name}{SUFFIXES[which]}" for folder in store.folders()]
+        content = next((c for c in map(_whole, paths) if _is(c, wanted[which])), None)
         if content is None:
-            record = _own_record(paths[0].with_suffix(".json"))
+            record = _own_record(paths[0].with_name(f"{self.config.name}.json"))
             if record is None:
                 print(f"{paths[0].name} is not stored: training this run again", file=sys.stderr)
                 record = train(self.config)
             content = read_checked(paths[0])
         if content is None:
             raise StorageError(f"{paths[0]} is gone again: something else empties that folder")
-        model = build(self.config)
-        model.load_state_dict(torch.load(io.BytesIO(content), "cpu", weights_only=True))
+        state = torch.load(io.BytesIO(content), "cpu", weights_only=True)
+        model = build(self.config, len(state["head.bias"]), with_weights=False)
+        model.load_state_dict(state)
         # the layout of training, so that the maps are those of the record to the last bit
         return model.to(pick_device(), memory_format=torch.channels_last).eval()
-
-
-def build(config: Config) -> torch.nn.Module:
-    """The untrained model of a config; its weights depend on the seed alone."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(config.seed)
-        return models.build(config.model, config.num_classes, width=config.width)
-
-
-def splits(config: Config) -> tuple:
-    """Train, validation and test data of a config."""
-    load = {"train": {"num_images": config.num_train}, "val": {}, "test": {}}
-    return tuple(
-        data.load(config.dataset, split, **config.knobs, **options)
-        for split, options in load.items()
-    )
 
 
 def run(config: Config, progress: bool = True) -> Run:
@@ -95,13 +97,13 @@ def run(config: Config, progress: bool = True) -> Run:
         StorageError: checkpoint or record cannot be written.
     """
     record = store.find(config)
-    return _as_run(record if record is not None else train(config, progress))
+    return _as_run(config, record if record is not None else train(config, progress))
 
 
 def train(config: Config, progress: bool = True) -> dict:
     """Train unless the results hold both record and checkpoint, whole; write both there."""
     path = store.results_folder() / f"{config.name}.json"
-    with _only_one(path.with_suffix(".lock")):
+    with only_one(path.with_suffix(".lock")):
         record = _own_record(path)
         return _train(config, path, progress) if record is None else record
 
@@ -109,68 +111,92 @@ def train(config: Config, progress: bool = True) -> dict:
 def _train(config: Config, path: Path, progress: bool) -> dict:
     start = time.perf_counter()
     train_data, val, test = splits(config)
-    model = build(config).to(pick_device(), memory_format=torch.channels_last)
-    panel = [
-        int(np.flatnonzero(test.labels.numpy() == c)[0]) for c in range(PANEL)[: test.num_classes]
-    ]
-
-    def after_epoch(epoch: int, model) -> dict:
-        row = {}
-        for name, dataset in (("train", train_data), ("val", val), ("test", test)):
-            prediction = predict(model, dataset, TRAIN_PROBE if name == "train" else None)
-            scores = evaluate(prediction, dataset)
-            row |= {f"{name}_{key}": round(value, 5) for key, value in scores.items()}
-        return row | {"maps": prediction.maps[panel].tolist()}
-
-    title = f"{config.regularizer} {config.epsilon:g} seed {config.seed}"
-    bar = tqdm(total=config.epochs, desc=title, unit="epoch", disable=not progress, leave=False)
+    model = build(config, test.num_classes)
+    model = model.to(pick_device(), memory_format=torch.channels_last)
+    measures = measures_of(config, train_data, val, test)
+    best = Best(measures.criterion) if measures.criterion else None
+    title = " ".join(
+        [*_unusual(config), f"{config.regularizer} {config.epsilon:g} seed {config.seed}"]
+    )
     partial = path.with_suffix(".partial")
-
-    def report(row: dict) -> None:
-        bar.update(row["epoch"] - bar.n)
-        bar.set_postfix(accuracy=row["val_accuracy"], PxAP=row["val_pxap"])
-
+    shown = {"accuracy": "val_accuracy", "PxAP": "val_pxap"}
+    if best is not None:
+        shown = {"loss": "loss", best.criterion: best.criterion}
+    log = path.with_suffix(".jsonl") if best is not None else None  # hours, not seconds
     try:
-        history = fit(model, train_data, config.recipe, after_epoch, partial, report)
-        final = summarise(model, val, test)
+        with Progress(title, config.epochs, shown, progress, log) as report:
+            recipe, after = config.recipe, measures.after_epoch
+            history = fit(model, train_data, recipe, after, partial, report, best)
+            final = measures.final(model)
+            weights = {"last": _weights(model.state_dict())}
+            if best is not None:
+                final |= _of_best(best, model, measures)
+                weights["best"] = _weights(best.weights)
     except KeyboardInterrupt:
         kept = "keeps its last whole epoch" if partial.exists() else "had no whole epoch yet"
         print(f"\nstopped; {title} {kept}, the same call goes on from there", flush=True)
         raise
-    finally:
-        bar.close()
     maps = np.array([row.pop("maps") for row in history])
-    weights = _weights(model)
+    source = getattr(train_data, "source", "")
     record = {
         "config": config.content,
         "history": {name: [row[name] for row in history] for name in history[0]},
-        "metrics": {name: round(value, 5) for name, value in final.items()},
-        "panel": panel,
+        "metrics": final,
+        "panel": measures.panel,
         "maps": store.pack_maps(maps),
-        "weights_sha256": sha256(weights),
-        "provenance": provenance(config, time.perf_counter() - start),
+        "weights_sha256": sha256(weights["last"]),
+        "provenance": provenance(config, time.perf_counter() - start, source),
     }
-    write_checked(path.with_suffix(".pt"), weights)
+    if best is not None:
+        digest = sha256(weights["best"])
+        record["selection"] = {
+            "criterion": best.criterion,
+            "epoch": best.epoch,
+            "weights_sha256": digest,
+        }
+    for which, content in weights.items():
+        write_checked(path.with_suffix(SUFFIXES[which]), content)
     store.write(record, path.parent)
     partial.unlink(missing_ok=True)
     return record
 
 
-def _weights(model) -> bytes:
+def _unusual(config: Config) -> list[str]:
+    """Data set, network and method where they are not the course's usual ones."""
+    return [
+        getattr(config, name)
+        for name in ("dataset", "model", "method")
+        if getattr(config, name) != getattr(Config, name)
+    ]
+
+
+def _of_best(best: Best, model, measures) -> dict:
+    """Scores of the best checkpoint, each name with ``_best``; baselines have no checkpoint."""
+    chosen = copy.deepcopy(model)
+    chosen.load_state_dict(best.weights)
+    scores = measures.final(chosen).items()
+    return {f"{name}_best": value for name, value in scores if name not in BASELINES}
+
+
+def _weights(state: dict) -> bytes:
     buffer = io.BytesIO()
-    torch.save({name: value.cpu() for name, value in model.state_dict().items()}, buffer)
+    torch.save({name: value.cpu() for name, value in state.items()}, buffer)
     return buffer.getvalue()
 
 
 def _own_record(path: Path) -> dict | None:
-    """The record at ``path`` if its checkpoint lies beside it, both whole."""
+    """The record at ``path`` if its checkpoints lie beside it, all of them whole."""
     try:
         record = store.read(path)
     except StorageError:  # damaged: it is trained again and replaced
         return None
-    if record is None or not _is(_whole(path.with_suffix(".pt")), record["weights_sha256"]):
+    if record is None:
         return None
-    return record
+    digests = {"last": record["weights_sha256"]}
+    if record.get("selection"):
+        digests["best"] = record["selection"]["weights_sha256"]
+    whole = (_is(_whole(path.with_suffix(SUFFIXES[w])), digest) for w, digest in digests.items())
+    return record if all(whole) else None
 
 
 def _whole(path: Path) -> bytes | None:
@@ -186,41 +212,14 @@ def _is(content: bytes | None, digest: str) -> bool:
     return content is not None and sha256(content) == digest
 
 
-class _only_one:
-    """Lock of one run; the system frees it when its process ends, however it ends."""
-
-    def __init__(self, path: Path):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(
-                f"cannot make {path.parent}: {error.strerror}; point ENTREG_RESULTS elsewhere"
-            ) from error
-        self.lock, self.name = FileLock(path), path.stem
-
-    def __enter__(self):
-        try:
-            self.lock.acquire(timeout=0)
-        except Timeout:
-            print(f"another process trains {self.name}: waiting for its record", file=sys.stderr)
-            self.lock.acquire()
-        except OSError as error:
-            raise StorageError(
-                f"cannot write in {Path(self.lock.lock_file).parent}: {error.strerror}; make it "
-                "writable, or point ENTREG_RESULTS elsewhere"
-            ) from error
-
-    def __exit__(self, *_):
-        self.lock.release()
-
-
-def _as_run(record: dict) -> Run:
+def _as_run(config: Config, record: dict) -> Run:
     return Run(
-        config=Config(**record["config"]),
+        config=config,
         history=pd.DataFrame(record["history"]),
         metrics=record["metrics"],
         provenance=record["provenance"],
         panel=record["panel"],
         maps=store.unpack_maps(record["maps"]),
         weights_sha256=record["weights_sha256"],
+        selection=record.get("selection"),
     )

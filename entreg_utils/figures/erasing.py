@@ -102,8 +102,10 @@ def methods(table: pd.DataFrame, constant_map: float, centred_box: float) -> tup
             )
         panel.set_xlabel(label)
         panel.set_xlim(0, 1.03)
+        if floor is None:  # accuracies lie close together: look closer
+            panel.set_xlim(table[score].min() - 0.03, 1.005)
     axes[0].set_yticks(y, [TITLES[name] for name in names])
-    axes[0].legend(loc="upper left", bbox_to_anchor=(0, 1.2), ncols=2, fontsize=9)
+    axes[0].legend(loc="upper left", bbox_to_anchor=(0, 1.15), ncols=2, fontsize=9)
     change = paired(table, "pxap", 0.0, strength, "method")
     said = [
         f"{TITLES[name]} {change.loc[name, 'mean']:+.2f} ± {change.loc[name, 'half']:.2f}"

@@ -3,14 +3,14 @@
 from entreg_utils.training.checkpoint import Best
 from entreg_utils.training.evaluation import (
     SIGMA,
-    Prediction,
     evaluate,
-    predict,
     reliance,
     summarise,
 )
 from entreg_utils.training.guard import TrainingError
 from entreg_utils.training.loop import fit
+from entreg_utils.training.photographs import View
+from entreg_utils.training.prediction import Prediction, predict
 from entreg_utils.training.recipe import Recipe, regularised_loss
 
 __all__ = [
@@ -19,6 +19,7 @@ __all__ = [
     "Prediction",
     "Recipe",
     "TrainingError",
+    "View",
     "evaluate",
     "fit",
     "predict",

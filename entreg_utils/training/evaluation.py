@@ -2,58 +2,40 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-import numpy as np
 import torch
 from torch import nn
 
 from entreg_utils import cam, data, metrics
 from entreg_utils.training.batches import as_input
-
-SIGMA = 0.15  # the papers' fixed threshold for GT-known Loc and Top-1 Loc, a share of the maximum
-IOU = 0.5
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """Raw outputs on a split: maps float32 (N, h, w) of the true classes, logits float32 (N, C)."""
-
-    maps: np.ndarray
-    logits: np.ndarray
+from entreg_utils.training.photographs import (
+    IOU,
+    SIGMA,
+    View,
+    evaluate_view,
+    summarise_views,
+)
+from entreg_utils.training.prediction import Prediction, predict
 
 
-def predict(model: nn.Module, dataset, limit: int | None = None, batch: int = 200) -> Prediction:
-    """Run a model over the first ``limit`` images of an in-memory data set, on the model's device.
-
-    One forward pass gives logits and maps together.
-    """
-    device = next(model.parameters()).device
-    count = len(dataset) if limit is None else min(limit, len(dataset))
-    maps, logits = [], []
-    for start in range(0, count, batch):
-        rows = slice(start, min(start + batch, count))
-        images = as_input(dataset.images[rows], device)
-        a, z = cam.class_activation_map(model, images, dataset.labels[rows].to(device))
-        maps.append(a.float().cpu().numpy())
-        logits.append(z.float().cpu().numpy())
-    return Prediction(np.concatenate(maps), np.concatenate(logits))
-
-
-def evaluate(prediction: Prediction, dataset) -> dict[str, float]:
+def evaluate(prediction: Prediction, dataset, sigma: float = SIGMA) -> dict[str, float]:
     """The quantities of one epoch, cheap enough to measure at each.
 
+    For a :class:`~entreg_utils.training.View` of photographs see
+    :func:`entreg_utils.training.photographs.evaluate_view`; on the embedded world:
+
     Protocol: maps of the true class, min-max per image, at the data set's own resolution; boxes
-    from the largest contour at the fixed :data:`SIGMA`, IoU >= 0.5; PxAP over all thresholds.
+    from the largest contour at the fixed ``sigma``, IoU >= 0.5; PxAP over all thresholds.
 
     Returns:
         ``accuracy``, ``pxap``, ``gt_known``, ``top1_loc`` in 0..1; ``entropy`` in nats; on the
         embedded world ``part``, ``body``, ``context``: mean normalised score in each region.
     """
+    if isinstance(dataset, View):
+        return evaluate_view(prediction, dataset, sigma)
     count, size = len(prediction.maps), tuple(dataset.images.shape[-2:])
     boxes, labels = dataset.boxes[:count, None].numpy(), dataset.labels[:count].numpy()
     masks = dataset.masks[:count].numpy()
-    hits = metrics.gt_known_correct(prediction.maps, boxes, SIGMA, IOU, size=size)
+    hits = metrics.gt_known_correct(prediction.maps, boxes, sigma, IOU, size=size)
     right = metrics.correct_classes(prediction.logits, labels)
     shares = metrics.evidence_shares(
         prediction.maps, dataset.parts[:count].numpy(), masks, dataset.contexts[:count].numpy()
@@ -98,18 +80,23 @@ def reliance(model: nn.Module, dataset, count: int = 200) -> dict[str, float]:
     return result
 
 
-def summarise(model: nn.Module, val, test) -> dict[str, float]:
+def summarise(model: nn.Module, val, test, sigma: float = SIGMA) -> dict[str, float]:
     """Final scores on test, with every threshold rule named.
+
+    For views of photographs see :func:`entreg_utils.training.photographs.summarise_views`; on the
+    embedded world:
 
     Keys as in :func:`evaluate`, and ``max_box_acc`` (oracle: threshold chosen on test),
     ``max_box_acc_carried`` (chosen on validation, ``box_threshold``), ``max_box_acc_v2`` (all
     contours, one oracle threshold per IoU 0.3/0.5/0.7), ``top1_loc_carried``, the cues' worth of
     :func:`reliance`, and ``val_pxap``, ``val_accuracy`` for choices.
     """
+    if isinstance(test, View):
+        return summarise_views(model, val, test, sigma)
     size = tuple(test.images.shape[-2:])
     on_val, on_test = predict(model, val), predict(model, test)
-    scores = evaluate(on_test, test)
-    chosen = evaluate(on_val, val)
+    scores = evaluate(on_test, test, sigma)
+    chosen = evaluate(on_val, val, sigma)
     boxes = test.boxes[:, None].numpy()
     largest = metrics.box_accuracy(on_test.maps, boxes, size=size)
     every = metrics.box_accuracy(on_test.maps, boxes, contours="all", size=size)

@@ -93,7 +93,7 @@ tables.baselines(test)
 # | 02 | [entropy and its regularisers](02_entropy_and_regularisers.ipynb) | which terms are there, how do they pull, what does $\lambda$ mean? |
 # | 03 | [CAM from scratch](03_cam_from_scratch.ipynb) | where does a map come from, and what may one do to it? |
 # | 04 | [from map to score](04_from_map_to_score.ipynb) | how does a map become a number, and which traps are on the way? |
-# | 05 | CAM baselines | how do erasing methods compare? *not there yet* |
+# | 05 | [CAM baselines](05_cam_baselines.ipynb) | what do erasing methods hide, and does the map move? |
 # | 06 | [entropy-regularised training](06_entropy_regularised_training.ipynb) | what does the one line do, seen while it trains? |
 # | 07 | [entropy against localisation](07_entropy_against_localisation.ipynb) | where is the sweet spot, why, and when does it hurt? |
 # | 08 | which regulariser | which one, at matched entropy? *not there yet* |
@@ -101,7 +101,7 @@ tables.baselines(test)
 # | 10 | real photographs | does it hold on birds, pets and street scenes? *not there yet* |
 # | 11 | reading critically | what should one ask of a paper's table? *not there yet* |
 #
-# **Alone at night?** Go through 01, 02, 03, 04, 06, 07 in order, half an hour each. Where a page says *predict*, guess before
+# **Alone at night?** Go through 01 to 07 in order, half an hour each. Where a page says *predict*, guess before
 # you run the cell. Do the exercises in the copies under `exercises/`; each answer is checked at once.
 #
 # **Teaching a class?** 01 with 03 fills a session, 04 another, 06 with 07 a third; 02 is reading in between. Under every

@@ -476,7 +476,7 @@ checks.blanked(accuracy, hidden)
 
 # %% [markdown]
 # With the mark hidden now and then, the label itself rewards looking at the body. That is the idea of
-# *erasing* methods (Hide-and-Seek, CutMix, ADL), which notebook 05 builds: they take the shortcut away
+# *erasing* methods (Hide-and-Seek, CutMix, ADL), which notebook [05](05_cam_baselines.ipynb) builds: they take the shortcut away
 # by force. Entropy regularisation leaves the picture alone and changes the loss.
 #
 # ## Summary

@@ -527,5 +527,5 @@ for name, score in published.items():
 # - Intervals over images and over seeds answer different questions.
 # - Every score stands beside the centred box or the constant map.
 #
-# **Next:** [06](06_entropy_regularised_training.ipynb) changes the training by one line and watches what happens to these
-# scores.
+# **Next:** [05](05_cam_baselines.ipynb) hides parts of the picture while the network trains and measures whether the map
+# moves; [06](06_entropy_regularised_training.ipynb) changes the loss instead, by one line.

@@ -313,6 +313,16 @@ for method in list(erasing.METHODS)[1:]:
 figures.show(draw.evidence(table))
 
 # %% [markdown]
+# Look at the last two methods without ER. They do what they promise: compared with plain CAM, light moves from the mark to
+# the rest of the fish. But the habitat brightens as well, and PxAP counts every lit pixel that is not fish. Hiding the peak
+# tells the network *not here*; it does not tell it where else. On a fish that covers a third of the picture, a square around
+# the mark leaves the habitat next to it as the nearest other evidence. CutMix is gentler: what it pastes is another
+# fish, so the pixels that win are again fish.
+#
+# With ER the habitat darkens for all five, and the five come closer together. In this world the loss decides more
+# than the scissors. Both readings are descriptions of these runs, not laws: turn the knobs of the world (notebook
+# [07](07_entropy_against_localisation.ipynb), section 6) before you believe them elsewhere.
+#
 # ## 8. The networks of the papers
 #
 # The entropy paper uses a PreResNet-18 and an SE-ResNet-50, the benchmarks a ResNet-50. All of them halve the side five
@@ -325,11 +335,11 @@ for name in ("preresnet18", "seresnet50", "resnet50", "mobilenet_v2"):
     with torch.no_grad():
         shape = tuple(net.forward_features(torch.rand(1, 3, 224, 224)).shape[1:])
     number = sum(weights.numel() for weights in net.parameters()) / 1e6
-    right, down = models.map_offset(net, 224)
+    right, down = (round(px, 3) for px in models.map_offset(net, 224))
     print(
         f"{name:13s} {number:5.1f} M weights, map {shape}, drawn {right:g} px right, {down:g} px down"
     )
-right, down = models.map_offset(model, 48)
+right, down = (abs(round(px, 3)) for px in models.map_offset(model, 48))
 print(f"our small network: drawn {right:g} px right, {down:g} px down")
 
 # %% [markdown]

@@ -10,7 +10,8 @@ import torch
 from PIL import Image
 
 from entreg_utils import data
-from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
+from entreg_utils.data.photo import MaskReader, Photo
+from entreg_utils.data.photos import PhotoDataset
 from entreg_utils.files import StorageError
 
 # four photographs, (height, width)

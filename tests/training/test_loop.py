@@ -54,43 +54,6 @@ def equal(first, second):
     return all(torch.equal(first[name], second[name]) for name in first)
 
 
-# ---- the loss of a step
-
-
-@pytest.mark.parametrize("strength", [0.0, 0.1, 1.0, 9.0, 49.0])
-def test_entropy_regularisation_is_label_smoothing(strength):
-    # (CE + s KL(u||p)) / (1 + s) = (1 - e) CE + e H(u, p) - e log C with e = s / (1 + s)
-    generator = torch.Generator().manual_seed(0)
-    logits = 3 * torch.randn(6, 8, generator=generator, dtype=torch.float64)
-    target = torch.arange(6)
-    values, gradients = [], []
-    epsilon = strength / (1 + strength)
-    for recipe in (Recipe("kl_uniform", strength), Recipe("label_smoothing", epsilon)):
-        z = logits.clone().requires_grad_(True)
-        loss = regularised_loss(z, target, recipe)
-        loss.backward()
-        values.append(loss.item())
-        gradients.append(z.grad)
-    assert values[0] == pytest.approx(values[1] - epsilon * math.log(8), abs=1e-12)
-    torch.testing.assert_close(gradients[0], gradients[1], rtol=0, atol=1e-12)
-    # in float32, as it trains
-    z = logits.float().requires_grad_(True)
-    regularised_loss(z, target, Recipe("kl_uniform", strength)).backward()
-    torch.testing.assert_close(z.grad.double(), gradients[1], rtol=0, atol=1e-6)
-
-
-def test_the_weights_of_the_two_terms_add_up_to_one():
-    logits, target = torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([0])
-    ce = losses.cross_entropy(logits, target).item()
-    for name in ("jeffreys", "jsd", "kl_uniform"):
-        r = getattr(losses, name)(logits).item()
-        value = regularised_loss(logits, target, Recipe(name, 3.0)).item()
-        assert value == pytest.approx(0.25 * ce + 0.75 * r, rel=1e-6)
-    penalty = regularised_loss(logits, target, Recipe("confidence_penalty", 1.0)).item()
-    assert penalty == pytest.approx((ce - losses.entropy(logits).item()) / 2, rel=1e-6)
-    assert regularised_loss(logits, target, Recipe()).item() == pytest.approx(ce, rel=1e-6)
-
-
 # ---- what is trained
 
 
@@ -124,41 +87,6 @@ def rates_of(recipe, count):
         optimizer.step()
         scheduler.step()
     return seen
-
-
-def test_every_epoch_sees_every_image_once_in_an_order_of_its_own(monkeypatch):
-    data = Colours()
-    data.images = torch.arange(12, dtype=torch.uint8)[:, None, None, None].expand(12, 3, 4, 4)
-    plain, batches = loop.as_input, []
-
-    def seen(images, device):
-        batches.append(images[:, 0, 0, 0].tolist())
-        return plain(images, device)
-
-    monkeypatch.setattr(loop, "as_input", seen)
-    fit(Net(), data, replace(RECIPE, epochs=2, flip=False))
-    epochs = [sum(batches[:3], []), sum(batches[3:], [])]
-    assert sorted(epochs[0]) == sorted(epochs[1]) == list(range(12)) and epochs[0] != epochs[1]
-    batches.clear()
-    fit(Net(), data, replace(RECIPE, epochs=1, flip=False, batch_size=5))
-    assert [len(batch) for batch in batches] == [5, 5]  # the shorter last batch is left out
-    assert sum(batches, []) == epochs[0][:10]  # the order depends on seed and epoch alone
-
-
-def test_flips_mirror_half_of_the_images_and_nothing_else(monkeypatch):
-    count = 400
-    data = Colours(count)
-    data.images = torch.zeros(count, 3, 4, 4, dtype=torch.uint8)
-    data.images[..., 0] = 200  # the left column is bright
-    plain, batches = loop.as_input, []
-    monkeypatch.setattr(loop, "as_input", lambda x, d: (batches.append(x), plain(x, d))[1])
-    fit(Net(), data, replace(RECIPE, epochs=1, batch_size=count))
-    mirrored = data.images[0].flip(2)
-    flipped = (batches[0] == mirrored).flatten(1).all(1)
-    assert torch.equal(flipped, ~(batches[0] == data.images[0]).flatten(1).all(1))
-    assert 150 < flipped.sum() < 250  # five standard deviations
-    fit(Net(), data, replace(RECIPE, epochs=1, batch_size=count, flip=False))
-    assert torch.equal(batches[1], data.images)
 
 
 def test_training_learns_and_the_seed_decides_it():
@@ -355,33 +283,6 @@ def test_an_infinite_loss_of_finite_logits_is_named_as_such(monkeypatch):
         fit(Net(), Colours(), RECIPE)
 
 
-def test_an_accelerator_looks_seldom_and_names_the_step_where_it_began(monkeypatch):
-    """The guard as on an accelerator, where a bad target or logit gives a NaN and no exception."""
-    device = torch.device("cuda")
-    guard = loop._Guard(1, 60, device, None)
-    good, bad = torch.zeros(2, 3), torch.tensor([[0.0, math.nan, 0.0]] * 2)
-    target = torch.tensor([0, 1])
-    with pytest.raises(TrainingError) as caught:
-        for step in range(1, 61):
-            logits = bad if step >= 31 else good
-            with guard.step(step / 1000, logits, target):
-                guard.look(torch.tensor(math.nan if step >= 31 else 1.0))
-    assert len(guard.losses) == 50  # looked at steps 25 and 50
-    sentence = "training stopped at step 91 (epoch 2, learning rate 0.031): the logit of row 0, cl"
-    assert str(caught.value).startswith(sentence)
-
-
-def test_an_accelerator_gets_the_sentence_about_a_label_too():
-    guard = loop._Guard(0, 1, torch.device("cuda"), None)
-    with pytest.raises(ValueError, match="label 3 of row 1 is outside 0..2"):
-        with guard.step(0.1, torch.zeros(2, 3), torch.tensor([0, 3])):
-            guard.look(torch.tensor(math.nan))
-    guard = loop._Guard(0, 1, torch.device("cuda"), None)
-    with pytest.raises(TrainingError, match="step 1 .*the loss is not finite"):
-        with guard.step(0.1, torch.zeros(2, 3), torch.tensor([0, 1])):
-            guard.look(torch.tensor(math.inf))
-
-
 # ---- refused before it starts
 
 
@@ -404,22 +305,6 @@ def test_a_batch_larger_than_the_data_is_refused():
 def test_a_wrong_regulariser_is_a_value_error_not_a_divergence():
     with pytest.raises(ValueError, match="unknown regularizer 'l2'"):
         fit(Net(), Colours(), replace(RECIPE, regularizer="l2"))
-
-
-@pytest.mark.parametrize(("momentum", "range_"), [(0.9, (0.85, 0.95)), (0.5, (0.45, 0.55))])
-def test_momentum_is_the_middle_of_its_cycle(momentum, range_, tmp_path):
-    seen = []
-    path = tmp_path / "last"
-
-    def look(epoch, model):
-        if path.exists():
-            state = torch.load(io.BytesIO(read_checked(path)), weights_only=True)
-            seen.append(state["optimizer"]["param_groups"][0]["momentum"])
-        return {}
-
-    fit(Net(), Colours(), replace(RECIPE, momentum=momentum), look, path)
-    assert len(set(seen)) > 1
-    assert range_[0] - 1e-9 <= min(seen) and max(seen) <= range_[1] + 1e-9
 
 
 def test_no_momentum_is_plain_gradient_descent(tmp_path):
