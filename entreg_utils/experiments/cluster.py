@@ -127,7 +127,7 @@ def _submit(ray, configs: list[Config], gpus: float, cpus: int) -> tuple[dict, o
     """References of the tasks with their configs, and the actor that hears when a task starts."""
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     starts = ray.remote(_starts()).options(num_cpus=0, scheduling_strategy=here).remote()
     environment = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
     task = ray.remote(_task).options(
@@ -175,11 +175,9 @@ def _keep(config: Config, outcome: dict) -> None:
     if "failure" in outcome:
         raise _RunFailed(outcome["failure"])
     record, files = outcome["record"], outcome["files"]
-    weights = files.get(f"{config.name}.pt", b"")[64:]  # behind its own SHA-256
-    if (
-        sha256(weights) != record["weights_sha256"]
-        or Config(**record["config"]).name != config.name
-    ):
+    wanted = {record["weights_sha256"], (record.get("selection") or record)["weights_sha256"]}
+    sent = {sha256(content[64:]) for content in files.values()}  # each behind its own SHA-256
+    if not wanted <= sent or Config(**record["config"]).name != config.name:
         raise _RunFailed("what the node sent is not this run, or not all of it: try again")
     folder = store.results_folder()
     try:

@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 from dataclasses import fields, replace
+from types import SimpleNamespace
 
 import pytest
 
@@ -34,8 +35,11 @@ def as_options(config):
     words = []
     for field in fields(Config):
         value, name = getattr(config, field.name), field.name.replace("_", "-")
-        words += [f"--{'' if value else 'no-'}{name}"] if field.type == "bool" else []
-        words += [f"--{name}", str(value)] if field.type != "bool" else []
+        if field.type == "bool":
+            words += [f"--{'' if value else 'no-'}{name}"]
+        elif value is not None:  # a preset's value has no word
+            several = isinstance(value, tuple)
+            words += [f"--{name}", ",".join(map(str, value)) if several else str(value)]
     return words
 
 
@@ -115,10 +119,44 @@ def test_run_prints_the_record_with_its_rules(stored, tiny, training_forbidden, 
     assert "kl_uniform, ε = 0.5 (strength 1), seed 0: loaded" in printed
     assert "split: test (64 images); checkpoint: last (epoch 3)" in printed
     assert f"record: {stored}" in printed
-    lines = printed.splitlines()
-    assert set(record["metrics"]) == set(command.RULES)  # each number has its rule
-    for name, (title, rule) in command.RULES.items():
-        assert f"{title:22}{record['metrics'][name]:8.3f}  {rule}" in lines
+    lines, rules = printed.splitlines(), command.rules_of(tiny)
+    assert set(record["metrics"]) <= set(rules)  # each number has its rule
+    for name, value in record["metrics"].items():
+        title, rule = rules[name]
+        assert f"{title:22}{value:8.3f}  {rule}" in lines
+    assert any("fixed threshold 0.15; IoU 0.5" in line for line in lines)
+
+
+def test_photographs_have_a_second_column_for_the_best_checkpoint():
+    config = Config(dataset="cub", model="resnet50", method="adl", sigma=0.2, epochs=30)
+    result = SimpleNamespace(
+        config=config,
+        metrics={"accuracy": 0.75, "accuracy_best": 0.7, "gt_known": 0.4, "gt_known_best": 0.5}
+        | {"centre_box": 0.6},
+        selection={"criterion": "val_max_box_acc", "epoch": 12, "weights_sha256": "1"},
+        provenance={"seconds": 3.0, "device": "cpu", "threads": 1, "torch": "2", "commit": "c"},
+        weights_sha256="0",
+    )
+    lines = command.report(result, "here.json", True).splitlines()
+    assert lines[0] == "resnet50, adl, none, ε = 0 (strength 0), seed 0: loaded"
+    assert lines[1].startswith("split: test of cub; checkpoint: last (epoch 30); maps: CAM")
+    assert lines[2] == "second column: checkpoint best by val_max_box_acc (epoch 12)"
+    title, rule = command.rules_of(config)["gt_known"]
+    assert rule == "fixed threshold 0.2; IoU 0.5"
+    assert f"{title:22}{0.4:8.3f}{0.5:8.3f}  {rule}" in lines
+    box, rule = command.rules_of(config)["centre_box"]
+    assert f"{box:22}{0.6:8.3f}{'':8}  {rule}" in lines  # a baseline has no checkpoint
+    answer = command._as_json(result, "here.json", True)
+    assert answer["selection"]["epoch"] == 12
+    assert answer["rules"]["gt_known"] == "GT-known Loc: fixed threshold 0.2; IoU 0.5"
+
+
+def test_every_score_of_photographs_has_a_rule():
+    world = {"part", "body", "context", "reliance_part", "reliance_body", "reliance_context"}
+    scored = {"accuracy", "entropy", "gt_known", "top1_loc", "max_box_acc", "pxap", "mpxap"}
+    scored |= {"mean_ap"}
+    assert {f"val_{name}" for name in scored} <= set(command.RULES)
+    assert scored | world <= set(command.RULES)
 
 
 def test_run_as_json_is_one_object(stored, tiny, training_forbidden, capsys):

@@ -1,4 +1,4 @@
-"""The loop: what a step minimises, how it resumes, and how it stops."""
+"""The loop: what a step does, how it resumes with every method, and how it stops."""
 
 import errno
 import io
@@ -10,9 +10,10 @@ import pytest
 import torch
 from torch import nn
 
-from entreg_utils import losses
+from entreg_utils import data, losses, models
+from entreg_utils.erasing import METHODS, Erasing, preset
 from entreg_utils.files import StorageError, read_checked, write_checked
-from entreg_utils.training import Recipe, TrainingError, checkpoint, fit, loop, regularised_loss
+from entreg_utils.training import Best, Recipe, TrainingError, checkpoint, fit, loop
 
 
 class Colours:
@@ -312,3 +313,146 @@ def test_no_momentum_is_plain_gradient_descent(tmp_path):
     fit(Net(), Colours(), replace(RECIPE, momentum=0.0), checkpoint=path)
     state = torch.load(io.BytesIO(read_checked(path)), weights_only=True)
     assert state["optimizer"]["param_groups"][0]["momentum"] == 0
+
+
+# ---- every method, loss and way to train
+
+
+@pytest.fixture(scope="module")
+def world():
+    return data.load("toy", "train", num_images=24, image_size=32, cache=False)
+
+
+def toy():
+    torch.manual_seed(0)
+    return models.build("toy", 8, width=4)
+
+
+SHORT = Recipe(epochs=3, batch_size=8, learning_rate=0.05)
+
+
+def steps_of(recipe, world, model=None):
+    model = model or toy()
+    history = fit(model, world, recipe)
+    return bits(model), [row["loss"] for row in history]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_killed_run_equals_an_unbroken_one_with_every_method(method, world, tmp_path):
+    """ADL and RDAP draw in each forward pass: the draws of epoch 2 must not depend on epoch 1."""
+    recipe = replace(SHORT, erasing=preset(method, "toy", "toy"))
+    expected, losses_ = steps_of(recipe, world)
+
+    def interrupt(row):
+        if row["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit(toy(), world, recipe, checkpoint=tmp_path / "partial", progress=interrupt)
+    model = toy()
+    history = fit(model, world, recipe, checkpoint=tmp_path / "partial")
+    assert equal(expected, bits(model)) and [row["loss"] for row in history] == losses_
+    plain, _ = steps_of(SHORT, world)
+    assert equal(plain, expected) == (method == "cam")
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("name", losses.REGULARIZERS)
+def test_every_method_runs_with_every_regulariser(method, name, world):
+    strength = 0.0 if name == "none" else 0.3
+    recipe = Recipe(name, strength, epochs=1, batch_size=24, erasing=preset(method, "toy", "toy"))
+    _, (loss,) = steps_of(recipe, world)
+    assert math.isfinite(loss)
+    other = replace(recipe, regularizer="kl_uniform" if name == "none" else "none", strength=0.3)
+    if other.regularizer == "none":
+        other = replace(other, strength=0.0)
+    # near-uniform predictions: confidence penalty and cross-entropy differ by about log C
+    assert steps_of(other, world)[1][0] != loss
+
+
+def test_erasing_ends_with_training_and_a_point_that_is_missing_is_named(world):
+    model = toy()
+    fit(model, world, replace(SHORT, epochs=1, erasing=preset("adl", "toy", "toy")))
+    assert not any(module._forward_hooks for module in model.modules())
+    wrong = Erasing("adl", gamma=0.9, rate=0.5, points=("stage4.0",))
+    with pytest.raises(ValueError, match="cannot go behind 'stage4.0'.*stage1, last"):
+        fit(model, world, replace(SHORT, erasing=wrong))
+
+
+def test_a_gradient_is_clipped_to_its_length(world):
+    """One step of plain SGD moves all weights together by rate times the clipped length."""
+    recipe = replace(
+        SHORT,
+        epochs=1,
+        batch_size=24,
+        schedule="cosine",
+        momentum=0.0,
+        weight_decay=0.0,
+        learning_rate=0.5,
+        grad_clip=0.01,
+    )
+    before, model = toy(), toy()
+    fit(model, world, recipe)
+    moved = [
+        (a - b).flatten() for a, b in zip(model.parameters(), before.parameters(), strict=True)
+    ]
+    assert torch.cat(moved).norm().item() == pytest.approx(0.5 * 0.01, rel=1e-3)
+
+
+def test_half_precision_trains_the_same_network_a_little_otherwise(world):
+    full, first = steps_of(SHORT, world)
+    half, second = steps_of(replace(SHORT, precision="bf16"), world)
+    assert second == pytest.approx(first, rel=0.05) and second != first
+    assert all(value.dtype == full[name].dtype for name, value in half.items())
+
+
+def test_several_classes_an_image_by_softmax_and_by_sigmoid(several, tmp_path):
+    for kind in ("softmax", "sigmoid"):
+        for method in ("cam", "has", "cutmix", "adl"):
+            erase = preset(method, "toy", "toy")
+            recipe = replace(
+                SHORT, regularizer="kl_uniform", strength=0.1, multilabel=kind, erasing=erase
+            )
+            torch.manual_seed(0)
+            model = models.build("toy", 4, width=4)
+            history = fit(model, several, replace(recipe, epochs=8))
+            assert history[-1]["loss"] < history[0]["loss"]
+
+
+def test_labels_and_loss_must_be_of_one_kind(world, several):
+    with pytest.raises(ValueError, match="several classes an image: .*'softmax' or 'sigmoid'"):
+        fit(models.build("toy", 4, width=4), several, SHORT)
+    with pytest.raises(ValueError, match="one class an image: train it with multilabel='none'"):
+        fit(toy(), world, replace(SHORT, multilabel="softmax"))
+
+
+def test_the_best_epoch_is_kept_and_survives_a_kill(world, tmp_path):
+    scores, weights = {1: 0.2, 2: 0.7, 3: 0.7}, {}
+
+    def after_epoch(epoch, model):
+        weights[epoch] = bits(model)
+        return {"score": scores[epoch]}
+
+    def interrupt(row):
+        if row["epoch"] == 2:
+            raise KeyboardInterrupt
+
+    path = tmp_path / "partial"
+    with pytest.raises(KeyboardInterrupt):
+        fit(toy(), world, SHORT, after_epoch, path, interrupt, Best("score"))
+    best, model = Best("score"), toy()
+    fit(model, world, SHORT, after_epoch, path, best=best)
+    assert (best.epoch, best.score) == (2, 0.7)  # the earlier of equals
+    assert equal(best.weights, weights[2]) and not equal(best.weights, bits(model))
+    with pytest.warns(UserWarning, match="belongs to another recipe"):
+        fit(toy(), world, SHORT, lambda e, m: {"other": 0.0}, path, best=Best("other"))
+
+
+def test_no_memory_is_one_sentence_that_names_the_knobs(world, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    monkeypatch.setattr(loop, "regularised_loss", full)
+    sentence = "too little memory for a training step: lower batch_size, crop.*precision='bf16'"
+    with pytest.raises(TrainingError, match=sentence):
+        fit(toy(), world, SHORT)

@@ -1,0 +1,97 @@
+"""The loss of a step: the two terms, and its two forms for several classes an image."""
+
+import math
+
+import pytest
+import torch
+from torch.nn import functional
+
+from entreg_utils import losses
+from entreg_utils.training import Recipe, regularised_loss
+from entreg_utils.training.recipe import binary_questions
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.1, 1.0, 9.0, 49.0])
+def test_entropy_regularisation_is_label_smoothing(strength):
+    # (CE + s KL(u||p)) / (1 + s) = (1 - e) CE + e H(u, p) - e log C with e = s / (1 + s)
+    generator = torch.Generator().manual_seed(0)
+    logits = 3 * torch.randn(6, 8, generator=generator, dtype=torch.float64)
+    target = torch.arange(6)
+    values, gradients = [], []
+    epsilon = strength / (1 + strength)
+    for recipe in (Recipe("kl_uniform", strength), Recipe("label_smoothing", epsilon)):
+        z = logits.clone().requires_grad_(True)
+        loss = regularised_loss(z, target, recipe)
+        loss.backward()
+        values.append(loss.item())
+        gradients.append(z.grad)
+    assert values[0] == pytest.approx(values[1] - epsilon * math.log(8), abs=1e-12)
+    torch.testing.assert_close(gradients[0], gradients[1], rtol=0, atol=1e-12)
+    # in float32, as it trains
+    z = logits.float().requires_grad_(True)
+    regularised_loss(z, target, Recipe("kl_uniform", strength)).backward()
+    torch.testing.assert_close(z.grad.double(), gradients[1], rtol=0, atol=1e-6)
+
+
+def test_the_weights_of_the_two_terms_add_up_to_one():
+    logits, target = torch.tensor([[2.0, 0.0, -1.0]]), torch.tensor([0])
+    ce = losses.cross_entropy(logits, target).item()
+    for name in ("jeffreys", "jsd", "kl_uniform"):
+        r = getattr(losses, name)(logits).item()
+        value = regularised_loss(logits, target, Recipe(name, 3.0)).item()
+        assert value == pytest.approx(0.25 * ce + 0.75 * r, rel=1e-6)
+    penalty = regularised_loss(logits, target, Recipe("confidence_penalty", 1.0)).item()
+    assert penalty == pytest.approx((ce - losses.entropy(logits).item()) / 2, rel=1e-6)
+    assert regularised_loss(logits, target, Recipe()).item() == pytest.approx(ce, rel=1e-6)
+
+
+# ---- several classes an image
+
+
+LOGITS = torch.tensor([[2.0, -1.0, 0.5], [0.0, 3.0, -2.0]], dtype=torch.float64)
+PRESENT = torch.tensor([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]], dtype=torch.float64)
+
+
+def test_softmax_shares_the_target_among_the_classes_that_are_there():
+    log_p = LOGITS.log_softmax(1)
+    expected = -(0.5 * (log_p[0, 0] + log_p[0, 2]) + log_p[1, 1]) / 2
+    loss = regularised_loss(LOGITS, PRESENT, Recipe(multilabel="softmax"))
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-12)
+
+
+def test_sigmoid_is_the_mean_of_the_binary_cross_entropies():
+    loss = regularised_loss(LOGITS, PRESENT, Recipe(multilabel="sigmoid"))
+    expected = functional.binary_cross_entropy_with_logits(LOGITS, PRESENT)
+    assert loss.item() == pytest.approx(expected.item(), abs=1e-12)
+
+
+@pytest.mark.parametrize("strength", [0.25, 1.0, 9.0])
+def test_sigmoid_regularisation_smooths_each_answer_towards_one_half(strength):
+    epsilon = strength / (1 + strength)
+    smooth = (1 - epsilon) * PRESENT + epsilon / 2
+    expected = functional.binary_cross_entropy_with_logits(LOGITS, smooth)
+    recipe = Recipe("kl_uniform", strength, multilabel="sigmoid")
+    loss = regularised_loss(LOGITS, PRESENT, recipe)
+    assert loss.item() == pytest.approx(expected.item() - epsilon * math.log(2), abs=1e-12)
+
+
+def test_binary_questions_are_sigmoids():
+    logits, target = binary_questions(LOGITS, PRESENT)
+    assert logits.shape == target.shape == (6, 2)
+    torch.testing.assert_close(logits.softmax(1)[:, 0], LOGITS.sigmoid().flatten())
+    assert target[:, 0].tolist() == PRESENT.flatten().tolist()
+    with pytest.raises(ValueError, match=r"target of shape \(2, 3\), one a class, not \(2,\)"):
+        binary_questions(LOGITS, torch.tensor([0, 1]))
+
+
+@pytest.mark.parametrize(
+    ("fields", "sentence"),
+    [
+        ({"schedule": "linear"}, "unknown schedule 'linear': known are one_cycle, step, cosine"),
+        ({"precision": "fp16"}, "unknown precision 'fp16': known are fp32, bf16"),
+        ({"multilabel": "hinge"}, "unknown multilabel 'hinge': known are none, softmax, sigmoid"),
+    ],
+)
+def test_unknown_names_are_refused(fields, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        Recipe(**fields)
