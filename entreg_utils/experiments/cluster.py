@@ -4,40 +4,31 @@ A task trains into a folder of its own on its node and sends back the files; thi
 driver, is the only one that writes to the store, so nodes need not share a disk with it, and a run
 that two nodes finished is still written once. When a node is lost, Ray starts its tasks on others.
 
-What a node needs: this version of the package, and of the photographs those that are trained on.
-``ENTREG_ROOT``, where set here, is passed on and must mean the same on every node. The other two
-variables of the store are not: which records are missing is decided here, and results of a task go
-to its own folder, ``ENTREG_SCRATCH`` (default: the node's folder for temporary files). An
-interrupted training goes on from its last whole epoch where that folder is found again, so on a
-disk that the nodes share even the loss of a node costs less than an epoch.
+A node needs this version of the package, and of the photographs those that are trained on.
+``ENTREG_ROOT``, where set here, is passed on and must mean the same on every node, and so is
+``ENTREG_SCRATCH`` (see :mod:`entreg_utils.experiments.node`). The variables of the store are not:
+which records are missing is decided here, and a task has a folder of its own for its results.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
-import tempfile
 import warnings
 from collections.abc import Iterator
-from pathlib import Path
 
-import torch
 from filelock import FileLock, Timeout
 
 from entreg_utils.experiments import store
 from entreg_utils.experiments.board import Board
 from entreg_utils.experiments.config import Config
-from entreg_utils.experiments.provenance import pick_device
-from entreg_utils.experiments.runs import train
+from entreg_utils.experiments.node import train_here
 from entreg_utils.files import StorageError, atomic_write, sha256
 
 PASSED_ON = ("ENTREG_ROOT", "ENTREG_SCRATCH")  # environment of a task, where the driver sets them
 RETRIES = 5  # of one run, when its node is lost or its process killed
 POLL = 1.0  # seconds between looks at what runs where
-# The record travels by itself, the others not at all.
-_LEFT_BEHIND = (".json", ".lock", ".partial", ".damaged")
 
 
 class ClusterError(RuntimeError):
@@ -226,54 +217,8 @@ def _starts() -> type:
 
 
 def _task(content: dict, name: str, cpus: int, gpus: float, starts) -> dict:
-    """What Ray runs on a node: say that it began, then :func:`_train_here`."""
+    """What Ray runs on a node: say that it began, then :func:`train_here`."""
     import ray
 
     starts.begun.remote(name, socket.gethostname(), ray.get_runtime_context().get_node_id())
-    return _train_here(content, name, cpus, gpus)
-
-
-def _train_here(content: dict, name: str, cpus: int, gpus: float) -> dict:
-    """Train one run on this node: its record and files, or the reason of the failure."""
-    try:
-        config = _same_config(content, name)
-        if gpus and pick_device().type == "cpu":
-            raise RuntimeError("Ray gives this run a GPU that PyTorch there cannot use")
-        torch.set_num_threads(cpus)
-        folder = scratch_folder() / name
-        record = _train_in(folder, config)
-        files = {
-            path.name: path.read_bytes()
-            for path in folder.iterdir()
-            if path.suffix not in _LEFT_BEHIND and not path.name.startswith(".")
-        }
-    except Exception as error:  # as a sentence: the driver may not have the error's class
-        return {"failure": f"{type(error).__name__}: {error} [on {socket.gethostname()}]"}
-    shutil.rmtree(folder, ignore_errors=True)
-    return {"record": record, "files": files}
-
-
-def _same_config(content: dict, name: str) -> Config:
-    """The config, if this node's package knows it under the driver's name."""
-    with contextlib.suppress(TypeError, ValueError):
-        config = Config(**content)
-        if config.name == name:
-            return config
-    raise RuntimeError("this node has another version of entreg_utils: install the same everywhere")
-
-
-def _train_in(folder: Path, config: Config) -> dict:
-    before = os.environ.get("ENTREG_RESULTS")
-    os.environ["ENTREG_RESULTS"] = str(folder)
-    try:
-        return train(config, progress=False)
-    finally:
-        os.environ.pop("ENTREG_RESULTS")
-        os.environ.update({} if before is None else {"ENTREG_RESULTS": before})
-
-
-def scratch_folder() -> Path:
-    """Where tasks of this user train on this node: found again by a later attempt."""
-    given = os.environ.get("ENTREG_SCRATCH")
-    user = os.getuid() if hasattr(os, "getuid") else "runs"
-    return Path(given) if given else Path(tempfile.gettempdir()) / f"entreg-{user}"
+    return train_here(content, name, cpus, gpus)

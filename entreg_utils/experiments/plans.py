@@ -34,7 +34,6 @@ from __future__ import annotations
 
 import difflib
 import itertools
-import re
 import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
@@ -44,6 +43,7 @@ from entreg_utils.experiments import validity
 from entreg_utils.experiments.config import Config
 from entreg_utils.experiments.options import at_epsilon
 from entreg_utils.experiments.recipes import RECIPES
+from entreg_utils.experiments.toml_lines import Source
 from entreg_utils.files import StorageError, read_bytes
 
 FOLDER = Path(__file__).with_name("plans")  # the plans that come with the package
@@ -112,7 +112,7 @@ def parse(content: bytes | str, file: str) -> Plan:
         tree = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{file} is not TOML: {error}") from error
-    source = _Source(file, text)
+    source = Source(file, text)
     _check_layout(tree, source)
     base, grid = tree.get("base", {}), tree.get("grid", {})
     configs = []
@@ -122,17 +122,17 @@ def parse(content: bytes | str, file: str) -> Plan:
         # a block varies slower than the grid, whichever of the two comes first in the file
         order = [*block, *(name for name in grid if name not in block)]
         chosen = {name: varied[name] for name in order}
-        configs += _configs(base, chosen, source, {"runs": index})
+        configs += _configs(base, chosen, source, ("runs", index))
     for index, block in enumerate(tree.get("also", [])):
         chosen = {name: _each(name, value) for name, value in block.items()}
-        configs += _configs(base, chosen, source, {"also": index})
+        configs += _configs(base, chosen, source, ("also", index))
     different = tuple(dict.fromkeys(configs))
     name = file.removesuffix(".toml")
     dropped = len(configs) - len(different)
     return Plan(name, tree["title"], tree.get("paper", ""), different, dropped)
 
 
-def _check_layout(tree: dict, source: _Source) -> None:
+def _check_layout(tree: dict, source: Source) -> None:
     """Refuse what no plan has; everything that passes is a field of Config or a list of values."""
     for name in tree:
         if name not in ("title", "paper", *_SECTIONS):
@@ -160,7 +160,7 @@ def _check_layout(tree: dict, source: _Source) -> None:
                 )
 
 
-def _check_field(section: str, field: str, value, source: _Source, at: tuple) -> None:
+def _check_field(section: str, field: str, value, source: Source, at: tuple) -> None:
     if field not in _KINDS:
         raise source.error(f"unknown field {field!r} in {section}: {_nearest(field)}", *at)
     if isinstance(value, dict):
@@ -193,7 +193,7 @@ def _each(field: str, value) -> list:
     return value if _is_listed(field, value) else [value]
 
 
-def _configs(base: dict, varied: dict, source: _Source, block: dict) -> Iterator[Config]:
+def _configs(base: dict, varied: dict, source: Source, block: tuple) -> Iterator[Config]:
     """A config for each combination of ``varied``, over ``base``."""
     # the two names of one thing replace each other, as equal names do
     one_thing = {"epsilon": "strength", "strength": "epsilon"}
@@ -205,9 +205,8 @@ def _configs(base: dict, varied: dict, source: _Source, block: dict) -> Iterator
         except (ValueError, TypeError) as error:
             chosen = ", ".join(f"{k} = {v!r}" for k, v in zip(varied, values, strict=True))
             run = f" (run with {chosen})" if chosen else ""
-            raise source.error(
-                f"{error}{run}", *source.culprit(str(error), given, block)
-            ) from error
+            at = source.culprit(str(error), given, (block, ("grid",), ("base",)))
+            raise source.error(f"{error}{run}", *at) from error
 
 
 def _config(given: dict) -> Config:
@@ -227,53 +226,3 @@ def _config(given: dict) -> Config:
     if epsilon == 0:
         given.pop("regularizer", None)  # none is left
     return at_epsilon(epsilon, **given)
-
-
-class _Source:
-    """The text of a plan, for errors that name the line."""
-
-    def __init__(self, file: str, text: str):
-        self.file, self.lines = file, [line + "\n" for line in text.split("\n")]
-
-    def error(self, message: str, *path) -> ValueError:
-        """The error, with the line of the key at ``path`` where it is found."""
-        line = self.line(path) if path else None
-        return ValueError(f"{self.file}{f', line {line}' if line else ''}: {message}")
-
-    def line(self, path: tuple) -> int | None:
-        """The line on which the key at ``path`` begins, 1 for the first; None when it is nowhere.
-
-        The parser says: it is the first statement without which the key is missing. So keys in
-        quotes, with dots or in inline tables are found as well, and texts and comments that look
-        like keys are not.
-        """
-        whole = 0  # lines that end with a whole statement
-        for count in range(1, len(self.lines) + 1):
-            try:
-                node = tomllib.loads("".join(self.lines[:count]))
-            except tomllib.TOMLDecodeError:  # in the middle of a list or a text
-                continue
-            try:
-                for step in path:
-                    node = node[step]
-            except (KeyError, IndexError, TypeError):
-                whole = count
-            else:
-                return whole + 1
-        return None
-
-    def culprit(self, message: str, given: dict, block: dict) -> tuple:
-        """Path of the field that an error of Config is about, as far as its text tells."""
-        words = re.findall(r"\w+", message)
-        section, index = next(iter(block.items()))
-
-        def fits(name: str) -> tuple:
-            value = given[name]
-            quoted = repr(value) in message or not isinstance(value, str) and str(value) in words
-            return not quoted, words.index(name)
-
-        for name in sorted((name for name in given if name in words), key=fits):
-            for path in ((section, index, name), ("grid", name), ("base", name)):
-                if self.line(path) is not None:
-                    return path
-        return ()

@@ -99,7 +99,16 @@ def _network(model: nn.Module, recipe: Recipe) -> Iterator[tuple[Callable, torch
     """What a step calls: the model with its erasing layers, perhaps compiled; and their draws."""
     draws = torch.Generator()
     with erasing.attach(model, recipe.erasing, draws):
-        yield (torch.compile(model) if recipe.compile else model), draws
+        if not recipe.compile:
+            yield model, draws
+            return
+        # Compiled code is kept by class and does not look for hooks: what was compiled for a
+        # network without layers would run here as well, and erase nothing; and the other way round.
+        torch.compiler.reset()
+        try:
+            yield torch.compile(model), draws
+        finally:
+            torch.compiler.reset()
 
 
 def _erase(model, images, target, recipe: Recipe, draws: torch.Generator):

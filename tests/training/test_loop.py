@@ -406,6 +406,20 @@ def test_half_precision_trains_the_same_network_a_little_otherwise(world):
     assert all(value.dtype == full[name].dtype for name, value in half.items())
 
 
+def test_compiled_networks_erase_what_is_theirs_whatever_was_compiled_before(world, monkeypatch):
+    """Graphs are taken by the real compiler; only the code that it would write is left out."""
+    plain_compile = torch.compile
+    monkeypatch.setattr(torch, "compile", lambda m: plain_compile(m, backend="eager"))
+    seen = {}
+    for method in ("cam", "adl", "rdap", "has", "cam"):
+        recipe = replace(SHORT, erasing=preset(method, "toy", "toy"))
+        _, seen[method] = steps_of(recipe, world)
+        state, compiled = steps_of(replace(recipe, compile=True), world)
+        assert compiled == pytest.approx(seen[method], rel=1e-5)
+        assert list(state) == list(toy().state_dict())  # no prefix of a compiled module
+    assert abs(seen["adl"][-1] - seen["cam"][-1]) > 1e-3 < abs(seen["rdap"][-1] - seen["cam"][-1])
+
+
 def test_several_classes_an_image_by_softmax_and_by_sigmoid(several, tmp_path):
     for kind in ("softmax", "sigmoid"):
         for method in ("cam", "has", "cutmix", "adl"):
