@@ -36,8 +36,8 @@ SWEEP = tuple(sweep_epsilon(seeds=SWEEP_SEEDS))
 WEAK = tuple(sweep_epsilon((0.0, 0.8, 0.9), **WEAK_BODY))
 LOUD = tuple(sweep_epsilon((0.0, 0.5, 0.8), **LOUD_CONTEXT))
 HURTS = WEAK + LOUD
-# Every erasing method without and with the strength that validation chose for plain CAM; the runs of
-# CAM itself are those of the sweep.
+# Every erasing method without and with the strength that validation chose for plain CAM; the runs
+# of CAM itself are those of the sweep.
 METHODS = tuple(
     er(epsilon, seed, method=method)
     for method in erasing.METHODS

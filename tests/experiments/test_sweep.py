@@ -1,16 +1,20 @@
 """Sweeps: equal configs once, in order, and one failure does not cost the others."""
 
+import io
 import os
 import signal
+import sys
 import threading
 import time
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing import active_children
 
 import pytest
 
 from entreg_utils.experiments import SweepError, store, sweep
-from entreg_utils.experiments.sweep import _train_all
+from entreg_utils.experiments.board import Board
+from entreg_utils.experiments.sweep import _note, _train_all
 
 
 @pytest.fixture
@@ -78,12 +82,32 @@ def test_ctrl_c_ends_the_processes(project, small):
     assert [path.stem for path in project.glob("*.partial")] == [forever[0].name]
 
 
-def test_a_cluster_and_no_jobs_are_refused(project, small):
-    with pytest.raises(ValueError, match="cluster='auto': sweeps run on this machine"):
-        sweep([small], cluster="auto")
-    with pytest.raises(ValueError, match="jobs=0: give at least 1 process"):
-        sweep([small], jobs=0)
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"jobs": 0}, "jobs=0: give at least 1 process"),
+        ({"gpus": 0.5}, "shares of a cluster: give cluster="),
+        ({"cpus": 2}, "shares of a cluster: give cluster="),
+        ({"cluster": "auto", "jobs": 2}, "on a cluster give cpus or gpus"),
+    ],
+)
+def test_options_that_do_not_belong_together_are_refused(project, small, options, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        sweep([small], **options)
     assert not project.exists()
+
+
+def test_a_stored_run_needs_no_cluster(stored, tiny, training_forbidden, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert [run.config for run in sweep([tiny, tiny], cluster="auto", gpus=0.5)] == [tiny, tiny]
+
+
+def test_a_process_that_the_system_ends_is_a_reason_that_names_memory(project, small):
+    board = Board([small, replace(small, seed=1)], stream=io.StringIO())
+    _note(board, small, BrokenProcessPool("A process in the process pool was terminated abruptly"))
+    _note(board, replace(small, seed=1), None)
+    (reason,) = board.failures.values()
+    assert "want of memory" in reason and "fewer jobs" in reason
 
 
 def test_nothing_to_do_starts_nothing(project):
