@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 import entreg_utils.bench as _bench
-from entreg_utils.bench import maps, scoring, training
+from entreg_utils.bench import maps, photographs, scoring, training
 from entreg_utils.bench.timing import table
 from entreg_utils.files import atomic_write
 
@@ -26,6 +26,8 @@ PARTS = {
     "boxes": scoring.boxes,
     "first_call": scoring.first_call,
     "pixels": scoring.pixels,
+    "photographs_32": photographs.training,
+    "photographs_128": lambda: photographs.training(batch=128, steps=1),
     "stored_sweep": training.stored_sweep,
     "fresh_run": training.fresh_run,
 }
@@ -64,6 +66,8 @@ def main(argv: list[str] | None = None) -> int:
     for name, part in parts.items():
         if args.only not in (None, name):
             continue
+        if args.only is None and name == "photographs_128" and not torch.cuda.is_available():
+            continue  # minutes a step on a CPU; --only photographs_128 runs it nevertheless
         new = part()
         print(table(new) if new else "no stored run to load", flush=True)
         rows += new
