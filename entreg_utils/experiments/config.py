@@ -49,6 +49,10 @@ class Config:
             ``crop`` pixels of ``resize``.
         classes: the first so many classes of a photographic data set; 0 is all.
         lists: of ``cub``: ``official`` or ``evaluation``, see ``data.cub``.
+        watch_test: of photographs, measure test at each epoch too: for studies of what choosing by
+            test would give, never for a choice.
+        frozen_stages: so many stages, the first ones, keep the weights that they begin with
+            (:func:`entreg_utils.models.freeze_stages`).
         sigma: fixed threshold of GT-known Loc and Top-1 Loc, a share of the map's maximum.
 
     The first twenty fields make the key; others enter it where they differ from their default, so
@@ -112,6 +116,8 @@ class Config:
     precision: str = Recipe.precision
     compile: bool = Recipe.compile
     multilabel: str = Recipe.multilabel
+    watch_test: bool = False
+    frozen_stages: int = 0
 
     def __post_init__(self):
         for field in fields(self):

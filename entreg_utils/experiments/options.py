@@ -63,6 +63,8 @@ HELP = {
     "precision": "of the network's passes in training",
     "compile": "run the network through torch.compile",
     "multilabel": "loss of photographs that show several classes",
+    "watch_test": "photographs: measure test at each epoch too, for studies of selection",
+    "frozen_stages": "so many first stages keep the weights that they begin with",
 }
 _CHOICES = {
     "dataset": data.DATASETS,

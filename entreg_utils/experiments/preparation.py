@@ -9,7 +9,8 @@ from entreg_utils import data, models
 from entreg_utils.experiments.config import Config
 from entreg_utils.experiments.provenance import weights_file
 from entreg_utils.training import View, evaluate, predict, summarise
-from entreg_utils.training.photographs import predict_view
+from entreg_utils.training.outcomes import outcomes_of
+from entreg_utils.training.photographs import predict_view, summarise_predictions
 
 TRAIN_PROBE = 100  # training images on which each epoch's train entropy and scores are measured
 PANEL = 4  # test images whose maps are kept at each epoch: the first of each of the first classes
@@ -51,6 +52,7 @@ def build(
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         model = models.build(config.model, num_classes, **options)
+    models.freeze_stages(model, config.frozen_stages)
     return models.freeze_batchnorm(model) if config.freeze_bn else model
 
 
@@ -102,15 +104,16 @@ class WorldMeasures:
             row |= _named(name, evaluate(prediction, dataset, self.sigma))
         return row | {"maps": prediction.maps[self.panel].tolist()}
 
-    def final(self, model) -> dict:
-        """Scores of ``training.summarise``, rounded."""
-        return _rounded(summarise(model, self.val, self.test, self.sigma))
+    def final(self, model) -> tuple[dict, dict]:
+        """Scores of ``training.summarise``, rounded; and no outcomes of single images."""
+        return _rounded(summarise(model, self.val, self.test, self.sigma)), {}
 
 
 class PhotographMeasures:
     """Photographs: validation at every epoch, and test at the end alone.
 
-    Looking at test while training would only tempt to choose by it. Of the training images, whose
+    Looking at test while training would only tempt to choose by it; ``watch_test`` does so all the
+    same, for studies of just that. Of the training images, whose
     places nobody knows here, class and entropy are measured, on an evenly spaced few.
 
     Attributes:
@@ -121,6 +124,7 @@ class PhotographMeasures:
     def __init__(self, config: Config, train, val, test):
         crop = config.crop if config.eval_view == "centre_crop" else 0
         several, self.sigma = config.multilabel, config.sigma
+        self.watched = ("train", "val", "test") if config.watch_test else ("train", "val")
         for split in (train, val, test):
             split.images  # noqa: B018  decoded now, with a bar of its own, where they were not yet
         probe = np.unique(np.linspace(0, len(train) - 1, TRAIN_PROBE).round().astype(int))
@@ -137,16 +141,26 @@ class PhotographMeasures:
         self.places = [places[pair] for pair in wanted]
 
     def after_epoch(self, epoch: int, model) -> dict:
-        """``train_*``, ``val_*`` and ``maps``."""
+        """``train_*``, ``val_*``, perhaps ``test_*``, and ``maps``."""
         row = {}
-        for name in ("train", "val"):
+        for name in self.watched:
             view = getattr(self, name)
             row |= _named(name, evaluate(predict_view(model, view), view, self.sigma))
         return row | {"maps": predict_view(model, self.shown).maps[self.places].tolist()}
 
-    def final(self, model) -> dict:
+    def scores(self, model) -> dict:
         """Scores of ``training.photographs.summarise_views``, rounded."""
         return _rounded(summarise(model, self.val, self.test, self.sigma))
+
+    def final(self, model) -> tuple[dict, dict]:
+        """:meth:`scores` and those of ``training.outcomes``, rounded;
+        and with one class and boxes the outcomes of the single images."""
+        on_val, on_test = (predict_view(model, view) for view in (self.val, self.test))
+        scores = summarise_predictions(on_val, self.val, on_test, self.test, self.sigma)
+        if self.test.boxes is None or self.val.boxes is None or self.test.labels.ndim == 2:
+            return _rounded(scores), {}
+        outcomes, more = outcomes_of(on_val, self.val, on_test, self.test)
+        return _rounded(scores | more), outcomes
 
 
 def measures_of(config: Config, train, val, test) -> WorldMeasures | PhotographMeasures:

@@ -7,7 +7,7 @@ import io
 import sys
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -35,13 +35,15 @@ class Run:
         config: what was run.
         history: one row an epoch: ``epoch``, ``loss``, and ``train_*``, ``val_*``, ``test_*`` of
             the quantities of ``training.evaluate`` (train: on 100 images, without flips; of
-            photographs test is measured at the end alone).
+            photographs test is measured at the end alone, unless ``watch_test``).
         metrics: final scores on test, last checkpoint; see ``training.summarise``. For photographs
             also those of the best checkpoint, under the same names with ``_best``.
         provenance: commit, device, threads, versions, wall time.
         panel: indices of test images whose maps were kept; ``maps`` float32 (E, n, h, w), raw.
         selection: of photographs, how the best checkpoint was chosen: ``criterion``, a column of
             the history, ``epoch``, and ``weights_sha256``; None for the embedded world.
+        outcomes: of photographs with one class and boxes, what became of each test image at the
+            last checkpoint, see ``training.outcomes``; else empty.
     """
 
     config: Config
@@ -52,6 +54,7 @@ class Run:
     maps: np.ndarray
     weights_sha256: str
     selection: dict | None = None
+    outcomes: dict[str, np.ndarray] = field(default_factory=dict)
 
     def model(self, which: str = "last") -> torch.nn.Module:
         """The trained model in eval mode, from its checkpoint; trained again when it is absent.
@@ -127,7 +130,7 @@ def _train(config: Config, path: Path, progress: bool) -> dict:
         with Progress(title, config.epochs, shown, progress, log) as report:
             recipe, after = config.recipe, measures.after_epoch
             history = fit(model, train_data, recipe, after, partial, report, best)
-            final = measures.final(model)
+            final, outcomes = measures.final(model)
             weights = {"last": _weights(model.state_dict())}
             if best is not None:
                 final |= _of_best(best, model, measures)
@@ -147,6 +150,8 @@ def _train(config: Config, path: Path, progress: bool) -> dict:
         "weights_sha256": sha256(weights["last"]),
         "provenance": provenance(config, time.perf_counter() - start, source),
     }
+    if outcomes:
+        record["outcomes"] = store.pack_arrays(outcomes)
     if best is not None:
         digest = sha256(weights["best"])
         record["selection"] = {
@@ -174,7 +179,7 @@ def _of_best(best: Best, model, measures) -> dict:
     """Scores of the best checkpoint, each name with ``_best``; baselines have no checkpoint."""
     chosen = copy.deepcopy(model)
     chosen.load_state_dict(best.weights)
-    scores = measures.final(chosen).items()
+    scores = measures.scores(chosen).items()
     return {f"{name}_best": value for name, value in scores if name not in BASELINES}
 
 
@@ -222,4 +227,5 @@ def _as_run(config: Config, record: dict) -> Run:
         maps=store.unpack_maps(record["maps"]),
         weights_sha256=record["weights_sha256"],
         selection=record.get("selection"),
+        outcomes=store.unpack_arrays(record.get("outcomes", {})),
     )

@@ -12,6 +12,7 @@ import base64
 import json
 import os
 import warnings
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -124,3 +125,30 @@ def unpack_maps(packed: dict) -> np.ndarray:
     steps = np.frombuffer(base64.b64decode(packed["uint8"]), np.uint8).reshape(packed["shape"])
     low, high = (np.array(packed[name])[..., None, None] for name in ("low", "high"))
     return (low + steps / 255 * (high - low)).astype(np.float32)
+
+
+def pack_arrays(arrays: dict[str, np.ndarray]) -> dict:
+    """Arrays as text, exactly: bools as bits, all compressed (hits over thresholds shrink most)."""
+    packed = {}
+    for name, array in arrays.items():
+        raw = np.packbits(array) if array.dtype == bool else array
+        packed[name] = {
+            "shape": list(array.shape),
+            "dtype": str(array.dtype),
+            "zlib": base64.b64encode(zlib.compress(raw.tobytes(), 9)).decode(),
+        }
+    return packed
+
+
+def unpack_arrays(packed: dict) -> dict[str, np.ndarray]:
+    """Inverse of :func:`pack_arrays`."""
+    arrays = {}
+    for name, one in packed.items():
+        raw = zlib.decompress(base64.b64decode(one["zlib"]))
+        if one["dtype"] == "bool":
+            count = int(np.prod(one["shape"]))
+            flat = np.unpackbits(np.frombuffer(raw, np.uint8), count=count).astype(bool)
+        else:
+            flat = np.frombuffer(raw, one["dtype"])
+        arrays[name] = flat.reshape(one["shape"])
+    return arrays

@@ -13,6 +13,7 @@ import torch
 from entreg_utils.experiments import store
 from entreg_utils.experiments.board import Board
 from entreg_utils.experiments.config import Config
+from entreg_utils.experiments.memory import keep_memory
 from entreg_utils.experiments.runs import Run, run
 
 
@@ -118,6 +119,7 @@ def _note(board: Board, config: Config, error: BaseException | None) -> None:
 
 def _limit_threads(threads: int) -> None:
     torch.set_num_threads(threads)
+    keep_memory()
 
 
 def _run_quietly(config: Config) -> None:

@@ -30,14 +30,14 @@ _ONLY = (
         "belongs to the embedded world: photographs are what they are",
     ),
     (
-        ("resize", "crop", "eval_size", "eval_view", "classes"),
+        ("resize", "crop", "eval_size", "eval_view", "classes", "watch_test"),
         lambda c: c.dataset != "toy",
         "belongs to photographs: the embedded world has image_size and num_classes",
     ),
     (("lists",), lambda c: c.dataset == "cub", "is a choice that only cub has"),
     (("width",), lambda c: c.model == "toy", "belongs to the toy network"),
     (
-        ("pretrained", "weights", "large_map", "normalise"),
+        ("pretrained", "weights", "large_map", "normalise", "frozen_stages"),
         lambda c: c.model != "toy",
         "belongs to the networks for photographs: the toy network has none",
     ),
@@ -135,6 +135,15 @@ def _check_network(config) -> None:
         raise ValueError(
             f"weights={config.weights!r}: use a file that ends in "
             f"{', '.join(weight_files.SUFFIXES)}"
+        )
+    if not 0 <= config.frozen_stages < 4:
+        raise ValueError(
+            f"frozen_stages={config.frozen_stages}: give 0 to 3, the last stage has to learn"
+        )
+    if config.frozen_stages and not (config.weights or config.pretrained):
+        raise ValueError(
+            "frozen_stages keep what they begin with, and here they begin at random: give weights "
+            "or pretrained as well"
         )
     fewest = config.num_classes if config.dataset == "toy" else 2
     if config.head_outputs and config.head_outputs < fewest:

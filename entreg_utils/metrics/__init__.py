@@ -32,6 +32,7 @@ from entreg_utils.metrics.intervals import (
     Interval,
     SeedInterval,
     bootstrap_interval,
+    paired_bootstrap,
     seed_interval,
 )
 from entreg_utils.metrics.localisation import Localisation, localisation
@@ -85,6 +86,7 @@ __all__ = [
     "mask_shares",
     "mean_entropy",
     "mean_pixel_average_precision",
+    "paired_bootstrap",
     "pixel_average_precision",
     "pixel_average_precision_by_size",
     "rescale_boxes",

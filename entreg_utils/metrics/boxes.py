@@ -18,9 +18,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from entreg_utils.cam import normalize
 from entreg_utils.metrics.contours import boxes_of_levels, check_rule, level_of, threshold_list
 from entreg_utils.metrics.levels import framed_levels
-from entreg_utils.metrics.maps import check_maps, check_same_length, resize_map, warn_invalid
+from entreg_utils.metrics.maps import (
+    check_maps,
+    check_same_length,
+    renormalise,
+    resize_map,
+    warn_invalid,
+)
 from entreg_utils.metrics.overlap import best_ious, check_boxes
 
 _NUMBERS = ("num_images", "num_constant", "num_invalid")
@@ -116,6 +123,8 @@ def box_accuracy(
     thresholds: int | Sequence[float] = 1000,
     size: int | tuple[int, int] = 224,
     threads: int = 1,
+    normalization: str = "minmax",
+    percentile: float | None = None,
 ) -> BoxAccuracy:
     """Share of images whose box is right, for every threshold of the map and of the IoU.
 
@@ -128,10 +137,12 @@ def box_accuracy(
         thresholds: how many, ``tau_i = i / thresholds``, or the taus themselves, in 0..1.
         size: side of the square the maps are resized to, or ``(height, width)``.
         threads: images scored side by side.
+        normalization, percentile: how a map is brought to 0..1 once it has its size, as in
+            :func:`entreg_utils.cam.normalize`; the field's protocol is ``minmax``.
 
     Raises:
         ValueError: shapes that disagree; a box with x1 < x0, or outside the map; an image without
-            a box; an unknown contour rule; thresholds outside 0..1.
+            a box; an unknown contour rule or normalization; thresholds outside 0..1.
 
     A map with NaN or infinite values counts as an all-zero map, with one warning for all of them.
     """
@@ -139,7 +150,8 @@ def box_accuracy(
     deltas = np.atleast_1d(np.asarray(iou_thresholds, dtype=np.float64))
     counts = np.zeros((len(deltas), len(taus)), dtype=np.int64)
     constant = invalid = 0
-    for ious, flat, broken in _iou_rows(cams, boxes, taus, contours, size, threads):
+    rule = normalization, percentile
+    for ious, flat, broken in _iou_rows(cams, boxes, taus, contours, size, threads, rule):
         counts += ious >= deltas[:, None]
         constant, invalid = constant + flat, invalid + broken
     warn_invalid(invalid, len(cams))
@@ -153,6 +165,8 @@ def iou_curves(
     thresholds: int | Sequence[float] = 1000,
     size: int | tuple[int, int] = 224,
     threads: int = 1,
+    normalization: str = "minmax",
+    percentile: float | None = None,
 ) -> np.ndarray:
     """(N, T) float64: each image's best IoU at each score threshold; arguments as above.
 
@@ -160,15 +174,17 @@ def iou_curves(
     single ones. Memory: 8 N T bytes.
     """
     taus = threshold_list(thresholds)
-    rows = list(_iou_rows(cams, boxes, taus, contours, size, threads))
+    rule = normalization, percentile
+    rows = list(_iou_rows(cams, boxes, taus, contours, size, threads, rule))
     warn_invalid(sum(broken for _, _, broken in rows), len(cams))
     return np.stack([ious for ious, _, _ in rows])
 
 
 def _iou_rows(
-    cams, boxes, taus, contours, size, threads
+    cams, boxes, taus, contours, size, threads, normalization
 ) -> Iterator[tuple[np.ndarray, bool, bool]]:
     check_rule(contours)
+    normalize(np.zeros((0, 1, 1)), *normalization)  # refuses what it does not know
     check_maps(cams)
     check_same_length(cams=cams, boxes=boxes)
     if threads < 1:
@@ -176,7 +192,7 @@ def _iou_rows(
     true_boxes = [check_boxes(own, size, index) for index, own in enumerate(boxes)]
 
     def row(cam, true) -> tuple[np.ndarray, bool, bool]:
-        resized = resize_map(cam, size)
+        resized = renormalise(resize_map(cam, size), *normalization)
         framed = framed_levels(resized)
         levels = level_of(taus, framed)
         best = np.zeros(256)

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
+from entreg_utils.cam import normalize
+
 
 class ScoreMap(NamedTuple):
     """A map ready to be thresholded, and whether it said anything."""
@@ -70,6 +72,18 @@ def resize_map(cam, size: int | tuple[int, int]) -> ResizedMap:
     low, high = values.min(), values.max()
     invalid = not (np.isfinite(low) and np.isfinite(high))
     return ResizedMap(values, low, high, not invalid and raw.min() == raw.max(), invalid)
+
+
+def renormalise(resized: ResizedMap, method: str, percentile: float | None = None) -> ResizedMap:
+    """A resized map under another rule of :func:`entreg_utils.cam.normalize`, then in 0..1.
+
+    Its extremes are 0 and 1 (0 and 0 where nothing is left), so that no min-max follows: under
+    ``max`` a map whose lowest value is positive keeps its floor.
+    """
+    if method == "minmax" or resized.invalid:
+        return resized
+    values = normalize(resized.values[None], method, percentile)[0]
+    return resized._replace(values=values, low=np.float64(0), high=np.float64(values.max() > 0))
 
 
 def resize_mask(mask, size: int | tuple[int, int]) -> np.ndarray:

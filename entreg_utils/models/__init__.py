@@ -23,7 +23,7 @@ from entreg_utils.models.backbones import (
 from entreg_utils.models.base import Backbone
 from entreg_utils.models.geometry import cell_centres, map_offset
 from entreg_utils.models.toy import ToyNet
-from entreg_utils.models.tuning import freeze_batchnorm, parameter_groups
+from entreg_utils.models.tuning import freeze_batchnorm, freeze_stages, parameter_groups
 
 MODELS: dict[str, type[Backbone]] = {
     "toy": ToyNet,
@@ -110,6 +110,7 @@ __all__ = [
     "build",
     "cell_centres",
     "freeze_batchnorm",
+    "freeze_stages",
     "map_offset",
     "parameter_groups",
     "remove_stride",

@@ -121,8 +121,10 @@ class ResNet(PhotoNet):
     def stage_outputs(self) -> dict[str, nn.Module]:
         return {f"stage{k}": self.body.get_submodule(f"layer{k}") for k in range(1, 5)}
 
-    def last_stage(self) -> tuple[nn.Module, ...]:
-        return (self.body.layer4,)
+    def stage_modules(self) -> tuple[tuple[nn.Module, ...], ...]:
+        body = self.body
+        stem = body.conv1, body.bn1
+        return (*stem, body.layer1), (body.layer2,), (body.layer3,), (body.layer4,)
 
 
 class ResNet18(ResNet):
@@ -180,8 +182,9 @@ class PreResNet18(PhotoNet):
         outputs = {f"stage{k}": self._opening(k + 1) for k in range(1, 4)}
         return outputs | {"stage4": self.body.norm}
 
-    def last_stage(self) -> tuple[nn.Module, ...]:
-        return self.body.stages[3], self.body.norm
+    def stage_modules(self) -> tuple[tuple[nn.Module, ...], ...]:
+        first, second, third, fourth = self.body.stages
+        return (self.body.stem, first), (second,), (third,), (fourth, self.body.norm)
 
 
 class MobileNetV2(PhotoNet):
@@ -219,8 +222,9 @@ class MobileNetV2(PhotoNet):
         opening = {f"stage{k}": blocks[at].conv[0] for k, at in ((1, 4), (2, 7), (3, 14))}
         return opening | {"stage4": blocks[18]}
 
-    def last_stage(self) -> tuple[nn.Module, ...]:
-        return tuple(self.body.features[14:])
+    def stage_modules(self) -> tuple[tuple[nn.Module, ...], ...]:
+        blocks = tuple(self.body.features)
+        return blocks[:4], blocks[4:7], blocks[7:14], blocks[14:]
 
 
 def remove_stride(block: nn.Module) -> None:

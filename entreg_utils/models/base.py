@@ -12,13 +12,14 @@ class Backbone(nn.Module):
     """A body whose feature map is averaged over positions (GAP) and read by one linear layer.
 
     A subclass sets ``head`` and the buffers ``mean`` and ``std`` (3,), and gives
-    ``forward_features``, ``erasing_points``, ``stage_outputs`` and ``last_stage``.
+    ``forward_features``, ``erasing_points``, ``stage_outputs`` and ``stage_modules``.
 
     Attributes:
         head: ``nn.Linear(K, C)``, weights drawn from N(0, 0.01), bias 0.
         mean, std: (3,) of the normalisation, on the scale 0..1; not in the state dict.
         stride: pixels of the input per cell of the map.
         batchnorm_frozen: see :func:`entreg_utils.models.freeze_batchnorm`.
+        frozen_stages: see :func:`entreg_utils.models.freeze_stages`.
     """
 
     head: nn.Linear
@@ -26,6 +27,7 @@ class Backbone(nn.Module):
     std: Tensor
     stride: int
     batchnorm_frozen = False
+    frozen_stages = 0
 
     def add_head(self, channels: int, num_classes: int) -> None:
         """Make ``head``, N(0, 0.01) and bias 0: the first predictions are near uniform."""
@@ -54,8 +56,8 @@ class Backbone(nn.Module):
         """Modules whose output is the non-negative map that a stage hands on, by stage."""
         raise NotImplementedError
 
-    def last_stage(self) -> tuple[nn.Module, ...]:
-        """The modules of the last stage, final batch-norm included, head left out."""
+    def stage_modules(self) -> tuple[tuple[nn.Module, ...], ...]:
+        """The modules of each stage; the stem is the first's, the closing batch-norm the last's."""
         raise NotImplementedError
 
     def stage_features(self, images: Tensor) -> dict[str, Tensor]:
@@ -78,8 +80,11 @@ class Backbone(nn.Module):
         return maps
 
     def train(self, mode: bool = True) -> Backbone:
-        """As ``nn.Module.train``, but frozen batch-norm layers stay in eval mode."""
+        """As ``nn.Module.train``, but frozen stages and batch-norm layers stay in eval mode."""
         super().train(mode)
+        for part in self.stage_modules()[: self.frozen_stages]:
+            for module in part:
+                module.eval()
         if self.batchnorm_frozen:
             for layer in self.batchnorms():
                 layer.eval()

@@ -86,6 +86,6 @@ class ToyNet(Backbone):
         """``stage1`` and ``stage2``, the latter the map of ``forward_features``."""
         return {"stage1": self.stages[1][0].relu, "stage2": self.relu}
 
-    def last_stage(self) -> tuple[nn.Module, ...]:
-        """Stage 2 and the closing batch-norm."""
-        return self.stages[1], self.norm
+    def stage_modules(self) -> tuple[tuple[nn.Module, ...], ...]:
+        """Stem and stage 1; stage 2 and the closing batch-norm."""
+        return (self.stem, self.stages[0]), (self.stages[1], self.norm)

@@ -1,10 +1,11 @@
-"""How a backbone is fine-tuned: which weights learn faster, and batch-norm that stands still."""
+"""How a backbone is fine-tuned: which weights learn faster, and which stand still."""
 
 from __future__ import annotations
 
 from torch import nn
 
 from entreg_utils.models.base import Backbone
+from entreg_utils.models.folding import fold, unfold
 
 
 def parameter_groups(module: Backbone, factor: float = 10.0) -> list[dict]:
@@ -25,7 +26,7 @@ def parameter_groups(module: Backbone, factor: float = 10.0) -> list[dict]:
     _check(module)
     if not 0 < factor < float("inf"):
         raise ValueError(f"factor={factor!r}: give a positive number, 1 for equal learning rates")
-    fast = {id(p) for part in (*module.last_stage(), module.head) for p in part.parameters()}
+    fast = {id(p) for part in (*module.stage_modules()[-1], module.head) for p in part.parameters()}
     trained = [p for p in module.parameters() if p.requires_grad]
     return [
         {"params": [p for p in trained if id(p) not in fast], "factor": 1.0},
@@ -38,7 +39,8 @@ def freeze_batchnorm(module: Backbone, frozen: bool = True) -> Backbone:
 
     Right for weights whose batch-norm was folded into the convolutions (running mean 0, variance
     1): statistics of a batch would normalise once more and undo the network. Also usual for small
-    batches. The setting goes along in ``copy.deepcopy`` and is not part of the state dict.
+    batches. The setting goes along in ``copy.deepcopy`` and is not part of the state dict. Where a
+    convolution feeds a batch-norm alone, the two then run as one (:mod:`.folding`).
 
     Args:
         module: of ``models.build``; changed in place.
@@ -54,7 +56,39 @@ def freeze_batchnorm(module: Backbone, frozen: bool = True) -> Backbone:
     module.batchnorm_frozen = bool(frozen)
     for layer in module.batchnorms():
         layer.train(module.training and not frozen)
+    (fold if frozen else unfold)(module)
     return module
+
+
+def freeze_stages(module: Backbone, count: int) -> Backbone:
+    """Keep the weights of the first stages as they are, batch-norm included; the rest learns.
+
+    Usual in fine-tuning: early features hardly change there, and no gradient has to be taken
+    through the maps that are largest. As with :func:`freeze_batchnorm`, the setting is not part of
+    the state dict.
+
+    Args:
+        module: of ``models.build``; changed in place.
+        count: stages, the stem going with the first; 0 lets all learn.
+
+    Returns:
+        The module itself.
+
+    Raises:
+        TypeError: not a module of ``models.build``.  ValueError: not that many stages; the last one
+            always learns.
+    """
+    _check(module)
+    stages = module.stage_modules()
+    if not 0 <= count < len(stages):
+        raise ValueError(
+            f"count={count}: this network has {len(stages)} stages, so give 0 to {len(stages) - 1}"
+        )
+    module.frozen_stages = count
+    for number, parts in enumerate(stages):
+        for part in parts:
+            part.requires_grad_(number >= count)
+    return module.train(module.training)
 
 
 def _check(module: nn.Module) -> None:

@@ -152,7 +152,15 @@ def summarise_views(model: nn.Module, val: View, test: View, sigma: float = SIGM
     baselines that see no image: ``centre_box`` (its side an oracle on test) beside MaxBoxAcc,
     ``constant_map`` beside (m)PxAP. ``val_*``: the scores of validation.
     """
-    on_val, on_test = predict_view(model, val), predict_view(model, test)
+    return summarise_predictions(
+        predict_view(model, val), val, predict_view(model, test), test, sigma
+    )
+
+
+def summarise_predictions(
+    on_val: Prediction, val: View, on_test: Prediction, test: View, sigma: float = SIGMA
+) -> dict:
+    """:func:`summarise_views` of a model whose predictions are known already."""
     scores = evaluate_view(on_test, test, sigma)
     if test.boxes is not None:
         scores |= _boxes_of_test(on_val, val, on_test, test, sigma)
@@ -167,7 +175,7 @@ def _boxes_of_test(
 ) -> dict[str, float]:
     maps, boxes, several = on_test.maps, test.boxes, test.labels.ndim == 2
     classes = {} if several else {"logits": on_test.logits, "labels": test.labels}
-    every = metrics.box_accuracy(maps, boxes, contours="all", size=SIZE, threads=_threads())
+    every = metrics.box_accuracy(maps, boxes, contours="all", size=SIZE, threads=threads_here())
     scores = {
         "max_box_acc_v2": every.max_box_acc_v2,
         "centre_box": metrics.centre_box_baseline(boxes, SIZE).max_box_acc,
@@ -199,7 +207,7 @@ def _classified(prediction: Prediction, view: View) -> dict[str, float]:
 
 
 def _largest(maps: np.ndarray, view: View) -> metrics.BoxAccuracy:
-    return metrics.box_accuracy(maps, view.boxes, size=SIZE, threads=_threads())
+    return metrics.box_accuracy(maps, view.boxes, size=SIZE, threads=threads_here())
 
 
 def _pixels(maps: np.ndarray, view: View) -> float:
@@ -216,7 +224,8 @@ def _pixels(maps: np.ndarray, view: View) -> float:
     return pool.compute()
 
 
-def _threads() -> int:
+def threads_here() -> int:
+    """Threads for scoring: as many as torch takes in this process."""
     return max(1, torch.get_num_threads())
 
 

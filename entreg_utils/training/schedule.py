@@ -16,7 +16,7 @@ def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
     Raises:
         TypeError: a ``head_factor`` other than 1, and the model is not one of ``models.build``.
     """
-    groups = [{"params": list(model.parameters())}]
+    groups = [{"params": [p for p in model.parameters() if p.requires_grad]}]
     if recipe.head_factor != 1:
         groups = [
             {"params": group["params"], "lr": recipe.learning_rate * group["factor"]}
