@@ -98,7 +98,7 @@ def with_headline(text: str, report: str) -> str:
 def _replace_records(grids, source: Path, target: Path) -> None:
     """Put the records of all grids and the few checkpoints that are committed into ``target``."""
     target.mkdir(parents=True, exist_ok=True)
-    for old in [*target.glob("*.json"), *target.glob("*.pt")]:
+    for old in [*target.glob("toy-*.json"), *target.glob("toy-*.pt")]:
         old.unlink()
     names = [f"{config.name}.json" for config in grids.ALL]
     names += [f"{config.name}.pt" for config in grids.CHECKPOINTS]

@@ -1,6 +1,6 @@
 """Configs, runs and the store: ``run(config)`` loads what is known and trains what is not."""
 
-from entreg_utils.experiments import grids, store, tables
+from entreg_utils.experiments import comparisons, grids, plans, store, tables
 from entreg_utils.experiments.config import Config
 from entreg_utils.experiments.runs import Run, build, run, splits
 from entreg_utils.experiments.sweep import SweepError, sweep
@@ -10,7 +10,9 @@ __all__ = [
     "Run",
     "SweepError",
     "build",
+    "comparisons",
     "grids",
+    "plans",
     "run",
     "splits",
     "store",

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from entreg_utils import erasing
+from entreg_utils import data, erasing
 from entreg_utils.experiments.config import Config
-from entreg_utils.losses import lambda_from_epsilon
+from entreg_utils.losses import lambda_from_epsilon, matched_strength, smoothed_optimum
 
 SEEDS = (0, 1, 2)
 # Seeds move the maps of this small network a lot; with four, Student's interval is two thirds as
@@ -44,7 +44,28 @@ METHODS = tuple(
     for epsilon in (0.0, 0.8)
     for seed in SEEDS
 )
-ALL = tuple(dict.fromkeys(SWEEP + HURTS + METHODS))
+# The other regularisers at the entropies of ER's optimum at three epsilons of the sweep: strengths
+# that ask for the same thing. Label smoothing is ER at equal epsilon, and needs no runs.
+MATCHED_EPSILONS = (0.3, 0.7, 0.8)
+REGULARISERS = tuple(
+    Config(regularizer=name, strength=round(strength, 4), seed=seed)
+    for name in ("confidence_penalty", "jeffreys", "jsd")
+    for strength in (
+        matched_strength(name, smoothed_optimum(e, Config.num_classes)[1], Config.num_classes)
+        for e in MATCHED_EPSILONS
+    )
+    for seed in SEEDS
+)
+# The limitation: the context agrees with the label more and more often, until it always does, as the
+# part: then no label tells the two apart. The runs at the default context are those of the sweep.
+CONTEXTS = (data.World.context, 0.7, 1.0)
+COOCCURRING = tuple(
+    er(epsilon, seed, context=context)
+    for context in CONTEXTS
+    for epsilon in (0.0, 0.8)
+    for seed in SEEDS
+)
+ALL = tuple(dict.fromkeys(SWEEP + HURTS + METHODS + REGULARISERS + COOCCURRING))
 # Their checkpoints come with the project (at most six): the stations of the story, and the world in
 # which the method hurts.
 CHECKPOINTS = (

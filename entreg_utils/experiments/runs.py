@@ -72,7 +72,9 @@ class Run:
             wanted["best"] = self.selection["weights_sha256"]
         if which not in wanted:
             raise ValueError(f"there is no {which!r} checkpoint: kept are {', '.join(wanted)}")
-        paths = [folder / f"{self.config.name}{SUFFIXES[which]}" for folder in store.folders()]
+        paths = [
+            folder / f"{self.config.name}{SUFFIXES[which]}" for folder in store.folders(self.config)
+        ]
         content = next((c for c in map(_whole, paths) if _is(c, wanted[which])), None)
         if content is None:
             record = _own_record(paths[0].with_name(f"{self.config.name}.json"))

@@ -3,7 +3,8 @@
 Reading looks in the reader's own results first, then in the records that come with the project
 (``data/runs``). Writing goes to the results only. Two environment variables move it:
 ``ENTREG_RESULTS`` is the folder of the results (default ``results/``); ``ENTREG_FRESH=1`` leaves
-the committed records out, so that everything is trained anew.
+the committed records of the embedded world out, so that all of it is trained anew. Those of
+photographs stay: most readers have none to train on.
 """
 
 from __future__ import annotations
@@ -33,15 +34,16 @@ def committed_folder() -> Path:
     return project_root() / "data" / "runs"
 
 
-def folders() -> list[Path]:
-    """Folders that are searched for records, in order."""
-    fresh = os.environ.get("ENTREG_FRESH") == "1"
+def folders(config: Config | None = None) -> list[Path]:
+    """Folders that are searched, in order, for the record of ``config`` (None: of the world)."""
+    world = config is None or config.dataset == "toy"
+    fresh = world and os.environ.get("ENTREG_FRESH") == "1"
     return [results_folder()] if fresh else [results_folder(), committed_folder()]
 
 
 def find(config: Config) -> dict | None:
     """The record of ``config``, or None; a damaged record is named in a warning and passed over."""
-    for folder in folders():
+    for folder in folders(config):
         try:
             record = read(folder / f"{config.name}.json")
         except StorageError as error:

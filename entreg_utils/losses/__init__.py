@@ -12,6 +12,7 @@ from entreg_utils.losses.divergences import (
     kl_to_uniform,
     kl_uniform,
 )
+from entreg_utils.losses.matching import matched_strength
 from entreg_utils.losses.strength import (
     epsilon_from_lambda,
     lambda_from_epsilon,
@@ -30,6 +31,7 @@ __all__ = [
     "kl_to_uniform",
     "kl_uniform",
     "lambda_from_epsilon",
+    "matched_strength",
     "objective",
     "smoothed_optimum",
     "validate",

@@ -1,0 +1,135 @@
+"""Is the difference real? Runs beside runs, image by image and seed by seed; matched entropies."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from entreg_utils import metrics
+from entreg_utils.experiments import plans, store
+from entreg_utils.experiments.config import Config
+from entreg_utils.experiments.runs import Run, run
+from entreg_utils.training.outcomes import THRESHOLDS
+
+
+def _at(hits: np.ndarray, threshold: float) -> np.ndarray:
+    return hits[:, round(threshold * THRESHOLDS)]
+
+
+# Scores of photographs, each as what one image adds to it: (N,), or (N, T) where the threshold is
+# the best of T on these images. Under their names they are the metrics of a run.
+OUTCOMES: dict[str, Callable[[Run], np.ndarray]] = {
+    "accuracy": lambda r: r.outcomes["right"],
+    "max_box_acc": lambda r: r.outcomes["hits"],
+    "max_box_acc_carried": lambda r: _at(r.outcomes["hits"], r.metrics["box_threshold"]),
+    "gt_known": lambda r: _at(r.outcomes["hits"], r.config.sigma),
+    "top1_loc": lambda r: _at(r.outcomes["hits"], r.config.sigma) & r.outcomes["right"],
+    "top1_loc_carried": lambda r: (
+        _at(r.outcomes["hits"], r.metrics["box_threshold"]) & r.outcomes["right"]
+    ),
+    "max_box_acc_max_carried": lambda r: r.outcomes["hits_max"],
+    "max_box_acc_pas_carried": lambda r: r.outcomes["hits_pas"],
+    "max_box_acc_ivr_carried": lambda r: r.outcomes["hits_ivr"],
+    "centre_box": lambda r: r.outcomes["centre_box"],
+}
+
+
+def stored(configs: str | Sequence[Config]) -> list[Run]:
+    """Those runs of a plan (its name) or of ``configs`` that are in the store; none is trained.
+
+    For figures of photographs, which most readers do not have: what is missing was not run here.
+    """
+    configs = plans.load(configs).configs if isinstance(configs, str) else configs
+    return [run(config) for config in configs if store.find(config) is not None]
+
+
+def outcomes(runs: Sequence[Run], score: str) -> np.ndarray:
+    """(S, N) bool, or (S, N, T) for an oracle threshold: what each image adds, by seed.
+
+    Raises:
+        ValueError: an unknown score, no runs, two runs of one seed, or runs of the embedded world,
+            whose records hold no single images.
+    """
+    if score not in OUTCOMES:
+        raise ValueError(f"no outcomes of {score!r}: there are {', '.join(OUTCOMES)}")
+    seeds = [one.config.seed for one in runs]
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ValueError(f"one run a seed is needed, and these have the seeds {seeds}")
+    if not all(one.outcomes for one in runs):
+        raise ValueError("only runs on photographs with boxes hold the outcomes of single images")
+    return np.stack([OUTCOMES[score](one) for one in sorted(runs, key=lambda r: r.config.seed)])
+
+
+def change(plain: Sequence[Run], treated: Sequence[Run], score: str, against: str = "") -> dict:
+    """Change of a score from ``plain`` to ``treated``, with two intervals of 95 %.
+
+    Args:
+        plain, treated: runs of the same seeds, one a seed.
+        against: score of ``plain``, where it is another one (``centre_box``).
+
+    Returns:
+        ``plain``, ``treated``, ``change``: means over seeds, 0..1. ``low``, ``high``: paired
+        bootstrap over images and seeds (``metrics.paired_bootstrap``). ``half``: half-width of
+        Student's interval over the seeds' differences, which knows nothing of the images.
+        ``seeds``: how many.
+
+    Raises:
+        ValueError: different seeds, or as :func:`outcomes`.
+    """
+    seeds = [sorted(one.config.seed for one in runs) for runs in (plain, treated)]
+    if seeds[0] != seeds[1]:
+        raise ValueError(f"pairs need the same seeds on both sides, not {seeds[0]} and {seeds[1]}")
+    before, after = outcomes(plain, against or score), outcomes(treated, score)
+    if before.ndim < after.ndim:  # one box for all beside the best of many thresholds
+        before = np.repeat(before[..., None], after.shape[-1], axis=-1)
+    interval = metrics.paired_bootstrap(before, after)
+    each = [own.mean(axis=1).reshape(len(own), -1).max(axis=1) for own in (before, after)]
+    half = metrics.seed_interval(each[1] - each[0]).half_width if len(before) > 1 else np.nan
+    return {
+        "plain": each[0].mean(),
+        "treated": each[1].mean(),
+        "change": interval.estimate,
+        "low": interval.low,
+        "high": interval.high,
+        "half": half,
+        "seeds": len(before),
+    }
+
+
+def changes(
+    plain: Sequence[Run], treated: dict[str, Sequence[Run]], scores: Sequence[str]
+) -> pd.DataFrame:
+    """:func:`change` of each score for each group of runs; indexed by (group, score)."""
+    rows = {(name, s): change(plain, runs, s) for name, runs in treated.items() for s in scores}
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["group", "score"])
+
+
+def by(runs: Sequence[Run], *fields: str) -> dict[tuple, list[Run]]:
+    """Runs in groups of equal values of ``fields`` (of ``Config``, or ``epsilon``), in order."""
+    groups: dict[tuple, list[Run]] = {}
+    for one in runs:
+        groups.setdefault(tuple(getattr(one.config, f) for f in fields), []).append(one)
+    return groups
+
+
+def at_entropy(table: pd.DataFrame, score: str, entropy: float) -> pd.Series:
+    """A score at a given entropy of the prediction, seed by seed, between the measured strengths.
+
+    Linear in the entropy between the two runs of a seed around it. Two regularisers are compared
+    fairly at equal entropy, since their strengths mean different things.
+
+    Args:
+        table: rows of runs with ``seed``, ``entropy`` and ``score``, such as ``tables.frame``.
+        entropy: nats.
+
+    Returns:
+        Indexed by seed; NaN where the seed's runs lie all on one side: nothing is extrapolated.
+    """
+
+    def one(rows: pd.DataFrame) -> float:
+        rows = rows.sort_values("entropy")
+        return float(np.interp(entropy, rows["entropy"], rows[score], left=np.nan, right=np.nan))
+
+    return table.groupby("seed")[["entropy", score]].apply(one)
