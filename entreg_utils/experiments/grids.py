@@ -56,8 +56,8 @@ REGULARISERS = tuple(
     )
     for seed in SEEDS
 )
-# The limitation: the context agrees with the label more and more often, until it always does, as the
-# part: then no label tells the two apart. The runs at the default context are those of the sweep.
+# The limitation: the context agrees with the label more and more often, until it always does, as
+# the part: then no label tells the two apart. The runs at the default context are the sweep's.
 CONTEXTS = (data.World.context, 0.7, 1.0)
 COOCCURRING = tuple(
     er(epsilon, seed, context=context)

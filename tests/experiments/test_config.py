@@ -154,6 +154,8 @@ def test_every_later_field_changes_the_key():
         {"epoch_images": 320},
         {"precision": "bf16"},
         {"compile": True},
+        {"watch_test": True},
+        {"pretrained": True, "frozen_stages": 2},
         *({"method": name} for name in ("has", "cutmix", "adl", "rdap")),
         *(adl | change for change in ({}, {"erase_gamma": 0.6}, {"erase_rate": 0.4})),
         {"method": "has", "erase_sides": (16,)},

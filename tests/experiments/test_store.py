@@ -55,6 +55,8 @@ def test_two_variables_move_the_store(project, record, tiny, monkeypatch, tmp_pa
     assert store.results_folder() == root / "results"
     monkeypatch.setenv("ENTREG_FRESH", "1")
     assert store.folders() == [root / "results"]
+    birds = Config(dataset="cub", model="resnet18")  # most readers cannot train these anew
+    assert store.folders(birds) == [root / "results", root / "data" / "runs"]
     monkeypatch.setenv("ENTREG_FRESH", "0")
     assert len(store.folders()) == 2
 
@@ -165,3 +167,23 @@ def test_committed_checkpoints_are_few_small_and_those_of_their_records():
         assert path.stat().st_size <= 1_000_000, path.name
         stated = store.read(path.with_suffix(".json"))["weights_sha256"]
         assert sha256(read_checked(path)) == stated
+
+
+def test_arrays_come_back_to_the_bit():
+    generator = np.random.default_rng(0)
+    arrays = {
+        "hits": generator.random((7, 13)) < 0.5,
+        "share": generator.random(5).astype(np.float16),
+        "entropies": generator.random(3).astype(np.float32),
+        "empty": np.zeros((0, 4), bool),
+    }
+    packed = json.loads(json.dumps(store.pack_arrays(arrays)))
+    found = store.unpack_arrays(packed)
+    for name, array in arrays.items():
+        assert found[name].dtype == array.dtype and np.array_equal(found[name], array)
+
+
+def test_hits_over_thresholds_shrink_to_a_small_part():
+    places = np.random.default_rng(1).integers(0, 1000, (800, 2))
+    hits = (np.arange(1000) >= places.min(1)[:, None]) & (np.arange(1000) < places.max(1)[:, None])
+    assert len(store.pack_arrays({"hits": hits})["hits"]["zlib"]) < hits.size / 8 / 5

@@ -8,7 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from entreg_utils.cam import normalize, upsample
 from entreg_utils.metrics import box_accuracy, box_iou, boxes_at, iou_curves, rescale_boxes
+from entreg_utils.metrics.contours import mask_boxes
 
 SHARED = Path(__file__).parents[2] / ".." / "shared"
 needs_reference = pytest.mark.skipif(
@@ -247,3 +249,53 @@ def test_bad_input_is_one_clear_sentence(arguments, message):
     good = {"cams": np.ones((2, 8, 8)), "boxes": [[[1, 1, 3, 3]]] * 2, "size": 8}
     with pytest.raises(ValueError, match=message):
         box_accuracy(**(good | arguments))
+
+
+# ---- other normalisations
+
+
+def test_max_keeps_a_floor_that_min_max_removes():
+    floor = np.full((4, 4), 0.5)
+    floor[1:3, 1:3] = 1.0
+    truth = [[[1, 1, 3, 3]]]  # the middle, as the protocol boxes it: x + w
+    common = dict(thresholds=[0.3, 0.7], size=4, iou_thresholds=[0.6])
+    assert box_accuracy([floor], truth, **common).counts.tolist() == [[1, 1]]
+    # under max the floor stays at 0.5: below it the box is the whole map
+    found = box_accuracy([floor], truth, normalization="max", **common)
+    assert found.counts.tolist() == [[0, 1]]
+
+
+def test_ivr_cuts_the_lowest_percentile_off():
+    ramp = np.tile(np.arange(10.0), (10, 1))  # columns 0..9
+    left = [[[8, 0, 9, 9]]]
+    common = dict(thresholds=[0.0], size=10, iou_thresholds=[0.99])
+    assert not box_accuracy([ramp], left, **common).counts.any()
+    found = box_accuracy([ramp], left, normalization="ivr", percentile=70, **common)
+    assert found.counts.tolist() == [[1]]  # v = 7 and below are gone, the inclusive box is left
+
+
+def test_a_normalisation_of_a_map_at_its_size_is_the_protocols_order():
+    rng = np.random.default_rng(3)
+    maps = rng.normal(size=(5, 7, 7)).astype(np.float32)
+    boxes = np.tile([10, 10, 40, 50], (5, 1))
+    for rule, percentile in (("max", None), ("pas", 80), ("ivr", 30)):
+        ready = normalize(upsample(maps, 64), rule, percentile)
+        gray = (ready * 255).astype(np.uint8)
+        expected = [
+            best_of(mask_boxes(one, int(0.4 * one.max()), "largest"), boxes[:1]) for one in gray
+        ]
+        found = iou_curves(
+            maps, boxes, thresholds=[0.4], size=64, normalization=rule, percentile=percentile
+        )
+        assert found[:, 0].tolist() == expected
+
+
+def best_of(found, true):
+    return box_iou(found, true).max()
+
+
+def test_an_unknown_normalisation_is_refused_before_anything_is_scored():
+    with pytest.raises(ValueError, match="unknown method 'mean'"):
+        box_accuracy([MAP], [[[0, 0, 2, 2]]], size=(3, 4), normalization="mean")
+    with pytest.raises(ValueError, match="takes no percentile"):
+        box_accuracy([MAP], [[[0, 0, 2, 2]]], size=(3, 4), percentile=40)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from entreg_utils.metrics import bootstrap_interval, seed_interval
+from entreg_utils.metrics import bootstrap_interval, paired_bootstrap, seed_interval
 
 
 def test_three_seeds_by_hand():
@@ -50,3 +50,50 @@ def test_bad_input_is_one_clear_sentence():
         bootstrap_interval([1.0])
     with pytest.raises(ValueError, match="confidence must lie in"):
         bootstrap_interval([1.0, 0.0], confidence=95)
+
+
+# ---- pairs
+
+
+def test_the_change_is_that_of_the_scores_and_its_interval_that_of_pairs():
+    generator = np.random.default_rng(0)
+    plain = generator.random((1, 600)) < 0.5
+    treated = plain.copy()
+    treated[0, :60] = True  # helps some of sixty images and hurts none
+    gain = (treated.astype(float) - plain)[0]
+    found = paired_bootstrap(plain, treated, samples=4000)
+    assert found.estimate == pytest.approx(gain.mean())
+    normal = 1.96 * gain.std() / np.sqrt(600)
+    assert found.high - found.estimate == pytest.approx(normal, rel=0.1)
+    assert found.estimate - found.low == pytest.approx(normal, rel=0.1)
+    alone = 1.96 * np.sqrt(2 * 0.25 / 600)  # as if the two had seen different images
+    assert found.high - found.low < alone
+
+
+def test_seeds_are_resampled_as_well():
+    plain = np.zeros((2, 50))
+    treated = np.stack([np.zeros(50), np.ones(50)])  # nothing for one seed, all for the other
+    found = paired_bootstrap(plain, treated)
+    assert found == pytest.approx((0.5, 0.0, 1.0))
+
+
+def test_a_threshold_is_chosen_anew_in_every_resample():
+    # Each image is right at its own one of two thresholds: the best of them gains by chance alone.
+    side = np.arange(40) % 2
+    hits = np.stack([side == 0, side == 1], axis=1)[None]  # (1, 40, 2)
+    never = np.zeros_like(hits)
+    found = paired_bootstrap(never, hits, samples=4000)
+    assert found.estimate == 0.5 and found.low >= 0.5 and found.high > 0.6
+    fixed = paired_bootstrap(never[..., 0], hits[..., 0], samples=4000)
+    assert fixed.low < 0.4
+
+
+def test_pairs_that_are_none_are_refused():
+    with pytest.raises(ValueError, match=r"not \(3, 4\) and \(2, 4\)"):
+        paired_bootstrap(np.zeros((3, 4)), np.zeros((2, 4)))
+    with pytest.raises(ValueError, match="at least two images"):
+        paired_bootstrap(np.zeros((3, 1)), np.zeros((3, 1)))
+    with pytest.raises(ValueError, match="finite values"):
+        paired_bootstrap(np.zeros((1, 2)), np.array([[0, np.nan]]))
+    with pytest.raises(ValueError, match="confidence must lie"):
+        paired_bootstrap(np.zeros((1, 2)), np.zeros((1, 2)), confidence=95)

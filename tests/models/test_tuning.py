@@ -56,3 +56,35 @@ def test_bad_input_is_refused():
     for function in (models.parameter_groups, models.freeze_batchnorm):
         with pytest.raises(TypeError, match="Linear is no backbone"):
             function(torch.nn.Linear(1, 1))
+
+
+@pytest.mark.parametrize("name", models.MODELS)
+def test_frozen_stages_hold_every_weight_of_the_body_once(name):
+    with torch.device("meta"):
+        net = models.MODELS[name](5)
+    found = [id(p) for parts in net.stage_modules() for part in parts for p in part.parameters()]
+    head = [id(p) for p in net.head.parameters()]
+    assert sorted(found + head) == sorted(id(p) for p in net.parameters())
+
+
+def test_frozen_stages_stand_still_and_the_rest_learns():
+    torch.manual_seed(0)
+    net = models.freeze_stages(models.build("mobilenet_v2", 3), 2).train()
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    optimizer = torch.optim.SGD([p for p in net.parameters() if p.requires_grad], 0.1)
+    net(torch.rand(4, 3, 32, 32)).square().sum().backward()
+    optimizer.step()
+    changed = {
+        key for key, value in net.state_dict().items() if not torch.equal(before[key], value)
+    }
+    early = tuple(f"body.features.{k}." for k in range(7))
+    assert changed and not any(key.startswith(early) for key in changed)  # statistics included
+    assert any(key.startswith("body.features.7.") for key in changed)
+    models.freeze_stages(net, 0)
+    assert all(p.requires_grad for p in net.parameters())
+    assert all(layer.training for layer in net.batchnorms())
+
+
+def test_the_last_stage_cannot_be_frozen():
+    with pytest.raises(ValueError, match="count=2: this network has 2 stages, so give 0 to 1"):
+        models.freeze_stages(models.build("toy", 2), 2)

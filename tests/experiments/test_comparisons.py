@@ -1,0 +1,88 @@
+"""Runs beside runs: outcomes, changes with intervals, groups, matched entropy, by hand."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from entreg_utils.experiments import Config, comparisons, store
+
+
+def made(seed, right, hits, tau=0.5, **more):
+    """A run of four images with these outcomes; ``hits`` (4,) hold above the threshold 0.3."""
+    table = np.zeros((4, 1000), bool)
+    table[:, 300:] = np.array(hits, bool)[:, None]
+    return SimpleNamespace(
+        config=SimpleNamespace(seed=seed, sigma=0.15, **more),
+        metrics={"box_threshold": tau},
+        outcomes={
+            "right": np.array(right, bool),
+            "hits": table,
+            "centre_box": np.array([1, 0, 0, 0], bool),
+        },
+    )
+
+
+PLAIN = [made(0, [1, 1, 0, 0], [1, 0, 0, 0]), made(1, [1, 1, 1, 0], [1, 1, 0, 0])]
+TREATED = [made(1, [1, 1, 1, 1], [1, 1, 1, 0]), made(0, [1, 0, 0, 0], [1, 1, 1, 0])]
+
+
+def test_each_score_is_what_an_image_adds():
+    assert comparisons.outcomes(PLAIN, "accuracy").tolist() == [[1, 1, 0, 0], [1, 1, 1, 0]]
+    assert not comparisons.outcomes(PLAIN, "gt_known").any()  # 0.15 lies below
+    assert comparisons.outcomes(PLAIN, "max_box_acc_carried").sum() == 3
+    assert comparisons.outcomes(PLAIN, "max_box_acc").shape == (2, 4, 1000)
+    both = comparisons.outcomes(TREATED, "top1_loc_carried")
+    assert both.tolist() == [[1, 0, 0, 0], [1, 1, 1, 0]]  # sorted by seed
+
+
+def test_a_change_is_paired_by_seed_whatever_the_order():
+    found = comparisons.change(PLAIN, TREATED, "max_box_acc")
+    assert (found["plain"], found["treated"], found["seeds"]) == (0.375, 0.75, 2)
+    assert found["change"] == pytest.approx(0.375) and found["low"] >= 0
+    # differences 0.5 and 0.25: s = 0.1768, half-width 12.706 s / sqrt 2
+    assert found["half"] == pytest.approx(12.706 * 0.25 / 2, rel=1e-4)
+
+
+def test_a_box_for_all_stands_beside_the_best_of_many_thresholds():
+    found = comparisons.change(TREATED, TREATED, "max_box_acc", against="centre_box")
+    assert found["plain"] == 0.25 and found["change"] == pytest.approx(0.5)
+
+
+def test_changes_are_a_table():
+    table = comparisons.changes(PLAIN, {"er": TREATED}, ["accuracy", "max_box_acc"])
+    assert table.index.tolist() == [("er", "accuracy"), ("er", "max_box_acc")]
+    assert table.loc[("er", "accuracy"), "change"] == pytest.approx(0.0)
+
+
+def test_pairs_that_are_none_are_refused():
+    with pytest.raises(ValueError, match="the same seeds"):
+        comparisons.change(PLAIN, TREATED[:1], "accuracy")
+    with pytest.raises(ValueError, match="one run a seed"):
+        comparisons.outcomes([PLAIN[0], PLAIN[0]], "accuracy")
+    with pytest.raises(ValueError, match="no outcomes of 'pxap'"):
+        comparisons.outcomes(PLAIN, "pxap")
+    world = SimpleNamespace(config=SimpleNamespace(seed=0), outcomes={})
+    with pytest.raises(ValueError, match="only runs on photographs"):
+        comparisons.outcomes([world], "accuracy")
+
+
+def test_groups_keep_their_order():
+    runs = [made(s, [1] * 4, [1] * 4, method=m) for m in ("has", "cam") for s in (0, 1)]
+    groups = comparisons.by(runs, "method")
+    assert list(groups) == [("has",), ("cam",)] and groups[("has",)] == runs[:2]
+
+
+def test_a_score_at_an_entropy_lies_between_the_runs_around_it():
+    table = pd.DataFrame(
+        {"seed": [0, 0, 1, 1], "entropy": [2.0, 1.0, 1.0, 1.2], "pxap": [0.8, 0.4, 0.5, 0.5]}
+    )
+    found = comparisons.at_entropy(table, "pxap", 1.25)
+    assert found[0] == pytest.approx(0.5) and np.isnan(found[1])  # nothing is extrapolated
+
+
+def test_only_what_is_stored_is_loaded(project, stored, tiny):
+    found = comparisons.stored([tiny, Config(seed=77)])
+    assert [one.config for one in found] == [tiny]
+    assert store.find(Config(seed=77)) is None  # nothing was trained
