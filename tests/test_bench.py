@@ -11,7 +11,7 @@ import torch
 
 from entreg_utils import cam, losses, models
 from entreg_utils.bench import __main__ as bench
-from entreg_utils.bench import maps, photographs, scoring, timing, training
+from entreg_utils.bench import finetuning, maps, photographs, scoring, timing, training
 from entreg_utils.bench.timing import Row
 from entreg_utils.experiments import Config, store
 from entreg_utils.training import fit
@@ -234,6 +234,38 @@ def test_photographs_are_trained_on_by_both_loops(monkeypatch):
     assert [row.value for row in rows] == pytest.approx([20, 3])  # four images in 0.2 s
     (_, cached, recipe) = seen[0]
     assert cached.images.shape == (4, 3, 40, 40) and recipe.crop == 32
+
+
+def test_folding_compares_the_same_step_in_both_forms(monkeypatch):
+    monkeypatch.setattr(finetuning, "in_turns", turns({"apart": 0.6, "folded": 0.4}))
+    (row,) = finetuning.folding(repeats=1, side=32, batch=2)
+    assert row.value == pytest.approx(1.5)
+    gradients = []
+    for folded in (True, False):
+        step = finetuning.stepper(folded, side=32, batch=2)
+        step()
+        closed = dict(zip(step.__code__.co_freevars, step.__closure__, strict=True))
+        model = closed["model"].cell_contents
+        kinds = {type(module).__name__ for module in model.modules()}
+        assert ("FoldedConv" in kinds) == folded
+        gradients.append(model.head.weight.grad)
+    assert torch.allclose(*gradients, atol=1e-6)
+
+
+def test_memory_is_kept_in_the_child_that_is_asked_to(monkeypatch):
+    asked, kept = [], []
+
+    def run(command, **_):
+        asked.append(command[-1])
+        return SimpleNamespace(stdout="0.3\n" if command[-1] == "kept" else "0.6\n")
+
+    monkeypatch.setattr(finetuning.subprocess, "run", run)
+    (row,) = finetuning.memory(repeats=2)
+    assert row.value == 2 and asked == ["kept", "returned", "returned", "kept"]
+    monkeypatch.setattr(finetuning, "keep_memory", lambda: kept.append(1))
+    for how in ("returned", "kept"):
+        assert finetuning.main(how, steps=1, side=32, batch=2) > 0
+    assert kept == [1]
 
 
 def test_a_fresh_run_trains_in_a_store_of_its_own(tmp_path, monkeypatch):

@@ -37,9 +37,12 @@ def test_records_come_with_the_checkpoints_that_notebooks_open(tmp_path):
         (source / f"{config.name}.json").write_text(config.name)
         (source / f"{config.name}.pt").write_text(config.name)
     target.mkdir()
-    (target / "old.json").write_text("old")
+    (target / "toy-old.json").write_text("old")
+    (target / "cub-kept.json").write_text("photographs are not trained here")
     tutorial._replace_records(grids, source, target)
     names = {path.name for path in target.iterdir()}
     records = {f"{config.name}.json" for config in grids.ALL}
-    assert names == records | {f"{config.name}.pt" for config in grids.CHECKPOINTS}
+    assert names == records | {f"{config.name}.pt" for config in grids.CHECKPOINTS} | {
+        "cub-kept.json"
+    }
     assert len(grids.CHECKPOINTS) <= 6

@@ -13,7 +13,7 @@ from pathlib import Path
 import torch
 
 import entreg_utils.bench as _bench
-from entreg_utils.bench import maps, photographs, scoring, training
+from entreg_utils.bench import finetuning, maps, photographs, scoring, training
 from entreg_utils.bench.timing import table
 from entreg_utils.files import atomic_write
 
@@ -26,6 +26,8 @@ PARTS = {
     "boxes": scoring.boxes,
     "first_call": scoring.first_call,
     "pixels": scoring.pixels,
+    "folding": finetuning.folding,
+    "memory": finetuning.memory,
     "photographs_32": photographs.training,
     "photographs_128": lambda: photographs.training(batch=128, steps=1),
     "stored_sweep": training.stored_sweep,

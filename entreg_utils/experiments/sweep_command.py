@@ -16,7 +16,7 @@ from entreg_utils.experiments.summaries import summary, worlds
 from entreg_utils.experiments.sweep import sweep
 from entreg_utils.files import StorageError
 
-GRIDS = ("SWEEP", "HURTS", "METHODS", "ALL")
+GRIDS = ("SWEEP", "HURTS", "METHODS", "REGULARISERS", "COOCCURRING", "ALL")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,7 +39,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--grid",
         choices=GRIDS,
         help="a grid of the course: SWEEP (strengths by seeds), HURTS (two worlds in "
-        "which regularisation hurts), METHODS (erasing methods without and with ER), ALL",
+        "which regularisation hurts), METHODS (erasing methods without and with ER), REGULARISERS "
+        "(at matched entropy), COOCCURRING (a context that always agrees), ALL",
     )
     which.add_argument(
         "--epsilons",

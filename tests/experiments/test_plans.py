@@ -4,6 +4,7 @@ from collections import Counter
 
 import pytest
 
+from entreg_utils import losses
 from entreg_utils.experiments import Config, grids, plans, recipes
 from entreg_utils.files import StorageError
 
@@ -122,7 +123,7 @@ def test_files_are_found_by_path_and_packaged_plans_by_name(tmp_path):
     path.write_text(PLAN)
     assert plans.load(path) == plans.load(str(path)) == plans.parse(PLAN, "mine.toml")
     assert plans.load("world_methods").name == "world_methods"
-    with pytest.raises(ValueError, match="no plan 'mine': there are entropy_curve, .*in .toml"):
+    with pytest.raises(ValueError, match="no plan 'mine': there are cub30_epsilon, .*in .toml"):
         plans.load("mine")
     with pytest.raises(StorageError, match="there is no file .*gone.toml"):
         plans.load(tmp_path / "gone.toml")
@@ -139,6 +140,10 @@ RUNS = {
     "entropy_curve": 2 * 12 * 3,
     "wsol_evaluation": 2 * 5 * 3 * 3,
     "world_methods": 5 * 2 * 3,
+    "cub30_epsilon": 8 * 3,
+    "cub30_regularisers": (3 * 3 + 1) * 3,
+    "cub30_methods": 4 * 2 * 3,
+    "cub30_resolution": 2 * 3,
 }
 
 
@@ -147,7 +152,7 @@ def test_the_plans_of_the_paper_are_complete():
     for name, runs in RUNS.items():
         plan = plans.load(name)
         assert len(plan.configs) == len({config.key for config in plan.configs}) == runs
-        assert plan.title and plan.paper
+        assert plan.title and (plan.paper or name.startswith("cub30_"))
         seeds = Counter(config.seed for config in plan.configs)
         assert seeds == dict.fromkeys((0, 1, 2), runs // 3)  # three seeds, always
 
@@ -160,6 +165,18 @@ def test_main_table_holds_each_pair_with_and_without_er():
     assert {c.strength for c in configs if c.regularizer == "kl_uniform"} == {0.1}
     assert all(c.epoch_images == 32_000 and c.pretrained for c in configs)
     assert {c.multilabel for c in configs if c.dataset == "voc"} == {"softmax"}
+
+
+def test_the_small_plans_share_a_recipe_and_match_entropies():
+    for name in ("epsilon", "regularisers", "methods", "resolution"):
+        for config in plans.load(f"cub30_{name}").configs:
+            assert (config.dataset, config.classes, config.epochs) == ("cub", 30, 10)
+            assert config.weights == "mobilenet_v2_imagenet.npz" and config.freeze_bn
+    for config in plans.load("cub30_regularisers").configs:
+        if config.regularizer != "none":
+            wanted = [losses.smoothed_optimum(epsilon, 30)[1] for epsilon in (0.1, 0.3, 0.6)]
+            strengths = [losses.matched_strength(config.regularizer, h, 30) for h in wanted]
+            assert min(abs(config.strength - s) for s in strengths) < 1e-3
 
 
 def test_the_ablation_has_both_readings_of_the_same_lambdas():

@@ -309,6 +309,22 @@ def test_birds_are_trained_resumed_and_scored(cub, monkeypatch, tmp_path):
     assert whole == resumed
 
 
+def test_test_is_watched_only_where_asked_and_each_image_is_kept(cub):
+    config = replace(BIRDS, epochs=1, method="cam", frozen_stages=2, watch_test=True)
+    result = run(config, progress=False)
+    assert result.history["test_max_box_acc"].iloc[-1] == result.metrics["max_box_acc"]
+    assert result.history["test_accuracy"].iloc[-1] == result.metrics["accuracy"]
+    count = len(splits(config)[2])
+    assert result.outcomes["hits"].shape == (count, 1000)
+    best = result.outcomes["hits"].mean(axis=0).max()
+    assert round(best, 5) == result.metrics["max_box_acc"]
+    assert "max_box_acc_ivr_carried" in result.metrics
+    assert "max_box_acc_ivr_carried_best" not in result.metrics  # of the last checkpoint alone
+    early = result.model().body.features[0][0].weight.cpu()
+    begun = build(config, 3).body.features[0][0].weight
+    assert torch.equal(early, begun)
+
+
 def test_birds_in_the_middle_of_the_photograph(cub):
     config = replace(BIRDS, eval_view="centre_crop", eval_size=224, epochs=1, method="cam")
     test = View(splits(config)[2], config.crop)

@@ -15,7 +15,11 @@ def test_every_recipe_makes_a_config_for_every_pair(name, dataset):
         config = preset.config(seed=2, method="has")
         assert (config.dataset, config.model, config.seed) == (dataset, model, 2)
         assert {n: getattr(config, n) for n in preset.fields} == preset.fields
-        assert config.pretrained and preset.status in ("published", "carried over", "own choice")
+        assert (config.pretrained or config.weights) and preset.status in (
+            "published",
+            "carried over",
+            "own choice",
+        )
         assert (config.multilabel != "none") == (dataset in SEVERAL_CLASSES)
 
 
