@@ -20,7 +20,6 @@ RULES = """\
 The embedded world, test split, last checkpoint, mean ± 95 % interval over four seeds; maps of the
 true class, min-max; oracle: box threshold chosen on test, carried: on validation, 0.15: fixed."""
 _DONE = "finished"
-_MARKS = ("<!-- headline: written by make records -->", "<!-- end of headline -->")
 
 
 def add_arguments(parser) -> None:
@@ -45,7 +44,7 @@ def main(args) -> int:
     import matplotlib
 
     from entreg_utils import data, experiments, figures  # slow to import: only when needed
-    from entreg_utils.experiments import grids, tables
+    from entreg_utils.experiments import grids, reports, tables
     from entreg_utils.figures import curves
     from entreg_utils.figures.command import write_all
 
@@ -59,7 +58,9 @@ def main(args) -> int:
     if args.records:
         _replace_records(grids, folder, root / "data" / "runs")
         readme = root / "README.md"
-        atomic_write(readme, with_headline(readme.read_text(encoding="utf-8"), report))
+        birds = reports.complete(experiments.comparisons.stored("cub30_epsilon"))
+        text = with_block(readme.read_text(encoding="utf-8"), "headline", report)
+        atomic_write(readme, with_block(text, "photographs", reports.photographs(birds)))
         figure, _ = curves.plane(tables.frame(runs), tables.histories(runs))
         atomic_write(root / "data" / "headline.png", figures.png(figure))
     else:
@@ -86,13 +87,19 @@ def main(args) -> int:
     return 0
 
 
-def with_headline(text: str, report: str) -> str:
-    """README's text with the block between its two headline marks replaced by ``report``."""
-    before, _, rest = text.partition(_MARKS[0])
-    _, _, after = rest.partition(_MARKS[1])
+def with_block(text: str, name: str, report: str) -> str:
+    """README's text with what stands between the two marks of block ``name`` replaced."""
+    first, last = marks(name)
+    before, _, rest = text.partition(first)
+    _, _, after = rest.partition(last)
     if not after:
-        raise ValueError(f"README.md has no block between {_MARKS[0]} and {_MARKS[1]}: put it back")
-    return f"{before}{_MARKS[0]}\n{report}\n{_MARKS[1]}{after}"
+        raise ValueError(f"README.md has no block between {first} and {last}: put it back")
+    return f"{before}{first}\n{report}\n{last}{after}"
+
+
+def marks(name: str) -> tuple[str, str]:
+    """The comments between which a block of README stands."""
+    return f"<!-- {name}: written by make records -->", f"<!-- end of {name} -->"
 
 
 def _replace_records(grids, source: Path, target: Path) -> None:

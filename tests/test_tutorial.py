@@ -5,20 +5,20 @@ from pathlib import Path
 import pytest
 
 from entreg_utils import data, experiments, tutorial
-from entreg_utils.experiments import grids, store, tables
+from entreg_utils.experiments import grids, reports, store, tables
 
 ROOT = Path(__file__).resolve().parents[1]
-START, END = tutorial._MARKS
+START, END = tutorial.marks("headline")
 
 
 def test_only_the_block_between_the_marks_is_replaced():
     text = f"title\n{START}\nold | old\n{END}\nrest\n"
-    assert tutorial.with_headline(text, "new") == f"title\n{START}\nnew\n{END}\nrest\n"
+    assert tutorial.with_block(text, "headline", "new") == f"title\n{START}\nnew\n{END}\nrest\n"
 
 
 def test_a_readme_without_marks_is_refused():
     with pytest.raises(ValueError, match="no block"):
-        tutorial.with_headline("title\n", "new")
+        tutorial.with_block("title\n", "headline", "new")
 
 
 def test_readme_shows_what_the_committed_records_say(tmp_path, monkeypatch):
@@ -26,7 +26,10 @@ def test_readme_shows_what_the_committed_records_say(tmp_path, monkeypatch):
     assert all(store.find(config) for config in grids.ALL), "run `make records`"
     report = tables.report(experiments.sweep(grids.SWEEP), data.load("toy", "test"))
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert tutorial.with_headline(text, report) == text, "run `make records`"
+    assert tutorial.with_block(text, "headline", report) == text, "run `make records`"
+    birds = reports.complete(experiments.comparisons.stored("cub30_epsilon"))
+    report = reports.photographs(birds)
+    assert tutorial.with_block(text, "photographs", report) == text, "run `make records`"
     assert not list(tmp_path.glob("*.json"))
 
 

@@ -73,14 +73,17 @@ def paired(
 
 
 def headline(runs: Sequence[Run]) -> pd.DataFrame:
-    """Per epsilon, each headline score as ``mean ± half-width`` of the 95 % interval over seeds."""
+    """Per epsilon, each headline score that the runs have, as ``mean ± half-width`` of the 95 %
+    interval over seeds."""
     summary = over_seeds(frame(runs))
+    present = set(summary.columns.get_level_values(0))
     columns = {
         title: [
             f"{mean:.3f} ± {half:.3f}"
             for mean, half in zip(summary[name]["mean"], summary[name]["half"], strict=True)
         ]
         for name, title in HEADLINE.items()
+        if name in present
     }
     return pd.DataFrame(columns, index=summary.index.rename("ε"))
 
