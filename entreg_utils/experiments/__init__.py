@@ -2,6 +2,7 @@
 
 from entreg_utils.experiments import comparisons, grids, plans, store, tables
 from entreg_utils.experiments.config import Config
+from entreg_utils.experiments.rescoring import rescore
 from entreg_utils.experiments.runs import Run, build, run, splits
 from entreg_utils.experiments.sweep import SweepError, sweep
 
@@ -13,6 +14,7 @@ __all__ = [
     "comparisons",
     "grids",
     "plans",
+    "rescore",
     "run",
     "splits",
     "store",

@@ -146,7 +146,11 @@ class PhotographMeasures:
         for name in self.watched:
             view = getattr(self, name)
             row |= _named(name, evaluate(predict_view(model, view), view, self.sigma))
-        return row | {"maps": predict_view(model, self.shown).maps[self.places].tolist()}
+        return row | {"maps": self.panel_maps(model)}
+
+    def panel_maps(self, model) -> list:
+        """Raw maps of the panel, (n, h, w) as lists."""
+        return predict_view(model, self.shown).maps[self.places].tolist()
 
     def scores(self, model) -> dict:
         """Scores of ``training.photographs.summarise_views``, rounded."""

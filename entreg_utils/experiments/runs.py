@@ -102,7 +102,7 @@ def run(config: Config, progress: bool = True) -> Run:
         StorageError: checkpoint or record cannot be written.
     """
     record = store.find(config)
-    return _as_run(config, record if record is not None else train(config, progress))
+    return as_run(config, record if record is not None else train(config, progress))
 
 
 def train(config: Config, progress: bool = True) -> dict:
@@ -133,10 +133,10 @@ def _train(config: Config, path: Path, progress: bool) -> dict:
             recipe, after = config.recipe, measures.after_epoch
             history = fit(model, train_data, recipe, after, partial, report, best)
             final, outcomes = measures.final(model)
-            weights = {"last": _weights(model.state_dict())}
+            weights = {"last": weights_of(model)}
             if best is not None:
                 final |= _of_best(best, model, measures)
-                weights["best"] = _weights(best.weights)
+                weights["best"] = _packed(best.weights)
     except KeyboardInterrupt:
         kept = "keeps its last whole epoch" if partial.exists() else "had no whole epoch yet"
         print(f"\nstopped; {title} {kept}, the same call goes on from there", flush=True)
@@ -185,7 +185,12 @@ def _of_best(best: Best, model, measures) -> dict:
     return {f"{name}_best": value for name, value in scores if name not in BASELINES}
 
 
-def _weights(state: dict) -> bytes:
+def weights_of(model: torch.nn.Module) -> bytes:
+    """Content of a checkpoint with the model's weights."""
+    return _packed(model.state_dict())
+
+
+def _packed(state: dict) -> bytes:
     buffer = io.BytesIO()
     torch.save({name: value.cpu() for name, value in state.items()}, buffer)
     return buffer.getvalue()
@@ -219,7 +224,8 @@ def _is(content: bytes | None, digest: str) -> bool:
     return content is not None and sha256(content) == digest
 
 
-def _as_run(config: Config, record: dict) -> Run:
+def as_run(config: Config, record: dict) -> Run:
+    """The run that a record holds."""
     return Run(
         config=config,
         history=pd.DataFrame(record["history"]),

@@ -13,6 +13,10 @@ import torch
 from entreg_utils.data.world import SPLITS
 from entreg_utils.experiments import Config, run
 
+SHARED = Path(__file__).parents[2] / ".." / "shared"
+CUB, WEIGHTS = SHARED / "data" / "CUB_200_2011", SHARED / "weights" / "mobilenet_v2_imagenet.npz"
+LISTS = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "bounding_boxes.txt")
+
 SMALL_SPLITS = {"val": 24, "test": 64}
 TINY = dict(
     regularizer="kl_uniform", strength=1.0, num_train=60, batch_size=20, epochs=3, image_size=32
@@ -61,6 +65,48 @@ def project(tmp_path, monkeypatch, one_thread):
     for split, count in SMALL_SPLITS.items():
         monkeypatch.setitem(SPLITS, split, count)
     return tmp_path / "results"
+
+
+@pytest.fixture
+def cub(tmp_path, project):
+    """Three classes of CUB with 12 + 12 photographs each, in a project of their own."""
+    if not (CUB.exists() and WEIGHTS.exists()):
+        pytest.skip("needs the part of CUB and the weights that are not part of the project")
+    home = tmp_path / "project" / "data" / "CUB_200_2011"
+    home.mkdir(parents=True)
+    part = dict(line.split() for line in (CUB / LISTS[2]).read_text().splitlines())
+    kept, seen = set(), {}
+    for line in (CUB / LISTS[1]).read_text().splitlines():
+        index, label = line.split()
+        key = label, part[index]
+        seen[key] = seen.get(key, 0) + 1
+        if int(label) <= 3 and seen[key] <= 12:
+            kept.add(index)
+    for name in LISTS:
+        lines = [line for line in (CUB / name).read_text().splitlines() if line.split()[0] in kept]
+        (home / name).write_text("\n".join(lines) + "\n")
+    classes = (CUB / "classes.txt").read_text().splitlines()[:3]
+    (home / "classes.txt").write_text("\n".join(classes) + "\n")
+    (home / "images").symlink_to((CUB / "images").resolve())
+    return project
+
+
+@pytest.fixture
+def birds(cub):
+    """A run of a second on the photographs of ``cub``."""
+    return Config(
+        dataset="cub",
+        model="mobilenet_v2",
+        weights=str(WEIGHTS),
+        normalise="half",
+        freeze_bn=True,
+        resize=72,
+        crop=64,
+        eval_size=64,
+        epochs=1,
+        batch_size=7,
+        learning_rate=1e-3,
+    )
 
 
 @pytest.fixture

@@ -144,6 +144,7 @@ RUNS = {
     "cub30_regularisers": (3 * 3 + 1) * 3,
     "cub30_methods": 4 * 2 * 3,
     "cub30_resolution": 2 * 3,
+    "cub30_sizes": 4 * 2 * 3,
 }
 
 
@@ -168,7 +169,7 @@ def test_main_table_holds_each_pair_with_and_without_er():
 
 
 def test_the_small_plans_share_a_recipe_and_match_entropies():
-    for name in ("epsilon", "regularisers", "methods", "resolution"):
+    for name in ("epsilon", "regularisers", "methods", "resolution", "sizes"):
         for config in plans.load(f"cub30_{name}").configs:
             assert (config.dataset, config.classes, config.epochs) == ("cub", 30, 10)
             assert config.weights == "mobilenet_v2_imagenet.npz" and config.freeze_bn

@@ -15,8 +15,7 @@ from entreg_utils.experiments.preparation import build, splits
 from entreg_utils.training import TrainingError, View, evaluate, loop, predict
 
 SHARED = Path(__file__).parents[2] / ".." / "shared"
-CUB, WEIGHTS = SHARED / "data" / "CUB_200_2011", SHARED / "weights" / "mobilenet_v2_imagenet.npz"
-LISTS = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "bounding_boxes.txt")
+WEIGHTS = SHARED / "weights" / "mobilenet_v2_imagenet.npz"
 
 # A data set of several classes an image, which `data.load("voc")` gives in its place.
 VOC = Config(
@@ -76,30 +75,6 @@ def voc(project, monkeypatch):
         return Several(split, size)
 
     monkeypatch.setitem(data.DATASETS, "voc", load)
-    return project
-
-
-@pytest.fixture
-def cub(tmp_path, project):
-    """Three classes of CUB with 12 + 12 photographs each, in a project of their own."""
-    if not (CUB.exists() and WEIGHTS.exists()):
-        pytest.skip("needs the part of CUB and the weights that are not part of the project")
-    home = tmp_path / "project" / "data" / "CUB_200_2011"
-    home.mkdir(parents=True)
-    part = dict(line.split() for line in (CUB / LISTS[2]).read_text().splitlines())
-    kept, seen = set(), {}
-    for line in (CUB / LISTS[1]).read_text().splitlines():
-        index, label = line.split()
-        key = label, part[index]
-        seen[key] = seen.get(key, 0) + 1
-        if int(label) <= 3 and seen[key] <= 12:
-            kept.add(index)
-    for name in LISTS:
-        lines = [line for line in (CUB / name).read_text().splitlines() if line.split()[0] in kept]
-        (home / name).write_text("\n".join(lines) + "\n")
-    classes = (CUB / "classes.txt").read_text().splitlines()[:3]
-    (home / "classes.txt").write_text("\n".join(classes) + "\n")
-    (home / "images").symlink_to((CUB / "images").resolve())
     return project
 
 
