@@ -17,7 +17,7 @@ from entreg_utils.figures.photographs import TITLES
 from entreg_utils.figures.style import OKABE_ITO
 
 BLUE, RED, GREY = OKABE_ITO["blue"], OKABE_ITO["vermillion"], "#777777"
-SHOWN = ("max_box_acc_carried", "top1_loc_carried", "accuracy")
+SHOWN = ("max_box_acc", "top1_loc_carried", "accuracy")
 # Normalisation: title, colour, marker. The first is the protocol's, at the oracle threshold too.
 RULES = {
     "max_box_acc": ("min-max, oracle threshold", "black", "d"),
@@ -117,7 +117,7 @@ def methods(table: pd.DataFrame, changes: pd.DataFrame, centre_box: float) -> tu
 
     Args:
         table: runs with ``method``, ``seed`` and two values of ``epsilon``, one of them 0.
-        changes: of ``max_box_acc_carried`` by ER, rows of ``comparisons.change``, by method.
+        changes: of ``max_box_acc`` by ER, rows of ``comparisons.change``, by method.
         centre_box: 0..1, on the same images.
     """
     summary, strength = over_seeds(table, ("method", "epsilon")), float(table.epsilon.max())
@@ -150,9 +150,9 @@ def methods(table: pd.DataFrame, changes: pd.DataFrame, centre_box: float) -> tu
         for name in names
     ]
     clear = [METHODS[name] for name in names if changes.loc[name, "low"] > 0]
-    best = summary["max_box_acc_carried"]["mean"].max()
+    best = summary["max_box_acc"]["mean"].max()
     sentence = (
-        f"What ER at ε = {strength:g} changes in BoxAcc (carried), in points, with the interval "
+        f"What ER at ε = {strength:g} changes in MaxBoxAcc (oracle), in points, with the interval "
         f"over images and seeds: {', '.join(said)}; the interval lies above zero for "
         f"{', '.join(clear) if clear else 'none'}. The best row has {100 * best:.1f} %, the "
         f"centred box {100 * centre_box:.1f} %."

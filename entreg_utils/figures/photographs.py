@@ -65,12 +65,13 @@ def strengths(table: pd.DataFrame, centre_box: float, chosen: float) -> tuple[Fi
 
 
 def plane(
-    table: pd.DataFrame, history: pd.DataFrame, score: str = "max_box_acc"
+    table: pd.DataFrame, history: pd.DataFrame, score: str = "max_box_acc", first: int = 2
 ) -> tuple[Figure, str]:
     """A box score and accuracy against entropy: across epsilons, and along the epochs on test.
 
     Paths are drawn for those epsilons of ``history`` that have ``test_*`` at every epoch; ``table``
-    has ``centre_box`` too.
+    has ``centre_box`` too. They begin at epoch ``first``: the warm-up of one cycle would set the
+    scale, and is told by the sentence.
     """
     summary = over_seeds(table)
     watched = history.dropna(subset=[f"test_{score}"])
@@ -81,11 +82,19 @@ def plane(
     figure, panels = plt.subplots(1, 2, figsize=(9.6, 4.1))
     for axes, name in zip(panels, (score, "accuracy"), strict=True):
         for epsilon, colour in colours.items():
-            own = paths[epsilon]
+            own = paths[epsilon].loc[first:]
             axes.plot(
                 own.test_entropy, 100 * own[f"test_{name}"], ".-", color=colour, lw=1.3, ms=5,
-                label=f"ε = {epsilon:g} by epoch, leftwards",
+                label=f"ε = {epsilon:g}, epochs {first} to {own.index[-1]}",
             )  # fmt: skip
+            axes.annotate(
+                f"epoch {first}",
+                (own.test_entropy.iloc[0], 100 * own[f"test_{name}"].iloc[0]),
+                (5, -3),
+                textcoords="offset points",
+                color=colour,
+                fontsize=8,
+            )
         mean, half = 100 * summary[name]["mean"], 100 * summary[name]["half"]
         entropy = summary["entropy"]["mean"]
         axes.errorbar(
@@ -98,7 +107,7 @@ def plane(
             )  # fmt: skip
         axes.set_xlabel("entropy of the prediction on test (nats)")
         axes.set_ylabel(f"{TITLES[name]}, %")
-        axes.margins(y=0.14)
+        axes.margins(x=0.1, y=0.14)
     panels[0].set_title("Localisation")
     panels[1].set_title("Classification")
     panels[1].legend(loc="lower left", fontsize=9)

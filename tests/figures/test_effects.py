@@ -97,7 +97,7 @@ def test_forest_when_all_holds_or_nothing_does():
 
 def methods_table(spread=0.0):
     rows = [
-        {"method": m, "epsilon": e, "seed": s, "max_box_acc_carried": box + 0.05 * (e > 0)}
+        {"method": m, "epsilon": e, "seed": s, "max_box_acc": box + 0.05 * (e > 0)}
         | {"top1_loc_carried": 0.3, "accuracy": 0.7 + spread * s}
         for m, box in (("cam", 0.40), ("rdap", 0.38))
         for e in (0.0, 0.3)

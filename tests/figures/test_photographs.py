@@ -101,13 +101,13 @@ def test_plane_draws_the_watched_paths_alone():
     assert sentence.endswith("The centred box has 59.0.")
     for axes, name in zip(figure.axes, ("max_box_acc", "accuracy"), strict=True):
         assert "entropy" in axes.get_xlabel() and "nats" in axes.get_xlabel()
-        assert [text.get_text() for text in axes.texts] == ["0", "0.3", "0.9"]
-        path = line(axes, "ε = 0 by epoch, leftwards")
-        np.testing.assert_allclose(path.get_xdata(), [1.5, 0.9, 0.5])
+        assert [text.get_text() for text in axes.texts] == ["epoch 2", "epoch 2", "0", "0.3", "0.9"]
+        path = line(axes, "ε = 0, epochs 2 to 3")
+        np.testing.assert_allclose(path.get_xdata(), [0.9, 0.5])
         assert path.get_ydata()[-1] == pytest.approx({"max_box_acc": 44, "accuracy": 75}[name])
         drawn = [one.get_ydata().astype(float) for one in axes.get_lines()]
-        assert any(np.allclose(one, 100 * np.array(MEANS[name])) for one in drawn)
-        assert len([one for one in axes.get_lines() if "leftwards" in one.get_label()]) == 2
+        assert any(len(one) == 3 and np.allclose(one, 100 * np.array(MEANS[name])) for one in drawn)
+        assert len([one for one in axes.get_lines() if "epochs" in one.get_label()]) == 2
 
 
 def test_epochs_has_all_strengths_and_finds_the_loss():
