@@ -87,14 +87,15 @@ def plane(
                 own.test_entropy, 100 * own[f"test_{name}"], ".-", color=colour, lw=1.3, ms=5,
                 label=f"ε = {epsilon:g}, epochs {first} to {own.index[-1]}",
             )  # fmt: skip
-            axes.annotate(
-                f"epoch {first}",
-                (own.test_entropy.iloc[0], 100 * own[f"test_{name}"].iloc[0]),
-                (5, -3),
-                textcoords="offset points",
-                color=colour,
-                fontsize=8,
-            )
+            if axes is panels[1]:  # the paths are apart there, and each entropy is the same
+                axes.annotate(
+                    f"epoch {first}",
+                    (own.test_entropy.iloc[0], 100 * own[f"test_{name}"].iloc[0]),
+                    (5, -3),
+                    textcoords="offset points",
+                    color=colour,
+                    fontsize=8,
+                )
         mean, half = 100 * summary[name]["mean"], 100 * summary[name]["half"]
         entropy = summary["entropy"]["mean"]
         axes.errorbar(
@@ -130,8 +131,11 @@ def plane(
     return figure, sentence
 
 
-def epochs(history: pd.DataFrame, score: str = "max_box_acc") -> tuple[Figure, str]:
-    """A box score, accuracy and entropy on validation over the epochs, a line an epsilon."""
+def epochs(history: pd.DataFrame, score: str = "max_box_acc", first: int = 2) -> tuple[Figure, str]:
+    """A box score, accuracy and entropy on validation from epoch ``first`` on, a line an epsilon.
+
+    The sentence looks at all epochs.
+    """
     means = history.groupby(["epsilon", "epoch"]).mean(numeric_only=True)
     strengths_here = means.index.levels[0]
     shades = plt.get_cmap("cividis")(np.linspace(0, 0.92, len(strengths_here)))
@@ -143,7 +147,7 @@ def epochs(history: pd.DataFrame, score: str = "max_box_acc") -> tuple[Figure, s
     }
     for axes, (name, (label, unit)) in zip(panels, names.items(), strict=True):
         for epsilon, shade in zip(strengths_here, shades, strict=True):
-            values = unit * means.loc[epsilon][f"val_{name}"]
+            values = unit * means.loc[epsilon][f"val_{name}"].loc[first:]
             axes.plot(values.index, values, color=shade, lw=1.5, label=f"{epsilon:g}")
         axes.set_xlabel("epoch")
         axes.set_title(label)

@@ -146,7 +146,7 @@ rivals = {
 }
 columns = ["MaxBoxAcc (oracle), %", "accuracy, %"]
 rivals = {name: 100 * np.array(own, float) for name, own in rivals.items()}
-pd.DataFrame(rivals, index=columns).T.round(1).astype(str).replace("nan", "-")
+pd.DataFrame(rivals, index=columns).T.map("{:.1f}".format).replace("nan", "-")
 
 # %% [markdown]
 # Stopping early and regularising are two ways to a less certain network. Compare their prices in the second column: what
