@@ -315,16 +315,16 @@ worst = toy["jsd"].groupby("seed").pxap.last().round(2)
 print("JSD at its largest strength, PxAP by seed:", worst.to_dict())
 
 # %% [markdown]
-# At equal entropy the name moves the map little; the strength moves it a lot. Where an interval leaves out zero, the
-# difference is as real as three seeds can make it, and small. Do not count such intervals as if they were independent: the
-# three entropies share seeds and runs, and a few of so many leave out zero by chance, as the sentence under the figure says.
-# And read PxAP beside accuracy before you crown anyone: a regulariser that gives up a little of the one here may keep a
-# little more of the other.
+# At equal entropy the name moves the map little; the strength moves it a lot. Where an interval leaves out zero,
+# the difference is as real as three seeds can make it, and small. Do not count such intervals as if they were
+# independent: the three entropies share seeds and runs, and a few of so many leave out zero by chance, as the
+# sentence under the figure says. And read PxAP beside accuracy before you crown anyone: a regulariser that gives up
+# a little of the one here may keep a little more of the other.
 #
-# JSD's wide bars have a cause that the table of shares announced. The last line shows its largest strength seed by seed:
-# where one seed lies far below the others, it went over the cliff that notebook
-# [07](07_entropy_against_localisation.ipynb) found at larger strengths of ER. We suspect the small share of cross-entropy, for
-# which a higher learning rate might make up; that was not run here.
+# JSD's wide bars have one source. The last line shows its largest strength seed by seed: where one seed lies far
+# below the others, it went over the cliff that notebook [07](07_entropy_against_localisation.ipynb) found at larger
+# strengths of ER. We suspect the small share of cross-entropy in the table of section 1, for which a higher learning
+# rate might make up; that was not run here.
 #
 # ### Exercise 2 (10 minutes)
 #
@@ -441,9 +441,9 @@ found if lines else print("no regulariser beside ER has all its seeds: see the c
 # logits by a **temperature** $T$. If a higher entropy *as such* made maps better, heating a plain network
 # should help. **Predict** what heating does to a map; notebook [03](03_cam_from_scratch.ipynb) has said it already.
 #
-# Logits are linear in the head, so dividing them by $T$ is dividing the head's weights and bias. That divides the map
-# by $T$, too, and min-max takes the factor out. The next cell heats the plain network until its mean entropy on test is
-# exactly that of ER, cools ER's network down to the plain one's, and asserts the rest.
+# Logits are linear in the head, so dividing them by $T$ is dividing the head's weights and bias. That divides the
+# map by $T$, too, and min-max takes the factor out. The next cell heats the plain network until its mean entropy on
+# test is exactly that of ER, cools ER's network down to the plain one's, and asserts the rest.
 
 # %%
 networks = {e: experiments.run(grids.er(e)).model().cpu() for e in (0.0, 0.8)}  # seed 0
@@ -482,8 +482,8 @@ crossed = pd.DataFrame.from_dict(rows, orient="index")
 crossed.round(3)
 
 # %% [markdown]
-# Two kinds of features, crossed with two entropies. PxAP follows the features and does not notice the entropy. A network
-# trained with ER and then cooled is as *sure* as the plain one, and keeps its map. One picture:
+# Two kinds of features, crossed with two entropies. PxAP follows the features and does not notice the entropy. A
+# network trained with ER and then cooled is as *sure* as the plain one, and keeps its map. One picture:
 
 # %%
 picture = 0
@@ -494,8 +494,8 @@ raw = {name: one.maps[picture] for name, one in heads.items()}
 figures.show(maps.invariance(test.images[picture], raw, *sureness))
 
 # %% [markdown]
-# And the whole path. The entropies under temperature are those of seed 0; its score is that of the three seeds, which no
-# temperature touches.
+# And the whole path. The entropies under temperature are those of seed 0; its score is that of the three seeds,
+# which no temperature touches.
 
 # %%
 heats = np.geomspace(1 / 16, 64, 15)
@@ -505,8 +505,8 @@ blank = "constant map", constant
 figures.show(ablation.controls(toy["kl_uniform"], "pxap", "PxAP", paths, C, baseline=blank))
 
 # %% [markdown]
-# On photographs the records hold the entropies at several temperatures. The second control is **weight decay**, a hundred times
-# the recipe's: it knows nothing of outputs, and shrinks the weights, and the margins with them.
+# On photographs the records hold the entropies at several temperatures. The second control is **weight decay**, a
+# hundred times the recipe's: it knows nothing of outputs, and shrinks the weights, and the margins with them.
 
 # %%
 decayed = rivals.get(("none", 0.0, 1e-2))
@@ -535,9 +535,9 @@ if photographed:
 pd.DataFrame.from_dict(lines, orient="index").rename_axis("change against ε = 0")
 
 # %% [markdown]
-# The intervals are of the paired bootstrap over images and seeds. Compare the two box columns: 0.15 was fixed by convention,
-# the carried threshold adapts to each network's maps. A gain under the first that shrinks under the second may be one of scale more than
-# of place; notebook 11 takes that apart. And now the verdict, in numbers:
+# The intervals are of the paired bootstrap over images and seeds. Compare the two box columns: 0.15 was fixed by
+# convention, the carried threshold adapts to each network's maps. A gain under the first that shrinks under the
+# second may be one of scale more than of place; notebook 11 takes that apart. And now the verdict, in numbers:
 
 # %%
 features = np.ptp(crossed.PxAP.groupby(level=0).mean())
@@ -548,17 +548,19 @@ print(f"the features of ε = 0.8 in place of those of ε = 0, same entropy: {fea
 print("it is the features" if features > 10 * heat else "it is the entropy, at least in part")
 
 # %% [markdown]
-# The entropy of the output is a *gauge*, not a cause: one can turn its needle by hand, in both directions, and the map does not
-# move. What a regulariser does is change what is learned on the way to its aim. In the drawn world regularisers with the same aim
-# end with similar maps, whatever their name; that makes the measured entropy the fair axis for comparing *trainings*. It does not
-# make it a property that one could raise afterwards, or read off somebody's network to predict its maps.
+# The entropy of the output is a *gauge*, not a cause: one can turn its needle by hand, in both directions, and the
+# map does not move. What a regulariser does is change what is learned on the way to its aim. In the drawn world
+# regularisers with the same aim end with similar scores, whatever their name; that makes the measured entropy the
+# fair axis for comparing *trainings*. It does not make it a property that one could raise afterwards, or read off
+# somebody's network to predict its maps.
 #
 # ## 6. What λ was it?
 #
-# The paper's ablation is over λ; a summary gives its value as $10^{-4}$, without saying how the classes are reduced. With the
-# true KL the strength is λ, with a plain sum over classes it is $\lambda C$. Notebook [02](02_entropy_and_regularisers.ipynb)
-# did the arithmetic; now there are curves to place it on. The dotted lines are $\lambda = 10^{-4}$, read as true KL and as a sum
-# over 8 (this world), 30, 200 (CUB) and 1,000 classes (the outputs of the public code that the paper probably built on).
+# The paper's ablation is over λ; a summary gives its value as $10^{-4}$, without saying how the classes are
+# reduced. With the true KL the strength is λ, with a plain sum over classes it is $\lambda C$. Notebook
+# [02](02_entropy_and_regularisers.ipynb) did the arithmetic; now there are curves to place it on. The dotted lines
+# are $\lambda = 10^{-4}$, read as true KL and as a sum over 8 (this world), 30, 200 (CUB) and 1,000 classes (the
+# outputs of the public code that the paper probably built on).
 
 # %%
 CLASSES = (8, 30, 200, 1000)
@@ -587,10 +589,10 @@ for reduction, count in (("mean", C), *(("class_sum", c) for c in CLASSES)):
     print(f"  {name:15s} ε = {eps:.4f}   λ = {lam:.2g}")
 
 # %% [markdown]
-# Under the first reading the paper's λ lies decades to the left of anything that does something here, and its gains would need
-# another explanation. Under the last it is an ordinary label smoothing. The same digits $10^{-4}$ mean a different ε on each data
-# set of the paper, if the sum runs over its classes. None of this says which reading is right. It says that the ablation has to
-# be printed in ε.
+# Under the first reading the paper's λ lies decades to the left of the smallest strength that was run here, with an
+# aim that is all but certainty; gains by so little would be hard to explain. Under the last it is an ordinary label
+# smoothing. And if the sum runs over the classes, the same digits $10^{-4}$ mean another ε on each data set of the
+# paper. None of this says which reading is right. It says that an ablation has to be printed in ε.
 #
 # The ablation and the comparison at the paper's scale are plans of this package, and **not run here**:
 
@@ -617,18 +619,19 @@ checks.classes_needed(answer, lam=1e-4, epsilon=0.8)
 
 # %% [markdown]
 # **To go on** (15 minutes, trains for real). Weight decay in the drawn world was not run here:
-# `experiments.run(grids.er(0.0, weight_decay=1e-2))` trains it once. Predict its entropy and its PxAP first, then place it in the
-# figure of section 5 with the argument `others` (two seeds at least).
+# `experiments.run(grids.er(0.0, weight_decay=1e-2))` trains it once. Predict its entropy and its PxAP first, then
+# place it in the figure of section 5 with the argument `others` (two seeds at least).
 #
 # ## Summary
 #
-# - Equal strengths compare nothing; strengths matched on paper fix the aim and leave the force unequal; the measured entropy is the
-#   axis that remains.
-# - Label smoothing and ER have the same gradients at equal ε once the loss is averaged. In the paper's form they differ by a
-#   learning rate.
-# - In the drawn world the name of the regulariser matters far less, at matched entropy, than its strength. The tables say for each
-#   regulariser where its interval leaves out zero, here and on photographs.
-# - Temperature moves the entropy and not one map: it is the features. The entropy is how one reads the strength, not how it works.
-# - A λ without its reduction is a number without a unit.
+# - Equal strengths compare nothing; strengths matched on paper fix the aim and leave the force unequal; the
+#   measured entropy is the axis that remains.
+# - Label smoothing and ER have the same gradients at equal ε once the loss is averaged. In the paper's form they
+#   differ by a learning rate.
+# - In the drawn world the name of the regulariser matters far less, at matched entropy, than its strength. The
+#   tables say for each regulariser where its interval leaves out zero, here and on photographs.
+# - Temperature moves the entropy and not one map: it is the features. The entropy is how one reads the strength,
+#   not how it works.
+# - A λ without its reduction over the classes is a number without a unit.
 #
 # **Next:** notebook 09 opens the network and looks at these features, stage by stage.
