@@ -74,10 +74,12 @@ def above_the_box(
         measured: name -> (score, score of the centred box on the same images), in %.
     """
     rows = [
-        (f"{r.method} ({r.metric})", r.score - centres[r.metric], False)
+        (f"{r.method}: {r.metric} {r.score:.1f}", r.score - centres[r.metric], False)
         for r in published.itertuples()
     ]
-    rows += [(name, score - centre, True) for name, (score, centre) in measured.items()]
+    rows += [
+        (f"{name} {score:.1f}", score - centre, True) for name, (score, centre) in measured.items()
+    ]
     rows.sort(key=lambda row: row[1])
     figure, axes = plt.subplots(figsize=(9.0, 0.3 * len(rows) + 1.1))
     y = np.arange(len(rows))

@@ -533,7 +533,7 @@ rows = [(m, metric, s) for metric, own in AS_PUBLISHED.items() for m, s in own.i
 field = pd.DataFrame(rows, columns=["method", "metric", "score"])
 centred_box = {"GT-known Loc": 59.67, "MaxBoxAcc": 59.67, "MaxBoxAccV2": 56.86}
 ours = {
-    f"{name}, here ({rule})": (100 * np.mean([r.metrics[s] for r in runs]), 100 * centre)
+    f"{name}, here, {rule}:": (100 * np.mean([r.metrics[s] for r in runs]), 100 * centre)
     for name, runs in pair.items()
     for rule, s in RULES.items()
 }

@@ -51,7 +51,7 @@ def test_published_scores_stand_above_their_own_box():
     )
     (axes,) = figure.axes
     names = [text.get_text() for text in axes.get_yticklabels()]
-    assert names == ["ours", "B (V2)", "ours, better", "A (V1)"]
+    assert names == ["ours 45.0", "B: V2 58.0", "ours, better 61.0", "A: V1 90.0"]
     assert [round(bar.get_width(), 6) for bar in axes.patches] == [-14, 1, 2, 30]
     assert [text.get_text() for text in axes.texts] == ["-14.0", "+1.0", "+2.0", "+30.0"]
     assert sentence == (
