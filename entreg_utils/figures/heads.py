@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
@@ -43,9 +45,19 @@ def exchange(
         if seeds:
             mean, half = seeds[owner]
             axes.axhspan(mean - half, mean + half, color=colour, alpha=0.10, lw=0)
+            axes.text(
+                0.99,
+                mean,
+                f"whole networks\nε = {owner:g}, seeds",
+                transform=axes.get_yaxis_transform(),
+                color=colour,
+                ha="right",
+                va="center",
+                fontsize=9,
+            )
         for head, marker in zip(heads, MARKERS, strict=False):
             own = rows[rows["head"] == head]
-            axes.plot(own.entropy, own.pxap, marker, color=colour, ms=9, mec="white", mew=0.8)
+            axes.plot(own.entropy, own.pxap, marker, color=colour, ms=8, mec="white", mew=0.8)
     axes.axhline(constant, color="#777777", ls=":", lw=1.2)
     axes.text(table.entropy.min(), constant + 0.012, "constant map", color="#666666")
     shapes = [
@@ -58,6 +70,8 @@ def exchange(
     ]
     axes.legend(handles=colours + shapes, loc="center left", bbox_to_anchor=(1.0, 0.5))
     entropy_axis(axes, num_classes)
+    top = math.log(num_classes)  # the room to the right is for the bands' names
+    axes.set_xlim(table.entropy.min() / 2, top - (top - table.entropy.max()) / 25)
     axes.set(ylabel="PxAP (0 to 1)", ylim=(0, 1))
     said = []
     for owner in owners:

@@ -154,7 +154,7 @@ def energy(table: pd.DataFrame, areas: Mapping[str, float]) -> tuple[Figure, str
         axes.set(title=title, ylim=(0, 1.12 * highest), xlim=(-0.2, x[-1] + 0.2))
         axes.set_xticks(x, stages)
     panels[0].set_ylabel("share of the energy")
-    panels[1].legend(loc="lower right", fontsize=9)
+    panels[2].legend(loc="lower left", fontsize=9, ncols=2)
     fish = (table.part + table.body).set_axis(pd.MultiIndex.from_frame(table[["epsilon", "stage"]]))
     said = [f"ε = {e:g} " + ", ".join(f"{fish[e, s]:.2f}" for s in stages) for e in epsilons]
     return figure, (
@@ -238,4 +238,5 @@ def _class_maps(column: Sequence, images, maps: np.ndarray, masks) -> None:
     for row, axes in enumerate(column):
         scores = metrics.score_map(maps[row], as_picture(images[row]).shape[:2]).scores
         _cells(axes, scores, images[row], 1.0, masks, row)
-        axes.set_xlabel(f"{maps[row].min():.1f} to {maps[row].max():.1f}", fontsize=8, labelpad=2)
+        low, high = float(maps[row].min()), float(maps[row].max())
+        axes.set_xlabel(f"{low:z.1f} to {high:z.1f}", fontsize=8, labelpad=2)

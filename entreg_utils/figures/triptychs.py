@@ -82,9 +82,9 @@ def triptychs(rows: Sequence[Sequence[Example]]) -> tuple[Figure, str]:
 
 def _under(four, read: dict) -> None:
     """Numbers under the panels, in the little room that six of them leave."""
-    four[1].set_xlabel(f"{read['low']:.2f} to {read['high']:.2f}", fontsize=8, labelpad=2)
+    four[1].set_xlabel(f"{read['low']:z.2f} to {read['high']:z.2f}", fontsize=8, labelpad=2)
     if read["blank"]:
-        four[1].set_xlabel(f"blank: {read['low']:.2f} everywhere", fontsize=8, labelpad=2)
+        four[1].set_xlabel(f"blank: {read['low']:z.2f} everywhere", fontsize=8, labelpad=2)
         four[3].set_xlabel("nothing to overlay", fontsize=8, labelpad=2)
         return
     four[3].set_xlabel(f"{read['above']:.0%} above", fontsize=8, labelpad=2)
@@ -96,8 +96,10 @@ def _sentence(heads: Sequence[tuple[str, float]], reads: Sequence[Sequence[dict]
     said = []
     for column, (network, threshold) in enumerate(heads):
         own = [row[column] for row in reads]
-        blank = sum(read["blank"] for read in own)
-        ious = ", ".join("none" if read["blank"] else f"{read['iou']:.2f}" for read in own)
+        blank = sum(r["blank"] for r in own)
+        words = ["none" if r["blank"] else f"{r['iou']:.2f}" for r in own]
+        known = any(np.isfinite(r["iou"]) for r in own)
+        ious = ", ".join(words) if known else "no true box"
         flag = f" ({blank} blank)" if blank else ""
         said.append(f"{network} at threshold {threshold:.2f}: {ious}{flag}")
     return f"Green: predicted box, red: true box. IoU, row by row, of {'; '.join(said)}."

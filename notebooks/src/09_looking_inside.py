@@ -101,8 +101,8 @@ with torch.no_grad():
 figures.show(stages.beside(images[shown], features, cams, test.masks[shown]))
 
 # %% [markdown]
-# Both networks find the fish at the first stage already, and neither sees much of the habitat. The difference that leaps
-# to the eye is in how far the light runs over: without regularisation the second stage glows in a wide halo around the head
+# Both networks are brightest on the fish at the first stage already. The difference that leaps to the eye is in how far the
+# light runs over: without regularisation the second stage glows in a wide halo around the head
 # of the fish, with it the glow follows the outline. But three pictures are three pictures, and brightness is not evidence.
 # Walk through more of them first: the slider below also opens the energy into its strongest channels.
 
@@ -479,7 +479,9 @@ figures.show(triptychs.triptychs(rows))
 
 # %% [markdown]
 # In the embedded world this is the case in which regularisation hurts (notebook 07, section 6), and the triptych shows
-# how: the map flees the fish, the line runs around the habitat, the box is the frame. On photographs, look for the same signs:
+# how: on the right the map leaves the fish, and the line runs around the habitat. On the left the map is on the fish, and the box is
+# nearly as bad: the threshold that was best on validation is so low that the box becomes the frame, since for such maps a frame is the
+# best that one threshold can do. Without the line and the ranges both would be invisible. On photographs, look for the same signs:
 # thresholds that lie far apart, boxes that touch the frame. Whether ER gains there is a matter of numbers over all
 # test photographs and seeds, not of three rows; notebook 10 has them.
 #
@@ -607,9 +609,7 @@ for name, where in (("mark", always.parts), ("habitat", always.contexts)):
 
 # %%
 telling = data.load("toy", "train", context=0.7)
-print(
-    f"{len(telling)} training pictures; the habitat agrees in {telling.world.context:.0%} of all pictures"
-)
+print(len(telling), "training pictures, cues", tuple(telling.cues.shape))
 
 # %% tags=["solution"]
 # Exercise: the number of training pictures that tell the mark from the habitat.
