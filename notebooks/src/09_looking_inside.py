@@ -140,10 +140,7 @@ ours = metrics.energy_shares(package["stage1"], *regions.values())  # (N, 3)
 assert np.allclose(by_hand, ours[:, 0], atol=1e-5)
 areas = {name: float(mask.float().mean()) for name, mask in regions.items()}
 print("share of the picture:", {name: round(area, 3) for name, area in areas.items()})
-print(
-    "share of stage 1's energy, ε = 0:",
-    dict(zip(regions, ours.mean(0).round(3).tolist(), strict=True)),
-)
+print("share of stage 1's energy, ε = 0:", ours.mean(0).round(3).tolist())
 
 # %% [markdown]
 # All four checkpoints, all test pictures, and as a last column the class map (its positive part). The bars are 95 %
@@ -158,10 +155,10 @@ with torch.no_grad():
         for stage, values in maps.items():
             shares = metrics.energy_shares(values, *regions.values())
             half = 1.96 * shares.std(axis=0) / np.sqrt(len(shares))
-            row = {"epsilon": epsilon, "stage": stage} | dict(
-                zip(regions, shares.mean(0), strict=True)
-            )
-            rows.append(row | {f"half_{name}": h for name, h in zip(regions, half, strict=True)})
+            row = {"epsilon": epsilon, "stage": stage}
+            for column, name in enumerate(regions):
+                row |= {name: shares[:, column].mean(), f"half_{name}": half[column]}
+            rows.append(row)
 loud = pd.DataFrame(rows)
 figures.show(stages.energy(loud, areas))
 
@@ -169,7 +166,7 @@ figures.show(stages.energy(loud, areas))
 # Read the black and the green line. From stage 1 to the class map the regularised network gathers its energy on the fish, step by
 # step. The unregularised one has more there to begin with, and then lets it go: the halo of the pictures. By energy, then, the
 # last stage makes the difference, and the first would even point the wrong way. (The strongest ε stays closest to the even
-# map: its features have collapsed.) Do not carry the order at stage 1 away as a law. It is one seed, and early energy is fickle.
+# map: it is over notebook 07's cliff.) Do not carry the order at stage 1 away as a law. It is one seed, and early energy is fickle.
 #
 # Is a bright cell one that decides? Not at all: a channel may shout at every fish alike and help no class. So ask the other
 # question, as notebook 07 did of the logits. **Repaint one cue, keep everything else, and see how far the features of a
@@ -204,8 +201,7 @@ figures.show(stages.listening(listens))
 # first filters. Energy alone would have told another tale. When you meet a picture of "feature maps", ask which
 # of the two it shows; nearly always it is loudness.
 #
-# The unit hides one thing: features of the collapsed network (ε = 0.98) hardly differ between pictures, so that there
-# everything is divided by little.
+# The unit is each network's own spread, so compare the cues *within* a network, as the sentence does, rather than heights across.
 #
 # ### Exercise 1 (5 minutes)
 #
@@ -359,17 +355,17 @@ for owner in names:
 # %% [markdown]
 # One more control, which needs no fitting. Multiply a head by a constant (a **temperature**) and the entropy becomes
 # whatever one likes, while every min-max map stays as it is: notebook 03's scale invariance. So take the plain network
-# and cool its head until it is as unsure as the regularised one.
+# and heat its head until it is as unsure as the regularised one.
 
 # %%
 goal, layer = swapped[0.8, 0.8][0]["entropy"], nets[0.0].head
 with torch.no_grad():
     logits = layer(deep[0.0].mean((2, 3)))
 factor = brentq(lambda t: metrics.mean_entropy((t * logits).numpy()) - goal, 1e-3, 1)
-cooled = read(0.0, factor * layer.weight, factor * layer.bias, "own, scaled")[0]
-assert abs(cooled["PxAP"] - pxap[0.0, 0.0]) < 1e-3
+heated = read(0.0, factor * layer.weight, factor * layer.bias, "own, scaled")[0]
+assert abs(heated["PxAP"] - pxap[0.0, 0.0]) < 1e-3
 print(
-    f"head times {factor:.3f}: entropy {cooled['entropy']:.2f} nats, PxAP {cooled['PxAP']:.3f} as before"
+    f"head times {factor:.3f}: entropy {heated['entropy']:.2f} nats, PxAP {heated['PxAP']:.3f} as before"
 )
 
 # %% [markdown]
@@ -386,15 +382,15 @@ figures.show(heads.exchange(plane, constant, bands))
 plane.groupby(["features", "head"])[["pxap", "accuracy", "entropy"]].mean().round(3)
 
 # %% [markdown]
-# Points go up with their colour and hardly with their position to the right. A *sure* plain head on regularised features
-# localises better than an *unsure* head on plain features, in spite of the entropy, and at a similar accuracy. (The shaded
-# bands are the whole networks' 95 % intervals over the four seeds of notebook 07: read the distance of the colours against them.)
+# Points go up with their colour and hardly with their position to the right: a *sure* head on regularised features localises
+# better than an *unsure* one on plain features. (The sentence says whether the two groups meet. The shaded bands are whole networks,
+# 95 % intervals over the four seeds of notebook 07: read the distance of the colours against them.)
 #
-# So what the regulariser does to localisation, it does while the features are learned; the entropy at the output is the
-# handle by which it gets hold of them, and afterwards hardly matters. That is what notebook 03's invariances demanded. They
+# So most of what the regulariser does to localisation, it does while the features are learned; the entropy at the output is the
+# handle by which it gets hold of them, and by itself it moves no map. That is what notebook 03's invariances demanded. They
 # left two possibilities open, the features and the *directions* of the head; the table of Exercise 2 says how the two
 # share. A practical corollary: calibrating a finished network, by temperature or by fitting its last layer again, will not mend its
-# maps. And low entropy need not be the price of a good map, if one fits the head anew afterwards.
+# maps. And the good map need not cost certainty: a head fitted anew on the frozen features is as sure as one likes.
 
 # %% [markdown]
 # ## 4. Triptychs
@@ -408,20 +404,12 @@ plane.groupby(["features", "head"])[["pxap", "accuracy", "entropy"]].mean().roun
 
 # %%
 def row_of(index, world, pair, scale=1.0):
-    shown = []
+    one, shown = slice(index, index + 1), []
+    image, label, box = world.images[one], world.labels[one], world.boxes[one]
     for epsilon, run in pair.items():
-        label = world.labels[index : index + 1]
-        raw = cam.class_activation_map(
-            run.model().cpu(), world.images[index : index + 1] / 255, label
-        )
-        image, box, tau = (
-            world.images[index],
-            world.boxes[index : index + 1],
-            run.metrics["box_threshold"],
-        )
-        shown.append(
-            triptychs.Example(f"ε = {epsilon:g}", image, scale * raw[0][0].numpy(), box, tau)
-        )
+        raw = cam.class_activation_map(run.model().cpu(), image / 255, label)[0][0].numpy()
+        tau = run.metrics["box_threshold"]
+        shown.append(triptychs.Example(f"ε = {epsilon:g}", image[0], scale * raw, box, tau))
     return shown
 
 
@@ -431,9 +419,8 @@ for epsilon, run in pair.items():
     tau, maps = run.metrics["box_threshold"], swapped[epsilon, epsilon][1]
     overlap[epsilon] = metrics.iou_curves(maps, boxes, thresholds=[tau], size=48)[:, 0]
 worst = int(overlap[0.8].argmin())
-rows = [row_of(index, test, pair) for index in (*shown[:2], worst)] + [
-    row_of(shown[0], test, pair, 0.0)
-]
+rows = [row_of(index, test, pair) for index in (*shown[:2], worst)]
+rows.append(row_of(shown[0], test, pair, scale=0.0))
 figures.show(triptychs.triptychs(rows))
 
 # %%
@@ -446,13 +433,13 @@ for epsilon in names:
 shows = [test.class_names[cue] for cue in test.cues[worst]]
 better = (overlap[0.8] > overlap[0.0]).mean()
 print(f"ε = 0.8 has the better box on {better:.0%} of the pictures (seed 0, carried thresholds)")
-print(f"the best centred box is right in {centre:.1%}, looking at nothing")
+print(f"the best centred box is right in {centre:.1%}, its side chosen on test")
 print("third row: the mark, body and habitat of", ", ".join(shows))
 
 # %% [markdown]
-# The third row is no accident: its three cues speak for three species. The mark is right; the body that the regularised network leans
-# on argues for another one, so its map is *negative* on the fish, and the box runs around everything else. The raw range under
-# the map had it in print.
+# The third row is no accident; the last line says what its cues show. The mark is right, as always. The body speaks for another
+# species, and the regularised network leans on bodies: it counts this one *against* the class. The map turns negative on the fish,
+# the box runs around all the rest, and the raw range under the map has it in print.
 #
 # The numbers under the figure are the reason why triptychs are shown *beside* a table and never instead of one. A blank map
 # is the honest outcome of a network with nothing to say, and must look like one: its picture comes back grey and
@@ -497,8 +484,8 @@ else:
 # %% [markdown]
 # ## 5. What never comes apart
 #
-# The paper ends on a limitation: a door handle and its door. Every picture of the one shows the other, and the map
-# covers both. It is worth making this exact, because it is a limit of the *labels*, and so of every loss.
+# The paper shows a limitation: a door handle and its door. Every picture of the one shows the other, and the map
+# does not separate them. It is worth making this exact, because it is a limit of the *labels*, and so of every loss.
 #
 # Take the world and let the habitat speak for the species more and more often: three times in ten as before, seven in
 # ten, always. At 1.0 the mark and the habitat are equally perfect witnesses.
@@ -563,8 +550,10 @@ pd.DataFrame(lines).T.rename_axis(["habitat agrees", "ε"]).round(2)
 
 # %% [markdown]
 # The theory's optimum drops mark and body altogether at 1.0; the networks keep a remainder of both, as they keep more of everything
-# that they met on the way. Otherwise it knew. So it is not the label that decides between the two witnesses but the *price*: area, contrast, what a convolution finds first. In the
-# paper's example the door is the large one. Had the object been the large one, the same blindness would have looked like success.
+# that they met on the way. Otherwise it knew.
+#
+# So it is not the label that decides between the two witnesses but the *price*: area, contrast, what a convolution finds first. In
+# the paper's example the door is the large one. Had the object been the large one, the same blindness would have looked like success.
 #
 # ### Why no loss can help
 #
@@ -581,11 +570,8 @@ for title, (split, _) in worlds.items():
         for strength in (0.0, lam)
         for logits in (marks, habitats)
     ]
-    print(
-        f"{title}: they agree on {same:6.1%}; loss at ε = 0: {values[0]:.4f}, {values[1]:.4f};",
-        end=" ",
-    )
-    print(f"at ε = 0.8: {values[2]:.4f}, {values[3]:.4f}")
+    plain, er = (f"{a:.4f} and {b:.4f}" for a, b in (values[:2], values[2:]))
+    print(f"{title}: they agree on {same:6.1%}; losses {plain} at ε = 0, {er} at ε = 0.8")
 always = worlds["habitat 1"][0]
 assert torch.equal(always.cues[:, 0], always.cues[:, 2])
 for name, where in (("mark", always.parts), ("habitat", always.contexts)):
