@@ -29,7 +29,7 @@ from scipy.optimize import brentq
 from entreg_utils import cam, data, experiments, figures, losses, metrics, models, theory, widgets
 from entreg_utils.checks import inside as checks
 from entreg_utils.experiments import grids, tables
-from entreg_utils.figures import cooccurring, heads, mechanism, photographs, stages, triptychs
+from entreg_utils.figures import cooccurring, heads, mechanism, panels, stages, triptychs
 
 figures.use_style()
 torch.set_num_threads(1)
@@ -450,15 +450,16 @@ print("third row: the mark, body and habitat of", ", ".join(shows))
 #
 # The same function takes photographs at their own size and shape. The records of 30 classes of CUB hold the last maps of a few test
 # photographs, so no training is needed, only the photographs, which may not be passed on: `python -m entreg_utils data cub`
-# fetches them. The next cell draws them if they are there. If not it says so, and shows the embedded world in a state that photographs
+# fetches them. Set `PHOTOGRAPHS = True` to draw them. As it stands, the cell shows the embedded world in a state that photographs
 # are often in: the habitat speaks for the species nine times in ten, as water does for an albatross.
 
 # %%
-rows = photographs.examples("cub30_epsilon", (0.0, 0.3))
+PHOTOGRAPHS = False  # True: those of CUB in the data folder, where they are there
+rows = panels.examples("cub30_epsilon", (0.0, 0.3)) if PHOTOGRAPHS else []
 if rows:
     print("Photographs of CUB, whose maps come from the stored runs (seed 0, last epoch):")
 else:
-    print("No photographs of CUB in the data folder: this is the embedded world, habitat 0.9.")
+    print("No photographs asked for, or none there: this is the embedded world, habitat 0.9.")
     loud_world = data.load("toy", "test", **grids.LOUD_CONTEXT)
     loud_pair = {e: experiments.run(grids.er(e, **grids.LOUD_CONTEXT)) for e in names}
     rows = [row_of(index, loud_world, loud_pair) for index in loud_pair[0.0].panel[:2]]
@@ -475,7 +476,7 @@ figures.show(triptychs.triptychs(rows))
 # Maps after each *stage* of a network on photographs need its checkpoint, and that is not passed on either:
 
 # %%
-found = photographs.stage_maps("cub30_epsilon", (0.0, 0.3))
+found = panels.stage_maps("cub30_epsilon", (0.0, 0.3)) if PHOTOGRAPHS else None
 if found:
     figures.show(stages.beside(*found))
 else:

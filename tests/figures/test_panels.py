@@ -9,7 +9,7 @@ import torch
 from entreg_utils import data, models
 from entreg_utils.data import Sample
 from entreg_utils.experiments import Config, comparisons
-from entreg_utils.figures import photographs
+from entreg_utils.figures import panels
 from entreg_utils.files import StorageError
 
 PLAN = "cub30_epsilon"
@@ -67,7 +67,7 @@ def here(monkeypatch, tmp_path):
 
 
 def test_examples_are_the_panel_at_the_last_epoch(here):
-    rows = photographs.examples(PLAN, images=2, root="there")
+    rows = panels.examples(PLAN, images=2, root="there")
     assert [[one.network for one in row] for row in rows] == [["ε = 0", "ε = 0.3"]] * 2
     assert rows[1][0].image.shape == (3, 23, 30)  # photograph 3, at its own size
     np.testing.assert_array_equal(rows[1][1].raw, [[4, 5], [6, 7]])
@@ -77,33 +77,33 @@ def test_examples_are_the_panel_at_the_last_epoch(here):
 
 
 def test_what_is_missing_is_an_empty_answer(here, monkeypatch):
-    assert photographs.examples(PLAN, (0.0, 0.6)) == []  # not stored
-    assert photographs.examples(PLAN, seed=1) == []  # half of the pair
+    assert panels.examples(PLAN, (0.0, 0.6)) == []  # not stored
+    assert panels.examples(PLAN, seed=1) == []  # half of the pair
 
     def nothing(*args, **options):
         raise StorageError("there is no CUB")
 
     monkeypatch.setattr(data, "load", nothing)
-    assert photographs.examples(PLAN) == []
-    assert photographs.stage_maps(PLAN) is None
+    assert panels.examples(PLAN) == []
+    assert panels.stage_maps(PLAN) is None
 
 
 def test_another_tree_than_that_of_the_records(here, monkeypatch):
     here.runs[0].panel[1] = 4  # beyond the four photographs that are there
-    assert photographs.examples(PLAN) == []
+    assert panels.examples(PLAN) == []
 
 
 def test_cropped_views_are_left_out(here):
     here.runs[1] = stored_run(0.3, eval_view="centre_crop")
-    assert photographs.examples(PLAN) == []
+    assert panels.examples(PLAN) == []
 
 
 def test_stages_need_both_checkpoints(here):
-    assert photographs.stage_maps(PLAN) is None
+    assert panels.stage_maps(PLAN) is None
     for run in here.runs[:2]:
-        assert photographs.stage_maps(PLAN) is None
+        assert panels.stage_maps(PLAN) is None
         (here.results / f"{run.config.name}.pt").touch()
-    images, features = photographs.stage_maps(PLAN, images=2)
+    images, features = panels.stage_maps(PLAN, images=2)
     assert torch.equal(images, Photographs.images[[0, 3]].float() / 255)
     assert list(features) == ["ε = 0", "ε = 0.3"]
     assert features["ε = 0"]["stage2"].shape == (2, 6, 8, 8)
