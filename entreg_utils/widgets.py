@@ -1,4 +1,4 @@
-"""Thin interactive views over ``figures``: sliders that show one stored run, or one threshold.
+"""Thin interactive views over ``figures``: sliders over stored runs, thresholds, or stages.
 
 They set the value of an image instead of capturing output, so that the state a page without a
 kernel shows is the picture itself.
@@ -6,7 +6,7 @@ kernel shows is the picture itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets
 from matplotlib.figure import Figure
@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from entreg_utils.experiments import Run
 from entreg_utils.figures import png
 from entreg_utils.figures.boxes import steps
+from entreg_utils.figures.stages import one_stage
 from entreg_utils.figures.training import check_panel, dashboard
 
 
@@ -73,6 +74,40 @@ def threshold_explorer(examples: Sequence[tuple], threshold: float = 0.15) -> ip
     )
     image = ipywidgets.IntSlider(value=0, min=0, max=len(examples) - 1, description="image")
     return _explorer([tau, image], lambda: steps(*examples[image.value], tau.value))
+
+
+def stage_explorer(
+    images, features: Mapping[str, Mapping], masks=None, top: int = 4
+) -> ipywidgets.VBox:
+    """Walk through the stages and the images: energy and strongest channels of each network.
+
+    Args:
+        images: (n, 3, S, S).
+        features: network -> stage -> (n, K, h, w), as ``model.stage_features(images)`` gives them.
+        masks: (n, S, S) of the object, drawn as an outline.
+        top: how many channels are shown, the loudest first.
+
+    Raises:
+        ValueError: no images, no networks, networks of other stages, or another number of maps.
+    """
+    stages = [list(maps) for maps in features.values()]
+    if not len(images) or not stages or any(own != stages[0] for own in stages):
+        raise ValueError("the explorer wants at least one image, and networks of the same stages")
+    counts = {len(tensor) for maps in features.values() for tensor in maps.values()}
+    if counts != {len(images)}:
+        raise ValueError(f"{len(images)} images need as many maps at each stage, not {counts}")
+    stage = ipywidgets.SelectionSlider(options=stages[0], description="stage")
+    image = ipywidgets.IntSlider(value=0, min=0, max=len(images) - 1, description="image")
+
+    def draw() -> tuple[Figure, str]:
+        row = image.value
+        own = {
+            name: {stage.value: maps[stage.value][row : row + 1]} for name, maps in features.items()
+        }
+        mask = None if masks is None else masks[row]
+        return one_stage(images[row], own, stage.value, top, mask)
+
+    return _explorer([stage, image], draw)
 
 
 def _explorer(

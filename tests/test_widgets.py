@@ -5,11 +5,13 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 
 from entreg_utils import data, widgets
 from entreg_utils.experiments import Config, Run
 from entreg_utils.figures import png
 from entreg_utils.figures.boxes import steps
+from entreg_utils.figures.stages import one_stage
 from entreg_utils.figures.training import dashboard
 
 
@@ -111,3 +113,29 @@ def test_the_threshold_explorer_shows_the_steps_at_its_threshold(test_split):
         widgets.threshold_explorer([])
     with pytest.raises(ValueError, match="threshold=2"):
         widgets.threshold_explorer(examples, 2)
+
+
+def test_the_stage_explorer_walks_through_stages_and_images(test_split):
+    images, masks = test_split.images[:2], test_split.masks[:2]
+    maps = torch.rand(2, 4, 6, 6)
+    features = {"a": {"stage1": maps, "stage2": 2 * maps}, "b": {"stage1": maps, "stage2": maps}}
+    stage, image, picture, caption = parts(widgets.stage_explorer(images, features, masks, top=2))
+    assert stage.options == ("stage1", "stage2")
+    assert (image.min, image.max, image.value) == (0, 1, 0)
+    first = picture.value
+    stage.value, image.value = "stage2", 1
+    own = {name: {"stage2": each["stage2"][1:]} for name, each in features.items()}
+    figure, sentence = one_stage(images[1], own, "stage2", 2, masks[1])
+    assert (picture.value, caption.value) == (png(figure), sentence)
+    stage.value, image.value = "stage1", 0
+    assert picture.value == first
+
+
+def test_the_stage_explorer_refuses_what_does_not_fit(test_split):
+    maps = torch.rand(2, 4, 6, 6)
+    with pytest.raises(ValueError, match="networks of the same stages"):
+        widgets.stage_explorer(test_split.images[:2], {"a": {"x": maps}, "b": {"y": maps}})
+    with pytest.raises(ValueError, match="at least one image"):
+        widgets.stage_explorer(test_split.images[:0], {"a": {"x": maps[:0]}})
+    with pytest.raises(ValueError, match="3 images need as many maps"):
+        widgets.stage_explorer(test_split.images[:3], {"a": {"x": maps}})

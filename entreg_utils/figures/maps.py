@@ -23,44 +23,59 @@ def triptych(image, raw_map, true_boxes=(), threshold: float = 0.15) -> tuple[Fi
     The map is upsampled, then min-maxed by itself; its raw range stands under it. The predicted box
     is that of the largest contour above ``threshold`` times the maximum.
     """
-    picture, raw = as_picture(image), as_array(raw_map)
-    scaled = scale_to(raw, picture)
-    blank = cam.is_blank(scaled)
-    predicted = metrics.boxes_at(raw, threshold, size=len(picture))
     figure, axes = plt.subplots(1, 4, figsize=(9, 3.3), width_ratios=[1, 1, 0.05, 1])
-    bar_axes = axes[2]
-    axes = axes[[0, 1, 3]]
-    for panel in axes:
-        picture_axes(panel)
-    axes[0].imshow(picture)
-    for box in true_boxes:
-        draw_box(axes[0], box, OKABE_ITO["vermillion"])
-    if not blank:
-        draw_box(axes[0], predicted[0], OKABE_ITO["green"])
+    read = draw_triptych(axes[[0, 1, 3]], as_picture(image), raw_map, true_boxes, threshold)
     axes[0].set_title("green: predicted" + "     red: true box" * bool(len(true_boxes)))
-    shown = axes[1].imshow(scaled, cmap=MAP_CMAP, vmin=0, vmax=1)
-    bar = figure.colorbar(shown, cax=bar_axes, ticks=[0, threshold, 1])
+    bar = figure.colorbar(axes[1].images[0], cax=axes[2], ticks=[0, threshold, 1])
     bar.outline.set_visible(False)
-    bar_axes.set_box_aspect(20)
-    axes[1].set_title("map, min-max" if not blank else "blank map")
-    axes[1].set_xlabel(f"raw range {raw.min():.2f} to {raw.max():.2f}")
-    axes[2].imshow(cam.overlay(picture, scaled))
-    axes[2].set_title("overlay, line at the threshold" if not blank else "nothing to overlay")
-    if blank:
+    axes[2].set_box_aspect(20)
+    axes[1].set_title("blank map" if read["blank"] else "map, min-max")
+    axes[3].set_title("nothing to overlay" if read["blank"] else "overlay, line at the threshold")
+    if read["blank"]:
         return (
             figure,
             "The map is blank: it has one value everywhere, and no box can be read from it.",
         )
-    axes[2].contour(scaled, levels=[threshold], colors="white", linewidths=1.4)
-    inside = float((scaled > threshold).mean())
     sentence = (
-        f"Raw values from {raw.min():.2f} to {raw.max():.2f}; {inside:.0%} of the picture lie "
-        f"above {threshold:g} of the maximum"
+        f"Raw values from {read['low']:.2f} to {read['high']:.2f}; {read['above']:.0%} of the "
+        f"picture lie above {threshold:g} of the maximum"
     )
     if len(true_boxes):
-        best = float(metrics.box_iou(predicted, np.asarray(true_boxes)).max())
-        sentence += f", and the box drawn there has IoU {best:.2f} with the true one"
+        sentence += f", and the box drawn there has IoU {read['iou']:.2f} with the true one"
     return figure, sentence + "."
+
+
+def draw_triptych(panels, image, raw_map, true_boxes=(), threshold: float = 0.15) -> dict:
+    """Picture and boxes, map, and plain blend with the threshold's line, on three axes.
+
+    The map is scored at the picture's own size, whatever its shape; the raw range stands under it.
+    A blank map is drawn black, its overlay grey and striped, and no box is read from it.
+
+    Returns:
+        ``blank``; ``low``, ``high``: the raw range; ``above``: share of the picture above the
+        threshold; ``iou``: best IoU of the predicted box with a true one. NaN where there is none.
+    """
+    picture, raw = as_picture(image, square=False), as_array(raw_map)
+    if raw.ndim != 2:
+        raise ValueError(f"the raw map has shape {raw.shape}, but must be one map, (h, w)")
+    blank = cam.is_blank(raw)
+    scores = metrics.score_map(np.zeros_like(raw) if blank else raw, picture.shape[:2]).scores
+    predicted = metrics.boxes_at(raw, threshold, size=picture.shape[:2])
+    for panel in panels:
+        picture_axes(panel)
+    panels[0].imshow(picture)
+    for box in true_boxes:
+        draw_box(panels[0], box, OKABE_ITO["vermillion"])
+    panels[1].imshow(scores, cmap=MAP_CMAP, vmin=0, vmax=1)
+    panels[1].set_xlabel(f"raw range {raw.min():.2f} to {raw.max():.2f}")
+    panels[2].imshow(cam.overlay(picture, scores))
+    read = {"blank": blank, "low": float(raw.min()), "high": float(raw.max())}
+    if blank:
+        return read | {"above": np.nan, "iou": np.nan}
+    draw_box(panels[0], predicted[0], OKABE_ITO["green"])
+    panels[2].contour(scores, levels=[threshold], colors="white", linewidths=1.4)
+    best = metrics.box_iou(predicted, as_array(true_boxes)).max() if len(true_boxes) else np.nan
+    return read | {"above": float((scores > threshold).mean()), "iou": float(best)}
 
 
 def anatomy(image, features, weights, bias: float, top: int = 4) -> tuple[Figure, str]:
@@ -211,13 +226,15 @@ def as_array(values) -> np.ndarray:
     return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
 
 
-def as_picture(image) -> np.ndarray:
-    """A square image as float64 (S, S, 3) in 0..1."""
+def as_picture(image, square: bool = True) -> np.ndarray:
+    """An image as float64 (H, W, 3) in 0..1; one that is not square is refused if ``square``."""
     picture = as_array(image)
     picture = picture / 255.0 if picture.dtype == np.uint8 else picture.astype(np.float64)
     picture = picture.transpose(1, 2, 0) if picture.shape[0] == 3 else picture
-    if picture.ndim != 3 or picture.shape[2] != 3 or picture.shape[0] != picture.shape[1]:
-        raise ValueError(f"image has shape {picture.shape}, but must be square, (3, S, S)")
+    whole = picture.ndim == 3 and picture.shape[2] == 3
+    if not whole or (square and picture.shape[0] != picture.shape[1]):
+        wanted = "square, (3, S, S)" if square else "(3, H, W)"
+        raise ValueError(f"image has shape {picture.shape}, but must be {wanted}")
     return picture
 
 

@@ -26,7 +26,7 @@ from entreg_utils.metrics.classification import (
     top1_loc,
 )
 from entreg_utils.metrics.contours import boxes_at
-from entreg_utils.metrics.evidence import EvidenceShares, evidence_shares
+from entreg_utils.metrics.evidence import EvidenceShares, energy_shares, evidence_shares
 from entreg_utils.metrics.explaining import Explanation, explain
 from entreg_utils.metrics.intervals import (
     Interval,
@@ -76,6 +76,7 @@ __all__ = [
     "class_pixel_average_precision",
     "constant_map_baseline",
     "correct_classes",
+    "energy_shares",
     "evidence_shares",
     "explain",
     "full_box_baseline",

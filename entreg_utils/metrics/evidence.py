@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from entreg_utils.metrics.maps import (
+    as_array,
     check_maps,
     check_same_length,
     resize_mask,
@@ -65,6 +66,48 @@ def evidence_shares(
         masses.append([scores[r].sum() / total if r.any() and total else np.nan for r in regions])
     warn_invalid(invalid, len(cams))
     return EvidenceShares(*_present_mean(means), *_present_mean(masses))
+
+
+def energy_shares(features, *regions) -> np.ndarray:
+    """Share of a feature map's energy on each region: where a stage of a network is loud.
+
+    The energy at a position is ``A(x) = mean_k A_k(x)``, the mean over channels (as in ADL), and
+
+        E_r = sum_x A(x) m_r(x) / sum_x A(x),
+
+    with ``m_r(x)`` the part of the cell x that region r covers. An even map has the region's share
+    of the picture. Cells are not resized: a cell at the rim belongs to both sides.
+
+    Args:
+        features: (N, K, h, w), or (N, h, w) where channels are summed up already; non-negative.
+        regions: (N, H, W) each, non-zero = inside; H and W are multiples of h and w.
+
+    Returns:
+        (N, R) float64 in 0..1, one row an image; NaN where a map has no energy at all.
+
+    Raises:
+        ValueError: negative or not finite features, or shapes that do not fit.
+    """
+    energy = as_array(features).astype(np.float64)
+    energy = energy.mean(axis=1) if energy.ndim == 4 else energy
+    if energy.ndim != 3 or not (np.isfinite(energy).all() and (energy >= 0).all()):
+        raise ValueError(
+            "energy wants finite, non-negative features (N, K, h, w), such as those after a ReLU"
+        )
+    count, height, width = energy.shape
+    columns = []
+    for region in regions:
+        mask = as_array(region) != 0
+        if mask.ndim != 3 or len(mask) != count or mask.shape[1] % height or mask.shape[2] % width:
+            raise ValueError(
+                f"a region has shape {mask.shape}: {count} masks are needed, with sides that are "
+                f"multiples of the map's, {height} and {width}"
+            )
+        cells = mask.reshape(count, height, mask.shape[1] // height, width, -1).mean(axis=(2, 4))
+        columns.append((energy * cells).sum(axis=(1, 2)))
+    total = energy.sum(axis=(1, 2))
+    total = np.where(total > 0, total, np.nan)
+    return np.stack(columns, axis=1) / total[:, None]
 
 
 def _present_mean(rows: list[list[float]]) -> list[float]:

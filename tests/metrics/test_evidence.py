@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from entreg_utils.metrics import evidence_shares, score_map
+from entreg_utils.metrics import energy_shares, evidence_shares, score_map
 
 PART = np.array([[1, 0], [0, 0]])
 BODY = np.array([[1, 1], [0, 0]])
@@ -50,3 +50,31 @@ def test_bad_input_is_one_clear_sentence():
         assert evidence_shares([[[np.nan, 1.0]] * 2], [PART], [BODY], [CONTEXT]).part == 0
     with pytest.raises(ValueError, match="cams has 1, parts has 2"):
         evidence_shares(np.ones((1, 2, 2)), [PART, PART], [BODY], [CONTEXT])
+
+
+def test_energy_by_hand_with_cells_that_two_regions_share():
+    # channel means 2, 1, 1, 0 on a 2x2 map over 4x4 pixels
+    features = np.array([[[[3.0, 2], [1, 0]], [[1.0, 0], [1, 0]]]])
+    part = np.zeros((1, 4, 4))
+    part[0, 0, 0] = 1  # a quarter of the first cell
+    rest = np.zeros((1, 4, 4))
+    rest[0, :2] = 1  # the whole upper row of cells, part included
+    shares = energy_shares(features, part, rest, 1 - rest)
+    np.testing.assert_allclose(shares, [[2 / 4 / 4, 3 / 4, 1 / 4]])
+    np.testing.assert_allclose(energy_shares(features.mean(axis=1), rest), [[3 / 4]])
+
+
+def test_an_even_map_has_the_area_and_an_empty_one_has_no_share():
+    region = np.zeros((2, 4, 4))
+    region[:, 0] = 1
+    features = np.stack([np.full((3, 2, 2), 5.0), np.zeros((3, 2, 2))])
+    shares = energy_shares(features, region)
+    assert shares[0] == pytest.approx(0.25)
+    assert math.isnan(shares[1, 0])
+
+
+def test_energy_refuses_what_is_none():
+    with pytest.raises(ValueError, match="non-negative"):
+        energy_shares(-np.ones((1, 1, 2, 2)), np.ones((1, 4, 4)))
+    with pytest.raises(ValueError, match="multiples of the map's, 2 and 2"):
+        energy_shares(np.ones((1, 1, 2, 2)), np.ones((1, 5, 4)))
