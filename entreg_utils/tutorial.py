@@ -58,9 +58,11 @@ def main(args) -> int:
     if args.records:
         _replace_records(grids, folder, root / "data" / "runs")
         readme = root / "README.md"
-        birds = reports.complete(experiments.comparisons.stored("cub30_epsilon"))
+        groups, _ = experiments.comparisons.complete("cub30_epsilon", "epsilon")
         text = with_block(readme.read_text(encoding="utf-8"), "headline", report)
-        atomic_write(readme, with_block(text, "photographs", reports.photographs(birds)))
+        atomic_write(
+            readme, with_block(text, "photographs", reports.photographs(sum(groups.values(), [])))
+        )
         figure, _ = curves.plane(tables.frame(runs), tables.histories(runs))
         atomic_write(root / "data" / "headline.png", figures.png(figure))
     else:

@@ -114,6 +114,24 @@ def by(runs: Sequence[Run], *fields: str) -> dict[tuple, list[Run]]:
     return groups
 
 
+def complete(plan: str, *fields: str, seeds: int = 3) -> tuple[dict[tuple, list[Run]], str]:
+    """The stored runs of a plan in groups of equal ``fields``, those with all their seeds.
+
+    Nothing is trained.
+
+    Returns:
+        The groups, as :func:`by`; and a sentence on what is not among them, empty where
+        nothing is missing.
+    """
+    wanted = plans.load(plan).configs
+    groups = by(stored(wanted), *fields)
+    groups = {key: runs for key, runs in groups.items() if len(runs) >= seeds}
+    missing = len(wanted) - sum(map(len, groups.values()))
+    command = f"python -m entreg_utils sweep {plan}"
+    said = f"{missing} of {len(wanted)} runs not run here: {command}" if missing else ""
+    return groups, said
+
+
 def at_entropy(table: pd.DataFrame, score: str, entropy: float) -> pd.Series:
     """A score at a given entropy of the prediction, seed by seed, between the measured strengths.
 

@@ -12,8 +12,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from entreg_utils import metrics
-from entreg_utils.experiments import comparisons, plans
-from entreg_utils.experiments.runs import Run
+from entreg_utils.experiments import comparisons
 
 ER = "kl_uniform"
 NAMES = {
@@ -23,24 +22,6 @@ NAMES = {
     "jsd": "JSD",
 }
 INSIDE, MISSED = "contains 0", "not reached"
-
-
-def complete(plan: str, *fields: str, seeds: int = 3) -> tuple[dict[tuple, list[Run]], str]:
-    """The stored runs of a plan in groups of equal ``fields``, those with all their seeds.
-
-    Nothing is trained.
-
-    Returns:
-        The groups, as ``comparisons.by``; and a sentence on what is not among them, empty where
-        nothing is missing.
-    """
-    wanted = plans.load(plan).configs
-    groups = comparisons.by(comparisons.stored(wanted), *fields)
-    groups = {key: runs for key, runs in groups.items() if len(runs) >= seeds}
-    missing = len(wanted) - sum(map(len, groups.values()))
-    command = f"python -m entreg_utils sweep {plan}"
-    said = f"{missing} of {len(wanted)} runs not run here: {command}" if missing else ""
-    return groups, said
 
 
 def differences(

@@ -21,12 +21,6 @@ CLAIM = {
 }
 
 
-def complete(runs: Sequence[Run], seeds: int = 3) -> list[Run]:
-    """The runs of those epsilons that have at least so many seeds."""
-    groups = comparisons.by(runs, "epsilon").values()
-    return [run for group in groups if len(group) >= seeds for run in group]
-
-
 def photographs(runs: Sequence[Run]) -> str:
     """Markdown: scores by epsilon, the centred box, and the change at the epsilon of validation.
 

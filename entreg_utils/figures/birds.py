@@ -24,8 +24,8 @@ class Birds:
     @cached_property
     def sweep(self) -> dict[float, list]:
         """Runs of ``cub30_epsilon`` by epsilon, where all three seeds are there."""
-        runs = reports.complete(comparisons.stored("cub30_epsilon"))
-        groups = {epsilon: own for (epsilon,), own in comparisons.by(runs, "epsilon").items()}
+        found, _ = comparisons.complete("cub30_epsilon", "epsilon")
+        groups = {epsilon: own for (epsilon,), own in found.items()}
         if not {0.0, STRENGTH} <= set(groups):
             raise _missing("cub30_epsilon")
         return dict(sorted(groups.items()))
@@ -59,10 +59,9 @@ def _forest(birds: Birds) -> tuple[Figure, str]:
 
 
 def _methods(birds: Birds) -> tuple[Figure, str]:
-    runs = [run for e in (0.0, STRENGTH) for run in birds.sweep[e]]
-    groups = comparisons.by(runs + comparisons.stored("cub30_methods"), "method", "epsilon")
-    whole = {key for key, own in groups.items() if len(own) >= 3}
-    names = [m for m in effects.METHODS if {(m, 0.0), (m, STRENGTH)} <= whole]
+    groups = {("cam", e): birds.sweep[e] for e in (0.0, STRENGTH)}
+    groups |= comparisons.complete("cub30_methods", "method", "epsilon")[0]
+    names = [m for m in effects.METHODS if {(m, 0.0), (m, STRENGTH)} <= set(groups)]
     table = tables.frame([run for m in names for e in (0.0, STRENGTH) for run in groups[m, e]])
     changes = {
         m: comparisons.change(groups[m, 0.0], groups[m, STRENGTH], "max_box_acc") for m in names
@@ -74,9 +73,8 @@ def _methods(birds: Birds) -> tuple[Figure, str]:
 
 def _sizes(birds: Birds) -> tuple[Figure, str]:
     groups = {(birds.runs[0].config.crop, e): birds.sweep[e] for e in (0.0, STRENGTH)}
-    groups |= comparisons.by(comparisons.stored("cub30_sizes"), "eval_size", "epsilon")
-    whole = {key for key, own in groups.items() if len(own) >= 3}
-    sides = sorted({s for s, _ in whole if {(s, 0.0), (s, STRENGTH)} <= whole})
+    groups |= comparisons.complete("cub30_sizes", "eval_size", "epsilon")[0]
+    sides = sorted({s for s, _ in groups if {(s, 0.0), (s, STRENGTH)} <= set(groups)})
     if len(sides) < 2:
         raise _missing("cub30_sizes")
     columns = ["epsilon", "seed", *sizes.PANELS]

@@ -414,5 +414,5 @@ checks.optimism(answer, table)
 #   never pays. A theory with one constant reproduces it: small cues are dear when margins are small.
 # - The same theory names the worlds in which the method hurts, and there it does.
 # - What was shown here was shown for one small network on a drawn world. Whether photographs behave
-#   alike is the question of notebook 10, and what the paper's numbers can bear that of notebook 11;
-#   neither is part of the series yet.
+#   alike is the question of [10](10_real_photographs.ipynb), and what numbers like the paper's can bear that
+#   of [11](11_reading_critically.ipynb).

@@ -352,9 +352,9 @@ checks.seeds_needed(answer, each, 0.003)
 
 
 # %%
-by_epsilon, missing = matched.complete("cub30_epsilon", "epsilon")
+by_epsilon, missing = comparisons.complete("cub30_epsilon", "epsilon")
 by_epsilon = {epsilon: runs for (epsilon,), runs in by_epsilon.items()}
-rivals, also = matched.complete("cub30_regularisers", "regularizer", "strength", "weight_decay")
+rivals, also = comparisons.complete("cub30_regularisers", "regularizer", "strength", "weight_decay")
 print("\n".join(filter(None, (missing, also))) or "all runs of both plans are here")
 counted = [run for runs in (*by_epsilon.values(), *rivals.values()) for run in runs]
 print(f"{len(counted)} runs in groups of three seeds; ER's strengths:", sorted(by_epsilon))
@@ -381,7 +381,8 @@ if photographed:
 
 # %% [markdown]
 # Before anything is compared, look where the dotted line is. A centred box that never sees the photograph beats every
-# network of the left panel; these are comparisons among the losers, and notebook 10 asks what it takes to win.
+# network of the left panel; these are comparisons among the losers, and notebook
+# [10](10_real_photographs.ipynb) asks what it takes to win.
 # Also note the axis. On test, a photograph's entropy is well above what the strength asked for, since the
 # network is honestly unsure about many birds.
 #
@@ -537,7 +538,8 @@ pd.DataFrame.from_dict(lines, orient="index").rename_axis("change against ε = 0
 # %% [markdown]
 # The intervals are of the paired bootstrap over images and seeds. Compare the two box columns: 0.15 was fixed by
 # convention, the carried threshold adapts to each network's maps. A gain under the first that shrinks under the
-# second may be one of scale more than of place; notebook 11 takes that apart. And now the verdict, in numbers:
+# second may be one of scale more than of place; notebook [11](11_reading_critically.ipynb) takes
+# that apart. And now the verdict, in numbers:
 
 # %%
 features = np.ptp(crossed.PxAP.groupby(level=0).mean())
@@ -634,4 +636,4 @@ checks.classes_needed(answer, lam=1e-4, epsilon=0.8)
 #   not how it works.
 # - A λ without its reduction over the classes is a number without a unit.
 #
-# **Next:** notebook 09 opens the network and looks at these features, stage by stage.
+# **Next:** [09](09_looking_inside.ipynb) opens the network and looks at these features, stage by stage.

@@ -623,4 +623,4 @@ checks.telling_pictures(answer, telling)
 # - A triptych shows its raw range, its threshold, its failures and its blanks, and stands beside a table.
 # - Cues that always co-occur are one cue to every loss. Then the cheaper one, here the larger, gets the map.
 #
-# **Next:** notebook 10 asks photographs.
+# **Next:** [10](10_real_photographs.ipynb) asks photographs.

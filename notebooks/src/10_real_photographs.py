@@ -21,7 +21,6 @@
 
 # %%
 import textwrap
-from collections import Counter
 
 import numpy as np
 import pandas as pd
@@ -70,12 +69,9 @@ pd.Series(recipe.fields, name="two_cores").to_frame()
 # %%
 def whole(plan, *fields):
     """The groups of a plan that have all seeds in the store; the others are said."""
-    found = comparisons.by(comparisons.stored(plan), *fields)
-    wanted = Counter(tuple(getattr(c, f) for f in fields) for c in plans.load(plan).configs)
-    for group in (g for g in wanted if len(found.get(g, ())) < wanted[g]):
-        named = ", ".join(f"{f} = {value}" for f, value in zip(fields, group, strict=True))
-        print(f"not run here: {named}: python -m entreg_utils sweep {plan}")
-    return {g: found[g] for g in wanted if len(found.get(g, ())) == wanted[g]}
+    groups, missing = comparisons.complete(plan, *fields)
+    print(missing or f"{plan}: all runs are here")
+    return groups
 
 
 sweep = {epsilon: runs for (epsilon,), runs in sorted(whole("cub30_epsilon", "epsilon").items())}

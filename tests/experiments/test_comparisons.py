@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from entreg_utils.experiments import Config, comparisons, store
+from entreg_utils.experiments import Config, comparisons, plans, store
 
 
 def made(seed, right, hits, tau=0.5, **more):
@@ -86,3 +86,21 @@ def test_only_what_is_stored_is_loaded(project, stored, tiny):
     found = comparisons.stored([tiny, Config(seed=77)])
     assert [one.config for one in found] == [tiny]
     assert store.find(Config(seed=77)) is None  # nothing was trained
+
+
+def test_complete_leaves_out_groups_without_all_seeds(monkeypatch):
+    class Stored:
+        def __init__(self, config):
+            self.config = config
+
+    here = [Stored(Config(seed=s)) for s in (0, 1, 2)]
+    half = [Stored(Config(regularizer="kl_uniform", strength=1.0, seed=s)) for s in (0, 1)]
+    plan = type("Plan", (), {"configs": [r.config for r in here + half] + [Config(seed=9)]})
+    monkeypatch.setattr(plans, "load", lambda name: plan)
+    monkeypatch.setattr(comparisons, "stored", lambda configs: here + half)
+    groups, said = comparisons.complete("mine", "epsilon")
+    assert groups == {(0.0,): here}
+    assert said == "3 of 6 runs not run here: python -m entreg_utils sweep mine"
+    plan.configs = [r.config for r in here]
+    monkeypatch.setattr(comparisons, "stored", lambda configs: here)
+    assert comparisons.complete("mine", "epsilon")[1] == ""

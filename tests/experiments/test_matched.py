@@ -5,8 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from entreg_utils.experiments import comparisons, matched, plans
-from entreg_utils.experiments.config import Config
+from entreg_utils.experiments import matched
 
 
 def rows(scores, entropies=(0.0, 1.0, 2.0)):
@@ -98,21 +97,3 @@ def test_readable_has_value_and_difference():
     assert text.loc[("1.50", "ER, label smoothing"), "PxAP"] == "0.650"
     assert text.loc[("1.50", "Jeffreys"), "PxAP"] == "0.540 (-0.110 ± 0.127)"
     assert text.loc[("1.50", "confidence penalty"), "PxAP"] == matched.MISSED
-
-
-def test_complete_leaves_out_groups_without_all_seeds(monkeypatch):
-    class Stored:
-        def __init__(self, config):
-            self.config = config
-
-    here = [Stored(Config(seed=s)) for s in (0, 1, 2)]
-    half = [Stored(Config(regularizer="kl_uniform", strength=1.0, seed=s)) for s in (0, 1)]
-    plan = type("Plan", (), {"configs": [r.config for r in here + half] + [Config(seed=9)]})
-    monkeypatch.setattr(plans, "load", lambda name: plan)
-    monkeypatch.setattr(comparisons, "stored", lambda configs: here + half)
-    groups, said = matched.complete("mine", "epsilon")
-    assert groups == {(0.0,): here}
-    assert said == "3 of 6 runs not run here: python -m entreg_utils sweep mine"
-    plan.configs = [r.config for r in here]
-    monkeypatch.setattr(comparisons, "stored", lambda configs: here)
-    assert matched.complete("mine", "epsilon")[1] == ""

@@ -54,10 +54,6 @@ def test_the_table_has_a_row_a_strength_and_the_box_under_its_own_score():
     assert set(cells) == {"", "-", "0.600", "centred box"} and "PxAP" not in header
 
 
-def test_strengths_that_lack_a_seed_are_left_out():
-    assert reports.complete(RUNS[:-1], seeds=2) == RUNS[:4]
-
-
 def test_a_change_needs_both_sides():
     with pytest.raises(ValueError, match="runs at epsilon 0 and at another"):
         reports.photographs(RUNS[2:])

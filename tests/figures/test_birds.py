@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import matplotlib.pyplot as plt
 import pytest
 
+from entreg_utils.experiments import plans
 from entreg_utils.figures import birds
 
 
@@ -21,7 +22,10 @@ def made(epsilon, seed, val=0.5, method="cam"):
 
 
 def plans_hold(monkeypatch, **runs):
-    monkeypatch.setattr(birds.comparisons, "stored", lambda plan: runs.get(plan, []))
+    plan_of = {plans.load(name).configs: name for name in plans.names()}
+    monkeypatch.setattr(
+        birds.comparisons, "stored", lambda configs: runs.get(plan_of[tuple(configs)], [])
+    )
 
 
 def test_epsilons_that_lack_a_seed_are_left_out_and_validation_chooses(monkeypatch):
