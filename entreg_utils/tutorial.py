@@ -58,11 +58,8 @@ def main(args) -> int:
     if args.records:
         _replace_records(grids, folder, root / "data" / "runs")
         readme = root / "README.md"
-        groups, _ = experiments.comparisons.complete("cub30_epsilon", "epsilon")
         text = with_block(readme.read_text(encoding="utf-8"), "headline", report)
-        atomic_write(
-            readme, with_block(text, "photographs", reports.photographs(sum(groups.values(), [])))
-        )
+        atomic_write(readme, with_block(text, "photographs", reports.readme_block()))
         figure, _ = curves.plane(tables.frame(runs), tables.histories(runs))
         atomic_write(root / "data" / "headline.png", figures.png(figure))
     else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from entreg_utils.experiments import comparisons
@@ -19,6 +20,13 @@ CLAIM = {
     "top1_loc": "Top-1 Loc (0.15)",
     "accuracy": "accuracy",
 }
+
+
+def readme_block() -> str:
+    """What README says of photographs, from the stored runs of the plans."""
+    sweep, _ = comparisons.complete("cub30_epsilon", "epsilon")
+    shown, _ = comparisons.complete("cub30_sizes", "eval_size", "epsilon")
+    return f"{photographs(sum(sweep.values(), []))}\n\n{at_other_sizes(shown)}"
 
 
 def photographs(runs: Sequence[Run]) -> str:
@@ -57,4 +65,31 @@ def sentence(groups: dict[float, Sequence[Run]]) -> str:
         f"paired bootstrap over images and seeds: {'; '.join(parts)}. MaxBoxAcc at ε = {best:g} "
         f"lies {abs(100 * box['change']):.1f} points {word} a centred box on the same images "
         f"({100 * box['low']:+.1f} to {100 * box['high']:+.1f})."
+    )
+
+
+def at_other_sizes(groups: dict[tuple[int, float], Sequence[Run]]) -> str:
+    """What the finished networks show on photographs of the size that validation likes best.
+
+    Args:
+        groups: runs by (side of the photographs in evaluation, epsilon), two epsilons, one of them
+            0, as of the plan ``cub30_sizes``.
+
+    Raises:
+        ValueError: no size at which both epsilons are there.
+    """
+    treated = max((epsilon for _, epsilon in groups), default=0.0)
+    sides = {side for side, _ in groups if {(side, 0.0), (side, treated)} <= set(groups)}
+    if not sides or not treated:
+        raise ValueError("a comparison over sizes needs one size with epsilon 0 and another")
+    best = max(sorted(sides), key=lambda s: np.mean([r.metrics[CRITERION] for r in groups[s, 0.0]]))
+    plain, er = groups[best, 0.0], groups[best, treated]
+    box = comparisons.change(plain, plain, "max_box_acc", against="centre_box")
+    found = comparisons.change(plain, er, "max_box_acc")
+    return (
+        f"The same networks, shown photographs of {best} pixels (validation's choice at ε = 0): "
+        f"MaxBoxAcc {box['treated']:.3f} at ε = 0, {100 * box['change']:+.1f} points against the "
+        f"centred box ({100 * box['low']:+.1f} to {100 * box['high']:+.1f}); from ε = 0 to "
+        f"ε = {treated:g} it changes by {100 * found['change']:+.1f} ({100 * found['low']:+.1f} to "
+        f"{100 * found['high']:+.1f})."
     )

@@ -59,3 +59,17 @@ def test_a_change_needs_both_sides():
         reports.photographs(RUNS[2:])
     with pytest.raises(ValueError, match="runs at epsilon 0 and at another"):
         reports.photographs(RUNS[:2])
+
+
+def test_the_size_is_validations_choice_and_the_sign_is_said():
+    def group(epsilon, found, val):
+        return [made(epsilon, seed, found, 8, val) for seed in (0, 1)]
+
+    groups = {(160, 0.0): group(0.0, 4, 0.5), (160, 0.3): group(0.3, 5, 0.9)}
+    groups |= {(288, 0.0): group(0.0, 7, 0.6), (288, 0.3): group(0.3, 5, 0.4)}
+    text = reports.at_other_sizes(groups | {(320, 0.0): group(0.0, 9, 0.99)})  # half of a pair
+    assert "photographs of 288 pixels" in text
+    assert "MaxBoxAcc 0.700 at ε = 0, +10.0 points against the centred box (" in text
+    assert "from ε = 0 to ε = 0.3 it changes by -20.0 (" in text
+    with pytest.raises(ValueError, match="needs one size"):
+        reports.at_other_sizes({(160, 0.0): groups[160, 0.0]})
