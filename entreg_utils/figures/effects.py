@@ -135,6 +135,8 @@ def methods(table: pd.DataFrame, changes: pd.DataFrame, centre_box: float) -> tu
                 color=colour, label="without" if epsilon == 0 else f"with ER, ε = {strength:g}",
             )  # fmt: skip
         panel.set_xlabel(f"{TITLES[score]}, %")
+        # one collapsed run of three makes Student's interval leave what shares can be
+        panel.set_xlim(max(panel.get_xlim()[0], 0), min(panel.get_xlim()[1], 100))
     axes[0].axvline(100 * centre_box, color=GREY, ls="--", lw=1.2)
     axes[0].annotate(
         "centred box ", (100 * centre_box, 0), (0, 3), xycoords=("data", "axes fraction"),

@@ -364,7 +364,9 @@ main_table
 # oracle, since the centred box has its side from test as well. A row that lies below the centred box is not made a
 # result by lying above another such row; it says that the change acts, not that the map is useful.
 #
-# Is any erasing method better than plain CAM, with no ER in either?
+# Is any erasing method better than plain CAM, with no ER in either? And where an interval in the figure is very wide, look
+# for a run that failed: a setting that was published for another network may be too much for this one, and a mean over
+# three seeds of which one has collapsed describes none of them.
 
 # %%
 for m in methods[1:]:
@@ -375,6 +377,10 @@ for m in methods[1:]:
         f"{100 * row['low']:+.1f} to {100 * row['high']:+.1f}; over seeds ± {100 * row['half']:.1f} ({clear})"
     )
 print(f"methods with all their runs: {len(methods)} of {len(effects.METHODS)}")
+low = main.loc[main.accuracy == main.accuracy.min()].iloc[0]
+print(
+    f"lowest accuracy of a run: {low.accuracy:.1%} ({low.method}, ε = {low.epsilon:g}, seed {low.seed})"
+)
 
 # %% [markdown]
 # ## 5. Over the centred box?
