@@ -15,8 +15,7 @@ def keep_memory() -> bool:
 
     By default glibc maps every large block from the system and returns it when it is freed. A
     training step on a CPU frees and asks for the same activations again and again, and each time
-    the system clears every page: about a quarter of the time of a step of MobileNetV2
-    (``make bench --only memory``). For processes that only train and then end, since what they
+    the system clears every page: ``python -m entreg_utils.bench --only memory`` measures it. For processes that only train and then end, since what they
     freed is theirs until then.
 
     Returns:
