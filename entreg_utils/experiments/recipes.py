@@ -135,7 +135,7 @@ def two_cores(dataset: str, model: str) -> Preset:
     160 pixels (a map of 10x10; of CUB the first 30 classes), one cycle of 10 epochs, from a file
     of ImageNet weights in ``data/weights`` whose batch-norm is folded into the convolutions: so
     frozen statistics, and pixels as x / 127.5 - 1. Training sees random crops of 160 from 182,
-    evaluation the whole image at 160. On CUB about 150 s a run on one core.
+    evaluation the whole image at 160. On CUB about 3 minutes a run on one core.
 
     Raises:
         ValueError: no such data set or network.
