@@ -554,9 +554,10 @@ print("it is the features" if features > 10 * heat else "it is the entropy, at l
 # %% [markdown]
 # The entropy of the output is a *gauge*, not a cause: one can turn its needle by hand, in both directions, and the
 # map does not move. What a regulariser does is change what is learned on the way to its aim. In the drawn world
-# regularisers with the same aim end with similar scores, whatever their name; that makes the measured entropy the
-# fair axis for comparing *trainings*. It does not make it a property that one could raise afterwards, or read off
-# somebody's network to predict its maps.
+# regularisers with the same aim end with similar scores, whatever their name. On photographs they need not: see in
+# section 4 where JSD ends at the same entropy, at the fixed threshold; it was given little cross-entropy (section 1). So
+# the measured entropy is the fair axis for comparing *trainings*, and that is all it is: no property that one
+# could raise afterwards, or read off somebody's network to predict its maps.
 #
 # ## 6. What λ was it?
 #
@@ -632,8 +633,9 @@ checks.classes_needed(answer, lam=1e-4, epsilon=0.8)
 #   measured entropy is the axis that remains.
 # - Label smoothing and ER have the same gradients at equal ε once the loss is averaged. In the paper's form they
 #   differ by a learning rate.
-# - In the drawn world the name of the regulariser matters far less, at matched entropy, than its strength. The
-#   tables say for each regulariser where its interval leaves out zero, here and on photographs.
+# - In the drawn world the name of the regulariser matters far less, at matched entropy, than its strength. On
+#   photographs equal entropy does not make equal maps. The tables say for each regulariser where its interval
+#   leaves out zero, here and there.
 # - Temperature moves the entropy and not one map: it is the features. The entropy is how one reads the strength,
 #   not how it works.
 # - A λ without its reduction over the classes is a number without a unit.
