@@ -91,7 +91,7 @@ records: $(READY)
 	@$(PY) -m entreg_utils tutorial --records
 
 bench: $(READY)
-	@$(PY) -m entreg_utils.bench
+	@$(PY) -m benchmarks
 
 lint: $(READY)
 	@$(PY) -m ruff check .

@@ -44,7 +44,9 @@ def main(args) -> int:
     import matplotlib
 
     from entreg_utils import data, experiments, figures  # slow to import: only when needed
-    from entreg_utils.experiments import grids, reports, tables
+    from entreg_utils.analysis import readme as reports
+    from entreg_utils.analysis import tables
+    from entreg_utils.experiments import grids
     from entreg_utils.figures import curves
     from entreg_utils.figures.command import write_all
 
@@ -60,7 +62,7 @@ def main(args) -> int:
         readme = root / "README.md"
         text = with_block(readme.read_text(encoding="utf-8"), "headline", report)
         atomic_write(readme, with_block(text, "photographs", reports.readme_block()))
-        figure, _ = curves.plane(tables.frame(runs), tables.histories(runs))
+        figure, _ = curves.plane(tables.final(runs), tables.history(runs))
         atomic_write(root / "data" / "headline.png", figures.png(figure))
     else:
         print("Executing the notebooks")

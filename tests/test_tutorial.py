@@ -5,7 +5,9 @@ from pathlib import Path
 import pytest
 
 from entreg_utils import data, experiments, tutorial
-from entreg_utils.experiments import grids, reports, store, tables
+from entreg_utils.analysis import readme as reports
+from entreg_utils.analysis import tables
+from entreg_utils.experiments import grids, store
 
 ROOT = Path(__file__).resolve().parents[1]
 START, END = tutorial.marks("headline")

@@ -33,7 +33,7 @@ def collapse(answer, world) -> None:
 
 
 def optimism(answer, table) -> None:
-    """Exercise: how much choosing epsilon on test flatters PxAP; ``table`` of ``tables.frame``."""
+    """Exercise: how much choosing epsilon on test flatters PxAP; ``table`` of ``tables.final``."""
     value = number(answer, "Optimism")
     if value is None:
         return

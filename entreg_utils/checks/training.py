@@ -79,7 +79,7 @@ def early_stopping(answer, history: pd.DataFrame, epsilon: float = 0.0) -> None:
     """Exercise: test PxAP, mean over seeds, at the epoch that validation PxAP picks.
 
     Args:
-        history: of ``tables.histories``.
+        history: of ``tables.history``.
     """
     value = number(answer, "Early stopping")
     if value is None:

@@ -1,7 +1,8 @@
 """Configs, runs and the store: ``run(config)`` loads what is known and trains what is not."""
 
-from entreg_utils.experiments import comparisons, grids, plans, store, tables
+from entreg_utils.experiments import grids, plans, store
 from entreg_utils.experiments.config import Config
+from entreg_utils.experiments.grids import er, sweep_epsilon
 from entreg_utils.experiments.rescoring import rescore
 from entreg_utils.experiments.runs import Run, build, run, splits
 from entreg_utils.experiments.sweep import SweepError, sweep
@@ -11,7 +12,7 @@ __all__ = [
     "Run",
     "SweepError",
     "build",
-    "comparisons",
+    "er",
     "grids",
     "plans",
     "rescore",
@@ -19,5 +20,5 @@ __all__ = [
     "splits",
     "store",
     "sweep",
-    "tables",
+    "sweep_epsilon",
 ]

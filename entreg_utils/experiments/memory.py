@@ -15,7 +15,7 @@ def keep_memory() -> bool:
 
     By default glibc maps every large block from the system and returns it when it is freed. A
     training step on a CPU frees and asks for the same activations again and again, and each time
-    the system clears every page; ``python -m entreg_utils.bench --only memory`` measures what that
+    the system clears every page; ``python -m benchmarks --only memory`` measures what that
     costs. For processes that only train and then end, since what they freed is theirs until then.
 
     Returns:

@@ -7,12 +7,12 @@ import os
 import statistics
 from dataclasses import replace
 
+from entreg_utils.analysis.summaries import summary, worlds
 from entreg_utils.experiments import cost, grids, plans, store, throughput
 from entreg_utils.experiments.board import group_of
 from entreg_utils.experiments.command import add_fresh, freshly, record_path
 from entreg_utils.experiments.config import Config
 from entreg_utils.experiments.options import add_config_arguments, at_epsilon, given_fields
-from entreg_utils.experiments.summaries import summary, worlds
 from entreg_utils.experiments.sweep import sweep
 from entreg_utils.files import StorageError
 

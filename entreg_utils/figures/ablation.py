@@ -1,6 +1,6 @@
 """Controls that move the entropy otherwise, and what lambda means on each of its scales.
 
-Both take rows of ER's runs (``experiments.tables.frame``), epsilon 0 among them, and give
+Both take rows of ER's runs (``experiments.tables.final``), epsilon 0 among them, and give
 ``(Figure, sentence)``; bars are 95 % Student intervals over seeds.
 """
 
@@ -14,7 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from entreg_utils import losses, metrics
-from entreg_utils.experiments.tables import over_seeds
+from entreg_utils.analysis.tables import over_seeds
 from entreg_utils.figures.regularisers import GREY, entropy_scale
 from entreg_utils.figures.style import OKABE_ITO
 

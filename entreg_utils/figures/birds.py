@@ -8,7 +8,9 @@ from functools import cached_property
 import pandas as pd
 from matplotlib.figure import Figure
 
-from entreg_utils.experiments import comparisons, reports, tables
+from entreg_utils.analysis import compare as comparisons
+from entreg_utils.analysis import readme as reports
+from entreg_utils.analysis import tables
 from entreg_utils.figures import effects, photographs, sizes
 
 STRENGTH = 0.3  # of ER beside the erasing methods and over the sizes, fixed in the plans
@@ -38,7 +40,7 @@ class Birds:
     @cached_property
     def table(self) -> pd.DataFrame:
         """One row a run of :attr:`sweep`."""
-        return tables.frame(self.runs)
+        return tables.final(self.runs)
 
     @property
     def centre_box(self) -> float:
@@ -62,7 +64,7 @@ def _methods(birds: Birds) -> tuple[Figure, str]:
     groups = {("cam", e): birds.sweep[e] for e in (0.0, STRENGTH)}
     groups |= comparisons.complete("cub30_methods", "method", "epsilon")[0]
     names = [m for m in effects.METHODS if {(m, 0.0), (m, STRENGTH)} <= set(groups)]
-    table = tables.frame([run for m in names for e in (0.0, STRENGTH) for run in groups[m, e]])
+    table = tables.final([run for m in names for e in (0.0, STRENGTH) for run in groups[m, e]])
     changes = {
         m: comparisons.change(groups[m, 0.0], groups[m, STRENGTH], "max_box_acc") for m in names
     }
@@ -79,7 +81,7 @@ def _sizes(birds: Birds) -> tuple[Figure, str]:
         raise _missing("cub30_sizes")
     columns = ["epsilon", "seed", *sizes.PANELS]
     pairs = [(s, e) for s in sides for e in (0.0, STRENGTH)]
-    table = pd.concat([tables.frame(groups[p])[columns].assign(size=p[0]) for p in pairs])
+    table = pd.concat([tables.final(groups[p])[columns].assign(size=p[0]) for p in pairs])
     changes = {
         s: comparisons.change(groups[s, 0.0], groups[s, STRENGTH], "max_box_acc") for s in sides
     }
@@ -95,7 +97,7 @@ def _missing(plan: str) -> ValueError:
 
 GALLERY: dict[str, Callable[[Birds], tuple[Figure, str]]] = {
     "birds_strengths": lambda b: photographs.strengths(b.table, b.centre_box, b.chosen),
-    "birds_plane": lambda b: photographs.plane(b.table, tables.histories(b.runs)),
+    "birds_plane": lambda b: photographs.plane(b.table, tables.history(b.runs)),
     "birds_changes": _forest,
     "birds_methods": _methods,
     "birds_sizes": _sizes,

@@ -13,8 +13,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from entreg_utils import metrics
+from entreg_utils.analysis.tables import over_seeds
 from entreg_utils.experiments import Run
-from entreg_utils.experiments.tables import over_seeds
 from entreg_utils.figures.style import MAP_CMAP, OKABE_ITO, picture_axes
 from entreg_utils.figures.training import check_panel
 from entreg_utils.figures.world import CUE_COLOURS
@@ -28,7 +28,7 @@ def scores(table: pd.DataFrame, constant: float) -> tuple[Figure, str]:
     """PxAP, light on each region, and each cue's share of the worth, against the reliability.
 
     Args:
-        table: rows of ``tables.frame`` with ``agrees``; two epsilons.
+        table: rows of ``tables.final`` with ``agrees``; two epsilons.
         constant: PxAP of a constant map.
     """
     cues = [f"reliance_{cue}" for cue in CUE_COLOURS]

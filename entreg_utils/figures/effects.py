@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from entreg_utils.experiments.tables import over_seeds
+from entreg_utils.analysis.tables import over_seeds
 from entreg_utils.figures.erasing import TITLES as METHODS
 from entreg_utils.figures.photographs import TITLES
 from entreg_utils.figures.style import OKABE_ITO

@@ -14,8 +14,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 from torch.nn import functional
 
+from entreg_utils.analysis.tables import over_seeds, paired
 from entreg_utils.erasing import Hidden
-from entreg_utils.experiments.tables import over_seeds, paired
 from entreg_utils.figures.style import OKABE_ITO, picture_axes
 from entreg_utils.figures.world import CUE_COLOURS
 

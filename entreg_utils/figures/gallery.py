@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from entreg_utils import data, experiments, metrics, theory
-from entreg_utils.experiments import Config, Run, grids, store, tables
+from entreg_utils.analysis import tables
+from entreg_utils.experiments import Config, Run, grids, store
 from entreg_utils.figures import curves, mechanism, training
 
 PRICES = np.geomspace(1e-5, 1e-2, 61)  # candidates of the theory's one constant
@@ -35,12 +36,12 @@ class Story:
     @cached_property
     def table(self):
         """One row a run of the sweep."""
-        return tables.frame(self.runs)
+        return tables.final(self.runs)
 
     @cached_property
     def history(self):
         """One row a run and epoch of the sweep."""
-        return tables.histories(self.runs)
+        return tables.history(self.runs)
 
     @cached_property
     def test(self):
@@ -77,7 +78,7 @@ def _regimes(story: Story) -> tuple[Figure, str]:
         worlds.setdefault(title, []).append(run)
     strengths = {run.config.epsilon for run in story.hurts}
     same = story.table[story.table.epsilon.isin(strengths)]
-    hurt = {title: tables.frame(runs) for title, runs in worlds.items()}
+    hurt = {title: tables.final(runs) for title, runs in worlds.items()}
     return mechanism.regimes({"default world": same} | hurt)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from entreg_utils import theory
-from entreg_utils.experiments.tables import over_seeds
+from entreg_utils.analysis.tables import over_seeds
 from entreg_utils.figures.style import OKABE_ITO, picture_axes
 from entreg_utils.figures.world import CUE_COLOURS
 

@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import torch
 
 from entreg_utils import data
-from entreg_utils.experiments import Run, comparisons, store
+from entreg_utils.analysis import compare as comparisons
+from entreg_utils.experiments import Run, store
 from entreg_utils.figures.triptychs import Example
 from entreg_utils.files import StorageError
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from entreg_utils.experiments.tables import over_seeds
+from entreg_utils.analysis.tables import over_seeds
 from entreg_utils.figures.style import OKABE_ITO
 
 BLUE, RED, GREEN = OKABE_ITO["blue"], OKABE_ITO["vermillion"], OKABE_ITO["green"]

@@ -1,7 +1,7 @@
 """Which regulariser: strengths that ask for the same, and scores at the same entropy.
 
 Figures are ``(Figure, sentence)``; bars are 95 % Student intervals over seeds. A ``tables`` maps
-the name of a regulariser to rows of its runs (``experiments.tables.frame``): ``epsilon``, ``seed``,
+the name of a regulariser to rows of its runs (``experiments.tables.final``): ``epsilon``, ``seed``,
 ``entropy`` and the scores. The unregularised runs belong to every table, as strength 0.
 """
 
@@ -18,8 +18,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from entreg_utils import data, losses
-from entreg_utils.experiments.matched import ER, MISSED, NAMES, tally
-from entreg_utils.experiments.tables import over_seeds
+from entreg_utils.analysis.matched import ER, MISSED, NAMES, tally
+from entreg_utils.analysis.tables import over_seeds
 from entreg_utils.figures.curves import entropy_axis
 from entreg_utils.figures.style import OKABE_ITO
 

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from entreg_utils.experiments.selection import RULES, optimism
+from entreg_utils.analysis.choose import RULES, optimism
 from entreg_utils.figures.style import OKABE_ITO
 
 GREY = "#777777"

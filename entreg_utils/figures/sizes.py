@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from entreg_utils.experiments.tables import over_seeds
+from entreg_utils.analysis.tables import over_seeds
 from entreg_utils.figures.style import OKABE_ITO
 
 COLOURS = (OKABE_ITO["blue"], OKABE_ITO["vermillion"])

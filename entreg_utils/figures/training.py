@@ -30,7 +30,7 @@ def over_epochs(history: pd.DataFrame, epsilons: Sequence[float]) -> tuple[Figur
     line's best PxAP.
 
     Args:
-        history: of ``tables.histories``.
+        history: of ``tables.history``.
         epsilons: at most five of those in the history.
 
     Raises:

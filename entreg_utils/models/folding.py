@@ -4,7 +4,7 @@ With fixed statistics a batch-norm is ``s * (x - mean) + shift`` with ``s = weig
 eps)``: a convolution in front of it may as well carry ``s`` in its kernel and the rest in its bias.
 Outputs and gradients are those of the two layers up to rounding, ``weight`` and ``bias`` of the
 batch-norm still learn through the kernel, and one map less is written, kept and gone through on the
-way back. ``python -m entreg_utils.bench --only folding`` measures what that saves in a step.
+way back. ``python -m benchmarks --only folding`` measures what that saves in a step.
 """
 
 from __future__ import annotations

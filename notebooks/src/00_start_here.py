@@ -8,8 +8,7 @@
 # **Before:** nothing. **To read:** 5 minutes. **To run:** 10 seconds on two CPU cores, without network.
 
 # %%
-from entreg_utils import cam, experiments, figures
-from entreg_utils.experiments import tables
+from entreg_utils import analysis, cam, experiments, figures
 from entreg_utils.figures import curves, maps
 
 figures.use_style()
@@ -63,7 +62,7 @@ for run in (plain, regularised):
 # %%
 runs = experiments.sweep(experiments.grids.SWEEP)
 print(f"{len(runs)} trainings, seeds {sorted({run.config.seed for run in runs})}")
-figures.show(curves.plane(tables.frame(runs), tables.histories(runs)))
+figures.show(curves.plane(analysis.final(runs), analysis.history(runs)))
 
 # %% [markdown]
 # A hill, and its top is not where an ordinary training ends. The grey line follows one such training epoch by epoch: it
@@ -73,15 +72,15 @@ figures.show(curves.plane(tables.frame(runs), tables.histories(runs)))
 # The numbers behind it: means over the seeds, with their 95 % intervals.
 
 # %%
-print(tables.verdict(runs))
-tables.headline(runs)
+print(analysis.verdict(runs))
+analysis.headline(runs)
 
 # %% [markdown]
 # Notebook 04 says what each column rewards, and which of them chose a threshold by looking at the answers ("oracle"). A
 # score means little without what one gets *without looking*: the same box for all pictures, or a constant map.
 
 # %%
-tables.baselines(test)
+analysis.baselines(test)
 
 # %% [markdown]
 # ## How to use the course

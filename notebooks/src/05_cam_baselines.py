@@ -23,9 +23,9 @@
 import torch
 import torch.nn.functional as F
 
-from entreg_utils import data, erasing, experiments, figures, losses, metrics, models
+from entreg_utils import analysis, data, erasing, experiments, figures, losses, metrics, models
 from entreg_utils.checks import erasing as checks
-from entreg_utils.experiments import grids, tables
+from entreg_utils.experiments import grids
 from entreg_utils.figures import erasing as draw
 
 figures.use_style()
@@ -267,7 +267,7 @@ for one in settings[1:]:
 
 # %%
 runs = experiments.sweep(grids.METHODS)
-table = tables.frame(runs)
+table = analysis.final(runs)
 test = data.load("toy", "test")
 size, true_boxes = test.images.shape[-1], test.boxes[:, None].numpy()
 constant = metrics.constant_map_baseline(test.masks.numpy(), size=size)
@@ -275,7 +275,7 @@ centre = metrics.centre_box_baseline(true_boxes, size).max_box_acc
 figures.show(draw.methods(table, constant, centre))
 
 # %%
-summary = tables.over_seeds(table, ("method", "epsilon"))
+summary = analysis.over_seeds(table, ("method", "epsilon"))
 print("PxAP, 95 % interval over three seeds; accuracy; both on test, last checkpoint")
 for method in erasing.METHODS:
     for epsilon in (0.0, 0.8):

@@ -30,9 +30,8 @@ import torch
 import torch.nn.functional as F
 from torch.optim.lr_scheduler import OneCycleLR
 
-from entreg_utils import data, experiments, figures, losses, training, widgets
+from entreg_utils import analysis, data, experiments, figures, losses, training, widgets
 from entreg_utils.checks import training as checks
-from entreg_utils.experiments import tables
 from entreg_utils.figures import training as draw
 
 figures.use_style()
@@ -309,7 +308,7 @@ print("other learning rate, same key:", turned.key == without.config.key)
 
 # %%
 runs = experiments.sweep(experiments.grids.SWEEP)
-history = tables.histories(runs)
+history = analysis.history(runs)
 test = experiments.splits(without.config)[2]
 strengths = sorted(set(history.epsilon))
 print(len(runs), "runs, seeds", sorted(set(history.seed)))
@@ -344,7 +343,7 @@ for eps, own in history.groupby("epsilon"):
     ends = path.test_pxap[best], path.test_pxap.iloc[-1]
     rows.append((eps, path.test_entropy.iloc[-1], best, *ends, ends[1] - ends[0]))
 names = ["eps", "entropy at the end", "best epoch (val)", "PxAP there", "PxAP at the end", "change"]
-print("PxAP of a constant map:", tables.baselines(test).loc["constant map", "PxAP"])
+print("PxAP of a constant map:", analysis.baselines(test).loc["constant map", "PxAP"])
 pd.DataFrame(rows, columns=names).set_index("eps").round(2) + 0.0  # no "-0.00"
 
 # %% [markdown]

@@ -23,9 +23,9 @@ import numpy as np
 import pandas as pd
 import torch
 
-from entreg_utils import data, experiments, figures, metrics, theory, training
+from entreg_utils import analysis, data, experiments, figures, metrics, theory, training
 from entreg_utils.checks import sweep as checks
-from entreg_utils.experiments import grids, tables
+from entreg_utils.experiments import grids
 from entreg_utils.figures import curves, mechanism
 
 figures.use_style()
@@ -53,8 +53,8 @@ pd.set_option("display.width", 120, "display.max_columns", 12)
 
 # %%
 runs = experiments.sweep(grids.SWEEP)  # loaded from the store, or trained if it is not there
-table = tables.frame(runs)
-history = tables.histories(runs)
+table = analysis.final(runs)
+history = analysis.history(runs)
 val, test = (data.load("toy", split) for split in ("val", "test"))
 print(f"{len(runs)} runs: {table.epsilon.nunique()} strengths, seeds {sorted(set(table.seed))}")
 print("strengths:", sorted(set(table.epsilon)))
@@ -82,10 +82,10 @@ print(f"by hand {mine[0]:.3f} ± {mine[1]:.3f}, metrics.seed_interval agrees")
 # The differences below have to be larger than this interval before they mean anything.
 
 # %%
-tables.headline(runs)
+analysis.headline(runs)
 
 # %%
-tables.baselines(test)
+analysis.baselines(test)
 
 # %% [markdown]
 # Read the table by column. *Oracle* thresholds are chosen on test and flatter every row alike;
@@ -98,7 +98,7 @@ tables.baselines(test)
 # Which ε is best? The answer has to come from validation.
 
 # %%
-best = tables.choose(runs)  # mean validation PxAP over seeds
+best = analysis.choose(runs)  # mean validation PxAP over seeds
 figures.show(
     curves.strengths(table, metrics.constant_map_baseline(test.masks.numpy(), size=48), best)
 )
@@ -333,7 +333,7 @@ figures.show(mechanism.overlay(table, fitted))
 
 # %%
 worlds = {"weak body": grids.WEAK, "loud context": grids.LOUD}
-hurt = {name: tables.frame(experiments.sweep(grid)) for name, grid in worlds.items()}
+hurt = {name: analysis.final(experiments.sweep(grid)) for name, grid in worlds.items()}
 strengths = set(hurt["weak body"].epsilon) | set(hurt["loud context"].epsilon)
 same = table[table.epsilon.isin(strengths)]
 figures.show(mechanism.regimes({"default world": same} | hurt))

@@ -29,9 +29,9 @@ import torch
 from IPython.display import display
 from scipy.optimize import brentq, minimize
 
-from entreg_utils import cam, data, experiments, figures, losses, metrics, training
+from entreg_utils import analysis, cam, data, experiments, figures, losses, metrics, training
 from entreg_utils.checks import regularisers as checks
-from entreg_utils.experiments import comparisons, cost, grids, matched, plans, tables, throughput
+from entreg_utils.experiments import cost, grids, plans, throughput
 from entreg_utils.figures import ablation, maps
 from entreg_utils.figures import regularisers as draw
 
@@ -238,11 +238,11 @@ for alpha in (0.0, 0.25, 0.5, 0.75, 1.0):
 # will the curves of the four lie on one another?
 
 # %%
-sweep = tables.frame(experiments.sweep([c for c in grids.SWEEP if c.seed in grids.SEEDS]))
+sweep = analysis.final(experiments.sweep([c for c in grids.SWEEP if c.seed in grids.SEEDS]))
 plain = sweep[sweep.epsilon == 0]
 toy = {"kl_uniform": sweep[sweep.epsilon <= 0.9]}  # beyond lies the cliff, see 07
-for (name,), group in comparisons.by(experiments.sweep(grids.REGULARISERS), "regularizer").items():
-    toy[name] = pd.concat([plain, tables.frame(group)])
+for (name,), group in analysis.by(experiments.sweep(grids.REGULARISERS), "regularizer").items():
+    toy[name] = pd.concat([plain, analysis.final(group)])
 
 nats = {}
 for name, rows in toy.items():
@@ -281,7 +281,7 @@ def at(rows, score, entropy):  # one value a seed, between its two nearest stren
 
 pair = [toy["confidence_penalty"], toy["kl_uniform"]]
 each = at(pair[0], "pxap", levels[1]) - at(pair[1], "pxap", levels[1])
-package = [comparisons.at_entropy(rows, "pxap", levels[1]) for rows in pair]
+package = [analysis.at_entropy(rows, "pxap", levels[1]) for rows in pair]
 assert np.allclose(each, package[0] - package[1])
 change, half = metrics.seed_interval(each)
 print(f"confidence penalty against ER at {levels[1]} nats, PxAP by seed:", each.round(3).tolist())
@@ -289,13 +289,13 @@ alone = metrics.seed_interval(package[1]).half_width
 print(f"{change:+.3f} ± {half:.3f}; unpaired, the PxAP of ER alone varies by ± {alone:.3f}")
 
 # %%
-titles = {s: tables.HEADLINE[s] for s in ("pxap", "max_box_acc_carried", "accuracy")}
-beside = matched.differences(toy, list(titles), levels)
+titles = {s: analysis.HEADLINE[s] for s in ("pxap", "max_box_acc_carried", "accuracy")}
+beside = analysis.differences(toy, list(titles), levels)
 figures.show(draw.differences(beside, titles))
 
 # %%
 print(f"baselines: constant map, PxAP {constant:.3f}; centred box, BoxAcc (oracle) {centre:.3f}")
-matched.readable(beside, titles)
+analysis.readable(beside, titles)
 
 # %% [markdown]
 # In brackets: the paired difference to ER and its 95 % interval over three seeds. BoxAcc takes its threshold
@@ -304,7 +304,7 @@ matched.readable(beside, titles)
 
 
 # %%
-print("PxAP", *matched.verdicts(beside, "pxap"), sep="\n  ")
+print("PxAP", *analysis.verdicts(beside, "pxap"), sep="\n  ")
 distances = beside.loc["pxap"].drop("kl_uniform", level="regularizer").change.abs()
 between = distances.median()
 along = beside.xs("kl_uniform", level=2).loc["pxap"].value.max() - plain.pxap.mean()
@@ -352,9 +352,9 @@ checks.seeds_needed(answer, each, 0.003)
 
 
 # %%
-by_epsilon, missing = comparisons.complete("cub30_epsilon", "epsilon")
+by_epsilon, missing = analysis.complete("cub30_epsilon", "epsilon")
 by_epsilon = {epsilon: runs for (epsilon,), runs in by_epsilon.items()}
-rivals, also = comparisons.complete("cub30_regularisers", "regularizer", "strength", "weight_decay")
+rivals, also = analysis.complete("cub30_regularisers", "regularizer", "strength", "weight_decay")
 print("\n".join(filter(None, (missing, also))) or "all runs of both plans are here")
 counted = [run for runs in (*by_epsilon.values(), *rivals.values()) for run in runs]
 print(f"{len(counted)} runs in groups of three seeds; ER's strengths:", sorted(by_epsilon))
@@ -366,14 +366,14 @@ if counted:
 photographed = {0.0, 0.3} <= set(by_epsilon)  # otherwise sections 4 to 6 show the drawn world alone
 photographs = {}
 if photographed:
-    er_rows = pd.concat([tables.frame(by_epsilon[e]) for e in sorted(by_epsilon)])
+    er_rows = pd.concat([analysis.final(by_epsilon[e]) for e in sorted(by_epsilon)])
     photographs["kl_uniform"] = er_rows
     for (name, _, _), runs in rivals.items():
         if name != "none":
-            known = photographs.setdefault(name, tables.frame(by_epsilon[0.0]))
-            photographs[name] = pd.concat([known, tables.frame(runs)])
+            known = photographs.setdefault(name, analysis.final(by_epsilon[0.0]))
+            photographs[name] = pd.concat([known, analysis.final(runs)])
     blind, plain30 = er_rows.centre_box.mean(), er_rows[er_rows.epsilon == 0]
-    shown = {s: tables.HEADLINE[s] for s in ("max_box_acc_carried", "accuracy")}
+    shown = {s: analysis.HEADLINE[s] for s in ("max_box_acc_carried", "accuracy")}
     centred = {"max_box_acc_carried": ("centred box", blind)}
     figures.show(draw.against_entropy(photographs, shown, centred, 30))
     above = sum(row >= blind for rows in photographs.values() for row in rows.max_box_acc_carried)
@@ -393,7 +393,7 @@ if photographed:
 
 # %%
 box_scores = "gt_known", "max_box_acc_carried", "max_box_acc", "top1_loc"
-titles30 = {score: tables.HEADLINE[score] for score in (*box_scores, "accuracy")}
+titles30 = {score: analysis.HEADLINE[score] for score in (*box_scores, "accuracy")}
 three = {score: titles30[score] for score in (*box_scores[:2], "accuracy")}
 if len(photographs) > 1:
     means = er_rows.groupby("epsilon").entropy.mean()
@@ -401,17 +401,17 @@ if len(photographs) > 1:
     levels30 = sorted({math.floor(20 * h) / 20 for h in lowest if h > means[0.1]})
     asked30 = {e: round(losses.smoothed_optimum(e, 30)[1], 2) for e in means.index}
     print("asked for, nats:", asked30, "\nmeasured:       ", means.round(2).to_dict())
-    beside30 = matched.differences(photographs, list(titles30), levels30)
+    beside30 = analysis.differences(photographs, list(titles30), levels30)
     figures.show(draw.differences(beside30.loc[list(three)], three))
 
 # %%
 if len(photographs) > 1:
     print(f"baseline: centred box, BoxAcc (oracle) {blind:.3f}")
-    display(matched.readable(beside30, titles30))
+    display(analysis.readable(beside30, titles30))
 
 # %%
 for score, title in three.items() if len(photographs) > 1 else ():
-    print(title, *matched.verdicts(beside30, score), sep="\n  ")
+    print(title, *analysis.verdicts(beside30, score), sep="\n  ")
     median = beside30.loc[score].drop("kl_uniform", level="regularizer").change.abs().median()
     values = er_rows.groupby("epsilon")[score].mean()
     print(f"  names: median distance to ER {median:.3f}; strengths of ER: {np.ptp(values):.3f}")
@@ -432,9 +432,9 @@ for name in ("confidence_penalty", "jeffreys", "jsd"):
         nats = [np.mean([run.metrics["entropy"] for run in runs]) for runs in (theirs, ours)]
         row = {"entropy, of ER": "{:.2f}, {:.2f}".format(*nats)}
         for score, title in three.items():
-            d = comparisons.change(ours, theirs, score)
+            d = analysis.change(ours, theirs, score)
             row[title] = f"{d['change']:+.3f} [{d['low']:+.3f}, {d['high']:+.3f}]"
-        lines[f"{matched.NAMES[name]}, as ε = {e:g}"] = row
+        lines[f"{analysis.NAMES[name]}, as ε = {e:g}"] = row
 pd.DataFrame.from_dict(lines, orient="index").rename_axis("change against ER")
 
 # %% [markdown]
@@ -518,7 +518,7 @@ if photographed:
         e: np.mean([run.outcomes["entropies"] for run in by_epsilon[e]], axis=0) for e in (0.0, 0.3)
     }
     paths30 = {e: path[path < 3.37] for e, path in paths30.items()}  # beyond, all is uniform
-    others = {"weight decay 1e-2": tables.frame(decayed)} if decayed else {}
+    others = {"weight decay 1e-2": analysis.final(decayed)} if decayed else {}
     box = "centred box (oracle side)", blind
     title = "GT-known Loc (0.15)"
     figures.show(ablation.controls(er_rows, "gt_known", title, paths30, 30, others, box))
@@ -528,7 +528,7 @@ treated = {f"ER, ε = {e:g}": by_epsilon[e] for e in (0.1, 0.3, 0.6) if e in by_
 treated |= {"weight decay 1e-2": decayed} if decayed else {}
 lines, clear = {"temperature, any T": dict.fromkeys(three.values(), "0 by construction")}, []
 if photographed:
-    for (name, score), row in comparisons.changes(by_epsilon[0.0], treated, list(three)).iterrows():
+    for (name, score), row in analysis.changes(by_epsilon[0.0], treated, list(three)).iterrows():
         text = f"{row.change:+.3f} [{row.low:+.3f}, {row.high:+.3f}]"
         lines.setdefault(name, {})[three[score]] = text
         clear += [f"{name} ({three[score]})"] if row.low > 0 or row.high < 0 else []

@@ -26,9 +26,20 @@ import torch
 import torch.nn.functional as F
 from scipy.optimize import brentq
 
-from entreg_utils import cam, data, experiments, figures, losses, metrics, models, theory, widgets
+from entreg_utils import (
+    analysis,
+    cam,
+    data,
+    experiments,
+    figures,
+    losses,
+    metrics,
+    models,
+    theory,
+    widgets,
+)
 from entreg_utils.checks import inside as checks
-from entreg_utils.experiments import grids, tables
+from entreg_utils.experiments import grids
 from entreg_utils.figures import cooccurring, heads, mechanism, panels, stages, triptychs
 
 figures.use_style()
@@ -373,7 +384,7 @@ print(
 
 # %%
 constant = metrics.constant_map_baseline(masks, size=48)
-sweep = tables.over_seeds(tables.frame(experiments.sweep(grids.SWEEP)))["pxap"]
+sweep = analysis.over_seeds(analysis.final(experiments.sweep(grids.SWEEP)))["pxap"]
 bands = {epsilon: tuple(sweep.loc[epsilon, ["mean", "half"]]) for epsilon in names}
 plane = pd.DataFrame(rows).rename(columns={"PxAP": "pxap"})
 figures.show(heads.exchange(plane, constant, bands))
@@ -495,7 +506,7 @@ else:
 
 # %%
 runs = experiments.sweep(grids.COOCCURRING)
-table = tables.frame(runs).assign(agrees=[run.config.context for run in runs])
+table = analysis.final(runs).assign(agrees=[run.config.context for run in runs])
 figures.show(cooccurring.scores(table, constant))
 
 # %%
@@ -507,13 +518,13 @@ for agrees in grids.CONTEXTS:
 figures.show(cooccurring.maps(worlds, images=(0, 1)))
 
 # %%
-summary = tables.over_seeds(table, by=("agrees", "epsilon"))
+summary = analysis.over_seeds(table, by=("agrees", "epsilon"))
 summary[["accuracy", "entropy", "pxap", "max_box_acc_carried"]].rename_axis(
     ["habitat agrees", "ε"]
 ).round(3)
 
 # %%
-change = tables.paired(table, "pxap", 0.0, 0.8, by="agrees")
+change = analysis.paired(table, "pxap", 0.0, 0.8, by="agrees")
 for agrees, row in change.iterrows():
     clear = "clear" if abs(row["mean"]) > row["half"] else "not clear with three seeds"
     print(
@@ -536,7 +547,7 @@ print(f"baselines in all three worlds: constant map {constant:.3f}, centred box 
 
 # %%
 world = theory.ThreeCues((1.0, 0.95, 0.3), tuple(areas.values()), 8)
-everything = tables.frame(experiments.sweep(grids.SWEEP))
+everything = analysis.final(experiments.sweep(grids.SWEEP))
 price = mechanism.fit_price(everything, world, np.geomspace(1e-5, 1e-2, 61)).price
 lines = {}
 for (agrees, epsilon), row in summary.xs("mean", axis=1, level=1).iterrows():

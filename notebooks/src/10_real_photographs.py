@@ -26,10 +26,10 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from entreg_utils import data, experiments, figures, files, metrics
+from entreg_utils import analysis, data, experiments, figures, files, metrics
 from entreg_utils.checks import photographs as checks
 from entreg_utils.data import fetching, registry
-from entreg_utils.experiments import comparisons, cost, plans, recipes, tables, throughput
+from entreg_utils.experiments import cost, plans, recipes, throughput
 from entreg_utils.figures import effects, sizes
 from entreg_utils.figures import photographs as draw
 
@@ -69,7 +69,7 @@ pd.Series(recipe.fields, name="two_cores").to_frame()
 # %%
 def whole(plan, *fields):
     """The groups of a plan that have all seeds in the store; the others are said."""
-    groups, missing = comparisons.complete(plan, *fields)
+    groups, missing = analysis.complete(plan, *fields)
     print(missing or f"{plan}: all runs are here")
     return groups
 
@@ -83,7 +83,7 @@ print(
 
 # %%
 PLANS = ("cub30_epsilon", "cub30_regularisers", "cub30_resolution", "cub30_methods")
-records = {name: [run.provenance for run in comparisons.stored(name)] for name in PLANS}
+records = {name: [run.provenance for run in analysis.stored(name)] for name in PLANS}
 every = pd.DataFrame([origin for own in records.values() for origin in own])
 kinds = ["device", "threads", "system", "python", "torch"]
 print("data:", ", ".join(sorted(set(every.source))))
@@ -104,8 +104,8 @@ every.groupby(kinds).seconds.agg(
 # %%
 centre = one["centre_box"].mean()
 frame_box = (one["share"] >= 0.5).mean()  # IoU of the whole frame with the box in it
-table, history = tables.frame(runs), tables.histories(runs)
-chosen = tables.choose(runs, "val_max_box_acc")  # mean over seeds, validation boxes
+table, history = analysis.final(runs), analysis.history(runs)
+chosen = analysis.choose(runs, "val_max_box_acc")  # mean over seeds, validation boxes
 print(f"centred box {centre:.1%}, whole frame {frame_box:.1%}; bird's median share of the frame:")
 print(f"{np.median(one['share'].astype(float)):.0%}. Chosen on validation: ε = {chosen:g}")
 figures.show(draw.strengths(table, centre, chosen))
@@ -161,7 +161,7 @@ figures.show(draw.epochs(history))
 
 # %%
 slopes = {
-    end: comparisons.change(sweep[end], sweep[chosen], "max_box_acc")
+    end: analysis.change(sweep[end], sweep[chosen], "max_box_acc")
     for end in (0.0, max(sweep))
     if end != chosen
 }
@@ -178,7 +178,7 @@ print("a hill with two slopes:", hill)
 # How firm is the choice itself? Validation has few images, and neighbouring strengths may be close:
 
 # %%
-validation = tables.over_seeds(table)["val_max_box_acc"] * 100
+validation = analysis.over_seeds(table)["val_max_box_acc"] * 100
 close = validation["mean"] >= validation["mean"].max() - validation["half"][chosen]
 print("MaxBoxAcc on validation, %:", {e: round(m, 1) for e, m in validation["mean"].items()})
 print("within the interval of the best:", [float(e) for e in validation.index[close]])
@@ -217,7 +217,7 @@ checks.unpaired_half_width(answer, N, p)
 # %%
 unpaired = 100 * 1.96 * np.sqrt(2 * p * (1 - p) / N)
 treated = chosen if chosen else 0.3  # where validation wants none: the strength fixed in the plans
-before, after = (comparisons.outcomes(sweep[e], "gt_known")[0] for e in (0.0, treated))  # (N,) bool
+before, after = (analysis.outcomes(sweep[e], "gt_known")[0] for e in (0.0, treated))  # (N,) bool
 gain = after.astype(int) - before  # 1: won, 0: as before, -1: lost
 draws = np.random.default_rng(1).integers(N, size=(2000, N))  # N images, with replacement
 by_hand = np.quantile(gain[draws].mean(axis=1), [0.025, 0.975])
@@ -238,7 +238,7 @@ print(
 
 # %%
 SCORES = [*draw.TITLES]
-effect = comparisons.changes(sweep[0.0], {"ER": sweep[treated]}, SCORES).loc["ER"]
+effect = analysis.changes(sweep[0.0], {"ER": sweep[treated]}, SCORES).loc["ER"]
 figures.show(effects.forest(effect, f"ER at ε = {treated:g}"))
 
 # %%
@@ -258,7 +258,7 @@ verdict.assign(holds=verdict.holds.map({True: "holds", False: "does not hold"}))
 # upwards; the quantile of $n$ seeds is `stdtrit(n - 1, 0.975)`.
 
 # %%
-accuracies = [comparisons.outcomes(sweep[e], "accuracy").mean(axis=1) for e in (0.0, treated)]
+accuracies = [analysis.outcomes(sweep[e], "accuracy").mean(axis=1) for e in (0.0, treated)]
 spread = 100 * np.std(accuracies[1] - accuracies[0], ddof=1)
 print(f"standard deviation of the paired differences: {spread:.2f} points")
 
@@ -299,7 +299,7 @@ print(
 
 # %%
 others = {f"{e:g}": own for e, own in sweep.items() if e}
-many = comparisons.changes(sweep[0.0], others, [s for s in SCORES if s != "gt_known"])
+many = analysis.changes(sweep[0.0], others, [s for s in SCORES if s != "gt_known"])
 shown = (100 * many[["change", "low", "high"]]).apply(
     lambda row: f"{row.change:+.1f} ({row.low:+.1f} to {row.high:+.1f})", axis=1
 )
@@ -315,8 +315,8 @@ shown.unstack("score").rename(columns=draw.TITLES).rename_axis(index="ε", colum
 # is the box right more often where the class is right than where it is wrong? Mean over seeds.
 
 # %%
-hits = comparisons.outcomes(sweep[0.0], "gt_known")
-right = comparisons.outcomes(sweep[0.0], "accuracy")
+hits = analysis.outcomes(sweep[0.0], "gt_known")
+right = analysis.outcomes(sweep[0.0], "accuracy")
 print("hits", hits.shape, "right", right.shape, "(seeds, images), bool")
 
 # %% tags=["solution"]
@@ -338,14 +338,16 @@ checks.located_when_right(answer, hits, right)
 erased = whole("cub30_methods", "method", "epsilon")
 groups = {("cam", e): sweep[e] for e in (0.0, 0.3) if e in sweep} | erased
 methods = [m for m in effects.METHODS if {(m, 0.0), (m, 0.3)} <= set(groups)]
-main = pd.concat([tables.frame(groups[m, e]).assign(method=m) for m in methods for e in (0.0, 0.3)])
+main = pd.concat(
+    [analysis.final(groups[m, e]).assign(method=m) for m in methods for e in (0.0, 0.3)]
+)
 by_er = pd.DataFrame(
-    {m: comparisons.change(groups[m, 0.0], groups[m, 0.3], "max_box_acc") for m in methods}
+    {m: analysis.change(groups[m, 0.0], groups[m, 0.3], "max_box_acc") for m in methods}
 ).T
 figures.show(effects.methods(main, by_er, centre))
 
 # %%
-means = tables.over_seeds(main, ("method", "epsilon"))
+means = analysis.over_seeds(main, ("method", "epsilon"))
 main_table = pd.DataFrame(
     {
         title: (100 * means[score]["mean"]).map("{:.1f}".format)
@@ -370,7 +372,7 @@ main_table
 
 # %%
 for m in methods[1:]:
-    row = comparisons.change(groups["cam", 0.0], groups[m, 0.0], "max_box_acc")
+    row = analysis.change(groups["cam", 0.0], groups[m, 0.0], "max_box_acc")
     clear = "clear" if row["low"] > 0 or row["high"] < 0 else "not clear"
     print(
         f"{effects.METHODS[m]:20s} against CAM: {100 * row['change']:+.1f} points of MaxBoxAcc, "
@@ -398,10 +400,10 @@ by_size |= whole("cub30_sizes", "eval_size", "epsilon")
 sides = [s for s in sorted({s for s, _ in by_size}) if {(s, 0.0), (s, 0.3)} <= set(by_size)]
 columns = ["epsilon", "seed", *sizes.PANELS]
 sized = pd.concat(
-    [tables.frame(by_size[s, e])[columns].assign(size=s) for s in sides for e in (0.0, 0.3)]
+    [analysis.final(by_size[s, e])[columns].assign(size=s) for s in sides for e in (0.0, 0.3)]
 )
 by_side = pd.DataFrame(
-    {s: comparisons.change(by_size[s, 0.0], by_size[s, 0.3], "max_box_acc") for s in sides}
+    {s: analysis.change(by_size[s, 0.0], by_size[s, 0.3], "max_box_acc") for s in sides}
 ).T
 figures.show(sizes.over_sizes(sized, by_side, centre, trained_at))
 
@@ -435,7 +437,7 @@ for e in (0.0, 0.3):
 configurations |= {f"224 px, ε = {e:g}": own for e, own in sorted(large.items())}
 gaps = pd.DataFrame.from_dict(
     {
-        (name, score): comparisons.change(own, own, score, against="centre_box")
+        (name, score): analysis.change(own, own, score, against="centre_box")
         for name, own in configurations.items()
         for score in effects.RULES
     },
@@ -504,7 +506,7 @@ print("devices that were timed:", "; ".join(sorted({row.device for row in timed}
 priced = {}
 for name in ("table_main", "wsol_evaluation", "lambda_ablation", "regularisers", "entropy_curve"):
     configs = plans.load(name).configs
-    row = {"runs": len(configs), "stored": len(comparisons.stored(configs))}
+    row = {"runs": len(configs), "stored": len(analysis.stored(configs))}
     for estimate in cost.estimate(configs, timed):
         row[f"hours, {estimate.device}"] = f"{estimate.hours:,.0f} ({estimate.counted} runs)"
     priced[name] = row | {"dry run": f"python -m entreg_utils sweep {name} --dry-run"}
@@ -547,7 +549,7 @@ epsilon = [0.0, 0.3]
 seed = [0, 1, 2]
 """
 mine = plans.parse(text, "mine.toml")
-print(f"{mine.name}: {len(mine.configs)} runs, {len(comparisons.stored(mine.configs))} stored")
+print(f"{mine.name}: {len(mine.configs)} runs, {len(analysis.stored(mine.configs))} stored")
 for estimate in cost.estimate(mine.configs, timed):
     print(f"{estimate.hours:,.0f} hours of training steps on {estimate.device}")
 
@@ -566,7 +568,7 @@ NAMES = {"top1_loc": "Top-1 Loc", "pxap": "PxAP", "mpxap": "mPxAP"}
 
 def measurement(configs, score):
     """Change by ER with plain CAM, mean and half-width over seeds, in points; else what to run."""
-    own = comparisons.by(comparisons.stored(configs), "method", "epsilon")
+    own = analysis.by(analysis.stored(configs), "method", "epsilon")
     pair = [own.get(("cam", epsilon), []) for epsilon in sorted({c.epsilon for c in configs})]
     if any(len(group) < 3 for group in pair):
         return "-", "not run here: python -m entreg_utils sweep table_main"

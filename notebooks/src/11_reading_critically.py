@@ -27,9 +27,9 @@ import pandas as pd
 import torch
 from scipy.optimize import brentq
 
-from entreg_utils import cam, data, erasing, experiments, figures, losses, metrics
+from entreg_utils import analysis, cam, data, erasing, experiments, figures, losses, metrics
 from entreg_utils.checks import critique
-from entreg_utils.experiments import comparisons, cost, grids, plans, selection, tables, throughput
+from entreg_utils.experiments import cost, grids, plans, throughput
 from entreg_utils.figures import identifiability, standing
 from entreg_utils.figures import selection as draw
 from entreg_utils.training.outcomes import TEMPERATURES
@@ -45,7 +45,7 @@ pd.set_option("display.width", 120, "display.max_columns", 12, "display.max_colw
 # careful experiment would not do: here it is the point.
 
 # %%
-groups, missing = comparisons.complete("cub30_epsilon", "epsilon")
+groups, missing = analysis.complete("cub30_epsilon", "epsilon")
 photos = {e: sorted(runs, key=lambda r: r.config.seed) for (e,), runs in sorted(groups.items())}
 plain, treated = photos[0.0], photos[0.3]
 SEEDS = {r.config.seed for r in plain}
@@ -54,8 +54,8 @@ print("ε with all seeds:", ", ".join(f"{e:g}" for e in photos))
 print(missing or "all runs of the plan cub30_epsilon are here")
 
 toy_runs = experiments.sweep(grids.SWEEP)
-toy, toy_history = tables.frame(toy_runs), tables.histories(toy_runs)
-toy_best = tables.choose(toy_runs)  # by PxAP on validation
+toy, toy_history = analysis.final(toy_runs), analysis.history(toy_runs)
+toy_best = analysis.choose(toy_runs)  # by PxAP on validation
 print(f"drawn world: {len(toy_runs)} runs, ε = {toy_best:g} chosen on validation")
 
 # %% [markdown]
@@ -69,10 +69,10 @@ print(f"drawn world: {len(toy_runs)} runs, ε = {toy_best:g} chosen on validatio
 
 # %%
 RULES = {"fixed at 0.15": "gt_known", "carried": "max_box_acc_carried", "oracle": "max_box_acc"}
-gains = pd.DataFrame({rule: comparisons.change(plain, treated, s) for rule, s in RULES.items()}).T
+gains = pd.DataFrame({rule: analysis.change(plain, treated, s) for rule, s in RULES.items()}).T
 centre = plain[0].outcomes["centre_box"].mean()
 pair = {"ε = 0": plain, "ε = 0.3": treated}
-curves = {n: comparisons.outcomes(runs, "max_box_acc").mean(axis=1) for n, runs in pair.items()}
+curves = {n: analysis.outcomes(runs, "max_box_acc").mean(axis=1) for n, runs in pair.items()}
 carried = {n: np.array([r.metrics["box_threshold"] for r in runs]) for n, runs in pair.items()}
 figures.show(draw.thresholds(curves, carried, gains, centre))
 
@@ -101,11 +101,11 @@ def at_epochs(own, score):  # own: the epochs of one run, in order
     return own[f"test_{score}"].to_numpy()[keep]
 
 
-history = tables.histories(plain + treated)
-kept = selection.by_checkpoint(history, "max_box_acc")
+history = analysis.history(plain + treated)
+kept = analysis.by_checkpoint(history, "max_box_acc")
 for (epsilon, seed), own in history.groupby(["epsilon", "seed"]):
     assert np.array_equal(at_epochs(own, "max_box_acc"), kept.loc[(epsilon, seed)])
-print("equal to selection.by_checkpoint;", f"{history.epoch.max()} epochs a run")
+print("equal to analysis.by_checkpoint;", f"{history.epoch.max()} epochs a run")
 (100 * kept).round(1)
 
 # %% [markdown]
@@ -116,8 +116,8 @@ print("equal to selection.by_checkpoint;", f"{history.epoch.max()} epochs a run"
 in_toy = toy_history[toy_history.epsilon.isin((0.0, toy_best))]
 panels = {
     "MaxBoxAcc (oracle), photographs": kept,
-    "GT-known Loc (0.15), photographs": selection.by_checkpoint(history, "gt_known"),
-    "PxAP, drawn world": selection.by_checkpoint(in_toy, "pxap"),
+    "GT-known Loc (0.15), photographs": analysis.by_checkpoint(history, "gt_known"),
+    "PxAP, drawn world": analysis.by_checkpoint(in_toy, "pxap"),
 }
 figures.show(draw.checkpoints(panels))
 
@@ -136,7 +136,7 @@ columns = {
 }
 rows = {}
 for score, title in columns.items():
-    table = selection.by_checkpoint(history, score, criterion="max_box_acc")
+    table = analysis.by_checkpoint(history, score, criterion="max_box_acc")
     for rule, change in (100 * (table.loc[0.3] - table.loc[0.0])).items():
         mean, half = metrics.seed_interval(change)
         rows.setdefault(rule, {})[title] = f"{mean:+.1f} ± {half:.1f}"
@@ -148,12 +148,12 @@ pd.DataFrame(rows).T.rename_axis("epoch: last, or best on")
 # chosen by test *error*, as that code does?
 
 # %%
-top1 = comparisons.change(plain, treated, "top1_loc_carried")
+top1 = analysis.change(plain, treated, "top1_loc_carried")
 print("Top-1 Loc, carried threshold, last epoch, ε = 0.3 minus ε = 0, in points:")
 print(
     "  {:+.1f}, 95 % {:+.1f} to {:+.1f}".format(*(100 * top1[k] for k in ("change", "low", "high")))
 )
-by_error = selection.optimism(selection.by_checkpoint(history, "max_box_acc", "accuracy"))
+by_error = analysis.optimism(analysis.by_checkpoint(history, "max_box_acc", "accuracy"))
 mean, half = 100 * by_error.loc[(0.0, "last")]
 print("MaxBoxAcc of ε = 0 at the epoch of the smallest test error, minus the last:")
 print(f"  {mean:+.1f} ± {half:.1f}")
@@ -179,13 +179,13 @@ of_nothing = {
     "honest": np.mean([r.metrics["max_box_acc_carried"] for r in plain]),
     "threshold on test": zero["last"].mean(),
     "+ epoch on test": zero["test"].mean(),
-    f"+ best of {len(zero)} seeds": selection.best_of(zero["test"], len(zero)),
+    f"+ best of {len(zero)} seeds": analysis.best_of(zero["test"], len(zero)),
 }
 toy_zero = panels["PxAP, drawn world"].loc[0.0]
 toy_nothing = {
     "honest": toy_zero["last"].mean(),
     "epoch on test": toy_zero["test"].mean(),
-    f"+ best of {len(toy_zero)} seeds": selection.best_of(toy_zero["test"], len(toy_zero)),
+    f"+ best of {len(toy_zero)} seeds": analysis.best_of(toy_zero["test"], len(toy_zero)),
 }
 paired = toy.pivot(index="seed", columns="epsilon", values="pxap")
 mean, half = metrics.seed_interval(paired[toy_best] - paired[0.0])
@@ -206,7 +206,7 @@ figures.show(draw.ladder(ladders, real, published))
 
 # %%
 for name, table, score in (
-    ("photographs", tables.frame(sum(photos.values(), [])), "max_box_acc"),
+    ("photographs", analysis.final(sum(photos.values(), [])), "max_box_acc"),
     ("drawn world", toy, "pxap"),
 ):
     means = table.groupby("epsilon")[[score, f"val_{score}"]].mean()
@@ -248,10 +248,10 @@ def of(runs, score):
     return {r.config.seed: r.metrics[score] for r in runs}
 
 
-on_photos = {n: selection.one_seed(of(plain, s), of(treated, s)) for s, n in titles.items()}
+on_photos = {n: analysis.one_seed(of(plain, s), of(treated, s)) for s, n in titles.items()}
 drawn = {e: own.set_index("seed").pxap for e, own in toy.groupby("epsilon")}
 steps = ((0.0, 0.1), (0.0, 0.3), (0.0, toy_best), (0.7, toy_best), (0.0, 0.9))
-on_toy = {f"ε {a:g} → {b:g}": selection.one_seed(drawn[a], drawn[b]) for a, b in steps if a != b}
+on_toy = {f"ε {a:g} → {b:g}": analysis.one_seed(drawn[a], drawn[b]) for a, b in steps if a != b}
 figures.show(draw.one_seed({"photographs, ε 0 → 0.3": on_photos, "drawn world, PxAP": on_toy}))
 
 # %% [markdown]
@@ -267,8 +267,8 @@ figures.show(draw.one_seed({"photographs, ε 0 → 0.3": on_photos, "drawn world
 
 # %%
 share = plain[0].outcomes["share"].astype(float)  # (801,), of the frame
-before = comparisons.outcomes(plain, "max_box_acc_carried")  # (seeds, images) bool
-after = comparisons.outcomes(treated, "max_box_acc_carried")
+before = analysis.outcomes(plain, "max_box_acc_carried")  # (seeds, images) bool
+after = analysis.outcomes(treated, "max_box_acc_carried")
 blind = plain[0].outcomes["centre_box"]
 kinds = metrics.size_groups(share)
 rows = {}
@@ -280,7 +280,7 @@ for group in (*metrics.sizes.GROUPS, "all"):
     rows[group] = dict(zip(columns, (mine.sum(), *found, interval.low, interval.high), strict=True))
 figures.show(standing.sizes(pd.DataFrame(rows).T, metrics.sizes.EDGES))
 
-at_fixed = [comparisons.outcomes(runs, "gt_known") for runs in (plain, treated)]
+at_fixed = [analysis.outcomes(runs, "gt_known") for runs in (plain, treated)]
 for group in metrics.sizes.GROUPS:
     low, high = (100 * hits[:, kinds == group].mean() for hits in at_fixed)
     print(

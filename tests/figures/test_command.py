@@ -6,7 +6,8 @@ import pytest
 
 from entreg_utils import __main__ as cli
 from entreg_utils import theory
-from entreg_utils.experiments import Config, grids, store, tables
+from entreg_utils.analysis import tables
+from entreg_utils.experiments import Config, grids, store
 from entreg_utils.figures import command, gallery
 
 EPOCHS = 3

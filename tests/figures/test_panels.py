@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from entreg_utils import data, models
+from entreg_utils.analysis import compare as comparisons
 from entreg_utils.data import Sample
-from entreg_utils.experiments import Config, comparisons
+from entreg_utils.experiments import Config
 from entreg_utils.figures import panels
 from entreg_utils.files import StorageError
 

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from entreg_utils import losses
-from entreg_utils.experiments import matched
+from entreg_utils.analysis import matched
 from entreg_utils.figures import regularisers as draw
 
 

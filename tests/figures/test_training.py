@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from entreg_utils import data, metrics
-from entreg_utils.experiments import Config, Run, tables
+from entreg_utils.analysis import tables
+from entreg_utils.experiments import Config, Run
 from entreg_utils.figures import png, training
 
 LOG8 = math.log(8)
@@ -72,7 +73,7 @@ def test_over_epochs_draws_seed_means_and_ranges_and_rings_the_best(decaying, la
         config=Config(seed=1),
         history=decaying.history.assign(test_pxap=[0.4, 0.7, 0.2], test_entropy=[1.0, 0.8, 0.1]),
     )
-    history = tables.histories([decaying, other, lasting])
+    history = tables.history([decaying, other, lasting])
     figure, sentence = training.over_epochs(history, (0.0, 0.5))
     assert "ε = 0: entropy 1.50 to 0.30 nats, PxAP best at epoch 2 (0.80), 0.20 at the" in sentence
     assert (
@@ -89,7 +90,7 @@ def test_over_epochs_draws_seed_means_and_ranges_and_rings_the_best(decaying, la
 
 
 def test_over_epochs_refuses_unknown_and_too_many_epsilons(decaying):
-    history = tables.histories([decaying])
+    history = tables.history([decaying])
     with pytest.raises(ValueError, match="no run at epsilon 0.3: there are 0$"):
         training.over_epochs(history, (0.3,))
     with pytest.raises(ValueError, match="0 epsilons: give 1 to 5"):

@@ -9,6 +9,7 @@ import pandas as pd
 from entreg_utils import metrics
 from entreg_utils.experiments.runs import Run
 
+SPLITS = ("train", "val", "test")
 # The headline: column of the metrics, and how a reader calls it with its rules.
 HEADLINE = {
     "accuracy": "accuracy",
@@ -21,7 +22,44 @@ HEADLINE = {
 }
 
 
-def frame(runs: Sequence[Run]) -> pd.DataFrame:
+def table(runs: Sequence[Run]) -> pd.DataFrame:
+    """One long table of runs: a row for each score at each place where it was measured.
+
+    Returns:
+        Columns: ``epsilon``, ``seed`` and every field of ``Config`` that the runs differ in;
+        ``split`` (``train``, ``val``, ``test``); ``checkpoint``: ``each`` for the rows of an epoch,
+        ``last`` or ``best`` for final scores; ``epoch``; ``score``, as in ``Run.metrics`` without
+        its split and checkpoint; ``value``.
+    """
+    configs = [run.config.to_dict() for run in runs]
+    varied = [name for name in configs[0] if any(c[name] != configs[0][name] for c in configs)]
+    parts = []
+    for run, config in zip(runs, configs, strict=True):
+        named = {"epsilon": run.config.epsilon, "seed": run.config.seed}
+        named |= {name: config[name] for name in varied}
+        rows = [_place(name, value, run) for name, value in run.metrics.items()]
+        for name in run.history.columns.drop("epoch"):
+            split, _, score = name.partition("_")
+            split, score = (split, score) if split in SPLITS else ("train", name)
+            values = zip(run.history["epoch"], run.history[name], strict=True)
+            rows += [(split, "each", epoch, score, value) for epoch, value in values]
+        own = pd.DataFrame(rows, columns=["split", "checkpoint", "epoch", "score", "value"])
+        for column, (name, value) in enumerate(named.items()):
+            own.insert(column, name, [value] * len(own))
+        parts.append(own)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _place(name: str, value: float, run: Run) -> tuple:
+    """Split, checkpoint, epoch, score and value of a final score."""
+    best = name.endswith("_best")
+    name = name.removesuffix("_best")
+    split = "val" if name.startswith("val_") else "test"
+    epoch = run.selection["epoch"] if best and run.selection else int(run.history["epoch"].iloc[-1])
+    return split, "best" if best else "last", epoch, name.removeprefix("val_"), value
+
+
+def final(runs: Sequence[Run]) -> pd.DataFrame:
     """One row a run: ``epsilon``, ``seed`` and every final metric; ``method`` where they differ."""
     rows = [{"epsilon": run.config.epsilon, "seed": run.config.seed} | run.metrics for run in runs]
     table = pd.DataFrame(rows)
@@ -31,7 +69,7 @@ def frame(runs: Sequence[Run]) -> pd.DataFrame:
     return table
 
 
-def histories(runs: Sequence[Run]) -> pd.DataFrame:
+def history(runs: Sequence[Run]) -> pd.DataFrame:
     """One row a run and epoch: ``epsilon``, ``seed`` and the columns of ``Run.history``."""
     parts = [run.history.assign(epsilon=run.config.epsilon, seed=run.config.seed) for run in runs]
     return pd.concat(parts, ignore_index=True)
@@ -75,7 +113,7 @@ def paired(
 def headline(runs: Sequence[Run]) -> pd.DataFrame:
     """Per epsilon, each headline score that the runs have, as ``mean ± half-width`` of the 95 %
     interval over seeds."""
-    summary = over_seeds(frame(runs))
+    summary = over_seeds(final(runs))
     present = set(summary.columns.get_level_values(0))
     columns = {
         title: [
@@ -112,12 +150,12 @@ def choose(runs: Sequence[Run], score: str = "val_pxap") -> float:
     """
     if not score.startswith("val_"):
         raise ValueError(f"{score!r} is measured on test: choose by val_pxap or val_accuracy")
-    return float(frame(runs).groupby("epsilon")[score].mean().idxmax())
+    return float(final(runs).groupby("epsilon")[score].mean().idxmax())
 
 
 def verdict(runs: Sequence[Run]) -> str:
     """One sentence on the claim: the best epsilon (chosen on validation) against none, on test."""
-    best, summary = choose(runs), over_seeds(frame(runs))
+    best, summary = choose(runs), over_seeds(final(runs))
     pxap, accuracy = summary["pxap"], summary["accuracy"]["mean"]
     plain, chosen = pxap.loc[0.0], pxap.loc[best]
     here, there = (f"{row['mean']:.3f} ± {row['half']:.3f}" for row in (chosen, plain))

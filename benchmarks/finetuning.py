@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from benchmarks.timing import Row, in_turns, paired_ratio, threads
 from entreg_utils import models
-from entreg_utils.bench.timing import Row, in_turns, paired_ratio, threads
 from entreg_utils.experiments.memory import keep_memory
 
 SIDE, BATCH, STEPS = 160, 32, 2  # of the recipe `two_cores`
@@ -59,7 +59,7 @@ def memory(repeats: int = 3) -> list[Row]:
 
 
 def _in_a_process(how: str) -> float:
-    command = [sys.executable, "-m", "entreg_utils.bench.finetuning", how]
+    command = [sys.executable, "-m", "benchmarks.finetuning", how]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return float(done.stdout)
 

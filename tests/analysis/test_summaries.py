@@ -5,7 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from entreg_utils.experiments import Config, Run, grids, recipes, summaries
+from entreg_utils.analysis import summaries
+from entreg_utils.experiments import Config, Run, grids, recipes
 
 CUB = recipes.wsol_evaluation("cub", "resnet50").config()
 SCORES = {"accuracy": 0.5, "entropy": 1.25, "max_box_acc": 0.6, "gt_known": 0.4, "centre_box": 0.59}

@@ -8,7 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
-from entreg_utils.experiments import Config, Run, grids, tables
+from entreg_utils.analysis import tables
+from entreg_utils.experiments import Config, Run, grids
 
 SCORES = {name: 0.5 for name in tables.HEADLINE}
 
@@ -27,7 +28,7 @@ def made(epsilon, seed, history=None, **metrics):
 
 
 def test_frame_has_a_row_a_run():
-    table = tables.frame([made(0.5, 2, pxap=0.7), made(0.0, 1, pxap=0.6)])
+    table = tables.final([made(0.5, 2, pxap=0.7), made(0.0, 1, pxap=0.6)])
     assert table.epsilon.tolist() == [0.5, 0.0]
     assert table.seed.tolist() == [2, 1]
     assert table.pxap.tolist() == [0.7, 0.6]
@@ -36,7 +37,7 @@ def test_frame_has_a_row_a_run():
 def test_histories_have_a_row_a_run_and_epoch():
     first = made(0.5, 0, {"epoch": [1, 2], "loss": [2.0, 1.0]})
     second = made(0.0, 3, {"epoch": [1, 2], "loss": [4.0, 3.0]})
-    table = tables.histories([first, second])
+    table = tables.history([first, second])
     assert table.index.tolist() == [0, 1, 2, 3]
     assert table.epsilon.tolist() == [0.5, 0.5, 0, 0]
     assert table.seed.tolist() == [0, 0, 3, 3]
@@ -69,7 +70,7 @@ def test_over_seeds_by_two_columns():
 
 def test_one_seed_has_no_interval():
     with pytest.raises(ValueError, match="at least two seeds"):
-        tables.over_seeds(tables.frame([made(0.0, 0)]))
+        tables.over_seeds(tables.final([made(0.0, 0)]))
 
 
 def test_headline_prints_mean_and_half_width():
@@ -173,4 +174,4 @@ def test_report_has_scores_baselines_and_verdict():
 def test_the_epsilon_of_a_row_is_that_of_the_loss():
     run = made(0.5, 0)
     assert run.config == Config(regularizer="kl_uniform", strength=1.0)
-    assert tables.frame([run]).epsilon[0] == 0.5
+    assert tables.final([run]).epsilon[0] == 0.5

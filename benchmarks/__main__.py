@@ -12,9 +12,9 @@ from pathlib import Path
 
 import torch
 
-import entreg_utils.bench as _bench
-from entreg_utils.bench import finetuning, maps, photographs, scoring, training
-from entreg_utils.bench.timing import table
+import benchmarks as _bench
+from benchmarks import finetuning, maps, photographs, scoring, training
+from benchmarks.timing import table
 from entreg_utils.files import atomic_write
 
 PARTS = {
@@ -37,9 +37,7 @@ PARTS = {
 
 def main(argv: list[str] | None = None) -> int:
     """Print the table; 0, whether or not targets are met: a busy machine is no failure."""
-    parser = argparse.ArgumentParser(
-        prog="python -m entreg_utils.bench", description=_bench.__doc__
-    )
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=_bench.__doc__)
     parser.add_argument("--quick", action="store_true", help="leave out the fresh training run")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there, too")
     parser.add_argument(

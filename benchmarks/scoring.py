@@ -13,8 +13,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from benchmarks.timing import Row, in_turns, paired_ratio
 from entreg_utils import metrics
-from entreg_utils.bench.timing import Row, in_turns, paired_ratio
 from entreg_utils.metrics.contours import CONTOUR_RULES
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from entreg_utils.experiments import selection
+from entreg_utils.analysis import choose as selection
 
 
 def history():

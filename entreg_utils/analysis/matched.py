@@ -1,6 +1,6 @@
 """Regularisers at the same entropy of the prediction: scores, paired differences, and in words.
 
-A ``tables`` maps the name of a regulariser to rows of its runs (``tables.frame``): ``epsilon``,
+A ``tables`` maps the name of a regulariser to rows of its runs (``tables.final``): ``epsilon``,
 ``seed``, ``entropy`` and scores. The runs without regularisation belong to each, as strength 0.
 """
 
@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from entreg_utils import metrics
-from entreg_utils.experiments import comparisons
+from entreg_utils.analysis import compare as comparisons
 
 ER = "kl_uniform"
 NAMES = {

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pandas as pd
 
-from entreg_utils.experiments import tables
+from entreg_utils.analysis import tables
 from entreg_utils.experiments.command import rules_of
 from entreg_utils.experiments.config import Config
 from entreg_utils.experiments.preparation import splits
@@ -53,7 +53,7 @@ def summary(runs: Sequence[Run]) -> str:
     else:
         columns = tables.HEADLINE if toy else _titles(runs)
         columns = {"epsilon": "ε", "seed": "seed", **columns}
-        table = tables.frame(runs).sort_values(["epsilon", "seed"])[list(columns)]
+        table = tables.final(runs).sort_values(["epsilon", "seed"])[list(columns)]
         parts.append(table.rename(columns=columns).round(3).to_string(index=False))
         parts.append("One seed has no interval: give at least two --seeds for one.")
     if not toy:  # the baselines are columns of the table
@@ -69,7 +69,7 @@ def summary(runs: Sequence[Run]) -> str:
 
 def _photographs(runs: Sequence[Run]) -> pd.DataFrame:
     """Per epsilon, each score that the data set has as ``mean ± half-width`` over seeds."""
-    scores = tables.over_seeds(tables.frame(runs))
+    scores = tables.over_seeds(tables.final(runs))
     columns = {
         title: [
             f"{mean:.3f} ± {half:.3f}"

@@ -21,7 +21,7 @@ def by_checkpoint(history: pd.DataFrame, score: str, criterion: str = "") -> pd.
     """A score on test at the epoch that each rule keeps; the earliest where epochs are equal.
 
     Args:
-        history: of ``tables.histories``, with ``val_<criterion>``, ``test_<criterion>`` and
+        history: of ``tables.history``, with ``val_<criterion>``, ``test_<criterion>`` and
             ``test_<score>`` at every epoch.
         score: what is reported.  criterion: what the epoch is chosen by; ``score`` itself if empty.
 

@@ -6,7 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from entreg_utils.experiments import Config, comparisons, plans, store
+from entreg_utils.analysis import compare as comparisons
+from entreg_utils.experiments import Config, plans, store
 
 
 def made(seed, right, hits, tau=0.5, **more):

@@ -11,8 +11,8 @@ from PIL import Image
 from torch.nn import functional
 from torchvision import transforms
 
+from benchmarks.timing import Row, in_turns, paired_ratio
 from entreg_utils import models
-from entreg_utils.bench.timing import Row, in_turns, paired_ratio
 from entreg_utils.data.decoding import read_pixels
 from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.training import Recipe, fit

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks import __main__ as bench
+from benchmarks import finetuning, maps, photographs, scoring, timing, training
+from benchmarks.timing import Row
 from entreg_utils import cam, losses, models
-from entreg_utils.bench import __main__ as bench
-from entreg_utils.bench import finetuning, maps, photographs, scoring, timing, training
-from entreg_utils.bench.timing import Row
 from entreg_utils.experiments import Config, store
 from entreg_utils.training import fit
 

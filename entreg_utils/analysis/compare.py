@@ -139,7 +139,7 @@ def at_entropy(table: pd.DataFrame, score: str, entropy: float) -> pd.Series:
     fairly at equal entropy, since their strengths mean different things.
 
     Args:
-        table: rows of runs with ``seed``, ``entropy`` and ``score``, such as ``tables.frame``.
+        table: rows of runs with ``seed``, ``entropy`` and ``score``, such as ``tables.final``.
         entropy: nats.
 
     Returns:

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 import torch
 
+from benchmarks.timing import Row, in_turns, paired_ratio, threads
 from entreg_utils import cam, models
-from entreg_utils.bench.timing import Row, in_turns, paired_ratio, threads
 
 # Import name of each library: how to have it. Both belong to the extra ``bench``.
 OTHERS = {"pytorch_grad_cam": "pytorch-grad-cam", "torchcam": "torch-cam"}

@@ -12,8 +12,8 @@ import numpy as np
 import torch
 from torch.nn import functional
 
+from benchmarks.timing import Row, in_turns, paired_ratio, threads
 from entreg_utils import experiments, losses, models
-from entreg_utils.bench.timing import Row, in_turns, paired_ratio, threads
 from entreg_utils.data import World
 from entreg_utils.data.toy import generate
 from entreg_utils.data.world import SPLITS

@@ -1,0 +1,1 @@
+"""``python -m benchmarks``: what things cost, side by side in one process."""

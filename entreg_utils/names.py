@@ -1,0 +1,152 @@
+"""Open doors: a name that stands for somebody's own function, and the source that it stands for.
+
+Wherever a name is taken (network, data set, regulariser, erasing method, probe), it may also be
+``package.module:function``, or in one process the function itself. As text it travels to other
+processes; the source behind it is a part of what names a record, so that a changed function is
+another run and never an old record under a new meaning.
+"""
+
+from __future__ import annotations
+
+import ast
+import functools
+import importlib
+import importlib.util
+import inspect
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+from entreg_utils.files import sha256
+
+PREFIXES = ("timm", "folder")  # names of other kinds that have a colon as well
+_REFERENCE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*:[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
+
+
+def is_own(value) -> bool:
+    """Whether ``value`` is somebody's own code: a function, a class, or ``module:function``."""
+    if isinstance(value, str):
+        return bool(_REFERENCE.fullmatch(value)) and value.partition(":")[0] not in PREFIXES
+    return callable(value)
+
+
+def resolve(value, what: str) -> Callable:
+    """The function that ``value`` names; a function is itself. The module is imported.
+
+    Args:
+        what: it is for, as the error says it.
+
+    Raises:
+        ValueError: no such module or function, or the module cannot be imported.
+    """
+    if not isinstance(value, str):
+        return value
+    module, _, name = value.partition(":")
+    try:
+        found = importlib.import_module(module)
+        for part in name.split("."):
+            found = getattr(found, part)
+    except AttributeError as error:
+        raise ValueError(f"{what} {value!r}: {module} has no {name!r}") from error
+    except Exception as error:  # somebody's own file may raise anything
+        raise ValueError(
+            f"{what} {value!r} cannot be imported ({type(error).__name__}: {error}): start Python "
+            "where that file lies, or put its folder on PYTHONPATH"
+        ) from error
+    if not callable(found):
+        raise ValueError(f"{what} {value!r} is {type(found).__name__}, not a function")
+    return found
+
+
+def text_of(value) -> str:
+    """A name as text: ``module:function`` for what other processes can import.
+
+    Functions of a notebook or script keep the module ``__main__``: they live in one process.
+    """
+    if isinstance(value, str):
+        return value
+    name = getattr(value, "__qualname__", type(value).__qualname__)
+    return f"{getattr(value, '__module__', None) or '__main__'}:{name}"
+
+
+def travels(value) -> bool:
+    """Whether another process finds what ``value`` names."""
+    text = text_of(value)
+    return not is_own(value) or not (text.startswith("__main__:") or "<" in text)
+
+
+def digest(value) -> str:
+    """SHA-256 of the source behind an own name: its file, and those beside it that it imports.
+
+    The file is found and read, not run. Of a function of a notebook or script it is the function's
+    own text.
+
+    Raises:
+        ValueError: the source cannot be found.
+    """
+    text = text_of(value)
+    module = text.partition(":")[0]
+    if not travels(value):
+        try:
+            return sha256(inspect.getsource(value).encode())
+        except (OSError, TypeError) as error:
+            raise ValueError(f"the source of {text!r} cannot be read: put it in a file") from error
+    path = source_file(module)
+    if path is None:
+        raise ValueError(
+            f"{text!r}: there is no file of the module {module!r}: start Python where it lies, or "
+            "put its folder on PYTHONPATH"
+        )
+    files = sorted(_family(path))
+    return sha256(b"\0".join(file.name.encode() + b"\0" + file.read_bytes() for file in files))
+
+
+def source_file(module: str) -> Path | None:
+    """The file of a module, found without running it or the packages it lies in."""
+    first, *rest = module.split(".")
+    importlib.invalidate_caches()
+    loaded = sys.modules.get(first)
+    if loaded is not None and getattr(loaded, "__file__", None):
+        path = Path(loaded.__file__)
+    else:
+        spec = importlib.util.find_spec(first)
+        if spec is None:
+            return None
+        places = list(spec.submodule_search_locations or [])
+        path = Path(spec.origin) if spec.origin else Path(places[0], "__init__.py")
+    for part in rest:
+        package = path.parent / part / "__init__.py"
+        path = package if package.exists() else path.parent / f"{part}.py"
+    return path if path.suffix == ".py" and path.exists() else None
+
+
+def _family(path: Path) -> set[Path]:
+    """The file and those of its folder that it imports, directly or through one of them."""
+    found, waiting = set(), [path.resolve()]
+    while waiting:
+        file = waiting.pop()
+        if file in found:
+            continue
+        found.add(file)
+        for name in _imported(file.read_bytes()):
+            for beside in (path.parent / f"{name}.py", path.parent / name / "__init__.py"):
+                if beside.exists():
+                    waiting.append(beside.resolve())
+    return found
+
+
+@functools.lru_cache(maxsize=256)
+def _imported(source: bytes) -> frozenset[str]:
+    """Names of modules that a source imports, each without the package it lies in."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return frozenset()  # it will be refused when it is run
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {part for alias in node.names for part in alias.name.split(".")}
+        elif isinstance(node, ast.ImportFrom):
+            names |= set((node.module or "").split(".")) | {alias.name for alias in node.names}
+    return frozenset(names - {""})
