@@ -27,6 +27,14 @@ def project_root() -> Path:
     return Path(os.environ.get("ENTREG_ROOT") or Path(__file__).resolve().parents[1])
 
 
+def shipped(*parts):
+    return project_root().joinpath(*parts)
+
+
+def own(*parts):
+    return project_root().joinpath(*parts)
+
+
 def sha256(content: bytes) -> str:
     """Hex SHA-256 of ``content`` (64 characters)."""
     return hashlib.sha256(content).hexdigest()

@@ -8,14 +8,13 @@ import numpy as np
 import pandas as pd
 
 from entreg_utils import metrics
-from entreg_utils.experiments import plans, store
+from entreg_utils.experiments import Run, plans, run, store
 from entreg_utils.experiments.config import Config
-from entreg_utils.experiments.runs import Run, run
-from entreg_utils.training.outcomes import THRESHOLDS
+from entreg_utils.training.evaluate import column_of
 
 
 def _at(hits: np.ndarray, threshold: float) -> np.ndarray:
-    return hits[:, round(threshold * THRESHOLDS)]
+    return hits[:, column_of(threshold)]
 
 
 # Scores of photographs, each as what one image adds to it: (N,), or (N, T) where the threshold is

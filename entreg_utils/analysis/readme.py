@@ -9,7 +9,7 @@ import pandas as pd
 
 from entreg_utils.analysis import compare as comparisons
 from entreg_utils.analysis.tables import choose, headline, markdown
-from entreg_utils.experiments.runs import Run
+from entreg_utils.experiments import Run
 
 CRITERION = "val_max_box_acc"  # every choice on photographs with boxes is made by it
 # What the claim is about, and how a reader calls it with its rules.

@@ -115,3 +115,5 @@ __all__ = [
     "parameter_groups",
     "remove_stride",
 ]
+
+from entreg_utils.models.choice import Network  # noqa

@@ -1,6 +1,6 @@
-"""How the papers' codes train, as fields of ``Config``: each with its source.
+"""How the papers' codes train, as settings of ``Config``: each with its source.
 
-preset = recipes.wsol_evaluation("cub", "resnet50")
+preset = presets.wsol_evaluation("cub", "resnet50")
 config = preset.config(regularizer="kl_uniform", strength=0.1, seed=1)
 """
 
@@ -9,30 +9,30 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from entreg_utils.data import PHOTOGRAPHS, SEVERAL_CLASSES
 from entreg_utils.experiments.config import Config
-from entreg_utils.experiments.validity import PHOTOGRAPHS, SEVERAL_CLASSES
 
 BACKBONES = ("preresnet18", "resnet18", "resnet50", "seresnet50", "mobilenet_v2")
 
 
 @dataclass(frozen=True)
 class Preset:
-    """A recipe for a data set and a network.
+    """How one trains a network on a data set.
 
     Attributes:
-        fields: of ``Config``, ``dataset`` and ``model`` among them.
+        settings: of ``Config``, ``dataset`` and ``model`` among them.
         status: ``published`` (for this very data set and network), ``carried over`` (published for
             others, or completed by us) or ``own choice``.
         source: where the values come from, and what of them is ours.
     """
 
-    fields: dict
+    settings: dict
     status: str
     source: str
 
     def config(self, **changes) -> Config:
-        """The config of this recipe, with ``changes`` on top."""
-        return Config(**(self.fields | changes))
+        """The config of this preset, with ``changes`` on top."""
+        return Config(**(self.settings | changes))
 
 
 def adl_code(dataset: str, model: str) -> Preset:
@@ -110,7 +110,7 @@ def modern(dataset: str, model: str) -> Preset:
     """One cycle, larger batches, bf16: for today's GPUs. Nobody published it.
 
     bf16 halves memory and needs no loss scaling. Crops and flips are made on the device from the
-    decoded cache, and the network is laid out channels-last; that holds for every recipe here.
+    decoded cache, and the network is laid out channels-last; that holds for every preset here.
     ``compile=True`` may be added; it pays off over many epochs.
 
     Raises:
@@ -144,7 +144,7 @@ def two_cores(dataset: str, model: str) -> Preset:
     fields = _common(dataset, model) | {
         "pretrained": False,
         "weights": f"{model}_imagenet.npz",
-        "normalise": "half",
+        "statistics": "half",
         "freeze_bn": True,
         "classes": 30 if dataset == "cub" else 0,
         "resize": 182,
@@ -158,7 +158,7 @@ def two_cores(dataset: str, model: str) -> Preset:
     return Preset(fields, "own choice", "nobody's: ours, so that a CPU can repeat it over seeds")
 
 
-RECIPES: dict[str, Callable[[str, str], Preset]] = {
+PRESETS: dict[str, Callable[[str, str], Preset]] = {
     "adl_code": adl_code,
     "wsol_evaluation": wsol_evaluation,
     "modern": modern,
@@ -184,4 +184,4 @@ def _common(dataset: str, model: str) -> dict:
 def _check(dataset: str, model: str) -> None:
     for what, name, known in (("data set", dataset, PHOTOGRAPHS), ("model", model, BACKBONES)):
         if name not in known:
-            raise ValueError(f"no recipe for the {what} {name!r}: known are {', '.join(known)}")
+            raise ValueError(f"no preset for the {what} {name!r}: known are {', '.join(known)}")
