@@ -265,7 +265,8 @@ def allow(configs: list[Config], said: bool) -> None:
     code = {names.text_of(value) for config in configs for value in own_code(config)}
     if code and not said:
         raise ValueError(
-            f"{', '.join(sorted(code))} would be imported and run: give --allow-code if you trust it"
+            f"{', '.join(sorted(code))} would be imported and run: give --allow-code if you trust "
+            "it"
         )
 
 

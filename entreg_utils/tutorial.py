@@ -1,4 +1,4 @@
-"""``make tutorial``: train the headline sweep fresh, execute the notebooks, compare with the records.
+"""``make tutorial``: train the headline fresh, execute the notebooks, compare with the records.
 
 The fresh runs lie in ``results/tutorial``; the notebooks read them there and the rest from the
 records that come with the project. With ``--all`` everything of the drawn world is trained. A

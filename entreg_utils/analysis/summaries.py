@@ -9,7 +9,7 @@ from entreg_utils.analysis import tables
 from entreg_utils.experiments import Config, Run
 from entreg_utils.experiments.config import DEFAULTS
 
-# Name of a score: what it is called, and the rule by which it was measured. {sigma} is the config's.
+# Score: what it is called, and the rule by which it was measured. {sigma} is the config's.
 RULES = {
     "accuracy": ("accuracy", "share of images whose class is right"),
     "mean_ap": ("mAP of the classes", "mean over classes of average precision, no interpolation"),
@@ -113,9 +113,8 @@ def summary(runs: Sequence[Run]) -> str:
         for name, value in settings.items()
         if name not in decided and value != (Config().to_dict()[name])
     ]
-    parts = [
-        f"{', '.join(names) or 'no regularizer'}; {', '.join(changed) or 'default world and recipe'}"
-    ]
+    what = ", ".join(changed) or "default world and recipe"
+    parts = [f"{', '.join(names) or 'no regularizer'}; {what}"]
     rules = rules_of(runs[0])
     titles = {n: rules[n][0].strip() for n in _SHOWN if all(n in run.metrics for run in runs)}
     scores = tables.final(runs)

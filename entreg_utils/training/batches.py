@@ -37,9 +37,8 @@ def steps_of(count: int, recipe: Recipe) -> int:
     """
     images = recipe.epoch_images or count
     if images < recipe.batch_size:
-        what = "the epoch_images" if recipe.epoch_images else "the"
         raise ValueError(
-            f"batch_size={recipe.batch_size} is larger than {what} {images} training images"
+            f"batch_size={recipe.batch_size} is larger than the {images} training images"
         )
     return images // recipe.batch_size
 
