@@ -235,8 +235,8 @@ axes.set(xlim=(0, 1), ylim=(0, 1.12), xlabel="threshold, share of the map's maxi
 axes.set_ylabel("BoxAcc, share of images")
 axes.set_title("dashes at the right: the best centred box", fontsize=10)
 blind = ", ".join(f"{value:.3f}" for value in centre.max)
-sentence = f"BoxAcc is highest with {'; '.join(said)}. The best centred box reaches {blind}."
-figures.show(figure, sentence)
+sentence = f"BoxAcc is highest with {'; '.join(said)}."
+figures.show(figure, f"{sentence} The best centred box reaches {blind}.")
 
 # %% [markdown]
 # They do not have to. A loose overlap forgives a box that is too large or too small; a tight one wants the
@@ -329,8 +329,9 @@ rules = pd.DataFrame(rows, index=["found", "low", "high"]).T
 figure, axes = plt.subplots(figsize=(9, 3.3))
 axes.hlines(rules.index, rules.low, rules.high, lw=3, alpha=0.35)
 axes.plot(rules.found, rules.index, "o", ms=7)
+above = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center"}
 for name, value in rules.found.items():
-    axes.annotate(f"{value:.3f}", (value, name), (0, 7), textcoords="offset points", ha="center")
+    axes.annotate(f"{value:.3f}", (value, name), **above)
 axes.set(ylim=(3.5, -0.75), xlabel="share of test images found, IoU >= 0.5")
 axes.grid(axis="y", visible=False)
 said = "; ".join(f"{name}: {value:.3f}" for name, value in rules.found.items())
@@ -490,20 +491,22 @@ prevalence = metrics.constant_map_baseline(test.masks, size=SIZE)
 precision, recall = stream.precision_recall()  # (B,) each, the threshold falling
 
 figure, axes = plt.subplots(figsize=(9, 3.6))
-axes.step(recall, precision, where="pre")
+blue, green = figures.ink("blue"), figures.ink("green")
+axes.step(recall, precision, where="pre", color=blue)
 axes.fill_between(recall, precision, step="pre", alpha=0.15, lw=0)
-axes.text(0.45, pxap / 2 + 0.04, f"area: PxAP {pxap:.3f}", ha="center", color=figures.ink("blue"))
-green = figures.ink("green")
+axes.text(0.45, pxap / 2, f"area: PxAP {pxap:.3f}", ha="center", color=blue)
 axes.axhline(prevalence, color=green, ls="--")
-axes.text(0.01, prevalence - 0.02, f"a constant map: {prevalence:.3f}", color=green, va="top")
+label = f"a constant map: {prevalence:.3f}"
+axes.text(0.01, prevalence - 0.02, label, color=green, va="top")
 axes.set(xlim=(0, 1), ylim=(0, 1.03), xlabel="recall: share of the object pixels taken")
 axes.set_ylabel("precision: share of the\ntaken pixels on an object")
 for axis in (axes.xaxis, axes.yaxis):
     axis.set_major_formatter(PercentFormatter(1, decimals=0))
 half = precision[np.searchsorted(recall, 0.5)]
 sentence = (
-    f"PxAP is {stream.compute():.3f}, against {prevalence:.3f} for a constant map; when half of "
-    f"the object pixels are taken, {half:.0%} of what is taken lies on an object."
+    f"PxAP is {stream.compute():.3f}, against {prevalence:.3f} for a constant map; "
+    f"when half of the object pixels are taken, {half:.0%} of what is taken lies on "
+    "an object."
 )
 figures.show(figure, sentence)
 
@@ -547,12 +550,12 @@ for delta, curve in zip(centre.iou_thresholds, centre.curve, strict=True):
     (line,) = right.plot(centre.thresholds, curve)
     peak = centre.thresholds[curve.argmax()], curve.max()
     label, colour = f"IoU {delta:g}: {curve.max():.3f}", figures.ink(line.get_color())
-    right.annotate(label, peak, (0, 5), textcoords="offset points", color=colour, ha="center")
-right.set(xlim=(0, 1), ylim=(0, 1.1), xlabel="side of the centred box, share of the frame")
-right.set_ylabel("BoxAcc, share of images")
+    right.annotate(label, peak, color=colour, **above)
+right.set(xlim=(0, 1), ylim=(0, 1.12), ylabel="BoxAcc, share of images")
+right.set_xlabel("side of the centred box, share of the frame")
 sentence = (
-    f"One centred box with {side:.0%} of the frame's side (green), for every image alike, is "
-    f"right in {top:.1%} of them at IoU 0.5."
+    f"One centred box with {side:.0%} of the frame's side (green), for every image "
+    f"alike, is right in {top:.1%} of them at IoU 0.5."
 )
 figures.show(figure, sentence)
 

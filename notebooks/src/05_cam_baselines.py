@@ -254,7 +254,8 @@ for one in settings[1:]:
         large = F.interpolate(mask[:, None].float(), size=48, mode="nearest")[:, 0]
         for i, region in enumerate((parts, bodies, ~train.masks)):
             shares[i] += (large * region).sum() / region.sum() / 10
-    print(f"{TITLES[one.method]:18s}" + "".join(f"{share:9.0%}" + " " * 8 for share in shares))
+    columns = "".join(f"{share:9.0%}" + " " * 8 for share in shares)
+    print(f"{TITLES[one.method]:18s}{columns}")
 
 # %% [markdown]
 # HaS and CutMix hide the mark about as often as the rest of the fish: they do not know where it is. (CutMix's box lies in
@@ -279,34 +280,32 @@ centre = metrics.centre_box_baseline(true_boxes, size).max_box_acc
 # %% tags=["figure:methods"]
 words = {0.0: "without", 0.8: "with ER, ε = 0.8"}
 named = table.assign(method=table.method.map(TITLES), loss=table.epsilon.map(words))
+panels = {
+    "pxap": ("PxAP (0 to 1)", constant, "constant map"),
+    "max_box_acc_carried": ("BoxAcc, carried threshold", centre, "centred box"),
+    "accuracy": ("accuracy", None, ""),
+}
 figure, axes = plt.subplots(1, 3, figsize=(10, 4.3), sharey=True)
-for panel, (score, label) in zip(
-    axes,
-    {
-        "pxap": "PxAP (0 to 1)",
-        "max_box_acc_carried": "BoxAcc, carried threshold",
-        "accuracy": "accuracy",
-    }.items(),
-    strict=True,
-):
+for panel, (score, (label, floor, name)) in zip(axes, panels.items(), strict=True):
     sns.pointplot(
         named, x=score, y="method", hue="loss", ax=panel, legend=panel is axes[0],
         errorbar=figures.student, linestyle="none", markers=["o", "s"], dodge=0.25,
         capsize=0.1, markersize=5, err_kws={"linewidth": 1.6},
     )  # fmt: skip
     panel.set(xlabel=label, ylabel="", xlim=(0, 1.03))
-for panel, floor, name in ((axes[0], constant, "constant map"), (axes[1], centre, "centred box")):
-    panel.axvline(floor, color="0.4", ls=":", lw=1.2)
-    panel.text(floor + 0.02, 4.45, name, color="0.4", fontsize=9)
-axes[2].set_xlim(table.accuracy.min() - 0.03, 1.005)  # they lie close together: look closer
+    if floor is not None:
+        panel.axvline(floor, color="0.4", ls=":", lw=1.2)
+        panel.text(floor + 0.02, 4.45, name, color="0.4", fontsize=9)
+axes[2].set_xlim(table.accuracy.min() - 0.03, 1.005)  # look closer: they are alike
 sns.move_legend(axes[0], "lower left", bbox_to_anchor=(0, 1), ncols=2, title=None)
 
 change = analysis.paired(table, "pxap", 0.0, 0.8).loc[list(TITLES)].rename(TITLES)
-said = [f"{name} {row['mean']:+.2f} ± {row['half']:.2f}" for name, row in change.iterrows()]
-clear = change.index[change["mean"].abs() > change["half"]]
+pairs = zip(change.index, change["mean"], change["half"], strict=True)
+said = ", ".join(f"{name} {mean:+.2f} ± {half:.2f}" for name, mean, half in pairs)
+clear = ", ".join(change.index[change["mean"].abs() > change["half"]])
 sentence = (
-    f"What ER at ε = 0.8 changes in PxAP, seed by seed: {', '.join(said)}. The interval leaves "
-    f"zero out for {', '.join(clear) or 'none of them'}. Bars: 95 % intervals over three seeds."
+    f"What ER at ε = 0.8 changes in PxAP, seed by seed: {said}. The interval leaves "
+    f"zero out for {clear or 'none of them'}. Bars: 95 % intervals over three seeds."
 )
 figures.show(figure, sentence)
 
@@ -316,10 +315,9 @@ print("PxAP, 95 % interval over three seeds; accuracy; both on test, last checkp
 for method in erasing.METHODS:
     for epsilon in (0.0, 0.8):
         row = summary.loc[(method, epsilon)]
-        print(
-            f"{TITLES[method]:20s} ε = {epsilon:3g}   {row['pxap', 'mean']:.3f} ± {row['pxap', 'half']:.3f}"
-            f"   {row['accuracy', 'mean']:.3f}"
-        )
+        pxap = f"{row['pxap', 'mean']:.3f} ± {row['pxap', 'half']:.3f}"
+        accuracy = f"{row['accuracy', 'mean']:.3f}"
+        print(f"{TITLES[method]:20s} ε = {epsilon:3g}   {pxap}   {accuracy}")
 print(f"constant map {constant:.3f}; BoxAcc of the best centred box {centre:.3f}")
 
 # %% [markdown]
@@ -353,18 +351,21 @@ figure, axes = plt.subplots(1, 2, figsize=(10, 3.1), sharey=True)
 for panel, (loss, own) in zip(axes, light.groupby("loss", sort=False), strict=True):
     sns.barplot(
         own, x="method", y="score", hue="region", palette=CUE_COLOURS, saturation=1,
-        errorbar=figures.student, capsize=0.1, err_kws={"linewidth": 1, "color": "black"},
-        ax=panel, legend=panel is axes[1],
+        errorbar=figures.student, err_kws={"linewidth": 1, "color": "black"},
+        capsize=0.1, ax=panel, legend=panel is axes[1],
     )  # fmt: skip
     panel.set(title=loss, xlabel="", ylabel="mean normalised score", ylim=(0, 1))
 bars, _ = axes[1].get_legend_handles_labels()
 axes[1].legend(bars, regions.values(), loc="upper right", ncols=3)
 
 ratio = summary["body"]["mean"] / summary["part"]["mean"]
-said = [f"{name} {ratio[key, 0.0]:.2f} and {ratio[key, 0.8]:.2f}" for key, name in TITLES.items()]
+said = ", ".join(
+    f"{name} {ratio[method, 0.0]:.2f} and {ratio[method, 0.8]:.2f}"
+    for method, name in TITLES.items()
+)
 sentence = (
-    "Light on the rest of the body for each unit of light on the mark, without and with ER: "
-    f"{', '.join(said)}. Bars: 95 % intervals over three seeds."
+    "Light on the rest of the body for each unit of light on the mark, without and "
+    f"with ER: {said}. Bars: 95 % intervals over three seeds."
 )
 figures.show(figure, sentence)
 

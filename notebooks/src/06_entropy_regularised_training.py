@@ -328,24 +328,28 @@ shown = shown.assign(strength=shown.epsilon.map("ε = {:g}".format))
 mean = shown.groupby(["strength", "epoch"]).mean(numeric_only=True)
 
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.4))
-titles = ("entropy (nats; dotted: train)", "accuracy", "PxAP (0 to 1; ring: best)")
-for panel, score, title in zip(axes, ("entropy", "accuracy", "pxap"), titles, strict=True):
+titles = {
+    "entropy": "entropy (nats; dotted: train)",
+    "accuracy": "accuracy",
+    "pxap": "PxAP (0 to 1; ring: best)",
+}
+for panel, (score, title) in zip(axes, titles.items(), strict=True):
     sns.lineplot(
-        shown, x="epoch", y=f"test_{score}", hue="strength", palette=colours, ax=panel,
-        errorbar=("pi", 100), err_kws={"alpha": 0.15, "lw": 0},  # from lowest to highest seed
-        legend=score == "accuracy",
+        shown, x="epoch", y=f"test_{score}", hue="strength", palette=colours,
+        errorbar=("pi", 100), err_kws={"alpha": 0.15, "lw": 0},  # lowest to highest
+        ax=panel, legend=score == "accuracy",
     )  # fmt: skip
     panel.set(title=title, xlabel="epoch", ylabel="", ylim=(0, None))
     panel.locator_params(axis="x", integer=True)
 said = []
 for name, colour in colours.items():
     path = mean.loc[name]
-    top, best = path.test_pxap.idxmax(), path.test_pxap.max()
+    top, best, last = path.test_pxap.idxmax(), path.test_pxap.max(), path.iloc[-1]
     axes[0].plot(path.train_entropy, color=colour, ls=":", lw=1.2)
     axes[2].plot(top, best, "o", ms=8, mfc="none", color=colour)
     said.append(
-        f"{name}: entropy {path.test_entropy.iloc[0]:.2f} to {path.test_entropy.iloc[-1]:.2f} "
-        f"nats, PxAP best at epoch {top} ({best:.2f}), {path.test_pxap.iloc[-1]:.2f} at the last"
+        f"{name}: entropy {path.test_entropy.iloc[0]:.2f} to {last.test_entropy:.2f} "
+        f"nats, PxAP best at epoch {top} ({best:.2f}), {last.test_pxap:.2f} at the last"
     )
 axes[1].legend(loc="lower right", title=None)
 figures.show(figure, f"{'; '.join(said)}.")
@@ -445,11 +449,13 @@ for (top, middle, bottom), run in zip(grid.T, first_seed, strict=True):
     draw.draw_entropy(middle, run)
     draw.draw_loss(bottom, run)
     bottom.set_xlabel("epoch")
-    said.append(f"{run.metrics['entropy']:.2f} and {pxap:.2f} at ε = {run.config.epsilon:g}")
+    entropy = run.metrics["entropy"]
+    said.append(f"{entropy:.2f} and {pxap:.2f} at ε = {run.config.epsilon:g}")
 grid[1, 0].set_ylabel("entropy (nats)")
 grid[2, 0].set_ylabel("loss (nats)")
 bottom.set_ylim(0, 1.06 * max(run.history.loss.max() for run in first_seed))
-figures.show(figure, f"Test entropy in nats, and PxAP of this image: {'; '.join(said)}.")
+sentence = f"Test entropy in nats, and PxAP of this image: {'; '.join(said)}."
+figures.show(figure, sentence)
 
 # %% [markdown]
 # Row by row: the map; the entropy, which settles on its dashed line; the loss, which does too. With $\varepsilon = 0$

@@ -112,7 +112,7 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(9.4, 3.5))
 sns.pointplot(table, x="epsilon", y="pxap", ax=left, **look)
 sns.pointplot(
     shares, x="epsilon", y="share", hue="score", markers=["s", "^"], dodge=0.15,
-    palette=[figures.OKABE_ITO["vermillion"], figures.OKABE_ITO["green"]], ax=right, **look,
+    palette=["C1", "C2"], ax=right, **look,
 )  # fmt: skip
 left.axhline(constant, color="0.4", ls=":", lw=1.2)
 left.text(0, constant + 0.02, "constant map", color="0.4")
@@ -127,9 +127,9 @@ first, top, last = (summary["pxap"].loc[e] for e in (0.0, best, summary.index[-1
 cost = summary["accuracy"]["mean"][best] - summary["accuracy"]["mean"][0.0]
 sentence = (
     f"PxAP is {first['mean']:.2f} ± {first['half']:.2f} without regularisation, "
-    f"{top['mean']:.2f} ± {top['half']:.2f} at ε = {best:g} (chosen on validation, grey band) "
-    f"and {last['mean']:.2f} ± {last['half']:.2f} at ε = {summary.index[-1]:g}; accuracy changes "
-    f"by {cost:+.3f} between the first two."
+    f"{top['mean']:.2f} ± {top['half']:.2f} at ε = {best:g} (chosen on validation, "
+    f"grey band) and {last['mean']:.2f} ± {last['half']:.2f} at "
+    f"ε = {summary.index[-1]:g}; accuracy changes by {cost:+.3f} between the first two."
 )
 figures.show(figure, sentence)
 
@@ -174,40 +174,39 @@ print(f"{interval.estimate:.2f}, 95 % interval {interval.low:.2f} to {interval.h
 summary = analysis.over_seeds(table)
 epochs = history.groupby(["epsilon", "epoch"]).mean(numeric_only=True)
 entropy = summary["entropy"]["mean"]
-panels = {"pxap": "PxAP (0 to 1)", "accuracy": "accuracy"}
+blue, grey, red = (figures.ink(name) for name in ("blue", "0.4", "vermillion"))
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.1))
-for panel, (score, label) in zip(axes, panels.items(), strict=True):
-    for epsilon, colour, side, shift in (
-        (0.0, "0.4", "right", 14),
-        (0.5, "vermillion", "left", -8),
-    ):
-        path = epochs.loc[epsilon]
-        x, y, shade = path.test_entropy, path[f"test_{score}"], figures.ink(colour)
-        panel.plot(x, y, color=shade, lw=1.2, marker=".", ms=4)
+for panel, score in zip(axes, ("pxap", "accuracy"), strict=True):
+    for epsilon, colour, side in ((0.0, grey, "right"), (0.5, red, "left")):
+        path = epochs.loc[epsilon][["test_entropy", f"test_{score}"]]
+        panel.plot(*path.T.to_numpy(), color=colour, lw=1.2, marker=".", ms=4)
         panel.annotate(  # at the first epoch, where the paths are furthest apart
-            f"epochs of ε = {epsilon:g}", (x.iloc[0], y.iloc[0]), (shift, -14),
-            textcoords="offset points", ha=side, color=shade, fontsize=9,
+            f"epochs of ε = {epsilon:g}", path.iloc[0], (0, -14), color=colour,
+            textcoords="offset points", ha=side, fontsize=9,
         )  # fmt: skip
     mean, half = summary[score]["mean"], summary[score]["half"]
     panel.errorbar(entropy, mean, half, marker="o", ms=5, capsize=2, lw=1.6)
     for epsilon, x in entropy.items():
         panel.annotate(
-            f"{epsilon:g}", (x, mean[epsilon] + half[epsilon]), (0, 4),
-            textcoords="offset points", ha="center", color=figures.ink("blue"), fontsize=9,
+            f"{epsilon:g}", (x, mean[epsilon] + half[epsilon]), (0, 4), color=blue,
+            textcoords="offset points", ha="center", fontsize=9,
             bbox={"fc": "white", "ec": "none", "alpha": 0.7, "pad": 0.5},
         )  # fmt: skip
     figures.entropy_axis(panel, num_classes=8)
-    panel.set(ylabel=label, ylim=(0, 1.12))
+    panel.set_ylim(0, 1.12)
+axes[0].set_ylabel("PxAP (0 to 1)")
+axes[1].set_ylabel("accuracy")
 axes[0].set_title("Localisation: a hill")
 axes[1].set_title("Accuracy: a plateau, then the cliff")
 
 top, plain = summary["pxap"]["mean"].idxmax(), epochs.loc[0.0]
 peak = plain.test_pxap.idxmax()
 sentence = (
-    f"Across strengths (blue, labelled by ε) the hill tops at ε = {top:g}, at an entropy of "
-    f"{entropy[top]:.2f} nats; along the epochs of ε = 0 (grey) PxAP is best at epoch {peak} "
-    f"({plain.test_pxap[peak]:.2f}, entropy {plain.test_entropy[peak]:.2f}) and ends at "
-    f"{plain.test_pxap.iloc[-1]:.2f} (entropy {plain.test_entropy.iloc[-1]:.2f})."
+    f"Across strengths (blue, labelled by ε) the hill tops at ε = {top:g}, at an "
+    f"entropy of {entropy[top]:.2f} nats; along the epochs of ε = 0 (grey) PxAP is "
+    f"best at epoch {peak} ({plain.test_pxap[peak]:.2f}, entropy "
+    f"{plain.test_entropy[peak]:.2f}) and ends at {plain.test_pxap.iloc[-1]:.2f} "
+    f"(entropy {plain.test_entropy.iloc[-1]:.2f})."
 )
 figures.show(figure, sentence)
 
@@ -263,19 +262,21 @@ sns.pointplot(
     legend=False, ax=axes, **look,
 )  # fmt: skip
 part, body, context = (summary[cue]["mean"] for cue in data.CUES)
-labels = {"part": part.iloc[-1] + 0.03, "body": body.iloc[-1] - 0.03, "context": context.iloc[-1]}
-for cue, height in labels.items():
-    name = "rest of the body" if cue == "body" else cue
-    axes.text(8.3, height, name, color=figures.ink(CUE_COLOURS[cue]), va="center")
+for name, cue, height in (
+    ("part", "part", part.iloc[-1] + 0.03),
+    ("rest of the body", "body", body.iloc[-1] - 0.03),
+    ("context", "context", context.iloc[-1]),
+):
+    axes.text(8.4, height, name, color=figures.ink(CUE_COLOURS[cue]), va="center")
 axes.set(xlim=(-0.3, 10.2), ylim=(0, 1), xlabel="ε, weight of the uniform target")
 axes.set(ylabel="mean normalised score", title="Where the map lights up")
 
 ratio = body / part
 sentence = (
-    f"For each unit of light on the part, the rest of the body gets {ratio.iloc[0]:.2f} at ε = 0 "
-    f"and at most {ratio.max():.2f} (ε = {ratio.idxmax():g}); the context goes from "
-    f"{context.iloc[0]:.2f} to {context.min():.2f} at ε = {context.idxmin():g} and "
-    f"{context.iloc[-1]:.2f} at ε = {context.index[-1]:g}."
+    "For each unit of light on the part, the rest of the body gets "
+    f"{ratio.iloc[0]:.2f} at ε = 0 and at most {ratio.max():.2f} "
+    f"(ε = {ratio.idxmax():g}); the context goes from {context.iloc[0]:.2f} to "
+    f"{context.min():.2f} at ε = {context.idxmin():g} and {context.iloc[-1]:.2f} at ε = {context.index[-1]:g}."
 )
 figures.show(figure, sentence)
 
@@ -295,9 +296,12 @@ for line, (title, pictures) in zip(grid, rows.items(), strict=True):
         panel.imshow(image.permute(1, 2, 0))
         figures.picture_axes(panel)
     line[0].set_ylabel(title)
-touched = {cue: (new != painted).any(dim=1).float().mean() for cue, new in changed.items()}
-said = ", ".join(f"{share:.0%} by the {cue}" for cue, share in touched.items())
-figures.show(figure, f"Pixels that a change touches, mean over these images: {said}.")
+said = []
+for cue, new in changed.items():
+    share = (new != painted).any(dim=1).float().mean()  # of the pixels
+    said.append(f"{share:.0%} by the {cue}")
+sentence = f"Pixels that a change touches, mean over these images: {', '.join(said)}."
+figures.show(figure, sentence)
 
 # %% [markdown]
 # If a classifier added up its cues, changing one from the label $y$ to another class $n$ would move
@@ -398,15 +402,17 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(9.4, 3.3), sharex=True)
 for (cue, colour), values in zip(CUE_COLOURS.items(), optimum.T, strict=True):
     left.plot(epsilons, values, color=colour, label=cue)
 right.plot(epsilons, [theory.prediction(world, e)[0] for e in epsilons], color="black")
-left.set(xlabel="ε", ylabel="worth of the cue (logits)", title="What the optimum lives on")
-right.set(xlabel="ε", ylabel="accuracy of the optimum", title="What it costs", ylim=(0, 1.03))
+left.set(xlabel="ε", ylabel="worth of the cue (logits)")
+left.set_title("What the optimum lives on")
 left.legend()
+right.set(xlabel="ε", ylabel="accuracy of the optimum", ylim=(0, 1.03))
+right.set_title("What it costs")
 
 dropped, gone = epsilons[optimum[:, 0] < 1e-6], epsilons[optimum.max(axis=1) < 1e-6]
 sentence = (
-    f"At ε = 0 the part is worth {optimum[0, 0]:.1f} logits and the body {optimum[0, 1]:.1f}; "
-    f"the part is dropped from ε = {dropped.min():.2f} on, and everything from "
-    f"ε = {gone.min():.3f} on."
+    f"At ε = 0 the part is worth {optimum[0, 0]:.1f} logits and the body "
+    f"{optimum[0, 1]:.1f}; the part is dropped from ε = {dropped.min():.2f} on, and "
+    f"everything from ε = {gone.min():.3f} on."
 )
 figures.show(figure, sentence)
 
@@ -457,9 +463,9 @@ error = np.abs(share - shares_of(predicted))[predicted.sum(axis=1) > 1e-6].mean(
 part, body = share[:, 0], share[:, 1]
 sentence = (
     f"Measured, the part's share of the worth goes from {part[0]:.2f} at ε = 0 to "
-    f"{part.min():.2f} at ε = {worths.index[part.argmin()]:g}, while the body's goes up to "
-    f"{body.max():.2f}; the theory, with one constant fitted (price {fitted.price:.2g}), is off "
-    f"by {error:.2f} in a share on average."
+    f"{part.min():.2f} at ε = {worths.index[part.argmin()]:g}, while the body's goes "
+    f"up to {body.max():.2f}; the theory, with one constant fitted (price "
+    f"{fitted.price:.2g}), is off by {error:.2f} in a share on average."
 )
 figures.show(figure, sentence)
 
@@ -488,8 +494,8 @@ worlds = {"weak body": grids.WEAK, "loud context": grids.LOUD}
 hurt = {name: analysis.final(experiments.sweep(grid)) for name, grid in worlds.items()}
 same = table[table.epsilon.isin(pd.concat(hurt).epsilon)]
 three = pd.concat({"default world": same} | hurt, names=["world"]).reset_index("world")
-aside = {"default world": 0, "weak body": 0.01, "loud context": -0.01}  # bars do not cover
-three["x"] = three.epsilon + three.world.map(aside)
+aside = {"default world": 0, "weak body": 0.01, "loud context": -0.01}
+three["x"] = three.epsilon + three.world.map(aside)  # no bar covers another
 
 figure, axes = plt.subplots(1, 2, figsize=(9.4, 3.4), sharex=True)
 for panel, score in zip(axes, ("pxap", "accuracy"), strict=True):
@@ -498,7 +504,7 @@ for panel, score in zip(axes, ("pxap", "accuracy"), strict=True):
         errorbar=figures.student, err_style="bars", err_kws={"capsize": 3},
         legend=score == "pxap",
     )  # fmt: skip
-    panel.set(xlabel="ε, weight of the uniform target (drawn side by side)", ylim=(0, 1.05))
+    panel.set(xlabel="ε, weight of the uniform target", ylim=(0, 1.05))
 axes[0].set(ylabel="PxAP (0 to 1)", title="Localisation")
 axes[1].set(ylabel="accuracy", title="Classification")
 axes[0].legend(loc="lower left", title=None)
