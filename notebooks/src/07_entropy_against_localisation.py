@@ -276,7 +276,8 @@ sentence = (
     "For each unit of light on the part, the rest of the body gets "
     f"{ratio.iloc[0]:.2f} at ε = 0 and at most {ratio.max():.2f} "
     f"(ε = {ratio.idxmax():g}); the context goes from {context.iloc[0]:.2f} to "
-    f"{context.min():.2f} at ε = {context.idxmin():g} and {context.iloc[-1]:.2f} at ε = {context.index[-1]:g}."
+    f"{context.min():.2f} at ε = {context.idxmin():g} and {context.iloc[-1]:.2f} at "
+    f"ε = {context.index[-1]:g}."
 )
 figures.show(figure, sentence)
 
