@@ -346,7 +346,7 @@ figures.show(figure, sentence)
 # were trained again; that takes several seeds, and a claim about a method needs it:
 
 # %%
-runs = [experiments.run(experiments.grids.er(0.0, seed)) for seed in experiments.grids.SEEDS]
+runs = [experiments.run(experiments.er(0.0, seed)) for seed in experiments.grids.SEEDS]
 three = [run.metrics["gt_known"] for run in runs]  # GT-known Loc at 0.15, from the store
 mean, half_width = metrics.seed_interval(three)
 print("three trainings:", ", ".join(f"{score:.3f}" for score in three))

@@ -265,8 +265,8 @@ checks.translated_recipe(answer, lam=1.5, rate=0.03, decay=1e-4)
 # along.
 
 # %%
-without = experiments.run(experiments.grids.er(0.0))  # eps 0, seed 0
-with_er = experiments.run(experiments.grids.er(STRONG))
+without = experiments.run(experiments.er(0.0))  # eps 0, seed 0
+with_er = experiments.run(experiments.er(STRONG))
 for run in (without, with_er):
     last = run.history.iloc[-1]
     print(
@@ -298,7 +298,7 @@ print("provenance:", ", ".join(sorted(without.provenance)))
 
 # %%
 turned = replace(without.config, learning_rate=0.05)
-print("same config, same key:", experiments.grids.er(0.0).key == without.config.key)
+print("same config, same key:", experiments.er(0.0).key == without.config.key)
 print("other learning rate, same key:", turned.key == without.config.key)
 # experiments.run(turned)  # take the # away: it trains, with a progress bar, and stores
 

@@ -134,9 +134,9 @@ sentence = (
 figures.show(figure, sentence)
 
 # %% [markdown]
-# Three stretches. At first the boxes improve fastest: a map that is one bright spot makes a small box,
-# and a little light on the rest of the body mends it. Then comes a broad top, on which the accuracy has
-# given up a little, though less than living on the body alone would cost. Then both fall off the cliff.
+# Three stretches. At first the boxes improve fastest: without regularisation light spills from the mark
+# into the water beside it and the boxes reach beyond the fish; a weak regulariser already takes much of
+# that light away (section 4 counts it). Then comes a broad top, on which the accuracy has given up a little, though less than living on the body alone would cost. Then both fall off the cliff.
 # The 0.1 that most people use for label smoothing stands far to the left of the top.
 #
 # Is the gap between ε = 0 and the best ε more than luck? The intervals answer for seeds. For images,
@@ -144,7 +144,7 @@ figures.show(figure, sentence)
 # hits is taken within each draw.
 
 # %%
-pair = [experiments.run(grids.er(epsilon)) for epsilon in (0.0, best)]
+pair = [experiments.run(experiments.er(epsilon)) for epsilon in (0.0, best)]
 
 
 def hits(run):
@@ -421,8 +421,9 @@ figures.show(figure, sentence)
 # A unit of weight costs the same on every cue but moves the logit by $a_k$ only: **small things are
 # dear**. At ε = 0 the loss wants a large margin on *every* image, also on the few where the body
 # misleads, and only the part can give it; the price is paid. As ε grows the wanted margin shrinks, and
-# with it what the part is worth *beyond* the body. At some ε it is not worth its price and is dropped:
-# accuracy falls to the reliability of the body, no further. At a last ε nothing pays any more.
+# with it what the part is worth *beyond* the body. At some ε the two lines cross: from there on the body
+# decides where they disagree, and accuracy falls to its reliability, no further. A little later the part
+# is not worth its price at all and is dropped. At a last ε nothing pays any more.
 #
 # That last point has a closed form. At $w=0$ the prediction is uniform, and the loss falls along cue
 # $k$ at the rate $(1-\varepsilon)\,a_k\,(r_k - 1/C)$. A cue enters only if that beats the price.
@@ -432,7 +433,6 @@ figures.show(figure, sentence)
 # %%
 fitted = theory.fit_price(table, world, np.geomspace(1e-5, 1e-2, 61))
 predicted = theory.reliance(fitted, worths.index)  # (strengths, 3)
-print(f"price of a unit of weight: {fitted.price:.2g}")
 
 
 def shares_of(logits):  # negative worths are noise around zero
@@ -584,7 +584,7 @@ checks.optimism(answer, table)
 
 # %% [markdown]
 # **C (15 minutes, trains for real).** Turn a knob that was not turned here, for instance
-# `grids.er(0.8, part_visibility=0.9)`: the mark is missing in a tenth of the images. Predict first
+# `experiments.er(0.8, part_visibility=0.9)`: the mark is missing in a tenth of the images. Predict first
 # whether the price in accuracy becomes smaller, then call `experiments.run(...)` on it. It is not in
 # the store, so it is trained, once.
 #
@@ -594,7 +594,7 @@ checks.optimism(answer, table)
 #   from the usual 0.1 in this world.
 # - Plain training walks over the same hill in time, and comes down on the sure side.
 # - Seen from inside, the worth of the part falls faster than the worth of the body, and the context
-#   never pays. A theory with one constant reproduces it: small cues are dear when margins are small.
+#   is worth next to nothing. A theory with one constant reproduces it: small cues are dear when margins are small.
 # - The same theory names the worlds in which the method hurts, and there it does.
 # - What was shown here was shown for one small network on a drawn world. Whether photographs behave
 #   alike is the question of [10](10_real_photographs.ipynb), and what numbers like the paper's can bear that
