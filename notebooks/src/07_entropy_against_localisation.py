@@ -136,7 +136,8 @@ figures.show(figure, sentence)
 # %% [markdown]
 # Three stretches. At first the boxes improve fastest: without regularisation light spills from the mark
 # into the water beside it and the boxes reach beyond the fish; a weak regulariser already takes much of
-# that light away (section 4 counts it). Then comes a broad top, on which the accuracy has given up a little, though less than living on the body alone would cost. Then both fall off the cliff.
+# that light away (section 4 counts it). Then comes a broad top, on which the accuracy has given up a
+# little, though less than living on the body alone would cost. Then both fall off the cliff.
 # The 0.1 that most people use for label smoothing stands far to the left of the top.
 #
 # Is the gap between ε = 0 and the best ε more than luck? The intervals answer for seeds. For images,
