@@ -1,5 +1,29 @@
-"""Figures of the course: pure functions from data to ``(Figure, sentence)``, one module a topic."""
+"""Pictures of the course, and one look for every figure.
 
-from entreg_utils.figures.style import MAP_CMAP, OKABE_ITO, picture_axes, png, show, use_style
+Curves and bars are drawn in the notebooks; here are the pictures that need care, as functions from
+data to ``(Figure, sentence)``, and the style that all share.
+"""
 
-__all__ = ["MAP_CMAP", "OKABE_ITO", "picture_axes", "png", "show", "use_style"]
+from entreg_utils.figures.style import (
+    MAP_CMAP,
+    OKABE_ITO,
+    entropy_axis,
+    ink,
+    picture_axes,
+    png,
+    show,
+    student,
+    use_style,
+)
+
+__all__ = [
+    "MAP_CMAP",
+    "OKABE_ITO",
+    "entropy_axis",
+    "ink",
+    "picture_axes",
+    "png",
+    "show",
+    "student",
+    "use_style",
+]

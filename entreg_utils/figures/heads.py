@@ -8,8 +8,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.figure import Figure
 
-from entreg_utils.figures.curves import entropy_axis
-from entreg_utils.figures.style import OKABE_ITO
+from entreg_utils.figures.style import OKABE_ITO, entropy_axis
 
 COLOURS = (OKABE_ITO["black"], OKABE_ITO["green"])
 MARKERS = ("o", "X", "s", "^", "D", "v", "P")

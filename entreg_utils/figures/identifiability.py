@@ -12,8 +12,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from entreg_utils.figures.curves import entropy_axis
-from entreg_utils.figures.style import OKABE_ITO
+from entreg_utils.figures.style import OKABE_ITO, entropy_axis
 
 GREY = "#777777"
 COLOURS = tuple(OKABE_ITO[name] for name in ("blue", "vermillion", "green", "purple"))

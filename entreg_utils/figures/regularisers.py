@@ -20,8 +20,7 @@ from matplotlib.ticker import MaxNLocator
 from entreg_utils import data, losses
 from entreg_utils.analysis.matched import ER, MISSED, NAMES, tally
 from entreg_utils.analysis.tables import over_seeds
-from entreg_utils.figures.curves import entropy_axis
-from entreg_utils.figures.style import OKABE_ITO
+from entreg_utils.figures.style import OKABE_ITO, entropy_axis
 
 GREY = "#777777"
 # name -> (how it is called, colour, marker)

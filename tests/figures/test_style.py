@@ -3,7 +3,9 @@
 import base64
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
+from matplotlib.colors import to_rgb
 
 from entreg_utils.figures import style
 
@@ -36,6 +38,8 @@ def test_show_gives_the_picture_its_sentence_and_prints_it_in_lines(line, monkey
     printed = capsys.readouterr().out
     assert printed.split() == sentence.split()
     assert max(map(len, printed.splitlines())) <= 100
+    style.show(line(), "In two arguments.")
+    assert shown[1][0]["text/plain"] == "In two arguments."
 
 
 def test_axes_that_hold_a_picture_have_no_scale(line):
@@ -48,3 +52,39 @@ def test_axes_that_hold_a_picture_have_no_scale(line):
 def test_the_palette_is_okabe_and_itos():
     assert style.OKABE_ITO["blue"] == "#0072B2" and style.OKABE_ITO["vermillion"] == "#D55E00"
     assert len(set(style.OKABE_ITO.values())) == 8
+
+
+@pytest.mark.parametrize("colour", [*style.OKABE_ITO, "#777777", "0.6"])
+def test_ink_can_be_read_on_white_and_is_the_lightest_shade_that_can(colour):
+    def contrast(rgb):  # WCAG 2: (1 + 0.05) / (relative luminance + 0.05)
+        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in rgb]
+        return 1.05 / (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
+
+    plain, dark = to_rgb(style.OKABE_ITO.get(colour, colour)), to_rgb(style.ink(colour))
+    assert contrast(dark) >= 4.45  # hex rounds
+    if contrast(plain) >= 4.5:
+        assert dark == pytest.approx(plain, abs=0.003)
+    else:
+        assert contrast(dark) < 4.65
+        ratios = np.array(dark)[np.array(plain) > 0.2] / np.array(plain)[np.array(plain) > 0.2]
+        assert np.ptp(ratios) < 0.03  # the same hue
+
+
+def test_student_gives_the_ends_of_the_interval():
+    low, high = style.student([1.0, 2.0, 3.0])
+    half = 4.302653 * 1.0 / np.sqrt(3)  # t of two degrees, s = 1
+    assert (low, high) == pytest.approx((2 - half, 2 + half))
+
+
+@pytest.mark.parametrize("classes", [3, 8])
+def test_the_entropy_axis_is_stretched_at_both_ends_and_goes_back(classes, line):
+    axes, top = line().add_subplot(), np.log(classes)
+    style.entropy_axis(axes, classes)
+    transform = axes.xaxis.get_transform()
+    # the logit of one half is 0, that of three quarters log 3
+    assert transform.transform([top / 2, 0.75 * top]) == pytest.approx([0, np.log(3)])
+    values = np.linspace(0.01, 0.99, 9) * top
+    np.testing.assert_allclose(transform.inverted().transform(transform.transform(values)), values)
+    assert np.isfinite(transform.transform([0.0, top])).all()
+    assert max(axes.get_xticks()) <= top
+    assert str(classes) in axes.get_xlabel() and "nats" in axes.get_xlabel()
