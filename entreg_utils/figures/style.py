@@ -14,6 +14,8 @@ import matplotlib.pyplot as plt
 from IPython.display import display
 from matplotlib.figure import Figure
 
+from entreg_utils import metrics
+
 OKABE_ITO = {
     "black": "#000000",
     "orange": "#E69F00",
@@ -73,9 +75,19 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def show(figure_and_sentence: tuple[Figure, str]) -> None:
-    """Display a figure with its sentence as alternative text, and print the sentence under it."""
-    figure, sentence = figure_and_sentence
+def student(values) -> tuple[float, float]:
+    """Ends of the 95 % Student interval over seeds: seaborn's ``errorbar=figures.student``."""
+    mean, half = metrics.seed_interval(values)
+    return mean - half, mean + half
+
+
+def show(figure: Figure | tuple[Figure, str], sentence: str | None = None) -> None:
+    """Display a figure with its sentence as alternative text, and print the sentence under it.
+
+    Args:
+        figure: a figure, or the pair ``(figure, sentence)`` that the package's pictures return.
+    """
+    figure, sentence = figure if sentence is None else (figure, sentence)
     bundle = {"image/png": base64.b64encode(png(figure)).decode(), "text/plain": sentence}
     display(bundle, raw=True, metadata={"image/png": {"alt": sentence}})
     print(textwrap.fill(sentence, 100))
