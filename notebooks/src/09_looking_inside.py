@@ -193,8 +193,9 @@ panels[2].set_ylim(0, 0.95)
 fish = loud.assign(fish=loud.part + loud.body).set_index(["epsilon", "stage"]).fish
 said = [f"ε = {e:g} " + ", ".join(f"{fish[e, s]:.2f}" for s in maps) for e in STRENGTHS]
 sentence = (
-    f"Share of the energy on the object, part and rest together, after {', '.join(maps)}: "
-    f"{'; '.join(said)}; an even map has {areas['part'] + areas['body']:.2f}."
+    "Share of the energy on the object, part and rest together, after "
+    f"{', '.join(maps)}: {'; '.join(said)}; an even map has "
+    f"{areas['part'] + areas['body']:.2f}."
 )
 figures.show(figure, sentence)
 
@@ -245,8 +246,8 @@ for stage in before:
     each_ratio = [f"{ratio[stage, e]:.2f} (ε = {e:g})" for e in STRENGTHS]
     said.append(f"{stage} {', '.join(each_ratio)}")
 sentence = (
-    "A repainted mark (part) moves the features this many times as far as a repainted body: "
-    f"{'; '.join(said)}."
+    "A repainted mark (part) moves the features this many times as far as a "
+    f"repainted body: {'; '.join(said)}."
 )
 figures.show(figure, sentence)
 
@@ -450,8 +451,9 @@ sns.move_legend(axes, "center left", bbox_to_anchor=(1.01, 0.5))
 
 ends = plane.groupby("features")[["pxap", "entropy"]].agg(["min", "max"])
 said = [
-    f"on the features of ε = {e:g} from {own.pxap['min']:.3f} to {own.pxap['max']:.3f} "
-    f"while the entropy runs from {own.entropy['min']:.2f} to {own.entropy['max']:.2f} nats"
+    f"on the features of ε = {e:g} from {own.pxap['min']:.3f} to "
+    f"{own.pxap['max']:.3f} while the entropy runs from {own.entropy['min']:.2f} to "
+    f"{own.entropy['max']:.2f} nats"
     for e, own in ends.iterrows()
 ]
 apart = ends.pxap["min"][0.8] > ends.pxap["max"][0.0]
@@ -569,11 +571,13 @@ figures.show(triptychs.triptychs(rows))
 # thresholds that lie far apart, boxes that touch the frame. Whether ER gains there is a matter of numbers over all
 # test photographs and seeds, not of three rows; notebook 10 has them.
 #
-# Maps after each *stage* of a network on photographs need its checkpoint, and that is not passed on either. After
-# `python -m entreg_utils sweep cub30_epsilon`, which prints its cost first, the next cell draws them:
+# Maps after each *stage* of a network on photographs need its checkpoint, and that is not passed on either.
+# `python -m entreg_utils sweep cub30_epsilon` leaves it in your results (it prints its cost first); without that, the next cell
+# trains the two networks when you ask it to:
 
 # %%
-if PHOTOGRAPHS:
+STAGES = False  # True: after PHOTOGRAPHS = True; trains what is not stored
+if STAGES:
     pictures, inside = torch.stack([photos.images[i] for i in kept]).float() / 255, {}
     with torch.no_grad():
         for run in birds:
@@ -629,9 +633,9 @@ cells = summary.pxap.apply(lambda row: f"{row['mean']:.2f} ± {row['half']:.2f}"
 said = [f"ε = {e:g}: " + ", ".join(f"{cells[a, e]} ({a:g})" for a in grids.CONTEXTS) for e in names]
 held = summary.share_context["mean"][1.0]
 sentence = (
-    f"PxAP by how often the habitat (context) agrees, {'; '.join(said)}; a constant map has "
-    f"{constant:.2f}. At 1 the habitat holds {held[0.0]:.0%} (ε = 0) and {held[0.8]:.0%} (ε = 0.8) "
-    "of the worth."
+    f"PxAP by how often the habitat (context) agrees, {'; '.join(said)}; a "
+    f"constant map has {constant:.2f}. At 1 the habitat holds {held[0.0]:.0%} (ε = 0) "
+    f"and {held[0.8]:.0%} (ε = 0.8) of the worth."
 )
 figures.show(figure, sentence)
 
