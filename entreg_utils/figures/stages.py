@@ -28,13 +28,15 @@ def beside(
 
     Args:
         images: (n, 3, S, S), a row each.
-        features: network -> stage -> (n, K, h, w); the same stages for every network.
+        features: network -> stage -> (n, K, h, w); two networks or more, of the same stages.
         cams: network -> raw class maps (n, h, w), each with its raw range under it.
         masks: (n, S, S) of the object, drawn as an outline.
 
     Raises:
-        ValueError: networks with other stages, or not one map an image.
+        ValueError: one network, networks with other stages, or not one map an image.
     """
+    if len(features) < 2:
+        raise ValueError(f"{len(features)} network: give two or more to put beside each other")
     names, stages, rows = list(features), _stages(features), len(images)
     masks = [None] * rows if masks is None else masks
     groups = len(stages) + bool(cams)  # of columns, one a network
