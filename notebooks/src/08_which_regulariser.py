@@ -161,7 +161,8 @@ figures.show(figure, sentence)
 
 # %% [markdown]
 # This is why sweeps over a common grid mislead. Now a warning about our own remedy. Matching makes one point
-# equal: the aim, where the slope of the loss is zero. Training is all way, so look at the slope on the way, too.
+# equal: the aim, where the slope of the loss is zero. Training spends its steps on the way there, so look at the slope
+# along the way, too.
 
 
 # %% tags=["figure:forces"]
