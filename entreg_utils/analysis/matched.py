@@ -24,7 +24,7 @@ NAMES = {
 INSIDE, MISSED = "contains 0", "not reached"
 
 
-def pairs(
+def differences_by_seed(
     tables: Mapping[str, pd.DataFrame], scores: Iterable[str], entropies: Iterable[float]
 ) -> pd.DataFrame:
     """Scores at given entropies (nats), seed by seed, beside ER's at the same entropy and seed.
@@ -52,7 +52,7 @@ def pairs(
 def differences(
     tables: Mapping[str, pd.DataFrame], scores: Sequence[str], entropies: Sequence[float]
 ) -> pd.DataFrame:
-    """Mean of the :func:`pairs` over the seeds, with its interval and a verdict.
+    """Mean of :func:`differences_by_seed` over the seeds, with its interval and a verdict.
 
     Returns:
         Indexed by (score, entropy, regularizer), ER first: ``value``, mean over the seeds;
@@ -61,7 +61,9 @@ def differences(
         :data:`INSIDE`, or :data:`MISSED` where there are no pairs (then the numbers are NaN), and
         empty for ER.
     """
-    groups = pairs(tables, scores, entropies).groupby(["score", "entropy", "regularizer"])
+    groups = differences_by_seed(tables, scores, entropies).groupby(
+        ["score", "entropy", "regularizer"]
+    )
     names = [ER, *(name for name in tables if name != ER)]
     index = pd.MultiIndex.from_product(
         [scores, entropies, names], names=["score", "entropy", "regularizer"]

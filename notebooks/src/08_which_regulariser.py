@@ -383,8 +383,8 @@ alone = metrics.seed_interval(package[1]).half_width
 print(f"{change:+.3f} ± {half:.3f}; unpaired, the PxAP of ER alone varies by ± {alone:.3f}")
 
 # %% [markdown]
-# `analysis.pairs` does this for every regulariser, score and level, a row a pair; `analysis.differences` takes the mean of
-# each group and its interval.
+# `analysis.differences_by_seed` does this for every regulariser, score and level, a row a pair;
+# `analysis.differences` takes the mean of each group and its interval.
 
 
 # %%
@@ -417,7 +417,8 @@ def forest(pairs, titles):  # a point and its interval for each rival, level and
 # %% tags=["figure:differences"]
 titles = {s: analysis.HEADLINE[s] for s in ("pxap", "max_box_acc_carried", "accuracy")}
 beside = analysis.differences(toy, list(titles), levels)
-figures.show(forest(analysis.pairs(toy, titles, levels), titles), analysis.tally(beside))
+pairs = analysis.differences_by_seed(toy, titles, levels)
+figures.show(forest(pairs, titles), analysis.tally(beside))
 
 # %%
 print(f"baselines: constant map, PxAP {constant:.3f}; centred box, BoxAcc (oracle) {centre:.3f}")
@@ -545,7 +546,7 @@ if len(photographs) > 1:
 # %% tags=["figure:differences_birds"]
 if len(photographs) > 1:
     beside30 = analysis.differences(photographs, list(titles30), levels30)
-    pairs = analysis.pairs(photographs, three, levels30)
+    pairs = analysis.differences_by_seed(photographs, three, levels30)
     figures.show(forest(pairs, three), analysis.tally(beside30.loc[list(three)]))
 
 # %%

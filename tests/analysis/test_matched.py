@@ -29,8 +29,8 @@ TABLES = {
 }
 
 
-def test_pairs_have_a_row_a_seed():
-    each = matched.pairs(TABLES, ["pxap"], [1.5])
+def test_differences_by_seed_have_a_row_a_pair():
+    each = matched.differences_by_seed(TABLES, ["pxap"], [1.5])
     assert list(each.columns) == ["score", "entropy", "regularizer", "seed", "value", "change"]
     named = {name: own.set_index("seed") for name, own in each.groupby("regularizer")}
     assert list(named) == ["jeffreys", "jsd", "kl_uniform"]  # confidence penalty ends at 1.2
@@ -62,7 +62,7 @@ def test_one_seed_that_reaches_it_is_no_interval():
     table = matched.differences({"kl_uniform": ER, "jsd": short}, ["pxap"], [1.5])
     assert table.loc[("pxap", 1.5, "jsd")].verdict == matched.MISSED
     assert table.loc[("pxap", 1.5, "jsd")].seeds == 0
-    each = matched.pairs({"kl_uniform": ER, "jsd": short}, ["pxap"], [1.5])
+    each = matched.differences_by_seed({"kl_uniform": ER, "jsd": short}, ["pxap"], [1.5])
     assert set(each.regularizer) == {"kl_uniform"}
 
 
