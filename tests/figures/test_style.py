@@ -42,6 +42,21 @@ def test_show_gives_the_picture_its_sentence_and_prints_it_in_lines(line, monkey
     assert shown[1][0]["text/plain"] == "In two arguments."
 
 
+def test_show_takes_figure_and_sentence_apart_as_well(line, monkeypatch, capsys):
+    shown = []
+    monkeypatch.setattr(style, "display", lambda bundle, **more: shown.append(more))
+    style.show(line(), "Read me.")
+    assert shown[0]["metadata"] == {"image/png": {"alt": "Read me."}}
+    assert capsys.readouterr().out == "Read me.\n"
+
+
+def test_student_gives_the_ends_of_the_interval_over_seeds():
+    half = 4.3026527 * 1 / 3**0.5  # t_2 s / sqrt 3 with s = 1
+    assert style.student([1.0, 2.0, 3.0]) == pytest.approx((2 - half, 2 + half))
+    with pytest.raises(ValueError, match="at least two seeds"):  # never a bar of length 0
+        style.student([1.0])
+
+
 def test_axes_that_hold_a_picture_have_no_scale(line):
     axes = line().add_subplot()
     style.picture_axes(axes)
