@@ -35,7 +35,7 @@ from entreg_utils import analysis, cam, data, experiments, figures, losses, metr
 from entreg_utils.checks import regularisers as checks
 from entreg_utils.experiments import cost, grids, plans, throughput
 from entreg_utils.figures import maps
-from entreg_utils.figures.curves import entropy_axis
+from entreg_utils.figures import entropy_axis
 
 figures.use_style()
 torch.set_num_threads(1)

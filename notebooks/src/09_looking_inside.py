@@ -42,8 +42,8 @@ from entreg_utils import (
 )
 from entreg_utils.checks import inside as checks
 from entreg_utils.experiments import grids
-from entreg_utils.figures import mechanism, stages, triptychs
-from entreg_utils.figures.curves import entropy_axis
+from entreg_utils.figures import stages, triptychs
+from entreg_utils.figures import entropy_axis
 from entreg_utils.figures.world import CUE_COLOURS
 
 INK = figures.OKABE_ITO
@@ -677,7 +677,7 @@ print(f"baselines in all three worlds: constant map {constant:.3f}, centred box 
 # %%
 world = theory.ThreeCues((1.0, 0.95, 0.3), tuple(areas.values()), 8)
 everything = analysis.final(experiments.sweep(grids.SWEEP))
-price = mechanism.fit_price(everything, world, np.geomspace(1e-5, 1e-2, 61)).price
+price = theory.fit_price(everything, world, np.geomspace(1e-5, 1e-2, 61)).price
 lines = {}
 for (agrees, epsilon), row in summary.xs("mean", axis=1, level=1).iterrows():
     there = theory.ThreeCues((1.0, 0.95, agrees), tuple(areas.values()), 8, price)
