@@ -15,9 +15,8 @@ from matplotlib.figure import Figure
 from entreg_utils import metrics
 from entreg_utils.analysis.tables import over_seeds
 from entreg_utils.experiments import Run
-from entreg_utils.figures.style import MAP_CMAP, OKABE_ITO, picture_axes
+from entreg_utils.figures.style import CUE_COLOURS, MAP_CMAP, OKABE_ITO, picture_axes
 from entreg_utils.figures.training import check_panel
-from entreg_utils.figures.world import CUE_COLOURS
 
 COLOURS = (OKABE_ITO["black"], OKABE_ITO["green"])
 STYLES = ("-", "--")

@@ -14,8 +14,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from entreg_utils.analysis.tables import over_seeds
-from entreg_utils.figures.style import OKABE_ITO
-from entreg_utils.figures.world import CUE_COLOURS
+from entreg_utils.figures.style import CUE_COLOURS, OKABE_ITO
 
 BLUE, RED, GREEN = OKABE_ITO["blue"], OKABE_ITO["vermillion"], OKABE_ITO["green"]
 GREY = "#777777"

@@ -16,8 +16,7 @@ from torch.nn import functional
 
 from entreg_utils.analysis.tables import over_seeds, paired
 from entreg_utils.erasing import Hidden
-from entreg_utils.figures.style import OKABE_ITO, picture_axes
-from entreg_utils.figures.world import CUE_COLOURS
+from entreg_utils.figures.style import CUE_COLOURS, OKABE_ITO, picture_axes
 
 TITLES = {
     "cam": "CAM",

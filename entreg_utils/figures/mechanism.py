@@ -11,8 +11,7 @@ from matplotlib.figure import Figure
 
 from entreg_utils import theory
 from entreg_utils.analysis.tables import over_seeds
-from entreg_utils.figures.style import OKABE_ITO, picture_axes
-from entreg_utils.figures.world import CUE_COLOURS
+from entreg_utils.figures.style import CUE_COLOURS, OKABE_ITO, picture_axes
 
 
 def optima(world: theory.ThreeCues, epsilons) -> tuple[Figure, str]:

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from entreg_utils import metrics
+from entreg_utils.figures.scenes import draw_box
 from entreg_utils.figures.style import OKABE_ITO, picture_axes
-from entreg_utils.figures.world import draw_box
 
 PREDICTED = OKABE_ITO["green"]
 _IOU_COLOURS = [OKABE_ITO[name] for name in ("skyblue", "blue", "black", "purple", "orange")]

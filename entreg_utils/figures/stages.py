@@ -16,9 +16,8 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from entreg_utils import metrics
-from entreg_utils.figures.maps import as_array, as_picture
-from entreg_utils.figures.style import MAP_CMAP, OKABE_ITO, picture_axes
-from entreg_utils.figures.world import CUE_COLOURS
+from entreg_utils.figures.scenes import as_array, as_picture
+from entreg_utils.figures.style import CUE_COLOURS, MAP_CMAP, OKABE_ITO, picture_axes
 
 LINES = [OKABE_ITO[name] for name in ("black", "blue", "green", "vermillion", "orange")]
 REGIONS = {"part": "on the part", "body": "on the rest of the body", "context": "on the context"}
