@@ -74,7 +74,10 @@ paths = {  # mean over the seeds at each epoch
 
 # %% tags=["figure:first_plane"]
 figure, panels = plt.subplots(1, 2, figsize=(10, 4))
-titles = {"pxap": "Localisation: a hill", "accuracy": "Accuracy: a plateau, then a cliff"}
+titles = {
+    "pxap": "Localisation: a hill",
+    "accuracy": "Accuracy: a plateau, then a cliff",
+}
 for axes, (score, title) in zip(panels, titles.items(), strict=True):
     for (eps, path), colour in zip(paths.items(), ("grey", "orange"), strict=True):
         x, y, ink = path.test_entropy, path[f"test_{score}"], figures.ink(colour)
