@@ -291,7 +291,8 @@ def prediction(p_y, classes):  # right class first, the rest equal; (M,) -> (M, 
 
 
 sureness = [0.9, 0.99, 0.999]
-pull = {f.__name__: gradient(f, prediction(sureness, 200))[:, 1].tolist() for f in package}
+start = prediction(sureness, 200)
+pull = {f.__name__: gradient(f, start)[:, 1].tolist() for f in package}
 table = pd.DataFrame(pull, index=pd.Index(sureness, name="p_y")).T
 # gradient on a wrong logit; minus: descent raises it
 table.map(lambda value: f"{value:.1e}")
@@ -482,10 +483,11 @@ right.axhline(math.log(C), color="black", lw=1, ls=":")
 right.text(strengths[0], math.log(C) - 0.08, f"log {C}", va="top")
 right.set(xscale="log", xlabel="strength", ylabel="entropy of the optimum (nats)")
 right.legend(loc="center left")
+listed = ", ".join(reach)
 figures.show(
     figure,
     "Left: entropy rises with eps from 0 to log C for any number of classes. Right, "
-    f"{C} classes: the strength at which the optimum reaches 1 nat is " + ", ".join(reach) + ".",
+    f"{C} classes: the strength at which the optimum reaches 1 nat is {listed}.",
 )
 
 # %% [markdown]
