@@ -430,7 +430,7 @@ axes.axhline(blank, color="grey", lw=1, ls="--")
 axes.text(strengths[0], blank + 0.03, "constant map", color="dimgrey")
 trained = pxap[strengths.index(0)]
 axes.text(0, trained - 0.03, f"as trained {trained:.3f}", ha="center", va="top")
-axes.set_xlabel("shift of all weights towards the habitat, in lengths of a class weight")
+axes.set_xlabel("shift of all class weights towards the habitat (lengths of a weight)")
 axes.set(ylim=(0, 1), ylabel="PxAP on the test set")
 figures.show(
     figure,

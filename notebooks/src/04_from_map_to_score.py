@@ -23,9 +23,9 @@ import numpy as np
 
 from entreg_utils import cam, experiments, figures, metrics
 from entreg_utils.checks import scores as checks
+from entreg_utils.figures import as_picture
 from entreg_utils.figures import boxes as draw_boxes
 from entreg_utils.figures import scores as draw
-from entreg_utils.figures.world import picture
 
 figures.use_style()
 
@@ -54,7 +54,7 @@ print("images:", f"{SIZE} x {SIZE} pixels")
 
 # %%
 EXAMPLE = 393
-shown = picture(test, EXAMPLE), maps[EXAMPLE], boxes[EXAMPLE]
+shown = as_picture(test.images[EXAMPLE]), maps[EXAMPLE], boxes[EXAMPLE]
 figures.show(draw_boxes.steps(*shown, threshold=0.15))
 
 # %% [markdown]
@@ -139,7 +139,9 @@ figures.show(draw_boxes.threshold_strip(*shown, taus, others))
 # %%
 from entreg_utils import widgets
 
-widgets.threshold_explorer([(picture(test, i), maps[i], boxes[i]) for i in (EXAMPLE, 57, 124)])
+widgets.threshold_explorer(
+    [(as_picture(test.images[i]), maps[i], boxes[i]) for i in (EXAMPLE, 57, 124)]
+)
 
 # %% [markdown]
 # One and the same map gives boxes from far too large to a speck on the brightest spot, and another image
