@@ -614,7 +614,8 @@ for row in rows:
     cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
     print("".join(cells).rstrip())
 print("pictures: training with names/validation with boxes or masks/test")
-print("centred box: per cent of test pictures at IoU 0.5, best side on the test set")
+rule = "best side chosen on the test set"
+print("centred box: per cent of test pictures at IoU 0.5,", rule)
 
 # %% [markdown]
 # Three remarks on the table.

@@ -171,7 +171,7 @@ colours = ("blue", "vermillion", "green", "purple")
 inks = {name: figures.ink(colour) for name, colour in zip(names, colours, strict=True)}
 
 # %% tags=["figure:simplex"]
-strength, levels = 0.5, (0.1, 0.3, 0.5, 1.0)
+strength, levels = 0.5, (0.1, 0.3, 0.5, 1)
 uses = (
     "ER, label smoothing",
     "confidence penalty",
