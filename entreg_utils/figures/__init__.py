@@ -4,7 +4,10 @@ Curves and bars are drawn in the notebooks; here are the pictures that need care
 data to ``(Figure, sentence)``, and the style that all share.
 """
 
+from entreg_utils.figures.overlays import draw_triptych, invariance, triptych
+from entreg_utils.figures.scenes import as_picture, draw_box, picture_grid, triangle
 from entreg_utils.figures.style import (
+    CUE_COLOURS,
     MAP_CMAP,
     OKABE_ITO,
     entropy_axis,
@@ -17,13 +20,21 @@ from entreg_utils.figures.style import (
 )
 
 __all__ = [
+    "CUE_COLOURS",
     "MAP_CMAP",
     "OKABE_ITO",
+    "as_picture",
+    "draw_box",
+    "draw_triptych",
     "entropy_axis",
     "ink",
+    "invariance",
     "picture_axes",
+    "picture_grid",
     "png",
     "show",
     "student",
+    "triangle",
+    "triptych",
     "use_style",
 ]

@@ -13,8 +13,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from entreg_utils import metrics
+from entreg_utils.figures.scenes import draw_box
 from entreg_utils.figures.style import OKABE_ITO, picture_axes
-from entreg_utils.figures.world import draw_box
 
 TRUE, PREDICTED = OKABE_ITO["vermillion"], OKABE_ITO["green"]
 

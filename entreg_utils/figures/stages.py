@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from entreg_utils import metrics
 from entreg_utils.experiments import Run
-from entreg_utils.figures.maps import as_array, as_picture
+from entreg_utils.figures.scenes import as_array, as_picture
 from entreg_utils.figures.style import MAP_CMAP, picture_axes
 from entreg_utils.figures.training import check_panel
 

@@ -29,6 +29,12 @@ OKABE_ITO = {
     "purple": "#CC79A7",
 }
 MAP_CMAP = "magma"
+# The three regions of a drawn picture, and what speaks for a species in each of them.
+CUE_COLOURS = {
+    "part": OKABE_ITO["vermillion"],
+    "body": OKABE_ITO["blue"],
+    "context": OKABE_ITO["green"],
+}
 
 
 def use_style() -> None:

@@ -26,8 +26,8 @@ from matplotlib.ticker import PercentFormatter
 
 from entreg_utils import cam, experiments, figures, metrics
 from entreg_utils.checks import scores as checks
+from entreg_utils.figures import as_picture, draw_box
 from entreg_utils.figures import boxes as draw
-from entreg_utils.figures.world import draw_box, picture
 
 figures.use_style()
 
@@ -56,7 +56,7 @@ print("images:", f"{SIZE} x {SIZE} pixels")
 
 # %% tags=["figure:steps"]
 EXAMPLE = 393
-shown = picture(test, EXAMPLE), maps[EXAMPLE], boxes[EXAMPLE]
+shown = as_picture(test.images[EXAMPLE]), maps[EXAMPLE], boxes[EXAMPLE]
 figures.show(draw.steps(*shown, threshold=0.15))
 
 # %% [markdown]
@@ -141,7 +141,9 @@ figures.show(draw.threshold_strip(*shown, taus, others))
 # %%
 from entreg_utils import widgets
 
-widgets.threshold_explorer([(picture(test, i), maps[i], boxes[i]) for i in (EXAMPLE, 57, 124)])
+widgets.threshold_explorer(
+    [(as_picture(test.images[i]), maps[i], boxes[i]) for i in (EXAMPLE, 57, 124)]
+)
 
 # %% [markdown]
 # One and the same map gives boxes from far too large to a speck on the brightest spot, and another image

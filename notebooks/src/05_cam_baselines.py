@@ -28,8 +28,8 @@ import torch.nn.functional as F
 from entreg_utils import analysis, data, erasing, experiments, figures, losses, metrics, models
 from entreg_utils.checks import erasing as checks
 from entreg_utils.experiments import grids
+from entreg_utils.figures import CUE_COLOURS
 from entreg_utils.figures.erasing import TITLES, what_is_hidden
-from entreg_utils.figures.world import CUE_COLOURS
 
 figures.use_style()
 torch.set_num_threads(1)  # the small maps of this notebook are faster so

@@ -28,7 +28,7 @@ import torch
 from entreg_utils import analysis, data, experiments, figures, metrics, theory, training
 from entreg_utils.checks import sweep as checks
 from entreg_utils.experiments import grids
-from entreg_utils.figures.world import CUE_COLOURS
+from entreg_utils.figures import CUE_COLOURS
 
 figures.use_style()
 torch.set_num_threads(1)

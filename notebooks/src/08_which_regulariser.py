@@ -34,7 +34,6 @@ from scipy.optimize import brentq, minimize
 from entreg_utils import analysis, cam, data, experiments, figures, losses, metrics, training
 from entreg_utils.checks import regularisers as checks
 from entreg_utils.experiments import cost, grids, plans, throughput
-from entreg_utils.figures import maps
 from entreg_utils.figures import entropy_axis
 
 figures.use_style()
@@ -639,7 +638,7 @@ heads = {f"ε = {e:g}, T = {T:.2g}": one for (e, T), one in sorted(seen.items())
 z = torch.as_tensor(np.stack([one.logits[picture] for one in heads.values()]))  # (4, C)
 sureness = z.softmax(1)[:, test.labels[picture]].tolist(), losses.entropy(z).tolist()
 raw = {name: one.maps[picture] for name, one in heads.items()}
-figures.show(maps.invariance(test.images[picture], raw, *sureness))
+figures.show(figures.invariance(test.images[picture], raw, *sureness))
 
 # %% [markdown]
 # And the whole path. The entropies under temperature are those of seed 0; its score is that of the three seeds,

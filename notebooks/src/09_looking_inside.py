@@ -42,9 +42,7 @@ from entreg_utils import (
 )
 from entreg_utils.checks import inside as checks
 from entreg_utils.experiments import grids
-from entreg_utils.figures import stages, triptychs
-from entreg_utils.figures import entropy_axis
-from entreg_utils.figures.world import CUE_COLOURS
+from entreg_utils.figures import CUE_COLOURS, entropy_axis, stages, triptychs
 
 INK = figures.OKABE_ITO
 figures.use_style()

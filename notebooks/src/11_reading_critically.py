@@ -25,6 +25,7 @@ import math
 import numpy as np
 import pandas as pd
 import torch
+from entreg_utils.training.outcomes import TEMPERATURES
 from scipy.optimize import brentq
 
 from entreg_utils import analysis, cam, data, erasing, experiments, figures, losses, metrics
@@ -32,7 +33,6 @@ from entreg_utils.checks import critique
 from entreg_utils.experiments import cost, grids, plans, throughput
 from entreg_utils.figures import identifiability, standing
 from entreg_utils.figures import selection as draw
-from entreg_utils.training.outcomes import TEMPERATURES
 
 figures.use_style()
 torch.set_num_threads(1)
