@@ -46,7 +46,7 @@ figures.use_style()
 
 # %%
 config = experiments.Config()
-few = data.toy("train", num_images=400, **config.knobs)  # the first 400 training pictures
+few = data.load("toy", "train", num_images=400)  # the first 400 training pictures
 images = few.images.float() / 255  # (400, 3, 48, 48)
 images, labels = images.contiguous(memory_format=torch.channels_last), few.labels
 print(
@@ -491,7 +491,7 @@ def disturb(epoch, model):
     return {}
 
 
-small = data.toy("train", num_images=200, **config.knobs)
+small = data.load("toy", "train", num_images=200)
 recipe = training.Recipe(epochs=4)
 straight, resumed = fresh(), fresh()
 training.fit(straight, small, recipe)
