@@ -7,15 +7,15 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from entreg_utils.cam.scaling import as_array
 from entreg_utils.metrics.contours import (
-    box_of,
+    boxes_of,
     check_rule,
     level_of,
     outlines_of,
     threshold_list,
-    to_gray,
 )
-from entreg_utils.metrics.maps import as_array, score_map
+from entreg_utils.metrics.maps import score_map, to_gray
 from entreg_utils.metrics.overlap import box_iou, check_boxes
 
 
@@ -118,8 +118,7 @@ def explain(
     level = int(level_of(threshold_list([threshold]), gray)[0])
     outlines = outlines_of(gray, level)
     areas = np.array([cv2.contourArea(outline) for outline in outlines])
-    found = [box_of(outline, gray.shape) for outline in outlines] or [[0, 0, 0, 0]]
-    predicted = np.array(found, dtype=np.int64)
+    predicted = boxes_of(outlines, gray.shape)
     chosen = np.arange(len(predicted))
     if contours == "largest" and outlines:
         chosen = chosen[areas.argmax()][None]  # the first of equally large ones
@@ -133,7 +132,8 @@ def explain(
         mask=gray > level,
         contours=tuple(outline[:, 0] for outline in outlines),
         areas=areas,
-        holes=np.array([_around_hole(outline) for outline in outlines], dtype=bool),
+        # OpenCV runs around objects and around holes in opposite senses (y points down).
+        holes=np.array([cv2.contourArea(one, oriented=True) > 0 for one in outlines], dtype=bool),
         boxes=predicted,
         chosen=chosen,
         ious=ious,
@@ -145,8 +145,3 @@ def explain(
         constant=constant,
         invalid=invalid,
     )
-
-
-def _around_hole(outline: np.ndarray) -> bool:
-    """OpenCV runs around objects and around holes in opposite senses (y points down)."""
-    return cv2.contourArea(outline, oriented=True) > 0
