@@ -48,7 +48,7 @@ def main(args) -> int:
     from entreg_utils.analysis import tables
     from entreg_utils.experiments import grids
     from entreg_utils.figures import curves
-    from entreg_utils.figures.command import write_all
+    from entreg_utils.figures.command import write
 
     matplotlib.use("agg")  # files are written, no window is opened
     figures.use_style()
@@ -75,7 +75,7 @@ def main(args) -> int:
                 file=sys.stderr,
             )
             return status.returncode
-        write_all(folder / "figures")
+        write(out=folder / "figures")
     atomic_write(folder / _DONE, "all runs trained\n")
 
     print(f"\n{RULES}\n\n{report}")
