@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 from typing import Annotated
 
-from entreg_utils.files import atomic_write, own, project_root
+from entreg_utils.files import atomic_write, own, project_root, results
 
 RULES = """\
 The drawn world, test split, last checkpoint, mean ± 95 % interval over four seeds; maps of the
@@ -49,7 +49,7 @@ def main(argv: list[str]) -> int:
 def run(jobs: int | None, everything: bool, records: bool) -> int:
     """The tutorial; 0 when everything worked."""
     start, root = time.perf_counter(), project_root()
-    folder = own("results", "records" if records else "tutorial")
+    folder = results("records" if records else "tutorial")
     if (folder / _DONE).exists():
         shutil.rmtree(folder)
     os.environ |= {"ENTREG_RESULTS": str(folder), "ENTREG_FRESH": "1"}

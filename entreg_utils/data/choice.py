@@ -57,6 +57,11 @@ class Data:
         return self.dataset == "toy"
 
     @property
+    def world(self) -> World:
+        knobs = {n: getattr(self, n) for n in KNOBS if n != "seed"}
+        return World(**knobs, seed=self.world_seed)
+
+    @property
     def several(self):
         return self.dataset in SEVERAL_CLASSES
 

@@ -30,7 +30,7 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from entreg_utils.experiments.config import PROTOCOL, Config, name_of
-from entreg_utils.files import StorageError, atomic_write, own, read_bytes, sha256, shipped
+from entreg_utils.files import StorageError, atomic_write, read_bytes, results, sha256, shipped
 
 MAX_RECORD_BYTES = 30_000  # of a committed record; a reader's own may be larger
 # Scores of photographs that no reader can take again stay as they were taken; on 801 real maps the
@@ -72,8 +72,7 @@ def _photographs(data) -> str:
 
 def results_folder() -> Path:
     """Where this machine's own records, checkpoints and unfinished runs are written."""
-    given = os.environ.get("ENTREG_RESULTS")
-    return Path(given).expanduser() if given else own("results")
+    return results()
 
 
 def committed_folder() -> Path:

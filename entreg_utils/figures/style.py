@@ -7,8 +7,10 @@ lightness rises with the value, so that they survive a grey printer.
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import textwrap
+from collections.abc import Iterator
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -35,6 +37,7 @@ CUE_COLOURS = {
     "body": OKABE_ITO["blue"],
     "context": OKABE_ITO["green"],
 }
+_captured: list[tuple[Figure, str]] | None = None  # set inside captured()
 
 
 def use_style() -> None:
@@ -93,6 +96,9 @@ def _luminance(rgb: np.ndarray) -> float:
     return float(linear @ (0.2126, 0.7152, 0.0722))
 
 
+TEXT = {name: ink(colour) for name, colour in OKABE_ITO.items()}  # the same hues, for words
+
+
 def student(values) -> tuple[float, float]:
     """Ends of the 95 % Student interval over seeds, as seaborn's ``errorbar=`` wants them."""
     mean, half = metrics.seed_interval(values)
@@ -133,6 +139,25 @@ def show(figure: Figure | tuple[Figure, str], sentence: str | None = None) -> No
     """
     if sentence is None:
         figure, sentence = figure
+    if _captured is not None:
+        _captured.append((figure, sentence))
+        return
     bundle = {"image/png": base64.b64encode(png(figure)).decode(), "text/plain": sentence}
     display(bundle, raw=True, metadata={"image/png": {"alt": sentence}})
     print(textwrap.fill(sentence, 100))
+
+
+@contextlib.contextmanager
+def captured() -> Iterator[list[tuple[Figure, str]]]:
+    """Inside, :func:`show` adds ``(figure, sentence)`` to the list given here and displays nothing.
+
+    The figures are closed at the end.
+    """
+    global _captured
+    before, _captured = _captured, []
+    try:
+        yield _captured
+    finally:
+        for figure, _ in _captured:
+            plt.close(figure)
+        _captured = before

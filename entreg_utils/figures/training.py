@@ -113,7 +113,7 @@ def check_panel(run: Run, dataset, image: int) -> None:
             f"image {image} is not kept: {run.config.name} holds maps of {len(run.panel)} test "
             f"images, 0..{len(run.panel) - 1}"
         )
-    if dataset.split != "test" or dataset.world.to_dict() != run.config.knobs:
+    if dataset.split != "test" or dataset.world != run.config.data.world:
         raise ValueError(
             f"the maps of {run.config.name} belong to the test split of its own world: give "
             "experiments.splits(run.config)[2]"

@@ -9,9 +9,9 @@ bounding box, and how much it adds to the area of the contour; :func:`tables` sa
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from entreg_utils.metrics.compiled import compiled
 from entreg_utils.metrics.maps import to_gray
 
 # Ring of neighbours (x, y), clockwise from the upper left: the bits of a code. Odd ones share a
@@ -69,7 +69,7 @@ def framed(scores: np.ndarray) -> np.ndarray:
     return gray
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def neighbour_codes(gray):
     """(H+2, W+2) uint8: which neighbours are on before each pixel inside the frame."""
     codes = np.zeros_like(gray)
@@ -92,7 +92,7 @@ def neighbour_codes(gray):
     return codes
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def by_level(gray, codes, chosen):
     """Flat indices of the pixels of level >= 1 whose code is chosen, brightest first, in raster
     order within a level; and where each level begins, (257,): level v at starts[255 - v]."""
@@ -129,7 +129,7 @@ def without_holes(gray: np.ndarray) -> np.ndarray:
     return filled
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _sweep(gray, filled, stale):
     """Lower ``filled`` until it is what :func:`without_holes` returns.
 

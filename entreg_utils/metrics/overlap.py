@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
 from entreg_utils.cam.scaling import as_array, height_width
+from entreg_utils.metrics.compiled import compiled
 
 
 def box_iou(predicted, true) -> np.ndarray:
@@ -25,7 +25,7 @@ def box_iou(predicted, true) -> np.ndarray:
     return overlap / (areas[0] + areas[1] - overlap)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def best_ious(boxes, spans, true, out):
     """Best IoU at each level, as :func:`box_iou` has it, of the boxes that belong to the level.
 
