@@ -222,16 +222,14 @@ def doctor(mend: bool = False, quiet: bool = False) -> int:
     return 1 if failed else 0
 
 
-def add_arguments(parser) -> None:
-    parser.add_argument(
-        "--mend", action="store_true", help="swap in the OpenCV that needs no libGL"
-    )
-    parser.add_argument("--quiet", action="store_true", help="print only what needs attention")
+def main(argv: list[str]) -> int:
+    """``python -m entreg_utils doctor``; read by hand, for it must run where tyro is missing."""
+    unknown = set(argv) - {"--mend", "--quiet"}
+    if unknown:
+        print(__doc__ + "\nusage: python -m entreg_utils doctor [--mend] [--quiet]")
+        return 0 if unknown <= {"-h", "--help"} else 2
+    return doctor("--mend" in argv, "--quiet" in argv)
 
 
-def main(args) -> int:
-    return doctor(args.mend, args.quiet)
-
-
-if __name__ == "__main__":  # for set-up: where the command line's own packages are missing, too
-    sys.exit(doctor("--mend" in sys.argv, "--quiet" in sys.argv))
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,22 +1,20 @@
 """``figures NAME``: figures of the notebooks as PNG files, and what they say.
 
-A figure's name is a tag of the cell that draws it, ``figure:NAME``. That cell is run with just
-those earlier cells of its notebook that it depends on, here and without a kernel.
+A figure's name is a tag of the cell that draws it, ``figure:NAME``. That cell is run with those
+before it in its notebook, here and without a kernel.
 """
 
 from __future__ import annotations
 
-import argparse
 import contextlib
 import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import matplotlib
 
-from entreg_utils.figures.cells import needed
 from entreg_utils.figures.style import captured, png
 from entreg_utils.files import atomic_write, results, shipped
 
@@ -97,15 +95,14 @@ def write(names: Iterable[str] = (), out: Path | str | None = None) -> list[Path
 
 
 def draw(notebook: Path, cells: dict[str, int]) -> dict[str, Drawn]:
-    """Figures of one notebook, given their code cells by name; the cells they share run once."""
+    """Figures of one notebook, given their code cells by name; its cells run once, up to the last of them."""
     code = [cell for cell in _cells(notebook) if cell["cell_type"] == "code"]
     # A check says whether an exercise is solved; no figure depends on what it says.
     checks = {index for index, cell in enumerate(code) if "check" in _tags(cell)}
     sources = ["" if i in checks else "".join(cell["source"]) for i, cell in enumerate(code)]
-    order = sorted({index for cell in cells.values() for index in needed(sources, cell)})
     namespace, drawn = {"__name__": "__main__"}, {}
     with matplotlib.rc_context():
-        for index in order:
+        for index in range(max(cells.values()) + 1):
             place = f"{notebook.name}, code cell {index + 1}"
             names = [name for name, cell in cells.items() if cell == index]
             with captured() as shown, contextlib.redirect_stdout(io.StringIO()):
@@ -129,20 +126,33 @@ def _tags(cell: dict) -> list[str]:
     return cell["metadata"].get("tags", [])
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = "example: figures strengths plane --out /tmp/figures"
-    parser.add_argument("names", nargs="*", metavar="NAME", help="see --list; all when left out")
-    parser.add_argument("--out", type=Path, help="folder of the files (default: results/figures)")
-    parser.add_argument("--list", action="store_true", help="name the figures and stop")
+def main(argv: list[str]) -> int:
+    """``python -m entreg_utils figures``."""
+    import tyro
+    from tyro.conf import Positional, arg
 
+    def figures(
+        names: Positional[tuple[str, ...]] = (),
+        out: Annotated[
+            Path | None,
+            arg(help="folder of the files", help_behavior_hint="(default: results/figures)"),
+        ] = None,
+        list: Annotated[bool, arg(help="name the figures and stop")] = False,
+    ) -> int:
+        """Figures of the notebooks as files, with the sentences that read them.
 
-def main(args: argparse.Namespace) -> int:
-    """Draw the figures and print each file; 0."""
-    if args.list:
-        for name, place in catalogue().items():
-            print(f"{name:18} {place.notebook.stem[:2]}  {place.heading}")
+        Example: figures strengths plane --out /tmp/figures
+
+        Args:
+            names: see --list; all when left out.
+        """
+        if list:
+            for name, place in catalogue().items():
+                print(f"{name:18} {place.notebook.stem[:2]}  {place.heading}")
+            return 0
+        matplotlib.use("agg")  # files only: no window is opened, nor needed
+        print(*write(names, out), sep="\n")
         return 0
-    matplotlib.use("agg")  # files only: no window is opened, nor needed
-    for path in write(args.names, args.out):
-        print(path)
-    return 0
+
+    config = (tyro.conf.FlagCreatePairsOff,)
+    return tyro.cli(figures, prog="python -m entreg_utils figures", args=argv, config=config)

@@ -39,15 +39,7 @@ def test_show_gives_the_picture_its_sentence_and_prints_it_in_lines(line, monkey
     printed = capsys.readouterr().out
     assert printed.split() == 2 * sentence.split()
     assert max(map(len, printed.splitlines())) <= 100
-    style.show(line(), "In two arguments.")
-    assert shown[1][0]["text/plain"] == "In two arguments."
 
-
-def test_show_takes_figure_and_sentence_apart_as_well(line, monkeypatch, capsys):
-    shown = []
-    monkeypatch.setattr(style, "display", lambda bundle, **more: shown.append(more))
-    style.show(line(), "Read me.")
-    assert shown[0]["metadata"] == {"image/png": {"alt": "Read me."}}
     assert capsys.readouterr().out == "Read me.\n"
 
 
