@@ -16,6 +16,9 @@ import time
 from pathlib import Path
 from typing import Annotated
 
+import tyro
+from tyro.conf import arg
+
 from entreg_utils.files import atomic_write, own, project_root, results
 
 RULES = """\
@@ -26,8 +29,6 @@ _DONE = "finished"
 
 def main(argv: list[str]) -> int:
     """``python -m entreg_utils tutorial``."""
-    import tyro
-    from tyro.conf import arg
 
     def tutorial(
         jobs: Annotated[

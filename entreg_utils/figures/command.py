@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Annotated, NamedTuple
 
 import matplotlib
+import tyro
+from tyro.conf import Positional, arg
 
 from entreg_utils.figures.style import captured, png
 from entreg_utils.files import atomic_write, results, shipped
@@ -95,7 +97,7 @@ def write(names: Iterable[str] = (), out: Path | str | None = None) -> list[Path
 
 
 def draw(notebook: Path, cells: dict[str, int]) -> dict[str, Drawn]:
-    """Figures of one notebook, given their code cells by name; its cells run once, up to the last of them."""
+    """Figures of one notebook, given their code cells by name; its cells run once."""
     code = [cell for cell in _cells(notebook) if cell["cell_type"] == "code"]
     # A check says whether an exercise is solved; no figure depends on what it says.
     checks = {index for index, cell in enumerate(code) if "check" in _tags(cell)}
@@ -128,8 +130,6 @@ def _tags(cell: dict) -> list[str]:
 
 def main(argv: list[str]) -> int:
     """``python -m entreg_utils figures``."""
-    import tyro
-    from tyro.conf import Positional, arg
 
     def figures(
         names: Positional[tuple[str, ...]] = (),
