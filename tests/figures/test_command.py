@@ -32,8 +32,8 @@ CELLS = [
         "sentence = f'{len(RUNS)} run'\nfigures.show((plt.figure(), sentence))",
         "figure:other",
     ),
-    ("code", "top / 0", "figure:broken"),
     ("code", "print(top)", "figure:none"),
+    ("code", "top / 0", "figure:broken"),
 ]
 
 
@@ -77,9 +77,9 @@ def test_they_go_to_the_results_and_equal_cells_give_equal_bytes(notebooks):
 @pytest.mark.parametrize(
     ("name", "error"),
     [
-        ("nope", "unknown figure 'nope': known are line, other, broken, none"),
-        ("broken", "07_one.ipynb, code cell 6 failed: ZeroDivisionError: division by zero"),
-        ("none", "07_one.ipynb, code cell 7 is none: it shows 0 figures, not 1"),
+        ("nope", "unknown figure 'nope': known are line, other, none, broken"),
+        ("broken", "07_one.ipynb, code cell 7 failed: ZeroDivisionError: division by zero"),
+        ("none", "07_one.ipynb, code cell 6 is none: it shows 0 figures, not 1"),
     ],
 )
 def test_what_cannot_be_drawn_is_one_sentence_and_no_file(notebooks, capsys, name, error):
