@@ -4,6 +4,7 @@ Curves and bars are drawn in the notebooks; here are the pictures that need care
 data to ``(Figure, sentence)``, and the style that all share.
 """
 
+from entreg_utils.figures.forest import forest
 from entreg_utils.figures.style import (
     MAP_CMAP,
     OKABE_ITO,
@@ -20,6 +21,7 @@ __all__ = [
     "MAP_CMAP",
     "OKABE_ITO",
     "entropy_axis",
+    "forest",
     "ink",
     "picture_axes",
     "png",
