@@ -193,7 +193,8 @@ for axes, score in zip(panels, ("max_box_acc", "accuracy"), strict=True):
         own = paths.loc[epsilon].loc[2:]  # the first epoch would set the scale
         x, y = own.test_entropy, 100 * own[f"test_{score}"]
         axes.plot(x, y, ".-", c=colour, lw=1.3, label=f"epochs of ε = {epsilon:g}")
-        axes.text(x[2] + 0.05, y[2], "epoch 2", va="center", fontsize=8)
+        word = "epoch 2" if score == "accuracy" else ""  # there they are apart
+        axes.text(x[2] + 0.05, y[2], word, va="center", fontsize=8)
     mean, half = (100 * summary[score][name] for name in ("mean", "half"))
     axes.errorbar(entropy, mean, half, marker="o", capsize=2, label="last epoch, by ε")
     for step, (epsilon, x) in enumerate(entropy.items()):
@@ -380,7 +381,7 @@ verdict.assign(holds=verdict.holds.map({True: "holds", False: "does not hold"}))
 # %% tags=["figure:birds_changes"]
 figure, axes = plt.subplots(figsize=(9.4, 4.2))
 figures.forest(axes, effect.rename(TITLES))
-rows, wanted = np.array([SCORES.index(s) for s in BAR]), [100 * at for at in BAR.values()]
+rows, wanted = np.array([SCORES.index(s) for s in BAR]), 100 * np.array([*BAR.values()])
 asked = {"color": "C1", "lw": 2.5, "label": "asked for beforehand"}
 axes.vlines(wanted, rows - 0.4, rows + 0.4, **asked)
 words = [f"{analysis.points(own)}, ± {100 * own.half:.1f}" for own in effect.iloc]
@@ -552,10 +553,11 @@ main_table
 # three seeds of which one has collapsed describes none of them.
 
 # %%
+print("MaxBoxAcc (oracle) without ER, method minus CAM, in points:")
 for m in methods[1:]:
     row = analysis.change(groups["cam", 0.0], groups[m, 0.0], "max_box_acc")
     clear = "clear" if row["low"] > 0 or row["high"] < 0 else "not clear"
-    print(f"{METHODS[m]:8s} minus CAM: {analysis.points(row)} points", end="")
+    print(f"  {METHODS[m]:8s} {analysis.points(row)}", end="")
     print(f", {clear}; over seeds ± {100 * row['half']:.1f}")
 low = main.loc[main.accuracy == main.accuracy.min()].iloc[0]
 print(f"lowest accuracy of a run: {low.accuracy:.1%}", end=" ")
@@ -609,12 +611,14 @@ top = 100 * sized.groupby(["epsilon", "size"]).max_box_acc.mean().unstack("epsil
 raised, lowered = oracle.index[oracle.low > 0], oracle.index[oracle.high < 0]
 said = [f"raises it at {', '.join(map(str, raised))} pixels"] if len(raised) else []
 said += [f"lowers it at {', '.join(map(str, lowered))} pixels"] if len(lowered) else []
-ends = [f"{analysis.points(oracle.loc[s])} points at {s}" for s in sides[:: len(sides) - 1]]
+words = oracle.apply(analysis.points, axis=1)
+ends = [f"{words[s]} points at {s}" for s in (sides[0], sides[-1])]
 fixed = 100 * by_side.xs("gt_known", level="score").change
 sentence = (
     f"Trained at {sides[0]} pixels (grey), the maps at ε = 0 reach "
-    f"{top[0.0].max():.1f} % at {top[0.0].idxmax()} pixels, those at ε = 0.3 {top[0.3].max():.1f} % at "
-    f"{top[0.3].idxmax()}; the centred box has {100 * centre:.1f}, the best point is "
+    f"{top[0.0].max():.1f} % at {top[0.0].idxmax()} pixels, those at ε = 0.3 "
+    f"{top[0.3].max():.1f} % at {top[0.3].idxmax()}; the centred box has "
+    f"{100 * centre:.1f}, the best point is "
     f"{top.max().max() - 100 * centre:+.1f} points from it. ER changes MaxBoxAcc by "
     f"{' and '.join(ends)}; with an interval that leaves zero out it "
     f"{' and '.join(said) or 'does so nowhere'}. GT-known Loc at 0.15 it changes by "
@@ -634,7 +638,8 @@ signs = {}
 for score in SHOWN:
     own = by_side.xs(score, level="score")
     clear = {"gain": own.index[own.low > 0], "loss": own.index[own.high < 0]}
-    said = [f"{word} at {', '.join(map(str, at))}" for word, at in clear.items() if any(at)]
+    clear = {word: ", ".join(map(str, at)) for word, at in clear.items()}
+    said = [f"{word} at {at}" for word, at in clear.items() if at]
     signs[score] = "; ".join(said) or "nowhere"
     print(f"{TITLES[score]:20s} interval without zero: {signs[score]}")
 other.rename(columns=TITLES).rename_axis(columns="ε = 0.3 minus ε = 0, points")
