@@ -31,8 +31,9 @@ def forest(axes: Axes, changes: pd.DataFrame) -> None:
         ends = [own.change - own.half, own.change + own.half]
         axes.plot(ends, [row + 0.25] * 2, "|-", color="black", lw=1, ms=6, label=thin)
         axes.annotate(
-            f"{own.change:+.1f}", (own.change, row), (0, 6), textcoords="offset points", ha="center"
-        )
+            f"{own.change:+.1f}", (own.change, row), (0, 7), textcoords="offset points",
+            ha="center", bbox={"fc": "white", "ec": "none", "alpha": 0.8, "pad": 0.3},
+        )  # fmt: skip
     axes.axvline(0, color="black", lw=0.8)
     axes.set_yticks(range(len(points)), points.index)
     axes.set_ylim(len(points) - 0.4, -0.7)

@@ -114,7 +114,8 @@ print(f"bird's median share of the frame: {np.median(one['share'].astype(float))
 print(f"Chosen on validation: ε = {chosen:g}")
 
 # %% [markdown]
-# One long table holds everything that was measured, a row a number. The figures of this section are rows of it.
+# One long table holds everything that was measured, a row a number. The figures of this section are drawn from it, and from
+# its wide forms `table` (a row a run) and `history` (a row a run and epoch).
 
 # %%
 long = analysis.table(runs)  # epsilon, seed, split, checkpoint, epoch, score, value

@@ -102,7 +102,7 @@ left.set_title("circles: best on test; triangles: carried")
 left.legend(loc="center right", bbox_to_anchor=(1, 0.72))
 figures.forest(right, gains)
 right.set(xlabel="gain in points", title="One pair of models, three gains")
-right.legend(loc="lower right", fontsize=8)
+right.legend(loc="upper center", bbox_to_anchor=(0.4, -0.15), fontsize=9)
 
 said = [f"{analysis.points(row)} {rule}" for rule, row in gains.iterrows()]
 sentence = (
@@ -205,10 +205,11 @@ pd.DataFrame(rows).T.rename_axis("epoch: last, or best on")
 # chosen by test *error*, as that code does?
 
 # %%
-top1 = analysis.change(plain, treated, "top1_loc_carried")
-print("Top-1 Loc, carried threshold, last epoch, ε = 0.3 minus ε = 0, in points:")
-print(f"  {analysis.points(top1)}, bootstrap over images and seeds;", end=" ")
-print(f"± {100 * top1['half']:.1f}, Student over the seeds")
+print("Top-1 Loc, last epoch, ε = 0.3 minus ε = 0, in points, by two judges:")
+for rule, score in (("at 0.15", "top1_loc"), ("carried", "top1_loc_carried")):
+    row = analysis.change(plain, treated, score)
+    print(f"  {rule} {analysis.points(row)}, bootstrap over images and seeds;", end=" ")
+    print(f"± {100 * row['half']:.1f}, Student over the seeds")
 by_error = analysis.optimism(analysis.by_checkpoint(history, "max_box_acc", "accuracy"))
 mean, half = 100 * by_error.loc[(0.0, "last")]
 print("MaxBoxAcc of ε = 0 at the epoch of the smallest test error, minus the last:")
@@ -265,8 +266,10 @@ for panel, (title, steps) in zip(axes, ladders.items(), strict=True):
     around = [[change - low], [high - change]]
     clear = "C2" if low > 0 else "0.4"
     panel.errorbar(change, len(total), xerr=around, fmt="o", color=clear, capsize=3)
-    panel.annotate(f"{change:+.1f}", (change, len(total)), (0, 6), ha="center",
-                   textcoords="offset points")  # fmt: skip
+    panel.annotate(
+        f"{change:+.1f}", (change, len(total)), (0, 6), ha="center",
+        textcoords="offset points", bbox={"fc": "white", "ec": "none", "pad": 0.5},
+    )  # fmt: skip
     names = [*steps, "ER, nothing\nchosen on test"][1:]
     panel.set_yticks(range(len(names)), names)
     panel.set_ylim(len(total) + 0.5, -0.9)
@@ -395,7 +398,7 @@ for title, own in spread.groupby("panel", sort=False):
 spread.round(1)
 
 # %% [markdown]
-# In the drawn world, where all weights start from the seed, the start is remembered: in most rows the discs scatter less,
+# In the drawn world, where all weights start from the seed, the start is remembered: the discs scatter less,
 # so pairing by seed is worth it. On the photographs all runs start from the same ImageNet weights, a seed decides no more than the
 # last layer's start and the order, and three seeds cannot show that pairing helps. And in neither does it rescue the comparison of *one* run with *one*
 # run: there are red discs, too.
@@ -446,7 +449,8 @@ left.set(xlabel="", ylabel="BoxAcc, % of images", ylim=(0, 120))
 left.set_yticks(range(0, 101, 20))
 left.legend(title=None, ncols=3, loc="upper left", fontsize=9)
 figures.forest(right, by_share)
-right.set_xlabel("gain of ER in points")
+bars = "thick: images and\nseeds, thin: seeds alone"
+right.set_xlabel(f"gain of ER in points (95 %; {bars})")
 
 said = [f"{group} {a:.1f}, {b:.1f}, {c:.1f}" for group, a, b, c in found.itertuples()]
 sentence = f"Centred box, ε = 0, ER, in % of the images found: {'; '.join(said)}."
@@ -545,14 +549,14 @@ constant = metrics.constant_map_baseline(test.masks.numpy(), size=frame)
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.5))
 for axes, score in ((left, "correlation"), (right, "pxap")):
     look = {"x": "length", "y": score, "hue": "model", "ax": axes, "legend": False}
+    look["formatter"] = "{:g}".format
     sns.stripplot(families, dodge=True, jitter=False, size=4, alpha=0.55, **look)
-    look |= {"estimator": "median", "errorbar": None}
+    look |= {"estimator": "median", "errorbar": None, "linewidth": 1.8}
     sns.pointplot(families, dodge=0.4, markersize=0, **look)
     axes.set_xlabel("length of the vector, in mean class weights")
-lowest = min(0.0, families.correlation.min() - 0.05, families.pxap.min() - 0.05)
-left.set(ylim=(lowest, 1.05), ylabel="mean over images")
+left.set(ylim=(families.correlation.min() - 0.05, 1.05), ylabel="mean over images")
 left.set_title("Correlation with the map as trained")
-right.set(ylim=(lowest, 1.05), ylabel="PxAP (0 to 1)")
+right.set(ylim=(0, 1.05), ylabel="PxAP (0 to 1)")
 right.set_title("PxAP (dots: one vector each; lines: medians)")
 right.axhline(constant, color="0.4", ls="--", lw=1.2)
 right.text(-0.3, constant + 0.02, "constant map", color="0.4")
@@ -641,7 +645,7 @@ axes.plot(nats, score, "o", color="C0", ms=10)
 words = {"textcoords": "offset points", "color": blue}
 axes.annotate(
     "scale the weights: entropy moves, map stays", (1.0, score), (0, -12), ha="center",
-    bbox={"fc": "white", "ec": "none", "alpha": 0.7}, **words,
+    bbox={"fc": "white", "ec": "none", "alpha": 0.7, "pad": 1}, **words,
 )  # fmt: skip
 shift = "shift them: map moves,\nprediction stays"
 axes.annotate(shift, (nats, (low + score) / 2), (8, 0), va="center", **words)
@@ -769,11 +773,11 @@ V2 = {"CAM": 62.98, "HaS": 64.63, "CutMix": 62.76, "ADL": 58.33, "CAM + IVR": 66
 published = {"GT-known Loc": GT_KNOWN, "MaxBoxAcc": {"CAM, large-kernel CNN": 90.99}}
 published["MaxBoxAccV2"] = V2
 boxes_of = {"GT-known Loc": 59.67, "MaxBoxAcc": 59.67, "MaxBoxAccV2": 56.86}  # centred
-rows = []
+rows, theirs = [], "as published, not run here"
 for metric, own in published.items():
     for method, score in own.items():
         gap = score - boxes_of[metric]
-        rows.append((f"{method}: {metric} {score:.1f}", gap, "as published, not run"))
+        rows.append((f"{method}: {metric} {score:.1f}", gap, theirs))
 for name, runs in pair.items():
     for rule, score in RULES.items():
         mean = 100 * analysis.final(runs)[score].mean()
@@ -889,7 +893,8 @@ for name in ("wsol_evaluation", "table_main", "lambda_ablation"):
 # - Choosing the epoch by localisation is a free rival of regularisation; it pays in accuracy. State the rule, for both sides.
 # - Choices made on test produce gains of the size that papers report, out of nothing. Averages over seeds, validation, and intervals are
 #   the defence.
-# - One run against one run is evidence only where the effect is large against the spread.
+# - One run against one run is evidence only where the effect is large against the spread. A shared seed makes a pair closer
+#   where the start comes from the seed, and is worth little where it does not. Two intervals may disagree: print both.
 # - Split by size, and put the blind box into every group.
 # - A classifier's outputs do not fix its maps. Centre the weights, and do not read the entropy as a certificate.
 # - Read the code beside the formula, and use the checklist on your own sentences first.
