@@ -1,6 +1,5 @@
 """From runs to what they say: one long table, paired changes, choices, all in one namespace."""
 
-from entreg_utils.analysis.choose import RULES, best_of, by_checkpoint, one_seed, optimism
 from entreg_utils.analysis.compare import (
     at_entropy,
     by,
@@ -8,6 +7,7 @@ from entreg_utils.analysis.compare import (
     changes,
     complete,
     outcomes,
+    points,
     stored,
 )
 from entreg_utils.analysis.matched import (
@@ -21,6 +21,8 @@ from entreg_utils.analysis.matched import (
     tally,
     verdicts,
 )
+from entreg_utils.analysis.readme import readme_block
+from entreg_utils.analysis.selection import by_checkpoint, optimism
 from entreg_utils.analysis.tables import (
     HEADLINE,
     baselines,
@@ -42,10 +44,8 @@ __all__ = [
     "INSIDE",
     "MISSED",
     "NAMES",
-    "RULES",
     "at_entropy",
     "baselines",
-    "best_of",
     "by",
     "by_checkpoint",
     "change",
@@ -58,12 +58,13 @@ __all__ = [
     "headline",
     "history",
     "markdown",
-    "one_seed",
     "optimism",
     "outcomes",
     "over_seeds",
     "paired",
+    "points",
     "readable",
+    "readme_block",
     "report",
     "stored",
     "table",

@@ -4,6 +4,7 @@ Curves and bars are drawn in the notebooks; here are the pictures that need care
 data to ``(Figure, sentence)``, and the style that all share.
 """
 
+from entreg_utils.figures.forest import forest
 from entreg_utils.figures.overlays import draw_triptych, invariance, triptych
 from entreg_utils.figures.scenes import as_picture, draw_box, picture_grid, triangle
 from entreg_utils.figures.style import (
@@ -31,6 +32,7 @@ __all__ = [
     "draw_box",
     "draw_triptych",
     "entropy_axis",
+    "forest",
     "ink",
     "invariance",
     "picture_axes",

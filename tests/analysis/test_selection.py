@@ -1,10 +1,10 @@
-"""Selection: each rule's epoch, the optimism, the best of several, all pairs of seeds."""
+"""Selection: the epoch that each rule keeps, and what choosing on test adds."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from entreg_utils.analysis import choose as selection
+from entreg_utils.analysis import selection
 
 
 def history():
@@ -54,37 +54,3 @@ def test_optimism_is_taken_seed_by_seed():
     assert table.loc[(0.3, "last"), "half"] == pytest.approx(12.7062047 * 0.05)
     assert table.loc[(0.3, "validation"), "mean"] == pytest.approx(0.15)
     assert table.loc[(0.3, "validation"), "half"] == pytest.approx(12.7062047 * 0.15)
-
-
-def test_best_of_by_hand():
-    assert selection.best_of([1, 2, 4], 1) == pytest.approx(7 / 3)
-    assert selection.best_of([1, 2, 4], 2) == pytest.approx((2 + 4 + 4) / 3)
-    assert selection.best_of([1, 2, 4], 3) == 4
-
-
-@pytest.mark.parametrize("count", [0, 4])
-def test_best_of_more_than_there_are(count):
-    with pytest.raises(ValueError, match="from 3 scores"):
-        selection.best_of([1, 2, 4], count)
-
-
-def test_pairs_of_seeds():
-    found = selection.one_seed({1: 0.5, 0: 0.2}, {0: 0.4, 1: 0.9})
-    np.testing.assert_allclose(found["change"], [[0.2, 0.7], [-0.1, 0.4]])
-    assert found["matched"].tolist() == [[True, False], [False, True]]
-    assert found["mean"] == pytest.approx(0.3)
-    assert found["opposite"] == 0.25
-    assert found["exaggerated"] == 0.25  # 0.7 > 0.45
-
-
-def test_pairs_of_a_loss_are_read_with_its_sign():
-    found = selection.one_seed({0: 0.5}, {0: 0.4, 1: 0.6, 2: 0.1})
-    assert found["mean"] == pytest.approx(-0.4 / 3)
-    assert found["opposite"] == pytest.approx(1 / 3)
-    assert found["exaggerated"] == pytest.approx(1 / 3)  # -0.4 beyond -0.2
-
-
-def test_pairs_may_come_from_different_seeds():
-    found = selection.one_seed({0: 0.0}, {5: 0.1})
-    assert found["matched"].tolist() == [[False]]
-    assert found["opposite"] == 0
