@@ -13,13 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from entreg_utils.erasing.arguments import (
-    cpu_generator,
-    image_batch,
-    share,
-    square_sides,
-    upload,
-)
+from entreg_utils.erasing.arguments import cpu_generator, image_batch, number, square_sides, upload
 
 
 def hide_and_seek(
@@ -45,30 +39,19 @@ def hide_and_seek(
         (N, C, H, W), type and device of ``images``.
 
     Raises:
-        TypeError: wrong types.
+        TypeError: no images or generator.
         ValueError: wrong shapes, rate or fill outside 0..1, or a side that is not smaller than the
             image's longer side (its only tile would be the image).
     """
-    count, _, height, width = image_batch(images).shape
-    hidden = hidden_tiles(count, height, width, sides, rate, generator, images.device)
-    return paint_over(images, hidden, fill)
+    return paint_over(images, hidden_tiles(images, sides, rate, generator), fill)
 
 
 def hidden_tiles(
-    count: int,
-    height: int,
-    width: int,
-    sides: int | Sequence[int | None],
-    rate: float,
-    generator: torch.Generator,
-    device: torch.device | str = "cpu",
+    images: Tensor, sides: int | Sequence[int | None], rate: float, generator: torch.Generator
 ) -> Tensor:
-    """Which pixels :func:`hide_and_seek` hides: bool (count, height, width) on ``device``.
-
-    Raises:
-        TypeError, ValueError: as :func:`hide_and_seek`.
-    """
-    sides, rate, device = square_sides(sides), share("rate", rate), torch.device(device)
+    """Which pixels :func:`hide_and_seek` hides: bool (N, H, W) on the images' device."""
+    count, _, height, width = image_batch(images).shape
+    sides, rate, device = square_sides(sides), number("rate", rate), images.device
     cpu_generator(generator)
     if max(sides) >= max(height, width):
         raise ValueError(
@@ -92,11 +75,7 @@ def hidden_tiles(
 
 
 def paint_over(images: Tensor, hidden: Tensor, fill: float | Sequence[float] | Tensor) -> Tensor:
-    """New images (N, C, H, W) that show ``fill`` where ``hidden`` (N, H, W) is true.
-
-    Raises:
-        ValueError: ``fill`` is no colour in 0..1 of the images' channels.
-    """
+    """New images (N, C, H, W) that show ``fill`` where ``hidden`` (N, H, W) is true."""
     channels = images.shape[1]
     colour = torch.as_tensor(fill, dtype=torch.float32).detach()
     if colour.shape not in ((), (channels,)):

@@ -3,16 +3,22 @@
 Both take the channel mean ``A`` of a non-negative map as self-attention, without any weights. Each
 forward pass in training hides the place where ``A`` is large with probability ``rate``, and
 otherwise multiplies the map by ``sigmoid(A)``, the importance map. In eval mode they do nothing.
+:func:`attach` puts them into a model that knows nothing of them, as forward hooks.
 
 ADL: Choe & Shim, CVPR 2019.  RDAP: Choe et al., Pattern Recognition 116, 2021, in our reading.
 """
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
-from entreg_utils.erasing.arguments import cpu_generator, open_share, share
+from entreg_utils.erasing.arguments import cpu_generator, number
+
+if TYPE_CHECKING:
+    from entreg_utils.erasing.methods import Erasing
 
 
 class AttentionErasing(nn.Module):
@@ -37,15 +43,19 @@ class AttentionErasing(nn.Module):
 
     def __init__(self, rate: float, generator: torch.Generator):
         super().__init__()
-        self.rate = share("rate", rate)
-        self.generator = cpu_generator(generator)
+        self.rate, self.generator = number("rate", rate), cpu_generator(generator)
         self._seen = False
 
     def forward(self, features: Tensor) -> Tensor:
         """The map with its strongest place hidden, or weighted by importance; same type."""
         if not self.training:
             return features
-        self._look_once(features)
+        if not self._seen and bool((features.detach() < 0).any()):
+            raise ValueError(
+                f"{type(self).__name__} was put behind a map with negative values, where its "
+                "threshold means nothing: put it after a ReLU"
+            )
+        self._seen = True
         attention = _attention(features)
         if torch.rand((), generator=self.generator).item() < self.rate:
             factor = ~self._hidden(attention)
@@ -64,16 +74,6 @@ class AttentionErasing(nn.Module):
     def _hidden(self, attention: Tensor) -> Tensor:
         raise NotImplementedError
 
-    def _look_once(self, features: Tensor) -> None:
-        if self._seen:
-            return
-        if bool((features.detach() < 0).any()):
-            raise ValueError(
-                f"{type(self).__name__} was put behind a map with negative values, where its "
-                "threshold means nothing: put it after a ReLU"
-            )
-        self._seen = True
-
 
 class ADL(AttentionErasing):
     """Attention-based dropout layer: hides where A >= gamma max A, of each image its own maximum.
@@ -87,13 +87,10 @@ class ADL(AttentionErasing):
 
     def __init__(self, gamma: float, rate: float, generator: torch.Generator):
         super().__init__(rate, generator)
-        self.gamma = share("gamma", gamma)
+        self.gamma = number("gamma", gamma)
 
     def _hidden(self, attention: Tensor) -> Tensor:
         return attention >= self.gamma * attention.amax(dim=(2, 3), keepdim=True)
-
-    def extra_repr(self) -> str:
-        return f"gamma={self.gamma:g}, rate={self.rate:g}"
 
 
 class RDAP(AttentionErasing):
@@ -116,7 +113,7 @@ class RDAP(AttentionErasing):
 
     def __init__(self, square: float, rate: float, generator: torch.Generator):
         super().__init__(rate, generator)
-        self.square = open_share("square", square)
+        self.square = number("square", square)
 
     def _hidden(self, attention: Tensor) -> Tensor:
         height, width = attention.shape[2:]
@@ -134,9 +131,6 @@ class RDAP(AttentionErasing):
             hidden.append((cells >= start) & (cells < start + side))  # (N, length)
         return (hidden[0][:, :, None] & hidden[1][:, None, :])[:, None]
 
-    def extra_repr(self) -> str:
-        return f"square={self.square:g}, rate={self.rate:g}"
-
 
 def _attention(features: Tensor) -> Tensor:
     """Channel mean (N, 1, h, w); in float32 at least, where near-equal cells can be told apart."""
@@ -144,6 +138,95 @@ def _attention(features: Tensor) -> Tensor:
         raise ValueError(
             f"erasing needs a feature map (N, C, h, w), not one of shape {tuple(features.shape)}"
         )
-    return features.mean(
-        dim=1, keepdim=True, dtype=torch.promote_types(features.dtype, torch.float32)
-    )
+    precise = torch.promote_types(features.dtype, torch.float32)
+    return features.mean(dim=1, keepdim=True, dtype=precise)
+
+
+def attach(model: nn.Module, erasing: Erasing, generator: torch.Generator) -> Attached:
+    """Put the layers of ADL or RDAP behind the model's erasing points, until they are removed.
+
+    The layers work in ``model.train()`` and do nothing in ``model.eval()``; the mode of the model
+    itself counts, as parts of it may stay in eval mode (frozen batch-norm). They have no weights,
+    and the model's ``state_dict``, parameters and modules stay what they were. Under
+    ``torch.compile`` attach first and compile then; each layer breaks the graph where it draws.
+
+    Args:
+        model: has ``erasing_points() -> dict[str, nn.Module]``, modules whose output is a
+            non-negative feature map (N, C, h, w).
+        erasing: methods without layers (``cam``, ``has``, ``cutmix``, own code) attach nothing.
+        generator: on the CPU, shared by all layers; seed it anew at each epoch, and a run that
+            goes on from a checkpoint draws what it would have drawn.
+
+    Returns:
+        A handle: ``handle.remove()``, or ``with attach(...) as handle``; ``handle.layers`` by
+        point.
+
+    Raises:
+        ValueError: the model lacks a point, or one has a layer already; then nothing is attached.
+        TypeError: the model has no ``erasing_points``, or no generator of the CPU was given.
+    """
+    cpu_generator(generator)
+    chosen = points_of(model, erasing)
+    for name, module in chosen.items():
+        if any(isinstance(hook, _Hook) for hook in module._forward_hooks.values()):
+            raise ValueError(
+                f"{type(model).__name__} has a layer at {name!r} already: remove() it first"
+            )
+    return Attached(model, {name: (m, erasing.layer(generator)) for name, m in chosen.items()})
+
+
+def points_of(model: nn.Module, erasing: Erasing) -> dict[str, nn.Module]:
+    """The modules behind which the method's layers belong, by point; empty without layers."""
+    if not erasing.has_layers:
+        return {}
+    if not callable(getattr(model, "erasing_points", None)):
+        raise TypeError(
+            f"{type(model).__name__} has no erasing_points(): {erasing.method} needs to know which "
+            "of its modules give non-negative feature maps, as every model of models.build says"
+        )
+    known = model.erasing_points()
+    for name in erasing.points:
+        if name not in known:
+            raise ValueError(
+                f"{erasing.method} cannot go behind {name!r}: {type(model).__name__} has the "
+                f"points {', '.join(known)}"
+            )
+    return {name: known[name] for name in erasing.points}
+
+
+class Attached:
+    """Handle of attached layers.
+
+    Attributes:
+        layers: the layers by point, in forward order as named; empty for methods without layers.
+    """
+
+    def __init__(self, model: nn.Module, placed: dict[str, tuple[nn.Module, AttentionErasing]]):
+        self.layers = {name: layer for name, (_, layer) in placed.items()}
+        self._handles = [
+            module.register_forward_hook(_Hook(layer, model)) for module, layer in placed.values()
+        ]
+
+    def remove(self) -> None:
+        """Take the layers out of the model; a second time does nothing."""
+        for handle in self._handles:
+            handle.remove()
+
+    def __enter__(self) -> Attached:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.remove()
+
+
+class _Hook:
+    """A forward hook that replaces a module's output while the model trains.
+
+    An object rather than a closure: a copied model then gets copies that watch the copy's mode.
+    """
+
+    def __init__(self, layer: AttentionErasing, model: nn.Module):
+        self.layer, self.model = layer, model
+
+    def __call__(self, module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
+        return self.layer(output) if self.model.training else output
