@@ -54,15 +54,10 @@ def image_batch(images: Tensor) -> Tensor:
 
 def cpu_generator(generator: torch.Generator) -> torch.Generator:
     """The generator itself, on the CPU so that a seed draws alike on every device; or TypeError."""
-    if isinstance(generator, torch.Generator) and generator.device.type == "cpu":
-        return generator
-    kind = generator.device if isinstance(generator, torch.Generator) else type(generator).__name__
-    raise TypeError(
-        f"generator is {kind}, but must be a torch.Generator of the CPU, so that a seed draws the "
-        "same on every device: torch.Generator().manual_seed(seed)"
-    )
-
-
-def upload(tensor: Tensor, device: torch.device) -> Tensor:
-    """A small CPU tensor on ``device``, without waiting for what the device is doing."""
-    return tensor if device.type == "cpu" else tensor.to(device, non_blocking=True)
+    kind = getattr(generator, "device", type(generator).__name__)
+    if not isinstance(generator, torch.Generator) or kind.type != "cpu":
+        raise TypeError(
+            f"generator is {kind}, but must be a torch.Generator of the CPU, so that a seed draws "
+            "the same on every device: torch.Generator().manual_seed(seed)"
+        )
+    return generator

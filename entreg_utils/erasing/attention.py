@@ -1,15 +1,14 @@
 """ADL and RDAP: layers that hide the most discriminative place of a feature map in training.
 
-Both take the channel mean ``A`` of a non-negative map as self-attention, without any weights. Each
-forward pass in training hides the place where ``A`` is large with probability ``rate``, and
-otherwise multiplies the map by ``sigmoid(A)``, the importance map. In eval mode they do nothing.
-:func:`attach` puts them into a model that knows nothing of them, as forward hooks.
+Both take the channel mean of a non-negative map as self-attention, without any weights, and do
+nothing in eval mode. :func:`attach` puts them into a model that knows nothing of them.
 
 ADL: Choe & Shim, CVPR 2019.  RDAP: Choe et al., Pattern Recognition 116, 2021, in our reading.
 """
 
 from __future__ import annotations
 
+import contextlib
 from typing import TYPE_CHECKING
 
 import torch
@@ -22,16 +21,14 @@ if TYPE_CHECKING:
 
 
 class AttentionErasing(nn.Module):
-    """What ADL and RDAP have in common; a subclass says where to hide.
+    """What ADL and RDAP have in common; their ``_hidden`` says where to hide.
 
         A = mean over channels of x,  (N, 1, h, w)
         hide with probability ``rate``:  y = x * [not hidden(A)]
-        otherwise:                       y = x * sigmoid(A)
+        otherwise:                       y = x * sigmoid(A), the importance map in 1/2..1
 
-    ONE draw serves all images of a batch, as in the authors' code. Gradients are those of that code
-    too: the choice of the hidden place carries none, the importance map is not detached and carries
-    its own. So at kept places of a hiding pass dy/dx = 1 and at hidden places 0. As ``A`` is not
-    negative, sigmoid(A) lies in 1/2..1.
+    As in the authors' code, ONE draw serves all images of a batch, the choice of the hidden place
+    carries no gradient (dy/dx is 1 at kept places, 0 at hidden ones), and sigmoid(A) its own.
 
     Args:
         rate: probability of hiding, 0..1 (the authors' ``1 - keep_prob``).
@@ -67,22 +64,13 @@ class AttentionErasing(nn.Module):
         """Which cells a hiding pass hides: bool (N, h, w), no draw, in either mode."""
         return self._hidden(_attention(features.detach()))[:, 0]
 
-    def importance(self, features: Tensor) -> Tensor:
-        """The importance map sigmoid(A) of the other passes: float (N, h, w) in 1/2..1."""
-        return _attention(features.detach()).sigmoid()[:, 0]
-
-    def _hidden(self, attention: Tensor) -> Tensor:
-        raise NotImplementedError
-
 
 class ADL(AttentionErasing):
     """Attention-based dropout layer: hides where A >= gamma max A, of each image its own maximum.
 
     Args:
-        gamma: share of the maximum from which on a cell is hidden, 0..1; small values hide much.
+        gamma: 0..1; small values hide much. The authors' SE-ResNet-50 has gamma 0.9 and rate 0.75.
         rate, generator: see :class:`AttentionErasing`.
-
-    gamma 0.9 and rate 0.75 are the authors' for SE-ResNet-50.
     """
 
     def __init__(self, gamma: float, rate: float, generator: torch.Generator):
@@ -96,14 +84,14 @@ class ADL(AttentionErasing):
 class RDAP(AttentionErasing):
     """Region-based dropout with attention prior (our reading): hides one square around the peak.
 
-    The paper hides a square of fixed size at the place that self-attention finds, instead of
-    whatever passes a threshold. Its further details are not public, so these are our choices:
+    The paper hides a square of fixed size where self-attention is largest. Its further details are
+    not public, so these are our choices:
 
     - place: the cell where A is largest, the first of equals (no draw);
-    - size: ``round(square * min(h, w))`` cells, at least one. A share of the map, because the paper
-      wants one setting to serve every architecture;
-    - border: the square is moved inside the map, never cut, so its size is fixed indeed. With an
-      even side the peak is the lower right of the four middle cells;
+    - size: ``round(square * min(h, w))`` cells, at least one, a share of the map so that one
+      setting serves every architecture, as the paper wants;
+    - border: the square is moved inside the map, never cut. With an even side the peak is the lower
+      right of the four middle cells;
     - when: one draw a layer and pass; the importance map otherwise, both as in ADL.
 
     Args:
@@ -145,10 +133,9 @@ def _attention(features: Tensor) -> Tensor:
 def attach(model: nn.Module, erasing: Erasing, generator: torch.Generator) -> Attached:
     """Put the layers of ADL or RDAP behind the model's erasing points, until they are removed.
 
-    The layers work in ``model.train()`` and do nothing in ``model.eval()``; the mode of the model
-    itself counts, as parts of it may stay in eval mode (frozen batch-norm). They have no weights,
-    and the model's ``state_dict``, parameters and modules stay what they were. Under
-    ``torch.compile`` attach first and compile then; each layer breaks the graph where it draws.
+    The layers work while ``model.training``; the mode of its parts does not count, as they may be
+    frozen. Its ``state_dict``, parameters and modules stay what they were. Attach before
+    ``torch.compile``; each layer breaks the graph where it draws.
 
     Args:
         model: has ``erasing_points() -> dict[str, nn.Module]``, modules whose output is a
@@ -156,10 +143,6 @@ def attach(model: nn.Module, erasing: Erasing, generator: torch.Generator) -> At
         erasing: methods without layers (``cam``, ``has``, ``cutmix``, own code) attach nothing.
         generator: on the CPU, shared by all layers; seed it anew at each epoch, and a run that
             goes on from a checkpoint draws what it would have drawn.
-
-    Returns:
-        A handle: ``handle.remove()``, or ``with attach(...) as handle``; ``handle.layers`` by
-        point.
 
     Raises:
         ValueError: the model lacks a point, or one has a layer already; then nothing is attached.
@@ -194,29 +177,20 @@ def points_of(model: nn.Module, erasing: Erasing) -> dict[str, nn.Module]:
     return {name: known[name] for name in erasing.points}
 
 
-class Attached:
-    """Handle of attached layers.
+class Attached(contextlib.ExitStack):
+    """Handle of attached layers: a context, or ``remove()``, which a second time does nothing.
 
     Attributes:
         layers: the layers by point, in forward order as named; empty for methods without layers.
     """
 
     def __init__(self, model: nn.Module, placed: dict[str, tuple[nn.Module, AttentionErasing]]):
+        super().__init__()
         self.layers = {name: layer for name, (_, layer) in placed.items()}
-        self._handles = [
-            module.register_forward_hook(_Hook(layer, model)) for module, layer in placed.values()
-        ]
+        for module, layer in placed.values():
+            self.callback(module.register_forward_hook(_Hook(layer, model)).remove)
 
-    def remove(self) -> None:
-        """Take the layers out of the model; a second time does nothing."""
-        for handle in self._handles:
-            handle.remove()
-
-    def __enter__(self) -> Attached:
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.remove()
+    remove = contextlib.ExitStack.close
 
 
 class _Hook:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
 
@@ -9,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from entreg_utils import names
-from entreg_utils.erasing.arguments import RANGES, image_batch, number, square_sides, upload
+from entreg_utils.erasing.arguments import RANGES, image_batch, number, square_sides
 from entreg_utils.erasing.attention import ADL, RDAP, AttentionErasing, points_of
 from entreg_utils.erasing.has import hidden_tiles, hide_and_seek, paint_over
 from entreg_utils.erasing.mixing import cutmix, draw_box, paste
@@ -104,19 +105,15 @@ class Erasing:
         """A training batch as HaS, CutMix or own code changes it; for others the very same tensors.
 
         Args:
-            images: (N, C, H, W) float in 0..1 or uint8.
-            targets: class indices (N,) or rows (N, classes).
+            images, targets: (N, C, H, W), and class indices (N,) or rows (N, classes), which own
+                code gets as they are; CutMix gives soft rows.
             generator: on the CPU.
             fill: HaS: the mean colour in 0..1 (``model.mean``).
             num_classes, normalise: CutMix: see :func:`entreg_utils.erasing.cutmix`.
 
-        Returns:
-            images and targets; those of CutMix are soft (N, classes), others what they were. Own
-            code ``(images, targets, generator) -> (images, targets)`` gives its own.
-
         Raises:
             TypeError, ValueError: as :func:`hide_and_seek` and :func:`cutmix`; HaS without fill;
-                own code that gives no tensors, or not a picture of the same shape for each.
+                own code that does not give tensors, an image and a target for each.
         """
         if names.is_own(self.method):
             changed = names.resolve(self.method, "erasing method")(images, targets, generator)
@@ -163,14 +160,11 @@ class Hidden:
         images: (N, C, H, W) what the network is given; ADL and RDAP leave it as it is.
         masks: what is hidden, bool, by place: ``"image"`` (N, H, W), or each point (N, h, w) at
             its map's own resolution for ADL and RDAP; empty for ``cam``.
-        importance: ADL and RDAP: by point, what the map is multiplied by in the other passes,
-            float (N, h, w) in 1/2..1.
     """
 
     method: str
     images: Tensor
     masks: dict[str, Tensor] = field(default_factory=dict)
-    importance: dict[str, Tensor] = field(default_factory=dict)
 
     def share(self) -> dict[str, Tensor]:
         """Share of each image, or map, that is hidden: by place, float (N,) in 0..1."""
@@ -187,10 +181,9 @@ def hidden(
     """What ``erasing`` hides on this batch when it strikes.
 
     HaS is as in training, its "hide nothing" included. CutMix mixes for certain, whatever its
-    ``probability``; its mask is the pasted box. Own code is called with targets of class 0; its
-    mask are the pixels that it changed. ADL and RDAP show what each layer hides in a hiding pass,
-    each by itself: the model runs in eval mode without gradients, so no layer sees what an earlier
-    one hid. Nothing of the model changes, and there is no draw.
+    ``probability``; its mask is the pasted box. Own code gets targets of class 0; its mask are the
+    pixels that it changed. ADL and RDAP show what each layer hides in a hiding pass, each by
+    itself: a copy of the model runs in eval mode, no layer sees what another hid, nothing is drawn.
 
     Args:
         images: (N, C, H, W) float in 0..1 or uint8 (for ADL and RDAP what the model takes).
@@ -208,10 +201,8 @@ def hidden(
     if erasing.has_layers:
         if model is None:
             raise ValueError(f"{method} hides places of a feature map: give the model")
-        layer, maps = erasing.layer(generator), _maps(model, points_of(model, erasing), images)
-        masks = {name: layer.hidden(features) for name, features in maps.items()}
-        weights = {name: layer.importance(features) for name, features in maps.items()}
-        return Hidden(method, images, masks, weights)
+        layer, maps = erasing.layer(generator), _maps(model, erasing, images)
+        return Hidden(method, images, {name: layer.hidden(one) for name, one in maps.items()})
     if method == "has":
         fill = getattr(model, "mean", None) if fill is None else fill
         if fill is None:
@@ -220,10 +211,9 @@ def hidden(
         changed = paint_over(images, mask, fill)
     elif method == "cutmix":
         x0, y0, x1, y1 = box = draw_box(height, width, erasing.beta, generator)
-        partner = upload(torch.randperm(count, generator=generator), images.device)
+        changed = paste(images, torch.randperm(count, generator=generator), box)
         mask = torch.zeros(count, height, width, dtype=torch.bool, device=images.device)
         mask[:, y0:y1, x0:x1] = True
-        changed = paste(images, partner, box)
     else:
         targets = torch.zeros(count, dtype=torch.long, device=images.device)
         changed, _ = erasing.apply_to_batch(images, targets, generator)
@@ -231,23 +221,11 @@ def hidden(
     return Hidden(method, changed, {"image": mask})
 
 
-def _maps(model: nn.Module, points: dict[str, nn.Module], images: Tensor) -> dict[str, Tensor]:
-    """Each point's output in eval mode; modes and hooks are afterwards what they were."""
-    maps: dict[str, Tensor] = {}
-
-    def keeper(name: str):
-        return lambda module, inputs, output: maps.update({name: output})
-
-    handles = [module.register_forward_hook(keeper(name)) for name, module in points.items()]
-    modes = [(module, module.training) for module in model.modules()]
-    parameter = next(model.parameters(), None)
-    try:
-        model.eval()
-        with torch.no_grad():
-            model(images if parameter is None else images.to(parameter.device))
-    finally:
-        for module, mode in modes:
-            module.training = mode
-        for handle in handles:
-            handle.remove()
+def _maps(model: nn.Module, erasing: Erasing, images: Tensor) -> dict[str, Tensor]:
+    """Each point's output in eval mode, of a copy: modes and hooks of the model are not touched."""
+    twin, maps = copy.deepcopy(model).eval(), {}
+    for name, module in points_of(twin, erasing).items():
+        module.register_forward_hook(lambda *seen, name=name: maps.update({name: seen[-1]}))
+    with torch.no_grad():
+        twin(images.to(next(twin.parameters()).device))
     return maps

@@ -16,7 +16,7 @@ import torch
 from scipy.special import betaincinv
 from torch import Tensor
 
-from entreg_utils.erasing.arguments import cpu_generator, image_batch, number, upload
+from entreg_utils.erasing.arguments import cpu_generator, image_batch, number
 
 
 def cutmix(
@@ -30,8 +30,8 @@ def cutmix(
 ) -> tuple[Tensor, Tensor]:
     """Mixed images and their soft targets; what was given stays as it is.
 
-    One box serves the batch, and a random permutation says whose pixels fill each image's box. An
-    image may meet itself and then stays as it was.
+    One box serves the batch; a random permutation says whose pixels fill each image's box (they may
+    be its own).
 
     Args:
         images: (N, C, H, W) float in 0..1 or uint8, on any device.
@@ -48,9 +48,8 @@ def cutmix(
         soft also when nothing was mixed. Rows sum to 1 with ``normalise``.
 
     Raises:
-        TypeError: no images, targets or generator.
-        ValueError: wrong shapes or ranges, indices without ``num_classes``; on the CPU also an
-            index out of range or a row without any class.
+        TypeError: no images, targets or generator.  ValueError: wrong shapes or ranges, indices
+            without ``num_classes``; on the CPU also an index out of range or a row of no class.
     """
     count, _, height, width = image_batch(images).shape
     probability = number("probability", probability)
@@ -61,9 +60,8 @@ def cutmix(
     if not mixes:
         return images.clone(), soft
     area, pasted = height * width, (x1 - x0) * (y1 - y0)
-    mixed = paste(images, upload(partner, images.device), box)
-    others = soft[upload(partner, soft.device)]
-    return mixed, (area - pasted) / area * soft + pasted / area * others
+    others = soft[partner.to(soft.device, non_blocking=True)]
+    return paste(images, partner, box), (area - pasted) / area * soft + pasted / area * others
 
 
 def draw_box(
@@ -88,7 +86,7 @@ def draw_box(
 def paste(images: Tensor, partner: Tensor, box: tuple[int, int, int, int]) -> Tensor:
     """New images (N, C, H, W) whose ``box`` shows the pixels of image ``partner[n]`` (N,)."""
     x0, y0, x1, y1 = box
-    mixed = images.clone()
+    mixed, partner = images.clone(), partner.to(images.device, non_blocking=True)
     mixed[:, :, y0:y1, x0:x1] = images[:, :, y0:y1, x0:x1][partner]
     return mixed
 
