@@ -134,7 +134,8 @@ class Erasing:
             return ADL(self.gamma, self.rate, generator)
         if self.method == "rdap":
             return RDAP(self.square, self.rate, generator)
-        raise ValueError(f"{self.method} has no layers: only adl and rdap work inside the network")
+        method = names.text_of(self.method)
+        raise ValueError(f"{method} has no layers: only adl and rdap work inside the network")
 
 
 def _as_many(changed, images: Tensor, method: str) -> tuple[Tensor, Tensor]:
