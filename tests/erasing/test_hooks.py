@@ -17,44 +17,8 @@ LAST = Erasing("adl", gamma=0.8, rate=0.5, points=("last",))
 LAST_ALWAYS = Erasing("adl", gamma=0.5, rate=1.0, points=("last",))
 
 
-class Net(nn.Module):
-    """Two convolutions with BN-ReLU, GAP and a linear head."""
-
-    def __init__(self):
-        super().__init__()
-        stages = []
-        for inputs in (3, 4):
-            stages.append(
-                nn.Sequential(
-                    nn.Conv2d(inputs, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(inplace=True)
-                )
-            )
-        self.first, self.last = stages
-        self.head = nn.Linear(4, 2)
-
-    def erasing_points(self):
-        return {"first": self.first, "last": self.last}
-
-    def forward_features(self, images):
-        return self.last(self.first(images))
-
-    def forward(self, images):
-        return self.head(self.forward_features(images).mean(dim=(2, 3)))
-
-
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
-
-
-@pytest.fixture
-def net():
-    torch.manual_seed(0)
-    return Net()
-
-
-@pytest.fixture
-def images():
-    return torch.rand(4, 3, 8, 8, generator=seeded(1))
 
 
 def test_a_layer_changes_what_flows_on_and_nothing_before(net, images):
