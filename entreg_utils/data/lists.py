@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from entreg_utils.data.world import SPLITS
@@ -89,53 +88,6 @@ def of_each(mapping: dict, key, path: Path):
     if key not in mapping:
         raise ValueError(f"{path} says nothing about {key}: fetch the file again")
     return mapping[key]
-
-
-@dataclass(frozen=True)
-class EvaluationList:
-    """One split in the lists of the public evaluation code (clovaai/wsolevaluation).
-
-    Attributes:
-        image_ids: paths of the photographs, in the order of the list.
-        labels: {image id: class index}.
-        sizes: {image id: (width, height)}; empty for OpenImages.
-        places: {image id: rows of ``localization.txt`` without the id}; empty when there is none.
-    """
-
-    image_ids: list[str]
-    labels: dict[str, int]
-    sizes: dict[str, tuple[int, int]]
-    places: dict[str, list[tuple]]
-
-
-def read_evaluation_list(folder: Path, name: str, *types: Callable) -> EvaluationList:
-    """Read ``image_ids``, ``class_labels``, ``image_sizes`` and ``localization`` of one split.
-
-    Args:
-        folder: ``metadata/CUB/test`` and the like.
-        name: of the data set.
-        types: of the columns of ``localization.txt`` after the image id.
-
-    Raises:
-        StorageError, ValueError: as :func:`read_table`.
-    """
-    ids = [row[0] for row in read_table(folder / "image_ids.txt", name, "a path", str)]
-    path = folder / "class_labels.txt"
-    labels = read_mapping(path, name, "path,class", str, int, separator=",")
-    for image_id in ids:
-        of_each(labels, image_id, path)
-    sizes, places = {}, {}
-    if (folder / "image_sizes.txt").exists():
-        path = folder / "image_sizes.txt"
-        sizes = read_mapping(path, name, "path,width,height", str, int, int, separator=",")
-    path = folder / "localization.txt"
-    if path.exists():
-        columns = "path," + ("x0,y0,x1,y1" if len(types) == 4 else "mask,ignore")
-        for image_id, *row in read_table(path, name, columns, str, *types, separator=","):
-            places.setdefault(image_id, []).append(tuple(row))
-        for image_id in ids:
-            of_each(places, image_id, path)
-    return EvaluationList(ids, labels, sizes, places)
 
 
 def choose_classes(classes, names: Sequence[str]) -> list[int]:

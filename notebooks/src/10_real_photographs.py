@@ -28,7 +28,7 @@ from scipy.special import stdtrit
 
 from entreg_utils import analysis, data, experiments, figures, files, metrics
 from entreg_utils.checks import photographs as checks
-from entreg_utils.data import fetching, registry
+from entreg_utils.data import fetch
 from entreg_utils.experiments import cost, plans, recipes, throughput
 from entreg_utils.figures import effects, sizes
 from entreg_utils.figures import photographs as draw
@@ -487,7 +487,7 @@ print(
 for name in data.DATASETS:
     if name == "toy":
         continue
-    source = registry.read_source(name)
+    source = fetch.read_source(name)
     print(f"{name}: {source.about}\n  licence: {source.licence}\n  {source.homepage}")
     print(f"  {source.extent}: python -m entreg_utils data {name}\n")
 
@@ -610,12 +610,12 @@ options = {"epsilon": 0.3} | {
 words = (f"--{k.replace('_', '-')}" + f" {v}" * (v is not True) for k, v in options.items())
 command = textwrap.fill("python -m entreg_utils run " + " ".join(words), 90)
 seconds = np.median([run.provenance["seconds"] for run in runs])
-print(f"data:  licence {registry.read_source('cub').licence}")
+print(f"data:  licence {fetch.read_source('cub').licence}")
 print(f"run:   {command}")
 print(f"       about {seconds:.0f} s on one core that others use too, as for the records")
 print(f"sweep: {len(mine.configs)} runs of {mine.name}.toml")
 if "data" in DO:
-    fetching.fetch(registry.read_source("cub"), files.project_root() / "data")
+    fetch.fetch(fetch.read_source("cub"), files.project_root() / "data")
 if "run" in DO:
     print(pd.Series(experiments.run(config).metrics).round(3))
 if "sweep" in DO:

@@ -10,8 +10,7 @@ import torch
 from PIL import Image
 
 from entreg_utils import data
-from entreg_utils.data.photo import MaskReader, Photo
-from entreg_utils.data.photos import PhotoDataset
+from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
 from entreg_utils.files import StorageError
 
 # four photographs, (height, width)
@@ -46,7 +45,7 @@ def photos(folder, **changes):
 def dataset(folder, size=16, **options):
     rows = options.pop("rows", None) or photos(folder)
     options = {"cache": folder / "cache"} | options
-    return PhotoDataset("birds", "train", rows, ["even", "odd"], size, **options)
+    return PhotoDataset("birds", "train", rows, ["even", "odd"], size=size, **options)
 
 
 def test_labels_pairs_and_names(folder):
@@ -62,7 +61,9 @@ def test_multi_hot_labels_and_a_pair_for_every_class_present(folder):
     classes = [(0, 2), (), (1,), (0, 1, 2)]
     rows = [Photo(folder / f"{i}.png", str(i), own) for i, own in enumerate(classes)]
     reader = MaskReader(left_half, True, "halves")
-    many = PhotoDataset("m", "val", rows, "abc", 8, folder / "cache", masks=reader, multilabel=True)
+    many = PhotoDataset(
+        "m", "val", rows, "abc", "", reader, True, size=8, cache=folder / "cache"
+    )
     assert many.labels.dtype == torch.float32
     assert many.labels.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 1]]
     assert many.pairs.tolist() == [[0, 0], [0, 2], [2, 1], [3, 0], [3, 1], [3, 2]]
@@ -218,7 +219,7 @@ def test_usual_sizes_and_bad_ones(folder):
 def test_the_door_names_what_it_knows():
     with pytest.raises(ValueError, match="known are toy, cub, openimages, flowers, pets, voc"):
         data.load("birds", "train")
-    with pytest.raises(ValueError, match="unknown option 'sizes': cub has size, classes, lists"):
+    with pytest.raises(ValueError, match="unknown option 'sizes': cub has size, classes, cache, lists"):
         data.load("cub", "train", sizes=3)
     for name in set(data.DATASETS) - {"toy"}:
         with pytest.raises(ValueError, match="unknown split 'all': use one of train, val, test"):
