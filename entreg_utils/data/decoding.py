@@ -36,7 +36,7 @@ class UnreadableImage(StorageError):
     """A file is not an image, or is cut short; ``args`` holds its path and what is wrong."""
 
     def __str__(self) -> str:
-        return f"{self.args[0]} cannot be read as an image: delete it and fetch the data set again"
+        return f"{self.args[0]} cannot be read as an image: delete it and fetch or copy it again"
 
 
 def _unreadable(path: Path, error: Exception) -> UnreadableImage:
@@ -194,5 +194,5 @@ def _chunks(count: int, read: Callable, title: str | None) -> Iterator[list]:
         many = f"{len(failures)} files" if len(failures) > 1 else "a file"
         raise StorageError(
             f"{many} cannot be read as images: {', '.join(sorted(failures))}; delete them and "
-            "fetch the data set again"
+            "fetch or copy them again"
         )

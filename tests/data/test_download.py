@@ -50,8 +50,9 @@ def test_a_dropped_connection_is_continued_with_the_same_version(fetch, site, ca
     assert site.ranges() == [None, "bytes=300000-", "bytes=500000-"]
     assert {headers.get("If-Range") for _, headers in site.log[1:]} == {site.etag(BODY)}
     assert site.waits == [1.0, 2.0]
-    assert "a.tgz: the connection broke (IncompleteRead(300000 bytes read, 724000 more expected))" in (
-        capsys.readouterr().err
+    assert (
+        "a.tgz: the connection broke (IncompleteRead(300000 bytes read, 724000 more expected))"
+        in (capsys.readouterr().err)
     )
 
 

@@ -10,7 +10,7 @@ import zipfile
 
 import pytest
 
-from entreg_utils.data.fetch import ManualFile, RemoteFile, Source, fetch, plan, read_source
+from entreg_utils.data.fetch import ManualFile, RemoteFile, Source, fetch, plan
 from entreg_utils.files import StorageError
 
 

@@ -61,9 +61,7 @@ def test_multi_hot_labels_and_a_pair_for_every_class_present(folder):
     classes = [(0, 2), (), (1,), (0, 1, 2)]
     rows = [Photo(folder / f"{i}.png", str(i), own) for i, own in enumerate(classes)]
     reader = MaskReader(left_half, True, "halves")
-    many = PhotoDataset(
-        "m", "val", rows, "abc", "", reader, True, size=8, cache=folder / "cache"
-    )
+    many = PhotoDataset("m", "val", rows, "abc", "", reader, True, size=8, cache=folder / "cache")
     assert many.labels.dtype == torch.float32
     assert many.labels.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 1]]
     assert many.pairs.tolist() == [[0, 0], [0, 2], [2, 1], [3, 0], [3, 1], [3, 2]]
@@ -219,7 +217,9 @@ def test_usual_sizes_and_bad_ones(folder):
 def test_the_door_names_what_it_knows():
     with pytest.raises(ValueError, match="known are toy, cub, openimages, flowers, pets, voc"):
         data.load("birds", "train")
-    with pytest.raises(ValueError, match="unknown option 'sizes': cub has size, classes, cache, lists"):
+    with pytest.raises(
+        ValueError, match="unknown option 'sizes': cub has size, classes, cache, lists"
+    ):
         data.load("cub", "train", sizes=3)
     for name in set(data.DATASETS) - {"toy"}:
         with pytest.raises(ValueError, match="unknown split 'all': use one of train, val, test"):
