@@ -38,8 +38,9 @@ def load(name: str | Callable, split: str, root=None, **options):
         split: ``train``, ``val`` or ``test``.
         root: folder of the data sets, or this one's own; default: the project's ``data/``. For
             ``toy`` the folder of the cache; own functions get it where it is given.
-        options: of the data set; for ``toy`` the knobs of :class:`World` and ``num_images``, for
-            photographs ``size``, ``classes`` and what the function of that name here lists.
+        options: of the data set; for ``toy`` the knobs of :class:`World` and ``num_images``; for
+            photographs ``size``, ``classes`` and ``cache`` of :class:`PhotoDataset` (not every set
+            has classes to choose), and what the function of that name here lists.
 
     Returns:
         A ``torch.utils.data.Dataset`` of :class:`Sample` with ``images`` uint8 (N, 3, S, S),

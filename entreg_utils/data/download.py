@@ -1,10 +1,9 @@
 """Downloads that go on where they stopped and count only when they are right; safe unpacking.
 
-The bytes go to ``NAME.part`` and take their name after size and checksum are found right. A part
-that an earlier call left is continued with an HTTP ``Range`` (RFC 9110, section 14), guarded by
-``If-Range`` with what the server calls this version of the file (``NAME.part.json`` keeps that); a
-server that answers with the whole file instead is read from the start. (pooch checks, but does not
-go on; requests follows redirects and proxies.)
+The bytes go to ``NAME.part`` and take their name after size and checksum are found right. Where a
+checksum is known, a part that an earlier call left is continued with an HTTP ``Range`` (RFC 9110,
+section 14); a server that answers with the whole file instead is read from the start. (pooch checks
+but does not go on; requests follows redirects and proxies.)
 """
 
 from __future__ import annotations
@@ -12,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import email.utils
 import hashlib
-import json
 import os
 import re
 import shutil
@@ -30,7 +28,7 @@ import requests
 import urllib3
 from tqdm.auto import tqdm
 
-from entreg_utils.files import StorageError, atomic_write, read_bytes
+from entreg_utils.files import StorageError
 
 LONGEST_WAIT = 120.0  # seconds; a server that asks for more is left for another day
 _BUSY = {408, 425, 429, 500, 502, 503, 504}  # answers that another try may change
@@ -81,7 +79,7 @@ def download(
             deleted then). In all other cases the part stays, and the next call goes on with it.
     """
     path = Path(path)
-    part, note = (path.with_name(path.name + end) for end in (".part", ".part.json"))
+    part = path.with_name(path.name + ".part")
     if path.exists():
         if wrong := _wrong(path, size, sha256, md5):
             raise StorageError(f"{path} is not the file that {url} is ({wrong}): move it away")
@@ -91,7 +89,7 @@ def download(
         continued = _size(part) > 0
         try:
             if size is None or _size(part) != size:
-                continued = _transfer(url, part, note, size, bool(sha256 or md5), timeout)
+                continued = _transfer(url, part, size, bool(sha256 or md5), timeout)
         except _TryAgain as error:
             failures = 1 if _size(part) - furthest >= _PROGRESS else failures + 1
             furthest = max(furthest, _size(part))
@@ -109,7 +107,6 @@ def download(
             continue
         wrong = _wrong(part, size, sha256, md5)
         with _storing(path):
-            note.unlink(missing_ok=True)
             if wrong is None:
                 part.replace(path)
                 return path
@@ -123,16 +120,14 @@ def download(
         renewed = True
 
 
-def _transfer(
-    url: str, part: Path, note: Path, size: int | None, checked: bool, timeout: float
-) -> bool:
+def _transfer(url: str, part: Path, size: int | None, checked: bool, timeout: float) -> bool:
     """Append what is missing to ``part``; whether it really is a continuation."""
-    start, version = _size(part), _version(note, url)
-    if (size is not None and start > size) or not (version or checked):
+    start = _size(part)
+    if (size is not None and start > size) or not checked:
         start = 0  # too long already, or nothing would tell whether two parts belong together
     headers = {"User-Agent": "entreg_utils", "Accept-Encoding": "identity"}
     if start:
-        headers |= {"Range": f"bytes={start}-"} | ({"If-Range": version} if version else {})
+        headers["Range"] = f"bytes={start}-"
     with _answer(url, headers, timeout) as answer:
         first, total = _extent(answer, start)
         if None not in (size, total) and total != size:
@@ -140,15 +135,12 @@ def _transfer(
                 f"{url} offers {total} bytes where the file has {size}: the source has changed, or "
                 "another page answers in its place; open it in a browser to see"
             )
-        tag = answer.headers.get("ETag") or "W/"
-        version = answer.headers.get("Last-Modified") if tag.startswith("W/") else tag
         bar = tqdm(
             desc=part.stem, total=total, initial=first, unit="B", unit_scale=True, disable=None
         )
         with _storing(part), bar:
             part.parent.mkdir(parents=True, exist_ok=True)
             with part.open("ab" if first else "wb") as file:
-                atomic_write(note, json.dumps([url, version]))
                 while chunk := _read(answer):
                     file.write(chunk)
                     bar.update(len(chunk))
@@ -226,15 +218,6 @@ def _retry_after(value: str) -> float | None:
         return None
     date = date if date.tzinfo else date.replace(tzinfo=UTC)
     return max(0.0, (date - datetime.now(UTC)).total_seconds())
-
-
-def _version(note: Path, url: str) -> str | None:
-    """What the server called the version that the part is of, if that part is of ``url``."""
-    try:
-        of, version = json.loads(read_bytes(note) or b"[]")
-        return version if of == url else None
-    except (ValueError, TypeError):
-        return None
 
 
 @contextlib.contextmanager

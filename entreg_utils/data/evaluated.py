@@ -55,7 +55,6 @@ def cub(
     """Load one split of CUB; test is the same 5,794 images under both lists.
 
     Args:
-        root: folder of all data sets, or ``CUB_200_2011`` itself; default ``data/`` of the project.
         lists: ``official`` takes the split of CUB itself and carves ``val`` out of its training
             part, which then is smaller by it; ``evaluation`` takes the lists of the public
             evaluation code, whose ``val`` are the 1,000 photographs of CUBV2; ``auto`` is
@@ -64,11 +63,6 @@ def cub(
             so every call chooses the same.
         metadata: folder that holds ``CUB/train`` and so on; default ``metadata`` beside or in the
             data set's folder.
-        shared: ``size``, ``classes`` and ``cache`` of :class:`PhotoDataset`.
-
-    Raises:
-        ValueError: an unknown split, class or value; a line of a list that does not fit.
-        StorageError: files that are missing or unreadable.
     """
     check_split(split)
     if lists not in LISTS:
@@ -168,15 +162,10 @@ def openimages(split: str, root=None, metadata=None, **shared) -> PhotoDataset:
     """Load one split of OpenImages30k: train (29,819, no masks), val (2,500) or test (5,000).
 
     Args:
-        root: folder of all data sets, or ``OpenImages`` itself; default ``data/`` of the project.
         metadata: folder that holds ``OpenImages/train`` and so on; default ``metadata`` beside or
             in the data set's folder.
         shared: ``size``, ``classes`` and ``cache`` of :class:`PhotoDataset`. Names of classes are
             the identifiers of OpenImages, ``/m/0bt_c3``: the lists give no others.
-
-    Raises:
-        ValueError: an unknown split or class; a line of a list that does not fit.
-        StorageError: files that are missing or unreadable.
     """
     check_split(split)
     home = find_folder("openimages", root, ["OpenImages"], split)

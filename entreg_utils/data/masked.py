@@ -48,14 +48,6 @@ def flowers(split: str, root=None, **shared) -> PhotoDataset:
     The masks are the owners' automatic segmentations (``segmim``), in which the background is
     painted blue; all else is the flower. No pixel is ignored. Without that folder the data set has
     no masks.
-
-    Args:
-        root: folder of all data sets, or ``flowers-102`` itself; default ``data/`` of the project.
-        shared: ``size``, ``classes`` and ``cache`` of :class:`PhotoDataset`.
-
-    Raises:
-        ValueError: an unknown split or class.
-        StorageError: files that are missing or unreadable.
     """
     from torchvision.datasets import Flowers102  # takes a second: not for who loads the toy world
 
@@ -108,16 +100,9 @@ def pets(
     ``val`` is carved out of the official trainval list, and ``train`` is the rest of it.
 
     Args:
-        root: folder of all data sets, or ``oxford-iiit-pet`` itself; default ``data/`` of the
-            project.
         val_per_class: validation images of a breed, chosen by their names.
         border: what the third value of a trimap means. ``ignore``, the default, follows its
             owners, who call it "not classified"; ``object`` counts the outline with the animal.
-        shared: ``size``, ``classes`` and ``cache`` of :class:`PhotoDataset`.
-
-    Raises:
-        ValueError: an unknown split, class or border; a line of a list that does not fit.
-        StorageError: files that are missing or unreadable.
     """
     check_split(split)
     if border not in BORDERS:
@@ -183,16 +168,10 @@ def voc(
     pixel of it, so that no mask is empty; pixels of value 255 are ignored for every class.
 
     Args:
-        root: folder of all data sets, ``VOCdevkit``, or ``VOC2012``; default ``data/`` of the
-            project.
         difficult: whether, in ``train``, a class of which a photograph has only objects marked as
             difficult counts as present. True: such an object is in the picture, and the
             segmentations paint it too.
         size, cache: of :class:`PhotoDataset`.
-
-    Raises:
-        ValueError: an unknown split; a line of a list that does not fit.
-        StorageError: files that are missing or unreadable.
     """
     check_split(split)
     home = find_folder("voc", root, ["VOCdevkit/VOC2012", "VOC2012"], "ImageSets")
