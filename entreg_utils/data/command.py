@@ -8,9 +8,11 @@ import warnings
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
+
 from entreg_utils import data
 from entreg_utils.data.fetch import Source, fetch, plan, read_source
-from entreg_utils.data.toy import ARRAYS, ToyDataset, digest
+from entreg_utils.data.toy import ToyDataset, digest
 from entreg_utils.data.world import SPLITS, World
 from entreg_utils.files import StorageError, project_root
 
@@ -137,8 +139,8 @@ def check(dataset: ToyDataset, painted: ToyDataset) -> None:
     Raises:
         StorageError: they differ; the message names the array.
     """
-    for name in ARRAYS:
-        if (dataset.arrays[name] != painted.arrays[name]).any():
+    for name, array in painted.arrays.items():
+        if not np.array_equal(dataset.arrays[name], array):
             raise StorageError(
                 f"the {name} of the cached {dataset.split} split are not what this version paints: "
                 "delete the cache and run the command again"

@@ -20,7 +20,6 @@ import tempfile
 import time
 import zipfile
 import zlib
-from datetime import UTC, datetime
 from lzma import LZMAError
 from pathlib import Path
 
@@ -33,15 +32,10 @@ from entreg_utils.files import StorageError
 LONGEST_WAIT = 120.0  # seconds; a server that asks for more is left for another day
 _BUSY = {408, 425, 429, 500, 502, 503, 504}  # answers that another try may change
 _PROGRESS = 1 << 20  # bytes after which a broken connection no longer counts as a failed try
-_TORN = (  # what Python's unpackers raise for archives that are cut short, damaged or none
-    tarfile.TarError,
-    zipfile.BadZipFile,
-    zlib.error,
-    LZMAError,
-    EOFError,
-    RuntimeError,  # zipfile: a password is wanted; NotImplementedError: an unknown compression
-    UnicodeError,
-)
+# What Python's unpackers raise for archives that are cut short, damaged or none; RuntimeError where
+# zipfile wants a password or a compression that nobody installed.
+_TAR, _ZIP = (tarfile.TarError, zlib.error, LZMAError), (zipfile.BadZipFile, RuntimeError)
+_TORN = (*_TAR, *_ZIP, EOFError, UnicodeError)
 _sleep = time.sleep
 
 
@@ -153,13 +147,7 @@ def _transfer(url: str, part: Path, size: int | None, checked: bool, timeout: fl
 
 
 def _answer(url: str, headers: dict, timeout: float) -> requests.Response:
-    """The open answer of a server that gives the file.
-
-    Raises:
-        _TryAgain: no connection, or a server that is busy or failing (408, 425, 429, 5xx).
-        StorageError: the server refuses for good, wants a rest longer than ``LONGEST_WAIT``, or
-            does not prove who it is.
-    """
+    """The open answer of a server that gives the file; what it refuses for good is an error."""
     try:
         answer = requests.get(url, headers=headers, stream=True, timeout=timeout)
     except requests.exceptions.SSLError as error:
@@ -212,12 +200,8 @@ def _retry_after(value: str) -> float | None:
     """Seconds from now of a ``Retry-After``: a number of seconds, or a date."""
     if value.strip().isdigit():
         return float(value)
-    try:
-        date = email.utils.parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    date = date if date.tzinfo else date.replace(tzinfo=UTC)
-    return max(0.0, (date - datetime.now(UTC)).total_seconds())
+    date = email.utils.parsedate_tz(value)
+    return max(0.0, email.utils.mktime_tz(date) - time.time()) if date else None
 
 
 @contextlib.contextmanager
@@ -236,9 +220,9 @@ def _wrong(path: Path, size: int | None, sha256: str | None, md5: str | None) ->
     """What is wrong with a file, or None."""
     if size is not None and _size(path) != size:
         return f"{_size(path)} bytes instead of {size}"
-    if sha256 is None and md5 is None:
-        return None
     name, digest = ("sha256", sha256) if sha256 is not None else ("md5", md5)
+    if digest is None:
+        return None
     try:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, lambda: hashlib.new(name, usedforsecurity=False))
@@ -257,17 +241,13 @@ def unpack(archive: Path, folder: Path, holds: str = ".", probe: str | None = No
     The content goes to a temporary folder beside the final one and is renamed when it is all there.
 
     Args:
-        archive: the file; its content, not its name, says what it is.
-        folder: where its content goes; made when it is not there.
         holds: the one path inside the archive that is wanted: it appears at ``folder / holds`` in
-            one rename, and the rest is dropped. A folder that is there already is merged with, file
-            by file.
+            one rename, or is merged with what is there, and the rest is dropped.
         probe: a path inside the archive without which it is the wrong one; default ``holds``.
 
     Raises:
         StorageError: the archive is cut short or damaged, lacks ``probe``, has a member that would
-            leave the folder or is no file, or the disk is full; the temporary folder is removed,
-            and what was in ``folder`` before is untouched as long as nothing was renamed.
+            leave the folder, or the disk is full; ``folder`` is then as it was before.
     """
     prefix = f".unpacking-{archive.name}-"
     try:

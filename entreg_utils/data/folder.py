@@ -17,6 +17,7 @@ import io
 import math
 import unicodedata
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -72,8 +73,7 @@ def folder(
         raise ValueError(f"{home} has {len(names)} class: give two or more folders of photographs")
     held = [name for name in ("test", "val") if name not in inside]
     parts = _hold_out(pool, held, hold_out, seed, home) | parts
-    every = {**{_name(p, home): p for own in pool.values() for p in own}}
-    every |= {_name(p, home): p for part in parts.values() for own in part.values() for p in own}
+    every = {_name(p, home) for part in parts.values() for own in part.values() for p in own}
     given = Path(boxes).expanduser() if boxes is not None else home / "boxes.csv"
     boxed = read_boxes(given, every) if boxes is not None or given.exists() else {}
     photos = [
@@ -88,6 +88,7 @@ def folder(
     ]
     photos = _with_boxes(photos, boxed, given)
     masked = any(photo.mask_files for photo in photos)
+    reader = MaskReader(_read_mask, True, "non-zero; ignored where there is none; 1")
     source = "own folders"
     if held:
         names_held = " and ".join(sorted(held, reverse=True))
@@ -98,9 +99,7 @@ def folder(
         photos,
         names,
         source,
-        MaskReader(_read_mask, True, "non-zero; ignored where there is none; 1")
-        if masked
-        else None,
+        reader if masked else None,
         upright=True,
         **shared,
     )
@@ -161,11 +160,11 @@ def _name(path: Path, home: Path) -> str:
     return unicodedata.normalize("NFC", path.relative_to(home).as_posix())
 
 
-def read_boxes(path: Path, images: dict[str, Path]) -> dict[str, list[tuple[int, list[float]]]]:
+def read_boxes(path: Path, images: set[str]) -> dict[str, list[tuple[int, list[float]]]]:
     """{name of a photograph: [(line of the file, [x0, y0, x1, y1])]} of a CSV file.
 
     Args:
-        images: {name: file} of all photographs that it may speak of.
+        images: names of all photographs that it may speak of.
 
     Raises:
         ValueError: a line that does not fit, a photograph that is not there or not the only one.
@@ -194,7 +193,7 @@ def read_boxes(path: Path, images: dict[str, Path]) -> dict[str, list[tuple[int,
         if len(names) != 1:
             raise ValueError(
                 f"{line}: {'several photographs are' if names else 'no photograph is'} named "
-                f"{given!r}: give its path in the folder, such as {next(iter(images))}"
+                f"{given!r}: give its path in the folder, such as {min(images)}"
             )
         try:
             box = [float(row[column]) for column in COLUMNS[1:]]
@@ -232,17 +231,7 @@ def _with_boxes(photos: list[Photo], boxed: dict, path: Path) -> list[Photo]:
                     f"0 <= y0 < y1 <= {height}"
                 )
             own.append(box)
-        result.append(
-            Photo(
-                photo.path,
-                photo.image_id,
-                photo.label,
-                None,
-                tuple(own) or None,
-                frame,
-                photo.mask_files,
-            )
-        )
+        result.append(replace(photo, boxes=tuple(own) or None, frame=frame))
     return result
 
 

@@ -1,13 +1,50 @@
-"""What the loaders of photographs share: finding folders, reading lists, parting splits."""
+"""What the loaders of photographs share: photographs, folders, lists, classes, held-out parts."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from entreg_utils.data.world import SPLITS
 from entreg_utils.files import StorageError, project_root, read_bytes
+
+
+@dataclass(frozen=True)
+class Photo:
+    """What a data set says about one photograph.
+
+    Attributes:
+        path: the image file.  image_id: its name in the data set's own lists.
+        label: class index; for multi-label data the indices of the classes present, rising.
+        xywh: ``x, y, w, h`` of the object in pixels of the file, or None.
+        boxes: rows ``x0, y0, x1, y1`` in an image of ``frame = (W, H)``, or None.
+        mask_files: files from which the mask is read; empty when there is none.
+    """
+
+    path: Path
+    image_id: str
+    label: int | tuple[int, ...]
+    xywh: tuple[float, ...] | None = None
+    boxes: tuple[tuple[int, ...], ...] | None = None
+    frame: tuple[int, int] | None = None
+    mask_files: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class MaskReader:
+    """How the masks of a data set are read.
+
+    Attributes:
+        read: (mask files, class index, (width, height)) -> (mask, ignore or None), bool (H, W).
+        has_ignore: whether ``read`` gives ignore masks.
+        rule: says what ``read`` does, in words that change with it: part of the cache's name.
+    """
+
+    read: Callable
+    has_ignore: bool
+    rule: str
 
 
 def check_split(split: str) -> None:

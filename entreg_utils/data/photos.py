@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Sequence
+from dataclasses import astuple
 from pathlib import Path
 
 import numpy as np
@@ -12,48 +12,12 @@ import torch
 
 from entreg_utils.data.decoding import RULE, cached_array, read_all, read_pixels, read_sizes
 from entreg_utils.data.frames import corner_boxes, rescale_boxes
-from entreg_utils.data.lists import choose_classes
+from entreg_utils.data.lists import MaskReader, Photo, choose_classes
 from entreg_utils.data.sample import FRAME, Sample, fingerprint_of
 from entreg_utils.files import StorageError, project_root, read_checked, sha256, write_checked
 
 TRAIN_SIZE, EVALUATION_SIZE = 256, FRAME  # resize in training (a crop follows) and in evaluation
 IGNORE = 2  # in a cached mask: 0 background, 1 object, 2 ignore
-
-
-@dataclass(frozen=True)
-class Photo:
-    """What a data set says about one photograph.
-
-    Attributes:
-        path: the image file.  image_id: its name in the data set's own lists.
-        label: class index; for multi-label data the indices of the classes present, rising.
-        xywh: ``x, y, w, h`` of the object in pixels of the file, or None.
-        boxes: rows ``x0, y0, x1, y1`` in an image of ``frame = (W, H)``, or None.
-        mask_files: files from which the mask is read; empty when there is none.
-    """
-
-    path: Path
-    image_id: str
-    label: int | tuple[int, ...]
-    xywh: tuple[float, ...] | None = None
-    boxes: tuple[tuple[int, ...], ...] | None = None
-    frame: tuple[int, int] | None = None
-    mask_files: tuple[Path, ...] = ()
-
-
-@dataclass(frozen=True)
-class MaskReader:
-    """How the masks of a data set are read.
-
-    Attributes:
-        read: (mask files, class index, (width, height)) -> (mask, ignore or None), bool (H, W).
-        has_ignore: whether ``read`` gives ignore masks.
-        rule: says what ``read`` does, in words that change with it: part of the cache's name.
-    """
-
-    read: Callable
-    has_ignore: bool
-    rule: str
 
 
 class Masks(Sequence):
