@@ -10,9 +10,21 @@ import functools
 import numbers
 import types
 from collections.abc import Callable
-from typing import Literal, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
+from tyro.constructors import PrimitiveConstructorSpec
+
+from entreg_utils.names import text_of
+
+_NAME = PrimitiveConstructorSpec(
+    1,
+    "NAME",
+    lambda words: words[0],
+    lambda v: isinstance(v, str) or callable(v),
+    lambda v: [text_of(v)],
+)
+Door = Annotated[str | Callable, _NAME]  # a name, or somebody's own; on the command line its text
 
 _KINDS = {  # what a field may be: what will do for it, what it becomes, how a message asks for it
     bool: ((bool, np.bool_), bool, "True or False"),

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 import pytest
+import tyro
 
-from entreg_utils.fields import settle
+from entreg_utils.fields import Door, settle
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Settings:
     count: int = 1
     rate: float = 0.5
     name: str = ""
-    door: str | Callable = "toy"
+    door: Door = "toy"
     lists: Literal["official", "evaluation"] = "official"
     sides: tuple[int, ...] | None = None
     inner: Inner = field(default_factory=Inner)
@@ -78,3 +78,10 @@ def test_what_is_of_another_type_is_refused(field, given, message):
     with pytest.raises(ValueError) as error:
         Settings(**{field: given})
     assert str(error.value).startswith(message)
+
+
+def test_the_command_line_takes_names_and_shows_them(capsys):
+    assert tyro.cli(Settings, args=["--door", "a.b:c"]).door == "a.b:c"
+    with pytest.raises(SystemExit):
+        tyro.cli(Settings, args=["--help"])
+    assert "--door NAME" in capsys.readouterr().out

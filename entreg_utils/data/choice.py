@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Literal
 
 from entreg_utils import data, names
 from entreg_utils.data.world import KNOBS, World
-from entreg_utils.fields import settle
+from entreg_utils.fields import Door, settle
 
 LARGEST_SIDE = 2048
 SEVERAL_CLASSES = ("voc",)  # data sets whose photographs show several classes
@@ -26,7 +25,7 @@ class Data:
             that is given for the other.
     """
 
-    dataset: str | Callable = "toy"
+    dataset: Door = "toy"
     """A known name, folder:PATH or package.module:function."""
     root: str = ""
     """Folder of the data sets; it does not belong to what names a run."""
