@@ -31,7 +31,7 @@ from scipy.optimize import brentq
 
 from entreg_utils import analysis, cam, data, erasing, experiments, figures, losses, metrics
 from entreg_utils.checks import critique
-from entreg_utils.experiments import cost, grids, plans, throughput
+from entreg_utils.experiments import cost, grids, plans
 from entreg_utils.training.evaluate import TEMPERATURES
 
 figures.use_style()
@@ -882,7 +882,7 @@ for name, runs in (("drawn world", toy_runs), ("cub30_*", plain + treated)):
     minutes = np.median([r.provenance["seconds"] for r in runs]) / 60
     print(f"{name:16s} {minutes:.1f} minutes a run, median of {len(runs)} stored ones")
 for name in ("wsol_evaluation", "table_main", "lambda_ablation"):
-    for own in cost.estimate(plans.load(name).configs, throughput.load()):
+    for own in cost.estimate(plans.load(name).configs, cost.load()):
         print(f"{name:16s} {own.hours:,.0f} hours for {own.counted} runs", end=" ")
         print(f"on {own.device}")
 

@@ -7,11 +7,13 @@ import tarfile
 import threading
 import time
 import zipfile
+from pathlib import Path
 
 import pytest
+from torchvision.datasets import Flowers102, OxfordIIITPet
+from torchvision.datasets.voc import DATASET_YEAR_DICT
 
-from entreg_utils.data.fetching import fetch, plan
-from entreg_utils.data.registry import ManualFile, RemoteFile, Source
+from entreg_utils.data.fetch import ManualFile, RemoteFile, Source, fetch, plan, read_source
 from entreg_utils.files import StorageError
 
 
@@ -230,3 +232,59 @@ def test_optional_files_do_not_ask_for_a_root_that_can_be_written(birds, site, t
     with pytest.raises(StorageError, match="cannot write in"):
         fetch(birds, tmp_path)
     assert len(site.log) == 3
+
+
+# ---- the registry as it stands
+
+NAMES = ("cub", "openimages", "flowers", "pets", "voc")
+
+
+def test_addresses_and_checksums_are_those_of_torchvision():
+    published = {
+        Flowers102._download_url_prefix + name: md5 for name, md5 in Flowers102._file_dict.values()
+    }
+    published |= dict(OxfordIIITPet._RESOURCES)
+    voc = DATASET_YEAR_DICT["2012"]
+    published[voc["url"]] = voc["md5"]
+    files = {file.url: file for name in NAMES for file in read_source(name).files}
+    assert len(published) == 6
+    assert {url: files[url].md5 for url in published} == published
+    file = files[voc["url"]]
+    assert file.name == voc["filename"] and file.place(Path("r")) == Path("r") / voc["base_dir"]
+
+
+def test_every_entry_is_sound():
+    sources = [read_source(name) for name in NAMES]
+    files = [file for source in sources for file in source.files]
+    assert all(file.sha256 or file.md5 for file in files if file.holds is not None)
+    assert all(file.url.startswith("https://") for file in files if not (file.sha256 or file.md5))
+    for where in ("place", "staged"):
+        paths = [getattr(file, where)(Path("r")) for file in files]
+        assert len(set(paths)) == len(paths)
+        manual = [getattr(file, where)(Path("r")) for s in sources for file in s.manual]
+        for path in paths + manual:
+            assert ".." not in path.parts and path.parts[0] == "r"
+    assert {len(file.sha256) for file in files if file.sha256} == {64}
+    assert {len(file.md5) for file in files if file.md5} == {32}
+
+
+def test_how_much_there_is_to_fetch():
+    assert read_source("flowers").extent == "548.5 MB to download"
+    assert read_source("cub").extent == "1,153.6 MB to download, 1 archive by hand"
+    unknown = RemoteFile("http://h/a", "a", ".")
+    source = Source("x", "", "", "", (unknown, unknown), ())
+    assert source.extent == "0.0 MB to download and 2 files of unknown size"
+
+
+def test_a_registry_that_cannot_be_used(tmp_path, monkeypatch):
+    with pytest.raises(StorageError, match="the registry lists no 'fish': it has cub, "):
+        read_source("fish")
+    monkeypatch.setenv("ENTREG_ROOT", str(tmp_path))
+    with pytest.raises(StorageError, match="is not there: .* point ENTREG_ROOT"):
+        read_source("cub")
+    path = tmp_path / "data" / "registry.json"
+    path.parent.mkdir()
+    for text in ("{", '{"cub": {"files": [{}], "manual": []}}', '{"cub": {}}'):
+        path.write_text(text)
+        with pytest.raises(StorageError, match="registry.json cannot be used: "):
+            read_source("cub")
