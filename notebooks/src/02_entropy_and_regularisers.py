@@ -25,8 +25,7 @@ import pandas as pd
 import torch
 import torch.nn.functional as F
 
-from entreg_utils import figures, losses
-from entreg_utils.checks import losses as checks
+from entreg_utils import checks, figures, losses
 from entreg_utils.figures import losses as plots
 
 figures.use_style()

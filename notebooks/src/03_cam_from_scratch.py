@@ -22,8 +22,7 @@
 import numpy as np
 import torch
 
-from entreg_utils import cam, data, experiments, figures, losses, metrics
-from entreg_utils.checks import maps as checks
+from entreg_utils import cam, checks, data, experiments, figures, losses, metrics
 from entreg_utils.figures import maps, overlays
 
 figures.use_style()

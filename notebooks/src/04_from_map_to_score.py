@@ -21,8 +21,7 @@
 import cv2
 import numpy as np
 
-from entreg_utils import cam, experiments, figures, metrics
-from entreg_utils.checks import scores as checks
+from entreg_utils import cam, checks, experiments, figures, metrics
 from entreg_utils.figures import boxes as draw_boxes
 from entreg_utils.figures import scores as draw
 from entreg_utils.figures.world import picture

@@ -23,8 +23,17 @@
 import torch
 import torch.nn.functional as F
 
-from entreg_utils import analysis, data, erasing, experiments, figures, losses, metrics, models
-from entreg_utils.checks import erasing as checks
+from entreg_utils import (
+    analysis,
+    checks,
+    data,
+    erasing,
+    experiments,
+    figures,
+    losses,
+    metrics,
+    models,
+)
 from entreg_utils.experiments import grids
 from entreg_utils.figures import erasing as draw
 

@@ -23,8 +23,7 @@ import numpy as np
 import pandas as pd
 import torch
 
-from entreg_utils import analysis, data, experiments, figures, metrics, theory, training
-from entreg_utils.checks import sweep as checks
+from entreg_utils import analysis, checks, data, experiments, figures, metrics, theory, training
 from entreg_utils.experiments import grids
 from entreg_utils.figures import curves, mechanism
 

@@ -29,6 +29,7 @@ from scipy.optimize import brentq
 from entreg_utils import (
     analysis,
     cam,
+    checks,
     data,
     experiments,
     figures,
@@ -38,7 +39,6 @@ from entreg_utils import (
     theory,
     widgets,
 )
-from entreg_utils.checks import inside as checks
 from entreg_utils.experiments import grids
 from entreg_utils.figures import cooccurring, heads, mechanism, panels, stages, triptychs
 

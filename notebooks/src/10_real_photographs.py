@@ -26,8 +26,7 @@ import numpy as np
 import pandas as pd
 from scipy.special import stdtrit
 
-from entreg_utils import analysis, data, experiments, figures, files, metrics
-from entreg_utils.checks import photographs as checks
+from entreg_utils import analysis, checks, data, experiments, figures, files, metrics
 from entreg_utils.data import fetching, registry
 from entreg_utils.experiments import cost, plans, recipes, throughput
 from entreg_utils.figures import effects, sizes

@@ -27,7 +27,7 @@ import pandas as pd
 import torch
 from scipy.optimize import brentq
 
-from entreg_utils import analysis, cam, data, erasing, experiments, figures, losses, metrics
+from entreg_utils import analysis, cam, checks, data, erasing, experiments, figures, losses, metrics
 from entreg_utils.checks import critique
 from entreg_utils.experiments import cost, grids, plans, throughput
 from entreg_utils.figures import identifiability, standing
@@ -229,7 +229,7 @@ scores = toy[toy.epsilon == 0].pxap.to_numpy()  # for the exercise below
 answer = np.mean([max(pair) for pair in itertools.combinations(scores, 2)]) - scores.mean()
 
 # %% tags=["check"]
-critique.best_of_two(answer, scores)
+checks.best_of_two(answer, scores)
 
 # %% [markdown]
 # ## 4. One seed
@@ -400,7 +400,7 @@ def centre_weights(weights):
 
 
 # %% tags=["check"]
-critique.centred(centre_weights)
+checks.centred(centre_weights)
 
 # %% [markdown]
 # Now the other half: is localisation a function of the entropy? The hill of notebook 07 looks like one. Take the network of ε = 0 as
@@ -586,7 +586,7 @@ my_claim |= {"seeds": len(SEEDS), "gain": change, "interval": ends, "baselines":
 
 # %% tags=["check"]
 measured = 100 * gains.loc["carried"]
-critique.honest_claim(my_claim, measured.change, (measured.low, measured.high))
+checks.honest_claim(my_claim, measured.change, (measured.low, measured.high))
 
 # %% [markdown]
 # ## Projects without a known answer
