@@ -33,6 +33,11 @@ def annotations(path: Path) -> list[tuple]:
     return [((a.lineno, a.col_offset), (a.end_lineno, a.end_col_offset)) for a in found if a]
 
 
+def within(position: tuple, spans: list[tuple]) -> bool:
+    """Whether a (line, column) lies in one of them."""
+    return any(low <= position < high for low, high in spans)
+
+
 def main(argv: list[str] | None = None) -> int:
     """Print each sampled mutant's fate, and what survived; 1 where fewer than 90 % are killed."""
     parser = argparse.ArgumentParser(prog="mutants", description=__doc__)
@@ -47,12 +52,8 @@ def main(argv: list[str] | None = None) -> int:
         typed = {path: annotations(path) for path in modules}
         with use_db(Path("mutants.sqlite"), WorkDB.Mode.create) as db:
             init(modules, db, {})
-            all_of_them = sorted((item.mutations[0] for item in db.work_items), key=repr)
-        mutants = [
-            one
-            for one in all_of_them
-            if not any(low <= one.start_pos < high for low, high in typed[one.module_path])
-        ]
+            everything = sorted((item.mutations[0] for item in db.work_items), key=repr)
+        mutants = [one for one in everything if not within(one.start_pos, typed[one.module_path])]
         chosen, survived = random.Random(args.seed).sample(mutants, args.count), 0
         rooms = [one.module_path.parts[1] for one in chosen]
         commands = {r: config.test_command.format(python=sys.executable, room=r) for r in rooms}

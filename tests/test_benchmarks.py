@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from types import SimpleNamespace
 
 import cv2
@@ -14,7 +15,6 @@ from benchmarks import photographs, scoring, timing, training
 from benchmarks.timing import Row
 from entreg_utils import losses, models
 from entreg_utils.experiments import Config, store
-from entreg_utils.training import fit
 
 
 @pytest.fixture
@@ -53,26 +53,40 @@ def test_turns_alternate_and_each_is_warmed_up(monkeypatch):
     assert (torch.get_num_threads(), cv2.getNumThreads()) == before
 
 
-def test_the_ratio_is_within_turns():
+def test_ratios_are_within_turns_and_the_table_says_whether_a_target_is_met():
     # ratios 2, 2, 20: the median of the pairs is 2, that of the medians would be 4
     seconds = {"a": np.array([2.0, 20, 20]), "b": np.array([1.0, 10, 1])}
     assert timing.paired_ratio(seconds, "a", "b") == 2
-
-
-def test_the_table_says_whether_a_target_is_met():
     rows = [Row("fast", 1.5, "s", 3, "<= 2 s", True), Row("slow", 2.5, "s", 1, "<= 2 s", False)]
     lines = [line.split() for line in timing.table([*rows, Row("x", 1234.5, "x", 9)]).splitlines()]
     assert lines[0] == ["fast", "1.5", "s", "n=3", "<=", "2", "s", "met"]
     assert lines[1][-1] == "MISSED" and lines[2] == ["x", "1234", "x", "n=9"]
 
 
-def test_painting_paints_every_split(monkeypatch, turns):
-    turns(training, {"paint": 2.5})
-    painted = []
-    monkeypatch.setattr(training, "generate", lambda *a: painted.append(a[1:]))
-    (row,) = training.painting({"train": 3, "val": 2}, repeats=2)
-    assert painted == [("train", 3), ("val", 2)]
-    assert (row.name, row.value, row.met) == ("painting 5 images", 2.5, True)
+SMALL = {"cams": scoring.smooth_maps(2), "size": 64, "thresholds": 20}
+BOXES = {1: 0.1, 2: 0.05, "plain": 1.4, "floor": 0.02}
+LITTLE = {"side": 32, "batch": 2}
+PHOTOGRAPHS = {"name": "resnet18", "batch": 2, "resize": 40, "crop": 32, "workers": 0}
+
+
+@pytest.mark.parametrize(
+    ("part", "options", "seconds", "values", "met"),
+    [
+        (training.painting, {"counts": {"val": 2}}, {"paint": 2.5}, [2.5], [True]),
+        (scoring.maps, LITTLE | {"width": 2}, {"cam": 0.3, "forward": 0.2}, [1.5], [False]),
+        # 0.1 s for two images; 14 and 28 times faster than the loop; 5 times the resize
+        (scoring.boxes, SMALL, BOXES, [50, 14, 28, 5] * 2, [None, False, True, None] * 2),
+        # 2 x 64 x 64 in 0.5 s; four images in 0.2 s
+        (scoring.pixels, {"images": 2, "size": 64}, {"pixels": 0.5}, [0.016384], [False]),
+        (photographs.epoch, PHOTOGRAPHS, {"plain": 0.6, "ours": 0.2}, [20, 3], None),
+        (training.folding, LITTLE, {"apart": 0.6, "folded": 0.4}, [1.5], [None]),
+    ],
+)
+def test_rows_are_made_of_the_seconds(turns, part, options, seconds, values, met):
+    turns(sys.modules[part.__module__], seconds)
+    rows = part(**options)
+    assert [row.value for row in rows] == pytest.approx(values)
+    assert met is None or [row.met for row in rows] == met
 
 
 def test_a_step_is_a_step_of_training():
@@ -91,7 +105,7 @@ def test_a_step_is_a_step_of_training():
 def test_regularisers_are_compared_with_plain_cross_entropy(turns):
     seconds = dict.fromkeys(training.NAMES, 1.0) | {"plain": 1.0, "kl_uniform": 1.015, "jsd": 1.5}
     turns(training, seconds)
-    rows = training.regularisers(repeats=2, batch=4, side=32, width=2)
+    rows = training.regularisers(repeats=2, **LITTLE, width=2)
     steps = {row.name.split()[2].strip(","): row for row in rows[::2]}
     assert set(steps) == set(losses.REGULARIZERS)
     assert steps["kl_uniform"].value == pytest.approx(1.5) and steps["kl_uniform"].met is True
@@ -106,12 +120,6 @@ def test_regularisers_are_compared_with_plain_cross_entropy(turns):
         )
 
 
-def test_maps_are_a_ratio(turns):
-    turns(scoring, {"cam": 0.3, "forward": 0.2})
-    (row,) = scoring.maps(repeats=2, batch=2, side=32, width=2)
-    assert row.value == pytest.approx(1.5) and row.met is False
-
-
 @pytest.mark.parametrize("rule", ["largest", "all"])
 def test_the_plain_count_by_hand(rule):
     # a bright 3x3 block in 8x8: at every tau < 1 its box is 2, 2, 5, 5 (x1 = x0 + w)
@@ -123,18 +131,10 @@ def test_the_plain_count_by_hand(rule):
     assert right.tolist() == [[1] * 4] * 3 and tight.tolist() == [[1] * 4, [1] * 4, [0] * 4]
 
 
-def test_boxes_and_pixels(monkeypatch, turns):
-    turns(scoring, {1: 0.1, 2: 0.05, "plain": 1.4, "floor": 0.02, "pixels": 0.5})
-    small = {"cams": scoring.smooth_maps(2), "size": 64, "thresholds": 20, "repeats": 1}
-    # 0.1 s for two images; 14 and 28 times faster than the loop; 5 times the resize
-    rows = scoring.boxes(**small)
-    assert [row.value for row in rows] == pytest.approx([50, 14, 28, 5] * 2)
-    assert [row.met for row in rows] == [None, False, True, None] * 2
-    (row,) = scoring.pixels(images=2, size=64, repeats=1)
-    assert row.value == pytest.approx(0.016384) and row.met is False  # 2 x 64 x 64 in 0.5 s
+def test_boxes_complain_when_the_loop_counts_otherwise(monkeypatch):
     monkeypatch.setattr(scoring, "plain_counts", lambda *_: np.full((3, 20), -1))
     with pytest.raises(ValueError, match="count differently"):
-        scoring.boxes(**small)
+        scoring.boxes(**SMALL)
 
 
 def test_stored_maps_are_spread_over_the_file(tmp_path):
@@ -156,25 +156,11 @@ def test_compiling_is_the_first_call_less_that_of_a_process_with_a_cache(monkeyp
     assert len(calls) == 2 and calls[0] == calls[1] != os.environ.get("NUMBA_CACHE_DIR")
 
 
-def test_photographs_are_trained_on_by_both_loops(monkeypatch, turns):
-    turns(photographs, {"plain": 0.6, "ours": 0.2})
-    seen = []
-    monkeypatch.setattr(photographs, "fit", lambda *args: seen.append(args) or fit(*args))
-    rows = photographs.epoch("resnet18", 2, 2, 1, resize=40, crop=32, workers=0)
-    assert [row.value for row in rows] == pytest.approx([20, 3])  # four images in 0.2 s
-    (_, cached, recipe) = seen[0]
-    assert cached.images.shape == (4, 3, 40, 40) and recipe.crop == 32
-
-
-def test_folding_compares_the_same_step_in_both_forms(monkeypatch, turns):
-    turns(training, {"apart": 0.6, "folded": 0.4})
-    built = []
-    step_of = training.step_of
-    monkeypatch.setattr(training, "step_of", lambda *a: built.append(a[0]) or step_of(*a))
-    (row,) = training.folding(repeats=1, side=32, batch=2)
-    assert row.value == pytest.approx(1.5)
-    kinds = [{type(module).__name__ for module in model.modules()} for model in built]
-    assert ["FoldedConv" in kind for kind in kinds] == [False, True]
+def test_only_the_folded_step_is_folded(monkeypatch):
+    monkeypatch.setattr(training, "step_of", lambda model, *_: model)
+    for folded in (True, False):
+        kinds = {type(module).__name__ for module in training.mobile_step(folded).modules()}
+        assert ("FoldedConv" in kinds) == folded
 
 
 def test_memory_is_kept_in_the_child_that_is_asked_to(monkeypatch):
