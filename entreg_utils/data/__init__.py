@@ -23,6 +23,7 @@ DATASETS = {
     "pets": pets,
     "voc": voc,
 }
+PHOTOGRAPHS = tuple(name for name in DATASETS if name != "toy")
 FOLDER = "folder:"
 _SHARED = ("size", "classes", "cache")  # what PhotoDataset takes from every loader
 
@@ -83,7 +84,7 @@ def load(name: str | Callable, split: str, root=None, **options):
     return loader(split, root=root, **options)
 
 
-from entreg_utils.data.choice import Data  # noqa: E402  it asks this module what is known
+from entreg_utils.data.choice import SEVERAL_CLASSES, Data  # noqa: E402  it asks what is known
 
 __all__ = [
     "CUES",
@@ -91,8 +92,10 @@ __all__ = [
     "FOLDER",
     "FRAME",
     "Data",
+    "PHOTOGRAPHS",
     "OwnDataset",
     "PhotoDataset",
+    "SEVERAL_CLASSES",
     "Sample",
     "ToyDataset",
     "World",
@@ -101,6 +104,3 @@ __all__ = [
     "folder",
     "load",
 ]
-
-PHOTOGRAPHS = tuple(name for name in DATASETS if name != "toy")
-from entreg_utils.data.choice import SEVERAL_CLASSES, Data  # noqa

@@ -23,8 +23,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from entreg_utils import cam, data, experiments, figures, losses, metrics
-from entreg_utils.checks import maps as checks
+from entreg_utils import cam, checks, data, experiments, figures, losses, metrics
 from entreg_utils.figures import picture_grid, triptych
 
 figures.use_style()

@@ -24,8 +24,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import PercentFormatter
 
-from entreg_utils import cam, experiments, figures, metrics
-from entreg_utils.checks import scores as checks
+from entreg_utils import cam, checks, experiments, figures, metrics
 from entreg_utils.figures import as_picture, draw_box
 from entreg_utils.figures import boxes as draw
 

@@ -32,8 +32,7 @@ import torch
 import torch.nn.functional as F
 from torch.optim.lr_scheduler import OneCycleLR
 
-from entreg_utils import analysis, data, experiments, figures, losses, training, widgets
-from entreg_utils.checks import training as checks
+from entreg_utils import analysis, checks, data, experiments, figures, losses, training, widgets
 from entreg_utils.figures import training as draw
 
 figures.use_style()

@@ -25,8 +25,7 @@ import pandas as pd
 import seaborn as sns
 import torch
 
-from entreg_utils import analysis, data, experiments, figures, metrics, theory, training
-from entreg_utils.checks import sweep as checks
+from entreg_utils import analysis, checks, data, experiments, figures, metrics, theory, training
 from entreg_utils.experiments import grids
 from entreg_utils.figures import CUE_COLOURS
 

@@ -31,8 +31,17 @@ import torch
 from IPython.display import display
 from scipy.optimize import brentq, minimize
 
-from entreg_utils import analysis, cam, data, experiments, figures, losses, metrics, training
-from entreg_utils.checks import regularisers as checks
+from entreg_utils import (
+    analysis,
+    cam,
+    checks,
+    data,
+    experiments,
+    figures,
+    losses,
+    metrics,
+    training,
+)
 from entreg_utils.experiments import cost, grids, plans
 from entreg_utils.figures import entropy_axis
 
@@ -468,7 +477,7 @@ while stdtrit(answer - 1, 0.975) * each.std(ddof=1) / math.sqrt(answer) > 0.003:
     answer += 1
 
 # %% tags=["check"]
-checks.seeds_needed(answer, each, 0.003)
+checks.seeds_needed(answer, each.std(ddof=1), 0.003)
 
 # %% [markdown]
 # ## 4. Photographs

@@ -31,6 +31,7 @@ from scipy.optimize import brentq
 from entreg_utils import (
     analysis,
     cam,
+    checks,
     data,
     experiments,
     figures,
@@ -40,7 +41,6 @@ from entreg_utils import (
     theory,
     widgets,
 )
-from entreg_utils.checks import inside as checks
 from entreg_utils.experiments import grids
 from entreg_utils.figures import CUE_COLOURS, entropy_axis, stages, triptychs
 

@@ -28,8 +28,7 @@ import pandas as pd
 import seaborn as sns
 from scipy.special import stdtrit
 
-from entreg_utils import analysis, data, experiments, figures, files, metrics
-from entreg_utils.checks import photographs as checks
+from entreg_utils import analysis, checks, data, experiments, figures, files, metrics
 from entreg_utils.data import fetch
 from entreg_utils.experiments import cost, plans, presets
 from entreg_utils.figures.erasing import TITLES as METHODS

@@ -29,7 +29,7 @@ import seaborn as sns
 import torch
 from scipy.optimize import brentq
 
-from entreg_utils import analysis, cam, data, erasing, experiments, figures, losses, metrics
+from entreg_utils import analysis, cam, checks, data, erasing, experiments, figures, losses, metrics
 from entreg_utils.checks import critique
 from entreg_utils.experiments import cost, grids, plans
 from entreg_utils.training.evaluate import TEMPERATURES
@@ -319,7 +319,7 @@ best_of_two = [max(two) for two in itertools.combinations(scores, 2)]
 answer = np.mean(best_of_two) - scores.mean()
 
 # %% tags=["check"]
-critique.best_of_two(answer, scores)
+checks.best_of_two(answer, scores)
 
 # %% [markdown]
 # ## 4. One seed
@@ -609,7 +609,7 @@ def centre_weights(weights):
 
 
 # %% tags=["check"]
-critique.centred(centre_weights)
+checks.centred(centre_weights)
 
 # %% [markdown]
 # Now the other half: is localisation a function of the entropy? The hill of notebook 07 looks like one. Take the network of ε = 0 as
@@ -858,7 +858,7 @@ my_claim |= {"baselines": ["centred box"]}
 
 # %% tags=["check"]
 measured = 100 * gains.loc["carried"]
-critique.honest_claim(my_claim, measured.change, (measured.low, measured.high))
+checks.honest_claim(my_claim, measured.change, (measured.low, measured.high))
 
 # %% [markdown]
 # ## Projects without a known answer
