@@ -190,9 +190,9 @@ def _as_json(value):
 
 def _erasing(base: Erasing | None, given: dict, dataset, model) -> Erasing:
     """The group, with the preset's values for hyperparameters that are not given."""
-    if base is not None:
+    method = given.get("method", (base or Erasing).method)
+    if base is not None and method == base.method:
         return replace(base, **given)
-    method = given.get("method", Erasing.method)
     given = {name: value for name, value in given.items() if value is not None}
     wanted = erasing.METHODS.get(method, ()) if isinstance(method, str) else ()
     if not set(wanted) <= set(given):
