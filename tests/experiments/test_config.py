@@ -48,6 +48,11 @@ def test_a_config_is_replaced_by_flat_names():
     other = replace(config, epochs=4, erase_gamma=0.3)
     assert other == Config(seed=3, method="adl", epochs=4, erase_gamma=0.3) != config
     assert replace(config, training=Recipe()).seed == 0
+    # another method brings its own hyperparameters
+    assert replace(config, method="has", erase_rate=0.4) == Config(
+        seed=3, method="has", erase_rate=0.4
+    )
+    assert replace(config, method="cam") == Config(seed=3)
 
 
 def test_a_config_is_a_value():
