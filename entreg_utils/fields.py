@@ -54,7 +54,8 @@ def plain(name: str, kind, value):
     if origin is tuple:
         if isinstance(value, (tuple, list)):
             return tuple(plain(name, inner[0], one) for one in value)
-        raise ValueError(f"{name}={value!r}: give a list, each {_KINDS[inner[0]][2]}")
+        first = next(iter(get_args(inner[0])), inner[0])
+        raise ValueError(f"{name}={value!r}: give a list, each {_KINDS[first][2]}")
     fits, become, wanted = _KINDS.get(origin, (origin, lambda value: value, f"a {origin}"))
     if not isinstance(value, fits) or (origin in (int, float) and isinstance(value, bool)):
         raise ValueError(f"{name}={value!r}: give {wanted}")

@@ -109,9 +109,12 @@ class Recipe:
     @property
     def epsilon(self) -> float:
         """Weight of the regulariser in the average of the two terms, 0..1: lambda/(1 + lambda)."""
-        if self.regularizer == "label_smoothing":
-            return self.strength
-        return round(self.strength / (1 + self.strength), 9)
+        return weight_of(self.regularizer, self.strength)
+
+
+def weight_of(regularizer, strength: float) -> float:
+    """Epsilon of a strength: label smoothing's own, else lambda/(1 + lambda), to nine digits."""
+    return strength if regularizer == "label_smoothing" else round(strength / (1 + strength), 9)
 
 
 def regularised_loss(logits: Tensor, target: Tensor, recipe: Recipe) -> Tensor:
