@@ -30,7 +30,7 @@ from filelock import FileLock, Timeout
 from entreg_utils.experiments import store
 from entreg_utils.experiments.config import Config
 from entreg_utils.experiments.provenance import pick_device
-from entreg_utils.experiments.run import train
+from entreg_utils.experiments.run import Job
 from entreg_utils.experiments.sweep import Board
 from entreg_utils.files import StorageError, atomic_write, sha256
 
@@ -275,7 +275,7 @@ def _train_in(folder: Path, config: Config) -> tuple[dict, str]:
     before = os.environ.get("ENTREG_RESULTS")
     os.environ["ENTREG_RESULTS"] = str(folder)
     try:
-        return train(config, progress=False), store.path_of(config).stem
+        return Job(config).train(progress=False), store.path_of(config).stem
     finally:
         os.environ.pop("ENTREG_RESULTS")
         os.environ.update({} if before is None else {"ENTREG_RESULTS": before})

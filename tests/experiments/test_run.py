@@ -16,7 +16,7 @@ import torch
 from entreg_utils import cam, models
 from entreg_utils.experiments import Config, build, rescore, run, splits, store
 from entreg_utils.experiments import run as run_function
-from entreg_utils.experiments.run import _Progress, title_of, train
+from entreg_utils.experiments.run import Job, _Progress, title_of
 from entreg_utils.files import StorageError, atomic_write, read_checked, sha256, write_checked
 from entreg_utils.training import TrainingError, View, checkpoint, evaluate, loop, predict
 
@@ -169,7 +169,7 @@ def test_a_run_on_photographs_chooses_on_validation_and_says_its_files(voc, proj
 def test_a_stored_run_is_not_trained_again(stored, tiny, training_forbidden):
     before = stored.stat().st_mtime_ns
     assert run(tiny).provenance == json.loads(stored.read_text())["provenance"]
-    assert train(tiny) == store.read(stored)
+    assert Job(tiny).train() == store.read(stored)
     assert stored.stat().st_mtime_ns == before
 
 
