@@ -20,6 +20,7 @@ from entreg_utils.analysis.matched import (
     tally,
     verdicts,
 )
+from entreg_utils.analysis.readme import readme_block
 from entreg_utils.analysis.tables import (
     HEADLINE,
     baselines,
@@ -62,6 +63,7 @@ __all__ = [
     "over_seeds",
     "paired",
     "readable",
+    "readme_block",
     "report",
     "stored",
     "table",
