@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from entreg_utils.analysis import choose as selection
+from entreg_utils import analysis as selection
 
 
 def history():
