@@ -23,7 +23,7 @@ class Recipe:
     """
 
     regularizer: str | Callable = "none"
-    """of the entropy: a name of `losses.REGULARIZERS`, or own code logits -> (N,)"""
+    """none, label_smoothing, confidence_penalty, jeffreys, jsd, kl_uniform, or own code"""
     strength: float = 0.0
     """lambda >= 0 of the regularizer (eps in [0, 1) for label_smoothing)"""
     seed: int = 0

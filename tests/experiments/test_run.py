@@ -18,7 +18,7 @@ from entreg_utils.experiments import Config, build, rescore, run, splits, store
 from entreg_utils.experiments import run as run_function
 from entreg_utils.experiments.run import Job, _Progress, title_of
 from entreg_utils.files import StorageError, atomic_write, read_checked, sha256, write_checked
-from entreg_utils.training import TrainingError, View, checkpoint, evaluate, loop, predict
+from entreg_utils.training import TrainingError, View, checkpoint, evaluate, loop
 
 STEPS = 3  # of an epoch of `tiny`
 MODULE = sys.modules[run_function.__module__]
