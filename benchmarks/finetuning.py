@@ -23,7 +23,7 @@ def stepper(folded: bool, side: int = SIDE, batch: int = BATCH) -> Callable[[], 
     torch.manual_seed(0)
     model = models.freeze_batchnorm(models.build("mobilenet_v2", 30)).train()
     if not folded:
-        models.folding.unfold(model)
+        models.tuning.unfold(model)
     model = model.to(memory_format=torch.channels_last)
     images = torch.rand(batch, 3, side, side).contiguous(memory_format=torch.channels_last)
     target = torch.arange(batch) % 30

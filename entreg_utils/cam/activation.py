@@ -40,6 +40,8 @@ def class_activation_map(
         TypeError: the model lacks ``forward_features`` or a linear ``head``; images are not floats.
         ValueError: wrong shapes, a class out of range, or a map with NaN or infinite values.
     """
+    if not getattr(model, "linear_head", True):
+        return grad_cam(model, images, classes)
     head = _head(model)
     if not isinstance(head, nn.Linear):
         raise TypeError(
@@ -76,13 +78,9 @@ def grad_cam(
     Raises:
         TypeError, ValueError: as :func:`class_activation_map`.
     """
-    head = _head(model)
     with _evaluating(model), torch.inference_mode(False):
-        with torch.no_grad():
-            features = _features(model, images)
+        features, logits = _map_and_logits(model, images)
         with torch.enable_grad():
-            features = features.clone().requires_grad_(True)
-            logits = _logits(head, features)
             chosen = _classes(classes, logits)
             score = logits.gather(1, chosen[:, None]).sum()
             (gradient,) = torch.autograd.grad(score, features)  # (N, K, h, w)
@@ -90,6 +88,19 @@ def grad_cam(
         maps = _weighted_sum(alpha, features.detach())
     maps = _finite(maps)
     return (maps.clamp_min(0) if relu else maps), logits.detach()
+
+
+def _map_and_logits(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    """The map as a leaf, and logits that a gradient leads from to it."""
+    if not getattr(model, "linear_head", True):  # an adapted network runs on from its own layer
+        parameter = next(model.parameters(), None)
+        return model.map_and_logits(images if parameter is None else images.to(parameter.device))
+    head = _head(model)
+    with torch.no_grad():
+        features = _features(model, images)
+    with torch.enable_grad():
+        features = features.clone().requires_grad_(True)
+        return features, _logits(head, features)
 
 
 @contextlib.contextmanager

@@ -44,7 +44,7 @@ def build(
     options = {"width": config.width}
     if config.model != "toy":
         own = None if config.normalise == "published" else config.normalise
-        options = {"large_map": config.large_map, "normalise": own}
+        options = {"large_map": config.large_map, "statistics": own}
     if with_weights and config.pretrained:
         options["pretrained"] = True
     if with_weights and config.weights:

@@ -19,7 +19,7 @@ PHOTOGRAPHS = tuple(name for name in data.DATASETS if name != "toy")
 SEVERAL_CLASSES = ("voc",)  # data sets whose photographs show several classes
 LISTS = ("official", "evaluation")
 VIEWS = ("resize", "centre_crop")
-NORMALISATIONS = ("published", *models.NORMALISATIONS)
+NORMALISATIONS = ("published", *models.STATISTICS)
 LARGEST_SIDE = 2048
 
 # What has a meaning in one part of the fields only: (fields, whether they have one, why not).

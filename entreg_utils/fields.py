@@ -1,0 +1,59 @@
+"""Fields of settings brought to Python's own types, so that equal settings are equal as text too.
+
+NumPy's numbers become Python's, whole numbers floats where a float belongs, lists tuples, -0.0 0.0.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import numbers
+import types
+from collections.abc import Callable
+from typing import Literal, Union, get_args, get_origin, get_type_hints
+
+import numpy as np
+
+_KINDS = {  # what a field may be: what will do for it, what it becomes, how a message asks for it
+    bool: ((bool, np.bool_), bool, "True or False"),
+    int: (numbers.Integral, int, "a whole number"),
+    float: (numbers.Real, lambda value: float(value) + 0.0, "a number"),
+    str: (str, str, "a name"),
+    Callable: (Callable, lambda value: value, "a name or a function"),
+}
+_hints = functools.cache(get_type_hints)
+
+
+def settle(settings) -> None:
+    """Bring every field of a (frozen) dataclass to its annotation's type; for ``__post_init__``."""
+    for name, kind in _hints(type(settings)).items():
+        object.__setattr__(settings, name, plain(name, kind, getattr(settings, name)))
+
+
+def plain(name: str, kind, value):
+    """``value`` as ``kind``: bool (no number), int, float, str, ``Callable``, another class,
+    ``Literal[...]`` of names, ``tuple[kind, ...]``, or a union of these, the first that fits.
+
+    Raises:
+        ValueError: it is none; the message names the field and what would do.
+    """
+    origin, inner = get_origin(kind) or kind, get_args(kind)
+    if origin in (Union, types.UnionType):
+        if value is None and type(None) in inner:
+            return None
+        first, *rest = [one for one in inner if one is not type(None)]
+        with contextlib.suppress(*[ValueError] * bool(rest)):
+            return plain(name, first, value)
+        return plain(name, Union[tuple(rest)], value)  # noqa: UP007
+    if origin is Literal:
+        if isinstance(value, str) and value in inner:
+            return str(value)
+        raise ValueError(f"unknown {name} {value!r}: known are {', '.join(map(str, inner))}")
+    if origin is tuple:
+        if isinstance(value, (tuple, list)):
+            return tuple(plain(name, inner[0], one) for one in value)
+        raise ValueError(f"{name}={value!r}: give a list, each {_KINDS[inner[0]][2]}")
+    fits, become, wanted = _KINDS.get(origin, (origin, lambda value: value, f"a {origin}"))
+    if not isinstance(value, fits) or (origin in (int, float) and isinstance(value, bool)):
+        raise ValueError(f"{name}={value!r}: give {wanted}")
+    return become(value)
