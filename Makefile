@@ -1,14 +1,16 @@
 # The commands of the course. Each one builds .venv when it is missing or older than the lists of
 # what it holds, so that Python >= 3.11, make and git are all a machine needs.
 #
-#   make tutorial    train everything fresh, execute the notebooks, print the headline table
-#   make test        lint, unit tests, every notebook compared with its stored outputs
-#   make lab         JupyterLab in the notebooks' folder
-#   make notebooks   build notebooks/*.ipynb and notebooks/exercises/ from notebooks/src/
-#   make records     (maintainers) train fresh and refresh data/runs/
-#   make bench       (maintainers) the timings that README states
-#   make lint        ruff alone          make format   ruff's fixes and formatting
-#   make setup       only build .venv    make clean    remove .venv and what tools left behind
+#   make tutorial      train the headline sweep fresh, execute the notebooks, compare the numbers
+#   make tutorial-all  the same with every network of the course trained fresh
+#   make test          lint, unit tests, every notebook compared with its stored outputs
+#   make lab           JupyterLab on your own copies of the notebooks, in lab/
+#   make notebooks     build notebooks/*.ipynb and notebooks/exercises/ from notebooks/src/
+#   make records       (maintainers) train fresh and refresh data/runs/
+#   make bench         (maintainers) the timings that README states
+#   make mutants       (maintainers) how many small faults in the code the tests notice
+#   make lint          ruff alone          make format   ruff's fixes and formatting
+#   make setup         only build .venv    make clean    remove .venv and what tools left behind
 #
 # PYTHON=/path/to/python3.12 chooses the Python that .venv is built with.
 
@@ -19,10 +21,10 @@ READY := $(VENV)/.ready
 BUSY := $(VENV)/.installing
 JOBS := 2
 # Notebooks are built and compared on the committed records alone, not on what this reader trained.
-COMMITTED := rm -rf results/check; ENTREG_RESULTS=$(CURDIR)/results/check
+COMMITTED := rm -rf results/check; ENTREG_RESULTS="$(CURDIR)/results/check"
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tutorial test lab notebooks records bench lint format clean again
+.PHONY: help setup tutorial tutorial-all test lab notebooks records bench mutants lint format clean again
 
 # The stamp holds the folder it was made for: a copied or moved tree builds its own .venv, since the
 # one it carries would import the package from the old place.
@@ -31,7 +33,7 @@ $(READY): again
 endif
 
 help:
-	@sed -n '4,13s/^# \{0,1\}//p' Makefile
+	@sed -n '/^#   make/s/^# \{0,1\}//p' Makefile
 
 setup: $(READY)
 
@@ -73,14 +75,24 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 tutorial: $(READY)
 	@$(PY) -m entreg_utils tutorial
 
+tutorial-all: $(READY)
+	@$(PY) -m entreg_utils tutorial --all
+
 # One thread a worker: two workers that each start a thread a core slow each other down.
 test: lint
 	@OMP_NUM_THREADS=1 $(PY) -m pytest tests -n $(JOBS)
 	@$(COMMITTED) OMP_NUM_THREADS=1 $(PY) -m pytest --nbval --nbval-current-env -n $(JOBS) --dist loadfile \
 	  notebooks/*.ipynb notebooks/exercises/*.ipynb
 
+# Your copies lie in lab/, as deep as notebooks/ so that links hold; one that is there is kept as it
+# is, with what you did in it. The committed notebooks, which `make test` compares, stay untouched.
 lab: $(READY)
-	@$(PY) -m jupyterlab --notebook-dir=notebooks
+	@mkdir -p lab/exercises
+	@cd notebooks && for file in *.ipynb exercises/*.ipynb; do \
+	  [ -e "../lab/$$file" ] || cp "$$file" "../lab/$$file"; done
+	@root=; if [ "$$(id -u)" -eq 0 ]; then root=--allow-root; fi; \
+	$(PY) -m jupyterlab $$root --ServerApp.root_dir="$(CURDIR)" \
+	  --LabApp.default_url=/lab/tree/lab/00_start_here.ipynb
 
 notebooks: $(READY)
 	@$(COMMITTED) $(PY) notebooks/build.py --jobs $(JOBS)
@@ -93,6 +105,9 @@ records: $(READY)
 bench: $(READY)
 	@$(PY) -m benchmarks
 
+mutants: $(READY)
+	@$(PY) -m benchmarks.mutants
+
 lint: $(READY)
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
@@ -102,5 +117,5 @@ format: $(READY)
 	@$(PY) -m ruff format .
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis *.egg-info
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build *.egg-info
 	find entreg_utils tests notebooks -name __pycache__ -type d -prune -exec rm -rf {} +

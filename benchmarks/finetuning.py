@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+from entreg_utils.experiments.memory import keep_memory
 from torch.nn import functional
 
 from benchmarks.timing import Row, in_turns, paired_ratio, threads
 from entreg_utils import models
-from entreg_utils.experiments.memory import keep_memory
 
 SIDE, BATCH, STEPS = 160, 32, 2  # of the recipe `two_cores`
 

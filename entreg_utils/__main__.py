@@ -1,64 +1,48 @@
-"""``python -m entreg_utils COMMAND``: one thin door to the rooms that have a command.
+"""``python -m entreg_utils COMMAND``: one thin door to what can be done from the command line.
 
-A command is a module with ``add_arguments(parser)`` and ``main(args) -> int | None``; it is
-imported only when it is called, so that ``doctor`` runs where half the packages are missing.
+A command is a function of a module that takes the words behind its name; the module is imported
+only when it is called, so that ``doctor`` runs where half the packages are missing.
 """
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import sys
 import warnings
 
 from entreg_utils import __version__
 
-PURPOSE = "Data, training, figures and set-up of the course, from the command line."
-# name: (module with add_arguments and main, what it does)
+# name: (module, function of it, what it does)
 COMMANDS = {
-    "data": (
-        "entreg_utils.data.command",
-        "make or fetch a data set, check it, and say where it is",
-    ),
-    "run": ("entreg_utils.experiments.command", "one training, loaded or done now, its scores"),
-    "sweep": ("entreg_utils.experiments.sweep_command", "many runs, and the table they make"),
-    "figures": ("entreg_utils.figures.command", "the figures of the sweep, as files"),
-    "tutorial": ("entreg_utils.tutorial", "train everything fresh and execute the notebooks"),
-    "doctor": ("entreg_utils.doctor", "versions, device, and what is missing with its remedy"),
+    "data": ("data.command", "main", "make or fetch a data set, check it, and say where it is"),
+    "run": ("commands", "run_command", "one training, loaded or done now, and its scores"),
+    "sweep": ("commands", "sweep_command", "many runs, and the table they make"),
+    "figures": ("figures.command", "main", "figures of the notebooks, as files"),
+    "tutorial": ("tutorial", "main", "train the headline fresh and execute the notebooks"),
+    "doctor": ("doctor", "main", "versions, device, and what is missing with its remedy"),
 }
+USAGE = "usage: python -m entreg_utils [--version] [--traceback] COMMAND ...\n\n{}\n\n{}"
 
 
-class _Defaults(argparse.ArgumentDefaultsHelpFormatter):
-    """Help that names a default only where there is one to name."""
-
-    def _get_help_string(self, action):
-        none = action.default is None or action.default is False
-        return action.help if none else super()._get_help_string(action)
-
-
-def _parser(chosen: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m entreg_utils", description=PURPOSE)
-    parser.add_argument("--version", action="version", version=f"entreg_utils {__version__}")
-    parser.add_argument("--traceback", action="store_true", help="show where an error came from")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for name, (module_name, purpose) in COMMANDS.items():
-        child = commands.add_parser(
-            name,
-            help=purpose,
-            description=purpose[0].upper() + purpose[1:] + ".",
-            formatter_class=_Defaults,
-        )
-        if name == chosen:
-            module = importlib.import_module(module_name)
-            module.add_arguments(child)
-            child.set_defaults(main=module.main)
-    return parser
+def _help() -> str:
+    lines = [f"  {name:10} {purpose}" for name, (_, _, purpose) in COMMANDS.items()]
+    more = "python -m entreg_utils COMMAND --help says more; --traceback where an error came from."
+    return USAGE.format("\n".join(lines), more)
 
 
 def _run(argv: list[str]) -> int:
-    chosen = next((word for word in argv if not word.startswith("-")), None)
-    args = _parser(chosen).parse_args(argv)
-    return args.main(args) or 0
+    if not argv or argv[0] in ("-h", "--help"):
+        print(_help())
+        return 0 if argv else 2
+    if argv[0] == "--version":
+        print(f"entreg_utils {__version__}")
+        return 0
+    if argv[0] not in COMMANDS:
+        print(f"error: no command {argv[0]!r}\n\n{_help()}", file=sys.stderr)
+        return 2
+    module, function, _ = COMMANDS[argv[0]]
+    command = getattr(importlib.import_module(f"entreg_utils.{module}"), function)
+    return command(argv[1:]) or 0
 
 
 def _note(message, *_, **__) -> None:
@@ -75,7 +59,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status; errors end in one sentence on stderr."""
     argv = sys.argv[1:] if argv is None else argv
     if "--traceback" in argv:
-        return _run(argv)
+        return _run([word for word in argv if word != "--traceback"])
     try:
         with warnings.catch_warnings():
             warnings.showwarning = _note

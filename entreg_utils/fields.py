@@ -10,6 +10,7 @@ import functools
 import numbers
 import types
 from collections.abc import Callable
+from dataclasses import fields
 from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
@@ -26,8 +27,9 @@ _hints = functools.cache(get_type_hints)
 
 def settle(settings) -> None:
     """Bring every field of a (frozen) dataclass to its annotation's type; for ``__post_init__``."""
-    for name, kind in _hints(type(settings)).items():
-        object.__setattr__(settings, name, plain(name, kind, getattr(settings, name)))
+    for field in fields(settings):
+        value = plain(field.name, _hints(type(settings))[field.name], getattr(settings, field.name))
+        object.__setattr__(settings, field.name, value)
 
 
 def plain(name: str, kind, value):
@@ -44,7 +46,7 @@ def plain(name: str, kind, value):
         first, *rest = [one for one in inner if one is not type(None)]
         with contextlib.suppress(*[ValueError] * bool(rest)):
             return plain(name, first, value)
-        return plain(name, Union[tuple(rest)], value)  # noqa: UP007
+        return plain(name, Union[tuple(rest)], value)
     if origin is Literal:
         if isinstance(value, str) and value in inner:
             return str(value)

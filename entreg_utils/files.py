@@ -19,12 +19,62 @@ class StorageError(RuntimeError):
     """A file could not be written or is not what it claims to be; the message says what to do."""
 
 
-def project_root() -> Path:
-    """Folder that holds ``entreg_utils/``, ``notebooks/`` and ``data/``.
+def environment(name: str) -> Path | None:
+    """The folder that an environment variable names, ``~`` expanded; None where it is not set."""
+    value = os.environ.get(name)
+    return Path(value).expanduser() if value else None
 
-    ``ENTREG_ROOT`` overrides it, for an installed package whose data lie elsewhere.
+
+def checkout() -> Path | None:
+    """The project's folder when the package is imported from it; None for an installed package."""
+    folder = Path(__file__).resolve().parents[1]
+    return folder if (folder / "pyproject.toml").is_file() else None
+
+
+def shipped(*parts: str) -> Path:
+    """A file or folder that comes with the project and is only read, such as ``data``, ``runs``.
+
+    It lies below ``ENTREG_ROOT`` where that folder holds it, else in the checkout, else inside the
+    installed package, where ``setup.py`` puts a copy.
     """
-    return Path(os.environ.get("ENTREG_ROOT") or Path(__file__).resolve().parents[1])
+    moved = environment("ENTREG_ROOT")
+    if moved is not None and moved.joinpath(*parts).exists():
+        return moved.joinpath(*parts)
+    home = checkout() or Path(__file__).resolve().parent / "_project"
+    return home.joinpath(*parts)
+
+
+def own(*parts: str) -> Path:
+    """A file or folder that this machine writes: results, caches, data sets, weights.
+
+    It lies below ``ENTREG_ROOT`` where that is set, else in the checkout; for an installed package
+    in the user's data folder (``~/.local/share/entreg_utils`` on Linux), never beside the package.
+
+    Raises:
+        StorageError: an installed package, and the user has no home folder.
+    """
+    home = environment("ENTREG_ROOT") or checkout()
+    if home is None:
+        try:
+            from platformdirs import user_data_path
+
+            home = user_data_path("entreg_utils", appauthor=False)
+        except ImportError:
+            share = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
+            home = Path(share) / "entreg_utils"
+        if not home.is_absolute():  # no HOME, and the system does not know the user either
+            raise StorageError("there is no home folder to write to: point ENTREG_ROOT to a folder")
+    return home.joinpath(*parts)
+
+
+def results(*parts: str) -> Path:
+    """A file or folder of this reader's results: ``ENTREG_RESULTS``, or ``own("results")``."""
+    return (environment("ENTREG_RESULTS") or own("results")).joinpath(*parts)
+
+
+def project_root() -> Path:
+    """Folder of this machine's ``data/`` and ``results/``: the checkout, where there is one."""
+    return own()
 
 
 def sha256(content: bytes) -> str:

@@ -60,14 +60,19 @@ def resolve(value, what: str) -> Callable:
 
 
 def text_of(value) -> str:
-    """A name as text: ``module:function`` for what other processes can import.
+    """A name as text: ``module:function``, for what other processes can import.
 
-    Functions of a notebook or script keep the module ``__main__``: they live in one process.
+    A function of a script is named by the script's file; one of a notebook keeps the module
+    ``__main__``, and lives in one process.
     """
     if isinstance(value, str):
         return value
     name = getattr(value, "__qualname__", type(value).__qualname__)
-    return f"{getattr(value, '__module__', None) or '__main__'}:{name}"
+    module = getattr(value, "__module__", None) or "__main__"
+    script = getattr(sys.modules["__main__"], "__file__", None)
+    if module == "__main__" and script and Path(script).stem.isidentifier():
+        module = Path(script).stem
+    return f"{module}:{name}"
 
 
 def travels(value) -> bool:
@@ -79,27 +84,23 @@ def travels(value) -> bool:
 def digest(value) -> str:
     """SHA-256 of the source behind an own name: its file, and those beside it that it imports.
 
-    The file is found and read, not run. Of a function of a notebook or script it is the function's
-    own text.
+    The file is found and read, not run. Of a function of a notebook it is the function's own text.
 
     Raises:
         ValueError: the source cannot be found.
     """
     text = text_of(value)
-    module = text.partition(":")[0]
-    if not travels(value):
-        try:
-            return sha256(inspect.getsource(value).encode())
-        except (OSError, TypeError) as error:
-            raise ValueError(f"the source of {text!r} cannot be read: put it in a file") from error
-    path = source_file(module)
-    if path is None:
+    path = source_file(text.partition(":")[0]) if travels(value) else None
+    if path is not None:
+        files = sorted(_family(path))
+        return sha256(b"\0".join(f.name.encode() + b"\0" + f.read_bytes() for f in files))
+    try:
+        return sha256(inspect.getsource(value).encode())
+    except (OSError, TypeError) as error:
         raise ValueError(
-            f"{text!r}: there is no file of the module {module!r}: start Python where it lies, or "
-            "put its folder on PYTHONPATH"
-        )
-    files = sorted(_family(path))
-    return sha256(b"\0".join(file.name.encode() + b"\0" + file.read_bytes() for file in files))
+            f"the source of {text!r} cannot be found: put it in a file, and start Python where the "
+            "file lies or put its folder on PYTHONPATH"
+        ) from error
 
 
 def source_file(module: str) -> Path | None:

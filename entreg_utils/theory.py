@@ -25,10 +25,11 @@ weights are zero: the collapse.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
+import pandas as pd
 from scipy.optimize import minimize
 
 CUES = ("part", "body", "context")
@@ -97,6 +98,27 @@ def optimum(world: ThreeCues, epsilon: float) -> np.ndarray:
 def reliance(world: ThreeCues, epsilons: Sequence[float]) -> np.ndarray:
     """Logit contribution a_k w_k of each cue at the optimum, one row an epsilon: (E, 3)."""
     return np.array([np.array(world.amplitude) * optimum(world, e) for e in epsilons])
+
+
+def fit_price(table: pd.DataFrame, world: ThreeCues, candidates: Sequence[float]) -> ThreeCues:
+    """The world with the price whose predicted worths are nearest to the measured ones.
+
+    Least squares over epsilons and cues of asinh(10 worth), which is about linear below a tenth of
+    a logit and logarithmic above, so that neither the large nor the small worths decide alone.
+
+    Args:
+        table: columns ``epsilon`` and ``reliance_part``, ``reliance_body``, ``reliance_context``,
+            in logits; rows of one epsilon (its seeds) are averaged.
+        world: its price is not read.
+        candidates: prices to try, > 0.
+    """
+    measured = table.groupby("epsilon")[[f"reliance_{cue}" for cue in CUES]].mean()
+
+    def distance(candidate: ThreeCues) -> float:
+        predicted = reliance(candidate, measured.index)
+        return ((np.arcsinh(10 * predicted) - np.arcsinh(10 * measured.to_numpy())) ** 2).sum()
+
+    return min((replace(world, price=price) for price in candidates), key=distance)
 
 
 def prediction(world: ThreeCues, epsilon: float) -> tuple[float, float]:

@@ -102,7 +102,9 @@ def student(source: Path) -> NotebookNode | None:
                 )
             lines = [line for line in lines if line[:2] != "#!"]
             body = next((i for i, line in enumerate(lines) if line[:1] != "#"), len(lines))
-            text, metadata = "\n".join(lines[:body] + code), {"tags": ["exercise"]}
+            text = "\n".join(lines[:body] + code)
+            tags = ["exercise" if tag == "solution" else tag for tag in metadata["tags"]]
+            metadata = {"tags": tags}
         elif cell.cell_type == "markdown":
             text = LINK.sub(lambda link: _relink(link[1], source), text)
         cells.append((cell.cell_type, text, metadata))

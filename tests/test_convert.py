@@ -61,6 +61,20 @@ def test_student_keeps_the_task_and_the_placeholder_only(source):
     assert cells[4].source == "print(answer)"
 
 
+def test_other_tags_stay_in_both_notebooks(source):
+    source.write_text(
+        '# %% tags=["figure:plane"]\nx = 1\n\n'
+        '# %% tags=["solution", "figure:own"]\n#! y = None\ny = 1\n'
+    )
+    solved, student = convert.solved(source), convert.student(source)
+    assert [cell.metadata["tags"] for cell in solved.cells] == [
+        ["figure:plane"],
+        ["solution", "figure:own"],
+    ]
+    tags = [cell.metadata["tags"] for cell in student.cells if cell.cell_type == "code"]
+    assert tags == [["figure:plane"], ["exercise", "figure:own"]]
+
+
 def test_student_links_lead_to_the_same_places_from_one_folder_deeper(source):
     text = convert.student(source).cells[0].source
     assert "[next](02_next.ipynb)" in text  # has a student's copy beside this one

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from entreg_utils import files
 from entreg_utils.files import (
     StorageError,
     atomic_write,
-    project_root,
     read_bytes,
     read_checked,
     sha256,
@@ -148,8 +148,22 @@ def test_what_the_system_refuses_to_read_is_one_sentence(tmp_path):
         read_checked(tmp_path)  # a folder
 
 
-def test_the_root_holds_the_package_unless_it_is_moved(monkeypatch, tmp_path):
+def test_a_checkout_reads_and_writes_in_its_own_folder(monkeypatch):
     monkeypatch.delenv("ENTREG_ROOT", raising=False)
-    assert project_root() == Path(__file__).parents[1]
-    monkeypatch.setenv("ENTREG_ROOT", str(tmp_path))
-    assert project_root() == tmp_path
+    monkeypatch.delenv("ENTREG_RESULTS", raising=False)
+    root = Path(__file__).parents[1]
+    assert files.checkout() == files.project_root() == root
+    assert files.shipped("data", "registry.json") == files.own("data", "registry.json")
+    assert files.results("figures") == root / "results" / "figures"
+
+
+def test_a_root_elsewhere_is_written_to_and_read_where_it_holds_the_file(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("ENTREG_ROOT", "~/there")
+    monkeypatch.setenv("ENTREG_RESULTS", "~/results")
+    there = tmp_path / "there"
+    assert files.own("data") == there / "data" and files.project_root() == there
+    assert files.results("a") == tmp_path / "results" / "a"
+    assert files.shipped("data", "runs") == Path(__file__).parents[1] / "data" / "runs"
+    (there / "data" / "runs").mkdir(parents=True)
+    assert files.shipped("data", "runs") == there / "data" / "runs"

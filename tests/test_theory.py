@@ -1,8 +1,10 @@
 """The three-cue theory: gradient, optimality, and the limits that can be worked out by hand."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from entreg_utils import theory
@@ -187,3 +189,13 @@ def test_the_minimum_is_reached_all_along_the_path(price):
             world.amplitude
         )
         assert np.abs(s - np.maximum(s - gradient, 0)).max() < 1e-6
+
+
+@pytest.mark.parametrize("price", [5e-4, 2e-3, 8e-3])
+def test_fit_price_finds_the_price_that_made_the_table(price):
+    epsilons, truth = [0.0, 0.3, 0.6, 0.9], replace(WORLD, price=price)
+    columns = [f"reliance_{cue}" for cue in theory.CUES]
+    worth = pd.DataFrame(reliance(truth, epsilons), columns=columns).assign(epsilon=epsilons)
+    seeds = [worth.assign(**(worth[columns] + shift), seed=shift) for shift in (-0.02, 0.02)]
+    table = pd.concat(seeds)  # two seeds, whose mean is the theory's
+    assert theory.fit_price(table, WORLD, [2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3, 8e-3]) == truth

@@ -1,6 +1,5 @@
 """From runs to what they say: one long table, paired changes, choices, all in one namespace."""
 
-from entreg_utils.analysis.choose import RULES, best_of, by_checkpoint, one_seed, optimism
 from entreg_utils.analysis.compare import (
     at_entropy,
     by,
@@ -8,6 +7,7 @@ from entreg_utils.analysis.compare import (
     changes,
     complete,
     outcomes,
+    points,
     stored,
 )
 from entreg_utils.analysis.matched import (
@@ -16,10 +16,13 @@ from entreg_utils.analysis.matched import (
     MISSED,
     NAMES,
     differences,
+    differences_by_seed,
     readable,
     tally,
     verdicts,
 )
+from entreg_utils.analysis.readme import readme_block
+from entreg_utils.analysis.selection import by_checkpoint, optimism
 from entreg_utils.analysis.tables import (
     HEADLINE,
     baselines,
@@ -41,10 +44,8 @@ __all__ = [
     "INSIDE",
     "MISSED",
     "NAMES",
-    "RULES",
     "at_entropy",
     "baselines",
-    "best_of",
     "by",
     "by_checkpoint",
     "change",
@@ -52,16 +53,18 @@ __all__ = [
     "choose",
     "complete",
     "differences",
+    "differences_by_seed",
     "final",
     "headline",
     "history",
     "markdown",
-    "one_seed",
     "optimism",
     "outcomes",
     "over_seeds",
     "paired",
+    "points",
     "readable",
+    "readme_block",
     "report",
     "stored",
     "table",

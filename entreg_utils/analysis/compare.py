@@ -2,33 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from entreg_utils import metrics
-from entreg_utils.experiments import plans, store
+from entreg_utils.experiments import Run, plans, run, store
 from entreg_utils.experiments.config import Config
-from entreg_utils.experiments.runs import Run, run
-from entreg_utils.training.outcomes import THRESHOLDS
+from entreg_utils.training.evaluate import column_of
 
 
-def _at(hits: np.ndarray, threshold: float) -> np.ndarray:
-    return hits[:, round(threshold * THRESHOLDS)]
+def _at(threshold):  # of the hits (N, T) of a run, those at this threshold of it
+    return lambda r: r.outcomes["hits"][:, column_of(threshold(r))]
 
 
+_fixed, _carried = _at(lambda r: r.config.sigma), _at(lambda r: r.metrics["box_threshold"])
 # Scores of photographs, each as what one image adds to it: (N,), or (N, T) where the threshold is
 # the best of T on these images. Under their names they are the metrics of a run.
-OUTCOMES: dict[str, Callable[[Run], np.ndarray]] = {
+OUTCOMES = {
     "accuracy": lambda r: r.outcomes["right"],
     "max_box_acc": lambda r: r.outcomes["hits"],
-    "max_box_acc_carried": lambda r: _at(r.outcomes["hits"], r.metrics["box_threshold"]),
-    "gt_known": lambda r: _at(r.outcomes["hits"], r.config.sigma),
-    "top1_loc": lambda r: _at(r.outcomes["hits"], r.config.sigma) & r.outcomes["right"],
-    "top1_loc_carried": lambda r: (
-        _at(r.outcomes["hits"], r.metrics["box_threshold"]) & r.outcomes["right"]
-    ),
+    "max_box_acc_carried": _carried,
+    "gt_known": _fixed,
+    "top1_loc": lambda r: _fixed(r) & r.outcomes["right"],
+    "top1_loc_carried": lambda r: _carried(r) & r.outcomes["right"],
     "max_box_acc_max_carried": lambda r: r.outcomes["hits_max"],
     "max_box_acc_pas_carried": lambda r: r.outcomes["hits_pas"],
     "max_box_acc_ivr_carried": lambda r: r.outcomes["hits_ivr"],
@@ -37,10 +35,7 @@ OUTCOMES: dict[str, Callable[[Run], np.ndarray]] = {
 
 
 def stored(configs: str | Sequence[Config]) -> list[Run]:
-    """Those runs of a plan (its name) or of ``configs`` that are in the store; none is trained.
-
-    For figures of photographs, which most readers do not have: what is missing was not run here.
-    """
+    """Those runs of a plan (its name) or of ``configs`` that are in the store; none is trained."""
     configs = plans.load(configs).configs if isinstance(configs, str) else configs
     return [run(config) for config in configs if store.find(config) is not None]
 
@@ -84,18 +79,11 @@ def change(plain: Sequence[Run], treated: Sequence[Run], score: str, against: st
     before, after = outcomes(plain, against or score), outcomes(treated, score)
     if before.ndim < after.ndim:  # one box for all beside the best of many thresholds
         before = np.repeat(before[..., None], after.shape[-1], axis=-1)
-    interval = metrics.paired_bootstrap(before, after)
+    interval = metrics.paired_bootstrap(before, after)._asdict()
     each = [own.mean(axis=1).reshape(len(own), -1).max(axis=1) for own in (before, after)]
     half = metrics.seed_interval(each[1] - each[0]).half_width if len(before) > 1 else np.nan
-    return {
-        "plain": each[0].mean(),
-        "treated": each[1].mean(),
-        "change": interval.estimate,
-        "low": interval.low,
-        "high": interval.high,
-        "half": half,
-        "seeds": len(before),
-    }
+    found = {"plain": each[0].mean(), "treated": each[1].mean(), "change": interval.pop("estimate")}
+    return found | interval | {"half": half, "seeds": len(before)}
 
 
 def changes(
@@ -104,6 +92,12 @@ def changes(
     """:func:`change` of each score for each group of runs; indexed by (group, score)."""
     rows = {(name, s): change(plain, runs, s) for name, runs in treated.items() for s in scores}
     return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["group", "score"])
+
+
+def points(found: Mapping) -> str:
+    """A :func:`change` in points, with its interval over images and seeds: +1.8 (-0.1 to +3.7)."""
+    change, low, high = (f"{100 * found[name]:+.1f}" for name in ("change", "low", "high"))
+    return f"{change} ({low} to {high})"
 
 
 def by(runs: Sequence[Run], *fields: str) -> dict[tuple, list[Run]]:
@@ -124,12 +118,10 @@ def complete(plan: str, *fields: str, seeds: int = 3) -> tuple[dict[tuple, list[
         nothing is missing.
     """
     wanted = plans.load(plan).configs
-    groups = by(stored(wanted), *fields)
-    groups = {key: runs for key, runs in groups.items() if len(runs) >= seeds}
+    groups = {key: own for key, own in by(stored(wanted), *fields).items() if len(own) >= seeds}
     missing = len(wanted) - sum(map(len, groups.values()))
     command = f"python -m entreg_utils sweep {plan}"
-    said = f"{missing} of {len(wanted)} runs not run here: {command}" if missing else ""
-    return groups, said
+    return groups, f"{missing} of {len(wanted)} runs not run here: {command}" if missing else ""
 
 
 def at_entropy(table: pd.DataFrame, score: str, entropy: float) -> pd.Series:

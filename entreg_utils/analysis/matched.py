@@ -7,12 +7,12 @@ A ``tables`` maps the name of a regulariser to rows of its runs (``tables.final`
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pandas as pd
 
 from entreg_utils import metrics
-from entreg_utils.analysis import compare as comparisons
+from entreg_utils.analysis.compare import at_entropy
 
 ER = "kl_uniform"
 NAMES = {
@@ -24,39 +24,61 @@ NAMES = {
 INSIDE, MISSED = "contains 0", "not reached"
 
 
-def differences(
-    tables: Mapping[str, pd.DataFrame], scores: Sequence[str], entropies: Sequence[float]
+def differences_by_seed(
+    tables: Mapping[str, pd.DataFrame], scores: Iterable[str], entropies: Iterable[float]
 ) -> pd.DataFrame:
-    """Scores at given entropies (nats), and paired differences to ER, seed by seed.
+    """Scores at given entropies (nats), seed by seed, beside ER's at the same entropy and seed.
 
     Returns:
-        Indexed by (score, entropy, regularizer), ER first: ``value``, mean over the seeds;
-        ``change``, mean of the differences to ER at the same entropy and seed (0 for ER); ``half``,
-        half-width of their 95 % Student interval; ``seeds``, in how many both sides reach the
-        entropy; ``verdict``: ``higher``, ``lower``, :data:`INSIDE`, or :data:`MISSED` with fewer
-        than two such seeds (then the numbers are NaN), and empty for ER.
+        A row a pair: ``score``, ``entropy``, ``regularizer``, ``seed``, ``value`` and ``change``,
+        the difference to ER (0 for ER itself). Only seeds in which both sides reach the entropy,
+        and at least two of them: where there are fewer, the regulariser has no row.
 
     Raises:
         KeyError: ER is not among the tables.
     """
-    rows = {}
-    for score in scores:
-        for entropy in entropies:
-            own = {n: comparisons.at_entropy(t, score, entropy) for n, t in tables.items()}
-            known = own.pop(ER).dropna()
-            rows[score, entropy, ER] = known.mean(), 0.0, math.nan, len(known), ""
-            for name, values in own.items():
-                pair = pd.concat([known, values], axis=1, join="inner").dropna().to_numpy()
-                if len(pair) < 2:
-                    rows[score, entropy, name] = *[math.nan] * 3, len(pair), MISSED
-                    continue
-                change, half = metrics.seed_interval(pair[:, 1] - pair[:, 0])
-                verdict = INSIDE if abs(change) <= half else ("lower", "higher")[change > 0]
-                rows[score, entropy, name] = pair[:, 1].mean(), change, half, len(pair), verdict
-    columns = ["value", "change", "half", "seeds", "verdict"]
-    table = pd.DataFrame(list(rows.values()), columns=columns)
-    table.index = pd.MultiIndex.from_tuples(rows, names=["score", "entropy", "regularizer"])
-    return table
+    rows, entropies = [], list(entropies)
+    for place in ((score, entropy) for score in scores for entropy in entropies):
+        known = at_entropy(tables[ER], *place)
+        for name in (ER, *(name for name in tables if name != ER)):
+            values = at_entropy(tables[name], *place)
+            both = pd.DataFrame({"value": values, "change": values - known}).dropna()
+            if len(both) > 1:
+                rows += [(*place, name, *row) for row in both.itertuples()]
+    columns = ["score", "entropy", "regularizer", "seed", "value", "change"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def differences(
+    tables: Mapping[str, pd.DataFrame], scores: Sequence[str], entropies: Sequence[float]
+) -> pd.DataFrame:
+    """Mean of :func:`differences_by_seed` over the seeds, with its interval and a verdict.
+
+    Returns:
+        Indexed by (score, entropy, regularizer), ER first: ``value``, mean over the seeds;
+        ``change``, mean of the differences to ER (0 for ER); ``half``, half-width of their 95 %
+        Student interval; ``seeds``, how many pairs; ``verdict``: ``higher``, ``lower``,
+        :data:`INSIDE`, or :data:`MISSED` where there are no pairs (then the numbers are NaN), and
+        empty for ER.
+    """
+    groups = differences_by_seed(tables, scores, entropies).groupby(
+        ["score", "entropy", "regularizer"]
+    )
+    names = [ER, *(name for name in tables if name != ER)]
+    index = pd.MultiIndex.from_product(
+        [scores, entropies, names], names=["score", "entropy", "regularizer"]
+    )
+    rows = []
+    for place in index:
+        if place not in groups.groups:
+            rows.append((math.nan, math.nan, math.nan, 0, "" if place[2] == ER else MISSED))
+            continue
+        own = groups.get_group(place)
+        change, half = metrics.seed_interval(own.change)
+        verdict = INSIDE if abs(change) <= half else ("lower", "higher")[change > 0]
+        half, verdict = (math.nan, "") if place[2] == ER else (half, verdict)
+        rows.append((own.value.mean(), change, half, len(own), verdict))
+    return pd.DataFrame(rows, index, columns=["value", "change", "half", "seeds", "verdict"])
 
 
 def tally(table: pd.DataFrame) -> str:

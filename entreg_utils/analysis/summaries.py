@@ -1,101 +1,132 @@
-"""What a sweep found, as text: the headline of each world, the choice, and the baselines."""
+"""What a sweep found, as text: the headline of each group, the choice, and the baselines."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-import pandas as pd
-
 from entreg_utils.analysis import tables
-from entreg_utils.experiments.command import rules_of
-from entreg_utils.experiments.config import Config
-from entreg_utils.experiments.preparation import splits
-from entreg_utils.experiments.runs import Run
+from entreg_utils.experiments import Config, Run
+from entreg_utils.experiments.config import DEFAULTS
 
-# Scores of photographs, of which each data set has some; the baselines that see no image come last.
-PHOTOGRAPHS = (
+# Score: what it is called, and the rule by which it was measured. {sigma} is the config's.
+RULES = {
+    "accuracy": ("accuracy", "share of images whose class is right"),
+    "mean_ap": ("mAP of the classes", "mean over classes of average precision, no interpolation"),
+    "entropy": ("entropy", "nats, mean over images"),
+    "pxap": ("PxAP", "all thresholds, pixels pooled over the split"),
+    "mpxap": ("mPxAP", "mean over classes of PxAP, pixels pooled within a class"),
+    "constant_map": ("  a constant map", "PxAP or mPxAP without looking: share of object pixels"),
+    "max_box_acc": ("MaxBoxAcc", "oracle: threshold chosen on test; IoU 0.5"),
+    "max_box_acc_carried": ("BoxAcc", "threshold chosen on validation, carried over; IoU 0.5"),
+    "box_threshold": ("its threshold", "share of the map's maximum, chosen on validation"),
+    "max_box_acc_v2": ("MaxBoxAccV2", "oracle: one threshold per IoU 0.3, 0.5, 0.7; all contours"),
+    "centre_box": ("  a centred box", "MaxBoxAcc without looking: side chosen on test; IoU 0.5"),
+    "gt_known": ("GT-known Loc", "fixed threshold {sigma:g}; IoU 0.5"),
+    "top1_loc": ("Top-1 Loc", "as GT-known Loc, and the class right ({sigma:g})"),
+    "top5_loc": ("Top-5 Loc", "as GT-known Loc, and the class among five ({sigma:g})"),
+    "top1_loc_carried": ("Top-1 Loc, carried", "as BoxAcc, and the class right"),
+    "top1_loc_oracle": ("Top-1 Loc, oracle", "as MaxBoxAcc, and the class right"),
+    "num_boxed": ("maps with boxes", "box scores are taken over these alone"),
+    "part": ("evidence: part", "mean normalised score on the mark"),
+    "body": ("evidence: body", "mean normalised score on the rest of the fish"),
+    "context": ("evidence: context", "mean normalised score on the habitat"),
+    "reliance_part": ("worth of the part", "logits lost when it is repainted wrong"),
+    "reliance_body": ("worth of the body", "logits lost when it is repainted wrong"),
+    "reliance_context": ("worth of the context", "logits lost when it is repainted wrong"),
+}
+# Scores under other normalisations: for notebook 10, and too many for one screen.
+_LEFT_OUT = ("max_box_acc_max", "max_box_acc_pas", "max_box_acc_ivr", "ivr_percentile")
+_SHOWN = (
     *("accuracy", "mean_ap", "entropy", "pxap", "mpxap", "max_box_acc", "max_box_acc_carried"),
     *("max_box_acc_v2", "gt_known", "top1_loc", "constant_map", "centre_box"),
 )
 
 
-def worlds(runs: Sequence[Run]) -> list[list[Run]]:
+def rules_of(run: Run) -> dict[str, tuple[str, str]]:
+    """Title and rule of each final score of a run at its last checkpoint; validation's come last,
+    an own metric's name is its title."""
+    found, known = {}, list(RULES)
+    order = {name: known.index(name) if name in known else len(known) for name in run.metrics}
+    for name in sorted(run.metrics, key=lambda n: (n.startswith("val_"), order[n])):
+        bare = name.removeprefix("val_")
+        if name.endswith("_best") or name.startswith(_LEFT_OUT):
+            continue
+        title, rule = RULES.get(bare, (bare, "own metric"))
+        if name.startswith("val_"):
+            title, rule = f"{title.strip()}, validation", "for choices; not measured on test"
+        found[name] = title, rule.format(sigma=run.config.sigma)
+    return found
+
+
+def report(run: Run, was_there: bool) -> str:
+    """The scores of a run as a table, a line each with its rule, under what holds for all of them.
+
+    Where a best checkpoint was kept, its scores stand behind those of the last.
+    """
+    config, chosen = run.config, run.selection
+    settings = config.to_dict()
+    unusual = [settings[n] for n in ("model", "method") if settings[n] != DEFAULTS[n]]
+    what = ", ".join([*unusual, settings["regularizer"]])
+    lines = [
+        f"{what}, ε = {config.epsilon:g} (strength {config.strength:g}), seed {config.seed}: "
+        + ("loaded" if was_there else "trained now"),
+        f"split: test of {settings['dataset']}; checkpoint: last (epoch {config.epochs}); maps: of "
+        "the true class, min-max per image",
+    ]
+    if chosen is not None:
+        lines.append(
+            f"second column: checkpoint best by {chosen['criterion']} (epoch {chosen['epoch']})"
+        )
+    lines.append("")
+    for name, (title, rule) in rules_of(run).items():
+        best = run.metrics.get(f"{name}_best") if chosen is not None else None
+        second = "" if chosen is None else " " * 8 if best is None else f"{best:8.3f}"
+        lines.append(f"{title:22}{run.metrics[name]:8.3f}{second}  {rule}")
+    return "\n".join(lines)
+
+
+def groups(runs: Sequence[Run]) -> list[list[Run]]:
     """The runs, each once, grouped by all that a headline keeps fixed: not strength and seed.
 
     Where several regularisers share the rest, each is a group of its own, and the runs without any
     are in all of them.
     """
-    groups: dict[Config, dict[str, list[Run]]] = {}
+    found: dict[Config, dict[str, list[Run]]] = {}
     for run in {run.config: run for run in runs}.values():
         fixed = replace(run.config, regularizer="none", strength=0.0, seed=0)
-        groups.setdefault(fixed, {}).setdefault(run.config.regularizer, []).append(run)
-    found = []
-    for by_name in groups.values():
-        plain = by_name.get("none", [])
-        found += [plain + own for name, own in by_name.items() if name != "none"] or [plain]
-    return found
+        found.setdefault(fixed, {}).setdefault(run.config.regularizer, []).append(run)
+    listed = []
+    for by_name in found.values():
+        plain = by_name.pop("none", [])
+        listed += [plain + own for own in by_name.values()] or [plain]
+    return listed
 
 
 def summary(runs: Sequence[Run]) -> str:
-    """The headline of one world, the choice made on validation, and the baselines."""
-    config = runs[0].config
-    names = sorted({run.config.regularizer for run in runs} - {"none"}) or ["no regularizer"]
-    changed = [f"{name}={value}" for name, value in _changed(config).items()]
-    parts = [f"{', '.join(names)}; {', '.join(changed) or 'default world and recipe'}"]
-    seeds: dict[float, set[int]] = {}
-    for run in runs:
-        seeds.setdefault(run.config.epsilon, set()).add(run.config.seed)
-    with_intervals = min(map(len, seeds.values())) > 1
-    toy = config.dataset == "toy"
-    if with_intervals:
-        parts.append((tables.headline(runs) if toy else _photographs(runs)).to_string())
+    """The headline of one group, its baselines among the columns, and the choice of validation."""
+    settings = runs[0].config.to_dict()
+    names = sorted({str(r.config.to_dict()["regularizer"]) for r in runs} - {"none"})
+    decided = ("regularizer", "strength", "seed")
+    changed = [
+        f"{name}={value}"
+        for name, value in settings.items()
+        if name not in decided and value != (Config().to_dict()[name])
+    ]
+    what = ", ".join(changed) or "default world and recipe"
+    parts = [f"{', '.join(names) or 'no regularizer'}; {what}"]
+    rules = rules_of(runs[0])
+    titles = {n: rules[n][0].strip() for n in _SHOWN if all(n in run.metrics for run in runs)}
+    scores = tables.final(runs)
+    if scores.groupby("epsilon").seed.nunique().min() > 1:
+        parts.append(tables.headline(runs, titles).to_string())
     else:
-        columns = tables.HEADLINE if toy else _titles(runs)
-        columns = {"epsilon": "ε", "seed": "seed", **columns}
-        table = tables.final(runs).sort_values(["epsilon", "seed"])[list(columns)]
+        columns = {"epsilon": "ε", "seed": "seed", **titles}
+        table = scores.sort_values(["epsilon", "seed"])[list(columns)]
         parts.append(table.rename(columns=columns).round(3).to_string(index=False))
         parts.append("One seed has no interval: give at least two --seeds for one.")
-    if not toy:  # the baselines are columns of the table
-        return "\n".join(parts)
-    if len(seeds) > 1 and with_intervals and 0.0 in seeds:
-        parts.append(tables.verdict(runs))
-    elif len(seeds) > 1:
-        parts.append(f"Best on validation (PxAP, mean over seeds): ε = {tables.choose(runs):g}.")
-    parts.append("Without any classifier, on the same images:")
-    parts.append(tables.baselines(splits(config)[2]).to_string())
+    criterion = tables.criterion(runs)
+    if scores.epsilon.nunique() > 1:
+        best = tables.choose(runs, criterion)
+        parts.append(f"Best on validation ({criterion}, mean over seeds): ε = {best:g}.")
     return "\n".join(parts)
-
-
-def _photographs(runs: Sequence[Run]) -> pd.DataFrame:
-    """Per epsilon, each score that the data set has as ``mean ± half-width`` over seeds."""
-    scores = tables.over_seeds(tables.final(runs))
-    columns = {
-        title: [
-            f"{mean:.3f} ± {half:.3f}"
-            for mean, half in zip(scores[name]["mean"], scores[name]["half"], strict=True)
-        ]
-        for name, title in _titles(runs).items()
-    }
-    return pd.DataFrame(columns, index=scores.index.rename("ε"))
-
-
-def _titles(runs: Sequence[Run]) -> dict[str, str]:
-    """Scores that all of the runs have, and what they are called."""
-    rules = rules_of(runs[0].config)
-    return {
-        name: rules[name][0].strip()
-        for name in PHOTOGRAPHS
-        if all(name in run.metrics for run in runs)
-    }
-
-
-def _changed(config: Config) -> dict:
-    """Fields that differ from the default, apart from strength and seed."""
-    plain = Config().to_dict()
-    decided = ("regularizer", "strength", "seed")
-    return {
-        name: value
-        for name, value in config.to_dict().items()
-        if value != plain[name] and name not in decided
-    }

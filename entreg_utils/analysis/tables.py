@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import pandas as pd
 
 from entreg_utils import metrics
-from entreg_utils.experiments.runs import Run
+from entreg_utils.experiments import Run
 
 SPLITS = ("train", "val", "test")
 # The headline: column of the metrics, and how a reader calls it with its rules.
@@ -83,8 +84,12 @@ def over_seeds(table: pd.DataFrame, by: Sequence[str] = ("epsilon",)) -> pd.Data
     """
     values = table.drop(columns=["seed"]).groupby(list(by), sort=True)
     mean = values.mean()
-    half = values.agg(lambda column: metrics.seed_interval(column).half_width)
+    half = values.agg(_half)
     return pd.concat({"mean": mean, "half": half}, axis=1).swaplevel(axis=1).sort_index(axis=1)
+
+
+def _half(column: pd.Series) -> float:
+    return metrics.seed_interval(column).half_width if len(column) > 1 else np.nan
 
 
 def paired(
@@ -110,17 +115,21 @@ def paired(
     return pd.DataFrame({"mean": change.mean(), "half": half})
 
 
-def headline(runs: Sequence[Run]) -> pd.DataFrame:
-    """Per epsilon, each headline score that the runs have, as ``mean ± half-width`` of the 95 %
-    interval over seeds."""
+def headline(runs: Sequence[Run], titles: dict[str, str] = HEADLINE) -> pd.DataFrame:
+    """Per epsilon, each of the scores that the runs have, as ``mean ± half-width`` of the 95 %
+    interval over seeds; the mean alone where there is one seed.
+
+    Args:
+        titles: score -> what its column is called.
+    """
     summary = over_seeds(final(runs))
     present = set(summary.columns.get_level_values(0))
     columns = {
         title: [
-            f"{mean:.3f} ± {half:.3f}"
+            f"{mean:.3f}" + (f" ± {half:.3f}" if np.isfinite(half) else "")
             for mean, half in zip(summary[name]["mean"], summary[name]["half"], strict=True)
         ]
-        for name, title in HEADLINE.items()
+        for name, title in titles.items()
         if name in present
     }
     return pd.DataFrame(columns, index=summary.index.rename("ε"))
@@ -131,15 +140,26 @@ def baselines(dataset) -> pd.DataFrame:
 
     The centred box has its side chosen on these images (an oracle, as for MaxBoxAcc); the constant
     map scores the share of object pixels as PxAP.
+
+    Args:
+        dataset: a split with boxes and masks, scored at its own ``frame``.
     """
-    size = tuple(dataset.images.shape[-2:])
-    box = metrics.centre_box_baseline(dataset.boxes[:, None].numpy(), size).max_box_acc
-    pixels = metrics.constant_map_baseline(dataset.masks.numpy(), size=size)
+    size = dataset.frame
+    box = metrics.centre_box_baseline(dataset.boxes_at(size), size).max_box_acc
+    masks = [mask for mask, _ in dataset.masks_at(size)]
+    pixels = metrics.constant_map_baseline(masks, size=size)
     rows = {
         "centred box": {"PxAP": "-", "MaxBoxAcc (oracle)": f"{box:.3f}"},
         "constant map": {"PxAP": f"{pixels:.3f}", "MaxBoxAcc (oracle)": "-"},
     }
     return pd.DataFrame(rows).T
+
+
+def criterion(runs: Sequence[Run]) -> str:
+    """The score of validation by which choices are made: localisation where it is measured."""
+    known = runs[0].metrics
+    wanted = ("val_mpxap", "val_pxap", "val_max_box_acc", "val_mean_ap", "val_accuracy")
+    return next(name for name in wanted if name in known)
 
 
 def choose(runs: Sequence[Run], score: str = "val_pxap") -> float:

@@ -1,10 +1,9 @@
 """Class activation maps: where in a picture a class score comes from, shown honestly.
 
 A raw map in logit units (``class_activation_map``, ``grad_cam``), then the protocol's order:
-``upsample``, ``normalize``, threshold.
+``upsample``, ``normalize``, threshold. Torch is imported with the first map that is asked for.
 """
 
-from entreg_utils.cam.activation import class_activation_map, grad_cam
 from entreg_utils.cam.scaling import NORMALIZATIONS, is_blank, normalize, overlay, upsample
 
 __all__ = [
@@ -16,3 +15,15 @@ __all__ = [
     "overlay",
     "upsample",
 ]
+
+
+def __getattr__(name: str):
+    if name in ("class_activation_map", "grad_cam"):
+        from entreg_utils.cam import activation
+
+        return getattr(activation, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

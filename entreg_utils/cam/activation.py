@@ -1,4 +1,4 @@
-"""CAM and Grad-CAM for networks that end in global average pooling (GAP) and one linear layer.
+"""CAM for networks that end in global average pooling (GAP) and one linear layer, or Grad-CAM.
 
     s_c = b_c + sum_k w_ck (1/HW) sum_x A_k(x)      logit of class c
     CAM_c(x) = sum_k w_ck A_k(x)                    so  s_c = b_c + mean over x of CAM_c(x)
@@ -24,10 +24,12 @@ def class_activation_map(
 ) -> tuple[Tensor, Tensor]:
     """CAM_c(x) = sum_k w_ck A_k(x) and the logits, from one forward pass without gradients.
 
+    A model that says ``linear_head = False`` gets the map of :func:`grad_cam` instead.
+
     Args:
         model: has ``forward_features(images) -> (N, K, h, w)`` and ``head``, an ``nn.Linear(K, C)``
             that the model applies to the features' mean over positions.
-        images: (N, 3, H, W) float, moved to the model's device.
+        images: (N, 3, H, W) float, brought to the model's device and precision.
         classes: (N,) class indices in 0..C-1; None takes each image's predicted class.
 
     Returns:
@@ -93,8 +95,9 @@ def grad_cam(
 def _map_and_logits(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     """The map as a leaf, and logits that a gradient leads from to it."""
     if not getattr(model, "linear_head", True):  # an adapted network runs on from its own layer
-        parameter = next(model.parameters(), None)
-        return model.map_and_logits(images if parameter is None else images.to(parameter.device))
+        parameter = _floating(model)
+        maps, logits = model.map_and_logits(images if parameter is None else images.to(parameter))
+        return maps, _wide(logits)
     head = _head(model)
     with torch.no_grad():
         features = _features(model, images)
@@ -134,20 +137,31 @@ def _features(model: nn.Module, images: Tensor) -> Tensor:
             f"images have shape {tuple(images.shape)}, but must be (N, 3, H, W): one image goes in "
             "as image[None]"
         )
-    parameter = next(model.parameters(), None)
-    features = model.forward_features(images if parameter is None else images.to(parameter.device))
+    parameter = _floating(model)
+    features = model.forward_features(images if parameter is None else images.to(parameter))
     if features.ndim != 4 or len(features) != len(images):
         raise ValueError(
             f"forward_features gave {tuple(features.shape)}, but must give (N, K, h, w), the map "
             "before pooling"
         )
-    # half precision of an autocast region is enough for the features, not for their weighted sum
-    return features.float() if features.dtype in (torch.float16, torch.bfloat16) else features
+    return _wide(features)
+
+
+def _wide(values: Tensor) -> Tensor:
+    """Half precision is enough for features and logits, not for the sums made of them."""
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
+def _floating(module: nn.Module) -> Tensor | None:
+    """A parameter that says on which device and in which precision the module computes."""
+    return next((p for p in module.parameters() if p.is_floating_point()), None)
 
 
 def _logits(head: nn.Module, features: Tensor) -> Tensor:
+    parameter = _floating(head)
     with torch.autocast(features.device.type, enabled=False):
-        return head(features.mean(dim=(2, 3)))
+        pooled = features.mean(dim=(2, 3))
+        return _wide(head(pooled if parameter is None else pooled.to(parameter.dtype)))
 
 
 def _weighted_sum(weights: Tensor, features: Tensor) -> Tensor:

@@ -1,8 +1,9 @@
 """From a raw map to one in 0..1 at the size of the picture, and an overlay that does not lie.
 
 The order of the evaluation protocol (Choe et al., CVPR 2020) is: raw map -> :func:`upsample` to the
-size of the picture in float32 -> :func:`normalize` in float64 -> threshold. Normalising before
-upsampling, or twice, gives another map.
+size of the picture -> :func:`normalize` -> threshold, all in float64. Normalising before
+upsampling, or twice, gives another map. This module holds the project's only resize of maps, masks
+and boxes. It takes arrays and tensors alike, and imports no torch.
 
 Source of the rules max, PaS and IVR: Kim et al., "Normalization Matters", ICCV 2021.
 """
@@ -13,9 +14,6 @@ import warnings
 
 import cv2
 import numpy as np
-import torch
-from matplotlib import colormaps
-from torch import Tensor
 
 NORMALIZATIONS = ("minmax", "max", "pas", "ivr")
 # PaS: 90 is the paper's value. IVR: its paper tunes P for each data set and backbone, so there is
@@ -23,26 +21,26 @@ NORMALIZATIONS = ("minmax", "max", "pas", "ivr")
 _PERCENTILE = {"pas": 90.0, "ivr": 40.0}
 
 
-def upsample(maps: np.ndarray | Tensor, size: int) -> np.ndarray:
-    """(N, h, w) maps to (N, size, size) float32 with OpenCV's INTER_CUBIC, as the protocol does.
+def upsample(maps, size: int | tuple[int, int]) -> np.ndarray:
+    """(N, h, w) maps to (N, H, W) float64 with OpenCV's INTER_CUBIC, as the protocol does.
 
     The cubic kernel over- and undershoots: values may leave the range of the input by a little.
 
+    Args:
+        maps: array or tensor of any number type.
+        size: side of the square, or ``(H, W)``.
+
     Raises:
-        ValueError: maps are not (N, h, w), or size is not a positive whole number.
+        ValueError: maps are not (N, h, w), or sides that are not positive whole numbers.
     """
-    array = _maps(maps).astype(np.float32)
-    if size != int(size) or size < 1:
-        raise ValueError(f"size is {size}, but must be a positive whole number of pixels")
-    if len(array) == 0:
-        return np.empty((0, int(size), int(size)), dtype=np.float32)
-    wanted = (int(size), int(size))
-    return np.stack([cv2.resize(one, wanted, interpolation=cv2.INTER_CUBIC) for one in array])
+    array, sides = _stack(maps), height_width(size)
+    result = np.empty((len(array), *sides))
+    for index, one in enumerate(array):
+        result[index] = resize(one, sides)
+    return result
 
 
-def normalize(
-    maps: np.ndarray | Tensor, method: str = "minmax", percentile: float | None = None
-) -> np.ndarray | Tensor:
+def normalize(maps, method: str = "minmax", percentile: float | None = None):
     """Bring each map to 0..1 by itself, in float64; four rules (v: values of one map).
 
         minmax  (v - min) / (max - min)             0 and 1 both attained
@@ -56,26 +54,19 @@ def normalize(
     Where so much of a map is its minimum that P is 0, pas gives 0 there and 1 elsewhere.
 
     Args:
-        maps: (N, h, w), numpy or torch; not changed.
+        maps: (N, h, w), array or tensor; not changed.
         method: "minmax", "max", "pas" or "ivr".
         percentile: percent, 0 <= P < 100; pas (default 90) and ivr (default 40) only. Choose
             ivr's on validation data and report it: it decides how much of the map is zero.
 
     Returns:
-        float64 in 0..1, same shape; numpy for numpy, a CPU tensor for a tensor.
+        float64 in 0..1, same shape; an array for an array, a CPU tensor for a tensor.
 
     Raises:
         ValueError: unknown method, wrong shape, or a percentile that is out of range or not used.
     """
-    if method not in NORMALIZATIONS:
-        raise ValueError(f"unknown method {method!r}: choose one of {', '.join(NORMALIZATIONS)}")
-    if percentile is not None and method not in _PERCENTILE:
-        raise ValueError(f"method {method!r} takes no percentile: leave it out, or use pas or ivr")
-    if percentile is not None and (not 0 <= percentile < 100 or 0 < percentile < 1):
-        raise ValueError(f"percentile is {percentile}, but is in percent, 0 to below 100: write 90")
-    if percentile is None:
-        percentile = _PERCENTILE.get(method)
-    array = _maps(maps).astype(np.float64)
+    check_normalization(method, percentile)
+    array = _stack(maps).astype(np.float64)
     finite = np.isfinite(array).all(axis=(1, 2))
     if not finite.all():
         warnings.warn(
@@ -86,19 +77,55 @@ def normalize(
         )
     result = np.zeros_like(array)
     for index in np.flatnonzero(finite):
-        result[index] = _normalize_one(array[index], method, percentile)
-    return torch.from_numpy(result) if isinstance(maps, Tensor) else result
+        result[index] = normalize_one(array[index], method, percentile)
+    if hasattr(maps, "detach"):
+        import torch  # who gave a tensor has it loaded
+
+        return torch.from_numpy(result)
+    return result
 
 
-def is_blank(normalised_map: np.ndarray | Tensor) -> bool:
+def check_normalization(method: str, percentile: float | None) -> None:
+    """Refuse a rule that does not exist, or a percentile that it cannot use."""
+    if method not in NORMALIZATIONS:
+        known = ", ".join(NORMALIZATIONS)
+        raise ValueError(f"unknown normalization {method!r}: choose one of {known}")
+    if percentile is not None and method not in _PERCENTILE:
+        raise ValueError(f"{method!r} takes no percentile: leave it out, or use pas or ivr")
+    if percentile is not None and (not 0 <= percentile < 100 or 0 < percentile < 1):
+        raise ValueError(f"percentile is {percentile}, but is in percent, 0 to below 100: write 90")
+
+
+def normalize_one(values: np.ndarray, method: str, percentile: float | None) -> np.ndarray:
+    """:func:`normalize` of one finite float64 map (h, w), without its checks."""
+    if values.max() == values.min():
+        return np.zeros_like(values)
+    if method in ("max", "ivr"):
+        floor = 0.0 if method == "max" else _order_statistic(values, method, percentile)
+        values = np.maximum(values - floor, 0)
+        return values / values.max() if values.max() > 0 else values
+    values = values - values.min()
+    if method == "minmax":
+        values /= values.max()
+        return values
+    top = _order_statistic(values, method, percentile)
+    return np.minimum(values / top, 1.0) if top > 0 else (values > 0).astype(np.float64)
+
+
+def _order_statistic(values: np.ndarray, method: str, percentile: float | None) -> float:
+    percentile = _PERCENTILE[method] if percentile is None else percentile
+    # percentile * size first: 0.9 is not exact in binary, 90 * size / 100 is
+    index = int(percentile * values.size / 100)
+    return float(np.partition(values, index, axis=None)[index])
+
+
+def is_blank(values) -> bool:
     """True where a map shows nothing: the same value everywhere, or NaN or infinite values."""
-    array = np.asarray(torch.as_tensor(normalised_map).detach().cpu())
-    return not np.isfinite(array).all() or bool(array.max() == array.min())
+    values = as_array(values)
+    return not np.isfinite(values).all() or bool(values.max() == values.min())
 
 
-def overlay(
-    image: np.ndarray | Tensor, normalised_map: np.ndarray | Tensor, alpha: float = 0.5
-) -> np.ndarray:
+def overlay(image, normalized_map, alpha: float = 0.5) -> np.ndarray:
     """Picture and map in one: ``(1 - alpha) * image + alpha * magma(map)``, nothing else.
 
     The same ``alpha`` at every pixel and for every image: nothing is brightened, squared or
@@ -107,7 +134,7 @@ def overlay(
 
     Args:
         image: (3, H, W) or (H, W, 3), float in 0..1 or uint8.
-        normalised_map: (H, W) in 0..1, the size of the image (see :func:`upsample`).
+        normalized_map: (H, W) in 0..1, the size of the image (see :func:`upsample`).
         alpha: weight of the map, 0..1.
 
     Returns:
@@ -116,11 +143,13 @@ def overlay(
     Raises:
         ValueError: shapes that do not match, values outside 0..1, or alpha outside 0..1.
     """
-    picture = np.asarray(torch.as_tensor(image).detach().cpu())
+    from matplotlib import colormaps  # scoring needs no plotting library
+
+    picture = as_array(image)
     picture = picture / 255.0 if picture.dtype == np.uint8 else picture.astype(np.float64)
     if picture.ndim == 3 and picture.shape[0] == 3:
         picture = picture.transpose(1, 2, 0)
-    values = np.asarray(torch.as_tensor(normalised_map).detach().cpu()).astype(np.float64)
+    values = as_array(normalized_map).astype(np.float64)
     if picture.ndim != 3 or picture.shape[2] != 3 or values.shape != picture.shape[:2]:
         raise ValueError(
             f"image {tuple(np.shape(image))} and map {values.shape} do not match: give one "
@@ -141,30 +170,64 @@ def overlay(
     return ((1 - alpha) * picture + alpha * colour).astype(np.float32)
 
 
-def _normalize_one(values: np.ndarray, method: str, percentile: float | None) -> np.ndarray:
-    if values.max() == values.min():
-        return np.zeros_like(values)
-    if method == "max":
-        values = np.maximum(values, 0)
-        return values / values.max() if values.max() > 0 else values
-    if method == "ivr":
-        values = np.maximum(values - _order_statistic(values, percentile), 0)
-        return values / values.max() if values.max() > 0 else values
-    values = values - values.min()
-    if method == "minmax":
-        return values / values.max()
-    top = _order_statistic(values, percentile)
-    return np.minimum(values / top, 1.0) if top > 0 else (values > 0).astype(np.float64)
+# ---- one map, one mask, the boxes of one image
 
 
-def _order_statistic(values: np.ndarray, percentile: float) -> float:
-    # percentile * size first: 0.9 is not exact in binary, 90 * size / 100 is
-    index = int(percentile * values.size / 100)
-    return float(np.partition(values, index, axis=None)[index])
+def resize(raw, size: int | tuple[int, int]) -> np.ndarray:
+    """One map (h, w) as float64, resized bicubically to ``size``."""
+    height, width = height_width(size)
+    raw = np.ascontiguousarray(as_array(raw), dtype=np.float64)
+    if raw.ndim != 2 or raw.size == 0:
+        raise ValueError(f"a map must have shape (h, w) with h, w >= 1; this one has {raw.shape}")
+    return cv2.resize(raw, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-def _maps(maps: np.ndarray | Tensor) -> np.ndarray:
-    array = maps.detach().cpu().numpy() if isinstance(maps, Tensor) else np.asarray(maps)
+def resize_mask(mask, size: int | tuple[int, int]) -> np.ndarray:
+    """Nearest-neighbour resize of a mask (H, W) (non-zero = inside) to ``size``; bool."""
+    height, width = height_width(size)
+    inside = np.ascontiguousarray(as_array(mask) != 0, dtype=np.uint8)
+    if inside.ndim != 2:
+        raise ValueError(f"a mask must have shape (H, W); this one has {inside.shape}")
+    if inside.shape == (height, width):
+        return inside.astype(bool)
+    return cv2.resize(inside, (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
+
+
+def rescale_boxes(boxes, frame: tuple[int, int], size: int | tuple[int, int] = 224) -> np.ndarray:
+    """Boxes (..., 4) of an image of ``frame = (width, height)`` in pixels of ``size``.
+
+    ``coordinate * new / old``, truncated to int64, as the public evaluation code does. Between
+    equal frames, the boxes themselves. No boxes at all give (0, 4).
+
+    Args:
+        boxes: x0, y0, x1, y1.
+        size: side of the square, or ``(height, width)``.
+    """
+    height, width = height_width(size)
+    new, old = np.array([width, height] * 2, float), np.array([*frame] * 2, float)
+    boxes = as_array(boxes).astype(float)
+    return ((boxes if boxes.size else boxes.reshape(0, 4)) * new / old).astype(np.int64)
+
+
+def height_width(size: int | tuple[int, int]) -> tuple[int, int]:
+    """``(height, width)`` from an int (square) or a pair; both at least 1."""
+    pair = (size, size) if np.ndim(size) == 0 else tuple(size)
+    if len(pair) != 2 or any(int(side) != side or side < 1 for side in pair):
+        raise ValueError(f"size must be a positive int or (height, width), got {size!r}")
+    return int(pair[0]), int(pair[1])
+
+
+def as_array(values) -> np.ndarray:
+    """NumPy view of an array, a nested list or a tensor of any device and precision."""
+    if not hasattr(values, "detach"):
+        return np.asarray(values)
+    values = values.detach().cpu()
+    half = values.is_floating_point() and values.element_size() < 4  # NumPy has no bfloat16
+    return (values.float() if half else values).numpy()
+
+
+def _stack(maps) -> np.ndarray:
+    array = as_array(maps)
     if array.ndim != 3 or 0 in array.shape[1:]:
         raise ValueError(
             f"maps have shape {array.shape}, but must be (N, h, w), one map as map[None]"

@@ -66,3 +66,6 @@ __all__ = [
     "counterfactual",
     "load",
 ]
+
+PHOTOGRAPHS = tuple(name for name in DATASETS if name != "toy")
+from entreg_utils.data.choice import SEVERAL_CLASSES, Data  # noqa

@@ -6,8 +6,11 @@ lists of Choe et al., "Evaluating Weakly Supervised Object Localization Methods 
 
 from __future__ import annotations
 
-import cv2
 import numpy as np
+
+from entreg_utils.cam.scaling import rescale_boxes, resize_mask
+
+__all__ = ["corner_boxes", "rescale_boxes", "rescale_mask"]
 
 
 def corner_boxes(xywh, frame: tuple[int, int]) -> np.ndarray:
@@ -34,23 +37,6 @@ def corner_boxes(xywh, frame: tuple[int, int]) -> np.ndarray:
     return np.stack([x, y, np.minimum(x + w, right), np.minimum(y + h, bottom)], 1).astype(np.int64)
 
 
-def rescale_boxes(boxes, frame: tuple[int, int], target: tuple[int, int]) -> np.ndarray:
-    """Boxes (n, 4) of a frame (W, H) in pixels of another: ``coordinate * new / old``, truncated.
-
-    Returns:
-        int64 (n, 4). Between equal frames, the boxes themselves.
-    """
-    new, old = np.array([*target] * 2, float), np.array([*frame] * 2, float)
-    return (np.asarray(boxes, float).reshape(-1, 4) * new / old).astype(np.int64)
-
-
 def rescale_mask(mask: np.ndarray, target: tuple[int, int]) -> np.ndarray:
-    """Nearest-neighbour resize of a mask (H, W) (non-zero: inside) to ``target = (W', H')``.
-
-    Returns:
-        bool (H', W').
-    """
-    inside = np.ascontiguousarray(mask != 0, dtype=np.uint8)
-    if inside.shape == (target[1], target[0]):
-        return inside.astype(bool)
-    return cv2.resize(inside, tuple(target), interpolation=cv2.INTER_NEAREST).astype(bool)
+    """:func:`~entreg_utils.cam.scaling.resize_mask` to a frame of ``target = (W, H)``."""
+    return resize_mask(mask, target[::-1])

@@ -46,6 +46,7 @@ class PhotoDataset(torch.utils.data.Dataset):
         if not photos:
             raise ValueError(f"the {split} split of {name} is empty: choose other classes")
         self.name, self.split, self.source = name, split, source
+        self.frame, self.fingerprint = 224, "x" * 64
         self.photos, self.multilabel, self._masks = list(photos), multilabel, masks
         self.class_names, self.num_classes = tuple(class_names), len(class_names)
         self.image_ids = [photo.image_id for photo in photos]

@@ -54,6 +54,7 @@ class ToyDataset(torch.utils.data.Dataset):
 
     def __init__(self, world: World, split: str, arrays: dict[str, np.ndarray]):
         self.world, self.split = world, split
+        self.frame, self.fingerprint = world.image_size, ""
         self.images = torch.from_numpy(arrays["images"])
         self.labels = torch.from_numpy(arrays["labels"])
         self.cues = torch.from_numpy(arrays["cues"])

@@ -13,13 +13,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from entreg_utils.erasing.arguments import (
-    cpu_generator,
-    image_batch,
-    share,
-    square_sides,
-    upload,
-)
+from entreg_utils.erasing.arguments import cpu_generator, image_batch, number, square_sides
 
 
 def hide_and_seek(
@@ -32,7 +26,7 @@ def hide_and_seek(
     """New images of which random tiles show ``fill``; the given ones stay as they are.
 
     Args:
-        images: (N, C, H, W) float in 0..1 or uint8 in 0..255, on any device, of any H and W.
+        images: (N, C, H, W) float in 0..1 or uint8 in 0..255, on any device.
         sides: sides of the tiles in pixels, one drawn for each image with equal chances; 0 or None
             leaves the image whole. The paper draws from (0, 16, 32, 44, 56).
         rate: probability that a tile is hidden, 0..1; 0.5 in the paper.
@@ -41,34 +35,19 @@ def hide_and_seek(
             first convolution sees in training the distribution it sees in testing.
         generator: on the CPU. It draws N + N * tiles numbers, whatever comes out.
 
-    Returns:
-        (N, C, H, W), type and device of ``images``.
-
     Raises:
-        TypeError: wrong types.
-        ValueError: wrong shapes, rate or fill outside 0..1, or a side that is not smaller than the
-            image's longer side (its only tile would be the image).
+        TypeError: no images or generator.  ValueError: wrong shapes, rate or fill outside 0..1, or
+            a side not smaller than the image's longer one (its only tile would be the image).
     """
-    count, _, height, width = image_batch(images).shape
-    hidden = hidden_tiles(count, height, width, sides, rate, generator, images.device)
-    return paint_over(images, hidden, fill)
+    return paint_over(images, hidden_tiles(images, sides, rate, generator), fill)
 
 
 def hidden_tiles(
-    count: int,
-    height: int,
-    width: int,
-    sides: int | Sequence[int | None],
-    rate: float,
-    generator: torch.Generator,
-    device: torch.device | str = "cpu",
+    images: Tensor, sides: int | Sequence[int | None], rate: float, generator: torch.Generator
 ) -> Tensor:
-    """Which pixels :func:`hide_and_seek` hides: bool (count, height, width) on ``device``.
-
-    Raises:
-        TypeError, ValueError: as :func:`hide_and_seek`.
-    """
-    sides, rate, device = square_sides(sides), share("rate", rate), torch.device(device)
+    """Which pixels :func:`hide_and_seek` hides: bool (N, H, W) on the images' device."""
+    count, _, height, width = image_batch(images).shape
+    sides, rate, device = square_sides(sides), number("rate", rate), images.device
     cpu_generator(generator)
     if max(sides) >= max(height, width):
         raise ValueError(
@@ -83,8 +62,9 @@ def hidden_tiles(
     grid = count, -(-height // smallest), -(-width // smallest)
     hidden = torch.rand(grid, generator=generator) < rate
     hidden &= (drawn > 0)[:, None, None]
-    side = upload(torch.where(drawn > 0, drawn, smallest), device)[:, None]
-    hidden = upload(hidden, device)
+    # Not blocking: nothing waits for what an accelerator is doing.
+    side = torch.where(drawn > 0, drawn, smallest)[:, None].to(device, non_blocking=True)
+    hidden = hidden.to(device, non_blocking=True)
     image = torch.arange(count, device=device)[:, None, None]
     row = torch.arange(height, device=device) // side  # (N, H): the tile that a row lies in
     column = torch.arange(width, device=device) // side
@@ -92,11 +72,7 @@ def hidden_tiles(
 
 
 def paint_over(images: Tensor, hidden: Tensor, fill: float | Sequence[float] | Tensor) -> Tensor:
-    """New images (N, C, H, W) that show ``fill`` where ``hidden`` (N, H, W) is true.
-
-    Raises:
-        ValueError: ``fill`` is no colour in 0..1 of the images' channels.
-    """
+    """New images (N, C, H, W) that show ``fill`` where ``hidden`` (N, H, W) is true."""
     channels = images.shape[1]
     colour = torch.as_tensor(fill, dtype=torch.float32).detach()
     if colour.shape not in ((), (channels,)):
@@ -109,5 +85,5 @@ def paint_over(images: Tensor, hidden: Tensor, fill: float | Sequence[float] | T
         raise ValueError(f"fill={colour.tolist()} must be a colour in 0..1, also for uint8 images")
     if images.dtype == torch.uint8:
         colour = (colour * 255).round()
-    colour = upload(colour.to(images.dtype), images.device).expand(channels)
+    colour = colour.to(images.dtype).to(images.device, non_blocking=True).expand(channels)
     return torch.where(hidden[:, None], colour[:, None, None], images)

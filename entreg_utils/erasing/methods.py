@@ -1,19 +1,22 @@
-"""One value for "which erasing method, with which hyperparameters": :class:`Erasing`."""
+"""Which erasing method, with which hyperparameters: :class:`Erasing`; and what it hides."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
-from entreg_utils.erasing.arguments import number, open_share, share, square_sides
-from entreg_utils.erasing.has import hide_and_seek
-from entreg_utils.erasing.layers import ADL, RDAP, AttentionErasing
-from entreg_utils.erasing.mixing import cutmix
+from entreg_utils import names
+from entreg_utils.erasing.arguments import RANGES, image_batch, number, square_sides
+from entreg_utils.erasing.attention import ADL, RDAP, AttentionErasing, points_of
+from entreg_utils.erasing.has import hidden_tiles, hide_and_seek, paint_over
+from entreg_utils.erasing.mixing import cutmix, draw_box, paste
+from entreg_utils.fields import settle
 
-# The hyperparameters of each method; every other field of Erasing stays None.
+# The hyperparameters of each known method; every other field of Erasing stays None.
 METHODS: dict[str, tuple[str, ...]] = {
     "cam": (),
     "has": ("sides", "rate"),
@@ -21,66 +24,73 @@ METHODS: dict[str, tuple[str, ...]] = {
     "adl": ("gamma", "rate", "points"),
     "rdap": ("square", "rate", "points"),
 }
+_NO_FILL = "HaS needs fill, the mean colour in 0..1: fill=model.mean"
 
 
 @dataclass(frozen=True)
 class Erasing:
-    """An erasing method and its hyperparameters, all of them and no others.
+    """Erasing: what is hidden while training.
 
-    Attributes:
-        method: ``cam`` (nothing is erased), ``has``, ``cutmix``, ``adl`` or ``rdap``.
-        sides: HaS: sides of the squares in pixels, one drawn an image; 0 hides nothing.
-        rate: HaS: probability that a square is hidden; ADL and RDAP: that a layer hides in a
-            forward pass. 0..1.
-        beta: CutMix: b > 0 of Beta(b, b).  probability: that a batch is mixed, 0..1.
-        gamma: ADL: share of the map's maximum from which on a cell is hidden, 0..1.
-        square: RDAP: side of the square as a share of the map's side, above 0 and below 1.
-        points: ADL and RDAP: names of ``model.erasing_points()``.
-
-    Numbers become floats and sequences tuples, so that equal settings are equal values.
+    A known method takes all of its own hyperparameters and no others; own code takes none.
 
     Raises:
         ValueError: unknown method, a hyperparameter missing, out of range or of another method.
-        TypeError: a hyperparameter of the wrong type.
     """
 
-    method: str = "cam"
+    method: str | Callable = "cam"
+    """cam (nothing), has, cutmix, adl, rdap, or package.module:function"""
     sides: tuple[int, ...] | None = None
+    """has: sides of the squares in pixels, one drawn an image; 0: none"""
     rate: float | None = None
+    """chance, 0..1, that has hides a square, or adl and rdap in a pass"""
     beta: float | None = None
+    """cutmix: b > 0 of Beta(b, b), from which the pasted area is drawn"""
     probability: float | None = None
+    """cutmix: chance that a batch is mixed, 0..1"""
     gamma: float | None = None
+    """adl: hides cells from this share of the map's maximum on, 0..1"""
     square: float | None = None
+    """rdap: side of the square as a share of the map's side, in (0, 1)"""
     points: tuple[str, ...] | None = None
+    """adl, rdap: names of model.erasing_points()"""
 
     def __post_init__(self):
-        if self.method not in METHODS:
+        settle(self)
+        if not names.is_own(self.method) and self.method not in METHODS:
             raise ValueError(
-                f"unknown erasing method {self.method!r}: choose one of {', '.join(METHODS)}"
+                f"unknown erasing method {self.method!r}: choose one of {', '.join(METHODS)}, or "
+                "package.module:function"
             )
-        wanted = METHODS[self.method]
-        takes = f"takes {', '.join(wanted)}" if wanted else "takes no hyperparameter"
-        for name, value in asdict(self).items():
-            if name == "method":
-                continue
+        wanted, method = self._hyperparameters, names.text_of(self.method)
+        takes = f"takes {', '.join(wanted) or 'no hyperparameter'}"
+        for name in (one.name for one in fields(self)[1:]):
+            value = getattr(self, name)
             if value is None and name in wanted:
                 raise ValueError(
-                    f"{self.method} needs {name}: it {takes} (published values: erasing.preset)"
+                    f"{method} needs {name}: it {takes} (published values: erasing.preset)"
                 )
             if value is not None and name not in wanted:
-                raise ValueError(f"{self.method} has no {name}: it {takes}")
-            if value is not None:
-                object.__setattr__(self, name, _CHECKS[name](name, value))
+                raise ValueError(f"{method} has no {name}: it {takes}")
+            if value is not None and name in RANGES:
+                number(name, value)
+        if self.sides is not None:
+            square_sides(self.sides)
+        if self.points is not None and not 0 < len(self.points) == len(set(self.points)):
+            raise ValueError(f"points={self.points} must be at least one name, each once")
+
+    @property
+    def _hyperparameters(self) -> tuple[str, ...]:
+        return () if names.is_own(self.method) else METHODS[self.method]
 
     @property
     def has_layers(self) -> bool:
         """Whether the method works inside the network (ADL, RDAP), through ``attach``."""
-        return "points" in METHODS[self.method]
+        return "points" in self._hyperparameters
 
     def to_dict(self) -> dict:
         """Method and hyperparameters, without what belongs to other methods."""
-        names = METHODS[self.method]
-        return {"method": self.method} | {name: getattr(self, name) for name in names}
+        own = {name: getattr(self, name) for name in self._hyperparameters}
+        return {"method": names.text_of(self.method)} | own
 
     def apply_to_batch(
         self,
@@ -92,24 +102,25 @@ class Erasing:
         num_classes: int | None = None,
         normalise: bool = True,
     ) -> tuple[Tensor, Tensor]:
-        """A training batch as HaS or CutMix changes it; for the others the very same tensors.
+        """A training batch as HaS, CutMix or own code changes it; for others the very same tensors.
 
         Args:
-            images: (N, C, H, W) float in 0..1 or uint8.
-            targets: class indices (N,) or rows (N, classes).
+            images, targets: (N, C, H, W), and class indices (N,) or rows (N, classes), which own
+                code gets as they are; CutMix gives soft rows.
             generator: on the CPU.
             fill: HaS: the mean colour in 0..1 (``model.mean``).
             num_classes, normalise: CutMix: see :func:`entreg_utils.erasing.cutmix`.
 
-        Returns:
-            images and targets; those of CutMix are soft (N, classes), others what they were.
-
         Raises:
-            TypeError, ValueError: as :func:`hide_and_seek` and :func:`cutmix`; HaS without fill.
+            TypeError, ValueError: as :func:`hide_and_seek` and :func:`cutmix`; HaS without fill;
+                own code that does not give tensors, an image and a target for each.
         """
+        if names.is_own(self.method):
+            changed = names.resolve(self.method, "erasing method")(images, targets, generator)
+            return _as_many(changed, images, names.text_of(self.method))
         if self.method == "has":
             if fill is None:
-                raise ValueError("HaS needs fill, the mean colour in 0..1: fill=model.mean")
+                raise ValueError(_NO_FILL)
             return hide_and_seek(images, self.sides, self.rate, fill, generator), targets
         if self.method == "cutmix":
             return cutmix(
@@ -118,41 +129,104 @@ class Erasing:
         return images, targets
 
     def layer(self, generator: torch.Generator) -> AttentionErasing:
-        """A new layer of ADL or RDAP with these hyperparameters.
-
-        Raises:
-            ValueError: the method has no layers.
-        """
+        """A new layer of ADL or RDAP with these hyperparameters; ValueError for other methods."""
         if self.method == "adl":
             return ADL(self.gamma, self.rate, generator)
         if self.method == "rdap":
             return RDAP(self.square, self.rate, generator)
-        raise ValueError(f"{self.method} has no layers: only adl and rdap work inside the network")
+        method = names.text_of(self.method)
+        raise ValueError(f"{method} has no layers: only adl and rdap work inside the network")
 
 
-def _positive(name: str, value: float) -> float:
-    value = number(name, value)
-    if value <= 0:
-        raise ValueError(f"{name}={value:g} must be above 0")
-    return value
+def _as_many(changed, images: Tensor, method: str) -> tuple[Tensor, Tensor]:
+    """What own code returned, when it is a batch like the one it was given."""
+    pair = isinstance(changed, (tuple, list)) and len(changed) == 2
+    if pair and all(isinstance(part, Tensor) for part in changed):
+        if changed[0].shape == images.shape and changed[1].shape[:1] == images.shape[:1]:
+            return tuple(changed)
+    parts = changed if pair else [changed]
+    given = ", ".join(str(tuple(getattr(p, "shape", ())) or type(p).__name__) for p in parts)
+    raise ValueError(
+        f"erasing method {method} must return (images, targets), tensors of {len(images)} images "
+        f"as large as they were and of {len(images)} targets, but returned {given}"
+    )
 
 
-def _names_of_points(name: str, value: Sequence[str]) -> tuple[str, ...]:
-    if isinstance(value, str):
-        value = (value,)
-    if not isinstance(value, Sequence) or not all(isinstance(point, str) for point in value):
-        raise TypeError(f"{name}={value!r} must be names of model.erasing_points()")
-    if not value or len(set(value)) < len(value):
-        raise ValueError(f"{name}={tuple(value)} must be at least one name, each once")
-    return tuple(value)
+@dataclass(frozen=True)
+class Hidden:
+    """What :func:`hidden` saw.
+
+    Attributes:
+        method: as in :class:`Erasing`.
+        images: (N, C, H, W) what the network is given; ADL and RDAP leave it as it is.
+        masks: what is hidden, bool, by place: ``"image"`` (N, H, W), or each point (N, h, w) at
+            its map's own resolution for ADL and RDAP; empty for ``cam``.
+    """
+
+    method: str
+    images: Tensor
+    masks: dict[str, Tensor] = field(default_factory=dict)
+
+    def share(self) -> dict[str, Tensor]:
+        """Share of each image, or map, that is hidden: by place, float (N,) in 0..1."""
+        return {name: mask.float().mean(dim=(1, 2)) for name, mask in self.masks.items()}
 
 
-_CHECKS = {
-    "sides": lambda _, value: square_sides(value),
-    "rate": share,
-    "beta": _positive,
-    "probability": share,
-    "gamma": share,
-    "square": open_share,
-    "points": _names_of_points,
-}
+def hidden(
+    images: Tensor,
+    erasing: Erasing,
+    generator: torch.Generator,
+    model: nn.Module | None = None,
+    fill: float | Sequence[float] | Tensor | None = None,
+) -> Hidden:
+    """What ``erasing`` hides on this batch when it strikes.
+
+    HaS is as in training, its "hide nothing" included. CutMix mixes for certain, whatever its
+    ``probability``; its mask is the pasted box. Own code gets targets of class 0; its mask are the
+    pixels that it changed. ADL and RDAP show what each layer hides in a hiding pass, each by
+    itself: a copy of the model runs in eval mode, no layer sees what another hid, nothing is drawn.
+
+    Args:
+        images: (N, C, H, W) float in 0..1 or uint8 (for ADL and RDAP what the model takes).
+        generator: on the CPU.
+        model: for ADL and RDAP; also gives HaS its ``fill`` as ``model.mean``.
+        fill: for HaS, the mean colour in 0..1.
+
+    Raises:
+        ValueError: what the method needs was not given, or as the method itself.
+    """
+    count, _, height, width = image_batch(images).shape
+    method = names.text_of(erasing.method)
+    if method == "cam":
+        return Hidden(method, images)
+    if erasing.has_layers:
+        if model is None:
+            raise ValueError(f"{method} hides places of a feature map: give the model")
+        layer, maps = erasing.layer(generator), _maps(model, erasing, images)
+        return Hidden(method, images, {name: layer.hidden(one) for name, one in maps.items()})
+    if method == "has":
+        fill = getattr(model, "mean", None) if fill is None else fill
+        if fill is None:
+            raise ValueError(f"{_NO_FILL}, or give a model that has one")
+        mask = hidden_tiles(images, erasing.sides, erasing.rate, generator)
+        changed = paint_over(images, mask, fill)
+    elif method == "cutmix":
+        x0, y0, x1, y1 = box = draw_box(height, width, erasing.beta, generator)
+        changed = paste(images, torch.randperm(count, generator=generator), box)
+        mask = torch.zeros(count, height, width, dtype=torch.bool, device=images.device)
+        mask[:, y0:y1, x0:x1] = True
+    else:
+        targets = torch.zeros(count, dtype=torch.long, device=images.device)
+        changed, _ = erasing.apply_to_batch(images, targets, generator)
+        mask = (changed != images).any(dim=1)
+    return Hidden(method, changed, {"image": mask})
+
+
+def _maps(model: nn.Module, erasing: Erasing, images: Tensor) -> dict[str, Tensor]:
+    """Each point's output in eval mode, of a copy: modes and hooks of the model are not touched."""
+    twin, maps = copy.deepcopy(model).eval(), {}
+    for name, module in points_of(twin, erasing).items():
+        module.register_forward_hook(lambda *seen, name=name: maps.update({name: seen[-1]}))
+    with torch.no_grad():
+        twin(images.to(next(twin.parameters()).device))
+    return maps

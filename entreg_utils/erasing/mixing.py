@@ -16,7 +16,7 @@ import torch
 from scipy.special import betaincinv
 from torch import Tensor
 
-from entreg_utils.erasing.arguments import cpu_generator, image_batch, number, share, upload
+from entreg_utils.erasing.arguments import cpu_generator, image_batch, number
 
 
 def cutmix(
@@ -30,8 +30,8 @@ def cutmix(
 ) -> tuple[Tensor, Tensor]:
     """Mixed images and their soft targets; what was given stays as it is.
 
-    One box serves the batch, and a random permutation says whose pixels fill each image's box. An
-    image may meet itself and then stays as it was.
+    One box serves the batch; a random permutation says whose pixels fill each image's box (they may
+    be its own).
 
     Args:
         images: (N, C, H, W) float in 0..1 or uint8, on any device.
@@ -41,31 +41,27 @@ def cutmix(
         generator: on the CPU. It draws the same number of values whatever comes out.
         normalise: divide each row of ``targets`` by its sum before mixing, as
             :func:`entreg_utils.losses.objective` does with multi-hot rows, so that what comes back
-            are distributions. False mixes the rows as they are, for losses with one sigmoid a
-            class.
+            are distributions. False keeps the rows as they are, for one sigmoid a class.
 
     Returns:
         images (N, C, H, W) and targets (N, classes), float32 unless they came as other floats;
         soft also when nothing was mixed. Rows sum to 1 with ``normalise``.
 
     Raises:
-        TypeError: wrong types.
-        ValueError: wrong shapes or ranges, indices without ``num_classes``; on the CPU also an
-            index out of range or a row without any class.
+        TypeError: no images, targets or generator.  ValueError: wrong shapes or ranges, indices
+            without ``num_classes``; on the CPU also an index out of range or a row of no class.
     """
     count, _, height, width = image_batch(images).shape
-    probability = share("probability", probability)
-    box = draw_box(height, width, beta, generator)
+    probability = number("probability", probability)
+    x0, y0, x1, y1 = box = draw_box(height, width, beta, generator)
     mixes = torch.rand((), generator=generator).item() < probability
     partner = torch.randperm(count, generator=generator)
     soft = soft_targets(targets, count, num_classes, normalise)
     if not mixes:
         return images.clone(), soft
-    x0, y0, x1, y1 = box
-    pasted = (x1 - x0) * (y1 - y0)
-    kept, pasted = (height * width - pasted) / (height * width), pasted / (height * width)
-    mixed = paste(images, upload(partner, images.device), box)
-    return mixed, kept * soft + pasted * soft[upload(partner, soft.device)]
+    area, pasted = height * width, (x1 - x0) * (y1 - y0)
+    others = soft[partner.to(soft.device, non_blocking=True)]
+    return paste(images, partner, box), (area - pasted) / area * soft + pasted / area * others
 
 
 def draw_box(
@@ -76,28 +72,21 @@ def draw_box(
     The centre is uniform over the image's area and the edges are rounded to whole pixels, then cut
     off at the border. (Public code takes whole-pixel centres and cuts sides down to whole, even
     numbers.) lambda is the quantile of Beta(b, b) at a uniform number, so one number is drawn.
-
-    Raises:
-        TypeError: ``beta`` is no number.  ValueError: ``beta`` is not above 0.
     """
-    if number("beta", beta) <= 0:
-        raise ValueError(f"beta={beta:g} must be above 0: 1 draws the area uniformly")
-    level, across, down = torch.rand(
-        3, generator=cpu_generator(generator), dtype=torch.float64
-    ).tolist()
+    beta, generator = number("beta", beta), cpu_generator(generator)
+    level, across, down = torch.rand(3, generator=generator, dtype=torch.float64).tolist()
     side = math.sqrt(1 - min(1.0, float(betaincinv(beta, beta, level))))
-    edges = []
-    for length, centre in ((width, across), (height, down)):
-        for sign in (-1, 1):
-            edges.append(min(length, max(0, round(length * (centre + sign * side / 2)))))
-    x0, x1, y0, y1 = edges
+    (x0, x1), (y0, y1) = (
+        [min(n, max(0, round(n * (centre + sign * side / 2)))) for sign in (-1, 1)]
+        for n, centre in ((width, across), (height, down))
+    )
     return x0, y0, x1, y1
 
 
 def paste(images: Tensor, partner: Tensor, box: tuple[int, int, int, int]) -> Tensor:
     """New images (N, C, H, W) whose ``box`` shows the pixels of image ``partner[n]`` (N,)."""
     x0, y0, x1, y1 = box
-    mixed = images.clone()
+    mixed, partner = images.clone(), partner.to(images.device, non_blocking=True)
     mixed[:, :, y0:y1, x0:x1] = images[:, :, y0:y1, x0:x1][partner]
     return mixed
 
@@ -112,17 +101,13 @@ def soft_targets(
     """
     if not isinstance(targets, Tensor):
         raise TypeError(f"targets are {type(targets).__name__}, but must be a tensor")
-    look = targets.device.type == "cpu"
-    if targets.shape == (count,) and not (
-        targets.is_floating_point() or targets.dtype == torch.bool
-    ):
+    look, whole = targets.device.type == "cpu", not targets.is_floating_point()
+    if targets.shape == (count,) and whole and targets.dtype != torch.bool:
         if num_classes is None:
             raise ValueError("class indices need num_classes to become soft targets")
-        if look and not bool(((targets >= 0) & (targets < num_classes)).all()):
-            wrong = targets[(targets < 0) | (targets >= num_classes)][0]
-            raise ValueError(f"class {int(wrong)} is outside 0..{num_classes - 1}")
-        classes = torch.arange(num_classes, device=targets.device)
-        return (targets[:, None] == classes).float()
+        if look and bool((wrong := (targets < 0) | (targets >= num_classes)).any()):
+            raise ValueError(f"class {int(targets[wrong][0])} is outside 0..{num_classes - 1}")
+        return (targets[:, None] == torch.arange(num_classes, device=targets.device)).float()
     if targets.ndim != 2 or len(targets) != count:
         raise ValueError(
             f"targets of shape {tuple(targets.shape)} do not fit {count} images: give class "
@@ -130,7 +115,7 @@ def soft_targets(
         )
     if num_classes is not None and targets.shape[1] != num_classes:
         raise ValueError(f"targets have {targets.shape[1]} columns, not the {num_classes} classes")
-    soft = targets if targets.is_floating_point() else targets.float()
+    soft = targets.float() if whole else targets
     if not normalise:
         return soft
     total = soft.sum(dim=1, keepdim=True)

@@ -8,7 +8,6 @@ from entreg_utils.erasing.methods import METHODS, Erasing
 
 PHOTOGRAPHS = ("cub", "openimages", "flowers", "pets", "voc", "imagenet")
 BACKBONES = ("preresnet18", "resnet18", "resnet50", "seresnet50", "mobilenet_v2")
-_LATE_POINTS = ("stage3.0", "stage4.0", "last")  # layer3[0], layer4[0] and before GAP
 
 
 @dataclass(frozen=True)
@@ -30,102 +29,47 @@ class Preset:
     source: str
 
 
-_WE = (
+_CAM = Erasing("cam")
+_MIX, _HALF_MIX = (Erasing("cutmix", beta=1.0, probability=p) for p in (1.0, 0.5))
+_LATE = ("stage3.0", "stage4.0", "last")  # layer3[0], layer4[0] and before GAP
+_ADL = Erasing("adl", gamma=0.9, rate=0.75, points=_LATE)
+
+_CUB, _R50, _SE50 = ("cub",), ("resnet50",), ("seresnet50",)
+_CHOE = (
     "tuned by random search for the evaluation of Choe et al., CVPR 2020 (CUB, ResNet-50, 224 px); "
     "values of public training scripts"
 )
+_SHIM = "Choe & Shim, CVPR 2019, SE-ResNet-50 (keep_prob 0.25, threshold 0.9 in their code)"
+_SINGH = "Singh & Lee, ICCV 2017: ImageNet at about 224 px, other networks"
+_EVERYWHERE = (*PHOTOGRAPHS, "cifar", "toy"), (*BACKBONES, "toy")
+_CARRIED = PHOTOGRAPHS, BACKBONES, "carried over"
+_OURS = PHOTOGRAPHS, BACKBONES, "own choice"
 _TOY = ("toy",), ("toy",), "own choice"
 
 # The first row that fits is taken, so published pairs stand before what is carried over.
-PRESETS: tuple[Preset, ...] = (
-    Preset(
-        Erasing("cam"),
-        (*PHOTOGRAPHS, "cifar", "toy"),
-        (*BACKBONES, "toy"),
-        "published",
-        "nothing is erased (Zhou et al., CVPR 2016)",
-    ),
-    Preset(Erasing("has", sides=(120,), rate=0.66), ("cub",), ("resnet50",), "published", _WE),
-    Preset(
-        Erasing("cutmix", beta=1.35, probability=0.24), ("cub",), ("resnet50",), "published", _WE
-    ),
-    Preset(
-        Erasing("adl", gamma=0.76, rate=0.24, points=_LATE_POINTS),
-        ("cub",),
-        ("resnet50",),
-        "published",
-        _WE,
-    ),
-    Preset(
-        Erasing("adl", gamma=0.9, rate=0.75, points=_LATE_POINTS),
-        ("cub",),
-        ("seresnet50",),
-        "published",
-        "Choe & Shim, CVPR 2019, SE-ResNet-50 (keep_prob 0.25, threshold 0.9 in their code)",
-    ),
-    Preset(
-        Erasing("cutmix", beta=1.0, probability=1.0),
-        ("imagenet",),
-        ("resnet50",),
-        "published",
-        "Yun et al., ICCV 2019, ImageNet",
-    ),
-    Preset(
-        Erasing("has", sides=(0, 16, 32, 44, 56), rate=0.5),
-        PHOTOGRAPHS,
-        BACKBONES,
-        "carried over",
-        "Singh & Lee, ICCV 2017: ImageNet at about 224 px, other networks",
-    ),
-    Preset(
-        Erasing("cutmix", beta=1.0, probability=1.0),
-        PHOTOGRAPHS,
-        BACKBONES,
-        "carried over",
-        "Yun et al., ICCV 2019: ImageNet, ResNet-50",
-    ),
-    Preset(
-        Erasing("cutmix", beta=1.0, probability=0.5),
-        ("cifar",),
-        BACKBONES,
-        "carried over",
-        "Yun et al., ICCV 2019: CIFAR, PyramidNet",
-    ),
-    Preset(
-        Erasing("adl", gamma=0.9, rate=0.75, points=_LATE_POINTS),
-        PHOTOGRAPHS,
-        BACKBONES,
-        "carried over",
-        "Choe & Shim, CVPR 2019: CUB, SE-ResNet-50",
-    ),
-    Preset(
-        Erasing("rdap", square=0.35, rate=0.5, points=_LATE_POINTS),
-        PHOTOGRAPHS,
-        BACKBONES,
-        "own choice",
-        "one setting for every network, as the paper wants; 5x5 cells of a 14x14 map",
-    ),
-    Preset(
-        Erasing("has", sides=(0, 3, 7, 9, 12), rate=0.5),
-        *_TOY,
-        "the sides of Singh & Lee, ICCV 2017, times 48/224 and rounded",
-    ),
-    Preset(
-        Erasing("cutmix", beta=1.0, probability=0.5),
-        *_TOY,
-        "small images, so as Yun et al., ICCV 2019, on CIFAR",
-    ),
-    Preset(
-        Erasing("adl", gamma=0.9, rate=0.5, points=("last",)),
-        *_TOY,
-        "two stages only, so one layer, before GAP, which hides in every other pass",
-    ),
-    Preset(
-        Erasing("rdap", square=0.35, rate=0.5, points=("last",)),
-        *_TOY,
-        "as for photographs: 4x4 cells of the 12x12 map, one layer, before GAP",
-    ),
-)
+# fmt: off
+PRESETS: tuple[Preset, ...] = tuple(Preset(*row) for row in (
+    (_CAM, *_EVERYWHERE, "published", "nothing is erased (Zhou et al., CVPR 2016)"),
+    (Erasing("has", sides=(120,), rate=0.66), _CUB, _R50, "published", _CHOE),
+    (Erasing("cutmix", beta=1.35, probability=0.24), _CUB, _R50, "published", _CHOE),
+    (Erasing("adl", gamma=0.76, rate=0.24, points=_LATE), _CUB, _R50, "published", _CHOE),
+    (_ADL, _CUB, _SE50, "published", _SHIM),
+    (_MIX, ("imagenet",), _R50, "published", "Yun et al., ICCV 2019, ImageNet"),
+    (Erasing("has", sides=(0, 16, 32, 44, 56), rate=0.5), *_CARRIED, _SINGH),
+    (_MIX, *_CARRIED, "Yun et al., ICCV 2019: ImageNet, ResNet-50"),
+    (_HALF_MIX, ("cifar",), BACKBONES, "carried over", "Yun et al., ICCV 2019: CIFAR, PyramidNet"),
+    (_ADL, *_CARRIED, "Choe & Shim, CVPR 2019: CUB, SE-ResNet-50"),
+    (Erasing("rdap", square=0.35, rate=0.5, points=_LATE), *_OURS,
+     "one setting for every network, as the paper wants; 5x5 cells of a 14x14 map"),
+    (Erasing("has", sides=(0, 3, 7, 9, 12), rate=0.5), *_TOY,
+     "the sides of Singh & Lee, ICCV 2017, times 48/224 and rounded"),
+    (_HALF_MIX, *_TOY, "small images, so as Yun et al., ICCV 2019, on CIFAR"),
+    (Erasing("adl", gamma=0.9, rate=0.5, points=("last",)), *_TOY,
+     "two stages only, so one layer, before GAP, which hides in every other pass"),
+    (Erasing("rdap", square=0.35, rate=0.5, points=("last",)), *_TOY,
+     "as for photographs: 4x4 cells of the 12x12 map, one layer, before GAP"),
+))
+# fmt: on
 
 
 def preset(method: str, dataset: str, model: str) -> Erasing:
@@ -143,11 +87,7 @@ def preset(method: str, dataset: str, model: str) -> Erasing:
 
 
 def find_preset(method: str, dataset: str, model: str) -> Preset:
-    """The whole row behind :func:`preset`, with status and source.
-
-    Raises:
-        ValueError: as :func:`preset`.
-    """
+    """The whole row behind :func:`preset`, with status and source; raises as that does."""
     if method not in METHODS:
         raise ValueError(f"unknown erasing method {method!r}: choose one of {', '.join(METHODS)}")
     rows = [row for row in PRESETS if row.erasing.method == method]

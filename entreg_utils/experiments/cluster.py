@@ -4,31 +4,40 @@ A task trains into a folder of its own on its node and sends back the files; thi
 driver, is the only one that writes to the store, so nodes need not share a disk with it, and a run
 that two nodes finished is still written once. When a node is lost, Ray starts its tasks on others.
 
-A node needs this version of the package, and of the photographs those that are trained on.
-``ENTREG_ROOT``, where set here, is passed on and must mean the same on every node, and so is
-``ENTREG_SCRATCH`` (see :mod:`entreg_utils.experiments.node`). The variables of the store are not:
-which records are missing is decided here, and a task has a folder of its own for its results.
+A node needs this version of the package, own code under the same names, and of the photographs
+those that are trained on. ``ENTREG_ROOT``, where set here, is passed on and must mean the same on
+every node, and so is ``ENTREG_SCRATCH``, the folder in which tasks train (default: the node's for
+temporary files): an interrupted training goes on from its last whole epoch where its folder is
+found again, so on a disk that the nodes share even the loss of a node costs less than an epoch.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import socket
+import sys
+import tempfile
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 
+import torch
 from filelock import FileLock, Timeout
 
 from entreg_utils.experiments import store
-from entreg_utils.experiments.board import Board
 from entreg_utils.experiments.config import Config
-from entreg_utils.experiments.node import train_here
+from entreg_utils.experiments.provenance import pick_device
+from entreg_utils.experiments.run import train
+from entreg_utils.experiments.sweep import Board
 from entreg_utils.files import StorageError, atomic_write, sha256
 
 PASSED_ON = ("ENTREG_ROOT", "ENTREG_SCRATCH")  # environment of a task, where the driver sets them
 RETRIES = 5  # of one run, when its node is lost or its process killed
 POLL = 1.0  # seconds between looks at what runs where
+# Of a run's folder: the record travels by itself, the others not at all.
+_LEFT_BEHIND = (".json", ".lock", ".partial", ".damaged", ".jsonl")
 
 
 class ClusterError(RuntimeError):
@@ -36,9 +45,9 @@ class ClusterError(RuntimeError):
 
 
 def train_all(
-    configs: list[Config], address: str, gpus: float | None = None, cpus: int = 1
-) -> dict[Config, str]:
-    """Train every config as a Ray task and store what comes back; the failures with their reasons.
+    configs: list[Config], address: str, gpus: float | None, cpus: int, board: Board
+) -> None:
+    """Train every config as a Ray task and store what comes back; ``board`` hears of failures.
 
     Args:
         configs: different ones, none of them stored.
@@ -52,17 +61,16 @@ def train_all(
     if gpus is not None and not 0 <= gpus <= 1:
         raise ValueError(f"gpus={gpus!r}: a run takes a share of one GPU, 0..1, such as 0.25")
     ray = _import_ray()
-    with _connected(ray, address), Board(configs) as board:
+    with _connected(ray, address):
         gpus = _gpus_of_a_run(ray, gpus, cpus)
-        handles = _submit(ray, configs, gpus, cpus)
+        pending, starts = _submit(ray, configs, gpus, cpus)
         try:
-            _collect(ray, *handles, board)
+            _collect(ray, pending, starts, board)
         except BaseException:  # Ctrl-C, or no room for a record: end what runs, keep what is stored
-            for ref in handles[0]:
+            for ref in pending:
                 with contextlib.suppress(ray.exceptions.RayError):
                     ray.cancel(ref, force=True)
             raise
-    return board.failures
 
 
 def _import_ray():
@@ -82,11 +90,9 @@ def _connected(ray, address: str) -> Iterator[None]:
         yield
         return
     quiet = {"log_to_driver": False, "logging_level": "ERROR"}
+    quiet |= {"include_dashboard": False} if address == "local" else {}
     try:
-        if address == "local":
-            ray.init("local", include_dashboard=False, **quiet)
-        else:
-            ray.init(address, **quiet)
+        ray.init(address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
         raise ClusterError(
@@ -121,13 +127,15 @@ def _submit(ray, configs: list[Config], gpus: float, cpus: int) -> tuple[dict, o
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     starts = ray.remote(_starts()).options(num_cpus=0, scheduling_strategy=here).remote()
     environment = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
+    # where own code lies here it is looked for on the nodes as well
+    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     task = ray.remote(_task).options(
         num_cpus=cpus,
         num_gpus=gpus,
         max_retries=RETRIES,
         runtime_env={"env_vars": environment},
     )
-    refs = {task.remote(c.to_dict(), c.name, cpus, gpus, starts): c for c in configs}
+    refs = {task.remote(c.to_dict(places=True), c.name, cpus, gpus, starts): c for c in configs}
     return refs, starts
 
 
@@ -165,23 +173,23 @@ def _keep(config: Config, outcome: dict) -> None:
     """Write the files of a run, its record last, as ``run`` would have done here."""
     if "failure" in outcome:
         raise _RunFailed(outcome["failure"])
-    record, files = outcome["record"], outcome["files"]
+    record, files, name = outcome["record"], outcome["files"], outcome["name"]
     wanted = {record["weights_sha256"], (record.get("selection") or record)["weights_sha256"]}
     sent = {sha256(content[64:]) for content in files.values()}  # each behind its own SHA-256
-    if not wanted <= sent or Config(**record["config"]).name != config.name:
+    if not wanted <= sent or not name.startswith(config.name):
         raise _RunFailed("what the node sent is not this run, or not all of it: try again")
-    folder = store.results_folder()
+    path = store.results_folder() / f"{name}.json"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / f"{config.name}.lock", timeout=0):
-            for name, content in files.items():
-                atomic_write(folder / name, content)
-            store.write(record, folder)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(path.with_suffix(".lock"), timeout=0):
+            for file, content in files.items():
+                atomic_write(path.parent / file, content)
+            store.write(record, path)
     except Timeout:  # a process here trains the same run: `sweep` waits for its record at the end
         return
     except OSError as error:
         raise StorageError(
-            f"cannot write in {folder}: {error.strerror}; make it writable, or point "
+            f"cannot write in {path.parent}: {error.strerror}; make it writable, or point "
             "ENTREG_RESULTS elsewhere"
         ) from error
 
@@ -216,9 +224,57 @@ def _starts() -> type:
     return Starts
 
 
-def _task(content: dict, name: str, cpus: int, gpus: float, starts) -> dict:
+def _task(settings: dict, name: str, cpus: int, gpus: float, starts) -> dict:
     """What Ray runs on a node: say that it began, then :func:`train_here`."""
     import ray
 
     starts.begun.remote(name, socket.gethostname(), ray.get_runtime_context().get_node_id())
-    return train_here(content, name, cpus, gpus)
+    return train_here(settings, name, cpus, gpus)
+
+
+def train_here(settings: dict, name: str, cpus: int, gpus: float) -> dict:
+    """Train one run on this node: its record, name and files, or the reason of the failure."""
+    try:
+        config = _same_config(settings, name)
+        if gpus and pick_device().type == "cpu":
+            raise RuntimeError("Ray gives this run a GPU that PyTorch there cannot use")
+        torch.set_num_threads(cpus)
+        folder = scratch_folder() / name
+        record, name = _train_in(folder, config)
+        files = {
+            path.name: path.read_bytes()
+            for path in folder.iterdir()
+            if path.suffix not in _LEFT_BEHIND and not path.name.startswith(".")
+        }
+    except Exception as error:  # as a sentence: the driver may not have the error's class
+        return {"failure": f"{type(error).__name__}: {error} [on {socket.gethostname()}]"}
+    shutil.rmtree(folder, ignore_errors=True)
+    return {"record": record, "name": name, "files": files}
+
+
+def _same_config(settings: dict, name: str) -> Config:
+    """The config, if this node's package knows it under the driver's name."""
+    with contextlib.suppress(TypeError, ValueError):
+        config = Config(**settings)
+        if config.name == name:
+            return config
+    raise RuntimeError(
+        "this node has another version of entreg_utils, or of own code: install the same everywhere"
+    )
+
+
+def _train_in(folder: Path, config: Config) -> tuple[dict, str]:
+    before = os.environ.get("ENTREG_RESULTS")
+    os.environ["ENTREG_RESULTS"] = str(folder)
+    try:
+        return train(config, progress=False), store.path_of(config).stem
+    finally:
+        os.environ.pop("ENTREG_RESULTS")
+        os.environ.update({} if before is None else {"ENTREG_RESULTS": before})
+
+
+def scratch_folder() -> Path:
+    """Where tasks of this user train on this node: found again by a later attempt."""
+    given = os.environ.get("ENTREG_SCRATCH")
+    user = os.getuid() if hasattr(os, "getuid") else "runs"
+    return Path(given).expanduser() if given else Path(tempfile.gettempdir()) / f"entreg-{user}"

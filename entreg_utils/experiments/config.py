@@ -1,209 +1,237 @@
-"""``Config``: everything that decides a run, and nothing else."""
+"""``Config``: everything that decides a run, as the settings of the rooms, and nothing else."""
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import PurePath
+from typing import Literal
 
-from entreg_utils import data, erasing
-from entreg_utils.data.world import KNOBS
+from entreg_utils import erasing, names
+from entreg_utils.data import Data
 from entreg_utils.erasing import Erasing
-from entreg_utils.experiments import validity
+from entreg_utils.fields import settle
 from entreg_utils.files import sha256
+from entreg_utils.models import Network
 from entreg_utils.training import SIGMA, Recipe
 
-PROTOCOL = 4  # raise it when painter, network, loop or metrics change what a config gives
-_ERASE = "erase_"  # prefix of the fields that are hyperparameters of an erasing method
+# Raise it when painter, network, loop, metrics or a default change what a config gives.
+PROTOCOL = 5  # 4 resized maps in float32
 
 
 @dataclass(frozen=True)
-class Config:
-    """One training run with its data, model, loss and seed; its content hash names its record.
+class Evaluation:
+    """Evaluation: what the trained network is shown, and what is measured."""
 
-    Attributes:
-        dataset, model: names that ``data.load`` and ``models.build`` know.
-        regularizer, strength: as in ``losses.objective``; the loss that is minimised is
-            ``(CE + strength * R) / (1 + strength)``, see ``training.regularised_loss``.
-        seed: of initial weights, order, crops, flips and erasing.  world_seed: of the embedded
-            world.
-        epochs, batch_size, learning_rate, momentum, weight_decay, flip, schedule, decay_epochs,
-            decay, head_factor, grad_clip, epoch_images, precision, compile, multilabel: see
-            ``training.Recipe``.
-        width: channels of the toy network's stem.
-        num_train: training images of the embedded world.
-        part, body, context, part_visibility, num_classes, image_size: knobs of ``data.World``.
-        method: erasing method, ``erasing.METHODS``; ``cam`` erases nothing.
-        erase_sides, erase_rate, erase_beta, erase_probability, erase_gamma, erase_square,
-            erase_points: its hyperparameters, as in ``erasing.Erasing``; None takes the value of
-            ``erasing.preset(method, dataset, model)``.
-        pretrained, weights, large_map, normalise: as in ``models.build``; ``weights`` is the name
-            of a file in ``data/weights`` or a path (the key has the name only, the record's
-            provenance its SHA-256); ``normalise`` is ``published``, ``imagenet`` or ``half``.
-        freeze_bn: ``models.freeze_batchnorm``.
-        head_outputs: classes of the head, where it has more than the data; 0 is as many.
-        resize, crop: photographs are squashed to ``resize`` x ``resize`` pixels, and trained on
-            random crops of side ``crop``.
-        eval_size: side of the photographs in evaluation (scores are always taken at 224).
-        eval_view: ``resize``, the whole photograph at ``eval_size``; ``centre_crop``, the middle
-            ``crop`` pixels of ``resize``.
-        classes: the first so many classes of a photographic data set; 0 is all.
-        lists: of ``cub``: ``official`` or ``evaluation``, see ``data.cub``.
-        watch_test: of photographs, measure test at each epoch too: for studies of what choosing by
-            test would give, never for a choice.
-        frozen_stages: so many stages, the first ones, keep the weights that they begin with
-            (:func:`entreg_utils.models.freeze_stages`).
-        sigma: fixed threshold of GT-known Loc and Top-1 Loc, a share of the map's maximum.
-
-    The first twenty fields make the key; others enter it where they differ from their default, so
-    that a field can be added without renaming the records there are. A hyperparameter that equals
-    the preset becomes None, and the key holds the value either way.
-
-    Raises:
-        ValueError: an unknown name, a number that cannot work or a field of another type, before
-            anything is trained. Where a float belongs a whole number will do, NumPy's numbers do
-            everywhere, and lists for tuples: equal configs have equal keys.
-    """
-
-    dataset: str = "toy"
-    model: str = "toy"
-    regularizer: str = Recipe.regularizer
-    strength: float = Recipe.strength
-    seed: int = Recipe.seed
-    epochs: int = Recipe.epochs
-    batch_size: int = Recipe.batch_size
-    learning_rate: float = Recipe.learning_rate
-    momentum: float = Recipe.momentum
-    weight_decay: float = Recipe.weight_decay
-    flip: bool = Recipe.flip
-    width: int = 16
-    num_train: int = 2000
-    part: float = data.World.part
-    body: float = data.World.body
-    context: float = data.World.context
-    part_visibility: float = data.World.part_visibility
-    num_classes: int = data.World.num_classes
-    image_size: int = data.World.image_size
-    world_seed: int = data.World.seed
-    # ---- what is added from here on enters the key only where it differs from its default
-    method: str = "cam"
-    erase_sides: tuple[int, ...] | None = None
-    erase_rate: float | None = None
-    erase_beta: float | None = None
-    erase_probability: float | None = None
-    erase_gamma: float | None = None
-    erase_square: float | None = None
-    erase_points: tuple[str, ...] | None = None
-    pretrained: bool = False
-    weights: str = ""
-    large_map: bool = False
-    normalise: str = "published"
-    freeze_bn: bool = False
-    head_outputs: int = 0
-    resize: int = 256
-    crop: int = 224
     eval_size: int = 224
-    eval_view: str = "resize"
-    classes: int = 0
-    lists: str = "official"
+    """photographs: side in pixels that is shown; scores are taken at 224"""
+    eval_view: Literal["resize", "centre_crop"] = "resize"
+    """photographs: the whole at eval_size, or the middle of resize"""
     sigma: float = SIGMA
-    schedule: str = Recipe.schedule
-    decay_epochs: tuple[int, ...] = Recipe.decay_epochs
-    decay: float = Recipe.decay
-    head_factor: float = Recipe.head_factor
-    grad_clip: float = Recipe.grad_clip
-    epoch_images: int = Recipe.epoch_images
-    precision: str = Recipe.precision
-    compile: bool = Recipe.compile
-    multilabel: str = Recipe.multilabel
+    """fixed threshold of GT-known Loc, a share of the map's maximum"""
     watch_test: bool = False
-    frozen_stages: int = 0
+    """photographs: measure test at each epoch too, for studies of selection"""
+    probes: tuple[str | Callable, ...] = ()
+    """own metrics (model, view, prediction) -> numbers by name"""
 
     def __post_init__(self):
-        for field in fields(self):
-            value = validity.plain(field.name, field.type, getattr(self, field.name))
-            object.__setattr__(self, field.name, value)
-        validity.check(self, _DEFAULTS)
-        for name, value in asdict(self._preset() or Erasing()).items():
-            given = getattr(self, _ERASE + name, None)
-            if given is not None and given == value:
-                object.__setattr__(self, _ERASE + name, None)
+        settle(self)
+        if not 8 <= self.eval_size <= 2048:
+            raise ValueError(f"eval_size={self.eval_size} is outside 8..2048 pixels")
+        if not 0 <= self.sigma < 1:
+            raise ValueError(
+                f"sigma={self.sigma} is no share of a map's maximum: give one in [0, 1)"
+            )
+        for probe in self.probes:
+            if not names.is_own(probe):
+                raise ValueError(f"the probe {probe!r} is not package.module:function")
 
-    @property
-    def knobs(self) -> dict:
-        """Arguments of ``data.load("toy", ...)``."""
-        own = {name: getattr(self, name) for name in KNOBS if name != "seed"}
-        return own | {"seed": self.world_seed}
 
-    @property
-    def erasing(self) -> Erasing:
-        """Method and hyperparameters, those of the preset where none is given."""
-        given = {
-            field.name.removeprefix(_ERASE): getattr(self, field.name)
-            for field in fields(self)
-            if field.name.startswith(_ERASE) and getattr(self, field.name) is not None
-        }
-        wanted = erasing.METHODS.get(self.method, ())
-        if set(wanted) <= set(given):
-            return Erasing(self.method, **given)
-        preset = erasing.preset(self.method, self.dataset, self.model)
-        return Erasing(**{name: getattr(preset, name) for name in ("method", *wanted)} | given)
+GROUPS: dict[str, type] = {
+    "data": Data,
+    "network": Network,
+    "training": Recipe,
+    "erasing": Erasing,
+    "evaluation": Evaluation,
+}
+_ERASE = "erase_"  # begins the flat name of a method's hyperparameter
+# Flat name of a setting: its group and its name there.
+FLAT: dict[str, tuple[str, str]] = {
+    (_ERASE + field.name if group == "erasing" and field.name != "method" else field.name): (
+        group,
+        field.name,
+    )
+    for group, kind in GROUPS.items()
+    for field in fields(kind)
+}
+DEFAULTS = {
+    flat: next(f.default for f in fields(GROUPS[group]) if f.name == name)
+    for flat, (group, name) in FLAT.items()
+}
+assert MISSING not in DEFAULTS.values()
 
-    def _preset(self) -> Erasing | None:
-        try:
-            return erasing.preset(self.method, self.dataset, self.model)
-        except ValueError:  # nobody published any: all hyperparameters were given
-            return None
 
-    @property
-    def recipe(self) -> Recipe:
-        """The part that the training loop reads."""
-        own = {f.name for f in fields(Recipe)} & {f.name for f in fields(self)} - {"crop"}
-        crop = 0 if self.dataset == "toy" else self.crop
-        named = {name: getattr(self, name) for name in own}
-        return Recipe(**named, erasing=self.erasing, crop=crop)
+@dataclass(frozen=True, init=False)
+class Config:
+    """One training run with its data, network, loss and seed; its content hash names its record.
+
+    ``Config(epochs=3, seed=1)`` takes the settings of all groups by their own names; a group may
+    also be given whole, ``Config(training=Recipe(epochs=3))``. They are read alike: ``config.seed``
+    is ``config.training.seed``. The hyperparameters of an erasing method are ``erase_rate`` and so
+    on; those that are not given take the values of ``erasing.preset``. The loss that is minimised
+    is ``(CE + strength * R) / (1 + strength)``, see ``training.regularised_loss``.
+
+    Attributes:
+        data, network, training, erasing, evaluation: the groups; what each setting means stands
+            there, and in ``python -m entreg_utils run --help``.
+
+    Raises:
+        ValueError: an unknown setting, or one that cannot work, before anything is trained.
+    """
+
+    data: Data
+    network: Network
+    training: Recipe
+    erasing: Erasing
+    evaluation: Evaluation
+
+    def __init__(self, **given):
+        unknown = [name for name in given if name not in FLAT and name not in GROUPS]
+        if unknown:
+            raise ValueError(
+                f"unknown setting {unknown[0]!r}: `python -m entreg_utils run --help` lists all"
+            )
+        own = {group: {} for group in GROUPS}
+        for name, value in given.items():
+            if name not in GROUPS:
+                own[FLAT[name][0]][FLAT[name][1]] = value
+        for group, kind in GROUPS.items():
+            if group != "erasing":
+                base = given.get(group)
+                made = kind(**own[group]) if base is None else replace(base, **own[group])
+                object.__setattr__(self, group, made)
+        method = _erasing(given.get("erasing"), own["erasing"], self.data.dataset, self.model)
+        object.__setattr__(self, "erasing", method)
+        _check(self)
+
+    def __getattr__(self, name: str):
+        if name not in FLAT:  # and copies ask for more
+            raise AttributeError(f"a Config has no setting {name!r}")
+        group, own = FLAT[name]
+        return getattr(object.__getattribute__(self, group), own)
 
     @property
     def epsilon(self) -> float:
         """Weight of the regulariser in the average of the two terms, 0..1: lambda/(1 + lambda)."""
-        if self.regularizer == "label_smoothing":
-            return self.strength
-        return round(self.strength / (1 + self.strength), 9)
+        return self.training.epsilon
+
+    def to_dict(self, places: bool = False) -> dict:
+        """Every setting by its flat name as JSON has it: lists for tuples, own code as its name.
+
+        Args:
+            places: also where files lie here, ``root`` and the path of ``weights``, which are no
+                part of what a run is.
+        """
+        settings = {
+            flat: _as_json(getattr(getattr(self, group), name))
+            for flat, (group, name) in FLAT.items()
+        }
+        if not places:
+            del settings["root"]
+            settings["weights"] = PurePath(self.weights).name
+        return settings
 
     @property
-    def content(self) -> dict:
-        """What a record holds: the first twenty fields, and of the others what is no default."""
-        own = {name: value for name, value in asdict(self).items() if value != _DEFAULTS[name]}
-        if self.weights:
-            own["weights"] = PurePath(self.weights).name
-        own = {name: getattr(self, name) for name in _FIRST} | own
-        return {name: _as_json(value) for name, value in own.items()}
+    def code(self) -> dict[str, str]:
+        """Own code that the settings name, with the SHA-256 of its source (``names.digest``).
 
-    @property
-    def key(self) -> str:
-        """16 hex digits of the SHA-256 of the content and the protocol version."""
-        content = self.content
-        if self.method != "cam":
-            named = {n: v for n, v in content.items() if not n.startswith(_ERASE)}
-            content = named | {"erasing": self.erasing.to_dict()}
-        text = json.dumps([PROTOCOL, content], sort_keys=True)
-        return sha256(text.encode())[:16]
+        Raises:
+            ValueError: a source that cannot be found.
+        """
+        return {names.text_of(value): names.digest(value) for value in own_code(self)}
 
     @property
     def name(self) -> str:
-        """File name of the record: readable first, unique by the key."""
-        changed = [n for n in ("model", "method") if getattr(self, n) != _DEFAULTS[n]]
-        parts = [self.dataset, *(getattr(self, name) for name in changed), self.regularizer]
-        return "-".join([*parts, f"{self.epsilon:g}", f"s{self.seed}", self.key])
+        """Name of the record: readable first, unique by the hash of all settings and own code."""
+        return name_of(self.to_dict(), self.code)
 
-    def to_dict(self) -> dict:
-        """All fields as JSON has them: a plain dictionary, lists for tuples."""
-        return {name: _as_json(value) for name, value in asdict(self).items()}
+
+def own_code(config: Config) -> list:
+    """The settings that name somebody's own code, or are it."""
+    named = [config.dataset, config.model, config.regularizer, config.method, *config.probes]
+    return [value for value in dict.fromkeys(named) if names.is_own(value)]
+
+
+def name_of(settings: dict, code: dict[str, str], protocol: int = PROTOCOL) -> str:
+    """Name of the record of ``settings`` (:meth:`Config.to_dict`), of own code as it was then.
+
+    A setting enters the hash where it differs from its default, so that one can be added without
+    renaming the records there are.
+    """
+    changed = {n: v for n, v in settings.items() if v != _as_json(DEFAULTS[n])}
+    text = json.dumps([protocol, changed, code], sort_keys=True)
+    words = [settings["dataset"]]
+    words += [settings[n] for n in ("model", "method") if settings[n] != DEFAULTS[n]]
+    recipe = {name: settings[name] for name in ("regularizer", "strength")}
+    words += [settings["regularizer"], f"{Recipe(**recipe).epsilon:g}", f"s{settings['seed']}"]
+    plain = ["".join(c if c.isalnum() or c in "._" else "." for c in word) for word in words]
+    return "-".join([*(word[-40:] for word in plain), sha256(text.encode())[:16]])
 
 
 def _as_json(value):
-    return list(value) if isinstance(value, tuple) else value
+    if isinstance(value, (tuple, list)):
+        return [_as_json(one) for one in value]
+    return names.text_of(value) if names.is_own(value) else value
 
 
-_DEFAULTS = {field.name: field.default for field in fields(Config)}
-_FIRST = tuple(_DEFAULTS)[: tuple(_DEFAULTS).index("method")]  # the fields of the first records
+def _erasing(base: Erasing | None, given: dict, dataset, model) -> Erasing:
+    """The group, with the preset's values for hyperparameters that are not given."""
+    if base is not None:
+        return replace(base, **given)
+    method = given.get("method", Erasing.method)
+    given = {name: value for name, value in given.items() if value is not None}
+    wanted = erasing.METHODS.get(method, ()) if isinstance(method, str) else ()
+    if not set(wanted) <= set(given):
+        preset = asdict(erasing.preset(method, dataset, model))
+        given = {name: preset[name] for name in wanted} | given
+    return Erasing(**given | {"method": method})
+
+
+def _check(config: Config) -> None:
+    """What no group can refuse by itself, in one sentence each."""
+    data, network, recipe = config.data, config.network, config.training
+    if data.is_drawn:
+        if recipe.batch_size > data.num_train:
+            raise ValueError(
+                f"batch_size={recipe.batch_size} is larger than num_train={data.num_train}"
+            )
+        for name in ("eval_size", "eval_view", "watch_test"):
+            if getattr(config, name) != DEFAULTS[name]:
+                raise ValueError(
+                    f"{name} belongs to photographs: the drawn world is shown as it is, and watched"
+                )
+        network.check_classes(data.num_classes)
+    if data.several and recipe.multilabel == "none":
+        raise ValueError(
+            f"photographs of {data.dataset} show several classes: choose multilabel='softmax' or "
+            "'sigmoid'"
+        )
+    if data.several is False and recipe.multilabel != "none":
+        raise ValueError(f"{data.dataset} has one class an image: leave multilabel out")
+    for name in ("head_outputs", "classes"):
+        if data.several and getattr(config, name):
+            raise ValueError(f"{data.dataset} has a column for each class: leave {name} out")
+    sides = config.erasing.sides or ()
+    if sides and max(sides) > data.side:
+        raise ValueError(
+            f"a square of {max(sides)} pixels is larger than the {data.side}x{data.side} image: "
+            "give smaller erase_sides"
+        )
+    known = network.erasing_points() if config.erasing.points else None
+    for point in config.erasing.points or ():
+        if known is not None and point not in known:
+            raise ValueError(
+                f"{config.method} cannot go behind {point!r}: {network.model} has the points "
+                f"{', '.join(known)}"
+            )

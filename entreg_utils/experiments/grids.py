@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from entreg_utils import data, erasing
 from entreg_utils.experiments.config import Config
-from entreg_utils.losses import lambda_from_epsilon, matched_strength, smoothed_optimum
+from entreg_utils.experiments.plans import config_of
+from entreg_utils.losses import matched_strength, smoothed_optimum
 
 SEEDS = (0, 1, 2)
+CLASSES = data.World.num_classes
 # Seeds move the maps of this small network a lot; with four, Student's interval is two thirds as
 # wide as with three, and the sweep still fits into the tutorial's fifteen minutes.
 SWEEP_SEEDS = (0, 1, 2, 3)
@@ -19,11 +21,12 @@ LOUD_CONTEXT = {"body": 0.5, "context": 0.9}
 
 
 def er(epsilon: float, seed: int = 0, **changes) -> Config:
-    """Entropy regularisation at weight ``epsilon`` in [0, 1): lambda = epsilon / (1 - epsilon)."""
-    if epsilon == 0:
-        return Config(seed=seed, **changes)
-    strength = lambda_from_epsilon(epsilon, changes.get("num_classes", Config.num_classes))
-    return Config(regularizer="kl_uniform", strength=strength, seed=seed, **changes)
+    """Entropy regularisation at weight ``epsilon`` in [0, 1): lambda = epsilon / (1 - epsilon).
+
+    Args:
+        changes: further settings of ``Config`` by their flat names, such as ``epochs=3``.
+    """
+    return config_of(epsilon=epsilon, seed=seed, **changes)
 
 
 def sweep_epsilon(epsilons=EPSILONS, seeds=SEEDS, **changes) -> list[Config]:
@@ -51,8 +54,7 @@ REGULARISERS = tuple(
     Config(regularizer=name, strength=round(strength, 4), seed=seed)
     for name in ("confidence_penalty", "jeffreys", "jsd")
     for strength in (
-        matched_strength(name, smoothed_optimum(e, Config.num_classes)[1], Config.num_classes)
-        for e in MATCHED_EPSILONS
+        matched_strength(name, smoothed_optimum(e, CLASSES)[1], CLASSES) for e in MATCHED_EPSILONS
     )
     for seed in SEEDS
 )

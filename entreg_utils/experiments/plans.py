@@ -5,9 +5,9 @@
     title = "ER on CUB, two networks"        # required
     paper = "main table"                     # optional: what of the paper it stands behind
 
-    [base]                                   # fields of Config that all runs share
+    [base]                                   # settings that all runs share, by their flat names
     dataset = "cub"
-    recipe = "wsol_evaluation"
+    preset = "wsol_evaluation"
 
     [grid]                                   # every combination of these; the first varies slowest
     model = ["preresnet18", "seresnet50"]
@@ -22,10 +22,14 @@
     model = "resnet50"
     weights = "mine.pt"
 
-Where a field takes one value, a list in ``grid``, ``runs`` or ``also`` means each of them; a field
-that itself is a list (``decay_epochs``) then takes a list of lists. A block's fields win over the
-grid's, those over the base's, and all over what ``recipe`` says, which is the name of one of
-``experiments.recipes`` and fills in the rest for the run's data set and model. ``epsilon`` may
+    [files]                                  # optional: digests that the runs are meant for
+    weights = "8f3c..."                      # SHA-256 of the weights file
+    photographs = "02ab..."                  # fingerprint of the photographs
+
+Where a setting takes one value, a list in ``grid``, ``runs`` or ``also`` means each of them; one
+that itself is a list (``decay_epochs``) then takes a list of lists. A block's settings win over the
+grid's, those over the base's, and all over what ``preset`` says, which is the name of one of
+``experiments.presets`` and fills in the rest for the run's data set and model. ``epsilon`` may
 stand in place of ``strength``, the regularizer being ``kl_uniform`` where none is named; at 0 there
 is none. Equal runs are kept once.
 """
@@ -36,22 +40,19 @@ import difflib
 import itertools
 import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
-from entreg_utils.experiments import validity
-from entreg_utils.experiments.config import Config
-from entreg_utils.experiments.options import at_epsilon
-from entreg_utils.experiments.recipes import RECIPES
-from entreg_utils.experiments.toml_lines import Source
+from entreg_utils.experiments.config import DEFAULTS, FLAT, Config
+from entreg_utils.experiments.presets import PRESETS
+from entreg_utils.experiments.store import Files
 from entreg_utils.files import StorageError, read_bytes
+from entreg_utils.losses import lambda_from_epsilon
 
 FOLDER = Path(__file__).with_name("plans")  # the plans that come with the package
-_KINDS = {field.name: field.type for field in fields(Config)} | {
-    "epsilon": "float",
-    "recipe": "str",
-}
-_SECTIONS = ("base", "grid", "runs", "also")
+_LISTS = {name for name in FLAT if isinstance(DEFAULTS[name], tuple)}
+_LISTS |= {"erase_sides", "erase_points"}
+_SECTIONS = {"base": dict, "grid": dict, "runs": list, "also": list, "files": dict}
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Plan:
         paper: the table or figure of the paper behind which it stands, or "".
         configs: different ones, in the order of the file.
         dropped: how many more there were, equal to one of these.
+        files: digests of the files that it is meant for; empty where it does not say.
     """
 
     name: str
@@ -70,6 +72,7 @@ class Plan:
     paper: str
     configs: tuple[Config, ...]
     dropped: int
+    files: Files = Files()
 
 
 def names() -> list[str]:
@@ -84,10 +87,10 @@ def load(name: str | Path) -> Plan:
         name: of a plan that comes with the package, or the path of a file that ends in ``.toml``.
 
     Raises:
-        ValueError: no such plan; no TOML; an unknown key, with its line; a value that cannot work.
+        ValueError: no such plan; no TOML; an unknown key; a value that cannot work.
         StorageError: the file is not there or cannot be read.
     """
-    path = Path(name)
+    path = Path(name).expanduser()
     if path.suffix != ".toml":
         if str(name) not in names():
             raise ValueError(
@@ -105,124 +108,139 @@ def parse(content: bytes | str, file: str) -> Plan:
     """The plan that the text of ``file`` describes.
 
     Raises:
-        ValueError: as :func:`load`.
+        ValueError: as :func:`load`; the message names file, section and setting.
     """
     try:
-        text = content.decode() if isinstance(content, bytes) else content
+        text = content.decode("utf-8-sig") if isinstance(content, bytes) else content
         tree = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"{file} is not TOML: {error}") from error
-    source = Source(file, text)
-    _check_layout(tree, source)
+    try:
+        return _plan(tree, file.removesuffix(".toml"))
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{file}: {error}") from error
+
+
+def _plan(tree: dict, name: str) -> Plan:
+    _check(tree)
     base, grid = tree.get("base", {}), tree.get("grid", {})
     configs = []
     alone = "also" in tree and not grid  # then base by itself is no run
-    for index, block in enumerate(tree.get("runs", [] if alone else [{}])):
-        varied = {name: _each(name, value) for name, value in (grid | block).items()}
+    for number, block in enumerate(tree.get("runs", [] if alone else [{}]), 1):
+        varied = {key: _each(key, value) for key, value in (grid | block).items()}
         # a block varies slower than the grid, whichever of the two comes first in the file
-        order = [*block, *(name for name in grid if name not in block)]
-        chosen = {name: varied[name] for name in order}
-        configs += _configs(base, chosen, source, ("runs", index))
-    for index, block in enumerate(tree.get("also", [])):
-        chosen = {name: _each(name, value) for name, value in block.items()}
-        configs += _configs(base, chosen, source, ("also", index))
+        order = [*block, *(key for key in grid if key not in block)]
+        configs += _configs(base, {key: varied[key] for key in order}, f"[[runs]] {number}")
+    for number, block in enumerate(tree.get("also", []), 1):
+        varied = {key: _each(key, value) for key, value in block.items()}
+        configs += _configs(base, varied, f"[[also]] {number}")
     different = tuple(dict.fromkeys(configs))
-    name = file.removesuffix(".toml")
     dropped = len(configs) - len(different)
-    return Plan(name, tree["title"], tree.get("paper", ""), different, dropped)
+    files = Files(**tree.get("files", {}))
+    return Plan(name, tree["title"], tree.get("paper", ""), different, dropped, files)
 
 
-def _check_layout(tree: dict, source: Source) -> None:
-    """Refuse what no plan has; everything that passes is a field of Config or a list of values."""
-    for name in tree:
-        if name not in ("title", "paper", *_SECTIONS):
-            known = ", ".join(("title", "paper", *_SECTIONS))
-            raise source.error(f"unknown key {name!r}: a plan has {known}", name)
-    for name in ("title", "paper"):
-        if not isinstance(tree.get(name, ""), str):
-            raise source.error(f"{name} must be a text", name)
+def _check(tree: dict) -> None:
+    """Refuse what no plan has; what passes is a setting, or a list of values of one."""
+    known = ("title", "paper", *_SECTIONS)
+    for name, value in tree.items():
+        if name not in known:
+            raise ValueError(f"unknown key {name!r}: a plan has {', '.join(known)}")
+        if name in ("title", "paper") and not isinstance(value, str):
+            raise ValueError(f"{name} must be a text")
     if not tree.get("title", "").strip():
-        raise source.error('a plan needs a title: title = "..." above its sections')
-    for name in _SECTIONS:
-        section = tree.get(name, {} if name in ("base", "grid") else [])
-        several = name in ("runs", "also")
-        blocks = section if several and isinstance(section, list) else [section]
-        if several != isinstance(section, list) or not all(isinstance(b, dict) for b in blocks):
-            wanted = f"[[{name}]]" if several else f"[{name}]"
-            raise source.error(f"{name} must be a section that begins with {wanted}", name)
-        for index, block in enumerate(blocks):
-            at = (name, index) if several else (name,)
-            for field, value in block.items():
-                _check_field(name, field, value, source, (*at, field))
-            if "epsilon" in block and "strength" in block:
-                raise source.error(
-                    "epsilon and strength say the same thing: give one of them", *at, "strength"
+        raise ValueError('a plan needs a title: title = "..." above its sections')
+    for name, kind in _SECTIONS.items():
+        section = tree.get(name, kind())
+        blocks = section if kind is list else [section]
+        if not isinstance(section, kind) or not all(isinstance(b, dict) for b in blocks):
+            wanted = f"[[{name}]]" if kind is list else f"[{name}]"
+            raise ValueError(f"{name} must be a section that begins with {wanted}")
+        for block in blocks:
+            if name == "files":
+                if unknown := set(block) - {"weights", "photographs"}:
+                    raise ValueError(f"unknown key {min(unknown)!r} in files: weights, photographs")
+                continue
+            for key, value in block.items():
+                _check_value(name, key, value)
+            if {"epsilon", "strength"} <= set(block):
+                raise ValueError(
+                    f"epsilon and strength in {name} say the same thing: give one of them"
                 )
 
 
-def _check_field(section: str, field: str, value, source: Source, at: tuple) -> None:
-    if field not in _KINDS:
-        raise source.error(f"unknown field {field!r} in {section}: {_nearest(field)}", *at)
+def _check_value(section: str, key: str, value) -> None:
+    known = [*FLAT, "epsilon", "preset"]
+    if key not in known:
+        near = difflib.get_close_matches(key, known, 1)
+        hint = f"do you mean {near[0]!r}?" if near else "`run --help` lists the known ones"
+        raise ValueError(f"unknown setting {key!r} in {section}: {hint}")
     if isinstance(value, dict):
-        raise source.error(f"{field} must be a value, not a section", *at)
-    listed, own = _is_listed(field, value), validity.element_of(_KINDS[field])[1]
+        raise ValueError(f"{key} in {section} must be a value, not a section")
+    listed = _is_listed(key, value)
     if section == "base" and listed:
-        raise source.error(f"{field} has several values: lists of values belong in [grid]", *at)
+        raise ValueError(f"{key} has several values: lists of values belong in [grid]")
     if section == "grid" and not listed:
-        what = "a list of lists" if own else "a list"
-        raise source.error(f"grid wants {what} for {field}: single values belong in [base]", *at)
+        what = "a list of lists" if key in _LISTS else "a list"
+        raise ValueError(f"grid wants {what} for {key}: single values belong in [base]")
     if listed and not value:
-        raise source.error(f"{field} is an empty list: there would be no runs", *at)
+        raise ValueError(f"{key} in {section} is an empty list: there would be no runs")
 
 
-def _nearest(field: str) -> str:
-    near = difflib.get_close_matches(field, _KINDS, 1)
-    known = "known are epsilon, recipe and the options of `python -m entreg_utils run --help`"
-    return f"do you mean {near[0]!r}?" if near else known
-
-
-def _is_listed(field: str, value) -> bool:
-    """Whether ``value`` is a list of values of ``field`` rather than one."""
+def _is_listed(key: str, value) -> bool:
+    """Whether ``value`` is a list of values of a setting rather than one."""
     if not isinstance(value, list):
         return False
-    own = validity.element_of(_KINDS[field])[1]
-    return all(isinstance(one, list) for one in value) and bool(value) if own else True
+    return key not in _LISTS or bool(value) and all(isinstance(one, list) for one in value)
 
 
-def _each(field: str, value) -> list:
-    return value if _is_listed(field, value) else [value]
+def _each(key: str, value) -> list:
+    return value if _is_listed(key, value) else [value]
 
 
-def _configs(base: dict, varied: dict, source: Source, block: tuple) -> Iterator[Config]:
+def _configs(base: dict, varied: dict, block: str) -> Iterator[Config]:
     """A config for each combination of ``varied``, over ``base``."""
     # the two names of one thing replace each other, as equal names do
     one_thing = {"epsilon": "strength", "strength": "epsilon"}
     fixed = {k: v for k, v in base.items() if k not in varied and one_thing.get(k) not in varied}
     for values in itertools.product(*varied.values()):
-        given = fixed | dict(zip(varied, values, strict=True))
         try:
-            yield _config(given)
+            yield config_of(**fixed | dict(zip(varied, values, strict=True)))
         except (ValueError, TypeError) as error:
             chosen = ", ".join(f"{k} = {v!r}" for k, v in zip(varied, values, strict=True))
-            run = f" (run with {chosen})" if chosen else ""
-            at = source.culprit(str(error), given, (block, ("grid",), ("base",)))
-            raise source.error(f"{error}{run}", *at) from error
+            where = f" ({block} with {chosen})" if chosen else f" ({block})"
+            raise ValueError(f"{error}{where}") from error
 
 
-def _config(given: dict) -> Config:
-    given = dict(given)
-    name = given.pop("recipe", None)
-    if name is not None:
-        if name not in RECIPES:
-            raise ValueError(f"unknown recipe {name!r}: known are {', '.join(RECIPES)}")
-        pair = [given.get(field, getattr(Config, field)) for field in ("dataset", "model")]
-        given = RECIPES[name](*pair).fields | given
-    if "epsilon" not in given:
-        return Config(**given)
-    epsilon = given.pop("epsilon")
+def config_of(preset: str | None = None, epsilon: float | None = None, **settings) -> Config:
+    """The config of ``settings`` over a preset, the regularizer's weight given as ``epsilon``.
+
+    That is lambda = epsilon / (1 - epsilon), or label smoothing's own eps; at 0 there is none.
+
+    Raises:
+        ValueError: an unknown preset, an epsilon outside [0, 1) or beside a strength, or a setting
+            that cannot work.
+    """
+    if preset is not None:
+        if preset not in PRESETS:
+            raise ValueError(f"unknown preset {preset!r}: known are {', '.join(PRESETS)}")
+        pair = [settings.get(name, DEFAULTS[name]) for name in ("dataset", "model")]
+        settings = PRESETS[preset](*pair).settings | settings
+    if epsilon is None:
+        return Config(**settings)
+    if "strength" in settings:
+        raise ValueError("epsilon and strength say the same thing: give one of them")
     number = isinstance(epsilon, (int, float)) and not isinstance(epsilon, bool)
     if not number or not 0 <= epsilon < 1:
         raise ValueError(f"epsilon={epsilon!r}: give a number in [0, 1)")
+    named = settings.pop("regularizer", "kl_uniform")
     if epsilon == 0:
-        given.pop("regularizer", None)  # none is left
-    return at_epsilon(epsilon, **given)
+        return Config(**settings)
+    if named == "none":
+        raise ValueError("an epsilon needs a regularizer: leave `--regularizer none` out")
+    strength = epsilon
+    if named != "label_smoothing":
+        strength = lambda_from_epsilon(
+            epsilon, settings.get("num_classes", DEFAULTS["num_classes"])
+        )
+    return Config(regularizer=named, strength=strength, **settings)

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import hashlib
+import os
 import platform
 import subprocess
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from entreg_utils import models
-from entreg_utils.files import StorageError, project_root
+from entreg_utils.files import project_root
 
 
 def pick_device() -> torch.device:
@@ -21,19 +20,37 @@ def pick_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
+def device_name(device: torch.device | None = None) -> str:
+    """A device by its name; a CPU with the number of PyTorch's threads."""
+    device = device or pick_device()
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    if device.type == "mps":
+        return f"{platform.processor() or platform.machine()} GPU (MPS)"
+    threads = torch.get_num_threads()
+    return f"{_cpu()}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def usable_cores() -> int:
+    """Cores that this process may use, which can be fewer than the machine has."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def provenance(config, seconds: float, source: str = "") -> dict:
     """Where a record comes from: commit, device, threads, versions, seed and wall time.
 
-    Where they apply also ``gpu``, its name; ``weights``, what training began with, a file with its
-    ``sha256``; ``erasing``, method and hyperparameters; ``source``, whose split the data are.
-
-    Raises:
-        StorageError: the file of weights is gone since training began.
+    ``cpu`` and ``capability`` (the instructions that PyTorch's kernels use there) or ``gpu`` say
+    on what the last bits of a result depend. Where they apply also ``weights``, what training began
+    with, and ``source``, whose split the data are.
     """
     origin = {
         "commit": _commit(),
         "seed": config.seed,
         "device": str(pick_device()),
+        "cpu": _cpu(),
+        "capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -43,36 +60,19 @@ def provenance(config, seconds: float, source: str = "") -> dict:
     }
     if torch.cuda.is_available():
         origin["gpu"] = torch.cuda.get_device_name()
-    if config.weights:
-        path = weights_file(config.weights)
-        with open(path, "rb") as file:
-            origin["weights"] = {
-                "file": path.name,
-                "sha256": hashlib.file_digest(file, "sha256").hexdigest(),
-            }
+    if config.network.weights_file() is not None:
+        origin["weights"] = config.network.weights_file().name
     if config.pretrained:
-        origin["weights"] = {"published": models.PUBLISHED[config.model]}
-    if config.method != "cam":
-        named = config.erasing.to_dict().items()
-        origin["erasing"] = {k: list(v) if isinstance(v, tuple) else v for k, v in named}
+        origin["weights"] = models.PUBLISHED.get(config.model, str(config.model))
     if source:
         origin["source"] = source
     return origin
 
 
-def weights_file(name: str) -> Path:
-    """The file that ``Config.weights`` names: a path as it is, else one in ``data/weights``.
-
-    Raises:
-        StorageError: neither is there.
-    """
-    places = [Path(name), project_root() / "data" / "weights" / Path(name).name]
-    for path in places:
-        if path.is_file():
-            return path
-    raise StorageError(
-        f"weights={name!r}: there is no such file, nor {places[1]}: put it there, or give its path"
-    )
+def _cpu() -> str:
+    with open(os.devnull if not os.path.exists("/proc/cpuinfo") else "/proc/cpuinfo") as file:
+        names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _commit() -> str:

@@ -2,19 +2,27 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
+import ctypes
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context
 
 import torch
+from tqdm.auto import tqdm
 
+from entreg_utils import names
 from entreg_utils.experiments import store
-from entreg_utils.experiments.board import Board
-from entreg_utils.experiments.config import Config
-from entreg_utils.experiments.memory import keep_memory
-from entreg_utils.experiments.runs import Run, run
+from entreg_utils.experiments.config import Config, own_code
+from entreg_utils.experiments.provenance import pick_device, usable_cores
+from entreg_utils.experiments.run import Run, run, title_of
+
+# Of mallopt(3), in glibc: blocks may not be mapped one by one, and freed memory stays.
+_TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
+_KEEP = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 2**28))
 
 
 class SweepError(RuntimeError):
@@ -31,10 +39,12 @@ def sweep(
     """Run every config, or load it, and return the runs in the order of the configs.
 
     On this machine, what has to be trained is spread over ``jobs`` processes (default: one per core
-    on a CPU, one with an accelerator). A small network trains faster as two single-threaded
-    processes than as one with two threads. On a cluster each run is one Ray task; a run whose node
-    is lost is trained again on another, and its record is written here, once. A failed run does not
-    stop the others. Either way the records are the same, up to the rounding of other hardware.
+    that this process may use on a CPU, one with an accelerator). A small network trains faster as
+    two single-threaded processes than as one with two threads. On a cluster each run is one Ray
+    task; a run whose node is lost is trained again on another, and its record is written here,
+    once. A failed run does not stop the others. Either way the records are the same, up to the
+    rounding of other hardware. Functions of a notebook, which no other process knows, are trained
+    with in this one.
 
     Args:
         configs: equal ones are run once.
@@ -62,65 +72,166 @@ def sweep(
         raise ValueError("jobs are processes of this machine: on a cluster give cpus or gpus")
     configs = list(configs)
     missing = [config for config in dict.fromkeys(configs) if store.find(config) is None]
-    failures = {}
-    if missing and cluster is None:
-        failures = _train_all(missing, jobs)
-    elif missing:
-        from entreg_utils.experiments import cluster as ray_cluster  # needs Ray, an optional extra
+    here = [c for c in missing if not all(map(names.travels, own_code(c)))]
+    away = [config for config in missing if config not in here]
+    with Board(missing) as board:
+        if away and cluster is None:
+            _train_all(away, jobs, board)
+        elif away:
+            from entreg_utils.experiments import cluster as ray_cluster  # Ray is an optional extra
 
-        failures = ray_cluster.train_all(missing, cluster, gpus, cpus)
-    if failures:
-        lines = "\n".join(f"  {config.name}: {reason}" for config, reason in failures.items())
-        done = len(set(configs)) - len(failures)
+            ray_cluster.train_all(away, cluster, gpus, cpus, board)
+        for config in here:
+            board.running({config: ""})
+            try:
+                run(config, progress=False)
+            except (RuntimeError, ValueError) as error:
+                board.failed(config, f"{type(error).__name__}: {error}")
+            else:
+                board.done(config)
+    if board.failures:
+        lines = "\n".join(f"  {config.name}: {reason}" for config, reason in board.failures.items())
+        done = len(set(configs)) - len(board.failures)
         raise SweepError(
-            f"{len(failures)} of {len(set(configs))} runs failed, {done} are stored; the same call "
-            f"tries only what is missing:\n{lines}"
+            f"{len(board.failures)} of {len(set(configs))} runs failed, {done} are stored; the "
+            f"same call tries only what is missing:\n{lines}"
         )
     return [run(config) for config in configs]
 
 
-def _train_all(configs: list[Config], jobs: int | None) -> dict[Config, str]:
-    cores = os.cpu_count() or 1
+def _train_all(configs: list[Config], jobs: int | None, board: Board) -> None:
+    cores = usable_cores()
     if jobs is None:
-        jobs = 1 if torch.cuda.is_available() or torch.backends.mps.is_available() else cores
+        jobs = cores if pick_device().type == "cpu" else 1
     jobs = min(jobs, len(configs))
     others = set(active_children())
     # spawn: a forked child of a process that has used its threads or its GPU may hang
-    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _limit_threads, (max(1, cores // jobs),))
-    with Board(configs) as board:
-        try:
-            futures = {pool.submit(_run_quietly, config): config for config in configs}
-            while futures:
-                # the pool hands them out in this order, so the first ones are those that train
-                board.running(dict.fromkeys(board.unfinished()[:jobs], ""))
-                for future in wait(futures, return_when=FIRST_COMPLETED).done:
-                    _note(board, futures.pop(future), future.exception())
-            pool.shutdown()
-        except BaseException:  # Ctrl-C above all: do not start what has not begun
-            pool.shutdown(wait=False, cancel_futures=True)
-            for child in set(active_children()) - others:  # each left its last whole epoch behind
-                child.terminate()
-            raise
-    return board.failures
+    pool = ProcessPoolExecutor(jobs, get_context("spawn"), _prepare, (max(1, cores // jobs),))
+    try:
+        futures = {
+            pool.submit(_run_quietly, config.to_dict(places=True)): config for config in configs
+        }
+        while futures:
+            # the pool hands them out in this order, so the first ones are those that train
+            board.running(dict.fromkeys(list(futures.values())[:jobs], ""))
+            for future in wait(futures, return_when=FIRST_COMPLETED).done:
+                config, error = futures.pop(future), future.exception()
+                if error is None:
+                    board.done(config)
+                elif isinstance(error, BrokenProcessPool):
+                    board.failed(
+                        config,
+                        "the system ended one of the processes, most often for want of memory, and "
+                        "all stop with it: give fewer jobs",
+                    )
+                else:
+                    board.failed(config, f"{type(error).__name__}: {error}")
+        pool.shutdown()
+    except BaseException:  # Ctrl-C above all: do not start what has not begun
+        pool.shutdown(wait=False, cancel_futures=True)
+        for child in set(active_children()) - others:  # each left its last whole epoch behind
+            child.terminate()
+        raise
 
 
-def _note(board: Board, config: Config, error: BaseException | None) -> None:
-    if error is None:
-        board.done(config)
-    elif isinstance(error, BrokenProcessPool):
-        board.failed(
-            config,
-            "the system ended one of the processes, most often for want of memory, and all stop "
-            "with it: give fewer jobs",
-        )
-    else:
-        board.failed(config, f"{type(error).__name__}: {error}")
-
-
-def _limit_threads(threads: int) -> None:
+def _prepare(threads: int) -> None:
     torch.set_num_threads(threads)
     keep_memory()
 
 
-def _run_quietly(config: Config) -> None:
-    run(config, progress=False)
+def _run_quietly(settings: dict) -> None:
+    run(Config(**settings), progress=False)
+
+
+def keep_memory() -> bool:
+    """Let this process keep freed memory for its next tensors, where the system is glibc's.
+
+    By default glibc maps every large block from the system and returns it when it is freed. A
+    training step on a CPU frees and asks for the same activations again and again, and each time
+    the system clears every page; ``python -m benchmarks --only memory`` measures what that costs.
+    For processes that only train and then end, since what they freed is theirs until then.
+
+    Returns:
+        Whether the setting took; elsewhere (macOS, Windows, musl) nothing changes.
+    """
+    if not sys.platform.startswith("linux"):
+        return False
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt is None:
+        return False
+    return all([mallopt(name, value) == 1 for name, value in _KEEP])
+
+
+class Board:
+    """What a sweep shows while it works: a bar, and in a log a line for each change.
+
+    Attributes:
+        failures: reasons of the failed runs, in the order in which they failed.
+
+    Args:
+        configs: the runs to be trained, each once.
+        stream: where to; default the standard error.
+    """
+
+    def __init__(self, configs: Iterable[Config], stream=None):
+        self.failures: dict[Config, str] = {}
+        self._places: dict[Config, str] = {}
+        self._state = dict.fromkeys(configs, "left")
+        self._stream = sys.stderr if stream is None else stream
+        # a log of carriage returns cannot be read
+        self._lines = not (self._stream.isatty() or "ipykernel" in sys.modules)
+        off = self._lines or not self._state
+        self._bar = tqdm(total=len(self._state), desc="training", unit="run", disable=off)
+
+    def __enter__(self) -> Board:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._bar.close()
+
+    def running(self, places: Mapping[Config, str]) -> None:
+        """Say which runs train now, and where ("" for nowhere in particular)."""
+        for config, state in self._state.items():
+            before, now = self._places.get(config), places.get(config)
+            if state in ("done", "failed") or now == before:
+                continue
+            self._state[config] = "left" if now is None else "running"
+            word = "lost" if now is None else "started"
+            self._say(f"{word} {title_of(config)}" + (f" on {now}" if now else ""))
+        self._places = dict(places)
+
+    def done(self, config: Config) -> None:
+        """Say that a run is stored."""
+        self._state[config] = "done"
+        self._bar.update()
+        self._say(f"done {title_of(config)}")
+
+    def failed(self, config: Config, reason: str) -> None:
+        """Say that a run failed, and why; it stays on the screen."""
+        self._state[config] = "failed"
+        self.failures[config] = reason
+        self._bar.update()
+        line = f"failed {title_of(config)}: {reason}"
+        if not self._lines:
+            tqdm.write(line, file=self._stream)
+        self._say(line)
+
+    def summary(self) -> str:
+        """The counts of all runs in one line."""
+        counts = Counter(self._state.values())
+        known = ", ".join(f"{counts[s]} {s}" for s in ("done", "running", "failed", "left"))
+        return f"{known} of {len(self._state)}"
+
+    def _say(self, line: str) -> None:
+        self._bar.set_postfix_str(self.summary())
+        if self._lines:
+            stamp = time.strftime("%H:%M:%S")
+            print(f"{stamp} {line} ({self.summary()})", file=self._stream, flush=True)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a reader says them: ``40 s``, ``12 min``, ``3.4 h``, ``2.1 days``."""
+    for limit, unit, name in ((90, 1, "s"), (5400, 60, "min"), (48 * 3600, 3600, "h")):
+        if seconds < limit:
+            return f"{seconds / unit:.{0 if unit < 3600 else 1}f} {name}"
+    return f"{seconds / 86400:.1f} days"

@@ -13,8 +13,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from entreg_utils import metrics
+from entreg_utils.figures.scenes import draw_box
 from entreg_utils.figures.style import OKABE_ITO, picture_axes
-from entreg_utils.figures.world import draw_box
 
 TRUE, PREDICTED = OKABE_ITO["vermillion"], OKABE_ITO["green"]
 
@@ -23,27 +23,26 @@ def steps(image, cam, true_box, threshold: float = 0.15) -> tuple[Figure, str]:
     """Raw map, score map, mask and box of one image, side by side."""
     size = image.shape[:2]
     told = metrics.explain(cam, _plain(true_box), threshold, size=size)
-    scores, mask, box, iou = told.scores, told.mask, told.box, told.iou
     figure, axes = plt.subplots(1, 4, figsize=(9, 2.9))
-    for panel in axes:
-        picture_axes(panel)
     axes[0].imshow(cam)
-    axes[0].set_title(f"1  raw map, {cam.shape[0]} x {cam.shape[1]}")
-    axes[0].set_xlabel(f"values {np.min(cam):.1f} to {np.max(cam):.1f}")
-    axes[1].imshow(scores, vmin=0, vmax=1)
-    axes[1].set_title(f"2  resized to {size[0]} x {size[1]}")
-    axes[1].set_xlabel("stretched to 0..1")
-    axes[2].imshow(mask, cmap="gray", vmin=0, vmax=1)
-    axes[2].set_title(f"3  above {threshold:.2f}")
-    axes[2].set_xlabel(f"{mask.mean():.0%} of the pixels")
+    axes[1].imshow(told.scores, vmin=0, vmax=1)
+    axes[2].imshow(told.mask, cmap="gray", vmin=0, vmax=1)
     axes[3].imshow(image)
     draw_box(axes[3], true_box, TRUE)
-    draw_box(axes[3], box, PREDICTED)
-    axes[3].set_title(f"4  its box: IoU {iou:.2f}")
-    axes[3].set_xlabel("green: box, orange: truth")
+    draw_box(axes[3], told.box, PREDICTED)
+    share, low, high = told.mask.mean(), cam.min(), cam.max()
+    words = {
+        f"1  raw map, {cam.shape[0]} x {cam.shape[1]}": f"values {low:.1f} to {high:.1f}",
+        f"2  resized to {size[0]} x {size[1]}": "stretched to 0..1",
+        f"3  above {threshold:.2f}": f"{share:.0%} of the pixels",
+        f"4  its box: IoU {told.iou:.2f}": "green: box, orange: truth",
+    }
+    for panel, (title, below) in zip(axes, words.items(), strict=True):
+        picture_axes(panel)
+        panel.set(title=title, xlabel=below)
     sentence = (
-        f"At threshold {threshold:.2f}, {mask.mean():.0%} of the pixels are on; the box of the "
-        f"largest object is {box.tolist()}, the true one {_plain(true_box)}, their IoU {iou:.2f}."
+        f"At threshold {threshold:.2f}, {share:.0%} of the pixels are on; the box of the largest "
+        f"object is {told.box.tolist()}, the true one {_plain(true_box)}, their IoU {told.iou:.2f}."
     )
     return figure, sentence
 

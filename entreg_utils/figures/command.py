@@ -1,75 +1,158 @@
-"""``python -m entreg_utils figures``: the figures of the sweeps as PNG files, and what they say."""
+"""``figures NAME``: figures of the notebooks as PNG files, and what they say.
+
+A figure's name is a tag of the cell that draws it, ``figure:NAME``. That cell is run with those
+before it in its notebook, here and without a kernel.
+"""
 
 from __future__ import annotations
 
-import argparse
-from collections.abc import Sequence
+import contextlib
+import io
+import json
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Annotated, NamedTuple
 
 import matplotlib
+import tyro
+from tyro.conf import Positional, arg
 
-from entreg_utils.figures import birds, gallery
-from entreg_utils.figures.style import png, use_style
-from entreg_utils.files import atomic_write, project_root
+from entreg_utils.figures.style import captured, png
+from entreg_utils.files import atomic_write, results, shipped
 
-GALLERY, TITLES = gallery.GALLERY | birds.GALLERY, gallery.TITLES | birds.TITLES
-RULES = (
-    "Test split, last checkpoint, maps of the true class, min-max per image. Bands and bars are "
-    "95 % Student intervals over seeds. Every number below is computed from what is plotted."
+RULE = (
+    "Each figure is drawn by the cell of the notebook that is named with it, from the stored runs; "
+    "every number in its sentence is computed from what is plotted."
 )
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = (
-        "example: figures strengths plane --out /tmp/figures. The runs come from the store; "
-        "`python -m entreg_utils sweep --grid ALL` trains those of the embedded world that are not "
-        "in it, `sweep cub30_epsilon` and its like those of photographs."
-    )
-    parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"of {', '.join(GALLERY)}; all when left out"
-    )
-    parser.add_argument("--out", type=Path, default=default_folder(), help="folder of the files")
-    parser.add_argument("--list", action="store_true", help="name the figures and stop")
+class Place(NamedTuple):
+    """Where a figure is drawn: the notebook, the code cell's position, the heading above it."""
+
+    notebook: Path
+    cell: int
+    heading: str
 
 
-def default_folder() -> Path:
-    """Where the figures go when no folder is named."""
-    return project_root() / "results" / "figures"
+class Drawn(NamedTuple):
+    """A figure as PNG, and the sentence that reads it."""
+
+    png: bytes
+    sentence: str
 
 
-def main(args: argparse.Namespace) -> int:
-    """Draw the figures and print each file with its sentence; 0."""
-    if args.list:
-        for name, title in TITLES.items():
-            print(f"{name:16} {title}")
-        return 0
-    matplotlib.use("agg")  # files only: no window is opened, nor needed
-    for path in write_all(args.out, args.names or None):
-        print(path)
-    return 0
-
-
-def write_all(out_dir: Path | str, names: Sequence[str] | None = None) -> list[Path]:
-    """Write ``NAME.png`` for each name (default: all) and ``figures.md`` with their sentences.
-
-    Returns:
-        The paths of the pictures in the order of the gallery, then that of ``figures.md``.
+def catalogue(folder: Path | None = None) -> dict[str, Place]:
+    """Every figure by its name, in the order of the notebooks in ``folder`` (the course's).
 
     Raises:
-        ValueError: an unknown name, or runs that are not stored.
+        ValueError: there are no built notebooks.
+    """
+    folder = folder or shipped("notebooks")
+    notebooks, places = sorted(folder.glob("[0-9][0-9]_*.ipynb")), {}
+    if not notebooks:
+        raise ValueError(f"there are no notebooks in {folder}: build them with `make notebooks`")
+    for notebook in notebooks:
+        heading, code = "", 0
+        for cell in _cells(notebook):
+            if cell["cell_type"] == "markdown":
+                lines = "".join(cell["source"]).splitlines()
+                titles = [line.lstrip("# ") for line in lines if line.startswith("#")]
+                heading = titles[-1] if titles else heading
+                continue
+            for tag in _tags(cell):
+                if tag.startswith("figure:"):
+                    places[tag.removeprefix("figure:")] = Place(notebook, code, heading)
+            code += 1
+    return places
+
+
+def write(names: Iterable[str] = (), out: Path | str | None = None) -> list[Path]:
+    """Write ``NAME.png`` for each name (none: all) and ``figures.md`` with their sentences.
+
+    Args:
+        out: the folder of the files; ``figures`` among the results by default.
+
+    Returns:
+        The paths of the pictures in the order of the notebooks, then that of ``figures.md``.
+
+    Raises:
+        ValueError: an unknown name, a cell that fails, or one that does not show one figure.
         StorageError: a file cannot be written; what was there before stays.
     """
-    unknown = [name for name in names or () if name not in GALLERY]
-    if unknown:
-        raise ValueError(f"unknown figure {unknown[0]!r}: known are {', '.join(GALLERY)}")
-    out_dir, world, photographs = Path(out_dir), gallery.Story(), birds.Birds()
-    paths, text = [], ["# Figures of the sweeps", RULES]
+    places, names = catalogue(), list(names)
+    for name in names:
+        if name not in places:
+            raise ValueError(f"unknown figure {name!r}: known are {', '.join(places)}")
+    chosen = {name: place for name, place in places.items() if not names or name in names}
+    drawn: dict[str, Drawn] = {}
+    for notebook in dict.fromkeys(place.notebook for place in chosen.values()):
+        own = {name: place.cell for name, place in chosen.items() if place.notebook == notebook}
+        drawn |= draw(notebook, own)
+    out, text = Path(out) if out else results("figures"), ["# Figures of the notebooks", RULE]
+    for name, (notebook, _, heading) in chosen.items():
+        text += [f"## {name}", f"{notebook.name}: {heading}", f"![{name}]({name}.png)"]
+        text += [drawn[name].sentence]
+    paths = [atomic_write(out / f"{name}.png", drawn[name].png) for name in chosen]
+    return [*paths, atomic_write(out / "figures.md", "\n\n".join(text) + "\n")]
+
+
+def draw(notebook: Path, cells: dict[str, int]) -> dict[str, Drawn]:
+    """Figures of one notebook, given their code cells by name; its cells run once."""
+    code = [cell for cell in _cells(notebook) if cell["cell_type"] == "code"]
+    # A check says whether an exercise is solved; no figure depends on what it says.
+    checks = {index for index, cell in enumerate(code) if "check" in _tags(cell)}
+    sources = ["" if i in checks else "".join(cell["source"]) for i, cell in enumerate(code)]
+    namespace, drawn = {"__name__": "__main__"}, {}
     with matplotlib.rc_context():
-        use_style()
-        for name in GALLERY:
-            if names is not None and name not in names:
-                continue
-            figure, sentence = GALLERY[name](world if name in gallery.GALLERY else photographs)
-            paths.append(atomic_write(out_dir / f"{name}.png", png(figure)))
-            text += [f"## {TITLES[name]}", f"![{TITLES[name]}]({name}.png)", sentence]
-    return [*paths, atomic_write(out_dir / "figures.md", "\n\n".join(text) + "\n")]
+        for index in range(max(cells.values()) + 1):
+            place = f"{notebook.name}, code cell {index + 1}"
+            names = [name for name, cell in cells.items() if cell == index]
+            with captured() as shown, contextlib.redirect_stdout(io.StringIO()):
+                try:
+                    exec(compile(sources[index], place, "exec"), namespace)
+                except Exception as error:  # a cell may raise anything
+                    reason = f"{type(error).__name__}: {error}"
+                    raise ValueError(f"{place} failed: {reason}") from error
+                if names and len(shown) != 1:
+                    raise ValueError(f"{place} is {names[0]}: it shows {len(shown)} figures, not 1")
+                for name in names:
+                    drawn[name] = Drawn(png(shown[0][0]), shown[0][1])
+    return drawn
+
+
+def _cells(notebook: Path) -> list[dict]:
+    return json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+
+
+def _tags(cell: dict) -> list[str]:
+    return cell["metadata"].get("tags", [])
+
+
+def main(argv: list[str]) -> int:
+    """``python -m entreg_utils figures``."""
+
+    def figures(
+        names: Positional[tuple[str, ...]] = (),
+        out: Annotated[
+            Path | None,
+            arg(help="folder of the files", help_behavior_hint="(default: results/figures)"),
+        ] = None,
+        list: Annotated[bool, arg(help="name the figures and stop")] = False,
+    ) -> int:
+        """Figures of the notebooks as files, with the sentences that read them.
+
+        Example: figures strengths plane --out /tmp/figures
+
+        Args:
+            names: see --list; all when left out.
+        """
+        if list:
+            for name, place in catalogue().items():
+                print(f"{name:18} {place.notebook.stem[:2]}  {place.heading}")
+            return 0
+        matplotlib.use("agg")  # files only: no window is opened, nor needed
+        print(*write(names, out), sep="\n")
+        return 0
+
+    config = (tyro.conf.FlagCreatePairsOff,)
+    return tyro.cli(figures, prog="python -m entreg_utils figures", args=argv, config=config)

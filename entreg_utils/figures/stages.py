@@ -1,9 +1,9 @@
-"""Inside the network: the map that each stage hands on, one network beside another.
+"""Maps of networks beside each other: after each stage, and of one fish in several worlds.
 
 A stage's map is drawn as its **energy**, the mean over channels, on one colour scale for all
 networks and images of a figure, from 0 to the highest value among them; cells are not smoothed.
-Features are those of ``model.stage_features(images)``, stage -> (N, K, h, w), not negative. Every
-function returns ``(Figure, sentence)``.
+Features are those of ``model.stage_features(images)``, stage -> (N, K, h, w), not negative. Class
+maps have no common scale: each is min-maxed by itself. Functions return ``(Figure, sentence)``.
 """
 
 from __future__ import annotations
@@ -12,16 +12,13 @@ from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 from matplotlib.figure import Figure
 
 from entreg_utils import metrics
-from entreg_utils.figures.maps import as_array, as_picture
-from entreg_utils.figures.style import MAP_CMAP, OKABE_ITO, picture_axes
-from entreg_utils.figures.world import CUE_COLOURS
-
-LINES = [OKABE_ITO[name] for name in ("black", "blue", "green", "vermillion", "orange")]
-REGIONS = {"part": "on the part", "body": "on the rest of the body", "context": "on the context"}
+from entreg_utils.experiments import Run
+from entreg_utils.figures.scenes import as_array, as_picture
+from entreg_utils.figures.style import MAP_CMAP, picture_axes
+from entreg_utils.figures.training import check_panel
 
 
 def beside(
@@ -31,58 +28,55 @@ def beside(
 
     Args:
         images: (n, 3, S, S), a row each.
-        features: network -> stage -> (n, K, h, w); the same stages for every network.
-        cams: network -> raw class maps (n, h, w); each is min-maxed by itself, since logits of two
-            networks have no common scale, and has its raw range under it.
+        features: network -> stage -> (n, K, h, w); two networks or more, of the same stages.
+        cams: network -> raw class maps (n, h, w), each with its raw range under it.
         masks: (n, S, S) of the object, drawn as an outline.
 
     Raises:
-        ValueError: networks with other stages, or not one map an image.
+        ValueError: one network, networks with other stages, or not one map an image.
     """
-    names, stages = list(features), _stages(features)
-    energies = {s: {n: _energy(features[n][s], len(images)) for n in names} for s in stages}
-    groups = [*stages, *(["class map"] if cams else [])]
-    ratios = [1.0] + [1.0] * len(names) * len(groups)
-    rows, columns = len(images), len(ratios)
+    if len(features) < 2:
+        raise ValueError(f"{len(features)} network: give two or more to put beside each other")
+    names, stages, rows = list(features), _stages(features), len(images)
+    masks = [None] * rows if masks is None else masks
+    groups = len(stages) + bool(cams)  # of columns, one a network
+    columns = 1 + len(names) * groups
     side = min(10 / columns, 1.5)
+    size = side * columns, (side + 0.16) * rows + 0.75
+    ratios = [1] * rows + [0.07]  # the last row is for the colour bars
     figure, grid = plt.subplots(
-        rows + 1,
-        columns,
-        figsize=(side * columns, (side + 0.16) * rows + 0.75),
-        height_ratios=[1] * rows + [0.07],
-        squeeze=False,
+        rows + 1, columns, figsize=size, height_ratios=ratios, squeeze=False
     )
-    for axes in grid[rows]:
+    grid, last = grid[:rows], grid[rows]
+    for axes in last:
         axes.set_visible(False)
-    said = []
-    for row, image in enumerate(images):
-        _picture(grid[row, 0], image)
+    for axes, image in zip(grid[:, 0], images, strict=True):
+        _picture(axes, image)
     grid[0, 0].set_title("picture", fontsize=9.5)
-    for g, group in enumerate(groups):
-        first = 1 + g * len(names)
-        block = grid[:, first : first + len(names)]
-        for axes, name in zip(block[0], names, strict=True):
-            axes.set_title(f"{group}\n{name}", fontsize=9.5)
-        if group == "class map":
-            for column, name in zip(block[:rows].T, names, strict=True):
-                _class_maps(column, images, as_array(cams[name]), masks)
-            continue
-        high = max(float(energy.max()) for energy in energies[group].values())
-        for column, name in zip(block[:rows].T, names, strict=True):
-            for row, axes in enumerate(column):
-                shown = _cells(axes, energies[group][name][row], images[row], high, masks, row)
-        bar = figure.colorbar(
-            shown, ax=list(block[rows]), orientation="horizontal", fraction=1.0, aspect=24, pad=0
-        )
-        bar.outline.set_visible(False)
-        bar.set_ticks([0, high], labels=["0", f"{high:.2g}"])
-        means = [f"{energies[group][name].mean():.2f} ({name})" for name in names]
-        said.append(f"{group} {' and '.join(means)}, likeness {_likeness(energies[group]):.2f}")
-    sentence = f"Mean energy in these {rows} pictures: {'; '.join(said)}"
+    blocks = np.split(grid[:, 1:], groups, axis=1)
+    said = []
+    for stage, block, under in zip(stages, blocks, np.split(last[1:], groups), strict=False):
+        energy = {name: _energy(features[name][stage], rows) for name in names}
+        high = float(np.max(list(energy.values())))
+        for column, name in zip(block.T, names, strict=True):
+            column[0].set_title(f"{stage}\n{name}", fontsize=9.5)
+            for axes, cells, image, mask in zip(column, energy[name], images, masks, strict=True):
+                shown = _cells(axes, cells, image, high, mask)
+        _bar(figure, shown, under, high, orientation="horizontal", fraction=1, aspect=24, pad=0)
+        means = " and ".join(f"{own.mean():.2f} ({name})" for name, own in energy.items())
+        said.append(f"{stage} {means}, likeness {_likeness(energy):.2f}")
     if cams:
-        likeness = _likeness({name: as_array(cams[name]) for name in names})
-        sentence += f"; likeness of the class maps {likeness:.2f}"
-    return figure, sentence + ". Likeness: correlation of the cells, mean over pictures."
+        raw = {name: as_array(cams[name]) for name in names}
+        for column, name in zip(blocks[-1].T, names, strict=True):
+            column[0].set_title(f"class map\n{name}", fontsize=9.5)
+            for axes, own, image, mask in zip(column, raw[name], images, masks, strict=True):
+                _class_map(axes, own, image, mask)
+                axes.set_xlabel(f"{own.min():z.1f} to {own.max():z.1f}", fontsize=8, labelpad=2)
+        said.append(f"likeness of the class maps {_likeness(raw):.2f}")
+    return figure, (
+        f"Mean energy in these {rows} pictures: {'; '.join(said)}. Likeness: correlation of the "
+        "cells, mean over pictures."
+    )
 
 
 def one_stage(
@@ -109,91 +103,66 @@ def one_stage(
     order = {name: np.argsort(-t.mean(axis=(1, 2)))[:top] for name, t in tensors.items()}
     high = max(one.max() for one in energy.values())
     loudest = max(tensors[name][order[name]].max() for name in tensors)
-    figure, grid = plt.subplots(
-        len(tensors), top + 2, figsize=(9, 1.78 * len(tensors)), squeeze=False
-    )
-    masks, said = None if mask is None else [mask], []
+    size = 9, 1.78 * len(tensors)
+    figure, grid = plt.subplots(len(tensors), top + 2, figsize=size, squeeze=False)
+    said = []
     for row, (name, tensor) in zip(grid, tensors.items(), strict=True):
         _picture(row[0], image)
         row[0].set_ylabel(name)
-        left = _cells(row[1], energy[name], image, high, masks, 0)
-        for axes, channel in zip(row[2:], order[name], strict=True):
-            right = _cells(axes, tensor[channel], image, loudest, masks, 0)
-            axes.set_title(f"channel {channel}", fontsize=9)
+        left = _cells(row[1], energy[name], image, high, mask)
         row[1].set_title(f"{stage}: energy", fontsize=9)
+        for axes, channel in zip(row[2:], order[name], strict=True):
+            right = _cells(axes, tensor[channel], image, loudest, mask)
+            axes.set_title(f"channel {channel}", fontsize=9)
         share = tensor[order[name]].sum() / max(tensor.sum(), 1e-12)
         said.append(
             f"{name}: mean energy {energy[name].mean():.2f}, {share:.0%} of it in the {top} "
             f"strongest of {len(tensor)} channels"
         )
-    for shown, end, axes in ((left, high, grid[:, 1]), (right, loudest, grid[:, -1])):
-        bar = figure.colorbar(shown, ax=list(axes), fraction=0.06, aspect=30, pad=0.03)
-        bar.outline.set_visible(False)
-        bar.set_ticks([0, end], labels=["0", f"{end:.2g}"])
+    place = {"fraction": 0.06, "aspect": 30, "pad": 0.03}
+    _bar(figure, left, grid[:, 1], high, **place)
+    _bar(figure, right, grid[:, -1], loudest, **place)
     return figure, f"{stage}: {'; '.join(said)}."
 
 
-def energy(table: pd.DataFrame, areas: Mapping[str, float]) -> tuple[Figure, str]:
-    """Share of the energy on part, rest of the body and context, stage by stage, a line a network.
+def worlds(
+    worlds: Mapping[str, tuple[object, Sequence[Run]]], images: Sequence[int] = (0, 1, 2)
+) -> tuple[Figure, str]:
+    """The same fish in several worlds: picture and last maps of the true class, a row an image.
 
     Args:
-        table: columns ``epsilon``, ``stage`` (in order); ``part``, ``body``, ``context``: shares in
-            0..1; ``half_*``: half-widths of their intervals.
-        areas: share of the picture that each region covers: what an even map would give.
+        worlds: title -> (test split, runs of that world, one a column; as many in each world).
+        images: which of the images whose maps the runs keep.
+
+    Raises:
+        ValueError: an image that was not kept, or runs of another world than the split.
     """
-    stages, epsilons = list(dict.fromkeys(table.stage)), list(dict.fromkeys(table.epsilon))
-    x = np.arange(len(stages))
-    figure, panels = plt.subplots(1, 3, figsize=(10, 3.4))
-    for axes, (region, title) in zip(panels, REGIONS.items(), strict=True):
-        axes.axhline(areas[region], color="#777777", ls=":", lw=1.2)
-        axes.text(0, areas[region], "its share of the picture ", color="#666666", va="bottom")
-        for epsilon, colour in zip(epsilons, LINES, strict=False):
-            rows = table[table.epsilon == epsilon].set_index("stage").loc[stages]
-            _points(axes, x, rows, region, colour, f"ε = {epsilon:g}")
-        highest = max(areas[region], table[region].max())
-        axes.set(title=title, ylim=(0, 1.12 * highest), xlim=(-0.2, x[-1] + 0.2))
-        axes.set_xticks(x, stages)
-    panels[0].set_ylabel("share of the energy")
-    panels[2].legend(loc="lower left", fontsize=9, ncols=2)
-    fish = (table.part + table.body).set_axis(pd.MultiIndex.from_frame(table[["epsilon", "stage"]]))
-    said = [f"ε = {e:g} " + ", ".join(f"{fish[e, s]:.2f}" for s in stages) for e in epsilons]
-    return figure, (
-        f"Share of the energy on the object, part and rest together, after {', '.join(stages)}: "
-        f"{'; '.join(said)}; an even map has {areas['part'] + areas['body']:.2f}."
-    )
-
-
-def listening(table: pd.DataFrame) -> tuple[Figure, str]:
-    """How far a stage's pooled features move when one cue is repainted, against epsilon.
-
-    Args:
-        table: columns ``epsilon``, ``stage``, and ``part``, ``body``, ``context``: the move, in
-            units of the spread between pictures; ``half_*``: half-widths of its intervals.
-    """
-    stages, epsilons = list(dict.fromkeys(table.stage)), list(dict.fromkeys(table.epsilon))
-    x = np.arange(len(epsilons))
-    figure, panels = plt.subplots(1, len(stages), figsize=(9, 3.3), sharey=True, squeeze=False)
+    columns = sum(1 + len(runs) for _, runs in worlds.values())
+    size = 10, (10 / columns + 0.2) * len(images) + 0.5
+    figure, grid = plt.subplots(len(images), columns, figsize=size, squeeze=False)
     said = []
-    for axes, stage in zip(panels[0], stages, strict=True):
-        rows = table[table.stage == stage].set_index("epsilon").loc[epsilons]
-        for cue, colour in CUE_COLOURS.items():
-            _points(axes, x, rows, cue, colour, cue)
-        axes.set_xticks(x, [f"{e:g}" for e in epsilons])
-        axes.set(title=stage, xlabel="ε, weight of the uniform target")
-        ratio = rows.part / rows.body
-        said.append(f"{stage} " + ", ".join(f"{ratio[e]:.2f} (ε = {e:g})" for e in epsilons))
-    panels[0, 0].set_ylabel("move of the pooled features\n(1: spread between pictures)")
-    panels[0, 0].set_ylim(0, 1.08 * table[list(CUE_COLOURS)].to_numpy().max())
-    panels[0, -1].legend(loc="upper right")
+    for block, (title, (test, runs)) in zip(
+        np.split(grid, len(worlds), axis=1), worlds.items(), strict=True
+    ):
+        block[0, 0].set_title(f"{title}\n", fontsize=9.5)
+        scores = np.empty((len(images), len(runs)))
+        for row, image in enumerate(images):
+            for column, run in enumerate(runs):
+                check_panel(run, test, image)
+                index, raw, axes = run.panel[image], run.maps[-1, image], block[row, 1 + column]
+                mask = as_array(test.masks[index])
+                _class_map(axes, raw, test.images[index], mask)
+                score = metrics.pixel_average_precision([raw], [mask], size=mask.shape)
+                axes.set_xlabel(f"{score:.2f}", fontsize=8.5, labelpad=2)
+                scores[row, column] = score
+            _picture(block[row, 0], test.images[runs[0].panel[image]])
+        names = [f"ε = {run.config.epsilon:g}" for run in runs]
+        for axes, name in zip(block[0, 1:], names, strict=True):
+            axes.set_title(f"\n{name}", fontsize=9.5)
+        said.append(f"{title}: " + " and ".join(f"{one:.2f}" for one in scores.mean(axis=0)))
     return figure, (
-        f"A repainted mark moves the features this many times as far as a repainted body: "
-        f"{'; '.join(said)}."
+        f"Mean PxAP of these {len(images)} pictures at {' and '.join(names)}: {'; '.join(said)}."
     )
-
-
-def _points(axes, x, rows: pd.DataFrame, name: str, colour: str, label: str) -> None:
-    half = rows[f"half_{name}"]
-    axes.errorbar(x, rows[name], half, color=colour, marker="o", ms=5, capsize=2, label=label)
 
 
 def _stages(features: Mapping[str, Mapping]) -> list[str]:
@@ -224,19 +193,22 @@ def _picture(axes, image) -> None:
     picture_axes(axes)
 
 
-def _cells(axes, values: np.ndarray, image, high: float, masks, row: int):
+def _cells(axes, values: np.ndarray, image, high: float, mask):
+    """Values of any size over the area of the picture, from 0 to ``high``, with the outline."""
     side = as_picture(image).shape[0]
     extent = (-0.5, side - 0.5, side - 0.5, -0.5)
     shown = axes.imshow(values, cmap=MAP_CMAP, vmin=0, vmax=high, extent=extent)
-    if masks is not None:
-        axes.contour(as_array(masks[row]), levels=[0.5], colors="white", linewidths=0.9)
+    if mask is not None:
+        axes.contour(as_array(mask), levels=[0.5], colors="white", linewidths=0.9)
     picture_axes(axes)
     return shown
 
 
-def _class_maps(column: Sequence, images, maps: np.ndarray, masks) -> None:
-    for row, axes in enumerate(column):
-        scores = metrics.score_map(maps[row], as_picture(images[row]).shape[:2]).scores
-        _cells(axes, scores, images[row], 1.0, masks, row)
-        low, high = float(maps[row].min()), float(maps[row].max())
-        axes.set_xlabel(f"{low:z.1f} to {high:z.1f}", fontsize=8, labelpad=2)
+def _class_map(axes, raw: np.ndarray, image, mask) -> None:
+    _cells(axes, metrics.score_map(raw, as_picture(image).shape[:2]).scores, image, 1.0, mask)
+
+
+def _bar(figure: Figure, shown, panels: Sequence, high: float, **place) -> None:
+    bar = figure.colorbar(shown, ax=list(panels), **place)
+    bar.outline.set_visible(False)
+    bar.set_ticks([0, high], labels=["0", f"{high:.2g}"])

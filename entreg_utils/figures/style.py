@@ -7,12 +7,18 @@ lightness rises with the value, so that they survive a grey printer.
 from __future__ import annotations
 
 import base64
+import contextlib
 import io
 import textwrap
+from collections.abc import Iterator
 
 import matplotlib.pyplot as plt
+import numpy as np
 from IPython.display import display
+from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
+
+from entreg_utils import metrics
 
 OKABE_ITO = {
     "black": "#000000",
@@ -25,6 +31,13 @@ OKABE_ITO = {
     "purple": "#CC79A7",
 }
 MAP_CMAP = "magma"
+# The three regions of a drawn picture, and what speaks for a species in each of them.
+CUE_COLOURS = {
+    "part": OKABE_ITO["vermillion"],
+    "body": OKABE_ITO["blue"],
+    "context": OKABE_ITO["green"],
+}
+_captured: list[tuple[Figure, str]] | None = None  # set inside captured()
 
 
 def use_style() -> None:
@@ -65,6 +78,51 @@ def picture_axes(axes) -> None:
         spine.set_visible(False)
 
 
+def ink(colour: str) -> str:
+    """A colour of the palette, or any of matplotlib's, darkened until text in it can be read.
+
+    Returns:
+        The nearest darker shade, as hex, whose contrast to white is at least 4.5 (WCAG 2, AA).
+    """
+    rgb = np.array(to_rgb(OKABE_ITO.get(colour, colour)))
+    while 1.05 / (_luminance(rgb) + 0.05) < 4.5:
+        rgb *= 0.99
+    return to_hex(rgb)
+
+
+def _luminance(rgb: np.ndarray) -> float:
+    """Relative luminance of sRGB in 0..1, 0 (black) to 1 (white)."""
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    return float(linear @ (0.2126, 0.7152, 0.0722))
+
+
+TEXT = {name: ink(colour) for name, colour in OKABE_ITO.items()}  # the same hues, for words
+
+
+def student(values) -> tuple[float, float]:
+    """Ends of the 95 % Student interval over seeds, as seaborn's ``errorbar=`` wants them."""
+    mean, half = metrics.seed_interval(values)
+    return mean - half, mean + half
+
+
+def entropy_axis(axes, num_classes: int) -> None:
+    """Entropy in nats along x, stretched at both ends (logit of H / log C): no end is a clump."""
+    top = np.log(num_classes)
+
+    def forward(h):
+        share = np.clip(np.asarray(h, dtype=float) / top, 1e-3, 1 - 1e-5)
+        return np.log(share / (1 - share))
+
+    def inverse(x):
+        return top / (1 + np.exp(-np.asarray(x, dtype=float)))
+
+    axes.set_xscale("function", functions=(forward, inverse))
+    ticks = [h for h in (0.02, 0.1, 0.5, 1, 1.5, 1.9, 2.02, 2.06, 2.077) if h < top]
+    axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
+    axes.minorticks_off()
+    axes.set_xlabel(f"entropy of the prediction on test (nats; at most log {num_classes})")
+
+
 def png(figure: Figure) -> bytes:
     """The figure as PNG bytes, without the version that would make equal figures differ."""
     buffer = io.BytesIO()
@@ -73,9 +131,33 @@ def png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
-def show(figure_and_sentence: tuple[Figure, str]) -> None:
-    """Display a figure with its sentence as alternative text, and print the sentence under it."""
-    figure, sentence = figure_and_sentence
+def show(figure: Figure | tuple[Figure, str], sentence: str | None = None) -> None:
+    """Display a figure with its sentence as alternative text, and print the sentence under it.
+
+    Args:
+        figure: the figure, or the pair ``(figure, sentence)`` that the pictures give.
+    """
+    if sentence is None:
+        figure, sentence = figure
+    if _captured is not None:
+        _captured.append((figure, sentence))
+        return
     bundle = {"image/png": base64.b64encode(png(figure)).decode(), "text/plain": sentence}
     display(bundle, raw=True, metadata={"image/png": {"alt": sentence}})
     print(textwrap.fill(sentence, 100))
+
+
+@contextlib.contextmanager
+def captured() -> Iterator[list[tuple[Figure, str]]]:
+    """Inside, :func:`show` adds ``(figure, sentence)`` to the list given here and displays nothing.
+
+    The figures are closed at the end.
+    """
+    global _captured
+    before, _captured = _captured, []
+    try:
+        yield _captured
+    finally:
+        for figure, _ in _captured:
+            plt.close(figure)
+        _captured = before

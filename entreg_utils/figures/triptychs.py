@@ -2,7 +2,7 @@
 
 Nothing is brightened, squared or left out: maps are min-maxed by themselves with the raw range
 under each, overlays are plain blends, blank maps are flagged, and pictures keep their own shape.
-:func:`entreg_utils.figures.maps.draw_triptych` draws each.
+:func:`entreg_utils.figures.overlays.draw_triptych` draws each.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from entreg_utils.figures.maps import draw_triptych
+from entreg_utils.figures.overlays import draw_triptych
 
 
 @dataclass(frozen=True)

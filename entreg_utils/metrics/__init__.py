@@ -1,12 +1,13 @@
 """Scores of maps and classifiers, by the protocol of the field, to the last pixel.
 
 Boxes (:mod:`.contours`, :mod:`.boxes`; fast by :mod:`.trees`), pixels (:mod:`.pixels`), class and
-box together (:mod:`.classification`, :mod:`.localisation`), by the size of the object
-(:mod:`.sizes`), step by step (:mod:`.explaining`), what a score is worth (:mod:`.baselines`,
-:mod:`.intervals`), and, where the world is drawn, where the evidence lies (:mod:`.evidence`).
-Scores are in 0..1; papers print them times 100.
+box together (:mod:`.localization`), by the size of the object (:mod:`.sizes`), step by step
+(:mod:`.explanation`), what a score is worth (:mod:`.baselines`, :mod:`.intervals`), and, where the
+world is drawn, where the evidence lies (:mod:`.evidence`). Scores are in 0..1; papers print them
+times 100. NumPy, OpenCV and numba alone: no torch is imported.
 """
 
+from entreg_utils.cam.scaling import rescale_boxes
 from entreg_utils.metrics.baselines import (
     centre_box_baseline,
     constant_map_baseline,
@@ -17,17 +18,9 @@ from entreg_utils.metrics.boxes import (
     box_accuracy,
     iou_curves,
 )
-from entreg_utils.metrics.classification import (
-    accuracy,
-    correct_classes,
-    gt_known_correct,
-    gt_known_loc,
-    mean_entropy,
-    top1_loc,
-)
 from entreg_utils.metrics.contours import boxes_at
 from entreg_utils.metrics.evidence import EvidenceShares, energy_shares, evidence_shares
-from entreg_utils.metrics.explaining import Explanation, explain
+from entreg_utils.metrics.explanation import Explanation, explain
 from entreg_utils.metrics.intervals import (
     Interval,
     SeedInterval,
@@ -35,9 +28,18 @@ from entreg_utils.metrics.intervals import (
     paired_bootstrap,
     seed_interval,
 )
-from entreg_utils.metrics.localisation import Localisation, localisation
+from entreg_utils.metrics.localization import (
+    Localisation,
+    accuracy,
+    correct_classes,
+    gt_known_correct,
+    gt_known_loc,
+    localisation,
+    mean_entropy,
+    top1_loc,
+)
 from entreg_utils.metrics.maps import ScoreMap, score_map
-from entreg_utils.metrics.overlap import box_iou, rescale_boxes
+from entreg_utils.metrics.overlap import box_iou
 from entreg_utils.metrics.pixels import (
     MeanPixelAveragePrecision,
     PixelAveragePrecision,

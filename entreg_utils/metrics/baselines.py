@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from entreg_utils.cam.scaling import height_width
 from entreg_utils.metrics.boxes import BoxAccuracy
-from entreg_utils.metrics.maps import height_width, resize_mask
 from entreg_utils.metrics.overlap import box_iou, check_boxes
+from entreg_utils.metrics.pixels import counted_pixels
 
 
 def centre_box_baseline(
@@ -39,7 +40,10 @@ def centre_box_baseline(
         raise ValueError("sides are fractions of the frame: give values in (0, 1]")
     if len(boxes) == 0:
         raise ValueError("boxes is empty: there is no image to score")
-    centred = np.array([_centred(fraction, height, width) for fraction in fractions])
+    frame = np.array([width, height])
+    sides = np.round(fractions[:, None] * frame).astype(np.int64)  # (S, 2), w and h
+    corners = (frame - sides) // 2
+    centred = np.concatenate([corners, np.minimum(corners + sides, frame - 1)], axis=1)
     deltas = np.atleast_1d(np.asarray(iou_thresholds, dtype=np.float64))
     counts = np.zeros((len(deltas), len(fractions)), dtype=np.int64)
     for index, own in enumerate(boxes):
@@ -71,16 +75,9 @@ def constant_map_baseline(masks, ignore=None, size: int | tuple[int, int] = 224)
     ignore = [None] * len(masks) if ignore is None else ignore
     inside = counted = 0
     for mask, skip in zip(masks, ignore, strict=True):
-        foreground = resize_mask(mask, size)
-        outside = ~foreground if skip is None else ~(foreground | resize_mask(skip, size))
+        foreground, background = counted_pixels(mask, skip, size)
         inside += int(foreground.sum())
-        counted += int(foreground.sum() + outside.sum())
+        counted += int(foreground.sum() + background.sum())
     if not inside:
         raise ValueError("no foreground pixel in any mask: PxAP is undefined; check the masks")
     return inside / counted
-
-
-def _centred(fraction: float, height: int, width: int) -> list[int]:
-    w, h = round(fraction * width), round(fraction * height)
-    x, y = (width - w) // 2, (height - h) // 2
-    return [x, y, min(x + w, width - 1), min(y + h, height - 1)]

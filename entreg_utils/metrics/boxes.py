@@ -18,19 +18,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from entreg_utils.cam import normalize
+from entreg_utils.cam.scaling import check_normalization
 from entreg_utils.metrics.contours import boxes_of_levels, check_rule, level_of, threshold_list
-from entreg_utils.metrics.levels import framed_levels
-from entreg_utils.metrics.maps import (
-    check_maps,
-    check_same_length,
-    renormalise,
-    resize_map,
-    warn_invalid,
-)
+from entreg_utils.metrics.levels import framed
+from entreg_utils.metrics.maps import check_maps, score_map, warn_invalid
 from entreg_utils.metrics.overlap import best_ious, check_boxes
-
-_NUMBERS = ("num_images", "num_constant", "num_invalid")
 
 
 @dataclass(frozen=True)
@@ -42,8 +34,8 @@ class BoxAccuracy:
         iou_thresholds: (D,) float64.
         thresholds: (T,) float64, the score thresholds tau as fractions of the map's maximum.
         num_images: images scored.
-        num_constant: maps without contrast (see :func:`~entreg_utils.metrics.score_map` for what
-            the resize may make of them; all zero otherwise, with the box ``[0, 0, 0, 0]``).
+        num_constant: maps without contrast: all zero, with the box ``[0, 0, 0, 0]`` (but see
+            :func:`~entreg_utils.metrics.score_map` for what the resize may make of them).
         num_invalid: maps with NaN or infinite values, scored as all-zero maps.
         contours: the rule, ``"largest"`` or ``"all"``; None where no map was involved.
     """
@@ -65,14 +57,19 @@ class BoxAccuracy:
         for name in ("iou_thresholds", "thresholds", "contours"):
             if not np.array_equal(getattr(self, name), getattr(other, name)):
                 raise ValueError(f"two results add up only when their {name} are the same")
-        numbers = ((getattr(self, f), getattr(other, f)) for f in _NUMBERS)
         return BoxAccuracy(
             self.counts + other.counts,
             self.iou_thresholds,
             self.thresholds,
-            *map(sum, numbers),
+            self.num_images + other.num_images,
+            self.num_constant + other.num_constant,
+            self.num_invalid + other.num_invalid,
             self.contours,
         )
+
+    def __radd__(self, other) -> BoxAccuracy:
+        """``sum([first, second])`` begins with 0."""
+        return self if isinstance(other, int) and other == 0 else NotImplemented
 
     @property
     def curve(self) -> np.ndarray:
@@ -184,20 +181,19 @@ def _iou_rows(
     cams, boxes, taus, contours, size, threads, normalization
 ) -> Iterator[tuple[np.ndarray, bool, bool]]:
     check_rule(contours)
-    normalize(np.zeros((0, 1, 1)), *normalization)  # refuses what it does not know
-    check_maps(cams)
-    check_same_length(cams=cams, boxes=boxes)
+    check_normalization(*normalization)
+    check_maps(cams, boxes=boxes)
     if threads < 1:
         raise ValueError(f"threads={threads}: give at least 1")
     true_boxes = [check_boxes(own, size, index) for index, own in enumerate(boxes)]
 
     def row(cam, true) -> tuple[np.ndarray, bool, bool]:
-        resized = renormalise(resize_map(cam, size), *normalization)
-        framed = framed_levels(resized)
-        levels = level_of(taus, framed)
+        scores, constant, invalid = score_map(cam, size, *normalization)
+        gray = framed(scores)
+        levels = level_of(taus, gray)
         best = np.zeros(256)
-        best_ious(*boxes_of_levels(framed, np.unique(levels), contours), true, best)
-        return best[levels], resized.constant, resized.invalid
+        best_ious(*boxes_of_levels(gray, np.unique(levels), contours), true, best)
+        return best[levels], constant, invalid
 
     if threads == 1:
         yield from map(row, cams, true_boxes)

@@ -2,7 +2,7 @@
 
 The protocol of Choe et al. (CVPR 2020), step by step:
 
-1. :func:`~entreg_utils.metrics.maps.score_map`: resize to ``size``, then min-max to 0..1.
+1. :func:`~entreg_utils.metrics.score_map`: resize to ``size``, then min-max to 0..1.
 2. Quantise to 8 bits, ``g = uint8(255 s)``, and binarise: pixel on when ``g > int(tau * max g)``.
 3. Contours of the mask (holes have contours of their own): the largest, or all of them.
 4. Each contour's box ``[x, y, min(x + w, W - 1), min(y + h, H - 1)]``; no contour:
@@ -19,7 +19,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from entreg_utils.metrics.maps import score_map
+from entreg_utils.metrics.maps import score_map, to_gray, warn_invalid
 from entreg_utils.metrics.trees import all_boxes, largest_boxes
 
 CONTOUR_RULES = ("largest", "all")
@@ -31,17 +31,20 @@ def boxes_at(
 ) -> np.ndarray:
     """Boxes (n, 4) int64, x0 y0 x1 y1 in pixels of ``size``, of one raw map (h, w) at one tau.
 
-    ``[[0, 0, 0, 0]]`` when nothing is above the threshold (a constant map, or tau = 1). See
-    :func:`~entreg_utils.metrics.explaining.explain` for the steps between.
+    ``[[0, 0, 0, 0]]`` when nothing is above the threshold (a map of zeros, or tau = 1), and, with a
+    warning, for a map with NaN or infinite values. See :func:`~entreg_utils.metrics.explain` for
+    the steps between.
     """
     check_rule(contours)
-    gray = to_gray(score_map(cam, size).scores)
+    scores, _, invalid = score_map(cam, size)
+    warn_invalid(invalid, 1)
+    gray = to_gray(scores)
     return mask_boxes(gray, level_of(threshold_list([threshold]), gray)[0], contours)
 
 
 def threshold_list(thresholds: int | Sequence[float]) -> np.ndarray:
     """The taus: ``i / n`` for ``i < n`` when an int n is given, else the given ones, checked."""
-    if np.isscalar(thresholds):
+    if np.ndim(thresholds) == 0:
         if int(thresholds) != thresholds or thresholds < 1:
             raise ValueError(f"thresholds must be a positive int or a sequence, got {thresholds!r}")
         return np.arange(int(thresholds)) * (1 / int(thresholds))
@@ -57,11 +60,6 @@ def check_rule(contours: str) -> None:
         raise ValueError(f"contours must be one of {CONTOUR_RULES}, got {contours!r}")
 
 
-def to_gray(scores: np.ndarray) -> np.ndarray:
-    """8-bit levels of a 0..1 score map; truncated, not rounded, as in the reference."""
-    return (scores * 255).astype(np.uint8)
-
-
 def level_of(taus: np.ndarray, gray: np.ndarray) -> np.ndarray:
     """``int(tau * max g)``, int64 as ``taus``: a pixel is on when its level is above this one."""
     return (taus * gray.max()).astype(np.int64)
@@ -74,22 +72,21 @@ def outlines_of(gray: np.ndarray, level: int) -> list[np.ndarray]:
     return list(cv2.findContours(mask, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[-2])
 
 
-def box_of(outline: np.ndarray, shape: tuple[int, int]) -> list[int]:
-    """``[x, y, min(x + w, W - 1), min(y + h, H - 1)]`` of a contour in a map of (H, W)."""
-    x, y, w, h = cv2.boundingRect(outline)
-    return [x, y, min(x + w, shape[1] - 1), min(y + h, shape[0] - 1)]
+def boxes_of(outlines: Sequence[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
+    """``[x, y, min(x + w, W - 1), min(y + h, H - 1)]`` of contours in a map of (H, W), (n, 4)."""
+    rectangles = np.array([cv2.boundingRect(one) for one in outlines] or [[0] * 4], dtype=np.int64)
+    rectangles[:, 2:] += rectangles[:, :2]
+    return np.minimum(rectangles, [shape[1] - 1, shape[0] - 1] * 2)
 
 
 def mask_boxes(gray: np.ndarray, level: int, contours: str) -> np.ndarray:
     """Boxes (n, 4) int64 of ``gray > level`` by OpenCV; ``[[0, 0, 0, 0]]`` when it is empty."""
     outlines = outlines_of(gray, level)
-    if not outlines:
-        return np.zeros((1, 4), dtype=np.int64)
-    if contours == "largest":
+    if contours == "largest" and outlines:
         # contourArea is that of the polygon through the pixel centres: a one-pixel line has area 0.
         # Of equal areas, max keeps the first in OpenCV's order.
         outlines = [max(outlines, key=cv2.contourArea)]
-    return np.array([box_of(outline, gray.shape) for outline in outlines], dtype=np.int64)
+    return boxes_of(outlines, gray.shape)
 
 
 def boxes_of_levels(
@@ -106,16 +103,15 @@ def boxes_of_levels(
         With the largest contours only, a level has one box. Boxes of other levels may be among
         them.
     """
-    gray = framed[1:-1, 1:-1]
+    gray = np.ascontiguousarray(framed[1:-1, 1:-1])
     if len(levels) <= _FEW:
-        gray = np.ascontiguousarray(gray)
         found = [mask_boxes(gray, level, contours) for level in levels]
         spans = np.repeat(levels, [len(boxes) for boxes in found])
         return np.concatenate(found), np.stack([spans, spans], axis=1)
     if contours == "largest":
         boxes, number = largest_boxes(framed)
         for level in levels[number[levels] > 1]:  # equally large: which is first is OpenCV's word
-            boxes[level] = mask_boxes(np.ascontiguousarray(gray), level, contours)[0]
+            boxes[level] = mask_boxes(gray, level, contours)[0]
         return boxes[levels], np.stack([levels, levels], axis=1)
     boxes, spans = all_boxes(framed)
     nothing = [[int(framed.max()), 255]]

@@ -9,14 +9,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from entreg_utils.metrics.maps import (
-    as_array,
-    check_maps,
-    check_same_length,
-    resize_mask,
-    score_map,
-    warn_invalid,
-)
+from entreg_utils.cam.scaling import as_array, resize_mask
+from entreg_utils.metrics.maps import check_maps, score_map, warn_invalid
 
 
 @dataclass(frozen=True)
@@ -40,7 +34,7 @@ class EvidenceShares:
 def evidence_shares(
     cams, parts, bodies, contexts, size: int | tuple[int, int] | None = None
 ) -> EvidenceShares:
-    """Mean min-max-normalised score, and share of its sum, on part, rest of body and context.
+    """Mean score after min-max, and share of its sum, on part, rest of body and context.
 
     Args:
         cams: (N, h, w) raw maps, prepared as for the localisation scores.
@@ -52,8 +46,7 @@ def evidence_shares(
     the masses only if its map has contrast. A number without any such image is NaN. Maps with NaN
     or infinite values count as all-zero maps, with one warning.
     """
-    check_maps(cams)
-    check_same_length(cams=cams, parts=parts, bodies=bodies, contexts=contexts)
+    check_maps(cams, parts=parts, bodies=bodies, contexts=contexts)
     means, masses, invalid = [], [], 0
     for cam, part, body, context in zip(cams, parts, bodies, contexts, strict=True):
         pixels = tuple(np.shape(body)) if size is None else size

@@ -9,10 +9,10 @@ bounding box, and how much it adds to the area of the contour; :func:`tables` sa
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-from entreg_utils.metrics.maps import ResizedMap
+from entreg_utils.metrics.compiled import compiled
+from entreg_utils.metrics.maps import to_gray
 
 # Ring of neighbours (x, y), clockwise from the upper left: the bits of a code. Odd ones share a
 # side with the pixel.
@@ -62,31 +62,14 @@ def _touch(first: int, second: int, connectivity: int) -> bool:
     return max(across, down) == 1 if connectivity == 8 else across + down == 1
 
 
-def framed_levels(resized: ResizedMap) -> np.ndarray:
-    """8-bit levels of a resized map, in a frame of zeros, as every function here takes them.
-
-    ``uint8(255 (r - min r) / (max r - min r))`` with the division in float64, truncated: to the
-    last bit what ``to_gray(score_map(..))`` gives, in one pass.
-
-    Returns:
-        gray (H+2, W+2) uint8; all zero for a map without contrast or with NaN or infinite values.
-    """
-    height, width = resized.values.shape
-    gray = np.zeros((height + 2, width + 2), dtype=np.uint8)
-    if not resized.invalid and resized.low < resized.high:
-        low = np.float64(resized.low)
-        _quantise(resized.values, low, np.float64(resized.high) - low, gray)
+def framed(scores: np.ndarray) -> np.ndarray:
+    """8-bit levels (H+2, W+2) uint8 of a 0..1 map, in the frame of zeros that the trees want."""
+    gray = np.zeros((scores.shape[0] + 2, scores.shape[1] + 2), dtype=np.uint8)
+    gray[1:-1, 1:-1] = to_gray(scores)
     return gray
 
 
-@numba.njit(cache=True, nogil=True)
-def _quantise(resized, low, span, gray):
-    for y in range(resized.shape[0]):
-        for x in range(resized.shape[1]):
-            gray[y + 1, x + 1] = np.uint8((np.float64(resized[y, x]) - low) / span * 255)
-
-
-@numba.njit(cache=True, nogil=True)
+@compiled
 def neighbour_codes(gray):
     """(H+2, W+2) uint8: which neighbours are on before each pixel inside the frame."""
     codes = np.zeros_like(gray)
@@ -109,7 +92,7 @@ def neighbour_codes(gray):
     return codes
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def by_level(gray, codes, chosen):
     """Flat indices of the pixels of level >= 1 whose code is chosen, brightest first, in raster
     order within a level; and where each level begins, (257,): level v at starts[255 - v]."""
@@ -146,7 +129,7 @@ def without_holes(gray: np.ndarray) -> np.ndarray:
     return filled
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _sweep(gray, filled, stale):
     """Lower ``filled`` until it is what :func:`without_holes` returns.
 

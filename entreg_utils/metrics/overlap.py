@@ -1,20 +1,23 @@
-"""Boxes against boxes: the IoU with the field's inclusive sides, and boxes at another size."""
+"""Boxes against boxes: the IoU with the field's inclusive sides, and what a true box must be."""
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
-from entreg_utils.metrics.maps import as_array, height_width
+from entreg_utils.cam.scaling import as_array, height_width
+from entreg_utils.metrics.compiled import compiled
 
 
 def box_iou(predicted, true) -> np.ndarray:
     """IoU matrix (p, t) float64 of boxes (p, 4) and (t, 4), both ends of a side included.
 
     ``IoU = I / (A + B - I)`` with every side as ``x1 - x0 + 1``, the field's convention.
+
+    Raises:
+        ValueError: a box with x1 < x0 or y1 < y0, or one that is not in whole pixels.
     """
-    first = as_array(predicted).reshape(-1, 1, 4).astype(np.int64)
-    second = as_array(true).reshape(1, -1, 4).astype(np.int64)
+    first = _whole(as_array(predicted).reshape(-1, 4), "predicted boxes")[:, None]
+    second = _whole(as_array(true).reshape(-1, 4), "true boxes")[None]
     low = np.maximum(first[..., :2], second[..., :2])
     high = np.minimum(first[..., 2:], second[..., 2:])
     overlap = np.maximum(high - low + 1, 0).prod(axis=-1)
@@ -22,7 +25,7 @@ def box_iou(predicted, true) -> np.ndarray:
     return overlap / (areas[0] + areas[1] - overlap)
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def best_ious(boxes, spans, true, out):
     """Best IoU at each level, as :func:`box_iou` has it, of the boxes that belong to the level.
 
@@ -45,36 +48,29 @@ def best_ious(boxes, spans, true, out):
             out[level] = max(out[level], best)
 
 
-def rescale_boxes(boxes, image_size: tuple[int, int], size: int | tuple[int, int] = 224):
-    """Boxes (n, 4) of an image of ``image_size = (width, height)``, in pixels of ``size``.
-
-    ``coordinate * new / old``, truncated to int64, as the reference code does.
-    """
-    height, width = height_width(size)
-    new, old = np.array([width, height] * 2, float), np.array([*image_size] * 2, float)
-    return (as_array(boxes).astype(float) * new / old).astype(np.int64)
-
-
 def check_boxes(boxes, size: int | tuple[int, int], index: int) -> np.ndarray:
     """(n, 4) int64 boxes of image ``index``, or a ValueError that says what is wrong."""
     height, width = height_width(size)
-    boxes = as_array(boxes)
+    boxes, whose = as_array(boxes), f"boxes of image {index}"
     boxes = boxes.reshape(1, 4) if boxes.shape == (4,) else boxes
     if boxes.ndim != 2 or boxes.shape[1:] != (4,) or not len(boxes):
+        raise ValueError(f"{whose} must have shape (n, 4) with n >= 1, got {boxes.shape}")
+    whole = _whole(boxes, whose)
+    if whole.min() < 0 or whole[:, 2].max() >= width or whole[:, 3].max() >= height:
         raise ValueError(
-            f"boxes of image {index} must have shape (n, 4) with n >= 1, got {boxes.shape}"
+            f"{whose} reach outside the {width}x{height} map: {boxes.tolist()}; "
+            "rescale_boxes brings boxes of the original image to the size of the map"
         )
+    return whole
+
+
+def _whole(boxes: np.ndarray, whose: str) -> np.ndarray:
     if not np.array_equal(boxes, np.trunc(boxes)):
-        raise ValueError(f"boxes of image {index} must be whole pixels, got {boxes.tolist()}")
+        raise ValueError(f"{whose} must be whole pixels, got {boxes.tolist()}")
     x0, y0, x1, y1 = boxes.T
     if (x1 < x0).any() or (y1 < y0).any():
         raise ValueError(
-            f"boxes of image {index} must be x0, y0, x1, y1 with x0 <= x1 and y0 <= y1, got "
+            f"{whose} must be x0, y0, x1, y1 with x0 <= x1 and y0 <= y1, got "
             f"{boxes.tolist()}; is this x, y, width, height?"
-        )
-    if boxes.min() < 0 or x1.max() >= width or y1.max() >= height:
-        raise ValueError(
-            f"boxes of image {index} reach outside the {width}x{height} map: {boxes.tolist()}; "
-            "rescale_boxes brings boxes of the original image to the size of the map"
         )
     return boxes.astype(np.int64)

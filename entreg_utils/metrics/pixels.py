@@ -14,15 +14,14 @@ import warnings
 
 import numpy as np
 
-from entreg_utils.metrics.maps import (
-    as_array,
-    check_maps,
-    check_same_length,
-    height_width,
-    resize_mask,
-    score_map,
-    warn_invalid,
-)
+from entreg_utils.cam.scaling import as_array, height_width, resize_mask
+from entreg_utils.metrics.maps import check_maps, score_map, warn_invalid
+
+
+def counted_pixels(mask, ignore, size: int | tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Foreground and background (H, W) bool; a pixel to ignore is neither, or foreground."""
+    inside = resize_mask(mask, size)
+    return inside, ~inside if ignore is None else ~(inside | resize_mask(ignore, size))
 
 
 class PixelAveragePrecision:
@@ -48,16 +47,19 @@ class PixelAveragePrecision:
 
         Pixels to ignore count on neither side, except where the mask says foreground. An empty mask
         is allowed: all its pixels are background. A map with NaN or infinite values counts as an
-        all-zero map; :attr:`num_invalid` says how many there were.
+        all-zero map, with a warning; :attr:`num_invalid` says how many there were.
         """
+        warn_invalid(self._add(cam, mask, ignore), 1)
+
+    def _add(self, cam, mask, ignore) -> bool:
         scores, constant, invalid = score_map(cam, self.size)
-        inside = resize_mask(mask, self.size)
-        outside = ~inside if ignore is None else ~(inside | resize_mask(ignore, self.size))
+        inside, outside = counted_pixels(mask, ignore, self.size)
         self.foreground += np.histogram(scores[inside], bins=self.edges)[0]
         self.background += np.histogram(scores[outside], bins=self.edges)[0]
         self.num_images += 1
         self.num_constant += constant
         self.num_invalid += invalid
+        return invalid
 
     def merge(self, other: PixelAveragePrecision) -> PixelAveragePrecision:
         """Add the images that another process has seen; returns self.
@@ -112,14 +114,15 @@ class MeanPixelAveragePrecision:
 
     def update(self, cam, mask, label: int, ignore=None) -> None:
         """Add one pair; arguments as in :meth:`PixelAveragePrecision.update`."""
-        pool = self.pools.setdefault(int(label), PixelAveragePrecision(self.step, self.size))
-        pool.update(cam, mask, ignore)
+        warn_invalid(self._pool(label)._add(cam, mask, ignore), 1)
+
+    def _pool(self, label: int) -> PixelAveragePrecision:
+        return self.pools.setdefault(int(label), PixelAveragePrecision(self.step, self.size))
 
     def merge(self, other: MeanPixelAveragePrecision) -> MeanPixelAveragePrecision:
         """Add the pairs that another process has seen; returns self."""
         for label, pool in other.pools.items():
-            mine = self.pools.setdefault(label, PixelAveragePrecision(self.step, self.size))
-            mine.merge(pool)
+            self._pool(label).merge(pool)
         return self
 
     @property
@@ -198,12 +201,11 @@ def mean_pixel_average_precision(
 
 
 def _pool(cams, masks, classes, ignore, step, size) -> MeanPixelAveragePrecision:
-    check_maps(cams)
-    classes = as_array(classes).reshape(-1)
     ignore = [None] * len(cams) if ignore is None else ignore
-    check_same_length(cams=cams, masks=masks, ignore=ignore, classes=classes)
-    pooled = MeanPixelAveragePrecision(step, size)
+    classes = as_array(classes).reshape(-1)
+    check_maps(cams, masks=masks, ignore=ignore, classes=classes)
+    pooled, invalid = MeanPixelAveragePrecision(step, size), 0
     for cam, mask, skip, owner in zip(cams, masks, ignore, classes, strict=True):
-        pooled.update(cam, mask, owner, skip)
-    warn_invalid(sum(pool.num_invalid for pool in pooled.pools.values()), len(cams))
+        invalid += pooled._pool(owner)._add(cam, mask, skip)
+    warn_invalid(invalid, len(cams))
     return pooled

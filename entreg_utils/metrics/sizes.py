@@ -8,14 +8,15 @@ is scored at the threshold that is best for all images, and its own maximum stan
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
+from entreg_utils.cam.scaling import height_width, resize_mask
 from entreg_utils.metrics.boxes import BoxAccuracy, box_accuracy
-from entreg_utils.metrics.maps import check_same_length, height_width, resize_mask
+from entreg_utils.metrics.maps import check_maps
 from entreg_utils.metrics.overlap import check_boxes
 from entreg_utils.metrics.pixels import pixel_average_precision
 
@@ -92,16 +93,12 @@ def box_accuracy_by_size(
 
     Arguments as there; ``edges`` as in :func:`size_groups`, of the largest true box of an image.
     """
-    check_same_length(cams=cams, boxes=boxes)
-    names = size_groups(box_shares(boxes, size), edges)
+    check_maps(cams, boxes=boxes)
     results = {}
-    for name in GROUPS:
-        rows = np.flatnonzero(names == name)
-        if len(rows):
-            own = [cams[i] for i in rows], [boxes[i] for i in rows]
-            results[name] = box_accuracy(*own, contours, iou_thresholds, thresholds, size, threads)
-    first, *others = results.values()
-    return SizeAccuracy(results, sum(others, start=first))
+    for name, rows in _rows(box_shares(boxes, size), edges):
+        own = [cams[i] for i in rows], [boxes[i] for i in rows]
+        results[name] = box_accuracy(*own, contours, iou_thresholds, thresholds, size, threads)
+    return SizeAccuracy(results, sum(results.values()))
 
 
 def pixel_average_precision_by_size(
@@ -118,13 +115,18 @@ def pixel_average_precision_by_size(
     each with :func:`~entreg_utils.metrics.constant_map_baseline` there. Images without foreground
     are small ones.
     """
-    check_same_length(cams=cams, masks=masks)
-    names = size_groups(mask_shares(masks, size), edges)
+    check_maps(cams, masks=masks)
     result = {}
-    for name in GROUPS:
-        rows = np.flatnonzero(names == name)
-        if len(rows):
-            skip = None if ignore is None else [ignore[i] for i in rows]
-            own = [cams[i] for i in rows], [masks[i] for i in rows]
-            result[name] = pixel_average_precision(*own, skip, step, size)
+    for name, rows in _rows(mask_shares(masks, size), edges):
+        skip = None if ignore is None else [ignore[i] for i in rows]
+        own = [cams[i] for i in rows], [masks[i] for i in rows]
+        result[name] = pixel_average_precision(*own, skip, step, size)
     return result
+
+
+def _rows(shares: np.ndarray, edges: Sequence[float]) -> Iterator[tuple[str, np.ndarray]]:
+    """Each group that occurs and the images in it."""
+    names = size_groups(shares, edges)
+    for name in GROUPS:
+        if (names == name).any():
+            yield name, np.flatnonzero(names == name)

@@ -32,9 +32,9 @@ Sources: Najman & Couprie, "Building the component tree in quasi-linear time", I
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 
+from entreg_utils.metrics.compiled import compiled
 from entreg_utils.metrics.levels import RING, by_level, neighbour_codes, tables, without_holes
 
 _JOINS_8, _VISIT_8, _AREA = tables(8)
@@ -44,7 +44,7 @@ _EVERYONE = np.ones(256, dtype=np.bool_)
 _SINCE, _PARENT = 4, 5  # the level at which the box was last widened, and the union-find's parent
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _find(parts, item):
     while parts[item, _PARENT] != item:
         parts[item, _PARENT] = parts[parts[item, _PARENT], _PARENT]
@@ -52,7 +52,7 @@ def _find(parts, item):
     return item
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _component(owner, parts, codes, joins, steps, pixel):
     """Component of a pixel that is on: follow brighter neighbours to one that knows its own."""
     start = pixel
@@ -65,7 +65,7 @@ def _component(owner, parts, codes, joins, steps, pixel):
     return known
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _close(parts, item, level, out, written):
     """Note the box of a component that stood until above ``level``, if it stood at all."""
     if parts[item, _SINCE] <= level:
@@ -76,7 +76,7 @@ def _close(parts, item, level, out, written):
     return written + 1
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _changes(codes, order, starts, joins, steps, columns, owner, parts, out, made):
     """Bounding boxes of all components of ``gray >= t``, t = 1..255, each as long as it stands.
 
@@ -122,7 +122,7 @@ def _changes(codes, order, starts, joins, steps, columns, owner, parts, out, mad
     return written
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _largest(
     codes, order, starts, joins, visit, area, steps, columns, owner, parts, areas, alive, out
 ):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -116,6 +117,10 @@ class Network:
         freeze_stages(model, self.frozen_stages)
         return freeze_batchnorm(model) if self.freeze_bn else model
 
+    def erasing_points(self) -> tuple[str, ...] | None:
+        """Names of the network's erasing points; None: they are known when it is built."""
+        return _points_of(self.model) if self.model in MODELS else None
+
     def weights_file(self) -> Path | None:
         """The file that ``weights`` names: a path as it is, else one in ``data/weights``.
 
@@ -141,6 +146,12 @@ class Network:
             return ""
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@functools.cache
+def _points_of(name: str) -> tuple[str, ...]:
+    with torch.device("meta"):  # no weight is allocated
+        return tuple(MODELS[name](2).erasing_points())
 
 
 _DEFAULTS = {field.name: field.default for field in fields(Network)}

@@ -1,17 +1,12 @@
 """Training: one loop, seeded and resumable, with localisation measured at every epoch."""
 
 from entreg_utils.training.checkpoint import Best
-from entreg_utils.training.evaluation import (
-    SIGMA,
-    evaluate,
-    reliance,
-    summarise,
-)
+from entreg_utils.training.evaluate import SIGMA, evaluate, summarise
 from entreg_utils.training.guard import TrainingError
 from entreg_utils.training.loop import fit
-from entreg_utils.training.photographs import View
-from entreg_utils.training.prediction import Prediction, predict
+from entreg_utils.training.probes import evidence, reliance
 from entreg_utils.training.recipe import Recipe, regularised_loss
+from entreg_utils.training.view import Prediction, View, predict
 
 __all__ = [
     "SIGMA",
@@ -21,6 +16,7 @@ __all__ = [
     "TrainingError",
     "View",
     "evaluate",
+    "evidence",
     "fit",
     "predict",
     "regularised_loss",

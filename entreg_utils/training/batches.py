@@ -37,9 +37,8 @@ def steps_of(count: int, recipe: Recipe) -> int:
     """
     images = recipe.epoch_images or count
     if images < recipe.batch_size:
-        what = "the epoch_images" if recipe.epoch_images else "the"
         raise ValueError(
-            f"batch_size={recipe.batch_size} is larger than {what} {images} training images"
+            f"batch_size={recipe.batch_size} is larger than the {images} training images"
         )
     return images // recipe.batch_size
 
@@ -49,19 +48,20 @@ class Epoch:
 
     Args:
         dataset: ``images`` uint8 (N, 3, H, W), ``labels`` (N,) or (N, C).
-        recipe: batch size, crop, flip, seed.
+        recipe: batch size, flip, seed.
         epoch: counted from 0.
         device: where the images are cropped and mirrored.
+        crop: side in pixels of a random crop of each image; 0 takes the whole.
 
     Raises:
         ValueError: a crop larger than the images.
     """
 
-    def __init__(self, dataset, recipe: Recipe, epoch: int, device: torch.device):
+    def __init__(self, dataset, recipe: Recipe, epoch: int, device: torch.device, crop: int = 0):
         self.images, self.device, self.size = dataset.images, device, recipe.batch_size
         count, side = len(dataset), min(dataset.images.shape[-2:])
-        if recipe.crop > side:
-            raise ValueError(f"crop={recipe.crop} is larger than the images, whose side is {side}")
+        if crop > side:
+            raise ValueError(f"crop={crop} is larger than the images, whose side is {side}")
         self.steps = steps_of(count, recipe)
         generator = generator_of(recipe, epoch)
         orders, flips = [], []
@@ -71,7 +71,7 @@ class Epoch:
             orders.append(order)
             flips.append(mirrored[order])
         self.order = torch.cat(orders)
-        self.crop = recipe.crop if recipe.crop != max(dataset.images.shape[-2:]) else 0
+        self.crop = crop if crop != max(dataset.images.shape[-2:]) else 0
         self.corners = None
         if self.crop:
             free = torch.tensor(dataset.images.shape[-2:]) - self.crop + 1

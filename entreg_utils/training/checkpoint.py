@@ -82,7 +82,7 @@ def _check_fit(state: dict, model: nn.Module, purpose: dict, path: Path) -> None
     own = {name: value.shape for name, value in model.state_dict().items()}
     stored = {name: value.shape for name, value in state.get("model", {}).items()}
     if own != stored or any(state.get(name) != value for name, value in purpose.items()):
-        raise StorageError(f"{path} belongs to another recipe, model or training split")
+        raise StorageError(f"{path} belongs to another recipe, model or training data")
 
 
 def _set_aside(path: Path) -> str:

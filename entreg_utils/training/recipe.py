@@ -2,82 +2,116 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor
 
-from entreg_utils import losses
-from entreg_utils.erasing import Erasing
-
-SCHEDULES = ("one_cycle", "step", "cosine")
-PRECISIONS = ("fp32", "bf16")
-MULTILABEL = ("none", "softmax", "sigmoid")
+from entreg_utils import losses, names
+from entreg_utils.fields import settle
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """How to train. SGD with Nesterov momentum; the defaults are those of the embedded world.
-
-    Attributes:
-        regularizer, strength: as in :func:`entreg_utils.losses.objective`.
-        epochs, batch_size: passes over the training split, images a step (a shorter last batch is
-            left out, so that every step weighs the same).
-        learning_rate: the highest of the schedule.  weight_decay: of SGD.
-        momentum: 0 is plain SGD. Under one-cycle it is the middle of its cycle, which runs 0.05 to
-            either side against the learning rate's.
-        flip: mirror each image with probability 1/2.
-        seed: of the initial weights, the order, the crops, the flips and what is erased.
-        erasing: what is hidden while training.
-        schedule: ``one_cycle``; ``step``, the rate times ``decay`` after each epoch of
-            ``decay_epochs``; ``cosine``, from the rate down to 0 by half a wave over all steps.
-        head_factor: last stage and head learn this many times faster
-            (:func:`entreg_utils.models.parameter_groups`).
-        grad_clip: largest L2 norm of a step's gradient; 0 leaves it as it is.
-        crop: side in pixels of a random crop of each image; 0 takes the whole image.
-        epoch_images: images an "epoch" draws, pass after pass; 0 is the training split, once. Codes
-            that count epochs otherwise need it.
-        precision: ``fp32``, or ``bf16`` for the network's passes in training (autocast; weights,
-            loss and evaluation stay in float32).
-        compile: run the network through ``torch.compile``.
-        multilabel: ``none`` for one class an image. For multi-hot labels ``softmax`` or
-            ``sigmoid``, see :func:`regularised_loss`.
+    """Training: SGD with Nesterov momentum; the defaults are those of the drawn world.
 
     Raises:
-        ValueError: an unknown schedule, precision or multi-label loss.
+        ValueError: an unknown name, or a number that cannot work.
     """
 
-    regularizer: str = "none"
+    regularizer: str | Callable = "none"
+    """of the entropy: a name of `losses.REGULARIZERS`, or own code logits -> (N,)"""
     strength: float = 0.0
-    epochs: int = 12
-    batch_size: int = 50
-    learning_rate: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 1e-3
-    flip: bool = True
+    """lambda >= 0 of the regularizer (eps in [0, 1) for label_smoothing)"""
     seed: int = 0
-    erasing: Erasing = Erasing()
-    schedule: str = "one_cycle"
+    """of initial weights, order, crops, flips and erasing"""
+    epochs: int = 12
+    """passes over the training images"""
+    batch_size: int = 50
+    """images a step; a shorter last batch is left out"""
+    learning_rate: float = 0.1
+    """highest of the schedule"""
+    momentum: float = 0.9
+    """of SGD; one_cycle runs it 0.05 to either side, against the rate"""
+    weight_decay: float = 1e-3
+    """of SGD"""
+    flip: bool = True
+    """mirror half of the images, at random"""
+    schedule: Literal["one_cycle", "step", "cosine"] = "one_cycle"
+    """of the learning rate"""
     decay_epochs: tuple[int, ...] = ()
+    """schedule step: epochs after which the rate falls"""
     decay: float = 0.1
+    """schedule step: factor of each fall"""
     head_factor: float = 1.0
+    """last stage and head learn so many times faster"""
     grad_clip: float = 0.0
-    crop: int = 0
+    """largest L2 norm of a step's gradient; 0: any"""
     epoch_images: int = 0
-    precision: str = "fp32"
+    """images an epoch draws, pass after pass; 0: the training split, once"""
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """of the network's passes in training; the rest stays float32"""
     compile: bool = False
-    multilabel: str = "none"
+    """run the network through torch.compile"""
+    multilabel: Literal["none", "softmax", "sigmoid"] = "none"
+    """loss of images that show several classes"""
 
     def __post_init__(self):
-        for field, known in (
-            ("schedule", SCHEDULES),
-            ("precision", PRECISIONS),
-            ("multilabel", MULTILABEL),
-        ):
-            if getattr(self, field) not in known:
+        settle(self)
+        if not names.is_own(self.regularizer) and self.regularizer not in losses.REGULARIZERS:
+            raise ValueError(
+                f"unknown regularizer {self.regularizer!r}: known are "
+                f"{', '.join(losses.REGULARIZERS)}, or package.module:function"
+            )
+        for field in ("epochs", "batch_size"):
+            if getattr(self, field) < 1:
                 raise ValueError(
-                    f"unknown {field} {getattr(self, field)!r}: known are {', '.join(known)}"
+                    f"{field}={getattr(self, field)}: give a whole number of at least 1"
                 )
+        for field in ("strength", "learning_rate", "momentum", "weight_decay", "grad_clip"):
+            if not 0 <= getattr(self, field) < math.inf:
+                raise ValueError(
+                    f"{field}={getattr(self, field)}: give a finite number of at least 0"
+                )
+        if self.regularizer == "label_smoothing" and self.strength >= 1:
+            raise ValueError(f"strength={self.strength}: label smoothing wants eps in [0, 1)")
+        if self.regularizer == "none" and self.strength:
+            raise ValueError("strength has no meaning without a regularizer: set it to 0")
+        if not 0 <= self.seed < 2**46:  # seed * 100_003 + epoch has to fit PyTorch's 63 bits
+            raise ValueError(f"seed={self.seed}: give a non-negative whole number below 2**46")
+        if 0 < self.epoch_images < self.batch_size or self.epoch_images < 0:
+            raise ValueError(
+                f"epoch_images={self.epoch_images}: give 0, one pass, or at least batch_size="
+                f"{self.batch_size}"
+            )
+        self._check_schedule()
+
+    def _check_schedule(self) -> None:
+        if self.schedule == "one_cycle":
+            if self.momentum and not 0.05 <= self.momentum < 0.95:
+                raise ValueError(f"momentum={self.momentum}: give 0, or a number in [0.05, 0.95)")
+        elif self.momentum >= 1:
+            raise ValueError(f"momentum={self.momentum}: give a number in [0, 1)")
+        if self.schedule != "step":
+            for field in ("decay_epochs", "decay"):
+                if getattr(self, field) != getattr(Recipe, field):
+                    raise ValueError(f"{field} belongs to schedule='step': leave it out")
+        if not 0 < self.head_factor < math.inf:
+            raise ValueError(f"head_factor={self.head_factor}: give a positive number, 1 for none")
+        if not 0 < self.decay <= 1:
+            raise ValueError(f"decay={self.decay}: give a factor in (0, 1]")
+        if list(self.decay_epochs) != sorted({e for e in self.decay_epochs if e >= 1}):
+            raise ValueError(f"decay_epochs={self.decay_epochs}: give rising epochs from 1 on")
+
+    @property
+    def epsilon(self) -> float:
+        """Weight of the regulariser in the average of the two terms, 0..1: lambda/(1 + lambda)."""
+        if self.regularizer == "label_smoothing":
+            return self.strength
+        return round(self.strength / (1 + self.strength), 9)
 
 
 def regularised_loss(logits: Tensor, target: Tensor, recipe: Recipe) -> Tensor:
@@ -102,7 +136,10 @@ def regularised_loss(logits: Tensor, target: Tensor, recipe: Recipe) -> Tensor:
     """
     if recipe.multilabel == "sigmoid":
         logits, target = binary_questions(logits, target)
-    loss = losses.objective(logits, target, recipe.regularizer, recipe.strength)
+    regularizer = recipe.regularizer
+    if names.is_own(regularizer):
+        regularizer = names.resolve(regularizer, "regularizer")
+    loss = losses.objective(logits, target, regularizer, recipe.strength)
     averaged = recipe.regularizer in ("none", "label_smoothing")
     return loss if averaged else loss / (1 + recipe.strength)
 

@@ -8,8 +8,9 @@
 # **Before:** nothing. **To read:** 5 minutes. **To run:** 10 seconds on two CPU cores, without network.
 
 # %%
+import matplotlib.pyplot as plt
+
 from entreg_utils import analysis, cam, experiments, figures
-from entreg_utils.figures import curves, maps
 
 figures.use_style()
 
@@ -20,14 +21,14 @@ figures.use_style()
 # nothing has to be downloaded. A small network learned to name the species. It never saw an outline or a box. The next
 # cell asks it about a new picture: *which places speak for your answer?*
 
-# %%
-plain = experiments.run(experiments.grids.EXAMPLE)  # trained with cross-entropy, as usual
+# %% tags=["figure:first_map"]
+plain = experiments.run(experiments.grids.EXAMPLE)  # plain cross-entropy
 test = experiments.splits(plain.config)[2]
 SHOWN = 0  # of the test pictures whose maps are stored; try 1, 2, 3
 fish = plain.panel[SHOWN]
 image, label = test.images[[fish]].float() / 255, test.labels[[fish]]
 its_map, _ = cam.class_activation_map(plain.model().cpu(), image, label)  # (1, 12, 12)
-figures.show(maps.triptych(image[0], its_map[0], test.boxes[[fish]]))
+figures.show(figures.triptych(image[0], its_map[0], test.boxes[[fish]]))
 
 # %% [markdown]
 # The middle is a **class activation map**: bright places raised the score of the right species. The green box around
@@ -40,14 +41,16 @@ figures.show(maps.triptych(image[0], its_map[0], test.boxes[[fish]]))
 # sure: their **entropy** stays high. Nothing else differs. The strength of the term is called $\varepsilon$, from 0 (off)
 # to 1 (nothing left to learn).
 
-# %%
-regularised = experiments.run(experiments.grids.er(0.8))
-figures.show(maps.triptych(image[0], regularised.maps[-1, SHOWN], test.boxes[[fish]]))
+# %% tags=["figure:first_map_regularised"]
+regularised = experiments.run(experiments.er(0.8))
+its_map = regularised.maps[-1, SHOWN]  # of the last epoch
+figures.show(figures.triptych(image[0], its_map, test.boxes[[fish]]))
 
 # %%
 for run in (plain, regularised):
     entropy, accuracy = run.metrics["entropy"], run.metrics["accuracy"]
-    print(f"eps {run.config.epsilon:.2f}: right names {accuracy:.1%}, entropy {entropy:.2f} nats")
+    name = f"eps {run.config.epsilon:.2f}"
+    print(f"{name}: right names {accuracy:.1%}, entropy {entropy:.2f} nats")
 
 # %% [markdown]
 # Both name nearly every fish. The second one says so with far less certainty, and its map keeps to the fish. One
@@ -62,7 +65,44 @@ for run in (plain, regularised):
 # %%
 runs = experiments.sweep(experiments.grids.SWEEP)
 print(f"{len(runs)} trainings, seeds {sorted({run.config.seed for run in runs})}")
-figures.show(curves.plane(analysis.final(runs), analysis.history(runs)))
+summary = analysis.over_seeds(analysis.final(runs))
+history = analysis.history(runs)
+paths = {  # mean over the seeds at each epoch
+    eps: history[history.epsilon == eps].groupby("epoch").mean(numeric_only=True)
+    for eps in (0, 0.5)
+}
+
+# %% tags=["figure:first_plane"]
+figure, panels = plt.subplots(1, 2, figsize=(10, 4))
+titles = {
+    "pxap": "Localisation: a hill",
+    "accuracy": "Accuracy: a plateau, then a cliff",
+}
+for axes, (score, title) in zip(panels, titles.items(), strict=True):
+    for (eps, path), colour in zip(paths.items(), ("grey", "orange"), strict=True):
+        x, y, ink = path.test_entropy, path[f"test_{score}"], figures.ink(colour)
+        axes.plot(x, y, ".-", color=ink, alpha=0.7, lw=1.2)
+        side, words = ("center" if eps else "right"), f"epochs of ε = {eps:g}"
+        axes.text(x.iloc[0], y.iloc[0] - 0.06, words, ha=side, color=ink)
+    x = summary["entropy"]["mean"]
+    y, half = summary[score]["mean"], summary[score]["half"]
+    axes.errorbar(x, y, half, fmt="o-", capsize=2)
+    for eps in summary.index:
+        axes.text(x[eps], (y + half)[eps] + 0.02, f"{eps:g}", ha="center", fontsize=9)
+    figures.entropy_axis(axes, num_classes=8)
+    axes.set(ylim=(0, 1.12), title=title)
+panels[0].set_ylabel("PxAP (0 to 1)")
+panels[1].set_ylabel("accuracy")
+pxap, path = summary["pxap"]["mean"], paths[0]
+best, top = pxap.idxmax(), summary["entropy"]["mean"][pxap.idxmax()]
+peak, end = path.loc[path.test_pxap.idxmax()], path.iloc[-1]
+figures.show(
+    figure,
+    f"Across strengths (blue, labelled by ε) the hill tops at ε = {best:g}, at an "
+    f"entropy of {top:.2f} nats; along the epochs of ε = 0 (grey) PxAP is best at "
+    f"epoch {peak.name} ({peak.test_pxap:.2f}, entropy {peak.test_entropy:.2f}) and "
+    f"ends at {end.test_pxap:.2f} (entropy {end.test_entropy:.2f}).",
+)
 
 # %% [markdown]
 # A hill, and its top is not where an ordinary training ends. The grey line follows one such training epoch by epoch: it

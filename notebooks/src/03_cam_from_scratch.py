@@ -19,12 +19,13 @@
 # without network.
 
 # %%
+import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
 from entreg_utils import cam, data, experiments, figures, losses, metrics
 from entreg_utils.checks import maps as checks
-from entreg_utils.figures import maps, overlays
+from entreg_utils.figures import picture_grid, triptych
 
 figures.use_style()
 torch.set_num_threads(1)
@@ -100,18 +101,34 @@ print("cam.class_activation_map gives the same maps:", tuple(raw.shape))
 own_logit = logits.gather(1, test.labels[:, None])[:, 0]
 rebuilt = raw.mean(dim=(1, 2)) + model.head.bias[test.labels].detach()
 assert torch.allclose(rebuilt, own_logit, rtol=1e-4, atol=1e-3)
-print(f"first picture: mean of map plus bias {rebuilt[0]:.2f}, logit {own_logit[0]:.2f}")
+print(f"first picture: mean of map plus bias {rebuilt[0]:.2f}", end=", ")
+print(f"logit {own_logit[0]:.2f}")
 
 # %% [markdown]
 # Before you run the next cell: of all the channels, how many do you expect to carry most of the logit?
 
-# %%
-pick = 4
+# %% tags=["figure:channels"]
+pick, top = 4, 4
 own = int(test.labels[pick])
+weights = model.head.weight[own].detach()  # (K,)
+terms = weights[:, None, None] * features[pick]  # (K, h, w)
+adds = terms.mean(dim=(1, 2))  # of each channel to the logit
+strongest = adds.argsort(descending=True)[:top]
+bias = model.head.bias[own].item()
+logit = adds.sum() + bias
+captions = [f"weight {weights[k]:+.2f}\nadds {adds[k]:+.2f}" for k in strongest]
+figure, panels = picture_grid(
+    [images[pick], *terms[strongest], terms.sum(dim=0)],
+    ["picture", *(f"channel {k}" for k in strongest), f"sum of all {len(terms)}"],
+    ["", *captions, f"bias {bias:+.2f}\nlogit {logit:.2f}"],
+)
+for panel in panels[1:-1]:  # channels share a scale, the sum has its own
+    panel.images[0].set_clim(0, terms[strongest].max())
 figures.show(
-    maps.anatomy(
-        images[pick], features[pick], model.head.weight[own], float(model.head.bias[own].detach())
-    )
+    figure,
+    f"The {top} strongest of {len(terms)} channels add {adds[strongest].sum():.2f} "
+    f"to a logit of {logit:.2f}; the map on the right is the sum of all of them before "
+    "the mean is taken (channels share a scale, the sum has its own).",
 )
 
 # %% [markdown]
@@ -148,7 +165,8 @@ def grad_cam_by_hand(model, images, classes):
 positions = raw.shape[1] * raw.shape[2]
 gradient_map = grad_cam_by_hand(model, images, test.labels)
 assert torch.allclose(gradient_map * positions, raw, rtol=1e-4, atol=1e-4)
-assert torch.allclose(cam.grad_cam(model, images, test.labels)[0], gradient_map, atol=1e-5)
+package_map, _ = cam.grad_cam(model, images, test.labels)
+assert torch.allclose(package_map, gradient_map, atol=1e-5)
 print(f"Grad-CAM times {positions} positions equals CAM on all {len(raw)} pictures")
 
 # %% [markdown]
@@ -169,9 +187,8 @@ print(f"Grad-CAM times {positions} positions equals CAM on all {len(raw)} pictur
 cut, _ = cam.grad_cam(model, images, test.labels, relu=True)
 print(f"positions with a negative value:      {(raw < 0).float().mean():.3f}")
 print(f"positions that are zero after ReLU:   {(cut == 0).float().mean():.3f}")
-print(
-    f"pictures where the ReLU cuts nothing: {(raw.flatten(1).min(1).values >= 0).float().mean():.3f}"
-)
+nothing = raw.flatten(1).min(dim=1).values >= 0
+print(f"pictures where the ReLU cuts nothing: {nothing.float().mean():.3f}")
 
 # %% [markdown]
 # A negative value says "this position speaks against the class". Whether that is worth keeping is a
@@ -209,15 +226,13 @@ for name, version in (
 # the picture with the true box and the predicted one; the map with its **raw range**; and the overlay with
 # a line where the threshold cuts.
 
-# %%
-figures.show(maps.triptych(images[pick], raw[pick], test.boxes[pick : pick + 1], threshold=0.15))
+# %% tags=["figure:triptych"]
+figures.show(triptych(images[pick], raw[pick], test.boxes[[pick]], threshold=0.15))
 
-# %%
-scores = metrics.iou_curves(raw, test.boxes, thresholds=[0.15], size=48)[:, 0]  # IoU at 0.15
-worst = int(scores.argmin())
-figures.show(
-    maps.triptych(images[worst], raw[worst], test.boxes[worst : worst + 1], threshold=0.15)
-)
+# %% tags=["figure:worst_triptych"]
+ious = metrics.iou_curves(raw, test.boxes, thresholds=[0.15], size=48)  # (N, 1)
+worst = int(ious[:, 0].argmin())
+figures.show(triptych(images[worst], raw[worst], test.boxes[[worst]], threshold=0.15))
 
 # %% [markdown]
 # The first is the picture from above; the second is the one with the lowest IoU in the test set, so that
@@ -239,17 +254,19 @@ figures.show(
 
 
 # %%
-def order_statistic(
-    v, percent
-):  # value at index floor(size * percent / 100), as the public code has it
+def order_statistic(v, percent):  # as the public code has it, without interpolation
     return np.sort(v, axis=None)[int(percent * v.size / 100)]
 
 
+def above(v, floor):
+    return np.maximum(v - floor, 0) / (v.max() - floor)
+
+
 rules = {
-    "minmax": lambda v: (v - v.min()) / (v - v.min()).max(),
-    "max": lambda v: np.maximum(v, 0) / v.max(),
+    "minmax": lambda v: above(v, v.min()),
+    "max": lambda v: above(v, 0),
     "pas": lambda v: np.minimum((v - v.min()) / order_statistic(v - v.min(), 90), 1),
-    "ivr": lambda v: np.maximum(v - order_statistic(v, 40), 0) / (v.max() - order_statistic(v, 40)),
+    "ivr": lambda v: above(v, order_statistic(v, 40)),
 }
 large = cam.upsample(raw, 48).astype(np.float64)  # (N, 48, 48)
 for name, rule in rules.items():
@@ -260,9 +277,42 @@ print("the four rules equal cam.normalize on", len(large), "maps")
 # The next figure takes the test picture whose map speaks most strongly *against* its own class somewhere.
 # **Predict:** which rule turns negative values into small positive ones, and which into zero?
 
-# %%
-against = int((raw.flatten(1).min(1).values / raw.flatten(1).max(1).values.clamp_min(1)).argmin())
-figures.show(maps.normalisations(images[against], raw[against], percentile=40))
+# %% tags=["figure:normalizations"]
+lows, highs = raw.flatten(1).aminmax(dim=1)
+against = int((lows / highs.clamp_min(1)).argmin())
+one = large[against]
+looks = {
+    "minmax": ("min-max", "black", "-"),
+    "max": ("max", "blue", "--"),
+    "pas": ("PaS", "vermillion", "-"),
+    "ivr": ("IVR, P = 40", "green", "-."),
+}
+figure, axes = plt.subplot_mosaic(
+    [["picture", *looks], ["curves"] * 5],
+    figsize=(9, 5.2),
+    height_ratios=[1, 1.5],
+)
+axes["picture"].imshow(figures.as_picture(images[against]))
+axes["picture"].set_title("picture")
+order, said = np.argsort(one, axis=None), []
+for rule, (name, colour, line) in looks.items():
+    scaled, ink = cam.normalize(one[None], rule)[0], figures.ink(colour)
+    axes[rule].imshow(scaled, vmin=0, vmax=1)
+    axes[rule].set_title(name, color=ink)
+    zeros, ones = (scaled == 0).mean(), (scaled == 1).mean()
+    saturated = f", {ones:.0%} one" if ones >= 0.005 else ""
+    axes[rule].set_xlabel(f"{zeros:.0%} zero{saturated}")
+    x, y = one.ravel()[order], scaled.ravel()[order]
+    axes["curves"].plot(x, y, line, color=ink, label=name)
+    said.append(f"{name} {zeros:.0%}")
+for name in ("picture", *looks):
+    figures.picture_axes(axes[name])
+axes["curves"].axvline(0, color="grey", lw=0.8, ls=":")
+axes["curves"].set(ylabel="normalised value")
+axes["curves"].set_xlabel("raw value of the map, logit units (dotted: zero)")
+axes["curves"].legend(loc="lower right")
+share = f"{(one < 0).mean():.0%} of this map is negative; set to exactly zero: "
+figures.show(figure, share + ", ".join(said) + " of the pixels.")
 
 # %% [markdown]
 # Look at the curves, where they cross the dotted line at zero:
@@ -285,7 +335,8 @@ print("rule     GT-known Loc (0.15)  MaxBoxAcc (oracle)  PxAP")
 for name in cam.NORMALIZATIONS:
     scaled = cam.normalize(large, name)
     fixed = metrics.gt_known_loc(scaled, test.boxes, threshold=0.15, size=48)
-    oracle = metrics.box_accuracy(scaled, test.boxes, iou_thresholds=[0.5], size=48).max[0]
+    boxes = metrics.box_accuracy(scaled, test.boxes, iou_thresholds=[0.5], size=48)
+    oracle = boxes.max[0]
     pixels = metrics.pixel_average_precision(scaled, test.masks, size=48)
     print(f"{name:8s} {fixed:19.3f}  {oracle:18.3f}  {pixels:.3f}")
 centre = metrics.centre_box_baseline(test.boxes, size=48, iou_thresholds=[0.5]).max[0]
@@ -316,18 +367,20 @@ print(f"centred box, best side on test {centre:14.3f}\nconstant map {blank:44.3f
 
 # %%
 weight, bias = model.head.weight.detach(), model.head.bias.detach()
-coverage = torch.nn.functional.adaptive_avg_pool2d(test.masks[:, None].float(), raw.shape[1:])
+pool = torch.nn.functional.adaptive_avg_pool2d
+coverage = pool(test.masks[:, None].float(), raw.shape[1:])  # (N, 1, h, w)
 
 
-def mean_where(share):  # mean feature vector over positions, weighted by share (N, 1, h, w)
+def mean_where(share):  # mean feature vector, positions weighted by share (N, 1, h, w)
     return (features * share).sum(dim=(0, 2, 3)) / share.sum()
 
 
-direction = mean_where(1 - coverage) - mean_where(coverage)  # from fish towards habitat, (K,)
+# from fish towards habitat, (K,)
+direction = mean_where(1 - coverage) - mean_where(coverage)
 direction = direction / direction.norm() * weight.norm(dim=1).mean()
 
 
-def with_head(new_weight, new_bias):  # maps of the true classes and logits, from the same features
+def with_head(new_weight, new_bias):  # maps of the true classes, and logits
     new_maps = torch.einsum("nk,nkhw->nhw", new_weight[test.labels], features)
     return new_maps, features.mean(dim=(2, 3)) @ new_weight.T + new_bias
 
@@ -339,22 +392,19 @@ heads = {
     "scaled by 0.3": with_head(0.3 * weight, 0.3 * bias),
 }
 p = {name: z.softmax(dim=1) for name, (_, z) in heads.items()}
-assert torch.allclose(p["shifted"], p["as trained"], atol=1e-4)  # every probability is the same
+# every probability is the same
+assert torch.allclose(p["shifted"], p["as trained"], atol=1e-4)
 scaled_map, trained_map = (
     cam.normalize(heads[name][0]) for name in ("scaled by 0.3", "as trained")
 )
 assert (scaled_map - trained_map).abs().max() < 1e-5  # every min-max map is the same
 print("shifted head: same probabilities.  scaled head: same min-max maps.")
 
-# %%
-figures.show(
-    maps.invariance(
-        images[pick],
-        {name: m[pick] for name, (m, _) in heads.items()},
-        [p[name][pick, own] for name in heads],
-        [losses.entropy(z)[pick] for _, z in heads.values()],
-    )
-)
+# %% tags=["figure:heads"]
+its_maps = {name: m[pick] for name, (m, _) in heads.items()}
+its_p = [p[name][pick, own] for name in heads]
+its_entropy = [losses.entropy(z)[pick] for _, z in heads.values()]
+figures.show(figures.invariance(images[pick], its_maps, its_p, its_entropy))
 
 # %% [markdown]
 # The shifted head predicts exactly what the trained one predicts, and its map has turned over: it now
@@ -368,13 +418,26 @@ figures.show(
 # direction was computed from the true masks. Nobody has those in practice; we use them here to show how
 # far the map can be moved, not to improve a method.)
 
-# %%
+# %% tags=["figure:shift"]
 strengths = [-2, -1, -0.5, 0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3]
 slid = [with_head(weight + s * direction, bias) for s in strengths]
 pxap = [metrics.pixel_average_precision(m, test.masks, size=48) for m, _ in slid]
-moved = max((z.double().softmax(1) - p["as trained"]).abs().max().item() for _, z in slid)
-assert moved < 1e-3
-figures.show(maps.shift_curve(strengths, pxap, 1e-3, blank))
+moved = [(z.double().softmax(1) - p["as trained"]).abs().max() for _, z in slid]
+assert max(moved) < 1e-3
+figure, axes = plt.subplots(figsize=(9, 3.2))
+axes.plot(strengths, pxap, "o-")
+axes.axhline(blank, color="grey", lw=1, ls="--")
+axes.text(strengths[0], blank + 0.03, "constant map", color="dimgrey")
+trained = pxap[strengths.index(0)]
+axes.text(0, trained - 0.03, f"as trained {trained:.3f}", ha="center", va="top")
+axes.set_xlabel("shift of all class weights towards the habitat (lengths of a weight)")
+axes.set(ylim=(0, 1), ylabel="PxAP on the test set")
+figures.show(
+    figure,
+    f"The same classifier scores between {min(pxap):.3f} and {max(pxap):.3f} PxAP, "
+    f"while no probability moves by more than 1e-03; a constant map scores "
+    f"{blank:.3f}.",
+)
 
 # %% [markdown]
 # One classifier, one accuracy, one loss; and PxAP anywhere on this curve. (The sentence
@@ -387,7 +450,8 @@ figures.show(maps.shift_curve(strengths, pxap, 1e-3, blank))
 
 # %%
 fresh = weight.clone().requires_grad_(True)
-loss = torch.nn.functional.cross_entropy(features.mean(dim=(2, 3)) @ fresh.T + bias, test.labels)
+fresh_logits = features.mean(dim=(2, 3)) @ fresh.T + bias
+loss = torch.nn.functional.cross_entropy(fresh_logits, test.labels)
 (gradient,) = torch.autograd.grad(loss, fresh)  # (C, K)
 assert gradient.sum(dim=0).abs().max() < 1e-5 * max(1.0, gradient.abs().max().item())
 ratio = weight.mean(dim=0).norm() / weight.norm(dim=1).mean()
@@ -442,12 +506,32 @@ checks.temperature(factor, logits, target=1.5)
 # values span a hundred units or a thousandth of one. The next figure shows the maps of the picture's own
 # class and of two classes that are not in it: above as usual, below on one common scale.
 
-# %%
+# %% tags=["figure:shared_scale"]
 order = logits[pick].argsort(descending=True)
 shown = [own] + [int(c) for c in order if int(c) != own][:1] + [int(order[-1])]
 several, _ = cam.class_activation_map(model, images[[pick] * 3], shown)
-named = {test.class_names[c]: m for c, m in zip(shown, several, strict=True)}
-figures.show(overlays.shared_scale(images[pick], named))
+names = [test.class_names[c] for c in shown]
+several = cam.upsample(several, 48).astype(np.float64)
+alone = cam.normalize(several)  # each stretched by itself
+common = np.clip(several / several.max(), 0, 1)  # one scale, from 0
+blends = [cam.overlay(images[pick], m, alpha=0.7) for m in (*alone, *common)]
+captions = [f"by itself, {m.min():.1f} to {m.max():.1f}" for m in several]
+for m in common:
+    blank_map = cam.is_blank(m)
+    captions += ["nothing above 0" if blank_map else f"scale 0 to {several.max():.1f}"]
+figure, _ = picture_grid(
+    [images[pick], *blends[:3], None, *blends[3:]],
+    ["picture", *names],
+    ["", *captions[:3], "", *captions[3:]],
+    columns=4,
+)
+tops = [f"{name} {m.max():.1f}" for name, m in zip(names, several, strict=True)]
+highest = "Highest raw value: " + ", ".join(tops)
+figures.show(
+    figure,
+    f"{highest}. Stretched by itself each map reaches the brightest "
+    "colour; on one scale only the one with the most evidence does.",
+)
 
 # %% [markdown]
 # Above, every class looks convincing, absent ones included. Below, the own class stands out, and a class
@@ -457,12 +541,11 @@ figures.show(overlays.shared_scale(images[pick], named))
 # **Blank maps.** A map with one value everywhere has nothing to say. Add noise of a thousandth
 # to a constant and min-max it: a picture full of structure appears.
 
-# %%
-noise = 5 + 1e-3 * np.random.default_rng(0).uniform(-1, 1, (12, 12))
-print(
-    "blank? a constant:", cam.is_blank(np.full((12, 12), 5.0)), " the noise:", cam.is_blank(noise)
-)
-figures.show(maps.triptych(images[pick], noise))
+# %% tags=["figure:noise"]
+constant = np.full((12, 12), 5.0)
+noise = constant + 1e-3 * np.random.default_rng(0).uniform(-1, 1, (12, 12))
+print("blank? a constant:", cam.is_blank(constant), " the noise:", cam.is_blank(noise))
+figures.show(triptych(images[pick], noise))
 
 # %% [markdown]
 # The package turns a truly constant map into zeros and flags it. It cannot know that the map above is
@@ -472,8 +555,27 @@ figures.show(maps.triptych(images[pick], noise))
 # the finished overlay by its maximum, so that a blank map comes out as a clean, bright picture.
 # `cam.overlay` is `(1 - alpha) * picture + alpha * colour` and nothing else.
 
-# %%
-figures.show(overlays.tricks(images[pick], raw[pick]))
+# %% tags=["figure:tricks"]
+picture = figures.as_picture(images[pick])
+scaled = cam.normalize(cam.upsample(raw[[pick]], 48))[0]
+dark = 0.5 * picture  # half picture, half black: the plain blend of a map of zeros
+factor = 1 / dark.max()
+tricks = {
+    "plain blend": cam.overlay(picture, scaled),
+    "map squared": cam.overlay(picture, scaled**2),
+    "blank, brightened": dark * factor,
+    "blank, flagged": cam.overlay(picture, np.zeros_like(scaled)),
+}
+areas = [f"{(values > 0.5).mean():.1%}" for values in (scaled, scaled**2)]
+captions = [f"{area} above half" for area in areas]
+captions += [f"colours x {factor:.2f}", "grey, striped"]
+figure, _ = picture_grid(list(tricks.values()), list(tricks), captions)
+figures.show(
+    figure,
+    f"Share of the picture above half of the maximum: {areas[0]}, squared {areas[1]}; "
+    f"dividing a blank overlay by its maximum makes it {factor:.2f} times brighter, "
+    "and looks like a clean picture.",
+)
 
 # %% [markdown]
 # The squared map looks like a better localisation. It is the same map, and its score at a matching

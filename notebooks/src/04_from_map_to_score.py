@@ -19,13 +19,15 @@
 
 # %%
 import cv2
+import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+from matplotlib.ticker import PercentFormatter
 
 from entreg_utils import cam, experiments, figures, metrics
 from entreg_utils.checks import scores as checks
-from entreg_utils.figures import boxes as draw_boxes
-from entreg_utils.figures import scores as draw
-from entreg_utils.figures.world import picture
+from entreg_utils.figures import as_picture, draw_box
+from entreg_utils.figures import boxes as draw
 
 figures.use_style()
 
@@ -52,10 +54,10 @@ print("images:", f"{SIZE} x {SIZE} pixels")
 # **Predict.** The raw map is much coarser than the picture and in logit units. Which steps are needed
 # before it can be compared with a box? The next figure shows the four that everyone uses.
 
-# %%
+# %% tags=["figure:steps"]
 EXAMPLE = 393
-shown = picture(test, EXAMPLE), maps[EXAMPLE], boxes[EXAMPLE]
-figures.show(draw_boxes.steps(*shown, threshold=0.15))
+shown = as_picture(test.images[EXAMPLE]), maps[EXAMPLE], boxes[EXAMPLE]
+figures.show(draw.steps(*shown, threshold=0.15))
 
 # %% [markdown]
 # Here is the same in code, first the score map. The order of its two steps is part of the protocol: resize
@@ -128,10 +130,10 @@ print(f"constant maps: {result.num_constant} of {result.num_images}")
 # **Predict.** For the fish of the first figure, at what share of all thresholds does its box count as found (IoU
 # of at least 0.5)? Would the same thresholds do for another fish?
 
-# %%
+# %% tags=["figure:thresholds"]
 taus = (0.05, 0.15, 0.3, 0.5, 0.7, 0.9)
 others = [(maps[i], boxes[i]) for i in (57, 124)]
-figures.show(draw_boxes.threshold_strip(*shown, taus, others))
+figures.show(draw.threshold_strip(*shown, taus, others))
 
 # %% [markdown]
 # Move it yourself, image by image:
@@ -139,7 +141,9 @@ figures.show(draw_boxes.threshold_strip(*shown, taus, others))
 # %%
 from entreg_utils import widgets
 
-widgets.threshold_explorer([(picture(test, i), maps[i], boxes[i]) for i in (EXAMPLE, 57, 124)])
+widgets.threshold_explorer(
+    [(as_picture(test.images[i]), maps[i], boxes[i]) for i in (EXAMPLE, 57, 124)]
+)
 
 # %% [markdown]
 # One and the same map gives boxes from far too large to a speck on the brightest spot, and another image
@@ -214,9 +218,27 @@ print(f"MaxBoxAcc by hand {box_acc.max():.3f}, from the package {result.max_box_
 # %% [markdown]
 # The next figure shows the curves for three deltas. **Predict:** do all three peak at the same threshold?
 
-# %%
+# %% tags=["figure:box_accuracy"]
 centre = metrics.centre_box_baseline(boxes, SIZE)
-figures.show(draw.box_accuracy_curves(result, fixed=0.15, centre=centre))
+figure, axes = plt.subplots(figsize=(9, 3.7))
+said = []
+for row, delta in enumerate(result.iou_thresholds):
+    top, tau = result.max[row], result.best_threshold[row]
+    (line,) = axes.plot(result.thresholds, result.curve[row])
+    colour = figures.ink(line.get_color())
+    axes.plot(tau, top, "o", color=colour)
+    axes.plot([0.93, 1], [centre.max[row]] * 2, "--", color=colour)
+    label = f"IoU {delta:g}: max {top:.3f} at {tau:.2f}"
+    axes.annotate(label, (tau, top), (0, 7), textcoords="offset points", color=colour)
+    said.append(f"{top:.3f} at threshold {tau:.2f} for IoU {delta:g}")
+axes.axvline(0.15, color="0.4", lw=0.8, ls=":")
+axes.text(0.14, 1.11, "fixed 0.15", color="0.4", ha="right", va="top")
+axes.set(xlim=(0, 1), ylim=(0, 1.12), xlabel="threshold, share of the map's maximum")
+axes.set_ylabel("BoxAcc, share of images")
+axes.set_title("dashes at the right: the best centred box", fontsize=10)
+blind = ", ".join(f"{value:.3f}" for value in centre.max)
+sentence = f"BoxAcc is highest with {'; '.join(said)}."
+figures.show(figure, f"{sentence} The best centred box reaches {blind}.")
 
 # %% [markdown]
 # They do not have to. A loose overlap forgives a box that is too large or too small; a tight one wants the
@@ -295,7 +317,7 @@ print(f"validation picks {result.thresholds[carried]:.3f}, test {result.best_thr
 # %% [markdown]
 # **Predict** the order of the four before you look, and guess the gap between the first and the last.
 
-# %%
+# %% tags=["figure:threshold_rules"]
 gt_known = metrics.gt_known_correct(maps, boxes, threshold=0.15, size=SIZE)  # (N,) bool
 interval = metrics.bootstrap_interval
 rows = {
@@ -304,7 +326,20 @@ rows = {
     "best on validation": interval(found[:, carried]),
     "fixed at 0.15 (GT-known Loc)": interval(gt_known),
 }
-figures.show(draw.choices(rows, "share of test images found, IoU >= 0.5"))
+rules = pd.DataFrame(rows, index=["found", "low", "high"]).T
+
+figure, axes = plt.subplots(figsize=(9, 3.3))
+axes.hlines(rules.index, rules.low, rules.high, lw=3, alpha=0.35)
+axes.plot(rules.found, rules.index, "o", ms=7)
+above = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center"}
+for name, value in rules.found.items():
+    axes.annotate(f"{value:.3f}", (value, name), **above)
+axes.set(ylim=(3.5, -0.75), xlabel="share of test images found, IoU >= 0.5")
+axes.grid(axis="y", visible=False)
+said = "; ".join(f"{name}: {value:.3f}" for name, value in rules.found.items())
+spread = rules.found.iloc[0] - rules.found.iloc[-1]
+sentence = f"{said}. First minus last: {spread:+.3f}. Bars: 95 % intervals over images."
+figures.show(figure, sentence)
 
 # %% [markdown]
 # All four describe the same maps. The bars are bootstrap intervals: the test images are drawn again with
@@ -313,7 +348,7 @@ figures.show(draw.choices(rows, "share of test images found, IoU >= 0.5"))
 # were trained again; that takes several seeds, and a claim about a method needs it:
 
 # %%
-runs = [experiments.run(experiments.grids.er(0.0, seed)) for seed in experiments.grids.SEEDS]
+runs = [experiments.run(experiments.er(0.0, seed)) for seed in experiments.grids.SEEDS]
 three = [run.metrics["gt_known"] for run in runs]  # GT-known Loc at 0.15, from the store
 mean, half_width = metrics.seed_interval(three)
 print("three trainings:", ", ".join(f"{score:.3f}" for score in three))
@@ -361,7 +396,7 @@ checks.top1_bounds(answer, accuracy=0.80, gt_known=0.70)
 # Three hand-made maps, each pixel 0 or 1. **Predict** for each: how many contours does OpenCV find, and which
 # is "the largest"?
 
-# %%
+# %% tags=["figure:contours"]
 ring, line, chain = np.zeros((3, 24, 24))
 ring[3:21, 3:21] = 1
 ring[8:16, 8:16] = 0
@@ -369,7 +404,7 @@ line[6, 2:22] = 1
 line[14:16, 11:13] = 1
 chain[3:9, 3:9] = chain[9:15, 9:15] = chain[15:21, 15:21] = 1
 scenes = {"a ring": ring, "a line and a speck": line, "touching corners": chain}
-figures.show(draw_boxes.contour_scenes(scenes))
+figures.show(draw.contour_scenes(scenes))
 
 # %% [markdown]
 # - **A hole is a contour.** The ring gives two boxes, and under the rule of all contours the hole may "find" an
@@ -450,12 +485,32 @@ print(f"PxAP by hand {by_hand:.3f}, from the package {pxap:.3f}")
 # The area under this curve is the score. The dashed line is what a map without any information gets: the
 # share of pixels that lie on an object. PxAP therefore has no fixed floor; it depends on how large the objects are.
 
-# %%
+# %% tags=["figure:precision_recall"]
 stream = metrics.PixelAveragePrecision(size=SIZE)
 for m, mask in zip(maps, test.masks, strict=True):
     stream.update(m, mask)
 prevalence = metrics.constant_map_baseline(test.masks, size=SIZE)
-figures.show(draw.precision_recall(*stream.precision_recall(), stream.compute(), prevalence))
+precision, recall = stream.precision_recall()  # (B,) each, the threshold falling
+
+figure, axes = plt.subplots(figsize=(9, 3.6))
+blue, green = figures.ink("blue"), figures.ink("green")
+axes.step(recall, precision, where="pre", color=blue)
+axes.fill_between(recall, precision, step="pre", alpha=0.15, lw=0)
+axes.text(0.45, pxap / 2, f"area: PxAP {pxap:.3f}", ha="center", color=blue)
+axes.axhline(prevalence, color=green, ls="--")
+label = f"a constant map: {prevalence:.3f}"
+axes.text(0.01, prevalence - 0.02, label, color=green, va="top")
+axes.set(xlim=(0, 1), ylim=(0, 1.03), xlabel="recall: share of the object pixels taken")
+axes.set_ylabel("precision: share of the\ntaken pixels on an object")
+for axis in (axes.xaxis, axes.yaxis):
+    axis.set_major_formatter(PercentFormatter(1, decimals=0))
+half = precision[np.searchsorted(recall, 0.5)]
+sentence = (
+    f"PxAP is {stream.compute():.3f}, against {prevalence:.3f} for a constant map; "
+    f"when half of the object pixels are taken, {half:.0%} of what is taken lies on "
+    "an object."
+)
+figures.show(figure, sentence)
 
 # %% [markdown]
 # Two ways to average. PxAP pools the pixels of all images, so a score of 0.4 must mean the same in every
@@ -479,8 +534,32 @@ print(f"mean over images     {np.mean(per_image):.3f}")
 # Photographers centre their subject, and so does our world, a little. The best centred box, the same for every
 # image, is the baseline for boxes. Like MaxBoxAcc it may choose its one number, the side, on the test set.
 
-# %%
-figures.show(draw.centre_box(boxes, SIZE, centre))
+# %% tags=["figure:centred_box"]
+cover = np.zeros((SIZE, SIZE))  # how many of the true boxes hold a pixel
+for x0, y0, x1, y1 in boxes:
+    cover[y0 : y1 + 1, x0 : x1 + 1] += 1 / len(boxes)
+side, top = centre.best_threshold[1], centre.max[1]  # row 1: IoU 0.5
+low = (SIZE - round(side * SIZE)) // 2
+high = low + round(side * SIZE)
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), width_ratios=(1, 1.9))
+shown = left.imshow(cover, vmin=0, vmax=1)
+figures.picture_axes(left)
+left.set_title("all true boxes, stacked")
+figure.colorbar(shown, ax=left, label="share of true boxes", shrink=0.85)
+draw_box(left, (low, low, high, high), figures.OKABE_ITO["green"])
+for delta, curve in zip(centre.iou_thresholds, centre.curve, strict=True):
+    (line,) = right.plot(centre.thresholds, curve)
+    peak = centre.thresholds[curve.argmax()], curve.max()
+    label, colour = f"IoU {delta:g}: {curve.max():.3f}", figures.ink(line.get_color())
+    right.annotate(label, peak, color=colour, **above)
+right.set(xlim=(0, 1), ylim=(0, 1.12), ylabel="BoxAcc, share of images")
+right.set_xlabel("side of the centred box, share of the frame")
+sentence = (
+    f"One centred box with {side:.0%} of the frame's side (green), for every image "
+    f"alike, is right in {top:.1%} of them at IoU 0.5."
+)
+figures.show(figure, sentence)
 
 # %%
 print("                  this map   baseline")

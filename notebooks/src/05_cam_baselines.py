@@ -20,13 +20,16 @@
 # without network.
 
 # %%
+import matplotlib.pyplot as plt
+import seaborn as sns
 import torch
 import torch.nn.functional as F
 
 from entreg_utils import analysis, data, erasing, experiments, figures, losses, metrics, models
 from entreg_utils.checks import erasing as checks
 from entreg_utils.experiments import grids
-from entreg_utils.figures import erasing as draw
+from entreg_utils.figures import CUE_COLOURS
+from entreg_utils.figures.erasing import TITLES, what_is_hidden
 
 figures.use_style()
 torch.set_num_threads(1)  # the small maps of this notebook are faster so
@@ -230,10 +233,10 @@ checks.square_share(answer)
 #
 # The settings of the embedded world, one value each. **Predict:** which of the four covers the mark most often?
 
-# %%
+# %% tags=["figure:hidden"]
 settings = [erasing.preset(method, "toy", "toy") for method in erasing.METHODS]
 shown = [erasing.hidden(images, one, seeded(1), model, fill=mean_colour) for one in settings]
-figures.show(draw.what_is_hidden(shown))
+figures.show(what_is_hidden(shown))
 
 # %% [markdown]
 # The world is drawn, so one can count. On 200 pictures and ten draws: which share of the mark is hidden, and which of
@@ -251,7 +254,8 @@ for one in settings[1:]:
         large = F.interpolate(mask[:, None].float(), size=48, mode="nearest")[:, 0]
         for i, region in enumerate((parts, bodies, ~train.masks)):
             shares[i] += (large * region).sum() / region.sum() / 10
-    print(f"{draw.TITLES[one.method]:18s}" + "".join(f"{share:9.0%}" + " " * 8 for share in shares))
+    columns = "".join(f"{share:9.0%}" + " " * 8 for share in shares)
+    print(f"{TITLES[one.method]:18s}{columns}")
 
 # %% [markdown]
 # HaS and CutMix hide the mark about as often as the rest of the fish: they do not know where it is. (CutMix's box lies in
@@ -272,7 +276,38 @@ test = data.load("toy", "test")
 size, true_boxes = test.images.shape[-1], test.boxes[:, None].numpy()
 constant = metrics.constant_map_baseline(test.masks.numpy(), size=size)
 centre = metrics.centre_box_baseline(true_boxes, size).max_box_acc
-figures.show(draw.methods(table, constant, centre))
+
+# %% tags=["figure:methods"]
+words = {0.0: "without", 0.8: "with ER, ε = 0.8"}
+named = table.assign(method=table.method.map(TITLES), loss=table.epsilon.map(words))
+panels = {
+    "pxap": ("PxAP (0 to 1)", constant, "constant map"),
+    "max_box_acc_carried": ("BoxAcc, carried threshold", centre, "centred box"),
+    "accuracy": ("accuracy", None, ""),
+}
+figure, axes = plt.subplots(1, 3, figsize=(10, 4.3), sharey=True)
+for panel, (score, (label, floor, name)) in zip(axes, panels.items(), strict=True):
+    sns.pointplot(
+        named, x=score, y="method", hue="loss", ax=panel, legend=panel is axes[0],
+        errorbar=figures.student, linestyle="none", markers=["o", "s"], dodge=0.25,
+        capsize=0.1, markersize=5, err_kws={"linewidth": 1.6},
+    )  # fmt: skip
+    panel.set(xlabel=label, ylabel="", xlim=(0, 1.03))
+    if floor is not None:
+        panel.axvline(floor, color="0.4", ls=":", lw=1.2)
+        panel.text(floor + 0.02, 4.45, name, color="0.4", fontsize=9)
+axes[2].set_xlim(table.accuracy.min() - 0.03, 1.005)  # look closer: they are alike
+sns.move_legend(axes[0], "lower left", bbox_to_anchor=(0, 1), ncols=2, title=None)
+
+change = analysis.paired(table, "pxap", 0.0, 0.8).loc[list(TITLES)].rename(TITLES)
+pairs = zip(change.index, change["mean"], change["half"], strict=True)
+said = ", ".join(f"{name} {mean:+.2f} ± {half:.2f}" for name, mean, half in pairs)
+clear = ", ".join(change.index[change["mean"].abs() > change["half"]])
+sentence = (
+    f"What ER at ε = 0.8 changes in PxAP, seed by seed: {said}. The interval leaves "
+    f"zero out for {clear or 'none of them'}. Bars: 95 % intervals over three seeds."
+)
+figures.show(figure, sentence)
 
 # %%
 summary = analysis.over_seeds(table, ("method", "epsilon"))
@@ -280,10 +315,9 @@ print("PxAP, 95 % interval over three seeds; accuracy; both on test, last checkp
 for method in erasing.METHODS:
     for epsilon in (0.0, 0.8):
         row = summary.loc[(method, epsilon)]
-        print(
-            f"{draw.TITLES[method]:20s} ε = {epsilon:3g}   {row['pxap', 'mean']:.3f} ± {row['pxap', 'half']:.3f}"
-            f"   {row['accuracy', 'mean']:.3f}"
-        )
+        pxap = f"{row['pxap', 'mean']:.3f} ± {row['pxap', 'half']:.3f}"
+        accuracy = f"{row['accuracy', 'mean']:.3f}"
+        print(f"{TITLES[method]:20s} ε = {epsilon:3g}   {pxap}   {accuracy}")
 print(f"constant map {constant:.3f}; BoxAcc of the best centred box {centre:.3f}")
 
 # %% [markdown]
@@ -297,7 +331,7 @@ plain = table[table.epsilon == 0].pivot(index="seed", columns="method", values="
 for method in list(erasing.METHODS)[1:]:
     change, half = metrics.seed_interval((plain[method] - plain["cam"]).to_numpy())
     verdict = "clear" if abs(change) > half else "not clear with three seeds"
-    print(f"{draw.TITLES[method]:20s} against CAM: {change:+.3f} ± {half:.3f} ({verdict})")
+    print(f"{TITLES[method]:20s} against CAM: {change:+.3f} ± {half:.3f} ({verdict})")
 
 # %% [markdown]
 # Keep in mind what this table is: one small network, one drawn world, one setting a method. It says how the comparison
@@ -309,8 +343,31 @@ for method in list(erasing.METHODS)[1:]:
 # A score says how much, the regions of the world say where. **Predict:** which methods move light from the mark to the
 # rest of the fish, and which to the habitat?
 
-# %%
-figures.show(draw.evidence(table))
+# %% tags=["figure:light"]
+regions = {"part": "mark", "body": "rest of the body", "context": "context"}
+light = named.melt(["method", "loss"], list(regions), "region", "score")
+light["method"] = light.method.str.replace(" (", "\n(")
+figure, axes = plt.subplots(1, 2, figsize=(10, 3.1), sharey=True)
+for panel, (loss, own) in zip(axes, light.groupby("loss", sort=False), strict=True):
+    sns.barplot(
+        own, x="method", y="score", hue="region", palette=CUE_COLOURS, saturation=1,
+        errorbar=figures.student, err_kws={"linewidth": 1, "color": "black"},
+        capsize=0.1, ax=panel, legend=panel is axes[1],
+    )  # fmt: skip
+    panel.set(title=loss, xlabel="", ylabel="mean normalised score", ylim=(0, 1))
+bars, _ = axes[1].get_legend_handles_labels()
+axes[1].legend(bars, regions.values(), loc="upper right", ncols=3)
+
+ratio = summary["body"]["mean"] / summary["part"]["mean"]
+said = ", ".join(
+    f"{name} {ratio[method, 0.0]:.2f} and {ratio[method, 0.8]:.2f}"
+    for method, name in TITLES.items()
+)
+sentence = (
+    "Light on the rest of the body for each unit of light on the mark, without and "
+    f"with ER: {said}. Bars: 95 % intervals over three seeds."
+)
+figures.show(figure, sentence)
 
 # %% [markdown]
 # Look at the last two methods without ER. They do what they promise: compared with plain CAM, light moves from the mark to

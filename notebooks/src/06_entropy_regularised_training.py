@@ -25,7 +25,9 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+import matplotlib.pyplot as plt
 import pandas as pd
+import seaborn as sns
 import torch
 import torch.nn.functional as F
 from torch.optim.lr_scheduler import OneCycleLR
@@ -44,7 +46,7 @@ figures.use_style()
 
 # %%
 config = experiments.Config()
-few = data.toy("train", num_images=400, **config.knobs)  # the first 400 training pictures
+few = data.load("toy", "train", num_images=400)  # the first 400 training pictures
 images = few.images.float() / 255  # (400, 3, 48, 48)
 images, labels = images.contiguous(memory_format=torch.channels_last), few.labels
 print(
@@ -263,8 +265,8 @@ checks.translated_recipe(answer, lam=1.5, rate=0.03, decay=1e-4)
 # along.
 
 # %%
-without = experiments.run(experiments.grids.er(0.0))  # eps 0, seed 0
-with_er = experiments.run(experiments.grids.er(STRONG))
+without = experiments.run(experiments.er(0.0))  # eps 0, seed 0
+with_er = experiments.run(experiments.er(STRONG))
 for run in (without, with_er):
     last = run.history.iloc[-1]
     print(
@@ -296,7 +298,7 @@ print("provenance:", ", ".join(sorted(without.provenance)))
 
 # %%
 turned = replace(without.config, learning_rate=0.05)
-print("same config, same key:", experiments.grids.er(0.0).key == without.config.key)
+print("same config, same key:", experiments.er(0.0).key == without.config.key)
 print("other learning rate, same key:", turned.key == without.config.key)
 # experiments.run(turned)  # take the # away: it trains, with a progress bar, and stores
 
@@ -318,8 +320,39 @@ print("eps:", ", ".join(f"{eps:g}" for eps in strengths))
 # **Predict.** Without a regulariser, entropy falls for as long as training goes on. What does localisation do
 # meanwhile: does it rise with accuracy, stay, or fall again?
 
-# %%
-figures.show(draw.over_epochs(history, (0.0, 0.5, STRONG, 0.98)))
+# %% tags=["figure:over_epochs"]
+four = {0.0: "black", 0.5: "blue", STRONG: "green", 0.98: "orange"}
+colours = {f"ε = {eps:g}": figures.OKABE_ITO[colour] for eps, colour in four.items()}
+shown = history[history.epsilon.isin(four)]
+shown = shown.assign(strength=shown.epsilon.map("ε = {:g}".format))
+mean = shown.groupby(["strength", "epoch"]).mean(numeric_only=True)
+
+figure, axes = plt.subplots(1, 3, figsize=(10, 3.4))
+titles = {
+    "entropy": "entropy (nats; dotted: train)",
+    "accuracy": "accuracy",
+    "pxap": "PxAP (0 to 1; ring: best)",
+}
+for panel, (score, title) in zip(axes, titles.items(), strict=True):
+    sns.lineplot(
+        shown, x="epoch", y=f"test_{score}", hue="strength", palette=colours,
+        errorbar=("pi", 100), err_kws={"alpha": 0.15, "lw": 0},  # lowest to highest
+        ax=panel, legend=score == "accuracy",
+    )  # fmt: skip
+    panel.set(title=title, xlabel="epoch", ylabel="", ylim=(0, None))
+    panel.locator_params(axis="x", integer=True)
+said = []
+for name, colour in colours.items():
+    path = mean.loc[name]
+    top, best, last = path.test_pxap.idxmax(), path.test_pxap.max(), path.iloc[-1]
+    axes[0].plot(path.train_entropy, color=colour, ls=":", lw=1.2)
+    axes[2].plot(top, best, "o", ms=8, mfc="none", color=colour)
+    said.append(
+        f"{name}: entropy {path.test_entropy.iloc[0]:.2f} to {last.test_entropy:.2f} "
+        f"nats, PxAP best at epoch {top} ({best:.2f}), {last.test_pxap:.2f} at the last"
+    )
+axes[1].legend(loc="lower right", title=None)
+figures.show(figure, f"{'; '.join(said)}.")
 
 # %% [markdown]
 # Follow the black line first. Accuracy climbs and stays. PxAP climbs with it, has its ring early on, and then
@@ -373,7 +406,7 @@ checks.early_stopping(answer, history)
 # Scores are averages. A record also keeps the maps of a few test pictures at every epoch, so we can watch one. The
 # number under each map is its own PxAP; the white line is the true outline.
 
-# %%
+# %% tags=["figure:map_strip"]
 epochs = (1, 2, 3, 4, 5, 6, 9, len(without.history))
 figures.show(draw.map_strip([without, with_er], test, epochs))
 
@@ -385,7 +418,7 @@ figures.show(draw.map_strip([without, with_er], test, epochs))
 #
 # One picture proves nothing. Here are all kept pictures and all strengths:
 
-# %%
+# %% tags=["figure:map_grid"]
 first_seed = [run for run in runs if run.config.seed == 0]
 figures.show(draw.map_grid(first_seed, test))
 
@@ -405,8 +438,24 @@ figures.show(draw.map_grid(first_seed, test))
 # %%
 widgets.epsilon_explorer(first_seed, test, start=STRONG)
 
-# %%
-figures.show(draw.dashboards(first_seed, test))
+# %% tags=["figure:dashboards"]
+figure, grid = plt.subplots(
+    3, len(first_seed), figsize=(10, 4.1), sharey="row", height_ratios=(1.11, 1, 1)
+)
+said = []
+for (top, middle, bottom), run in zip(grid.T, first_seed, strict=True):
+    pxap = draw.draw_map(top, run, test, image=0)
+    top.set_title(f"ε = {run.config.epsilon:g}", fontsize=10, loc="center")
+    draw.draw_entropy(middle, run)
+    draw.draw_loss(bottom, run)
+    bottom.set_xlabel("epoch")
+    entropy = run.metrics["entropy"]
+    said.append(f"{entropy:.2f} and {pxap:.2f} at ε = {run.config.epsilon:g}")
+grid[1, 0].set_ylabel("entropy (nats)")
+grid[2, 0].set_ylabel("loss (nats)")
+bottom.set_ylim(0, 1.06 * max(run.history.loss.max() for run in first_seed))
+sentence = f"Test entropy in nats, and PxAP of this image: {'; '.join(said)}."
+figures.show(figure, sentence)
 
 # %% [markdown]
 # Row by row: the map; the entropy, which settles on its dashed line; the loss, which does too. With $\varepsilon = 0$
@@ -442,7 +491,7 @@ def disturb(epoch, model):
     return {}
 
 
-small = data.toy("train", num_images=200, **config.knobs)
+small = data.load("toy", "train", num_images=200)
 recipe = training.Recipe(epochs=4)
 straight, resumed = fresh(), fresh()
 training.fit(straight, small, recipe)

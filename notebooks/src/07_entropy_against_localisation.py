@@ -19,14 +19,16 @@
 # stored records; trained fresh (`make tutorial`), several minutes on two CPU cores.
 
 # %%
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 import torch
 
 from entreg_utils import analysis, data, experiments, figures, metrics, theory, training
 from entreg_utils.checks import sweep as checks
 from entreg_utils.experiments import grids
-from entreg_utils.figures import curves, mechanism
+from entreg_utils.figures import CUE_COLOURS
 
 figures.use_style()
 torch.set_num_threads(1)
@@ -97,16 +99,45 @@ analysis.baselines(test)
 #
 # Which ε is best? The answer has to come from validation.
 
-# %%
+# %% tags=["figure:strengths"]
 best = analysis.choose(runs)  # mean validation PxAP over seeds
-figures.show(
-    curves.strengths(table, metrics.constant_map_baseline(test.masks.numpy(), size=48), best)
+constant = metrics.constant_map_baseline(test.masks.numpy(), size=48)
+summary = analysis.over_seeds(table)
+look = {"errorbar": figures.student, "capsize": 0.15, "markersize": 5, "linewidth": 1.8}
+look |= {"err_kws": {"linewidth": 1.2}, "formatter": "{:g}".format}
+titles = {"accuracy": "accuracy", "max_box_acc_carried": "BoxAcc, carried threshold"}
+shares = table.rename(columns=titles).melt("epsilon", titles.values(), "score", "share")
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(9.4, 3.5))
+sns.pointplot(table, x="epsilon", y="pxap", ax=left, **look)
+sns.pointplot(
+    shares, x="epsilon", y="share", hue="score", markers=["s", "^"], dodge=0.15,
+    palette=["C1", "C2"], ax=right, **look,
+)  # fmt: skip
+left.axhline(constant, color="0.4", ls=":", lw=1.2)
+left.text(0, constant + 0.02, "constant map", color="0.4")
+left.set(ylabel="PxAP (0 to 1)", title="Where: pixels of the object")
+right.set(ylabel="share of test images", title="What: class; where: box")
+right.legend(loc="lower left")
+for axes in (left, right):
+    axes.axvline(summary.index.get_loc(best), color="0.75", lw=8, alpha=0.4, zorder=0)
+    axes.set(xlabel="ε, weight of the uniform target", ylim=(0, 1.03))
+
+first, top, last = (summary["pxap"].loc[e] for e in (0.0, best, summary.index[-1]))
+cost = summary["accuracy"]["mean"][best] - summary["accuracy"]["mean"][0.0]
+sentence = (
+    f"PxAP is {first['mean']:.2f} ± {first['half']:.2f} without regularisation, "
+    f"{top['mean']:.2f} ± {top['half']:.2f} at ε = {best:g} (chosen on validation, "
+    f"grey band) and {last['mean']:.2f} ± {last['half']:.2f} at "
+    f"ε = {summary.index[-1]:g}; accuracy changes by {cost:+.3f} between the first two."
 )
+figures.show(figure, sentence)
 
 # %% [markdown]
-# Three stretches. At first the boxes improve fastest: a map that is one bright spot makes a small box,
-# and a little light on the rest of the body mends it. Then comes a broad top, on which the accuracy has
-# given up a little, though less than living on the body alone would cost. Then both fall off the cliff.
+# Three stretches. At first the boxes improve fastest: without regularisation light spills from the mark
+# into the water beside it and the boxes reach beyond the fish; a weak regulariser already takes much of
+# that light away (section 4 counts it). Then comes a broad top, on which the accuracy has given up a
+# little, though less than living on the body alone would cost. Then both fall off the cliff.
 # The 0.1 that most people use for label smoothing stands far to the left of the top.
 #
 # Is the gap between ε = 0 and the best ε more than luck? The intervals answer for seeds. For images,
@@ -114,7 +145,7 @@ figures.show(
 # hits is taken within each draw.
 
 # %%
-pair = [experiments.run(grids.er(epsilon)) for epsilon in (0.0, best)]
+pair = [experiments.run(experiments.er(epsilon)) for epsilon in (0.0, best)]
 
 
 def hits(run):
@@ -140,8 +171,45 @@ print(f"{interval.estimate:.2f}, 95 % interval {interval.low:.2f} to {interval.h
 # **Predict first.** A run at ε = 0 starts unsure and ends sure. Will its path over the epochs climb
 # the same hill from the other side?
 
-# %%
-figures.show(curves.plane(table, history))
+# %% tags=["figure:plane"]
+summary = analysis.over_seeds(table)
+epochs = history.groupby(["epsilon", "epoch"]).mean(numeric_only=True)
+entropy = summary["entropy"]["mean"]
+blue, grey, red = (figures.ink(name) for name in ("blue", "0.4", "vermillion"))
+figure, axes = plt.subplots(1, 2, figsize=(10, 4.1))
+for panel, score in zip(axes, ("pxap", "accuracy"), strict=True):
+    for epsilon, colour, side in ((0.0, grey, "right"), (0.5, red, "left")):
+        path = epochs.loc[epsilon][["test_entropy", f"test_{score}"]]
+        panel.plot(*path.T.to_numpy(), color=colour, lw=1.2, marker=".", ms=4)
+        panel.annotate(  # at the first epoch, where the paths are furthest apart
+            f"epochs of ε = {epsilon:g}", path.iloc[0], (0, -14), color=colour,
+            textcoords="offset points", ha=side, fontsize=9,
+        )  # fmt: skip
+    mean, half = summary[score]["mean"], summary[score]["half"]
+    panel.errorbar(entropy, mean, half, marker="o", ms=5, capsize=2, lw=1.6)
+    for epsilon, x in entropy.items():
+        panel.annotate(
+            f"{epsilon:g}", (x, mean[epsilon] + half[epsilon]), (0, 4), color=blue,
+            textcoords="offset points", ha="center", fontsize=9,
+            bbox={"fc": "white", "ec": "none", "alpha": 0.7, "pad": 0.5},
+        )  # fmt: skip
+    figures.entropy_axis(panel, num_classes=8)
+    panel.set_ylim(0, 1.12)
+axes[0].set_ylabel("PxAP (0 to 1)")
+axes[1].set_ylabel("accuracy")
+axes[0].set_title("Localisation: a hill")
+axes[1].set_title("Accuracy: a plateau, then the cliff")
+
+top, plain = summary["pxap"]["mean"].idxmax(), epochs.loc[0.0]
+peak = plain.test_pxap.idxmax()
+sentence = (
+    f"Across strengths (blue, labelled by ε) the hill tops at ε = {top:g}, at an "
+    f"entropy of {entropy[top]:.2f} nats; along the epochs of ε = 0 (grey) PxAP is "
+    f"best at epoch {peak} ({plain.test_pxap[peak]:.2f}, entropy "
+    f"{plain.test_entropy[peak]:.2f}) and ends at {plain.test_pxap.iloc[-1]:.2f} "
+    f"(entropy {plain.test_entropy.iloc[-1]:.2f})."
+)
+figures.show(figure, sentence)
 
 # %% [markdown]
 # It does climb, and it comes down again: the localisation of plain training is best early, and is
@@ -187,8 +255,32 @@ print(f"log C = {np.log(8):.2f}")
 # In the embedded world every pixel belongs to the part, the rest of the body, or the context. So one
 # can ask a map where its light falls, which no data set of photographs allows.
 
-# %%
-figures.show(curves.evidence(table))
+# %% tags=["figure:evidence"]
+light = table.melt("epsilon", list(data.CUES), "region", "score")
+figure, axes = plt.subplots(figsize=(6.6, 3.4))
+sns.pointplot(
+    light, x="epsilon", y="score", hue="region", palette=CUE_COLOURS, dodge=0.15,
+    legend=False, ax=axes, **look,
+)  # fmt: skip
+part, body, context = (summary[cue]["mean"] for cue in data.CUES)
+for name, cue, height in (
+    ("part", "part", part.iloc[-1] + 0.03),
+    ("rest of the body", "body", body.iloc[-1] - 0.03),
+    ("context", "context", context.iloc[-1]),
+):
+    axes.text(8.4, height, name, color=figures.ink(CUE_COLOURS[cue]), va="center")
+axes.set(xlim=(-0.3, 10.2), ylim=(0, 1), xlabel="ε, weight of the uniform target")
+axes.set(ylabel="mean normalised score", title="Where the map lights up")
+
+ratio = body / part
+sentence = (
+    "For each unit of light on the part, the rest of the body gets "
+    f"{ratio.iloc[0]:.2f} at ε = 0 and at most {ratio.max():.2f} "
+    f"(ε = {ratio.idxmax():g}); the context goes from {context.iloc[0]:.2f} to "
+    f"{context.min():.2f} at ε = {context.idxmin():g} and {context.iloc[-1]:.2f} at "
+    f"ε = {context.index[-1]:g}."
+)
+figures.show(figure, sentence)
 
 # %% [markdown]
 # This is suggestive, but it is a statement about maps, and maps are blurred: a position of the
@@ -196,9 +288,22 @@ figures.show(curves.evidence(table))
 # sharper question needs no map at all. **Change one cue in the picture, keep everything else, and see
 # how many logits it costs.** The world can be repainted, so this experiment is exact.
 
-# %%
+# %% tags=["figure:counterfactuals"]
+painted = test.images[:4]
 changed = {cue: data.counterfactual(test, cue, 4) for cue in data.CUES}
-figures.show(mechanism.counterfactuals(test.images[:4], changed))
+rows = {"as painted": painted} | {f"{cue} changed": new for cue, new in changed.items()}
+figure, grid = plt.subplots(4, 4, figsize=(7, 6))
+for line, (title, pictures) in zip(grid, rows.items(), strict=True):
+    for panel, image in zip(line, pictures, strict=True):
+        panel.imshow(image.permute(1, 2, 0))
+        figures.picture_axes(panel)
+    line[0].set_ylabel(title)
+said = []
+for cue, new in changed.items():
+    share = (new != painted).any(dim=1).float().mean()  # of the pixels
+    said.append(f"{share:.0%} by the {cue}")
+sentence = f"Pixels that a change touches, mean over these images: {', '.join(said)}."
+figures.show(figure, sentence)
 
 # %% [markdown]
 # If a classifier added up its cues, changing one from the label $y$ to another class $n$ would move
@@ -292,15 +397,34 @@ print("worth at ε = 0.5, by hand:", mine.round(2), "and from the package:", pac
 # **Predict first.** The part is perfect but small. The body is nearly perfect and larger. What will
 # happen to the worth of the part as ε grows and a smaller and smaller margin is asked for?
 
-# %%
-figures.show(mechanism.optima(world, np.linspace(0, 0.999, 120)))
+# %% tags=["figure:optima"]
+epsilons = np.linspace(0, 0.999, 120)
+optimum = theory.reliance(world, epsilons)  # (120, 3): logits of part, body, context
+figure, (left, right) = plt.subplots(1, 2, figsize=(9.4, 3.3), sharex=True)
+for (cue, colour), values in zip(CUE_COLOURS.items(), optimum.T, strict=True):
+    left.plot(epsilons, values, color=colour, label=cue)
+right.plot(epsilons, [theory.prediction(world, e)[0] for e in epsilons], color="black")
+left.set(xlabel="ε", ylabel="worth of the cue (logits)")
+left.set_title("What the optimum lives on")
+left.legend()
+right.set(xlabel="ε", ylabel="accuracy of the optimum", ylim=(0, 1.03))
+right.set_title("What it costs")
+
+dropped, gone = epsilons[optimum[:, 0] < 1e-6], epsilons[optimum.max(axis=1) < 1e-6]
+sentence = (
+    f"At ε = 0 the part is worth {optimum[0, 0]:.1f} logits and the body "
+    f"{optimum[0, 1]:.1f}; the part is dropped from ε = {dropped.min():.2f} on, and "
+    f"everything from ε = {gone.min():.3f} on."
+)
+figures.show(figure, sentence)
 
 # %% [markdown]
 # A unit of weight costs the same on every cue but moves the logit by $a_k$ only: **small things are
 # dear**. At ε = 0 the loss wants a large margin on *every* image, also on the few where the body
 # misleads, and only the part can give it; the price is paid. As ε grows the wanted margin shrinks, and
-# with it what the part is worth *beyond* the body. At some ε it is not worth its price and is dropped:
-# accuracy falls to the reliability of the body, no further. At a last ε nothing pays any more.
+# with it what the part is worth *beyond* the body. At some ε the two lines cross: from there on the body
+# decides where they disagree, and accuracy falls to its reliability, no further. A little later the part
+# is not worth its price at all and is dropped. At a last ε nothing pays any more.
 #
 # That last point has a closed form. At $w=0$ the prediction is uniform, and the loss falls along cue
 # $k$ at the rate $(1-\varepsilon)\,a_k\,(r_k - 1/C)$. A cue enters only if that beats the price.
@@ -308,8 +432,44 @@ figures.show(mechanism.optima(world, np.linspace(0, 0.999, 120)))
 # Now the theory over the measurement. The price is fitted to the measured worths, nothing else is.
 
 # %%
-fitted = mechanism.fit_price(table, world, np.geomspace(1e-5, 1e-2, 61))
-figures.show(mechanism.overlay(table, fitted))
+fitted = theory.fit_price(table, world, np.geomspace(1e-5, 1e-2, 61))
+predicted = theory.reliance(fitted, worths.index)  # (strengths, 3)
+
+
+def shares_of(logits):  # negative worths are noise around zero
+    logits = np.clip(logits, 0, None)
+    return logits / np.maximum(logits.sum(axis=1, keepdims=True), 1e-9)
+
+
+# %% tags=["figure:overlay"]
+measured, x = worths.to_numpy(), np.arange(len(worths))
+figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.6))
+for k, (cue, colour) in enumerate(CUE_COLOURS.items()):
+    half = summary[f"reliance_{cue}"]["half"]
+    left.errorbar(x, measured[:, k], half, color=colour, fmt="o", ms=5, capsize=2)
+    left.plot(x, predicted[:, k], color=colour, lw=1.4, label=cue)
+    right.plot(x, shares_of(measured)[:, k], "o", color=colour, ms=5)
+    right.plot(x, shares_of(predicted)[:, k], color=colour, lw=1.4)
+left.set_yscale("symlog", linthresh=0.1)
+left.set_yticks([-0.1, 0, 0.1, 1, 10], ["-0.1", "0", "0.1", "1", "10"])
+left.set(ylim=(-0.15, 30), ylabel="worth of the cue (logits)")
+left.set_title("Points: measured. Lines: theory")
+left.legend(loc="upper right", ncols=3)
+right.set(ylim=(-0.05, 1.05), ylabel="share of the three", title="The same, as shares")
+for axes in (left, right):
+    axes.set_xticks(x, [f"{value:g}" for value in worths.index])
+    axes.set_xlabel("ε, weight of the uniform target")
+
+share = shares_of(measured)
+error = np.abs(share - shares_of(predicted))[predicted.sum(axis=1) > 1e-6].mean()
+part, body = share[:, 0], share[:, 1]
+sentence = (
+    f"Measured, the part's share of the worth goes from {part[0]:.2f} at ε = 0 to "
+    f"{part.min():.2f} at ε = {worths.index[part.argmin()]:g}, while the body's goes "
+    f"up to {body.max():.2f}; the theory, with one constant fitted (price "
+    f"{fitted.price:.2g}), is off by {error:.2f} in a share on average."
+)
+figures.show(figure, sentence)
 
 # %% [markdown]
 # One constant, and the theory gets the large things right: the falling worth of everything, the body
@@ -331,12 +491,36 @@ figures.show(mechanism.overlay(table, fitted))
 #
 # **Predict first.** For each: what will regularisation do to PxAP, and to the accuracy?
 
-# %%
+# %% tags=["figure:regimes"]
 worlds = {"weak body": grids.WEAK, "loud context": grids.LOUD}
 hurt = {name: analysis.final(experiments.sweep(grid)) for name, grid in worlds.items()}
-strengths = set(hurt["weak body"].epsilon) | set(hurt["loud context"].epsilon)
-same = table[table.epsilon.isin(strengths)]
-figures.show(mechanism.regimes({"default world": same} | hurt))
+same = table[table.epsilon.isin(pd.concat(hurt).epsilon)]
+three = pd.concat({"default world": same} | hurt, names=["world"]).reset_index("world")
+aside = {"default world": 0, "weak body": 0.01, "loud context": -0.01}
+three["x"] = three.epsilon + three.world.map(aside)  # no bar covers another
+
+figure, axes = plt.subplots(1, 2, figsize=(9.4, 3.4), sharex=True)
+for panel, score in zip(axes, ("pxap", "accuracy"), strict=True):
+    sns.lineplot(
+        three, x="x", y=score, hue="world", marker="o", markeredgewidth=0, ax=panel,
+        errorbar=figures.student, err_style="bars", err_kws={"capsize": 3},
+        legend=score == "pxap",
+    )  # fmt: skip
+    panel.set(xlabel="ε, weight of the uniform target", ylim=(0, 1.05))
+axes[0].set(ylabel="PxAP (0 to 1)", title="Localisation")
+axes[1].set(ylabel="accuracy", title="Classification")
+axes[0].legend(loc="lower left", title=None)
+
+said = []
+for name, own in three.groupby("world", sort=False):
+    ends = analysis.over_seeds(own.drop(columns=["world", "x"])).iloc[[0, -1]]
+    scores = [
+        f"{row['pxap', 'mean']:.2f} ± {row['pxap', 'half']:.2f} at ε = {epsilon:g}"
+        for epsilon, row in ends.iterrows()
+    ]
+    right = " and ".join(f"{value:.2f}" for value in ends["accuracy"]["mean"])
+    said.append(f"{name}: {', '.join(scores)} (accuracy {right})")
+figures.show(figure, f"PxAP, {'; '.join(said)}.")
 
 # %% [markdown]
 # The same method, the same code, the same strengths. With a loud context it does harm from the start:
@@ -401,7 +585,7 @@ checks.optimism(answer, table)
 
 # %% [markdown]
 # **C (15 minutes, trains for real).** Turn a knob that was not turned here, for instance
-# `grids.er(0.8, part_visibility=0.9)`: the mark is missing in a tenth of the images. Predict first
+# `experiments.er(0.8, part_visibility=0.9)`: the mark is missing in a tenth of the images. Predict first
 # whether the price in accuracy becomes smaller, then call `experiments.run(...)` on it. It is not in
 # the store, so it is trained, once.
 #
@@ -411,7 +595,7 @@ checks.optimism(answer, table)
 #   from the usual 0.1 in this world.
 # - Plain training walks over the same hill in time, and comes down on the sure side.
 # - Seen from inside, the worth of the part falls faster than the worth of the body, and the context
-#   never pays. A theory with one constant reproduces it: small cues are dear when margins are small.
+#   is worth next to nothing. A theory with one constant reproduces it: small cues are dear when margins are small.
 # - The same theory names the worlds in which the method hurts, and there it does.
 # - What was shown here was shown for one small network on a drawn world. Whether photographs behave
 #   alike is the question of [10](10_real_photographs.ipynb), and what numbers like the paper's can bear that

@@ -20,8 +20,10 @@
 # on two CPU cores.
 
 # %%
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 import torch
 import torch.nn.functional as F
 from scipy.optimize import brentq
@@ -40,8 +42,9 @@ from entreg_utils import (
 )
 from entreg_utils.checks import inside as checks
 from entreg_utils.experiments import grids
-from entreg_utils.figures import cooccurring, heads, mechanism, panels, stages, triptychs
+from entreg_utils.figures import CUE_COLOURS, entropy_axis, stages, triptychs
 
+INK = figures.OKABE_ITO
 figures.use_style()
 torch.set_num_threads(1)
 pd.set_option("display.width", 120, "display.max_columns", 12)
@@ -71,7 +74,7 @@ def tapped(model, modules, images):
 
 
 STRENGTHS = (0.0, 0.5, 0.8, 0.98)  # those whose checkpoints come with the course: seed 0
-runs = {epsilon: experiments.run(grids.er(epsilon)) for epsilon in STRENGTHS}
+runs = {epsilon: experiments.run(experiments.er(epsilon)) for epsilon in STRENGTHS}
 nets = {epsilon: run.model().cpu() for epsilon, run in runs.items()}
 test = data.load("toy", "test")
 images = test.images.float() / 255  # (N, 3, 48, 48)
@@ -101,7 +104,7 @@ print("PreResNet-18 at 224 pixels:", {name: tuple(m.shape[1:]) for name, m in sh
 # **Predict first.** The class maps of the two networks differ, you have seen that. At which stage will you begin to see
 # it? At both, or only in the last?
 
-# %%
+# %% tags=["figure:stages"]
 names = {0.0: "ε = 0", 0.8: "ε = 0.8"}
 shown = runs[0.0].panel[:3]  # the first test pictures of the first species: no picking
 features, cams = {}, {}
@@ -126,7 +129,7 @@ widgets.stage_explorer(images[walk], tour, test.masks[walk])
 # %% [markdown]
 # Without a running kernel the sliders rest. The same view, the last stage of another picture:
 
-# %%
+# %% tags=["figure:one_stage"]
 one = {name: {"stage2": maps["stage2"][1:2]} for name, maps in tour.items()}
 figures.show(stages.one_stage(images[walk[1]], one, "stage2", mask=test.masks[walk[1]]))
 
@@ -154,7 +157,8 @@ print("share of the picture:", {name: round(area, 3) for name, area in areas.ite
 print("share of stage 1's energy, ε = 0:", ours.mean(0).round(3).tolist())
 
 # %% [markdown]
-# All four checkpoints, all test pictures, and as a last column the class map (its positive part). The bars are 95 %
+# All four checkpoints, all test pictures, and as a last column the class map (its positive part): one long table, a row
+# for each picture, stage and region, from which the figure takes means and intervals by itself. The bars are 95 %
 # intervals over *pictures*. They say nothing about other seeds: there is one checkpoint a strength.
 
 # %%
@@ -164,14 +168,34 @@ with torch.no_grad():
         maps = net.stage_features(images)
         maps["class map"] = cam.class_activation_map(net, images, test.labels)[0].clamp_min(0)
         for stage, values in maps.items():
-            shares = metrics.energy_shares(values, *regions.values())
-            half = 1.96 * shares.std(axis=0) / np.sqrt(len(shares))
-            row = {"epsilon": epsilon, "stage": stage}
-            for column, name in enumerate(regions):
-                row |= {name: shares[:, column].mean(), f"half_{name}": half[column]}
-            rows.append(row)
-loud = pd.DataFrame(rows)
-figures.show(stages.energy(loud, areas))
+            shares = pd.DataFrame(metrics.energy_shares(values, *regions.values()))
+            rows.append(shares.set_axis([*regions], axis=1).assign(epsilon=epsilon, stage=stage))
+each = pd.concat(rows)
+loud = each.groupby(["epsilon", "stage"], sort=False).mean().reset_index()
+
+# %% tags=["figure:energy"]
+each["ε"] = each.epsilon.map("{:g}".format)
+four = [INK[name] for name in ("black", "blue", "green", "vermillion")]
+bars = dict(errorbar=("se", 1.96), err_style="bars", err_kws={"capsize": 2}, marker="o")
+titles = {"part": "the part", "body": "the rest of the body", "context": "the context"}
+figure, panels = plt.subplots(1, 3, figsize=(10, 3.6))
+for axes, (region, title) in zip(panels, titles.items()):
+    last = region == "context"
+    sns.lineplot(each, x="stage", y=region, hue="ε", palette=four, legend=last, ax=axes, **bars)
+    axes.axhline(areas[region], color="#666666", ls=":", lw=1.2)
+    axes.text(0, areas[region], "its share of the picture", color="#666666", va="bottom")
+    axes.set(title=f"on {title}", xlabel="", ylabel="share of the energy", ylim=(0, None))
+panels[2].legend(title="ε", ncols=2, loc="lower left")
+panels[2].set_ylim(0, 0.95)
+
+fish = loud.assign(fish=loud.part + loud.body).set_index(["epsilon", "stage"]).fish
+said = [f"ε = {e:g} " + ", ".join(f"{fish[e, s]:.2f}" for s in maps) for e in STRENGTHS]
+sentence = (
+    "Share of the energy on the object, part and rest together, after "
+    f"{', '.join(maps)}: {'; '.join(said)}; an even map has "
+    f"{areas['part'] + areas['body']:.2f}."
+)
+figures.show(figure, sentence)
 
 # %% [markdown]
 # Read the black and the green line. From stage 1 to the class map the regularised network gathers its energy on the fish, step by
@@ -196,14 +220,34 @@ with torch.no_grad():
         after = {cue: net.stage_features(changed) for cue, changed in repainted.items()}
         for stage, values in before.items():
             pooled = values.mean((2, 3))  # (count, K)
-            spread, row = (pooled - pooled.mean(0)).norm(dim=1).mean(), {}
+            spread = (pooled - pooled.mean(0)).norm(dim=1).mean()
             for cue in data.CUES:
                 moved = (after[cue][stage].mean((2, 3)) - pooled).norm(dim=1) / spread
-                row |= {cue: float(moved.mean())}
-                row |= {f"half_{cue}": 1.96 * float(moved.std()) / count**0.5}
-            rows.append({"epsilon": epsilon, "stage": stage} | row)
-listens = pd.DataFrame(rows)
-figures.show(stages.listening(listens))
+                own = {"epsilon": epsilon, "stage": stage, "cue": cue, "move": moved.numpy()}
+                rows.append(pd.DataFrame(own))
+listens = pd.concat(rows)
+
+# %% tags=["figure:listening"]
+listens["ε"] = listens.epsilon.map("{:g}".format)
+look = dict(hue="cue", palette=CUE_COLOURS, **bars)
+figure, panels = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True)
+for axes, stage in zip(panels, before):
+    own = listens[listens.stage == stage]
+    sns.lineplot(own, x="ε", y="move", legend=axes is panels[1], ax=axes, **look)
+    axes.set(title=stage, xlabel="ε, weight of the uniform target", ylim=(0, 1.3))
+panels[0].set_ylabel("move of the pooled features\n(1: spread between pictures)")
+panels[1].legend(title="repainted", loc="upper right")
+
+far = listens.groupby(["stage", "epsilon", "cue"]).move.mean().unstack()
+ratio, said = far.part / far.body, []
+for stage in before:
+    each_ratio = [f"{ratio[stage, e]:.2f} (ε = {e:g})" for e in STRENGTHS]
+    said.append(f"{stage} {', '.join(each_ratio)}")
+sentence = (
+    "A repainted mark (part) moves the features this many times as far as a "
+    f"repainted body: {'; '.join(said)}."
+)
+figures.show(figure, sentence)
 
 # %% [markdown]
 # Now the story is in order. What the two networks *listen to* differs after the first stage already: with regularisation
@@ -385,9 +429,34 @@ print(
 # %%
 constant = metrics.constant_map_baseline(masks, size=48)
 sweep = analysis.over_seeds(analysis.final(experiments.sweep(grids.SWEEP)))["pxap"]
-bands = {epsilon: tuple(sweep.loc[epsilon, ["mean", "half"]]) for epsilon in names}
 plane = pd.DataFrame(rows).rename(columns={"PxAP": "pxap"})
-figures.show(heads.exchange(plane, constant, bands))
+
+# %% tags=["figure:heads"]
+two = {0.0: INK["black"], 0.8: INK["green"]}
+figure, axes = plt.subplots(figsize=(9, 3.9))
+look = dict(hue="features", palette=two, style="head", s=75)
+sns.scatterplot(plane, x="entropy", y="pxap", ax=axes, **look)
+edge = dict(transform=axes.get_yaxis_transform(), ha="right", va="center")
+for epsilon, colour in two.items():
+    mean, half = sweep.loc[epsilon, ["mean", "half"]]
+    axes.axhspan(mean - half, mean + half, color=colour, alpha=0.10, lw=0)
+    axes.text(0.99, mean, f"whole networks,\nε = {epsilon:g}, seeds", color=colour, **edge)
+axes.axhline(constant, color="#666666", ls=":", lw=1.2)
+axes.text(0.99, constant + 0.03, "constant map", color="#666666", **edge)
+entropy_axis(axes, 8)
+axes.set(ylabel="PxAP (0 to 1)", ylim=(0, 1), xlim=(0.003, 2.0755))
+sns.move_legend(axes, "center left", bbox_to_anchor=(1.01, 0.5))
+
+ends = plane.groupby("features")[["pxap", "entropy"]].agg(["min", "max"])
+said = [
+    f"on the features of ε = {e:g} from {own.pxap['min']:.3f} to "
+    f"{own.pxap['max']:.3f} while the entropy runs from {own.entropy['min']:.2f} to "
+    f"{own.entropy['max']:.2f} nats"
+    for e, own in ends.iterrows()
+]
+apart = ends.pxap["min"][0.8] > ends.pxap["max"][0.0]
+meet = "do not meet" if apart else "overlap"
+figures.show(figure, f"PxAP lies {', '.join(said)}: the two ranges {meet}.")
 
 # %%
 plane.groupby(["features", "head"])[["pxap", "accuracy", "entropy"]].mean().round(3)
@@ -430,6 +499,8 @@ for epsilon, run in pair.items():
     tau, maps = run.metrics["box_threshold"], swapped[epsilon, epsilon][1]
     overlap[epsilon] = metrics.iou_curves(maps, boxes, thresholds=[tau], size=48)[:, 0]
 worst = int(overlap[0.8].argmin())
+
+# %% tags=["figure:triptychs"]
 rows = [row_of(index, test, pair) for index in (*shown[:2], worst)]
 rows.append(row_of(shown[0], test, pair, scale=0.0))
 figures.show(triptychs.triptychs(rows))
@@ -461,35 +532,55 @@ print("third row: the mark, body and habitat of", ", ".join(shows))
 #
 # The same function takes photographs at their own size and shape. The records of 30 classes of CUB hold the last maps of a few test
 # photographs, so no training is needed, only the photographs, which may not be passed on: `python -m entreg_utils data cub`
-# fetches them. Set `PHOTOGRAPHS = True` to draw them. As it stands, the cell shows the embedded world in a state that photographs
+# fetches them. Then set `PHOTOGRAPHS = True` to draw them. As it stands, the cell shows the drawn world in a state that photographs
 # are often in: the habitat speaks for the species nine times in ten, as water does for an albatross.
 
-# %%
-PHOTOGRAPHS = False  # True: those of CUB in the data folder, where they are there
-rows = panels.examples("cub30_epsilon", (0.0, 0.3)) if PHOTOGRAPHS else []
-if rows:
-    print("Photographs of CUB, whose maps come from the stored runs (seed 0, last epoch):")
+# %% tags=["figure:triptychs_elsewhere"]
+PHOTOGRAPHS = False  # True: those of CUB in the data folder
+if PHOTOGRAPHS:
+    seed0 = [run for run in analysis.stored("cub30_epsilon") if run.config.seed == 0]
+    birds = [run for run in seed0 if run.config.epsilon in (0.0, 0.3)]
+    photos, kept = experiments.splits(birds[0].config)[2], birds[0].panel[:3]
+
+
+def example(run, place):  # the photograph at its own size, the map of the last epoch
+    name, tau, photo = (
+        f"ε = {run.config.epsilon:g}",
+        run.metrics["box_threshold"],
+        photos[kept[place]],
+    )
+    return triptychs.Example(name, photo.image, run.maps[-1, place], photo.boxes.numpy(), tau)
+
+
+if PHOTOGRAPHS:
+    rows = [[example(run, place) for run in birds] for place in range(len(kept))]
 else:
-    print("No photographs asked for, or none there: this is the embedded world, habitat 0.9.")
+    print("Not photographs: the drawn world, habitat 0.9.")
     loud_world = data.load("toy", "test", **grids.LOUD_CONTEXT)
-    loud_pair = {e: experiments.run(grids.er(e, **grids.LOUD_CONTEXT)) for e in names}
+    loud_pair = {e: experiments.run(experiments.er(e, **grids.LOUD_CONTEXT)) for e in names}
     rows = [row_of(index, loud_world, loud_pair) for index in loud_pair[0.0].panel[:2]]
 figures.show(triptychs.triptychs(rows))
 
 # %% [markdown]
-# In the embedded world this is the case in which regularisation hurts (notebook 07, section 6), and the triptych shows
+# In the drawn world this is the case in which regularisation hurts (notebook 07, section 6), and the triptych shows
 # how: on the right the map leaves the fish, and the line runs around the habitat. On the left the map is on the fish, and the box is
 # nearly as bad: the threshold that was best on validation is so low that the box becomes the frame, since for such maps a frame is the
 # best that one threshold can do. Without the line and the ranges both would be invisible. On photographs, look for the same signs:
 # thresholds that lie far apart, boxes that touch the frame. Whether ER gains there is a matter of numbers over all
 # test photographs and seeds, not of three rows; notebook 10 has them.
 #
-# Maps after each *stage* of a network on photographs need its checkpoint, and that is not passed on either:
+# Maps after each *stage* of a network on photographs need its checkpoint, and that is not passed on either.
+# `python -m entreg_utils sweep cub30_epsilon` leaves it in your results (it prints its cost first); without that, the next cell
+# trains the two networks when you ask it to:
 
 # %%
-found = panels.stage_maps("cub30_epsilon", (0.0, 0.3)) if PHOTOGRAPHS else None
-if found:
-    figures.show(stages.beside(*found))
+STAGES = False  # True: after PHOTOGRAPHS = True; trains what is not stored
+if STAGES:
+    pictures, inside = torch.stack([photos.images[i] for i in kept]).float() / 255, {}
+    with torch.no_grad():
+        for run in birds:
+            inside[f"ε = {run.config.epsilon:g}"] = run.model().cpu().stage_features(pictures)
+    figures.show(stages.beside(pictures, inside))
 else:
     print("not run here: python -m entreg_utils sweep cub30_epsilon (it prints its cost first)")
 
@@ -507,18 +598,54 @@ else:
 # %%
 runs = experiments.sweep(grids.COOCCURRING)
 table = analysis.final(runs).assign(agrees=[run.config.context for run in runs])
-figures.show(cooccurring.scores(table, constant))
+worth = table[[f"reliance_{cue}" for cue in data.CUES]].clip(lower=0)  # below zero: noise
+table[[f"share_{cue}" for cue in data.CUES]] = worth.div(worth.sum(axis=1), axis=0)
+table["ε"] = table.epsilon.map("{:g}".format)
 
-# %%
+
+def by_cue(prefix):  # long: a row a run and cue
+    wide = table.set_index(["agrees", "ε", "seed"])[[prefix + cue for cue in data.CUES]]
+    return wide.set_axis(data.CUES, axis=1).melt(var_name="cue", ignore_index=False).reset_index()
+
+
+# %% tags=["figure:cooccurring"]
+look = dict(x="agrees", style="ε", markers=True, errorbar=figures.student, err_style="bars")
+look["err_kws"] = {"capsize": 2}
+figure, panels = plt.subplots(1, 3, figsize=(10, 3.9))
+sns.lineplot(table, y="pxap", hue="ε", palette=[*two.values()], ax=panels[0], **look)
+panels[0].axhline(constant, color="#666666", ls=":", lw=1.2)
+panels[0].text(0.3, constant + 0.015, "constant map", color="#666666")
+for axes, prefix in zip(panels[1:], ("", "share_")):
+    sns.lineplot(by_cue(prefix), y="value", hue="cue", palette=CUE_COLOURS, ax=axes, **look)
+titles = "PxAP", "mean normalised score", "share of the worth in logits"
+for axes, title in zip(panels, titles):
+    axes.set(title=title, ylabel="", ylim=(0, 1.03), xlabel="habitat agrees with the label")
+    axes.set_xticks(grids.CONTEXTS)
+panels[0].legend(title="ε", loc="lower left", bbox_to_anchor=(0, 0.25))
+panels[1].get_legend().remove()
+sns.move_legend(panels[2], "center left", bbox_to_anchor=(1.0, 0.5))
+
+numbers = table.drop(columns="ε")
+summary = analysis.over_seeds(numbers, by=("agrees", "epsilon"))
+cells = summary.pxap.apply(lambda row: f"{row['mean']:.2f} ± {row['half']:.2f}", axis=1)
+said = [f"ε = {e:g}: " + ", ".join(f"{cells[a, e]} ({a:g})" for a in grids.CONTEXTS) for e in names]
+held = summary.share_context["mean"][1.0]
+sentence = (
+    f"PxAP by how often the habitat (context) agrees, {'; '.join(said)}; a "
+    f"constant map has {constant:.2f}. At 1 the habitat holds {held[0.0]:.0%} (ε = 0) "
+    f"and {held[0.8]:.0%} (ε = 0.8) of the worth."
+)
+figures.show(figure, sentence)
+
+# %% tags=["figure:worlds"]
 worlds = {}
 for agrees in grids.CONTEXTS:
     split = data.load("toy", "test", context=agrees)
     first = [r for r in runs if r.config.context == agrees and r.config.seed == 0]
     worlds[f"habitat {agrees:g}"] = (split, first)
-figures.show(cooccurring.maps(worlds, images=(0, 1)))
+figures.show(stages.worlds(worlds, images=(0, 1)))
 
 # %%
-summary = analysis.over_seeds(table, by=("agrees", "epsilon"))
 summary[["accuracy", "entropy", "pxap", "max_box_acc_carried"]].rename_axis(
     ["habitat agrees", "ε"]
 ).round(3)
@@ -541,14 +668,14 @@ print(f"baselines in all three worlds: constant map {constant:.3f}, centred box 
 # fish. Single pictures may still look right (the second row above), which is why the score pools them all. Nothing in the training
 # log warns: loss, accuracy and entropy all look their best.
 #
-# It does not share its attention fairly between two perfect witnesses. The third panel shows that nearly all of the worth goes to the
-# habitat, at both strengths. Notebook 07's theory says why: equal reliability, and the habitat is larger, so a logit from it is cheaper.
+# It does not share its attention fairly between two perfect witnesses. The third panel shows that more than four fifths of the worth go to
+# the habitat, at both strengths. Notebook 07's theory says why: equal reliability, and the habitat is larger, so a logit from it is cheaper.
 # The price was fitted in the default world; the worths in the other two worlds are predictions:
 
 # %%
 world = theory.ThreeCues((1.0, 0.95, 0.3), tuple(areas.values()), 8)
 everything = analysis.final(experiments.sweep(grids.SWEEP))
-price = mechanism.fit_price(everything, world, np.geomspace(1e-5, 1e-2, 61)).price
+price = theory.fit_price(everything, world, np.geomspace(1e-5, 1e-2, 61)).price
 lines = {}
 for (agrees, epsilon), row in summary.xs("mean", axis=1, level=1).iterrows():
     there = theory.ThreeCues((1.0, 0.95, agrees), tuple(areas.values()), 8, price)
@@ -618,8 +745,8 @@ answer = int((telling.cues[:, 0] != telling.cues[:, 2]).sum())
 checks.telling_pictures(answer, telling)
 
 # %% [markdown]
-# **And then (trains for real, a minute or two).** How few are enough? `experiments.run(grids.er(0.8, context=0.95))` is not in the store,
-# so it is trained, once. Predict its PxAP before you look, and draw it with `cooccurring.maps`.
+# **And then (trains for real, a minute or two).** How few are enough? `experiments.run(experiments.er(0.8, context=0.95))` is not in the store,
+# so it is trained, once. Predict its PxAP before you look, and draw it with `stages.worlds`.
 #
 # On your own photographs, the check is the one of section 2: change the suspected companion (cut it out, blur it, paste another
 # background) and see how far the logit moves. A map cannot tell you; an intervention can. And the remedies are all *outside* the loss:

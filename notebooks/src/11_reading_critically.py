@@ -22,21 +22,22 @@
 import itertools
 import math
 
+import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+import seaborn as sns
 import torch
 from scipy.optimize import brentq
 
 from entreg_utils import analysis, cam, data, erasing, experiments, figures, losses, metrics
 from entreg_utils.checks import critique
 from entreg_utils.experiments import cost, grids, plans, throughput
-from entreg_utils.figures import identifiability, standing
-from entreg_utils.figures import selection as draw
-from entreg_utils.training.outcomes import TEMPERATURES
+from entreg_utils.training.evaluate import TEMPERATURES
 
 figures.use_style()
 torch.set_num_threads(1)
-pd.set_option("display.width", 120, "display.max_columns", 12, "display.max_colwidth", None)
+pd.set_option("display.width", 120, "display.max_columns", 12)
+pd.set_option("display.max_colwidth", None)
 
 # %% [markdown]
 # Two sets of runs are read. *Photographs*: thirty species of CUB, three seeds a strength; the box
@@ -46,10 +47,12 @@ pd.set_option("display.width", 120, "display.max_columns", 12, "display.max_colw
 
 # %%
 groups, missing = analysis.complete("cub30_epsilon", "epsilon")
-photos = {e: sorted(runs, key=lambda r: r.config.seed) for (e,), runs in sorted(groups.items())}
+photos = {e: sorted(own, key=lambda r: r.config.seed) for (e,), own in groups.items()}
+photos = dict(sorted(photos.items()))
 plain, treated = photos[0.0], photos[0.3]
 SEEDS = {r.config.seed for r in plain}
-print(f"photographs: {len(SEEDS)} seeds, {len(plain[0].outcomes['right'])} test images;", end=" ")
+images = len(plain[0].outcomes["right"])
+print(f"photographs: {len(SEEDS)} seeds, {images} test images;", end=" ")
 print("ε with all seeds:", ", ".join(f"{e:g}" for e in photos))
 print(missing or "all runs of the plan cub30_epsilon are here")
 
@@ -68,16 +71,49 @@ print(f"drawn world: {len(toy_runs)} runs, ε = {toy_best:g} chosen on validatio
 # **Predict.** Under which rule is the gain largest?
 
 # %%
-RULES = {"fixed at 0.15": "gt_known", "carried": "max_box_acc_carried", "oracle": "max_box_acc"}
-gains = pd.DataFrame({rule: analysis.change(plain, treated, s) for rule, s in RULES.items()}).T
+RULES = {"fixed at 0.15": "gt_known", "carried": "max_box_acc_carried"}
+RULES |= {"oracle": "max_box_acc"}
+gains = {rule: analysis.change(plain, treated, score) for rule, score in RULES.items()}
+gains = pd.DataFrame(gains).T
 centre = plain[0].outcomes["centre_box"].mean()
 pair = {"ε = 0": plain, "ε = 0.3": treated}
-curves = {n: analysis.outcomes(runs, "max_box_acc").mean(axis=1) for n, runs in pair.items()}
-carried = {n: np.array([r.metrics["box_threshold"] for r in runs]) for n, runs in pair.items()}
-figures.show(draw.thresholds(curves, carried, gains, centre))
+
+# %% tags=["figure:thresholds"]
+figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.8), width_ratios=[1.5, 1])
+tops, tau = [], np.arange(1000) / 1000  # share of the map's maximum
+for colour, (name, runs) in zip(("C0", "C1"), pair.items(), strict=True):
+    curves = analysis.outcomes(runs, "max_box_acc").mean(axis=1)  # (seeds, thresholds)
+    own = np.array([run.metrics["box_threshold"] for run in runs])
+    mean = curves.mean(axis=0)
+    carried = curves[range(len(runs)), np.round(1000 * own).astype(int)]
+    left.plot(tau, 100 * curves.T, color=colour, lw=0.7, alpha=0.4)
+    left.plot(tau, 100 * mean, color=colour, label=name)
+    left.plot(own, 100 * carried, "^", color=colour, ms=7)
+    best = tau[curves.argmax(axis=1)]
+    left.plot(best, 100 * curves.max(axis=1), "o", color=colour, mfc="white")
+    tops.append(f"{tau[mean.argmax()]:.2f} ({name})")
+left.axhline(100 * centre, color="0.4", ls="--", lw=1.2)
+left.text(0.99, 100 * centre + 1, "centred box", color="0.4", ha="right")
+left.axvline(0.15, color="0.4", ls=":", lw=1.2)
+left.text(0.16, 2, "fixed 0.15", color="0.4")
+left.set(xlim=(0, 1), ylim=(0, 100 * centre + 9), ylabel="BoxAcc, % of images")
+left.set_xlabel("threshold, share of the map's maximum")
+left.set_title("circles: best on test; triangles: carried")
+left.legend(loc="center right", bbox_to_anchor=(1, 0.72))
+figures.forest(right, gains)
+right.set(xlabel="gain in points", title="One pair of models, three gains")
+right.legend(loc="upper center", bbox_to_anchor=(0.4, -0.15), fontsize=9)
+
+said = [f"{analysis.points(row)} {rule}" for rule, row in gains.iterrows()]
+sentence = (
+    f"Gain in points by threshold rule: {', '.join(said)}. The mean curves top at the "
+    f"thresholds {' and '.join(tops)}; the centred box has {100 * centre:.1f}."
+)
+figures.show(figure, sentence)
 
 # %% [markdown]
-# The intervals come from a bootstrap over images *and* seeds, in pairs. Read the left panel first. At threshold 0 every box is the
+# The thick bars come from a bootstrap over images *and* seeds, in pairs; the thin ones, Student's, know only how the three
+# seeds differ. Read the left panel first. At threshold 0 every box is the
 # whole frame, and boxes shrink to the right. Regularisation moves the *curve* to the left: at one threshold its
 # boxes are smaller. (Not so in the drawn world, where it makes the lit area grow.) A rule that is fixed at 0.15 meets one curve near
 # its top and the other on its slope, and reports the difference as localisation. Where each model may have the threshold that suits it, that part of the
@@ -112,14 +148,35 @@ print("equal to analysis.by_checkpoint;", f"{history.epoch.max()} epochs a run")
 # **Predict.** Which of the two has more to win from choosing its epoch: plain training or the regularised one? (Notebook 07
 # drew the paths over the epochs.)
 
-# %%
+# %% tags=["figure:checkpoints"]
 in_toy = toy_history[toy_history.epsilon.isin((0.0, toy_best))]
 panels = {
     "MaxBoxAcc (oracle), photographs": kept,
     "GT-known Loc (0.15), photographs": analysis.by_checkpoint(history, "gt_known"),
     "PxAP, drawn world": analysis.by_checkpoint(in_toy, "pxap"),
 }
-figures.show(draw.checkpoints(panels))
+figure, axes = plt.subplots(1, 3, figsize=(9.6, 3.6))
+said, places = [], ["last", "best on\nvalidation", "best on\ntest"]
+for panel, (title, rules) in zip(axes, panels.items(), strict=True):
+    extra, parts = analysis.optimism(rules), []
+    both = zip(("C0", "C1"), rules.groupby("epsilon"), strict=True)
+    for colour, (epsilon, own) in both:
+        values = 100 * own.to_numpy()  # (seeds, rules)
+        panel.plot(places, values.T, color=colour, lw=0.8, alpha=0.5, marker="o", ms=3)
+        panel.plot(places, values.mean(axis=0), color=colour, marker="o", ms=7)
+        panel.annotate(
+            f"ε = {epsilon:g}", (0, values[:, 0].mean()), (-8, 0), ha="right",
+            va="center", textcoords="offset points", color=figures.ink(colour),
+        )  # fmt: skip
+        more = 100 * extra.loc[(epsilon, "last")]
+        parts.append(f"{more['mean']:+.1f} ± {more['half']:.1f} at ε = {epsilon:g}")
+    panel.set(xlim=(-1.05, 2.25), title=title, ylabel="points")
+    said.append(f"{title}: {' and '.join(parts)}")
+sentence = (
+    "Choosing the epoch on test instead of keeping the last adds, in points, 95 % "
+    f"interval over seeds: {'; '.join(said)}."
+)
+figures.show(figure, sentence)
 
 # %% [markdown]
 # Plain training passes through good maps and leaves them again; a regularised run stays nearer to its best. So a choice of epoch
@@ -144,15 +201,15 @@ pd.DataFrame(rows).T.rename_axis("epoch: last, or best on")
 
 # %% [markdown]
 # Student's interval over three differences, seed by seed: one experiment, and a table in which more than one story finds support.
-# Two more lines. Top-1 Loc at 0.15 inherits what section 1 found, so it is needed at carried thresholds too. And what if the epoch is
+# Two more numbers. Top-1 Loc at 0.15 inherits what section 1 found, so it is needed at carried thresholds too. And what if the epoch is
 # chosen by test *error*, as that code does?
 
 # %%
-top1 = analysis.change(plain, treated, "top1_loc_carried")
-print("Top-1 Loc, carried threshold, last epoch, ε = 0.3 minus ε = 0, in points:")
-print(
-    "  {:+.1f}, 95 % {:+.1f} to {:+.1f}".format(*(100 * top1[k] for k in ("change", "low", "high")))
-)
+print("Top-1 Loc, last epoch, ε = 0.3 minus ε = 0, in points, by two judges:")
+for rule, score in (("at 0.15", "top1_loc"), ("carried", "top1_loc_carried")):
+    row = analysis.change(plain, treated, score)
+    print(f"  {rule} {analysis.points(row)}, bootstrap over images and seeds;", end=" ")
+    print(f"± {100 * row['half']:.1f}, Student over the seeds")
 by_error = analysis.optimism(analysis.by_checkpoint(history, "max_box_acc", "accuracy"))
 mean, half = 100 * by_error.loc[(0.0, "last")]
 print("MaxBoxAcc of ε = 0 at the epoch of the smallest test error, minus the last:")
@@ -160,8 +217,11 @@ print(f"  {mean:+.1f} ± {half:.1f}")
 
 # %% [markdown]
 # A choice by error is nearly harmless for the map; a choice by boxes is not. And in the accuracy column one reads, with wide
-# intervals, what early stopping by boxes pays: it may stop before the species are learned. So what regularisation can claim on these photographs is not *better maps
+# intervals, what early stopping by boxes pays: it may stop before the species are learned. So what regularisation may claim on these photographs is not *better maps
 # than plain training ever had*, but *such maps and a trained classifier at the same time*, which is what Top-1 Loc measures.
+# Whether three seeds show it, depends on the judge: at a fixed 0.15 both intervals leave zero out; with carried thresholds
+# the bootstrap does, and Student's, which pays for the small number of seeds, does not. Who prints one of the two has
+# made another choice, so print both.
 #
 # Weakly supervised means that there are no boxes to choose by. Murtaza et al. (WACV 2025) show that selecting models with
 # test boxes inflates the results of this field; "best on validation boxes" is fair, but needs boxes as well.
@@ -179,22 +239,51 @@ of_nothing = {
     "honest": np.mean([r.metrics["max_box_acc_carried"] for r in plain]),
     "threshold on test": zero["last"].mean(),
     "+ epoch on test": zero["test"].mean(),
-    f"+ best of {len(zero)} seeds": analysis.best_of(zero["test"], len(zero)),
+    f"+ best of {len(zero)} seeds": zero["test"].max(),
 }
 toy_zero = panels["PxAP, drawn world"].loc[0.0]
 toy_nothing = {
     "honest": toy_zero["last"].mean(),
     "epoch on test": toy_zero["test"].mean(),
-    f"+ best of {len(toy_zero)} seeds": analysis.best_of(toy_zero["test"], len(toy_zero)),
+    f"+ best of {len(toy_zero)} seeds": toy_zero["test"].max(),
 }
 paired = toy.pivot(index="seed", columns="epsilon", values="pxap")
 mean, half = metrics.seed_interval(paired[toy_best] - paired[0.0])
-names = ("BoxAcc, photographs", "PxAP, drawn world")
-real = {names[0]: tuple(gains.loc["carried", ["change", "low", "high"]])}
-real[names[1]] = (mean, mean - half, mean + half)
+drawn_gain = {"change": mean, "low": mean - half, "high": mean + half}
+real = {"BoxAcc, photographs": gains.loc["carried"], "PxAP, drawn world": drawn_gain}
+ladders = dict(zip(real, (of_nothing, toy_nothing), strict=True))
+
+# %% tags=["figure:of_nothing"]
 published = {"HaS": 64.63 - 62.98, "IVR": 66.83 - 62.98}  # over CAM, as published
-ladders = dict(zip(names, (of_nothing, toy_nothing), strict=True))
-figures.show(draw.ladder(ladders, real, published))
+figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.3))
+said = []
+for panel, (title, steps) in zip(axes, ladders.items(), strict=True):
+    values = 100 * np.array(list(steps.values()))
+    total, er = values[1:] - values[0], real[title]
+    bars = panel.barh(range(len(total)), total, color="0.75", height=0.6)
+    panel.bar_label(bars, [f"{value:+.1f}" for value in total], label_type="center")
+    change, low, high = (100 * er[name] for name in ("change", "low", "high"))
+    around = [[change - low], [high - change]]
+    clear = "C2" if low > 0 else "0.4"
+    panel.errorbar(change, len(total), xerr=around, fmt="o", color=clear, capsize=3)
+    panel.annotate(
+        f"{change:+.1f}", (change, len(total)), (0, 6), ha="center",
+        textcoords="offset points", bbox={"fc": "white", "ec": "none", "pad": 0.5},
+    )  # fmt: skip
+    names = [*steps, "ER, nothing\nchosen on test"][1:]
+    panel.set_yticks(range(len(names)), names)
+    panel.set_ylim(len(total) + 0.5, -0.9)
+    panel.axvline(0, color="black", lw=0.8)
+    panel.grid(axis="y", visible=False)
+    panel.set(title=title, xlabel="gain in points over the plain models")
+    said.append(
+        f"{title}: choosing alone {total[-1]:+.1f} points, ER without such choices "
+        f"{analysis.points(er)}"
+    )
+for name, points in published.items():
+    axes[0].axvline(points, color="C3", ls=":", lw=1.3)
+    axes[0].text(points + 0.08, -0.5, name, color=figures.ink("purple"), fontsize=9)
+figures.show(figure, f"{'; '.join(said)}.")
 
 # %% [markdown]
 # The dotted lines are a ruler: what two published methods gain over CAM on all of CUB (ResNet-50, MaxBoxAccV2, as published, not run
@@ -205,15 +294,15 @@ figures.show(draw.ladder(ladders, real, published))
 # There is one more choice, which every method needs: the hyperparameter. What does choosing ε on test add?
 
 # %%
-for name, table, score in (
-    ("photographs", analysis.final(sum(photos.values(), [])), "max_box_acc"),
-    ("drawn world", toy, "pxap"),
-):
+birds = analysis.final(sum(photos.values(), []))
+kinds = ("photographs", birds, "max_box_acc"), ("drawn world", toy, "pxap")
+for name, table, score in kinds:
     means = table.groupby("epsilon")[[score, f"val_{score}"]].mean()
     honest, greedy = means[f"val_{score}"].idxmax(), means[score].idxmax()
     extra = 100 * (means[score][greedy] - means[score][honest])
-    print(f"{name}, {score}, last epoch, {len(means)} strengths: validation takes ε = {honest:g},")
-    print(f"  test ε = {greedy:g}; choosing on test adds {extra:.2f} points")
+    print(f"{name}, {score}, last epoch, {len(means)} strengths:", end=" ")
+    print(f"validation takes ε = {honest:g},\n  test ε = {greedy:g};", end=" ")
+    print(f"choosing on test adds {extra:.2f} points")
 scores = toy[toy.epsilon == 0].pxap.to_numpy()  # for the exercise below
 
 # %% [markdown]
@@ -226,7 +315,8 @@ scores = toy[toy.epsilon == 0].pxap.to_numpy()  # for the exercise below
 # %% tags=["solution"]
 # Exercise: expected PxAP of the better of two runs, minus the mean of all.
 #! answer = None
-answer = np.mean([max(pair) for pair in itertools.combinations(scores, 2)]) - scores.mean()
+best_of_two = [max(two) for two in itertools.combinations(scores, 2)]
+answer = np.mean(best_of_two) - scores.mean()
 
 # %% tags=["check"]
 critique.best_of_two(answer, scores)
@@ -240,24 +330,78 @@ critique.best_of_two(answer, scores)
 
 # %%
 titles = {"gt_known": "GT-known (0.15)", "max_box_acc_carried": "BoxAcc (carried)"}
-titles |= {"max_box_acc": "MaxBoxAcc (oracle)", "top1_loc_carried": "Top-1 Loc (carried)"}
-titles |= {"accuracy": "accuracy"}
-
-
-def of(runs, score):
-    return {r.config.seed: r.metrics[score] for r in runs}
-
-
-on_photos = {n: analysis.one_seed(of(plain, s), of(treated, s)) for s, n in titles.items()}
-drawn = {e: own.set_index("seed").pxap for e, own in toy.groupby("epsilon")}
+titles |= {"max_box_acc": "MaxBoxAcc (oracle)"}
+titles |= {"top1_loc_carried": "Top-1 Loc (carried)", "accuracy": "accuracy"}
 steps = ((0.0, 0.1), (0.0, 0.3), (0.0, toy_best), (0.7, toy_best), (0.0, 0.9))
-on_toy = {f"ε {a:g} → {b:g}": analysis.one_seed(drawn[a], drawn[b]) for a, b in steps if a != b}
-figures.show(draw.one_seed({"photographs, ε 0 → 0.3": on_photos, "drawn world, PxAP": on_toy}))
+birds_at, toy_at = (own.set_index(["epsilon", "seed"]) for own in (birds, toy))
+by_score = {title: (birds_at[s][0.0], birds_at[s][0.3]) for s, title in titles.items()}
+pxap_at = toy_at.pxap.unstack("seed").T  # a column a strength
+by_step = {f"ε {a:g} → {b:g}": (pxap_at[a], pxap_at[b]) for a, b in steps if a != b}
+panels, rows = {"photographs, ε 0 → 0.3": by_score, "drawn world, PxAP": by_step}, []
+for panel, own in panels.items():
+    for name, sides in own.items():
+        for (s, before), (t, after) in itertools.product(*(x.items() for x in sides)):
+            seeds = "equal seeds" if s == t else "other seeds"
+            rows.append((panel, name, seeds, 100 * (after - before)))
+pairs = pd.DataFrame(rows, columns=["panel", "row", "seeds", "gain"])
+groups = pairs.groupby(["panel", "row"], sort=False)
+mean = groups.gain.transform("mean")
+pairs["wrong"] = pairs.gain * np.sign(mean) <= 0
+pairs["exaggerated"] = pairs.gain * np.sign(mean) > 1.5 * abs(mean)
+shares = groups[["wrong", "exaggerated"]].mean()
+
+# %% tags=["figure:one_seed"]
+figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.8))
+for panel, (title, own) in zip(axes, pairs.groupby("panel", sort=False), strict=True):
+    names = list(dict.fromkeys(own.row))
+    for (seeds, wrong), some in own.groupby(["seeds", "wrong"]):
+        colour = "C1" if wrong else "C0"
+        look = {"marker": "o", "ms": 6}
+        if seeds == "other seeds":
+            look = {"marker": "D", "ms": 4, "mfc": "white"}
+        panel.plot(some.gain, some.row.map(names.index), color=colour, ls="", **look)
+    middle = own.groupby("row", sort=False).gain.mean()
+    rows = np.arange(len(names))
+    panel.vlines(middle, rows - 0.32, rows + 0.32, color="black", lw=1.6)
+    panel.axvline(0, color="black", lw=0.8)
+    panel.set_yticks(rows, names)
+    panel.set_ylim(len(names) - 0.4, -0.6)
+    panel.grid(axis="y", visible=False)
+    panel.set(title=title, xlabel="gain in points")
+
+said = {}
+for (title, name), row in shares.iterrows():
+    count = len(groups.get_group((title, name)))
+    words = f"{name} {row.wrong:.0%} and {row.exaggerated:.0%} of {count} pairs"
+    said[title] = f"{said[title]}, {words}" if title in said else f"{title}: {words}"
+sentence = (
+    "Wrong sign (red), and more than one and a half times the mean gain (black bar): "
+    f"{'; '.join(said.values())}. Discs: the same seed on both sides."
+)
+figures.show(figure, sentence)
 
 # %% [markdown]
 # Where the effect is large against the spread, any pair tells the truth. Where it is not, one pair is a coin with a drift. The rows with
-# the most red are those that an author is most tempted to rerun until they look right. Pairs of equal seeds (discs) are
-# no exception: the same seed gives the same start, but a start is soon forgotten.
+# the most red are those that an author is most tempted to rerun until they look right.
+#
+# Is a pair of *equal* seeds (discs) the better comparison? Notebook [08](08_which_regulariser.ipynb) paired its runs by seed,
+# since a seed fixes the first weights and the order of the images on both sides. Compare how far the discs and the
+# diamonds scatter around the mean of all pairs:
+
+# %%
+pairs["square"] = (pairs.gain - mean) ** 2
+spread = pairs.groupby(["panel", "row", "seeds"], sort=False).square.mean() ** 0.5
+spread = spread.unstack("seeds")
+for title, own in spread.groupby("panel", sort=False):
+    closer = (own["equal seeds"] < own["other seeds"]).sum()
+    print(f"{title}: equal seeds lie closer to the mean in {closer} of {len(own)} rows")
+spread.round(1)
+
+# %% [markdown]
+# In the drawn world, where all weights start from the seed, the start is remembered: the discs scatter less,
+# so pairing by seed is worth it. On the photographs all runs start from the same ImageNet weights, a seed decides no more than the
+# last layer's start and the order, and three seeds cannot show that pairing helps. And in neither does it rescue the comparison of *one* run with *one*
+# run: there are red discs, too.
 #
 # ## 5. Whom the average hides
 #
@@ -271,21 +415,53 @@ before = analysis.outcomes(plain, "max_box_acc_carried")  # (seeds, images) bool
 after = analysis.outcomes(treated, "max_box_acc_carried")
 blind = plain[0].outcomes["centre_box"]
 kinds = metrics.size_groups(share)
-rows = {}
+rows, who = {}, ["centred box", *pair]
 for group in (*metrics.sizes.GROUPS, "all"):
-    mine = np.ones(len(share), bool) if group == "all" else kinds == group
-    interval = metrics.paired_bootstrap(before[:, mine], after[:, mine])
-    found = [hits[..., mine].mean() for hits in (blind, before, after)]
-    columns = ("images", "centre", "plain", "treated", "low", "high")
-    rows[group] = dict(zip(columns, (mine.sum(), *found, interval.low, interval.high), strict=True))
-figures.show(standing.sizes(pd.DataFrame(rows).T, metrics.sizes.EDGES))
+    mine = np.full(len(share), True) if group == "all" else kinds == group
+    parts = [hits[..., mine] for hits in (blind, before, after)]
+    change, low, high = metrics.paired_bootstrap(*parts[1:])
+    half = metrics.seed_interval(parts[2].mean(1) - parts[1].mean(1)).half_width
+    found = [hits.mean() for hits in parts]
+    rows[group] = {"images": mine.sum()} | dict(zip(who, found, strict=True))
+    rows[group] |= {"change": change, "low": low, "high": high, "half": half}
+by_share = pd.DataFrame(rows).T  # a row a group
+by_share.round(3)
 
+# %% tags=["figure:by_share"]
+small, large = metrics.sizes.EDGES
+ranges = [f"below {small:.0%}", f"to {large:.0%}", f"from {large:.0%}", ""]
+labels = [
+    f"{group}\n{own}\nn = {int(row.images)}"
+    for (group, row), own in zip(by_share.iterrows(), ranges, strict=True)
+]
+found = 100 * by_share[who]
+shown = found.reset_index(names="group")
+shown = shown.melt("group", var_name="who", value_name="found")
+figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.5), width_ratios=[1.6, 1])
+sns.barplot(
+    shown, x="group", y="found", hue="who", palette=["0.5", "C0", "C1"], saturation=1,
+    gap=0.08, ax=left,
+)  # fmt: skip
+for bars in left.containers:
+    left.bar_label(bars, fmt="{:.0f}", fontsize=8, padding=1)
+left.set_xticks(range(4), labels)
+left.set(xlabel="", ylabel="BoxAcc, % of images", ylim=(0, 120))
+left.set_yticks(range(0, 101, 20))
+left.legend(title=None, ncols=3, loc="upper left", fontsize=9)
+figures.forest(right, by_share)
+bars = "thick: images and\nseeds, thin: seeds alone"
+right.set_xlabel(f"gain of ER in points (95 %; {bars})")
+
+said = [f"{group} {a:.1f}, {b:.1f}, {c:.1f}" for group, a, b, c in found.itertuples()]
+sentence = f"Centred box, ε = 0, ER, in % of the images found: {'; '.join(said)}."
+figures.show(figure, sentence)
+
+# %%
 at_fixed = [analysis.outcomes(runs, "gt_known") for runs in (plain, treated)]
 for group in metrics.sizes.GROUPS:
     low, high = (100 * hits[:, kinds == group].mean() for hits in at_fixed)
-    print(
-        f"fixed at 0.15, {group:6s}: ε = 0 {low:4.1f}, ER {high:4.1f}, gain {high - low:+.1f} points"
-    )
+    print(f"fixed at 0.15, {group:6s}: ε = 0 {low:4.1f}, ER {high:4.1f},", end=" ")
+    print(f"gain {high - low:+.1f} points")
 
 # %% [markdown]
 # "BoxAcc" is mostly a statement about large birds. On the small ones *everything* fails, the blind box by construction (its
@@ -305,13 +481,16 @@ models = {f"ε = {e:g}": experiments.run(grids.er(e)).model().cpu() for e in (0.
 rows = {}
 for name, model in models.items():
     raw, _ = cam.class_activation_map(model, test.images / 255, test.labels)
-    table = metrics.box_accuracy_by_size(raw.numpy(), boxes, size=frame, edges=(0.28, 0.35)).table()
+    look = {"size": frame, "edges": (0.28, 0.35)}
+    found = metrics.box_accuracy_by_size(raw.numpy(), boxes, **look)
+    table = found.table()
     rows["images"], rows[name] = table.images.astype(int), table.box_acc
 side = metrics.centre_box_baseline(boxes, frame).threshold_at(0.5)
 sized = metrics.size_groups(metrics.box_shares(boxes, frame), (0.28, 0.35))
 of_group = {g: boxes[(sized == g) | (g == "all")] for g in rows["images"].index}
 rows["centred box"] = {
-    g: metrics.centre_box_baseline(own, frame, [0.5], [side]).max[0] for g, own in of_group.items()
+    group: metrics.centre_box_baseline(own, frame, [0.5], [side]).max[0]
+    for group, own in of_group.items()
 }
 pd.DataFrame(rows).loc[rows["images"].index].round(3)
 
@@ -330,7 +509,8 @@ pd.DataFrame(rows).loc[rows["images"].index].round(3)
 def pieces(model, dataset):  # features (N, K, h, w), class weights (C, K), biases (C,)
     with torch.no_grad():
         features = model.eval().forward_features(dataset.images / 255).double()
-    return features, model.head.weight.detach().double(), model.head.bias.detach().double()
+    head = model.head.weight, model.head.bias
+    return features, *(own.detach().double() for own in head)
 
 
 def maps_of(features, weights, labels):
@@ -362,8 +542,36 @@ for name, model in models.items():
             rows.append((length, correlation(shifted, own), pxap(shifted)))
     families[name] = pd.DataFrame(rows, columns=["length", "correlation", "pxap"])
 assert moved < 1e-13
+families = pd.concat(families, names=["model"]).reset_index("model")
+
+# %% tags=["figure:shifts"]
 constant = metrics.constant_map_baseline(test.masks.numpy(), size=frame)
-figures.show(identifiability.shifts(families, constant, 1e-13))
+figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.5))
+for axes, score in ((left, "correlation"), (right, "pxap")):
+    look = {"x": "length", "y": score, "hue": "model", "ax": axes, "legend": False}
+    look["formatter"] = "{:g}".format
+    sns.stripplot(families, dodge=True, jitter=False, size=4, alpha=0.55, **look)
+    look |= {"estimator": "median", "errorbar": None, "linewidth": 1.8}
+    sns.pointplot(families, dodge=0.4, markersize=0, **look)
+    axes.set_xlabel("length of the vector, in mean class weights")
+left.set(ylim=(families.correlation.min() - 0.05, 1.05), ylabel="mean over images")
+left.set_title("Correlation with the map as trained")
+right.set(ylim=(0, 1.05), ylabel="PxAP (0 to 1)")
+right.set_title("PxAP (dots: one vector each; lines: medians)")
+right.axhline(constant, color="0.4", ls="--", lw=1.2)
+right.text(-0.3, constant + 0.02, "constant map", color="0.4")
+figure.legend(left.lines[:2], parts, loc="outside upper left", ncols=2)
+
+said = []
+for name, own in families.groupby("model", sort=False):
+    zero, last = own[own.length == 0].pxap.item(), own[own.length == 16].pxap
+    reach = f"{last.min():.3f} to {last.max():.3f} at 16 lengths"
+    said.append(f"{name}: PxAP {zero:.3f} as trained, {reach}")
+sentence = (
+    f"{'; '.join(said)}. No probability moves by more than 1e-13; a constant map "
+    f"scores {constant:.3f}."
+)
+figures.show(figure, sentence)
 
 # %% [markdown]
 # A short random vector hardly matters: in many dimensions it points nowhere in particular, and the class weights are
@@ -376,7 +584,8 @@ figures.show(identifiability.shifts(families, constant, 1e-13))
 # %%
 for name, (A, W, _) in parts.items():
     centred = W - W.mean(dim=0)
-    v = 16 * W.norm(dim=1).mean() * torch.randn(W.shape[1], generator=generator, dtype=torch.double)
+    v = torch.randn(W.shape[1], generator=generator, dtype=torch.double)
+    v *= 16 * W.norm(dim=1).mean()
     again = (W + v) - (W + v).mean(dim=0)
     assert torch.allclose(again, centred, atol=1e-11)
     length = (W.mean(dim=0).norm() / W.norm(dim=1).mean()).item()
@@ -393,7 +602,7 @@ for name, (A, W, _) in parts.items():
 
 
 # %% tags=["solution"]
-# Exercise: centre(weights), (C, K) -> (C, K): the member of the family whose weights have mean zero.
+# Exercise: centre(weights), (C, K) -> (C, K): the member of the family with mean zero.
 #! centre_weights = None
 def centre_weights(weights):
     return weights - weights.mean(axis=0)
@@ -411,8 +620,9 @@ critique.centred(centre_weights)
 # %%
 A, W, b = parts["ε = 0"]
 features, *_ = pieces(models["ε = 0"], val)
-inside = torch.nn.functional.adaptive_avg_pool2d(val.masks[:, None].double(), A.shape[2:])
-X = features.permute(0, 2, 3, 1).reshape(-1, W.shape[1])  # every position of every validation image
+pool = torch.nn.functional.adaptive_avg_pool2d
+inside = pool(val.masks[:, None].double(), A.shape[2:])
+X = features.permute(0, 2, 3, 1).reshape(-1, W.shape[1])  # a row a position and image
 X = torch.cat([X, torch.ones(len(X), 1, dtype=torch.double)], dim=1)
 v = torch.linalg.lstsq(X, inside.reshape(-1, 1)).solution[:-1, 0]
 v *= 100 * W.norm(dim=1).mean() / v.norm()
@@ -422,7 +632,37 @@ shifted = A.mean((2, 3)) @ (W + v).T + b
 assert torch.allclose(shifted.softmax(1), logits.softmax(1), atol=1e-11)
 start = losses.entropy(logits).mean().item(), pxap(maps_of(A, W, test.labels))
 means = toy.groupby("epsilon")[["entropy", "pxap"]].mean()
-figures.show(identifiability.reachable(means, start, *ends))
+
+# %% tags=["figure:reachable"]
+figure, axes = plt.subplots(figsize=(8.6, 4.0))
+figures.entropy_axis(axes, num_classes=8)
+(low, high), blue, (nats, score) = ends, figures.ink("blue"), start
+span = 0.005, math.log(8) - 2e-4
+axes.fill_between(span, low, high, alpha=0.10, lw=0)
+axes.plot(span, [score] * 2, color="C0", lw=1.6, ls="--")
+axes.plot([nats] * 2, [low, high], color="C0", lw=1.6, ls=":")
+axes.plot(nats, score, "o", color="C0", ms=10)
+words = {"textcoords": "offset points", "color": blue}
+axes.annotate(
+    "scale the weights: entropy moves, map stays", (1.0, score), (0, -12), ha="center",
+    bbox={"fc": "white", "ec": "none", "alpha": 0.7, "pad": 1}, **words,
+)  # fmt: skip
+shift = "shift them: map moves,\nprediction stays"
+axes.annotate(shift, (nats, (low + score) / 2), (8, 0), va="center", **words)
+axes.plot(means.entropy, means.pxap, color="black", marker="o", ms=4, lw=1.4)
+for epsilon, row in means.iterrows():
+    axes.annotate(f"{epsilon:g}", row, (5, 6), textcoords="offset points", ha="center")
+axes.set(xlim=span, ylim=(0, 1.05), ylabel="PxAP (0 to 1)")
+axes.set_title("Black: a network for each ε.  Blue: one network with other heads")
+
+inside = means.pxap.between(low, high).mean()
+sentence = (
+    "With its features and every predicted class fixed, the network trained at ε = 0 "
+    f"reaches any entropy up to log 8 and any PxAP from {low:.2f} to {high:.2f} (as "
+    f"trained: {nats:.2f} nats and {score:.2f}); {inside:.0%} of the points of the "
+    "sweep lie in that area."
+)
+figures.show(figure, sentence)
 
 # %% [markdown]
 # One network, one accuracy, and the whole blue area. Where the hill rises out of it, the *features* must have changed. So the hill is a
@@ -446,10 +686,12 @@ for name, entropy, raw in (
 ):
     print(f"{name:20s} entropy {entropy:.3f} nats   PxAP {pxap(raw):.3f}")
 
-heated, er = (np.mean([r.outcomes["entropies"] for r in runs], axis=0) for runs in pair.values())
+entropies = [[run.outcomes["entropies"] for run in runs] for runs in pair.values()]
+heated, er = np.mean(entropies, axis=1)  # nats at each temperature
 last, one = TEMPERATURES[-1], TEMPERATURES.index(1.0)
-print(f"photographs, ε = 0: {heated[one]:.2f} nats at T = 1, {heated[-1]:.2f} at T = {last:g};")
-print(f"ε = 0.3 has {er[one]:.2f}. No box and no class of ε = 0 differs between the two T.")
+print(f"photographs, ε = 0: {heated[one]:.2f} nats at T = 1,", end=" ")
+print(f"{heated[-1]:.2f} at T = {last:g}; ε = 0.3 has {er[one]:.2f}.")
+print("No box and no class of ε = 0 differs between the two T.")
 
 # %% [markdown]
 # "Matched entropy" (notebook 08) is thus a way to compare *training objectives* fairly. It is no cause, and no certificate.
@@ -482,18 +724,21 @@ smoothed = losses.objective(sure, y, "label_smoothing", eps).item()
 plus, minus = ((1 - eps) * CE + sign * eps * up + eps * log_c for sign in (1, -1))
 decides[4] = f"ε = 0.1: {smoothed:.3f}; with plus {plus:.3f}, with minus {minus:.3f}"
 penalised = losses.objective(sure, y, "confidence_penalty", 1.0).item()
-decides[5] = f"λ = 1: {penalised:.3f}; as here {CE + pu - log_c:.3f}, as printed {CE - pu:.3f}"
+holds, printed = CE + pu - log_c, CE - pu
+decides[5] = f"λ = 1: {penalised:.3f}; as here {holds:.3f}, as printed {printed:.3f}"
 decides[6] = f"the sum is {jeffreys:.3f}, JSD is {jsd:.3f}"
-wide = [f(3 * sure).item() for f in (losses.jeffreys, losses.jsd)]
-decides[7] = f"logit 10 → 30: {jeffreys:.1f} → {wide[0]:.1f}; JSD {jsd:.3f} → {wide[1]:.3f}"
-decides[8] = f"√KL(p‖u) = {math.sqrt(pu):.3f}, JSD = {jsd:.3f}, √JSD = {math.sqrt(jsd):.3f}"
+wide, narrow = losses.jeffreys(3 * sure).item(), losses.jsd(3 * sure).item()
+decides[7] = f"logit 10 → 30: {jeffreys:.1f} → {wide:.1f}; JSD {jsd:.3f} → {narrow:.3f}"
+root, roots = math.sqrt(pu), math.sqrt(jsd)
+decides[8] = f"√KL(p‖u) = {root:.3f}, JSD = {jsd:.3f}, √JSD = {roots:.3f}"
 low, high = (toy[toy.epsilon == e].entropy.mean() for e in (0.0, 0.1))
 decides[9] = f"measured, drawn world: {low:.2f} nats at ε = 0, {high:.2f} at ε = 0.1"
 decides[10] = "bibliography: nothing to compute"
 
 # %%
 model, few, own = models["ε = 0"], test.images[:20] / 255, test.labels[:20]
-raw, (grad, _) = cam.class_activation_map(model, few, own)[0], cam.grad_cam(model, few, own)
+raw, _ = cam.class_activation_map(model, few, own)
+grad, _ = cam.grad_cam(model, few, own)
 assert (grad * raw[0].numel() - raw).abs().max() < 1e-5 * raw.abs().max()
 decides[11] = f"{raw[0].numel()} × Grad-CAM = CAM to 1e-5 of its maximum, 20 images"
 half_frame = [np.array([[0, 0, 223, 111]])]  # with the whole frame it has IoU 1/2
@@ -501,14 +746,14 @@ exact = metrics.full_box_baseline(half_frame).max[1]
 decides[12] = f"IoU exactly 0.5: counted {exact:.0f} of 1"
 readings = {"KL": 1, "sum over classes": C, "F.kl_div mean": 1 / C}
 eps = {name: losses.epsilon_from_lambda(1e-4 * f, C) for name, f in readings.items()}
-decides[13] = f"1e-4, {C} classes: " + ", ".join(f"{n} ε = {e:.1e}" for n, e in eps.items())
+listed = ", ".join(f"{name} ε = {e:.1e}" for name, e in eps.items())
+decides[13] = f"1e-4, {C} classes: {listed}"
 with torch.no_grad():
     features = model.forward_features(few)
 hidden = erasing.ADL(0.9, 1.0, torch.Generator().manual_seed(0))(features).sum(1) == 0
 excited = features.mean(1)  # (20, h, w)
-decides[14] = (
-    f"mean excitement: dropped {excited[hidden].mean():.2f}, kept {excited[~hidden].mean():.2f}"
-)
+dropped, kept_on = excited[hidden].mean(), excited[~hidden].mean()
+decides[14] = f"mean excitement: dropped {dropped:.2f}, kept {kept_on:.2f}"
 critique.errata(decides)
 
 # %% [markdown]
@@ -523,20 +768,45 @@ critique.errata(decides)
 # seeds, last checkpoint, with their own centred box.
 
 # %%
-AS_PUBLISHED = {
-    "GT-known Loc": {"TS-CAM": 87.7, "C²AM": 92.9, "BAS": 95.1, "SCM": 96.6, "GenPromp": 98.0},
-    "MaxBoxAcc": {"CAM, large-kernel CNN": 90.99},
-    "MaxBoxAccV2": {"CAM": 62.98, "HaS": 64.63, "CutMix": 62.76, "ADL": 58.33, "CAM + IVR": 66.83},
-}
-rows = [(m, metric, s) for metric, own in AS_PUBLISHED.items() for m, s in own.items()]
-field = pd.DataFrame(rows, columns=["method", "metric", "score"])
-centred_box = {"GT-known Loc": 59.67, "MaxBoxAcc": 59.67, "MaxBoxAccV2": 56.86}
-ours = {
-    f"{name}, here, {rule}:": (100 * np.mean([r.metrics[s] for r in runs]), 100 * centre)
-    for name, runs in pair.items()
-    for rule, s in RULES.items()
-}
-figures.show(standing.above_the_box(field, centred_box, ours))
+GT_KNOWN = {"TS-CAM": 87.7, "C²AM": 92.9, "BAS": 95.1, "SCM": 96.6, "GenPromp": 98.0}
+V2 = {"CAM": 62.98, "HaS": 64.63, "CutMix": 62.76, "ADL": 58.33, "CAM + IVR": 66.83}
+published = {"GT-known Loc": GT_KNOWN, "MaxBoxAcc": {"CAM, large-kernel CNN": 90.99}}
+published["MaxBoxAccV2"] = V2
+boxes_of = {"GT-known Loc": 59.67, "MaxBoxAcc": 59.67, "MaxBoxAccV2": 56.86}  # centred
+rows, theirs = [], "as published, not run here"
+for metric, own in published.items():
+    for method, score in own.items():
+        gap = score - boxes_of[metric]
+        rows.append((f"{method}: {metric} {score:.1f}", gap, theirs))
+for name, runs in pair.items():
+    for rule, score in RULES.items():
+        mean = 100 * analysis.final(runs)[score].mean()
+        gap = mean - 100 * centre
+        rows.append((f"{name}, here, {rule}: {mean:.1f}", gap, "measured here"))
+field = pd.DataFrame(rows, columns=["row", "gap", "source"])
+field = field.sort_values("gap", ascending=False)
+
+# %% tags=["figure:field"]
+figure, axes = plt.subplots(figsize=(9.0, 0.3 * len(field) + 1.1))
+sns.barplot(
+    field, x="gap", y="row", hue="source", palette=["C5", "C1"], saturation=1,
+    width=0.65, ax=axes,
+)  # fmt: skip
+for bars in axes.containers:
+    axes.bar_label(bars, fmt="{:+.1f}", padding=3)
+axes.axvline(0, color="black", lw=0.8)
+axes.set(xlim=(field.gap.min() - 6, field.gap.max() + 6), ylabel="")
+axes.set_xlabel("points above the best centred box, same metric and images")
+axes.legend(title=None, loc="lower right")
+
+ends = field.groupby("source").gap.agg(["min", "max"])
+(low, high), (lowest, best_here) = ends.iloc[0], ends.iloc[1]
+sentence = (
+    f"Published scores lie {low:+.1f} to {high:+.1f} points from the centred box of "
+    "their metric; ours, on fewer classes and with a small network, "
+    f"{lowest:+.1f} to {best_here:+.1f}."
+)
+figures.show(figure, sentence)
 
 # %% [markdown]
 # MaxBoxAccV2 rows: ResNet-50, from the benchmark of Choe et al. (2020) and from "Normalization Matters". Two readings. Under
@@ -564,10 +834,11 @@ critique.review({"metric": "GT-known Loc", "gain": 4.1, "baselines": ["CAM"]})
 # And the headline of this course, on the drawn world, by the same measure:
 
 # %%
-rules = {"checkpoint": "last", "normalisation": "min-max", "cam_class": "true"}  # of all our runs
-change, *ends = (100 * value for value in real[names[1]])
+rules = {"checkpoint": "last", "normalisation": "min-max", "cam_class": "true"}
+change, *ends = (100 * drawn_gain[name] for name in ("change", "low", "high"))
 headline = rules | {"metric": "PxAP", "threshold": "none", "choices": "validation"}
-headline |= {"seeds": len(paired), "gain": change, "interval": ends, "baselines": ["constant map"]}
+headline |= {"seeds": len(paired), "gain": change, "interval": ends}
+headline |= {"baselines": ["constant map"]}
 critique.review(headline)[["claimed", "verdict"]]
 
 # %% [markdown]
@@ -578,11 +849,12 @@ critique.review(headline)[["claimed", "verdict"]]
 # against 0, in points. The numbers are in `gains`. If the checker calls an item weak, that is no fault of yours: leave it in.
 
 # %% tags=["solution"]
-# Exercise: my_claim, a dict with all items of critique.ITEMS; gain and interval in points.
+# Exercise: my_claim, a dict with all critique.ITEMS; gain and interval in points.
 #! my_claim = None
 change, *ends = 100 * gains.loc["carried", ["change", "low", "high"]]
 my_claim = rules | {"metric": "MaxBoxAcc", "threshold": "carried", "choices": "none"}
-my_claim |= {"seeds": len(SEEDS), "gain": change, "interval": ends, "baselines": ["centred box"]}
+my_claim |= {"seeds": len(SEEDS), "gain": change, "interval": ends}
+my_claim |= {"baselines": ["centred box"]}
 
 # %% tags=["check"]
 measured = 100 * gains.loc["carried"]
@@ -610,8 +882,9 @@ for name, runs in (("drawn world", toy_runs), ("cub30_*", plain + treated)):
     minutes = np.median([r.provenance["seconds"] for r in runs]) / 60
     print(f"{name:16s} {minutes:.1f} minutes a run, median of {len(runs)} stored ones")
 for name in ("wsol_evaluation", "table_main", "lambda_ablation"):
-    for e in cost.estimate(plans.load(name).configs, throughput.load()):
-        print(f"{name:16s} {e.hours:,.0f} hours for {e.counted} runs on {e.device}")
+    for own in cost.estimate(plans.load(name).configs, throughput.load()):
+        print(f"{name:16s} {own.hours:,.0f} hours for {own.counted} runs", end=" ")
+        print(f"on {own.device}")
 
 # %% [markdown]
 # ## Summary
@@ -620,7 +893,8 @@ for name in ("wsol_evaluation", "table_main", "lambda_ablation"):
 # - Choosing the epoch by localisation is a free rival of regularisation; it pays in accuracy. State the rule, for both sides.
 # - Choices made on test produce gains of the size that papers report, out of nothing. Averages over seeds, validation, and intervals are
 #   the defence.
-# - One run against one run is evidence only where the effect is large against the spread.
+# - One run against one run is evidence only where the effect is large against the spread. A shared seed makes a pair closer
+#   where the start comes from the seed, and is worth little where it does not. Two intervals may disagree: print both.
 # - Split by size, and put the blind box into every group.
 # - A classifier's outputs do not fix its maps. Centre the weights, and do not read the entropy as a certificate.
 # - Read the code beside the formula, and use the checklist on your own sentences first.

@@ -1,5 +1,6 @@
 """Runs beside runs: outcomes, changes with intervals, groups, matched entropy, by hand."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -57,6 +58,11 @@ def test_changes_are_a_table():
     assert table.loc[("er", "accuracy"), "change"] == pytest.approx(0.0)
 
 
+def test_a_change_is_said_in_points():
+    found = {"change": 0.0184, "low": -0.0005, "high": 0.037}
+    assert comparisons.points(found) == "+1.8 (-0.1 to +3.7)"
+
+
 def test_pairs_that_are_none_are_refused():
     with pytest.raises(ValueError, match="the same seeds"):
         comparisons.change(PLAIN, TREATED[:1], "accuracy")
@@ -83,20 +89,18 @@ def test_a_score_at_an_entropy_lies_between_the_runs_around_it():
     assert found[0] == pytest.approx(0.5) and np.isnan(found[1])  # nothing is extrapolated
 
 
-def test_only_what_is_stored_is_loaded(project, stored, tiny):
-    found = comparisons.stored([tiny, Config(seed=77)])
-    assert [one.config for one in found] == [tiny]
-    assert store.find(Config(seed=77)) is None  # nothing was trained
+def test_only_what_is_stored_is_loaded(monkeypatch):
+    here, absent = Config(seed=1), Config(seed=77)
+    monkeypatch.setattr(store, "find", lambda config: {} if config == here else None)
+    monkeypatch.setattr(comparisons, "run", lambda config: SimpleNamespace(config=config))
+    assert [one.config for one in comparisons.stored([absent, here])] == [here]
 
 
 def test_complete_leaves_out_groups_without_all_seeds(monkeypatch):
-    class Stored:
-        def __init__(self, config):
-            self.config = config
-
-    here = [Stored(Config(seed=s)) for s in (0, 1, 2)]
-    half = [Stored(Config(regularizer="kl_uniform", strength=1.0, seed=s)) for s in (0, 1)]
-    plan = type("Plan", (), {"configs": [r.config for r in here + half] + [Config(seed=9)]})
+    halved = Config(regularizer="kl_uniform", strength=1.0)
+    here = [SimpleNamespace(config=Config(seed=s)) for s in (0, 1, 2)]
+    half = [SimpleNamespace(config=replace(halved, seed=s)) for s in (0, 1)]
+    plan = SimpleNamespace(configs=[r.config for r in here + half] + [Config(seed=9)])
     monkeypatch.setattr(plans, "load", lambda name: plan)
     monkeypatch.setattr(comparisons, "stored", lambda configs: here + half)
     groups, said = comparisons.complete("mine", "epsilon")

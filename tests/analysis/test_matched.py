@@ -29,6 +29,16 @@ TABLES = {
 }
 
 
+def test_differences_by_seed_have_a_row_a_pair():
+    each = matched.differences_by_seed(TABLES, ["pxap"], [1.5])
+    assert list(each.columns) == ["score", "entropy", "regularizer", "seed", "value", "change"]
+    named = {name: own.set_index("seed") for name, own in each.groupby("regularizer")}
+    assert list(named) == ["jeffreys", "jsd", "kl_uniform"]  # confidence penalty ends at 1.2
+    assert named["jeffreys"].value.to_dict() == pytest.approx({0: 0.5, 1: 0.58})
+    assert named["jeffreys"].change.to_dict() == pytest.approx({0: -0.1, 1: -0.12})
+    assert named["kl_uniform"].change.tolist() == [0, 0]
+
+
 def test_differences_are_taken_seed_by_seed():
     table = matched.differences(TABLES, ["pxap"], [1.5])
     er, jeffreys = table.loc[("pxap", 1.5, "kl_uniform")], table.loc[("pxap", 1.5, "jeffreys")]
@@ -51,7 +61,9 @@ def test_one_seed_that_reaches_it_is_no_interval():
     short = pd.concat([short, rows({1: (0.4, 0.5)}, (0.0, 1.0))])
     table = matched.differences({"kl_uniform": ER, "jsd": short}, ["pxap"], [1.5])
     assert table.loc[("pxap", 1.5, "jsd")].verdict == matched.MISSED
-    assert table.loc[("pxap", 1.5, "jsd")].seeds == 1
+    assert table.loc[("pxap", 1.5, "jsd")].seeds == 0
+    each = matched.differences_by_seed({"kl_uniform": ER, "jsd": short}, ["pxap"], [1.5])
+    assert set(each.regularizer) == {"kl_uniform"}
 
 
 def test_only_seeds_of_both_are_paired():

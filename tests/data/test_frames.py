@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from entreg_utils import metrics
+from entreg_utils.cam.scaling import resize_mask
 from entreg_utils.data.frames import corner_boxes, rescale_boxes, rescale_mask
-from entreg_utils.metrics.maps import resize_mask
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
 

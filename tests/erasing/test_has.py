@@ -1,30 +1,28 @@
 """Hide-and-Seek: whole tiles, their number, gradients, images of any shape and type."""
 
+import itertools
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from entreg_utils.erasing import hide_and_seek
-from entreg_utils.erasing.has import hidden_tiles, paint_over
+from entreg_utils.erasing import has, hide_and_seek
 
 
 def seeded(seed=0):
     return torch.Generator().manual_seed(seed)
 
 
-def tiles(mask, side):
-    """The tiles of one mask (H, W), read off with plain slices."""
-    height, width = mask.shape
-    return [
-        mask[y : y + side, x : x + side]
-        for y in range(0, height, side)
-        for x in range(0, width, side)
-    ]
+def hidden_tiles(count, height, width, sides, rate, generator):
+    return has.hidden_tiles(torch.zeros(count, 3, height, width), sides, rate, generator)
 
 
 def is_whole(mask, side):
-    return all(bool(tile.all()) or not bool(tile.any()) for tile in tiles(mask, side))
+    """Whether each tile of a mask (H, W), read off with plain slices, is all or not hidden."""
+    corners = itertools.product(*(range(0, length, side) for length in mask.shape))
+    tiles = [mask[y : y + side, x : x + side] for y, x in corners]
+    return all(bool(tile.all()) or not bool(tile.any()) for tile in tiles)
 
 
 @settings(max_examples=60, deadline=None)
@@ -86,7 +84,24 @@ def test_a_hidden_pixel_shows_the_fill_and_the_others_are_untouched():
     assert torch.equal(out, torch.where(mask[:, None], colour, images))
 
 
+@pytest.mark.parametrize("sides", [0, (0, None)])
+def test_no_side_hides_nothing_and_still_gives_new_images(sides):
+    images = torch.rand(2, 3, 8, 8)
+    out = hide_and_seek(images, sides, 1.0, 0.5, seeded())
+    assert torch.equal(out, images) and out.data_ptr() != images.data_ptr()
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_the_type_and_the_memory_format_stay(dtype):
+    images = torch.rand(2, 3, 6, 6).to(dtype).to(memory_format=torch.channels_last)
+    out = hide_and_seek(images, 2, 0.5, torch.zeros(3), seeded())
+    assert out.dtype == dtype and out.is_contiguous(memory_format=torch.channels_last)
+
+
 def test_uint8_and_float_images_are_hidden_alike():
+    grey = torch.tensor([[[[10, 20]], [[30, 40]]]], dtype=torch.uint8)
+    half = has.paint_over(grey, torch.tensor([[[True, False]]]), (0.5, 1.0))
+    assert half.tolist() == [[[[128, 20]], [[255, 40]]]]  # 0.5 * 255 = 127.5, rounded to even
     pixels = torch.randint(256, (3, 3, 8, 8), dtype=torch.uint8, generator=seeded(5))
     whole = hide_and_seek(pixels, 3, 0.5, 0.2, seeded(6))
     scaled = hide_and_seek(pixels.float() / 255, 3, 0.5, 0.2, seeded(6))
@@ -94,29 +109,11 @@ def test_uint8_and_float_images_are_hidden_alike():
     assert torch.equal(whole, (scaled * 255).round().to(torch.uint8))  # 0.2 * 255 = 51
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_the_type_stays(dtype):
-    images = torch.ones(1, 3, 6, 6, dtype=dtype)
-    assert hide_and_seek(images, 2, 0.5, torch.zeros(3), seeded()).dtype == dtype
-
-
-def test_memory_format_stays():
-    images = torch.rand(2, 3, 6, 6).to(memory_format=torch.channels_last)
-    out = hide_and_seek(images, 2, 0.5, 0.0, seeded())
-    assert out.is_contiguous(memory_format=torch.channels_last)
-
-
 def test_gradients_flow_to_what_is_seen_only():
     images = torch.rand(2, 3, 8, 8).requires_grad_()
     (gradient,) = torch.autograd.grad(hide_and_seek(images, 3, 0.5, 0.5, seeded(7)).sum(), images)
     mask = hidden_tiles(2, 8, 8, 3, 0.5, seeded(7))
     assert torch.equal(gradient, (~mask[:, None]).float().expand_as(images))
-
-
-def test_no_side_hides_nothing_and_still_gives_new_images():
-    images = torch.rand(2, 3, 8, 8)
-    out = hide_and_seek(images, (0, None), 1.0, 0.5, seeded())
-    assert torch.equal(out, images) and out.data_ptr() != images.data_ptr()
 
 
 def test_the_seed_decides():
@@ -145,7 +142,16 @@ def test_no_value_is_read_back_from_an_accelerator():
         ({"fill": 128}, ValueError, "colour in 0..1"),
         ({"fill": (0.5, 0.5)}, ValueError, r"fill has shape \(2,\)"),
         ({"generator": 3}, TypeError, "must be a torch.Generator"),
+        ({"sides": ()}, ValueError, "give at least one"),
+        ({"sides": (4, -1)}, ValueError, r"sides=\(4, -1\): give at least one, in pixels, 0 for"),
+        ({"sides": (4, 2.5)}, ValueError, "sides=2.5: give a whole number"),
+        ({"sides": True}, ValueError, "sides=True: give a whole number"),
+        ({"sides": "16"}, ValueError, "sides='16': give a list, each a whole number"),
+        ({"rate": True}, ValueError, "rate=True: give a number"),
         ({"images": torch.zeros(3, 6, 8)}, ValueError, r"must be \(N, 3, H, W\)"),
+        ({"images": torch.zeros(2, 3, 0, 8)}, ValueError, "none of them 0"),
+        ({"images": torch.zeros(2, 3, 6, 8).long()}, TypeError, "images are torch.int64"),
+        ({"images": [[0.5]]}, TypeError, "images are list, but must be floats"),
     ],
 )
 def test_bad_input_is_one_clear_sentence(arguments, error, message):
@@ -158,10 +164,3 @@ def test_bad_input_is_one_clear_sentence(arguments, error, message):
     }
     with pytest.raises(error, match=message):
         hide_and_seek(**(good | arguments))
-
-
-def test_paint_over_by_hand():
-    mask = torch.tensor([[[True, False]]])
-    pixels = torch.tensor([[[[10, 20]], [[30, 40]]]], dtype=torch.uint8)
-    # 0.5 * 255 = 127.5, rounded to even
-    assert paint_over(pixels, mask, (0.5, 1.0)).tolist() == [[[[128, 20]], [[255, 40]]]]

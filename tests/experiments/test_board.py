@@ -7,9 +7,9 @@ import shutil
 from dataclasses import replace
 
 import pytest
+from entreg_utils.experiments.board import Board, duration, group_of
 
 from entreg_utils.experiments import Config
-from entreg_utils.experiments.board import Board, duration, group_of
 
 RUNS = [Config(seed=seed) for seed in range(3)]
 OTHERS = [replace(config, method="has") for config in RUNS[:2]]

@@ -9,10 +9,10 @@ from dataclasses import replace
 
 import psutil
 import pytest
-
-from entreg_utils.experiments import Config, SweepError, cluster, run, store, sweep
 from entreg_utils.experiments.board import Board
 from entreg_utils.experiments.node import train_here
+
+from entreg_utils.experiments import Config, SweepError, cluster, run, store, sweep
 from entreg_utils.files import StorageError
 
 needs_ray = pytest.mark.skipif(

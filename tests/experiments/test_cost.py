@@ -3,9 +3,9 @@
 from dataclasses import replace
 
 import pytest
+from entreg_utils.experiments.throughput import Measured, Step
 
 from entreg_utils.experiments import Config, cost, recipes
-from entreg_utils.experiments.throughput import Measured, Step
 
 CUB = recipes.wsol_evaluation("cub", "resnet50").config()  # 50 epochs of 5,994 in batches of 32
 ADL = recipes.adl_code("openimages", "seresnet50").config()  # 105 epochs of 32,000

@@ -3,8 +3,8 @@
 import threading
 
 import pytest
-
 from entreg_utils.experiments.lock import only_one
+
 from entreg_utils.files import StorageError
 
 

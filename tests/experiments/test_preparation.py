@@ -8,10 +8,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
+from entreg_utils.experiments.preparation import build, splits
 
 from entreg_utils import data, models
 from entreg_utils.experiments import Config, preparation, run, store
-from entreg_utils.experiments.preparation import build, splits
 from entreg_utils.training import TrainingError, View, evaluate, loop, predict
 
 SHARED = Path(__file__).parents[2] / ".." / "shared"

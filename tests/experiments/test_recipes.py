@@ -1,10 +1,10 @@
 """The papers' recipes: their published numbers, and that every one of them is a config."""
 
 import pytest
-
-from entreg_utils.experiments import recipes
 from entreg_utils.experiments.validity import PHOTOGRAPHS, SEVERAL_CLASSES
 from entreg_utils.training.schedule import make_optimizer, make_scheduler
+
+from entreg_utils.experiments import recipes
 
 
 @pytest.mark.parametrize("name", recipes.RECIPES)

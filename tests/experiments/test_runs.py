@@ -11,10 +11,10 @@ import sys
 import numpy as np
 import pytest
 import torch
+from entreg_utils.experiments.runs import train
 
 from entreg_utils import cam
 from entreg_utils.experiments import Config, build, run, splits, store
-from entreg_utils.experiments.runs import train
 from entreg_utils.files import StorageError, atomic_write, read_checked, sha256, write_checked
 from entreg_utils.training import TrainingError, checkpoint, loop, summarise
 

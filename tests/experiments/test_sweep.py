@@ -11,9 +11,9 @@ from dataclasses import replace
 from multiprocessing import active_children
 
 import pytest
+from entreg_utils.experiments.board import Board
 
 from entreg_utils.experiments import SweepError, store, sweep
-from entreg_utils.experiments.board import Board
 from entreg_utils.experiments.sweep import _note, _train_all
 
 

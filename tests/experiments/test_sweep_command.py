@@ -4,10 +4,10 @@ import argparse
 from dataclasses import replace
 
 import pytest
+from entreg_utils.experiments.throughput import Measured, Step
 
 from entreg_utils import __main__ as cli
 from entreg_utils.experiments import Config, grids, plans, store, sweep_command, throughput
-from entreg_utils.experiments.throughput import Measured, Step
 
 PLAN = """
 title = "two strengths"

@@ -7,9 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from entreg_utils.experiments.throughput import Measured, Step
 
 from entreg_utils.experiments import throughput
-from entreg_utils.experiments.throughput import Measured, Step
 from entreg_utils.files import StorageError
 
 STEP = Step("toy", 32, 4, "fp32", False, False)

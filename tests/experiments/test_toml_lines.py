@@ -1,7 +1,6 @@
 """Lines of keys in TOML, in every way that TOML writes them."""
 
 import pytest
-
 from entreg_utils.experiments.toml_lines import Source
 
 TEXT = '''\

@@ -1,10 +1,10 @@
 """What a config refuses, field by field and where two do not go together."""
 
 import pytest
+from entreg_utils.experiments.validity import element_of, plain, points_of
 
 from entreg_utils import models
 from entreg_utils.experiments import Config
-from entreg_utils.experiments.validity import element_of, plain, points_of
 
 CUB = {"dataset": "cub", "model": "resnet50"}
 VOC = {"dataset": "voc", "model": "resnet50", "multilabel": "softmax"}

@@ -1,161 +1,121 @@
-"""``figures`` on the command line: from stored records, here written by hand, to files."""
+"""``figures NAME``: the cell of that name, run with what it needs, becomes a file."""
 
+import json
+import re
+from pathlib import Path
+
+import matplotlib
 import matplotlib.pyplot as plt
-import numpy as np
 import pytest
 
 from entreg_utils import __main__ as cli
-from entreg_utils import theory
-from entreg_utils.analysis import tables
-from entreg_utils.experiments import Config, grids, store
-from entreg_utils.figures import command, gallery
+from entreg_utils.figures import command
 
-EPOCHS = 3
-RELIABILITY = (Config.part, Config.body, Config.context)
-WORLD = theory.ThreeCues(RELIABILITY, (0.05, 0.25, 0.7), Config.num_classes, 1e-3)
-# The grids of this test: what it works out by hand must not move with those of the course.
-EPSILONS = (0.0, 0.3, 0.5, 0.85, 0.9, 0.98)
-SWEEP = tuple(grids.sweep_epsilon(EPSILONS, (0, 1, 2)))
-HURTS = tuple(grids.sweep_epsilon((0.0, 0.5, 0.85), (0, 1, 2), body=0.5))
+ROOT = Path(__file__).resolve().parents[2]
+NAMED = sorted(set(re.findall(r"`figures (\w+)`", (ROOT / "README.md").read_text("utf-8"))))
+TAG = re.compile(r'^# %%.*"figure:(\w+)"', re.MULTILINE)
 
-
-def record(config):
-    """A record whose hill is at 0.85 on validation and at 0.9 on test, and goes down in a HURT."""
-    epsilon, shift = config.epsilon, 0.01 * config.seed
-    hill = 0.4 + (0.4 * epsilon if epsilon <= 0.9 else -0.2) + shift
-    worth = dict(zip(theory.CUES, theory.reliance(WORLD, [epsilon])[0], strict=True))
-    scores = {name: 0.5 + shift for name in (*tables.HEADLINE, *theory.CUES)}
-    scores |= {f"reliance_{cue}": value + shift for cue, value in worth.items()}
-    scores |= {"pxap": hill if config.body != 0.5 else 0.6 - 0.306 * epsilon}
-    scores |= {"entropy": 0.1 + 1.9 * epsilon, "val_pxap": 0.9 - abs(epsilon - 0.85)}
-    columns = ("test_entropy", "train_entropy", "test_pxap", "test_accuracy", "loss")
-    history = {name: [0.9, 0.7, 0.5 + shift] for name in columns}
-    maps = np.random.default_rng(config.seed).random((EPOCHS, 4, 12, 12))
-    return {
-        "config": config.to_dict(),
-        "history": {"epoch": list(range(1, EPOCHS + 1))} | history,
-        "metrics": scores,
-        "panel": [0, 1, 2, 3],
-        "maps": store.pack_maps(maps),
-        "weights_sha256": "",
-        "provenance": {"seconds": 1.0},
-    }
-
-
-@pytest.fixture(scope="module")
-def records(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("records")
-    for config in SWEEP + HURTS:
-        store.write(record(config), folder)
-    return folder
+CELLS = [
+    ("markdown", "# A title\n\n## 1. Lines"),
+    ("code", "import matplotlib.pyplot as plt\nfrom entreg_utils import figures\nRUNS = []"),
+    ("code", "top = 3"),
+    ("code", "raise RuntimeError('a check')\ntop = 4", "check"),
+    (
+        "code",
+        "figure, axes = plt.subplots(figsize=(2, 1))\naxes.plot([0, top])\nRUNS.append(1)\n"
+        "figures.show(figure, f'The line ends at {top}.')",
+        "figure:line",
+    ),
+    ("markdown", "## 2. Others"),
+    (
+        "code",
+        "sentence = f'{len(RUNS)} run'\nfigures.show((plt.figure(), sentence))",
+        "figure:other",
+    ),
+    ("code", "print(top)", "figure:none"),
+    ("code", "top / 0", "figure:broken"),
+]
 
 
 @pytest.fixture
-def stored(records, monkeypatch):
-    monkeypatch.setenv("ENTREG_RESULTS", str(records))
-    monkeypatch.setattr(grids, "SWEEP", SWEEP)
-    monkeypatch.setattr(grids, "HURTS", HURTS)
-    monkeypatch.setenv("ENTREG_FRESH", "1")  # leaves the project's own records out
-    yield records
-    plt.close("all")
-
-
-def test_all_figures_are_written_with_their_sentences(stored, tmp_path):
-    before = dict(plt.rcParams)
-    paths = command.write_all(tmp_path / "out")
-    assert [path.name for path in paths] == [
-        *(f"{name}.png" for name in command.GALLERY),
-        "figures.md",
+def notebooks(tmp_path, monkeypatch):
+    """A project of one notebook."""
+    cells = [
+        {"cell_type": kind, "source": source.splitlines(True), "metadata": {"tags": tags}}
+        for kind, source, *tags in CELLS
     ]
-    assert all(path.read_bytes()[:8] == b"\x89PNG\r\n\x1a\n" for path in paths[:-1])
-    text = paths[-1].read_text(encoding="utf-8")
-    for name, title in command.TITLES.items():
-        assert f"## {title}\n\n![{title}]({name}.png)\n\n" in text
-    assert set(command.TITLES) == set(command.GALLERY)
-    # sentences from the records: mean over seeds of 0.4 + 0.01 s is 0.41, at 0.85 it is 0.75
-    assert "PxAP is 0.41 ± 0.02 without regularisation, 0.75 ± 0.02 at ε = 0.85" in text
-    assert "the hill tops at ε = 0.9, at an entropy of 1.81 nats" in text
-    assert "body 0.5, context 0.3: 0.60 ± 0.00 at ε = 0, 0.34 ± 0.00 at ε = 0.85" in text
-    story = gallery.Story()
-    for name in ("evidence", "overlay", "over_epochs", "map_grid"):
-        assert gallery.GALLERY[name](story)[1] in text
-    plt.close("all")
-    assert plt.rcParams == before and plt.get_fignums() == []
+    (tmp_path / "notebooks").mkdir()
+    (tmp_path / "notebooks" / "07_one.ipynb").write_text(json.dumps({"cells": cells}))
+    monkeypatch.setenv("ENTREG_ROOT", str(tmp_path))
+    monkeypatch.delenv("ENTREG_RESULTS", raising=False)
+    return tmp_path
 
 
-def test_the_same_records_give_the_same_bytes(stored, tmp_path):
-    first, second = (
-        [path.read_bytes() for path in command.write_all(tmp_path / name, ["evidence"])]
-        for name in ("a", "b")
-    )
-    assert first == second
+def test_the_named_figures_are_written_with_their_sentences(notebooks, capsys):
+    matplotlib.use("agg")  # as the command does
+    before = dict(plt.rcParams)
+    assert cli.main(["figures", "other", "line", "--out", str(notebooks / "out")]) == 0
+    files = ["line.png", "other.png", "figures.md"]  # in the notebook's order
+    assert capsys.readouterr().out.splitlines() == [str(notebooks / "out" / f) for f in files]
+    assert sorted(path.name for path in (notebooks / "out").iterdir()) == sorted(files)
+    assert (notebooks / "out" / "line.png").read_bytes()[:8] == b"\x89PNG\r\n\x1a\n"
+    text = (notebooks / "out" / "figures.md").read_text("utf-8")
+    part = "## line\n\n07_one.ipynb: 1. Lines\n\n![line](line.png)\n\nThe line ends at 3.\n\n"
+    assert part in text
+    assert text.endswith("07_one.ipynb: 2. Others\n\n![other](other.png)\n\n1 run\n")
+    assert dict(plt.rcParams) == before and plt.get_fignums() == []
 
 
-def test_some_figures_only(stored, tmp_path, capsys):
-    assert cli.main(["figures", "regimes", "strengths", "--out", str(tmp_path)]) == 0
-    names = ["strengths.png", "regimes.png", "figures.md"]  # in the order of the gallery
-    assert capsys.readouterr().out.splitlines() == [str(tmp_path / name) for name in names]
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(names)
+def test_they_go_to_the_results_and_equal_cells_give_equal_bytes(notebooks):
+    picture, text = command.write(["line"])
+    assert (picture, text.name) == (notebooks / "results" / "figures" / "line.png", "figures.md")
+    first = picture.read_bytes()
+    command.write(["line"])
+    assert picture.read_bytes() == first
 
 
-def test_the_story_chooses_on_validation_and_fits_the_price(stored):
-    story = gallery.Story()
-    assert story.chosen == 0.85  # on test 0.9 would be best
-    assert len(story.runs) == len(SWEEP) and len(story.hurts) == len(HURTS)
-    assert story.world.reliability == RELIABILITY
-    assert sum(story.world.amplitude) == pytest.approx(1)  # the three regions share the picture
-    assert story.world.price in gallery.PRICES
-    part = story.test.parts.float().mean()
-    assert story.world.amplitude[0] == pytest.approx(float(part))
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        ("nope", "unknown figure 'nope': known are line, other, none, broken"),
+        ("broken", "07_one.ipynb, code cell 7 failed: ZeroDivisionError: division by zero"),
+        ("none", "07_one.ipynb, code cell 6 is none: it shows 0 figures, not 1"),
+    ],
+)
+def test_what_cannot_be_drawn_is_one_sentence_and_no_file(notebooks, capsys, name, error):
+    assert cli.main(["figures", "line", name, "--out", str(notebooks / "out")]) == 1
+    assert capsys.readouterr().err == f"error: {error}\n"
+    assert not (notebooks / "out").exists()
 
 
-def test_over_epochs_shows_the_choice_and_the_ends(stored, monkeypatch):
-    seen = []
-    monkeypatch.setattr(gallery.training, "over_epochs", lambda history, e: seen.append(e))
-    gallery.GALLERY["over_epochs"](gallery.Story())
-    assert seen == [[0.0, 0.5, 0.85, 0.98]]
-
-
-def test_map_grid_has_one_seed_of_each_strength(stored, monkeypatch):
-    seen = []
-    monkeypatch.setattr(gallery.training, "map_grid", lambda runs, data: seen.append(runs))
-    gallery.GALLERY["map_grid"](gallery.Story())
-    assert [run.config for run in seen[0]] == [grids.er(epsilon) for epsilon in EPSILONS]
-
-
-def test_regimes_compares_the_same_strengths(stored, monkeypatch):
-    seen = []
-    monkeypatch.setattr(gallery.mechanism, "regimes", seen.append)
-    gallery.GALLERY["regimes"](gallery.Story())
-    default, weak = seen[0].values()
-    assert sorted(set(default.epsilon)) == sorted(set(weak.epsilon)) == [0, 0.5, 0.85]
-
-
-def test_missing_runs_are_named_with_the_way_out(stored, tmp_path, monkeypatch, capsys):
-    only_sweep = tmp_path / "results"
-    for config in SWEEP:
-        store.write(record(config), only_sweep)
-    (only_sweep / f"{SWEEP[3].name}.json").unlink()
-    monkeypatch.setenv("ENTREG_RESULTS", str(only_sweep))
-    assert cli.main(["figures", "regimes", "--out", str(tmp_path / "out")]) == 1
-    count = len(HURTS)
-    assert capsys.readouterr().err == (
-        f"error: {count} of the {count} runs of HURTS are not stored: "
-        "`python -m entreg_utils sweep --grid HURTS` trains them\n"
-    )
-    assert cli.main(["figures", "evidence", "--out", str(tmp_path / "out")]) == 1
-    assert f"1 of the {len(SWEEP)} runs of SWEEP are not stored" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
-
-
-def test_an_unknown_figure_is_refused_before_anything_is_loaded(tmp_path, capsys):
-    assert cli.main(["figures", "plane", "nope", "--out", str(tmp_path)]) == 1
-    error = capsys.readouterr().err
-    assert error.startswith("error: unknown figure 'nope': known are strengths, plane")
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_list(capsys):
+def test_list(notebooks, capsys):
     assert cli.main(["figures", "--list"]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == list(command.GALLERY)
+    lines = [line.split(maxsplit=2) for line in capsys.readouterr().out.splitlines()]
+    assert lines[:2] == [["line", "07", "1. Lines"], ["other", "07", "2. Others"]]
+
+
+def test_without_notebooks_there_are_no_figures(tmp_path):
+    with pytest.raises(ValueError, match=f"no notebooks in {tmp_path}: build them with `make"):
+        command.catalogue(tmp_path)
+
+
+def test_each_name_stands_once_in_the_sources():
+    tags = [
+        tag for path in ROOT.glob("notebooks/src/*.py") for tag in TAG.findall(path.read_text())
+    ]
+    assert len(tags) == len(set(tags))
+    assert NAMED and set(NAMED) <= set(tags)
+
+
+@pytest.mark.parametrize("number", ["07", "10"])
+def test_a_figure_of_readme_says_what_its_notebook_says(number):
+    places = {n: p for n, p in command.catalogue(ROOT / "notebooks").items() if n in NAMED}
+    own = {n: p.cell for n, p in places.items() if p.notebook.name.startswith(number)}
+    notebook = next(ROOT.glob(f"notebooks/{number}_*.ipynb"))
+    drawn = command.draw(notebook, own)
+    code = [cell for cell in command._cells(notebook) if cell["cell_type"] == "code"]
+    assert own
+    for name, cell in own.items():
+        shown = [output.get("data", {}) for output in code[cell]["outputs"]]
+        (stored,) = ["".join(data["text/plain"]) for data in shown if "image/png" in data]
+        assert drawn[name].sentence == stored

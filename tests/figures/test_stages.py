@@ -1,4 +1,6 @@
-"""Inside the network: scales are shared, energies are means over channels, sentences count."""
+"""Maps beside each other: scales are shared, energies are means over channels, sentences count."""
+
+import dataclasses
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -6,7 +8,8 @@ import pandas as pd
 import pytest
 import torch
 
-from entreg_utils import cam
+from entreg_utils import cam, data
+from entreg_utils.experiments import Config, Run
 from entreg_utils.figures import stages
 
 
@@ -58,6 +61,10 @@ def test_beside_has_one_scale_for_both_networks_and_all_images():
 def test_class_maps_are_stretched_each_by_itself_and_say_their_range():
     large = {"ε = 0": 9 * CORNER.repeat(2, 1, 1), "ε = 0.8": -CORNER.repeat(2, 1, 1)}
     figure, sentence = stages.beside(IMAGES, FEATURES, large)
+    assert [axes.get_title() for axes in shown(figure)[3:5]] == [
+        "class map\nε = 0",
+        "class map\nε = 0.8",
+    ]
     pictures = shown(figure)
     assert pictures[3].get_xlabel() == "0.0 to 36.0"
     assert pictures[4].get_xlabel() == "-4.0 to 0.0"
@@ -87,52 +94,49 @@ def test_one_stage_shows_the_loudest_channels_on_one_scale():
 
 
 def test_bad_input_is_a_sentence():
+    with pytest.raises(ValueError, match="1 network: give two or more"):
+        stages.beside(IMAGES, {"a": PLAIN})
     with pytest.raises(ValueError, match="the same stages"):
         stages.beside(IMAGES, {"a": PLAIN, "b": {"other": ER["stage1"]}})
     with pytest.raises(ValueError, match="2 pictures need"):
-        stages.beside(IMAGES, {"a": {"stage1": ER["stage1"][:1]}})
+        stages.beside(IMAGES, {"a": PLAIN, "b": {"stage1": ER["stage1"][:1]}})
     with pytest.raises(ValueError, match="no stage 'stage7': there are stage1"):
         stages.one_stage(IMAGES[0], FEATURES, "stage7")
     with pytest.raises(ValueError, match="top is 5"):
         stages.one_stage(IMAGES[0], FEATURES, "stage1", top=5)
 
 
-TABLE = pd.DataFrame(
-    {
-        "epsilon": [0.0, 0.0, 0.8, 0.8],
-        "stage": ["stage1", "stage2"] * 2,
-        "part": [0.2, 0.1, 0.1, 0.2],
-        "body": [0.4, 0.2, 0.2, 0.4],
-        "context": [0.4, 0.7, 0.7, 0.4],
-        "half_part": 0.01,
-        "half_body": 0.02,
-        "half_context": 0.03,
-    }
-)
+@pytest.fixture(scope="module")
+def world():
+    """Three images, the maps of two kept: the masks themselves, and turned upside down."""
+    test = data.toy("test", num_images=3, cache=False)
+    masks = test.masks[[0, 2]].numpy().astype(np.float32)
+    config = Config()
+    perfect = Run(config, pd.DataFrame(), {}, {}, [0, 2], np.stack([0 * masks, masks]), "")
+    strong = Config(regularizer="label_smoothing", strength=0.5)
+    worst = dataclasses.replace(perfect, config=strong, maps=np.stack([masks, -masks]))
+    return test, [perfect, worst]
 
 
-def test_energy_draws_a_line_a_network_beside_an_even_map():
-    areas = {"part": 0.05, "body": 0.15, "context": 0.8}
-    figure, sentence = stages.energy(TABLE, areas)
+def test_worlds_take_the_last_epoch_and_score_each_map(world):
+    figure, sentence = stages.worlds({"habitat 0.3": world}, images=(0, 1))
+    test, _ = world
+    grid = np.reshape(figure.axes, (2, 3))
+    for row, index in enumerate((0, 2)):
+        picture = test.images[index].permute(1, 2, 0).numpy() / 255
+        np.testing.assert_array_equal(drawn(grid[row, 0]), picture)
+        np.testing.assert_array_equal(drawn(grid[row, 1]), test.masks[index].numpy().astype(float))
+        assert grid[row, 1].get_xlabel() == "1.00"
+    area = test.masks[[0, 2]].float().mean().item()  # an upside-down map: the frame's precision
     assert sentence == (
-        "Share of the energy on the object, part and rest together, after stage1, stage2: "
-        "ε = 0 0.60, 0.30; ε = 0.8 0.30, 0.60; an even map has 0.20."
+        f"Mean PxAP of these 2 pictures at ε = 0 and ε = 0.5: habitat 0.3: 1.00 and {area:.2f}."
     )
-    part = figure.axes[0]
-    lines = [list(container.lines[0].get_ydata()) for container in part.containers]
-    assert lines == [[0.2, 0.1], [0.1, 0.2]]
-    assert any(list(one.get_ydata()) == [0.05, 0.05] for one in part.get_lines())
-    for axes, top in zip(figure.axes, (0.2, 0.4, 0.8), strict=True):
-        assert axes.get_ylim()[0] == 0 and axes.get_ylim()[1] > top
+    assert [axes.get_title() for axes in grid[0]] == ["habitat 0.3\n", "\nε = 0", "\nε = 0.5"]
 
 
-def test_listening_compares_part_and_body_and_cuts_nothing_off():
-    table = TABLE.assign(part=[0.3, 0.2, 0.1, 1.4])
-    figure, sentence = stages.listening(table)
-    assert sentence.endswith(
-        "stage1 0.75 (ε = 0), 0.50 (ε = 0.8); stage2 1.00 (ε = 0), 3.50 (ε = 0.8)."
-    )
-    assert [axes.get_title() for axes in figure.axes] == ["stage1", "stage2"]
-    assert all(axes.get_ylim()[1] > 1.4 for axes in figure.axes)
-    drawn_lines = [list(c.lines[0].get_ydata()) for c in figure.axes[1].containers]
-    assert drawn_lines == [[0.2, 1.4], [0.2, 0.4], [0.7, 0.4]]
+def test_worlds_refuse_runs_of_another_world(world):
+    other = data.toy("test", num_images=3, cache=False, context=1.0)
+    with pytest.raises(ValueError, match="belong to the test split of its own world"):
+        stages.worlds({"habitat 1": (other, world[1])}, images=(0,))
+    with pytest.raises(ValueError, match="image 5 is not kept"):
+        stages.worlds({"habitat 0.3": world}, images=(5,))

@@ -3,7 +3,9 @@
 import base64
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pytest
+from matplotlib.colors import rgb_to_hsv, to_rgb
 
 from entreg_utils.figures import style
 
@@ -27,15 +29,25 @@ def test_show_gives_the_picture_its_sentence_and_prints_it_in_lines(line, monkey
     shown = []
     monkeypatch.setattr(style, "display", lambda bundle, **more: shown.append((bundle, more)))
     sentence = "One two three. " * 20
-    figure = line()
-    style.show((figure, sentence))
-    ((bundle, more),) = shown
+    style.show((line(), sentence))
+    style.show(line(), sentence)  # both ways to call it
+    assert shown[0] == shown[1]
+    bundle, more = shown[0]
     assert base64.b64decode(bundle["image/png"]).startswith(b"\x89PNG")
     assert bundle["text/plain"] == sentence
     assert more == {"raw": True, "metadata": {"image/png": {"alt": sentence}}}
     printed = capsys.readouterr().out
-    assert printed.split() == sentence.split()
+    assert printed.split() == 2 * sentence.split()
     assert max(map(len, printed.splitlines())) <= 100
+
+    assert capsys.readouterr().out == "Read me.\n"
+
+
+def test_student_gives_the_ends_of_the_interval_over_seeds():
+    half = 4.3026527 * 1 / 3**0.5  # t_2 s / sqrt 3 with s = 1
+    assert style.student([1.0, 2.0, 3.0]) == pytest.approx((2 - half, 2 + half))
+    with pytest.raises(ValueError, match="at least two seeds"):  # never a bar of length 0
+        style.student([1.0])
 
 
 def test_axes_that_hold_a_picture_have_no_scale(line):
@@ -45,6 +57,72 @@ def test_axes_that_hold_a_picture_have_no_scale(line):
     assert not any(spine.get_visible() for spine in axes.spines.values())
 
 
+def test_what_is_shown_can_be_captured_in_its_place(line, capsys):
+    figure = line()
+    with style.captured() as outer:
+        style.show(figure, "outer")
+        with style.captured() as inner:
+            style.show((line(), "inner"))
+        assert [sentence for _, sentence in inner] == ["inner"]
+    assert outer == [(figure, "outer")]
+    assert plt.get_fignums() == [] and capsys.readouterr().out == ""
+
+
 def test_the_palette_is_okabe_and_itos():
     assert style.OKABE_ITO["blue"] == "#0072B2" and style.OKABE_ITO["vermillion"] == "#D55E00"
     assert len(set(style.OKABE_ITO.values())) == 8
+
+
+@pytest.mark.parametrize("colour", [*style.OKABE_ITO, "#777777", "0.6"])
+def test_ink_can_be_read_on_white_and_is_the_lightest_shade_that_can(colour):
+    def contrast(rgb):  # WCAG 2: (1 + 0.05) / (relative luminance + 0.05)
+        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in rgb]
+        return 1.05 / (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
+
+    plain, dark = to_rgb(style.OKABE_ITO.get(colour, colour)), to_rgb(style.ink(colour))
+    assert contrast(dark) >= 4.45  # hex rounds
+    if contrast(plain) >= 4.5:
+        assert dark == pytest.approx(plain, abs=0.003)
+    else:
+        assert contrast(dark) < 4.65
+        ratios = np.array(dark)[np.array(plain) > 0.2] / np.array(plain)[np.array(plain) > 0.2]
+        assert np.ptp(ratios) < 0.03  # the same hue
+
+
+@pytest.mark.parametrize("classes", [3, 8])
+def test_the_entropy_axis_is_stretched_at_both_ends_and_goes_back(classes, line):
+    axes, top = line().add_subplot(), np.log(classes)
+    style.entropy_axis(axes, classes)
+    transform = axes.xaxis.get_transform()
+    # the logit of one half is 0, that of three quarters log 3
+    assert transform.transform([top / 2, 0.75 * top]) == pytest.approx([0, np.log(3)])
+    values = np.linspace(0.01, 0.99, 9) * top
+    np.testing.assert_allclose(transform.inverted().transform(transform.transform(values)), values)
+    assert np.isfinite(transform.transform([0.0, top])).all()
+    assert max(axes.get_xticks()) <= top
+    assert str(classes) in axes.get_xlabel() and "nats" in axes.get_xlabel()
+
+
+def contrast_to_white(colour):
+    """WCAG 2.2, relative luminance, written out for one colour."""
+    luminance = 0
+    for share, value in zip((0.2126, 0.7152, 0.0722), to_rgb(colour), strict=True):
+        luminance += share * (
+            value / 12.92 if value <= 0.04045 else ((value + 0.055) / 1.055) ** 2.4
+        )
+    return 1.05 / (luminance + 0.05)
+
+
+@pytest.mark.parametrize("name", style.OKABE_ITO)
+def test_words_can_be_read_in_every_colour_and_keep_its_hue(name):
+    colour, text = style.OKABE_ITO[name], style.TEXT[name]
+    assert contrast_to_white(text) >= 4.5
+    assert contrast_to_white(text) < 4.6 or text == colour.lower()  # no darker than it must be
+    assert rgb_to_hsv(to_rgb(text))[:2] == pytest.approx(rgb_to_hsv(to_rgb(colour))[:2], abs=0.01)
+    assert style.ink(name) == style.ink(colour) == text
+
+
+def test_student_gives_the_ends_of_the_interval():
+    # t(0.975, 2) = 4.3027; the standard deviation of 1, 2, 3 is 1
+    half = 4.302652729749464 / 3**0.5
+    assert style.student([1, 2, 3]) == pytest.approx((2 - half, 2 + half))

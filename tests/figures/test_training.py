@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 
 from entreg_utils import data, metrics
-from entreg_utils.analysis import tables
 from entreg_utils.experiments import Config, Run
 from entreg_utils.figures import png, training
 
@@ -65,38 +64,6 @@ def lasting(test_split):
 
 def share(test_split, index):
     return f"{test_split.masks[index].float().mean():.2f}"
-
-
-def test_over_epochs_draws_seed_means_and_ranges_and_rings_the_best(decaying, lasting):
-    other = dataclasses.replace(
-        decaying,
-        config=Config(seed=1),
-        history=decaying.history.assign(test_pxap=[0.4, 0.7, 0.2], test_entropy=[1.0, 0.8, 0.1]),
-    )
-    history = tables.history([decaying, other, lasting])
-    figure, sentence = training.over_epochs(history, (0.0, 0.5))
-    assert "ε = 0: entropy 1.50 to 0.30 nats, PxAP best at epoch 2 (0.80), 0.20 at the" in sentence
-    assert (
-        "ε = 0.5: entropy 2.00 to 1.80 nats, PxAP best at epoch 2 (0.90), 0.90 at the" in sentence
-    )
-    entropy, _, pxap = figure.axes
-    solid, dotted = entropy.lines[:2]
-    np.testing.assert_allclose(solid.get_ydata(), [1.5, 0.9, 0.3])
-    np.testing.assert_allclose(dotted.get_ydata(), [1.0, 0.5, 0.25])
-    np.testing.assert_allclose(pxap.lines[0].get_ydata(), [0.3, 0.8, 0.2])
-    assert (pxap.lines[1].get_xdata()[0], pxap.lines[1].get_ydata()[0]) == (2, pytest.approx(0.8))
-    band = pxap.collections[0].get_paths()[0].vertices
-    assert (band[:, 1].min(), band[:, 1].max()) == (0.2, 0.9)
-
-
-def test_over_epochs_refuses_unknown_and_too_many_epsilons(decaying):
-    history = tables.history([decaying])
-    with pytest.raises(ValueError, match="no run at epsilon 0.3: there are 0$"):
-        training.over_epochs(history, (0.3,))
-    with pytest.raises(ValueError, match="0 epsilons: give 1 to 5"):
-        training.over_epochs(history, ())
-    with pytest.raises(ValueError, match="6 epsilons: give 1 to 5"):
-        training.over_epochs(history, [0.0] * 6)
 
 
 def test_map_strip_draws_the_asked_epochs_and_says_best_and_last(test_split, decaying, lasting):
@@ -163,16 +130,6 @@ def test_what_other_losses_aim_at(test_split, config, aims):
         assert drawn == pytest.approx(aims, abs=1e-6)
 
 
-def test_dashboards_have_a_column_a_run_on_common_axes(test_split, decaying, lasting):
-    figure, sentence = training.dashboards([decaying, lasting], test_split)
-    floor = share(test_split, 2)
-    assert f"0.50 and {floor} at ε = 0; 1.80 and 1.00 at ε = 0.5." in sentence
-    maps, entropies, losses = figure.axes[:2], figure.axes[2:4], figure.axes[4:]
-    assert [axes.get_title(loc="center") for axes in maps] == ["ε = 0", "ε = 0.5"]
-    assert entropies[0].get_ylim() == entropies[1].get_ylim()
-    assert losses[0].get_ylim() == losses[1].get_ylim()
-
-
 def test_a_blank_map_is_drawn_and_scored_as_blank(test_split, decaying):
     blank = dataclasses.replace(decaying, maps=np.zeros_like(decaying.maps))
     _, sentence = training.map_strip([blank], test_split, (3,))
@@ -194,4 +151,4 @@ def test_what_the_runs_do_not_hold_is_refused(test_split, decaying):
         training.map_grid([decaying], val)
     elsewhere = data.toy("test", num_images=4, cache=False, seed=7)
     with pytest.raises(ValueError, match="belong to the test split of its own world"):
-        training.dashboards([decaying], elsewhere)
+        training.map_strip([decaying], elsewhere, (1,))

@@ -18,8 +18,7 @@ def _boxes(gray, level, contours):
 
 def _best_ious(cam, true, contours, taus, size):
     height, width = size if isinstance(size, tuple) else (size, size)
-    resized = cv2.resize(cam.astype(np.float32), (width, height), interpolation=cv2.INTER_CUBIC)
-    scores = resized.astype(np.float64)
+    scores = cv2.resize(cam.astype(np.float64), (width, height), interpolation=cv2.INTER_CUBIC)
     scores = np.zeros_like(scores) if scores.min() == scores.max() else scores - scores.min()
     scores = scores / scores.max() if scores.any() else scores
     gray = (scores * 255).astype(np.uint8)

@@ -90,8 +90,23 @@ def test_binary_questions_are_sigmoids():
         ({"schedule": "linear"}, "unknown schedule 'linear': known are one_cycle, step, cosine"),
         ({"precision": "fp16"}, "unknown precision 'fp16': known are fp32, bf16"),
         ({"multilabel": "hinge"}, "unknown multilabel 'hinge': known are none, softmax, sigmoid"),
+        ({"regularizer": "l2"}, "unknown regularizer 'l2': known are none, .*package.module:func"),
+        ({"epochs": 0}, "epochs=0: give a whole number of at least 1"),
+        ({"epochs": 1.5}, "epochs=1.5: give a whole number"),
+        ({"learning_rate": -1.0}, "learning_rate=-1.0: give a finite number of at least 0"),
+        ({"strength": 1.0}, "strength has no meaning without a regularizer: set it to 0"),
+        ({"regularizer": "label_smoothing", "strength": 1.0}, "label smoothing wants eps in"),
+        ({"seed": -1}, "seed=-1: give a non-negative whole number"),
+        ({"seed": 2**63}, "seed=9223372036854775808: give a non-negative whole number"),
+        ({"momentum": 0.97}, r"momentum=0.97: give 0, or a number in \[0.05, 0.95\)"),
+        ({"schedule": "step", "momentum": 1.0}, r"momentum=1.0: give a number in \[0, 1\)"),
+        ({"decay_epochs": (3,)}, "decay_epochs belongs to schedule='step': leave it out"),
+        ({"schedule": "step", "decay_epochs": (3, 2)}, "give rising epochs from 1 on"),
+        ({"schedule": "step", "decay": 0.0}, r"decay=0.0: give a factor in \(0, 1\]"),
+        ({"head_factor": 0.0}, "head_factor=0.0: give a positive number, 1 for none"),
+        ({"epoch_images": 3}, "epoch_images=3: give 0, one pass, or at least batch_size=50"),
     ],
 )
-def test_unknown_names_are_refused(fields, sentence):
+def test_what_cannot_work_is_refused(fields, sentence):
     with pytest.raises(ValueError, match=sentence):
         Recipe(**fields)

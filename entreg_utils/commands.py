@@ -1,0 +1,369 @@
+"""``run`` and ``sweep`` on the command line: one training or many, loaded or done now.
+
+Every setting of :class:`entreg_utils.experiments.Config` is an option under its flat name; types,
+choices, defaults and help are read from the dataclasses of the rooms, where they stand once.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import math
+import os
+import statistics
+import types
+import typing
+from collections.abc import Iterator
+from dataclasses import field, make_dataclass, replace
+from typing import Annotated, Literal
+
+import docstring_parser
+import tyro
+from tyro.conf import OmitArgPrefixes, Positional, arg
+
+from entreg_utils import names
+from entreg_utils.analysis import summaries
+from entreg_utils.experiments import cost, grids, plans, store, sweep
+from entreg_utils.experiments import run as load_or_train
+from entreg_utils.experiments.config import DEFAULTS, FLAT, GROUPS, Config, own_code
+from entreg_utils.experiments.provenance import device_name, usable_cores
+from entreg_utils.experiments.sweep import duration
+from entreg_utils.files import StorageError
+
+GRIDS = ("SWEEP", "HURTS", "METHODS", "REGULARISERS", "COOCCURRING", "ALL")
+
+
+_METAVARS = {int: "N", float: "X", str: "NAME"}
+
+
+def _as_options(leave_out: tuple[str, ...] = ()) -> type:
+    """A dataclass of the groups with flat names, for tyro to read."""
+    made = []
+    for group, kind in GROUPS.items():
+        said = {p.arg_name: p.description for p in docstring_parser.parse_from_object(kind).params}
+        hints, options = typing.get_type_hints(kind), []
+        for flat, (own_group, name) in FLAT.items():
+            if own_group == group and flat not in leave_out:
+                options.append((flat, *_option(flat, hints[name], said.get(name, ""))))
+        one = make_dataclass(kind.__name__, options)
+        one.__doc__ = ""
+        made.append((group, OmitArgPrefixes[one], field(default_factory=one)))
+    return make_dataclass("Settings", made)
+
+
+def _option(flat: str, hint, said: str):
+    """Type and default of one option; own code goes by its name, and None is not to be written."""
+    default = DEFAULTS[flat]
+    shown = "" if default in ("", (), None) else f"(default: {default})"
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        hint = next(kind for kind in typing.get_args(hint) if kind is not type(None))
+    metavar = _METAVARS.get(hint)
+    if typing.get_origin(hint) is tuple:
+        element = typing.get_args(hint)[0]
+        element = element if element in _METAVARS else str
+        hint, metavar = tuple[element, ...], f"{_METAVARS[element]}.."
+    about = arg(name=flat, help=said, help_behavior_hint=shown, metavar=metavar)
+    return Annotated[hint if default is not None else hint | None, about], field(default=default)
+
+
+def _given(settings, argv: list[str]) -> dict:
+    """The settings that were named on the command line, with their values."""
+    words = {word.partition("=")[0] for word in argv if word.startswith("--")}
+    named = {word.removeprefix("--").replace("-", "_") for word in words}
+    named |= {name.removeprefix("no_") for name in named}
+    return {
+        flat: getattr(getattr(settings, group), flat)
+        for flat, (group, _) in FLAT.items()
+        if flat in named
+    }
+
+
+CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
+Settings, Sweepable = _as_options(), _as_options(leave_out=("seed", "strength"))
+Fresh = Annotated[bool, arg(help="leave out the records of the project", help_behavior_hint="")]
+AllowCode = Annotated[
+    bool, arg(help="let code that is named as module:function run", help_behavior_hint="")
+]
+Epsilon = Annotated[
+    float | None,
+    arg(
+        metavar="E",
+        help="weight of --regularizer (kl_uniform) beside cross-entropy: lambda = E/(1 - E)",
+        help_behavior_hint="",
+    ),
+]
+Preset = Annotated[
+    Literal["adl_code", "wsol_evaluation", "modern", "two_cores"] | None,
+    arg(
+        help="a way to train photographs; other options win over it",
+        help_behavior_hint="",
+        metavar="adl_code|wsol_evaluation|modern|two_cores",
+    ),
+]
+
+
+def run_command(argv: list[str]) -> int:
+    """``python -m entreg_utils run``."""
+
+    def run(
+        settings: Annotated[Settings, arg(name="")],
+        epsilon: Epsilon = None,
+        preset: Preset = None,
+        json: Annotated[
+            bool, arg(help="print one JSON object, nothing else", help_behavior_hint="")
+        ] = False,
+        fresh: Fresh = False,
+        allow_code: AllowCode = False,
+    ) -> int:
+        """One training, loaded or done now, with its scores and their rules.
+
+        A run that is stored is loaded; one that was interrupted goes on from its last
+        whole epoch. Results are written to results/, or where ENTREG_RESULTS points.
+        Example: run --epsilon 0.85 --seed 1
+        """
+        config = plans.config_of(preset, epsilon, **_given(settings, argv))
+        allow([config], allow_code)
+        return _run(config, json, fresh)
+
+    return tyro.cli(run, prog="python -m entreg_utils run", args=argv, config=CONFIG)
+
+
+def _run(config: Config, as_json: bool, fresh: bool) -> int:
+    with freshly(fresh):
+        was_there = store.find(config) is not None
+        result = load_or_train(config, progress=not as_json)
+        path = next(path for path in store.candidates(config) if path.exists())
+    origin = result.provenance
+    if as_json:
+        rules = {name: ": ".join(rule) for name, rule in summaries.rules_of(result).items()}
+        content = {
+            "config": config.to_dict(),
+            "epsilon": config.epsilon,
+            "split": "test",
+            "checkpoint": "last",
+            "loaded": was_there,
+            "metrics": result.metrics,
+            "rules": rules,
+            "record": str(path),
+            "weights_sha256": result.weights_sha256,
+            "selection": result.selection,
+            "provenance": origin,
+        }
+        print(json.dumps(content, indent=1))
+        return 0
+    print(
+        f"{summaries.report(result, was_there)}\n\nrecord: {path}\ntrained in "
+        f"{origin['seconds']:g} s on {origin['device']} ({origin['threads']} threads), torch "
+        f"{origin['torch']}, commit {origin['commit']}"
+    )
+    return 0
+
+
+def sweep_command(argv: list[str]) -> int:
+    """``python -m entreg_utils sweep``."""
+
+    def sweep(
+        settings: Annotated[Sweepable, arg(name="")],
+        plan: Positional[
+            Annotated[str, arg(help="a plan of --list, or a file that ends in .toml")]
+        ] = "",
+        list: Annotated[
+            bool, arg(help="the plans, their runs, and what of the paper they are")
+        ] = False,
+        grid: Annotated[
+            Literal["SWEEP", "HURTS", "METHODS", "REGULARISERS", "COOCCURRING", "ALL"] | None,
+            arg(help="a grid of the course, see experiments.grids", help_behavior_hint=""),
+        ] = None,
+        epsilons: Annotated[
+            tuple[float, ...],
+            arg(
+                help="strengths in [0, 1), each with every seed; of --regularizer, else of ER",
+                help_behavior_hint="",
+            ),
+        ] = (),
+        seeds: Annotated[
+            tuple[int, ...],
+            arg(help="seeds of --epsilons", help_behavior_hint="(default: 0 1 2)"),
+        ] = (),
+        preset: Preset = None,
+        jobs: Annotated[
+            int | None,
+            arg(help="processes side by side", help_behavior_hint="(default: one a usable core)"),
+        ] = None,
+        cluster: Annotated[
+            str | None,
+            arg(help="a Ray cluster: auto, local or host:port", help_behavior_hint=""),
+        ] = None,
+        gpus_per_run: Annotated[
+            float | None,
+            arg(help="on a cluster: share of a GPU a run", help_behavior_hint="(default: one)"),
+        ] = None,
+        cpus_per_run: Annotated[int, arg(help="on a cluster: cores of each run")] = 1,
+        dry_run: Annotated[bool, arg(help="list what is stored, and what the rest costs")] = False,
+        fresh: Fresh = False,
+        allow_code: AllowCode = False,
+    ) -> int:
+        """Many runs, loaded or trained, and the table they make.
+
+        What is stored is loaded; the same command tries again only what is missing.
+        Give one of PLAN, --grid, --epsilons. Examples: sweep --grid SWEEP --dry-run;
+        sweep --epsilons 0 0.5 0.85 --seeds 0 1 2 --part-visibility 0.9;
+        sweep table_main --cluster auto
+        """
+        if list:
+            print(listing())
+            return 0
+        given = _given(settings, argv)
+        configs, files = _configs(plan, grid, epsilons, seeds, preset, given)
+        allow(configs, allow_code)
+        with freshly(fresh):
+            if dry_run:
+                print(outline(configs, jobs))
+                return 0
+            _check_files(configs, files)
+            options = {"gpus": gpus_per_run, "cpus": cpus_per_run} if cluster else {}
+            return _sweep(configs, cluster=cluster, jobs=jobs, **options)
+
+    return tyro.cli(sweep, prog="python -m entreg_utils sweep", args=argv, config=CONFIG)
+
+
+def _sweep(configs: list[Config], **options) -> int:
+    runs = sweep(configs, **options)
+    print("test split, last checkpoint, maps of the true class; mean ± 95 % interval over seeds")
+    for group in summaries.groups(runs):
+        print("\n" + summaries.summary(group))
+    return 0
+
+
+def _configs(
+    plan: str, grid: str | None, epsilons, seeds, preset: str | None, given: dict
+) -> tuple[list[Config], store.Files]:
+    """The configs that the options of ``sweep`` describe; settings given change all of a grid."""
+    if sum(map(bool, (plan, grid, epsilons))) != 1:
+        raise ValueError("give one of PLAN, --grid and --epsilons: they say which runs")
+    if epsilons:
+        seeds = seeds or grids.SEEDS
+        pairs = [(epsilon, seed) for epsilon in epsilons for seed in seeds]
+        return [plans.config_of(preset, e, seed=s, **given) for e, s in pairs], store.Files()
+    fixed = {"--seeds": seeds, "--regularizer": given.get("regularizer"), "--preset": preset}
+    for option in (name for name, value in fixed.items() if value):
+        what = "plan" if plan else "grid"
+        raise ValueError(f"a {what} fixes its own {option}: use --epsilons, or a plan of your own")
+    found = plans.load(plan) if plan else None
+    configs = found.configs if found else getattr(grids, grid)
+    return list(dict.fromkeys(replace(c, **given) for c in configs)), (
+        found.files if found else store.Files()
+    )
+
+
+def allow(configs: list[Config], said: bool) -> None:
+    """Refuse own code that nobody said aloud: a name in a plan or an option runs a file.
+
+    Raises:
+        ValueError: there is some, and ``--allow-code`` was not given.
+    """
+    code = {names.text_of(value) for config in configs for value in own_code(config)}
+    if code and not said:
+        raise ValueError(
+            f"{', '.join(sorted(code))} would be imported and run: give --allow-code if you trust "
+            "it"
+        )
+
+
+def _check_files(configs: list[Config], wanted: store.Files) -> None:
+    """Refuse other files than those that a plan says it is meant for."""
+    for config in configs if wanted else []:
+        here = store.files_of(config)
+        for what in ("weights", "photographs"):
+            mine, its = getattr(here, what), getattr(wanted, what)
+            if its and mine and mine != its:
+                raise ValueError(
+                    f"the plan is meant for other {what} ({its[:12]}) than those that lie here "
+                    f"({mine[:12]}): put the right ones there, or take its [files] out"
+                )
+
+
+@contextlib.contextmanager
+def freshly(fresh: bool) -> Iterator[None]:
+    """Within it the committed records are not read, here and in the processes of a sweep."""
+    before = os.environ.get("ENTREG_FRESH")
+    if fresh:
+        os.environ["ENTREG_FRESH"] = "1"
+    try:
+        yield
+    finally:
+        if fresh:
+            os.environ.pop("ENTREG_FRESH")
+            os.environ.update({} if before is None else {"ENTREG_FRESH": before})
+
+
+def listing() -> str:
+    """The plans that come with the package: name, number of runs, title, and the paper's part."""
+    lines = []
+    for name in plans.names():
+        one = plans.load(name)
+        lines.append(f"{name:18}{len(one.configs):4} runs  {one.title}")
+        lines += [f"{'':29}{one.paper}"] if one.paper else []
+    return "\n".join(lines)
+
+
+def outline(configs: list[Config], jobs: int | None = None) -> str:
+    """The runs by data set, model and method: strengths, seeds, what is stored, what is missing."""
+    by_kind: dict[str, list[Config]] = {}
+    for config in configs:
+        kind = " ".join(config.to_dict()[n] for n in ("dataset", "model", "method"))
+        by_kind.setdefault(kind, []).append(config)
+    width = max(map(len, by_kind))
+    lines, missing = [], []
+    for name, own in by_kind.items():
+        absent = [config for config in own if store.find(config) is None]
+        missing += absent
+        kinds = {
+            f"{c.to_dict()['regularizer']} {c.epsilon:.3g}" if c.epsilon else "none" for c in own
+        }
+        shown = ", ".join(sorted(kinds)) if len(kinds) < 5 else f"{len(kinds)} regularisations"
+        seeds = len({config.seed for config in own})
+        lines.append(
+            f"{name:{width}}  {len(own):4} runs, {len(own) - len(absent)} stored: {shown}; "
+            f"{seeds} seed{'s' if seeds > 1 else ''}"
+        )
+    lines.append(f"{len(configs) - len(missing)} of {len(configs)} runs are stored.")
+    return "\n".join(lines + _what_it_takes(missing, jobs))
+
+
+def _what_it_takes(missing: list[Config], jobs: int | None) -> list[str]:
+    drawn = [config for config in missing if config.data.is_drawn]
+    photographs = [config for config in missing if config.dataset in cost.TRAIN_IMAGES]
+    rest = len(missing) - len(drawn) - len(photographs)
+    lines = []
+    if drawn:
+        lines.append(f"{len(drawn)} would be trained, {_duration(drawn, jobs)}")
+    if photographs:
+        lines.append(f"{len(photographs)} would be trained on photographs.")
+        lines.append(cost.report(photographs, cost.load(), device_name()))
+    if rest:
+        lines.append(f"{rest} would be trained on own data, whose size is not known before.")
+    return lines
+
+
+def _duration(missing: list[Config], jobs: int | None) -> str:
+    """By the wall time that the committed records of the drawn world took."""
+    rates = []
+    for path in sorted(store.committed_folder().glob("toy-*.json")):
+        with contextlib.suppress(StorageError):
+            record = store.read(path)
+            rates.append(record["provenance"]["seconds"] / _work(record["config"]))
+    if not rates:
+        return "for how long, no stored record tells."
+    jobs = min(jobs or usable_cores(), len(missing))
+    seconds = sum(_work(config.to_dict()) for config in missing) * statistics.median(rates) / jobs
+    return (
+        f"in about {duration(max(seconds, 1))} with {jobs} side by side (by the wall time of "
+        f"{len(rates)} stored records, wherever they were trained)."
+    )
+
+
+def _work(settings: dict) -> float:
+    """Pixels that a training sees, times its width: what its time goes with."""
+    factors = (settings[name] for name in ("epochs", "num_train", "width"))
+    return math.prod(factors) * settings["image_size"] ** 2

@@ -1,0 +1,206 @@
+"""ADL and RDAP: layers that hide the most discriminative place of a feature map in training.
+
+Both take the channel mean of a non-negative map as self-attention, without any weights, and do
+nothing in eval mode. :func:`attach` puts them into a model that knows nothing of them.
+
+ADL: Choe & Shim, CVPR 2019.  RDAP: Choe et al., Pattern Recognition 116, 2021, in our reading.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor, nn
+
+from entreg_utils.erasing.arguments import cpu_generator, number
+
+if TYPE_CHECKING:
+    from entreg_utils.erasing.methods import Erasing
+
+
+class AttentionErasing(nn.Module):
+    """What ADL and RDAP have in common; their ``_hidden`` says where to hide.
+
+        A = mean over channels of x,  (N, 1, h, w)
+        hide with probability ``rate``:  y = x * [not hidden(A)]
+        otherwise:                       y = x * sigmoid(A), the importance map in 1/2..1
+
+    As in the authors' code, ONE draw serves all images of a batch, the choice of the hidden place
+    carries no gradient (dy/dx is 1 at kept places, 0 at hidden ones), and sigmoid(A) its own.
+
+    Args:
+        rate: probability of hiding, 0..1 (the authors' ``1 - keep_prob``).
+        generator: on the CPU; the attribute may be set anew, or seeded, at any time.
+
+    ``x`` must be (N, C, h, w) after a ReLU: on negative values A < gamma max A hides nothing. The
+    values are looked at in the first training pass only, since each look makes a GPU wait.
+    """
+
+    def __init__(self, rate: float, generator: torch.Generator):
+        super().__init__()
+        self.rate, self.generator = number("rate", rate), cpu_generator(generator)
+        self._seen = False
+
+    def forward(self, features: Tensor) -> Tensor:
+        """The map with its strongest place hidden, or weighted by importance; same type."""
+        if not self.training:
+            return features
+        if not self._seen and bool((features.detach() < 0).any()):
+            raise ValueError(
+                f"{type(self).__name__} was put behind a map with negative values, where its "
+                "threshold means nothing: put it after a ReLU"
+            )
+        self._seen = True
+        attention = _attention(features)
+        if torch.rand((), generator=self.generator).item() < self.rate:
+            factor = ~self._hidden(attention)
+        else:
+            factor = attention.sigmoid()
+        return features * factor.to(features.dtype)
+
+    def hidden(self, features: Tensor) -> Tensor:
+        """Which cells a hiding pass hides: bool (N, h, w), no draw, in either mode."""
+        return self._hidden(_attention(features.detach()))[:, 0]
+
+
+class ADL(AttentionErasing):
+    """Attention-based dropout layer: hides where A >= gamma max A, of each image its own maximum.
+
+    Args:
+        gamma: 0..1; small values hide much. The authors' SE-ResNet-50 has gamma 0.9 and rate 0.75.
+        rate, generator: see :class:`AttentionErasing`.
+    """
+
+    def __init__(self, gamma: float, rate: float, generator: torch.Generator):
+        super().__init__(rate, generator)
+        self.gamma = number("gamma", gamma)
+
+    def _hidden(self, attention: Tensor) -> Tensor:
+        return attention >= self.gamma * attention.amax(dim=(2, 3), keepdim=True)
+
+
+class RDAP(AttentionErasing):
+    """Region-based dropout with attention prior (our reading): hides one square around the peak.
+
+    The paper hides a square of fixed size where self-attention is largest. Its further details are
+    not public, so these are our choices:
+
+    - place: the cell where A is largest, the first of equals (no draw);
+    - size: ``round(square * min(h, w))`` cells, at least one, a share of the map so that one
+      setting serves every architecture, as the paper wants;
+    - border: the square is moved inside the map, never cut. With an even side the peak is the lower
+      right of the four middle cells;
+    - when: one draw a layer and pass; the importance map otherwise, both as in ADL.
+
+    Args:
+        square: side of the square as a share of the map's shorter side, above 0 and below 1.
+        rate, generator: see :class:`AttentionErasing`.
+    """
+
+    def __init__(self, square: float, rate: float, generator: torch.Generator):
+        super().__init__(rate, generator)
+        self.square = number("square", square)
+
+    def _hidden(self, attention: Tensor) -> Tensor:
+        height, width = attention.shape[2:]
+        side = max(1, round(self.square * min(height, width)))
+        if side >= max(height, width):
+            raise ValueError(
+                f"RDAP with square={self.square:g} hides the whole of a {height}x{width} map: "
+                "choose a smaller square or an earlier point"
+            )
+        peak = attention.flatten(1).argmax(dim=1)  # (N,)
+        hidden = []
+        for start, length in ((peak // width, height), (peak % width, width)):
+            start = (start - side // 2).clamp(0, length - side)[:, None]
+            cells = torch.arange(length, device=attention.device)
+            hidden.append((cells >= start) & (cells < start + side))  # (N, length)
+        return (hidden[0][:, :, None] & hidden[1][:, None, :])[:, None]
+
+
+def _attention(features: Tensor) -> Tensor:
+    """Channel mean (N, 1, h, w); in float32 at least, where near-equal cells can be told apart."""
+    if features.ndim != 4:
+        raise ValueError(
+            f"erasing needs a feature map (N, C, h, w), not one of shape {tuple(features.shape)}"
+        )
+    precise = torch.promote_types(features.dtype, torch.float32)
+    return features.mean(dim=1, keepdim=True, dtype=precise)
+
+
+def attach(model: nn.Module, erasing: Erasing, generator: torch.Generator) -> Attached:
+    """Put the layers of ADL or RDAP behind the model's erasing points, until they are removed.
+
+    The layers work while ``model.training``; the mode of its parts does not count, as they may be
+    frozen. Its ``state_dict``, parameters and modules stay what they were. Attach before
+    ``torch.compile``; each layer breaks the graph where it draws.
+
+    Args:
+        model: has ``erasing_points() -> dict[str, nn.Module]``, modules whose output is a
+            non-negative feature map (N, C, h, w).
+        erasing: methods without layers (``cam``, ``has``, ``cutmix``, own code) attach nothing.
+        generator: on the CPU, shared by all layers; seed it anew at each epoch, and a run that
+            goes on from a checkpoint draws what it would have drawn.
+
+    Raises:
+        ValueError: the model lacks a point, or one has a layer already; then nothing is attached.
+        TypeError: the model has no ``erasing_points``, or no generator of the CPU was given.
+    """
+    cpu_generator(generator)
+    chosen = points_of(model, erasing)
+    for name, module in chosen.items():
+        if any(isinstance(hook, _Hook) for hook in module._forward_hooks.values()):
+            raise ValueError(
+                f"{type(model).__name__} has a layer at {name!r} already: remove() it first"
+            )
+    return Attached(model, {name: (m, erasing.layer(generator)) for name, m in chosen.items()})
+
+
+def points_of(model: nn.Module, erasing: Erasing) -> dict[str, nn.Module]:
+    """The modules behind which the method's layers belong, by point; empty without layers."""
+    if not erasing.has_layers:
+        return {}
+    if not callable(getattr(model, "erasing_points", None)):
+        raise TypeError(
+            f"{type(model).__name__} has no erasing_points(): {erasing.method} needs to know which "
+            "of its modules give non-negative feature maps, as every model of models.build says"
+        )
+    known = model.erasing_points()
+    for name in erasing.points:
+        if name not in known:
+            raise ValueError(
+                f"{erasing.method} cannot go behind {name!r}: {type(model).__name__} has the "
+                f"points {', '.join(known)}"
+            )
+    return {name: known[name] for name in erasing.points}
+
+
+class Attached(contextlib.ExitStack):
+    """Handle of attached layers: a context, or ``remove()``, which a second time does nothing.
+
+    Attributes:
+        layers: the layers by point, in forward order as named; empty for methods without layers.
+    """
+
+    def __init__(self, model: nn.Module, placed: dict[str, tuple[nn.Module, AttentionErasing]]):
+        super().__init__()
+        self.layers = {name: layer for name, (_, layer) in placed.items()}
+        for module, layer in placed.values():
+            self.callback(module.register_forward_hook(_Hook(layer, model)).remove)
+
+    remove = contextlib.ExitStack.close
+
+
+class _Hook:
+    """A forward hook that replaces a module's output while the model trains.
+
+    An object rather than a closure: a copied model then gets copies that watch the copy's mode.
+    """
+
+    def __init__(self, layer: AttentionErasing, model: nn.Module):
+        self.layer, self.model = layer, model
+
+    def __call__(self, module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
+        return self.layer(output) if self.model.training else output

@@ -1,0 +1,360 @@
+"""``run(config)``: load the record, or train until there is one."""
+
+from __future__ import annotations
+
+import copy
+import io
+import json
+import sys
+import time
+import warnings
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from tqdm.auto import tqdm
+
+from entreg_utils.experiments import store
+from entreg_utils.experiments.config import PROTOCOL, Config
+from entreg_utils.experiments.provenance import pick_device, provenance
+from entreg_utils.experiments.watch import Watch
+from entreg_utils.files import (
+    StorageError,
+    atomic_write,
+    read_bytes,
+    read_checked,
+    sha256,
+    write_checked,
+)
+from entreg_utils.training import fit
+from entreg_utils.training.evaluate import BASELINES
+
+SUFFIXES = {"last": ".pt", "best": ".best.pt"}  # of the files of a run's checkpoints
+EVALUATION = ("eval_size", "eval_view", "sigma")  # settings that training does not depend on
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        config: what was run.
+        history: one row an epoch: ``epoch``, ``loss``, and ``train_*``, ``val_*``, ``test_*`` of
+            the quantities of ``training.evaluate`` (train: class and entropy, on 100 images without
+            flips; test of photographs only under ``watch_test``).
+        metrics: final scores on test, last checkpoint; see ``training.summarise``. Those of the
+            best checkpoint stand under the same names with ``_best``.
+        provenance: commit, device, threads, versions, wall time.
+        panel: indices of test images whose maps were kept; ``maps`` float32 (E, n, h, w), raw.
+        selection: how the best checkpoint was chosen: ``criterion``, a column of the history,
+            ``epoch``, and ``weights_sha256``; None for one that was scored and not trained.
+        outcomes: what became of each test image at the last checkpoint: ``training.summarise``.
+        files: digests of weights file and photographs that it was made from.
+        protocol: version of what is measured and how.
+    """
+
+    config: Config
+    history: pd.DataFrame
+    metrics: dict
+    provenance: dict
+    panel: list[int]
+    maps: np.ndarray
+    weights_sha256: str
+    selection: dict | None = None
+    outcomes: dict[str, np.ndarray] = field(default_factory=dict)
+    files: store.Files = store.Files()
+    protocol: int = PROTOCOL
+
+    def model(self, which: str = "last") -> torch.nn.Module:
+        """The trained model in eval mode, from its checkpoint; trained again when it is absent.
+
+        Trained again on another machine, its last bits may differ from those behind ``metrics``.
+
+        Args:
+            which: ``last``, or ``best``, chosen on validation.
+
+        Raises:
+            ValueError: another checkpoint than those that are kept.
+        """
+        wanted = {"last": self.weights_sha256}
+        if self.selection is not None:
+            wanted["best"] = self.selection["weights_sha256"]
+        if which not in wanted:
+            raise ValueError(f"there is no {which!r} checkpoint: kept are {', '.join(wanted)}")
+        places = [path.with_suffix(SUFFIXES[which]) for path in store.candidates(self.config)]
+        content = next((c for c in map(_whole, places) if _is(c, wanted[which])), None)
+        if content is None:
+            path = store.path_of(self.config)
+            if _own_record(path) is None:
+                print(f"{path.stem} has no checkpoint here: training it again", file=sys.stderr)
+                train(self.config)
+            content = read_checked(path.with_suffix(SUFFIXES[which]))
+            if content is None:
+                raise StorageError(f"{path} is gone again: something else empties that folder")
+        state = torch.load(io.BytesIO(content), "cpu", weights_only=True)
+        classes = len(state["head.bias"]) if "head.bias" in state else None
+        model = build(self.config, classes, with_weights=False)
+        model.load_state_dict(state)
+        # the layout of training, so that the maps are those of the record to the last bit
+        return model.to(pick_device(), memory_format=torch.channels_last).eval()
+
+
+def run(config: Config, progress: bool = True) -> Run:
+    """The run of ``config``: from the store when it is there, else trained now and stored.
+
+    A training that was interrupted (Ctrl-C, a kill, a full disk) goes on from its last whole epoch.
+    A second process that wants the same run waits for the first and then loads its record.
+
+    Raises:
+        training.TrainingError: the loss is not finite.
+        StorageError: photographs or weights are not there, or a file cannot be written.
+    """
+    record = store.find(config)
+    return as_run(config, record if record is not None else train(config, progress))
+
+
+def train(config: Config, progress: bool = True) -> dict:
+    """Train unless the results hold both record and checkpoints, whole; write them there."""
+    path = store.path_of(config)
+    with store.only_one(path):
+        record = _own_record(path)
+        return _train(config, path, progress) if record is None else record
+
+
+def build(config: Config, num_classes: int | None = None, with_weights: bool = True):
+    """The untrained model of a config; what is random in it depends on the seed alone.
+
+    Args:
+        num_classes: of the data; None looks, which for photographs reads their lists.
+        with_weights: False leaves ``pretrained`` and ``weights`` out, for a model whose whole state
+            is loaded anyway.
+
+    Raises:
+        ValueError: fewer ``head_outputs`` than classes, or weights that do not fit.
+        StorageError: weights or data that are not there.
+    """
+    if num_classes is None:
+        drawn = config.data.is_drawn
+        num_classes = config.num_classes if drawn else config.data.load("test").num_classes
+    return config.network.build(num_classes, config.seed, with_weights)
+
+
+def splits(config: Config) -> tuple:
+    """Train, validation and test data of a config, at the sizes at which they are shown.
+
+    Raises:
+        StorageError: photographs that are not there, with how to get them.
+    """
+    size = config.data.resize if config.eval_view == "centre_crop" else config.eval_size
+    data = config.data
+    return data.load("train"), data.load("val", size), data.load("test", size)
+
+
+def _train(config: Config, path: Path, progress: bool) -> dict:
+    start, files = time.perf_counter(), store.files_of(config)
+    train_data, val, test = splits(config)
+    model = build(config, test.num_classes)
+    model = model.to(pick_device(), memory_format=torch.channels_last)
+    watch = Watch(config, train_data, val, test)
+    best, title = watch.best(), title_of(config)
+    partial = path.with_suffix(".partial")
+    crop = 0 if config.data.is_drawn else config.crop
+    try:
+        with _Progress(title, config.epochs, best.criterion, progress, path) as report:
+            history = fit(
+                model,
+                train_data,
+                config.training,
+                config.erasing,
+                crop,
+                watch.after_epoch,
+                partial,
+                report,
+                best,
+            )
+            final, outcomes = watch.final(model)
+            weights = {"last": _packed(model.state_dict()), "best": _packed(best.weights)}
+            final |= _of_best(best, model, watch)
+    except KeyboardInterrupt:
+        kept = "keeps its last whole epoch" if partial.exists() else "had no whole epoch yet"
+        print(f"\nstopped; {title} {kept}, the same call goes on from there", flush=True)
+        raise
+    maps = np.array([row.pop("maps") for row in history])
+    seconds = time.perf_counter() - start
+    record = _header(config, files) | {
+        "history": {name: [row[name] for row in history] for name in history[0]},
+        "metrics": final,
+        "panel": watch.panel,
+        "maps": store.pack_maps(maps),
+        "outcomes": store.pack_arrays(outcomes),
+        "weights_sha256": sha256(weights["last"]),
+        "selection": {
+            "criterion": best.criterion,
+            "epoch": best.epoch,
+            "weights_sha256": sha256(weights["best"]),
+        },
+        "provenance": provenance(config, seconds, getattr(train_data, "source", "")),
+    }
+    for which, content in weights.items():
+        write_checked(path.with_suffix(SUFFIXES[which]), content)
+    store.write(record, path)
+    partial.unlink(missing_ok=True)
+    return record
+
+
+def _header(config: Config, files: store.Files) -> dict:
+    """What a record is of: what its name is made from."""
+    named = {"code": config.code, "files": asdict(files) if files else {}}
+    settings = {"protocol": PROTOCOL, "config": config.to_dict()}
+    return settings | {name: value for name, value in named.items() if value}
+
+
+def title_of(config: Config) -> str:
+    """A run in a few words: what is unusual about it, regulariser, strength and seed."""
+    words = config.to_dict()
+    words = [words[n] for n in ("dataset", "model", "method") if words[n] != Config().to_dict()[n]]
+    return " ".join(
+        [*words, f"{config.to_dict()['regularizer']} {config.epsilon:g} seed {config.seed}"]
+    )
+
+
+def _of_best(best, model, watch: Watch) -> dict:
+    """Scores of the best checkpoint, each name with ``_best``; baselines have no checkpoint."""
+    chosen = copy.deepcopy(model)
+    chosen.load_state_dict(best.weights)
+    scores, _ = watch.final(chosen)
+    return {f"{name}_best": value for name, value in scores.items() if name not in BASELINES}
+
+
+def rescore(source: Run, **changes) -> Run:
+    """The run of ``source`` with other values of settings of evaluation.
+
+    What these change happens after a training step, never in one, so the last checkpoint is the one
+    that training under the changed config would end with, and is scored instead of trained. The
+    record lies in the store under the changed config, so that ``run`` and ``sweep`` find it; its
+    provenance names the run whose weights it has (``rescored``), its history keeps what does not
+    depend on evaluation, and no best checkpoint is chosen, as there is none to choose from.
+
+    Args:
+        source: a run on photographs.  changes: of :data:`EVALUATION`, such as ``eval_size=288``.
+
+    Raises:
+        ValueError: a setting that training depends on, or a run of the drawn world.
+        StorageError: photographs or checkpoint that are not there, or no room for the record.
+    """
+    wrong = [name for name in changes if name not in EVALUATION]
+    if wrong or not changes:
+        named = f"{wrong[0]} decides what is trained" if wrong else "nothing is changed"
+        raise ValueError(f"{named}: only {', '.join(EVALUATION)} can be changed without training")
+    if source.config.data.is_drawn:
+        raise ValueError("the drawn world is scored at its own size: rescore photographs")
+    config = replace(source.config, **changes)
+    record = store.find(config)
+    if record is None:
+        path = store.path_of(config)
+        with store.only_one(path):
+            record = store.find(config) or _scored(source, config, path)
+    return as_run(config, record)
+
+
+def _scored(source: Run, config: Config, path: Path) -> dict:
+    model = source.model()
+    watch = Watch(config, *splits(config))
+    metrics, outcomes = watch.final(model)
+    kept = [c for c in source.history if not c.startswith(("train_", "val_", "test_"))]
+    content = _packed(model.state_dict())
+    origin = provenance(config, source.provenance["seconds"], source.provenance.get("source", ""))
+    record = _header(config, store.files_of(config)) | {
+        "history": {name: source.history[name].tolist() for name in kept},
+        "metrics": metrics,
+        "panel": watch.panel,
+        "maps": store.pack_maps(np.array([watch.panel_maps(model)])),
+        "outcomes": store.pack_arrays(outcomes),
+        "weights_sha256": sha256(content),
+        "provenance": origin | {"rescored": source.config.name},
+    }
+    write_checked(path.with_suffix(SUFFIXES["last"]), content)
+    store.write(record, path)
+    return record
+
+
+def as_run(config: Config, record: dict) -> Run:
+    """The run that a record holds."""
+    return Run(
+        config=config,
+        history=pd.DataFrame(record["history"]),
+        metrics=record["metrics"],
+        provenance=record["provenance"],
+        panel=record["panel"],
+        maps=store.unpack_maps(record["maps"]),
+        weights_sha256=record["weights_sha256"],
+        selection=record.get("selection"),
+        outcomes=store.unpack_arrays(record.get("outcomes", {})),
+        files=store.Files(**record.get("files", {})),
+        protocol=record["protocol"],
+    )
+
+
+def _packed(state: dict) -> bytes:
+    buffer = io.BytesIO()
+    torch.save({name: value.cpu() for name, value in state.items()}, buffer)
+    return buffer.getvalue()
+
+
+def _own_record(path: Path) -> dict | None:
+    """The record at ``path`` if its checkpoints lie beside it, all of them whole."""
+    try:
+        record = store.read(path)
+    except StorageError:  # damaged: it is trained again and replaced
+        return None
+    if record is None:
+        return None
+    digests = {"last": record["weights_sha256"]}
+    if record.get("selection"):
+        digests["best"] = record["selection"]["weights_sha256"]
+    whole = (_is(_whole(path.with_suffix(SUFFIXES[w])), digest) for w, digest in digests.items())
+    return record if all(whole) else None
+
+
+def _whole(path: Path) -> bytes | None:
+    """Content of a checkpoint, or None when there is none; a damaged one is named in a warning."""
+    try:
+        return read_checked(path)
+    except StorageError as error:
+        warnings.warn(f"passed over: {error}", stacklevel=4)
+        return None
+
+
+def _is(content: bytes | None, digest: str) -> bool:
+    return content is not None and sha256(content) == digest
+
+
+class _Progress:
+    """The bar of a run, and its log beside the record: a JSON line of numbers for each epoch.
+
+    The log is a file rather than standard error, so that it is there for every process of a sweep,
+    and after it. It is replaced as a whole: a reader never meets half a line, and an epoch that is
+    trained again after a kill stands there once.
+    """
+
+    def __init__(self, title: str, epochs: int, criterion: str, shown: bool, record: Path):
+        self.criterion, self.log = criterion, record.with_suffix(".jsonl")
+        self.before = time.perf_counter()
+        self.bar = tqdm(total=epochs, desc=title, unit="epoch", disable=not shown, leave=False)
+
+    def __call__(self, row: dict) -> None:
+        self.bar.update(row["epoch"] - self.bar.n)
+        self.bar.set_postfix({name: row[name] for name in ("loss", self.criterion)})
+        seconds, self.before = time.perf_counter() - self.before, time.perf_counter()
+        numbers = {name: value for name, value in row.items() if isinstance(value, (int, float))}
+        lines = (read_bytes(self.log) or b"").decode().splitlines()[: row["epoch"] - 1]
+        lines.append(json.dumps(numbers | {"seconds": round(seconds, 1)}))
+        atomic_write(self.log, "\n".join(lines) + "\n")
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.bar.close()

@@ -1,0 +1,92 @@
+"""What is measured while a run trains, and at its end."""
+
+from __future__ import annotations
+
+import numpy as np
+from torch import nn
+
+from entreg_utils.experiments.config import Config
+from entreg_utils.training import (
+    Best,
+    View,
+    evaluate,
+    evidence,
+    predict,
+    reliance,
+    summarise,
+)
+
+TRAIN_PROBE = 100  # training images on which each epoch's train accuracy and entropy are measured
+PANEL = 4  # test images whose maps are kept at each epoch: the first of each of the first classes
+
+
+class Watch:
+    """Measurements of a run on its splits.
+
+    At every epoch: of training images, whose places nobody knows in weak supervision, class and
+    entropy, on an evenly spaced few; all of validation; the maps of a panel of test images. Test
+    itself is measured at the end alone, since looking at it would only tempt to choose by it;
+    ``watch_test`` does so all the same, for studies of just that, and the drawn world always.
+
+    Attributes:
+        panel: indices of the test images whose maps are kept.
+        criterion: column of the history by which the best checkpoint is chosen.
+    """
+
+    def __init__(self, config: Config, train, val, test):
+        data, self.sigma = config.data, config.sigma
+        crop = data.crop if config.eval_view == "centre_crop" and not data.is_drawn else 0
+        several, self.own = config.multilabel, tuple(config.probes)
+        self.each, self.last = (evidence,) * data.is_drawn, (reliance,) * data.is_drawn
+        for split in (train, val, test):
+            split.images  # noqa: B018  decoded now, with a bar of its own, where they were not yet
+        probe = np.unique(np.linspace(0, len(train) - 1, TRAIN_PROBE).round().astype(int))
+        # its images are cached at the size of training alone, so the middle of them is shown
+        middle = 0 if data.is_drawn else data.crop
+        self.train = View(train, crop=middle, rows=probe, multilabel=several)
+        self.val, self.test = (View(own, crop=crop, multilabel=several) for own in (val, test))
+        self.watched = {"train": self.train, "val": self.val}
+        if config.watch_test or data.is_drawn:
+            self.watched["test"] = self.test
+        self.criterion = f"val_{self.val.criterion}"
+        self.test.criterion  # noqa: B018  its masks, likewise decoded now
+        wanted = _first_of_classes(self.test.pairs.numpy())
+        self.panel = [image for image, _ in wanted]
+        rows = sorted(set(self.panel))
+        self.shown = View(test, crop=crop, rows=rows, multilabel=several)
+        places = {(rows[i], c): row for row, (i, c) in enumerate(self.shown.pairs.tolist())}
+        self.places = [places[pair] for pair in wanted]
+
+    def after_epoch(self, epoch: int, model: nn.Module) -> dict:
+        """``train_*``, ``val_*``, perhaps ``test_*``, and ``maps`` of the panel."""
+        row = {}
+        for split, view in self.watched.items():
+            probes = () if view.rows is not None else self.each + self.own
+            scores = evaluate(model, view, probes, self.sigma)
+            row |= {f"{split}_{name}": value for name, value in rounded(scores).items()}
+        return row | {"maps": self.panel_maps(model)}
+
+    def panel_maps(self, model: nn.Module) -> list:
+        """Raw maps of the panel, (n, h, w) as lists."""
+        return predict(model, self.shown).maps[self.places].tolist()
+
+    def final(self, model: nn.Module) -> tuple[dict, dict]:
+        """Scores of ``training.summarise``, rounded, and the outcomes of the single images."""
+        probes = self.each + self.last + self.own
+        scores, outcomes = summarise(model, self.val, self.test, probes, self.sigma)
+        return rounded(scores), outcomes
+
+    def best(self) -> Best:
+        """The keeper of the best checkpoint on validation."""
+        return Best(self.criterion)
+
+
+def rounded(scores: dict) -> dict:
+    """Five digits: far below what a seed or an image changes."""
+    return {name: round(value, 5) for name, value in scores.items()}
+
+
+def _first_of_classes(pairs: np.ndarray) -> list[tuple[int, int]]:
+    """(image, class): the first image of each of the first classes that there are."""
+    present = np.unique(pairs[:, 1])[:PANEL]
+    return [(int(pairs[pairs[:, 1] == c][0, 0]), int(c)) for c in present]

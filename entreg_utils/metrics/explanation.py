@@ -1,0 +1,147 @@
+"""The steps from one map to one IoU, as data: for whoever disagrees with a number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from entreg_utils.cam.scaling import as_array
+from entreg_utils.metrics.contours import (
+    boxes_of,
+    check_rule,
+    level_of,
+    outlines_of,
+    threshold_list,
+)
+from entreg_utils.metrics.maps import score_map, to_gray
+from entreg_utils.metrics.overlap import box_iou, check_boxes
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What :func:`~entreg_utils.metrics.box_accuracy` does with one image at one threshold.
+
+    Attributes:
+        raw_range: lowest and highest value of the raw map.
+        scores: (H, W) float64 in 0..1, resized, then min-maxed.
+        gray: (H, W) uint8, ``uint8(255 scores)``.
+        level: ``int(threshold * max gray)``.
+        mask: (H, W) bool, ``gray > level``.
+        contours: OpenCV's outlines (k, 2) int32, x and y of pixel centres, in OpenCV's order.
+        areas: (n,) float64, ``contourArea`` of each, in pixels between centres.
+        holes: (n,) bool, the contour runs around a hole.
+        boxes: (n, 4) int64 of the contours, or ``[[0, 0, 0, 0]]`` when there is none.
+        chosen: rows of ``boxes`` that the contour rule admits.
+        ious: (n, t) float64 with the true boxes.
+        best: row of ``boxes`` whose IoU counts: the best of the chosen.
+        iou: that IoU.
+        threshold, rule, true_boxes: as given.
+        constant, invalid: the raw map had no contrast; NaN or infinite values (scores all zero).
+    """
+
+    raw_range: tuple[float, float]
+    scores: np.ndarray
+    gray: np.ndarray
+    level: int
+    mask: np.ndarray
+    contours: tuple[np.ndarray, ...]
+    areas: np.ndarray
+    holes: np.ndarray
+    boxes: np.ndarray
+    chosen: np.ndarray
+    ious: np.ndarray
+    best: int
+    iou: float
+    threshold: float
+    rule: str
+    true_boxes: np.ndarray
+    constant: bool
+    invalid: bool
+
+    @property
+    def box(self) -> np.ndarray:
+        """(4,) int64: the predicted box whose IoU counts."""
+        return self.boxes[self.best]
+
+    def __str__(self) -> str:
+        height, width = self.gray.shape
+        low, high = self.raw_range
+        state = f"raw values {low:.4g} to {high:.4g}"
+        if self.constant:
+            state += ", no contrast" + (": rounding noise was stretched" if self.gray.any() else "")
+        if self.invalid:
+            state = "NaN or infinite values: all zero"
+        lines = [
+            f"map        resized to {width}x{height}, min-max to 0..1 ({state})",
+            f"threshold  {self.threshold:g} of the maximum {self.gray.max()}: on above level "
+            f"{self.level}, {self.mask.mean():.1%} of the pixels",
+            f"contours   {len(self.contours)}, of which {int(self.holes.sum())} around holes; "
+            f"rule: {self.rule}",
+        ]
+        for index in self.chosen[:10]:
+            area = f"area {self.areas[index]:g}" if len(self.areas) else "nothing on"
+            counts = " <- counts" if index == self.best else ""
+            iou = f"IoU {self.ious[index].max():.4f}{counts}"
+            lines.append(f"box        {self.boxes[index].tolist()} ({area}): {iou}")
+        if len(self.chosen) > 10:
+            lines.append(f"           and {len(self.chosen) - 10} more boxes")
+        lines.append(f"true       {self.true_boxes.tolist()}; best IoU {self.iou:.4f}")
+        return "\n".join(lines)
+
+
+def explain(
+    cam,
+    boxes,
+    threshold: float = 0.15,
+    contours: str = "largest",
+    size: int | tuple[int, int] = 224,
+) -> Explanation:
+    """Every step from one raw map to its IoU, by plain OpenCV, printable and plottable.
+
+    Args:
+        cam: (h, w) raw map.
+        boxes: true boxes (n, 4) or (4,), in pixels of ``size``.
+        threshold: a share of the map's maximum, 0..1.
+        contours: ``"largest"`` or ``"all"``.
+        size: side of the square, or ``(height, width)``.
+
+    Raises:
+        ValueError: as :func:`~entreg_utils.metrics.box_accuracy`.
+    """
+    check_rule(contours)
+    true = check_boxes(boxes, size, 0)
+    scores, constant, invalid = score_map(cam, size)
+    raw = as_array(cam).astype(np.float64)
+    gray = to_gray(scores)
+    level = int(level_of(threshold_list([threshold]), gray)[0])
+    outlines = outlines_of(gray, level)
+    areas = np.array([cv2.contourArea(outline) for outline in outlines])
+    predicted = boxes_of(outlines, gray.shape)
+    chosen = np.arange(len(predicted))
+    if contours == "largest" and outlines:
+        chosen = chosen[areas.argmax()][None]  # the first of equally large ones
+    ious = box_iou(predicted, true)
+    best = int(chosen[ious[chosen].max(axis=1).argmax()])
+    return Explanation(
+        raw_range=(float(raw.min()), float(raw.max())),
+        scores=scores,
+        gray=gray,
+        level=level,
+        mask=gray > level,
+        contours=tuple(outline[:, 0] for outline in outlines),
+        areas=areas,
+        # OpenCV runs around objects and around holes in opposite senses (y points down).
+        holes=np.array([cv2.contourArea(one, oriented=True) > 0 for one in outlines], dtype=bool),
+        boxes=predicted,
+        chosen=chosen,
+        ious=ious,
+        best=best,
+        iou=float(ious[best].max()),
+        threshold=float(threshold),
+        rule=contours,
+        true_boxes=true,
+        constant=constant,
+        invalid=invalid,
+    )

@@ -1,0 +1,197 @@
+"""Is the class right, is the box, are both? Under a threshold whose origin is always said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from entreg_utils.cam.scaling import as_array
+from entreg_utils.metrics.boxes import BoxAccuracy, box_accuracy, iou_curves
+
+# Where a threshold may come from, and how a table should say it.
+RULES = {
+    "fixed": "fixed before the data were seen",
+    "carried": "chosen on other images and carried over",
+    "oracle": "oracle: chosen on the images that are scored",
+}
+
+
+def accuracy(logits, labels) -> float:
+    """Share of images in 0..1 whose largest logit is the label. logits (N, C), labels (N,)."""
+    return float(correct_classes(logits, labels).mean())
+
+
+def correct_classes(logits, labels, top: int = 1) -> np.ndarray:
+    """(N,) bool: the label is among the ``top`` largest logits (of equal ones the first count).
+
+    Args:
+        logits: (N, C).  labels: (N,) in 0..C-1.  top: at least 1; C or more is always right.
+
+    Raises:
+        ValueError: shapes that disagree, NaN logits, a label outside 0..C-1, ``top`` below 1.
+    """
+    if top < 1:
+        raise ValueError(f"top={top}: give at least 1")
+    logits, labels = as_array(logits), as_array(labels)
+    if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(labels):
+        raise ValueError(
+            f"logits must be (N, C) and labels (N,) with N >= 1, got {logits.shape} and "
+            f"{labels.shape}"
+        )
+    if np.isnan(logits).any():
+        raise ValueError("logits hold NaN: the training has diverged, or an input image is NaN")
+    if labels.min() < 0 or labels.max() >= logits.shape[1]:
+        raise ValueError(
+            f"labels must lie in 0..{logits.shape[1] - 1}, found {labels.min()}..{labels.max()}"
+        )
+    own = logits[np.arange(len(labels)), labels][:, None]
+    earlier = np.arange(logits.shape[1]) < labels[:, None]
+    return ((logits > own) | ((logits == own) & earlier)).sum(axis=1) < top
+
+
+def mean_entropy(logits) -> float:
+    """Mean entropy of the predictions in nats, 0..log C; logits (N, C). The course's x axis.
+
+    Raises:
+        ValueError: logits that are not (N, C) with N >= 1, or not finite.
+    """
+    logits = as_array(logits).astype(np.float64)
+    if logits.ndim != 2 or not logits.size or not np.isfinite(logits).all():
+        raise ValueError(
+            f"logits must be finite and of shape (N, C) with N >= 1, got {logits.shape}"
+        )
+    log_p = logits - logits.max(axis=1, keepdims=True)
+    log_p -= np.log(np.exp(log_p).sum(axis=1, keepdims=True))
+    return float((np.exp(log_p) * -log_p).sum(axis=1).mean())
+
+
+def gt_known_correct(
+    cams, boxes, threshold: float = 0.15, iou: float = 0.5, contours: str = "largest", size=224
+) -> np.ndarray:
+    """(N,) bool: the box of the map at ``threshold`` (a share of its maximum) has IoU >= ``iou``.
+
+    Arguments as in :func:`~entreg_utils.metrics.box_accuracy`.
+    """
+    return iou_curves(cams, boxes, contours, [threshold], size)[:, 0] >= iou
+
+
+def gt_known_loc(
+    cams, boxes, threshold: float = 0.15, iou: float = 0.5, contours: str = "largest", size=224
+) -> float:
+    """GT-known Loc in 0..1: BoxAcc at one fixed threshold, on the maps of the true classes.
+
+    The threshold is fixed before the data are seen (0.15 of the map's maximum in most papers),
+    where MaxBoxAcc picks it on the very images that it scores.
+    """
+    return float(gt_known_correct(cams, boxes, threshold, iou, contours, size).mean())
+
+
+def top1_loc(
+    cams,
+    boxes,
+    logits,
+    labels,
+    threshold: float = 0.15,
+    iou: float = 0.5,
+    contours: str = "largest",
+    size=224,
+) -> float:
+    """Top-1 Loc in 0..1 at a fixed threshold: the box is right **and** the class is right.
+
+    ``cams`` may be those of the true or of the predicted classes: where the two differ the image
+    is wrong anyway. So Top-1 Loc <= min(accuracy, GT-known Loc).
+    """
+    return localisation(cams, boxes, logits, labels, float(threshold), iou, contours, size).top1
+
+
+@dataclass(frozen=True)
+class Localisation:
+    """Scores of one set of maps at one threshold.
+
+    Attributes:
+        gt_known: GT-known Loc in 0..1, the share of images whose box is right.
+        top1, top5: Top-1 and Top-5 Loc in 0..1: the box is right **and** the label is among the one
+            or five largest logits; None without logits.
+        threshold: share of the map's maximum.  rule: a key of :data:`RULES`, its origin.
+        iou, contours, num_images: what the scores hold for.
+        located: (N,) bool, the box is right.
+    """
+
+    gt_known: float
+    top1: float | None
+    top5: float | None
+    threshold: float
+    rule: str
+    iou: float
+    contours: str
+    num_images: int
+    located: np.ndarray
+
+    def __str__(self) -> str:
+        scores = {"GT-known Loc": self.gt_known, "Top-1 Loc": self.top1, "Top-5 Loc": self.top5}
+        said = ", ".join(f"{name} {one:.3f}" for name, one in scores.items() if one is not None)
+        return (
+            f"{said} ({self.num_images} images, IoU >= {self.iou:g}, {self.contours} contour"
+            f"{'s' if self.contours == 'all' else ''}, threshold {self.threshold:g} "
+            f"{RULES[self.rule]})"
+        )
+
+
+def localisation(
+    cams,
+    boxes,
+    logits=None,
+    labels=None,
+    threshold: float | BoxAccuracy | str = 0.15,
+    iou: float = 0.5,
+    contours: str = "largest",
+    size: int | tuple[int, int] = 224,
+    threads: int = 1,
+) -> Localisation:
+    """GT-known Loc, and with logits Top-1 and Top-5 Loc, at a threshold with a named origin.
+
+    Args:
+        cams, boxes, contours, size, threads: as in :func:`~entreg_utils.metrics.box_accuracy`; maps
+            of the true classes.
+        logits: (N, C).  labels: (N,). Both or neither.
+        threshold: a number in 0..1, fixed beforehand (0.15 in most papers); or the result of
+            ``box_accuracy`` on other images, whose best threshold at ``iou`` is carried over; or
+            ``"oracle"``, the threshold of 1,000 that is best for GT-known Loc on these very images.
+        iou: the box is right from here on, in 0..1.
+
+    With five classes or fewer Top-5 Loc is GT-known Loc. The maps may be those of the predicted
+    classes for Top-1 Loc: where the two differ the image is wrong anyway.
+
+    Raises:
+        ValueError: an unknown origin, a result that was not scored at ``iou`` or under another
+            contour rule, logits without labels, or shapes that disagree.
+    """
+    if (logits is None) != (labels is None):
+        raise ValueError("Top-1 and Top-5 Loc need logits and labels: give both or neither")
+    if logits is not None and len(logits) != len(cams):
+        raise ValueError(f"{len(cams)} maps but {len(logits)} rows of logits: give one each")
+    if isinstance(threshold, BoxAccuracy):
+        if threshold.contours not in (None, contours):
+            raise ValueError(
+                f"the threshold was chosen for {threshold.contours} contours, and {contours} are "
+                "scored: use the same rule for both"
+            )
+        rule, tau = "carried", threshold.threshold_at(iou)
+    elif isinstance(threshold, str) and threshold == "oracle":
+        scored = box_accuracy(cams, boxes, contours, [iou], size=size, threads=threads)
+        rule, tau = "oracle", scored.threshold_at(iou)
+    elif isinstance(threshold, str):
+        raise ValueError(
+            f'threshold={threshold!r}: give a number in 0..1, "oracle", or the BoxAccuracy of '
+            "validation images"
+        )
+    else:
+        rule, tau = "fixed", float(threshold)
+    located = iou_curves(cams, boxes, contours, [tau], size, threads)[:, 0] >= iou
+    top1 = top5 = None
+    if logits is not None:
+        top1, top5 = (float((correct_classes(logits, labels, k) & located).mean()) for k in (1, 5))
+    return Localisation(
+        float(located.mean()), top1, top5, tau, rule, float(iou), contours, len(located), located
+    )

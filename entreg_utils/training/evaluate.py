@@ -1,0 +1,307 @@
+"""What is measured on a split: the classifier, the maps of the true classes, each single image."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
+
+from entreg_utils import metrics, names
+from entreg_utils.cam import NORMALIZATIONS
+from entreg_utils.training.view import Prediction, View, as_view, predict
+
+SIGMA = 0.15  # the papers' fixed threshold for GT-known Loc and Top-1 Loc, a share of the maximum
+IOU = 0.5
+THRESHOLDS = 1000  # of ``hits``; column k stands for the threshold k / THRESHOLDS
+BASELINES = ("centre_box", "constant_map")  # scores that see no image
+TEMPERATURES = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.3, 16.0)
+IVR_PERCENTILES = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0)  # validation chooses one
+Probe = Callable[[nn.Module, View, Prediction], dict]
+
+
+def evaluate(
+    model: nn.Module, view, probes: Sequence[str | Probe] = (), sigma: float = SIGMA
+) -> dict[str, float]:
+    """The quantities of one split, cheap enough to measure at each epoch.
+
+    Protocol: maps of the true classes, min-max per image, at ``view.size`` pixels; boxes from the
+    largest contour, IoU >= 0.5; pixels over all thresholds, pooled over the split.
+
+    Args:
+        view: a :class:`View`, or a data set as a whole.
+        probes: further measurements, ``probe(model, view, prediction) -> {name: number}``, or the
+            name ``package.module:function`` of one.
+        sigma: fixed threshold of ``gt_known`` and ``top1_loc``, a share of the map's maximum.
+
+    Returns:
+        ``accuracy`` (several classes: ``mean_ap``) in 0..1 and ``entropy`` in nats; with boxes
+        ``gt_known``, ``top1_loc`` at ``sigma`` and ``max_box_acc``, the threshold chosen on this
+        split; with masks ``pxap``, or ``mpxap`` with several classes an image; and what the probes
+        say. Where only some images have boxes, box scores are over those, ``num_boxed`` of them.
+
+    Raises:
+        ValueError: a probe that gives no numbers, or one under the name of a score.
+    """
+    view = as_view(view)
+    return _scores(model, predict(model, view), view, probes, sigma)
+
+
+def _scores(model, prediction, view: View, probes=(), sigma: float = SIGMA, hits=None) -> dict:
+    scores = _classified(prediction, view)
+    if len(view.boxed):
+        hits = box_hits(prediction.maps, view) if hits is None else hits
+        fixed = hits[:, column_of(sigma)]
+        scores["gt_known"] = _share(fixed)
+        if not view.several:
+            scores["top1_loc"] = _share(fixed & _right(prediction, view)[view.boxed])
+        scores["max_box_acc"] = float(hits.mean(axis=0).max())
+        if len(view.boxed) < len(view.boxes):
+            scores["num_boxed"] = len(view.boxed)
+    if view.has_masks:
+        scores["mpxap" if view.several else "pxap"] = _pixels(prediction.maps, view)
+    for probe in probes:
+        said = names.resolve(probe, "probe")(model, view, prediction)
+        scores |= _checked(said, names.text_of(probe), scores)
+    return scores
+
+
+def _checked(said, name: str, scores: dict) -> dict[str, float]:
+    try:
+        numbers = {str(key): float(value) for key, value in said.items()}
+    except (AttributeError, TypeError, ValueError) as error:
+        raise ValueError(
+            f"the probe {name} gave {said!r}: it must give a dictionary of numbers by name"
+        ) from error
+    taken = [key for key in numbers if key in scores]
+    if taken:
+        raise ValueError(f"the probe {name} calls a number {taken[0]!r}, as a score is called")
+    return numbers
+
+
+def summarise(
+    model: nn.Module, val, test, probes: Sequence[str | Probe] = (), sigma: float = SIGMA
+) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+    """Final scores on test, with every threshold rule named, and each test image's own outcome.
+
+    Returns:
+        scores: as :func:`evaluate`. With boxes also ``max_box_acc_v2`` (all contours, an oracle
+        threshold for each IoU), ``top5_loc`` at ``sigma``, ``top1_loc_oracle`` (threshold chosen on
+        test), and where validation has boxes ``box_threshold``, ``max_box_acc_carried``,
+        ``top1_loc_carried`` (chosen there). The baselines that see no image: ``centre_box`` (its
+        side an oracle on test) beside MaxBoxAcc, ``constant_map`` beside (m)PxAP. For the
+        normalisations max, PaS and IVR ``max_box_acc_max`` and so on (oracle) and
+        ``max_box_acc_max_carried``; ``ivr_percentile``, chosen on validation too. ``val_*``: scores
+        of validation.
+
+        outcomes: ``right`` (N,) bool, the class, or with several classes ``logits`` (N, C)
+        float16; ``entropies`` (K,) float32, mean entropy (nats) of ``softmax(logits / T)`` at each
+        T of :data:`TEMPERATURES`: maps and classes are the same at all of them. With boxes, over
+        the pairs that have some: ``hits`` (P, 1000) bool, the box at each threshold, min-max;
+        ``hits_max``, ``hits_pas``, ``hits_ivr`` (P,) bool at the thresholds of validation;
+        ``centre_box`` (P,) bool; ``share`` (P,) float16, of the frame that the true boxes cover.
+        With masks ``pixel_ap`` (P,) float16, PxAP of each map by itself, NaN without any object.
+    """
+    val, test = as_view(val), as_view(test)
+    on_val, on_test = predict(model, val), predict(model, test)
+    boxed, chosen = len(test.boxed) > 0, len(val.boxed) > 0
+    hits = box_hits(on_test.maps, test) if boxed else None
+    val_hits = box_hits(on_val.maps, val) if chosen else None
+    scores = _scores(model, on_test, test, probes, sigma, hits)
+    outcomes = _classes_of_images(on_test, test)
+    if boxed:
+        more, own = _boxes(on_val, val, val_hits, on_test, test, hits, sigma)
+        scores, outcomes = scores | more, outcomes | own
+    if test.has_masks:
+        scores["constant_map"] = _pixels(np.zeros((len(test.pairs), 1, 1), np.float32), test)
+        outcomes["pixel_ap"] = _pixels_of_images(on_test.maps, test)
+    tuned = _scores(model, on_val, val, (), sigma, val_hits)
+    return scores | {f"val_{name}": value for name, value in tuned.items()}, outcomes
+
+
+def box_hits(
+    maps: np.ndarray,
+    view: View,
+    contours: str = "largest",
+    rule: str = "minmax",
+    percentile: float | None = None,
+    iou: float = IOU,
+) -> np.ndarray:
+    """bool (P, 1000): whether a map's box meets a true one at each threshold, pairs with boxes."""
+    return _ious(maps, view, contours, rule, percentile) >= iou
+
+
+def _ious(maps, view: View, contours="largest", rule="minmax", percentile=None) -> np.ndarray:
+    return metrics.iou_curves(
+        maps[view.boxed],
+        [view.boxes[pair] for pair in view.boxed],
+        contours,
+        thresholds=THRESHOLDS,
+        size=view.size,
+        threads=max(1, torch.get_num_threads()),
+        normalization=rule,
+        percentile=percentile,
+    )
+
+
+def column_of(threshold: float) -> int:
+    """The column of ``hits`` that cuts a map as ``threshold`` does: at the same one of 255 levels.
+
+    A map is binarised at ``int(threshold * 255)``, so that each threshold in 0..1 has such a column
+    among the thousand.
+    """
+    levels = (np.arange(THRESHOLDS) / THRESHOLDS * 255).astype(int)
+    return int(np.abs(levels - int(threshold * 255)).argmin())
+
+
+def _boxes(on_val, val, val_hits, on_test, test: View, hits, sigma: float) -> tuple[dict, dict]:
+    boxes = [test.boxes[pair] for pair in test.boxed]
+    every = _ious(on_test.maps, test, "all")
+    centre = metrics.centre_box_baseline(boxes, test.size)
+    side = centre.threshold_at(IOU)
+    scores = {
+        "max_box_acc_v2": float(
+            np.mean([(every >= d).mean(axis=0).max() for d in (0.3, 0.5, 0.7)])
+        ),
+        "centre_box": centre.max_box_acc,
+    }
+    outcomes = {
+        "hits": hits,
+        "centre_box": np.array(
+            [metrics.centre_box_baseline([b], test.size, [IOU], [side]).max[0] for b in boxes], bool
+        ),
+        "share": metrics.box_shares(boxes, test.size).astype(np.float16),
+    }
+    rules = {"oracle": int(hits.sum(axis=0).argmax())}
+    if val_hits is not None:
+        rules["carried"] = column = int(val_hits.sum(axis=0).argmax())
+        scores["box_threshold"] = column / THRESHOLDS
+        scores["max_box_acc_carried"] = _share(hits[:, column])
+        for rule in NORMALIZATIONS[1:]:
+            more, outcomes[f"hits_{rule}"] = _under(rule, on_val, val, on_test, test)
+            scores |= more
+    if not test.several:
+        right = _right(on_test, test)[test.boxed]
+        for rule, column in rules.items():
+            scores[f"top1_loc_{rule}"] = _share(hits[:, column] & right)
+        five = metrics.correct_classes(on_test.logits, test.labels, 5)[test.boxed]
+        scores["top5_loc"] = _share(hits[:, column_of(sigma)] & five)
+    return scores, outcomes
+
+
+def _under(rule: str, on_val, val: View, on_test, test: View) -> tuple[dict, np.ndarray]:
+    """Scores and hits under a normalisation; its percentile and threshold are validation's."""
+    tried = {}
+    for percentile in IVR_PERCENTILES if rule == "ivr" else (None,):
+        curve = box_hits(on_val.maps, val, rule=rule, percentile=percentile).mean(axis=0)
+        tried[percentile] = curve.max(), int(curve.argmax())
+    percentile = max(tried, key=lambda one: tried[one][0])
+    hits = box_hits(on_test.maps, test, rule=rule, percentile=percentile)
+    carried = hits[:, tried[percentile][1]]
+    scores = {"ivr_percentile": percentile} if rule == "ivr" else {}
+    scores[f"max_box_acc_{rule}"] = float(hits.mean(axis=0).max())
+    scores[f"max_box_acc_{rule}_carried"] = _share(carried)
+    return scores, carried
+
+
+def _share(hits: np.ndarray) -> float:
+    return float(hits.mean())
+
+
+def _right(prediction: Prediction, view: View) -> np.ndarray:
+    return metrics.correct_classes(prediction.logits, view.labels)
+
+
+def _classified(prediction: Prediction, view: View) -> dict[str, float]:
+    if not view.several:
+        right = metrics.accuracy(prediction.logits, view.labels)
+        return {"accuracy": right, "entropy": metrics.mean_entropy(prediction.logits)}
+    return {
+        "mean_ap": mean_average_precision(prediction.logits, view.labels, view.multilabel),
+        "entropy": multilabel_entropy(prediction.logits, view.multilabel),
+    }
+
+
+def _classes_of_images(prediction: Prediction, view: View) -> dict[str, np.ndarray]:
+    if view.several:
+        return {"logits": prediction.logits.astype(np.float16)}
+    entropies = [metrics.mean_entropy(prediction.logits / t) for t in TEMPERATURES]
+    return {
+        "right": _right(prediction, view),
+        "entropies": np.array(entropies, np.float32),
+    }
+
+
+def _pixels(maps: np.ndarray, view: View) -> float:
+    """PxAP, or with several classes an image mPxAP, one mask in memory at a time."""
+    if not view.several:
+        pool = metrics.PixelAveragePrecision(size=view.size)
+        for own, (mask, ignore) in zip(maps, view.masks(), strict=True):
+            pool.update(own, mask, ignore)
+    else:
+        pool = metrics.MeanPixelAveragePrecision(size=view.size)
+        classes = view.pairs[:, 1].tolist()
+        for own, (mask, ignore), c in zip(maps, view.masks(), classes, strict=True):
+            pool.update(own, mask, c, ignore)
+    return pool.compute()
+
+
+def _pixels_of_images(maps: np.ndarray, view: View) -> np.ndarray:
+    found = []
+    for own, (mask, ignore) in zip(maps, view.masks(), strict=True):
+        if not (mask if ignore is None else mask & ~ignore).any():
+            found.append(np.nan)
+            continue
+        pool = metrics.PixelAveragePrecision(size=view.size)
+        pool.update(own, mask, ignore)
+        found.append(pool.compute())
+    return np.array(found, np.float16)
+
+
+def average_precision(scores, present) -> float:
+    """AP = sum_n precision_n (recall_n - recall_{n-1}) over falling scores, in 0..1.
+
+    Without interpolation, as in PxAP; images of equal scores enter together.
+
+    Args:
+        scores: (N,).  present: (N,) true where the class is there, at least once.
+    """
+    scores, present = np.asarray(scores), np.asarray(present, bool)
+    order = np.argsort(-scores, kind="stable")
+    last = np.append(np.diff(scores[order]) != 0, True)  # of each group of equal scores
+    found = present[order].cumsum()[last]
+    taken = np.flatnonzero(last) + 1
+    recall = np.concatenate([[0], found / found[-1]])
+    return float((found / taken * np.diff(recall)).sum())
+
+
+def mean_average_precision(logits, labels, loss: str) -> float:
+    """Mean over the classes of :func:`average_precision`, in 0..1: "mAP" of VOC classification.
+
+    Args:
+        logits: (N, C).  labels: (N, C), 1 for the classes present. Classes that no image shows are
+            left out.
+        loss: ``softmax`` or ``sigmoid``: images are ranked by the probability that it makes.
+
+    Raises:
+        ValueError: no image shows any class.
+    """
+    logits, labels = torch.as_tensor(logits).double(), np.asarray(labels) > 0
+    scores = (logits.log_softmax(1) if loss == "softmax" else logits).numpy()
+    shown = np.flatnonzero(labels.any(0))
+    if not len(shown):
+        raise ValueError("no image shows any class: mean average precision is undefined")
+    return float(np.mean([average_precision(scores[:, c], labels[:, c]) for c in shown]))
+
+
+def multilabel_entropy(logits, loss: str) -> float:
+    """Mean entropy in nats: of the softmax, 0..log C; of the sigmoids, mean over classes, 0..log 2.
+
+    The entropy of (p, 1 - p) with p = sigmoid(z) is softplus(z) - z p.
+    """
+    if loss == "softmax":
+        return metrics.mean_entropy(logits)
+    z = torch.as_tensor(logits).double()
+    return float((functional.softplus(z) - z * z.sigmoid()).mean())

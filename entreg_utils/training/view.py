@@ -1,0 +1,178 @@
+"""How a split is shown and scored (:class:`View`), and what a network says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from entreg_utils import cam
+from entreg_utils.training.batches import as_input
+from entreg_utils.training.guard import enough_memory
+
+_BATCH = 64  # images of a pass in evaluation: large photographs leave memory for so many
+
+
+class View:
+    """A split as a network is shown it in evaluation, and what its maps are scored against.
+
+    Args:
+        dataset: of ``data.load``, or anything with its ``images``, ``labels``, ``pairs``,
+            ``boxes_at`` and ``masks_at``.
+        size: side in pixels of the square in which maps, boxes and masks meet, whatever the network
+            is shown; default ``dataset.frame``, 224 for photographs.
+        crop: side of the middle square that is shown, in pixels of ``dataset.images``; 0 shows all.
+            Boxes are clipped to it, and masks cut.
+        rows: only these images, rising; such a view has no boxes and masks, and is scored for the
+            classifier alone.
+        multilabel: for multi-hot labels, the loss that the network was trained with.
+
+    Attributes:
+        labels, pairs: of the images that are there.  several: images show several classes.
+
+    Raises:
+        ValueError: a crop larger than the images.
+    """
+
+    def __init__(
+        self, dataset, size: int | None = None, crop: int = 0, rows=None, multilabel: str = "none"
+    ):
+        self.dataset, self.crop, self.multilabel = dataset, crop, multilabel
+        self.size = getattr(dataset, "frame", 224) if size is None else size
+        self.rows = None if rows is None else torch.as_tensor(rows)
+        self.labels = dataset.labels if rows is None else dataset.labels[self.rows]
+        self.several = self.labels.ndim == 2
+        if crop:
+            _margin(min(dataset.images.shape[-2:]), crop)  # refuses what does not fit
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def images(self, start: int, stop: int) -> Tensor:
+        """The images ``start`` to ``stop`` as they are shown: uint8 (n, 3, h, w)."""
+        chosen = slice(start, stop) if self.rows is None else self.rows[start:stop]
+        images = self.dataset.images[chosen]
+        if not self.crop:
+            return images
+        top, left = (_margin(side, self.crop) for side in images.shape[-2:])
+        return images[..., top : top + self.crop, left : left + self.crop]
+
+    @cached_property
+    def pairs(self) -> Tensor:
+        """int64 (P, 2), rows (image, class): each has a map."""
+        if self.several:
+            return self.labels.nonzero()
+        return torch.stack([torch.arange(len(self)), self.labels], dim=1)
+
+    @cached_property
+    def boxes(self) -> list[np.ndarray] | None:
+        """P int64 arrays (n, 4) in the frame of ``size``, (0, 4) where none is known; or None."""
+        if self.rows is not None:
+            return None
+        full, margin = self._frame()
+        boxes = self.dataset.boxes_at(full)
+        if boxes is None or not margin:
+            return boxes
+        return [np.clip(own - margin, 0, self.size - 1) for own in boxes]
+
+    @cached_property
+    def boxed(self) -> np.ndarray:
+        """Indices of the pairs whose boxes are known: those that box scores are taken over."""
+        return np.flatnonzero([len(own) > 0 for own in self.boxes or ()])
+
+    @cached_property
+    def _masks(self) -> Sequence | None:
+        return None if self.rows is not None else self.dataset.masks_at(self._frame()[0])
+
+    @property
+    def has_masks(self) -> bool:
+        return self._masks is not None
+
+    def masks(self) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
+        """(mask, ignore or None) of each pair, bool (size, size)."""
+        margin = self._frame()[1]
+        part = slice(margin, margin + self.size)
+        for mask, ignore in self._masks:
+            yield mask[part, part], None if ignore is None else ignore[part, part]
+
+    def _frame(self) -> tuple[int, int]:
+        """Side of the whole image where the part that is shown has ``size``, and its margin."""
+        if not self.crop:
+            return self.size, 0
+        full = round(self.size * self.dataset.images.shape[-1] / self.crop)
+        return full, (full - self.size) // 2
+
+    @property
+    def criterion(self) -> str:
+        """The score by which a checkpoint is chosen on this split: localisation where it can."""
+        if self.has_masks:
+            return "mpxap" if self.several else "pxap"
+        if len(self.boxed):
+            return "max_box_acc"
+        return "mean_ap" if self.several else "accuracy"
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """Raw outputs on a split: maps float32 (P, h, w) of the true classes, logits float32 (N, C).
+
+    P = N with one class an image; with several, one map for each row of ``View.pairs``.
+    """
+
+    maps: np.ndarray
+    logits: np.ndarray
+
+
+def predict(model: nn.Module, view, batch: int = _BATCH) -> Prediction:
+    """Run a model over a view, or over a data set as a whole, on the model's device.
+
+    One forward pass gives logits and maps together; an image of several classes is passed once for
+    each. Passes are in float32, however the model was trained.
+
+    Raises:
+        TrainingError: the device has too little memory.
+    """
+    view = as_view(view)
+    device, maps, logits = next(model.parameters()).device, [], []
+    with enough_memory("a pass in evaluation"):
+        for start in range(0, len(view), batch):
+            stop = min(start + batch, len(view))
+            images = as_input(view.images(start, stop), device)
+            if view.several:
+                a, z = _several(model, images, view.pairs, start, stop)
+            else:
+                classes = view.labels[start:stop].to(device)
+                a, z = cam.class_activation_map(model, images, classes)
+            maps.append(a.float().cpu().numpy())
+            logits.append(z.float().cpu().numpy())
+    return Prediction(np.concatenate(maps), np.concatenate(logits))
+
+
+def as_view(view) -> View:
+    """A data set as a view of all of it; a view itself."""
+    return view if isinstance(view, View) else View(view)
+
+
+def _several(model, images: Tensor, pairs: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor]:
+    """Maps of the pairs whose image lies in ``start..stop``, and logits of every image there."""
+    own = pairs[(pairs[:, 0] >= start) & (pairs[:, 0] < stop)]
+    owners, classes = own[:, 0] - start, own[:, 1]
+    everyone = torch.arange(len(images))
+    bare = everyone[~torch.isin(everyone, owners)]  # shows no class: passed for its logits alone
+    passed = torch.cat([owners, bare])
+    a, z = cam.class_activation_map(
+        model, images[passed.to(images.device)], torch.cat([classes, torch.zeros_like(bare)])
+    )
+    one_of = torch.empty(len(images), dtype=torch.int64)
+    one_of[passed] = torch.arange(len(passed))  # of equal rows any will do
+    return a[: len(own)], z[one_of.to(z.device)]
+
+
+def _margin(side: int, crop: int) -> int:
+    if crop > side:
+        raise ValueError(f"crop={crop} is larger than the images, whose side is {side}")
+    return (side - crop) // 2

@@ -1,0 +1,307 @@
+"""What is measured, on maps small enough to count the pixels by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from entreg_utils import metrics
+from entreg_utils.training import View, evaluate, predict, summarise
+from entreg_utils.training.evaluate import (
+    IVR_PERCENTILES,
+    TEMPERATURES,
+    THRESHOLDS,
+    average_precision,
+    column_of,
+    mean_average_precision,
+    multilabel_entropy,
+)
+
+LABELS = torch.tensor([0, 1, 2, 3, 0, 1])
+
+
+class Painted(nn.Module):
+    """Answers a view with maps and logits that were made by hand.
+
+    Image k is told by its first pixel: the feature map of image k holds its maps as channels, one a
+    class, and the head reads channel c for class c; a second forward pass gives the same again.
+    """
+
+    def __init__(self, maps, logits):
+        super().__init__()
+        self.maps, self.logits = torch.as_tensor(maps), torch.as_tensor(logits)
+        self.head = nn.Linear(self.logits.shape[1], self.logits.shape[1])
+        with torch.no_grad():
+            self.head.weight.copy_(torch.eye(self.logits.shape[1]))
+            self.head.bias.zero_()
+
+    def forward_features(self, images):
+        which = (images[:, 0, 0, 0] * 255).round().long()
+        return self.maps[which]
+
+
+def painted(dataset, maps, logits=None):
+    """A model that shows ``maps`` (N, C, h, w) on ``dataset``, whose first pixels become marks."""
+    dataset.images[:, :, 0, 0] = torch.arange(len(dataset), dtype=torch.uint8)[:, None]
+    return Painted(maps, maps.mean((2, 3)) if logits is None else logits)
+
+
+def quadrants(labels, side=8, classes=4):
+    """(N, C, side, side): class c is 1 on its own quadrant, times 2 for the image's own label."""
+    maps = torch.zeros(len(labels), classes, side, side)
+    for n, own in enumerate(labels.tolist()):
+        for c in range(classes):
+            y, x = divmod(c, 2)
+            half = side // 2
+            maps[n, c, y * half : (y + 1) * half, x * half : (x + 1) * half] = 1 + (c == own)
+    return maps
+
+
+def test_scores_with_boxes_by_hand(photographs):
+    dataset = photographs(LABELS, boxes=True, masks=False)
+    maps = quadrants(LABELS)
+    maps[5, 1] = 2 * maps[5, 0]  # class 1 drawn where class 0 is: the box is wrong
+    maps[4, 2] *= 5  # and this image is taken for another class
+    scores = evaluate(painted(dataset, maps), View(dataset))
+    assert set(scores) == {"accuracy", "entropy", "gt_known", "top1_loc", "max_box_acc"}
+    assert scores["accuracy"] == pytest.approx(5 / 6)
+    assert scores["gt_known"] == scores["max_box_acc"] == pytest.approx(5 / 6)
+    assert scores["top1_loc"] == pytest.approx(4 / 6)
+    z = maps.mean((2, 3)).double()
+    p = z.softmax(1)
+    assert scores["entropy"] == pytest.approx(float(-(p * p.log()).sum(1).mean()), abs=1e-6)
+
+
+def test_the_fixed_threshold_is_the_one_that_is_given(photographs):
+    dataset = photographs(LABELS, boxes=True, masks=False)
+    maps = quadrants(LABELS).clamp(min=0.6)  # a floor of 0.3 of the maximum, and one cell below it
+    maps[LABELS != 2, :, 7, 0] = 0  # in the quadrant of class 2, which keeps its floor: it is 0
+    model, view = painted(dataset, maps), View(dataset)
+    low, high = (evaluate(model, view, sigma=sigma)["gt_known"] for sigma in (0.15, 0.5))
+    assert low == pytest.approx(1 / 6) and high == 1.0  # at 0.15 the box is the whole image
+
+
+def test_scores_with_masks_by_hand(photographs):
+    dataset = photographs(LABELS)
+    scores = evaluate(painted(dataset, quadrants(LABELS, 224)), View(dataset))
+    assert set(scores) == {"accuracy", "entropy", "pxap"} and scores["pxap"] == 1.0
+    flat = torch.zeros(6, 4, 2, 2)
+    assert evaluate(painted(dataset, flat), View(dataset))["pxap"] == pytest.approx(0.25)
+
+
+def test_scores_without_any_place_are_those_of_the_classifier(photographs):
+    dataset = photographs(LABELS, masks=False)
+    assert set(evaluate(painted(dataset, quadrants(LABELS)), dataset)) == {"accuracy", "entropy"}
+
+
+def test_images_without_a_box_are_left_out_of_box_scores_alone(photographs):
+    dataset = photographs(LABELS, boxes=True)
+    model = painted(dataset, quadrants(LABELS))
+    whole = evaluate(model, View(dataset))
+    boxes_at = dataset.boxes_at
+    dataset.boxes_at = lambda size: [
+        own if k != 2 else np.zeros((0, 4), np.int64) for k, own in enumerate(boxes_at(size))
+    ]
+    scores = evaluate(model, View(dataset))
+    assert scores.pop("num_boxed") == 5 and scores == whole
+    scores, outcomes = summarise(model, dataset, dataset)
+    assert outcomes["hits"].shape == (5, THRESHOLDS) and outcomes["right"].shape == (6,)
+    assert outcomes["pixel_ap"].shape == (6,) and scores["num_boxed"] == 5
+
+
+def test_several_classes_are_pairs_and_their_scores_means_over_classes(several):
+    maps = quadrants(torch.zeros(16, dtype=torch.int64), 224)
+    maps[:, 3] = 0.0  # constant maps of class 3: PxAP is a quarter there, 1 elsewhere
+    several.images[:, :, 0, 0] = torch.arange(16, dtype=torch.uint8)[:, None]
+    model = Painted(maps, torch.zeros(16, 4))
+    scores = evaluate(model, View(several, multilabel="sigmoid"))
+    assert scores["mpxap"] == pytest.approx((1 + 1 + 1 + 0.25) / 4)
+    assert set(scores) == {"mean_ap", "entropy", "mpxap"}
+    summary, outcomes = summarise(model, several, several)
+    assert summary["constant_map"] == pytest.approx(0.25)
+    assert outcomes["logits"].shape == (16, 4)
+    assert outcomes["pixel_ap"].shape == (len(several.pairs),)
+
+
+# ---- probes
+
+
+def brightness(model, view, prediction):
+    return {"mean_map": prediction.maps.mean(), "images": len(view)}
+
+
+def test_a_probe_measures_what_nobody_thought_of(photographs):
+    dataset = photographs(LABELS)
+    model = painted(dataset, quadrants(LABELS))
+    scores = evaluate(model, dataset, probes=[brightness])
+    assert scores["mean_map"] == pytest.approx(0.5) and scores["images"] == 6.0
+    assert list(scores)[:3] == ["accuracy", "entropy", "pxap"]
+
+
+@pytest.mark.parametrize(
+    ("probe", "sentence"),
+    [
+        (lambda *_: 3.0, "gave 3.0: it must give a dictionary of numbers by name"),
+        (lambda *_: {"a": "b"}, "must give a dictionary of numbers"),
+        (lambda *_: {"pxap": 1.0}, "calls a number 'pxap', as a score is called"),
+        ("nowhere_at_all:probe", "probe 'nowhere_at_all:probe' cannot be imported"),
+    ],
+)
+def test_a_probe_that_cannot_be_is_refused(photographs, probe, sentence):
+    dataset = photographs(LABELS)
+    with pytest.raises(ValueError, match=sentence):
+        evaluate(painted(dataset, quadrants(LABELS)), dataset, probes=[probe])
+
+
+# ---- the final scores
+
+
+class Noisy(nn.Module):
+    """Maps and logits from the image's channels, mixed at random."""
+
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.head = nn.Linear(3, 4)
+
+    def forward_features(self, images):
+        return nn.functional.avg_pool2d(images, 4)
+
+
+def test_the_summary_names_its_threshold_rules(photographs):
+    labels = torch.arange(12) % 4
+    val, test = (View(photographs(part, boxes=True)) for part in (labels[:8], labels))
+    model = Noisy()
+    scores, _ = summarise(model, val, test)
+    on_val, on_test = predict(model, val), predict(model, test)
+    largest = metrics.box_accuracy(on_test.maps, test.boxes)
+    tuned = metrics.box_accuracy(on_val.maps, val.boxes)
+    assert scores["max_box_acc"] == largest.max_box_acc  # oracle: chosen on test
+    assert scores["box_threshold"] == tuned.best_threshold[1]  # chosen on validation, at IoU 0.5
+    assert scores["max_box_acc_carried"] == largest.at(scores["box_threshold"])
+    every = metrics.box_accuracy(on_test.maps, test.boxes, contours="all")
+    assert scores["max_box_acc_v2"] == pytest.approx(every.max_box_acc_v2)
+    right = metrics.correct_classes(on_test.logits, labels)
+    for rule, tau in (("carried", scores["box_threshold"]), ("oracle", largest.threshold_at(0.5))):
+        hits = metrics.gt_known_correct(on_test.maps, test.boxes, tau)
+        assert scores[f"top1_loc_{rule}"] == (hits & right).mean()
+    assert scores["top5_loc"] == scores["gt_known"]  # four classes
+    assert scores["centre_box"] == metrics.centre_box_baseline(test.boxes).max_box_acc
+    assert scores["constant_map"] == pytest.approx(0.25)
+    expected = evaluate(model, val)
+    assert {n: scores[f"val_{n}"] for n in expected} == expected
+    expected = evaluate(model, test)
+    assert {n: scores[n] for n in expected} == expected
+
+
+def test_without_boxes_in_validation_nothing_is_carried_over(photographs):
+    labels = torch.arange(8) % 4
+    val, test = photographs(labels, masks=False), photographs(labels, boxes=True)
+    scores, outcomes = summarise(Noisy(), val, test)
+    assert "max_box_acc" in scores and "top1_loc_oracle" in scores
+    assert not {"box_threshold", "max_box_acc_carried", "top1_loc_carried"} & set(scores)
+    assert "hits" in outcomes and "hits_ivr" not in outcomes
+
+
+def test_outcomes_add_up_to_the_scores(photographs):
+    labels = torch.arange(12) % 4
+    val, test = (View(photographs(part, boxes=True)) for part in (labels[:8], labels))
+    scores, outcomes = summarise(Noisy(), val, test)
+    hits, right = outcomes["hits"], outcomes["right"]
+    assert hits.shape == (12, THRESHOLDS) and hits.any()
+    carried, fixed = hits[:, column_of(scores["box_threshold"])], hits[:, 150]
+    assert scores["accuracy"] == right.mean()
+    assert scores["max_box_acc"] == hits.mean(axis=0).max()
+    assert scores["max_box_acc_carried"] == carried.mean()
+    assert scores["top1_loc_carried"] == (carried & right).mean()
+    assert scores["gt_known"] == fixed.mean() and scores["top1_loc"] == (fixed & right).mean()
+    assert scores["centre_box"] == outcomes["centre_box"].mean()
+    for rule in ("max", "pas", "ivr"):
+        assert scores[f"max_box_acc_{rule}_carried"] == outcomes[f"hits_{rule}"].mean()
+        assert scores[f"max_box_acc_{rule}"] >= scores[f"max_box_acc_{rule}_carried"]
+    assert outcomes["share"] == pytest.approx(metrics.box_shares(test.boxes, 224), rel=1e-3)
+    on_test = predict(Noisy(), test)
+    single = metrics.pixel_average_precision(on_test.maps[3:4], [list(test.masks())[3][0]])
+    assert outcomes["pixel_ap"][3] == pytest.approx(single, rel=1e-3)
+    entropies = outcomes["entropies"]
+    assert (np.diff(entropies) > 0).all()
+    at_one = metrics.mean_entropy(on_test.logits)
+    assert entropies[TEMPERATURES.index(1.0)] == pytest.approx(at_one, rel=1e-6)
+
+
+def test_a_normalisation_is_chosen_on_validation_and_scored_on_test(photographs):
+    labels = torch.arange(12) % 4
+    val, test = (View(photographs(part, boxes=True)) for part in (labels[:8], labels))
+    scores, outcomes = summarise(Noisy(), val, test)
+    on_val, on_test = predict(Noisy(), val), predict(Noisy(), test)
+    ivr = {"iou_thresholds": [0.5], "normalization": "ivr"}
+    tried = {
+        p: metrics.box_accuracy(on_val.maps, val.boxes, percentile=p, **ivr)
+        for p in IVR_PERCENTILES
+    }
+    best = max(tried, key=lambda p: tried[p].max_box_acc)
+    assert scores["ivr_percentile"] == best
+    tau = tried[best].threshold_at(0.5)
+    ious = metrics.iou_curves(
+        on_test.maps, test.boxes, thresholds=[tau], normalization="ivr", percentile=best
+    )
+    assert outcomes["hits_ivr"].tolist() == (ious[:, 0] >= 0.5).tolist()
+
+
+@pytest.mark.parametrize("threshold", [0.0, 0.15, 0.1234, 0.5, 0.9996, 0.999])
+def test_every_threshold_has_a_column_that_cuts_alike(threshold):
+    column = column_of(threshold)
+    assert 0 <= column < THRESHOLDS
+    assert int(column / THRESHOLDS * 255) == int(threshold * 255)
+    assert column_of(0.15) * 255 // THRESHOLDS == 150 * 255 // THRESHOLDS
+
+
+# ---- several classes an image
+
+
+def test_average_precision_by_hand():
+    # falling: yes, no, yes, no -> precision 1 at recall 1/2, 2/3 at recall 1
+    assert average_precision([0.9, 0.8, 0.7, 0.1], [1, 0, 1, 0]) == pytest.approx((1 + 2 / 3) / 2)
+    assert average_precision([0.1, 0.2, 0.9], [0, 0, 1]) == 1.0
+    assert average_precision([0.9, 0.2, 0.1], [0, 0, 1]) == pytest.approx(1 / 3)
+
+
+def test_equal_scores_enter_together():
+    # no order among equals: three images, one of them right, whichever stands first
+    for present in ([1, 0, 0], [0, 1, 0], [0, 0, 1]):
+        assert average_precision([0.5, 0.5, 0.5], present) == pytest.approx(1 / 3)
+    # 1 right of 1, then 1 more right among 2 equals: recall 1/2 -> 1 at precision 2/3
+    assert average_precision([0.9, 0.5, 0.5], [1, 0, 1]) == pytest.approx(0.5 + 0.5 * 2 / 3)
+
+
+def test_a_random_ranking_agrees_with_the_sum_over_positives():
+    rng = np.random.default_rng(0)
+    scores, present = rng.permutation(50).astype(float), rng.random(50) < 0.3
+    ranked = present[np.argsort(-scores)]
+    precisions = [ranked[: i + 1].mean() for i in np.flatnonzero(ranked)]
+    assert average_precision(scores, present) == pytest.approx(np.mean(precisions))
+
+
+def test_the_mean_leaves_out_classes_that_no_image_shows():
+    logits = torch.tensor([[3.0, 0.0, 9.0], [1.0, 2.0, 9.0], [2.0, 1.0, 9.0]])
+    labels = torch.tensor([[0, 0, 0], [1, 1, 0], [0, 0, 0]])
+    # by sigmoids: class 0 ranks it last (1/3), class 1 first (1)
+    assert mean_average_precision(logits, labels, "sigmoid") == pytest.approx((1 / 3 + 1) / 2)
+    with pytest.raises(ValueError, match="no image shows any class"):
+        mean_average_precision(logits, labels * 0, "sigmoid")
+
+
+def test_softmax_ranks_by_probability_and_not_by_logit():
+    logits, labels = torch.tensor([[5.0, 9.0], [4.0, 0.0]]), torch.tensor([[0, 1], [1, 0]])
+    assert mean_average_precision(logits, labels, "softmax") == 1.0
+    assert mean_average_precision(logits, labels, "sigmoid") == pytest.approx((0.5 + 1) / 2)
+
+
+def test_entropies():
+    logits = torch.tensor([[0.0, 0.0], [0.0, math.log(3)]])
+    binary = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
+    assert multilabel_entropy(logits, "softmax") == pytest.approx((math.log(2) + binary) / 2)
+    assert multilabel_entropy(logits, "sigmoid") == pytest.approx((3 * math.log(2) + binary) / 4)
+    assert multilabel_entropy(torch.tensor([[800.0, -800.0]]), "sigmoid") == 0.0
