@@ -80,13 +80,9 @@ def grad_cam(
     Raises:
         TypeError, ValueError: as :func:`class_activation_map`.
     """
-    head = _head(model)
     with _evaluating(model), torch.inference_mode(False):
-        with torch.no_grad():
-            features = _features(model, images)
+        features, logits = _map_and_logits(model, images)
         with torch.enable_grad():
-            features = features.clone().requires_grad_(True)
-            logits = _logits(head, features)
             chosen = _classes(classes, logits)
             score = logits.gather(1, chosen[:, None]).sum()
             (gradient,) = torch.autograd.grad(score, features)  # (N, K, h, w)
@@ -94,6 +90,20 @@ def grad_cam(
         maps = _weighted_sum(alpha, features.detach())
     maps = _finite(maps)
     return (maps.clamp_min(0) if relu else maps), logits.detach()
+
+
+def _map_and_logits(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    """The map as a leaf, and logits that a gradient leads from to it."""
+    if not getattr(model, "linear_head", True):  # an adapted network runs on from its own layer
+        parameter = _floating(model)
+        maps, logits = model.map_and_logits(images if parameter is None else images.to(parameter))
+        return maps, _wide(logits)
+    head = _head(model)
+    with torch.no_grad():
+        features = _features(model, images)
+    with torch.enable_grad():
+        features = features.clone().requires_grad_(True)
+        return features, _logits(head, features)
 
 
 @contextlib.contextmanager

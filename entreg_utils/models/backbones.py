@@ -24,12 +24,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from entreg_utils.models.base import Backbone
-
-NORMALISATIONS = {
-    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
-    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
-}
+from entreg_utils.models.base import STATISTICS, Backbone
 
 
 class PhotoNet(Backbone):
@@ -39,27 +34,22 @@ class PhotoNet(Backbone):
         num_classes: C.
         large_map: remove two strides instead of one: 28x28 instead of 14x14 at 224 pixels, four
             times the memory and time in the last two stages.
-        normalise: what the weights were trained with: ``imagenet`` (mean and deviation per
-            channel) or ``half`` (mean 0.5, deviation 0.5: x / 127.5 - 1 on the scale 0..255).
-
-    Attributes:
-        weights_note: where the weights are from and what was left out; empty for random ones.
+        statistics: of the images that the weights were trained with: ``imagenet`` (mean and
+            deviation per channel) or ``half`` (both 0.5: x / 127.5 - 1 on the scale 0..255).
     """
 
     channels: int
-    classifier: str  # of the published layout; left out of the body
 
-    def __init__(self, num_classes: int, large_map: bool = False, normalise: str = "imagenet"):
+    def __init__(self, num_classes: int, large_map: bool = False, statistics: str = "imagenet"):
         super().__init__()
-        if normalise not in NORMALISATIONS:
-            raise ValueError(f"unknown normalise={normalise!r}: use {' or '.join(NORMALISATIONS)}")
+        if statistics not in STATISTICS:
+            raise ValueError(f"unknown statistics={statistics!r}: use {' or '.join(STATISTICS)}")
         self.body = self.make_body()
         self.add_head(self.channels, num_classes)
-        self.add_normalisation(*NORMALISATIONS[normalise])
+        self.add_statistics(*STATISTICS[statistics])
         for block in self.strided_blocks()[-2 if large_map else -1 :]:
             remove_stride(block)
         self.stride = 8 if large_map else 16
-        self.weights_note = ""
 
     def make_body(self) -> nn.Module:
         """The published network without its classifier."""
@@ -78,23 +68,18 @@ class PhotoNet(Backbone):
         Raises:
             TypeError: images are not floats.  ValueError: wrong shape, or smaller than one cell.
         """
-        if not images.is_floating_point():
-            raise TypeError(f"images are {images.dtype}, but must be floats in 0..1: x.float()/255")
-        if images.ndim != 4 or images.shape[1] != 3:
-            raise ValueError(f"images have shape {tuple(images.shape)}, but must be (N, 3, H, W)")
+        normalized = self.normalized(images)
         height, width = images.shape[2:]
         if min(height, width) < self.stride:
             raise ValueError(
                 f"images of {width}x{height} pixels are smaller than one cell of the map "
                 f"({self.stride}x{self.stride} pixels): resize them, 224x224 is usual"
             )
-        shape = (1, 3, 1, 1)
-        normalised = (images - self.mean.reshape(shape)) / self.std.reshape(shape)
-        return self.features(normalised)
+        return self.features(normalized)
 
-    def features(self, normalised: Tensor) -> Tensor:
+    def features(self, normalized: Tensor) -> Tensor:
         """The body's map."""
-        return self.body.forward_features(normalised)
+        return self.body.forward_features(normalized)
 
 
 class ResNet(PhotoNet):
@@ -207,8 +192,8 @@ class MobileNetV2(PhotoNet):
         body.classifier = nn.Identity()
         return body
 
-    def features(self, normalised: Tensor) -> Tensor:
-        return self.body.features(normalised)
+    def features(self, normalized: Tensor) -> Tensor:
+        return self.body.features(normalized)
 
     def strided_blocks(self) -> tuple[nn.Module, ...]:
         return self.body.features[7], self.body.features[14]

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
+
+STATISTICS = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+}
 
 
 class Backbone(nn.Module):
     """A body whose feature map is averaged over positions (GAP) and read by one linear layer.
 
-    A subclass sets ``head`` and the buffers ``mean`` and ``std`` (3,), and gives
-    ``forward_features``, ``erasing_points``, ``stage_outputs`` and ``stage_modules``.
+    A subclass sets ``head`` and the buffers ``mean`` and ``std``, and gives ``forward_features``;
+    where it has them also ``erasing_points``, ``stage_outputs`` and ``stage_modules``.
 
     Attributes:
-        head: ``nn.Linear(K, C)``, weights drawn from N(0, 0.01), bias 0.
-        mean, std: (3,) of the normalisation, on the scale 0..1; not in the state dict.
+        head: ``nn.Linear(K, C)``.
+        linear_head: whether ``model(images) == head(mean of the map)``, as CAM needs it.
+        mean, std: (3,) of the images in 0..1, by which the model normalises them; not in the state
+            dict.
         stride: pixels of the input per cell of the map.
+        weights_note: where the weights are from and what was left out; empty for random ones.
         batchnorm_frozen: see :func:`entreg_utils.models.freeze_batchnorm`.
         frozen_stages: see :func:`entreg_utils.models.freeze_stages`.
     """
@@ -26,8 +34,13 @@ class Backbone(nn.Module):
     mean: Tensor
     std: Tensor
     stride: int
+    linear_head = True
+    weights_note = ""
     batchnorm_frozen = False
     frozen_stages = 0
+    # Where a file of weights goes: before which prefix its names stand, which of them are the
+    # head's, and where these stand in the state dict.
+    prefix, classifier, head_name = "body.", "", "head"
 
     def add_head(self, channels: int, num_classes: int) -> None:
         """Make ``head``, N(0, 0.01) and bias 0: the first predictions are near uniform."""
@@ -35,49 +48,52 @@ class Backbone(nn.Module):
         nn.init.normal_(self.head.weight, std=0.01)
         nn.init.zeros_(self.head.bias)
 
-    def add_normalisation(self, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+    def add_statistics(self, mean: Sequence[float], std: Sequence[float]) -> None:
         """Make ``mean`` and ``std``, which move with the module and stay out of its state dict."""
         self.register_buffer("mean", torch.tensor(mean), persistent=False)
         self.register_buffer("std", torch.tensor(std), persistent=False)
+
+    @property
+    def num_classes(self) -> int:
+        """C, columns of the logits."""
+        return self.head.out_features
 
     def forward(self, images: Tensor) -> Tensor:
         """Logits (N, C)."""
         return self.head(self.forward_features(images).mean(dim=(2, 3)))
 
     def forward_features(self, images: Tensor) -> Tensor:
-        """Feature map (N, K, h, w), non-negative, of images float (N, 3, H, W) in 0..1."""
+        """Feature map (N, K, h, w) of images float (N, 3, H, W) in 0..1."""
         raise NotImplementedError
+
+    def normalized(self, images: Tensor) -> Tensor:
+        """``(images - mean) / std``.
+
+        Raises:
+            TypeError: images are not floats.  ValueError: they are not (N, 3, H, W).
+        """
+        if not images.is_floating_point():
+            raise TypeError(f"images are {images.dtype}, but must be floats in 0..1: x.float()/255")
+        if images.ndim != 4 or images.shape[1] != 3:
+            raise ValueError(f"images have shape {tuple(images.shape)}, but must be (N, 3, H, W)")
+        shape = (1, 3, 1, 1)
+        return (images - self.mean.reshape(shape)) / self.std.reshape(shape)
 
     def erasing_points(self) -> dict[str, nn.Module]:
         """Modules whose output is non-negative and all that flows on, by name."""
-        raise NotImplementedError
+        return {}
 
     def stage_outputs(self) -> dict[str, nn.Module]:
-        """Modules whose output is the non-negative map that a stage hands on, by stage."""
-        raise NotImplementedError
+        """Modules whose output is the map that a stage hands on, by stage; the last is the map."""
+        return {}
 
     def stage_modules(self) -> tuple[tuple[nn.Module, ...], ...]:
         """The modules of each stage; the stem is the first's, the closing batch-norm the last's."""
-        raise NotImplementedError
+        return ()
 
     def stage_features(self, images: Tensor) -> dict[str, Tensor]:
-        """The map after each stage, after BN-ReLU, by name (``stage1``, ...), from one pass.
-
-        Gradients flow as in ``forward_features``; the last entry is its map.
-        """
-        maps: dict[str, Tensor] = {}
-        hooks = [
-            module.register_forward_hook(
-                lambda module, inputs, output, name=name: maps.__setitem__(name, output)
-            )
-            for name, module in self.stage_outputs().items()
-        ]
-        try:
-            self.forward_features(images)
-        finally:
-            for hook in hooks:
-                hook.remove()
-        return maps
+        """The map after each stage, by name (``stage1``, ...), from one pass, with gradients."""
+        return outputs_of(self.stage_outputs(), lambda: self.forward_features(images))
 
     def train(self, mode: bool = True) -> Backbone:
         """As ``nn.Module.train``, but frozen stages and batch-norm layers stay in eval mode."""
@@ -94,3 +110,28 @@ class Backbone(nn.Module):
         """The batch-norm layers of the body."""
         kind = nn.modules.batchnorm._BatchNorm
         return (module for module in self.modules() if isinstance(module, kind))
+
+
+def check_backbone(module: nn.Module) -> None:
+    """Raise TypeError for what is no :class:`Backbone`."""
+    if not isinstance(module, Backbone):
+        raise TypeError(
+            f"{type(module).__name__} is no backbone: make one with models.build or models.adapt"
+        )
+
+
+def outputs_of(modules: dict[str, nn.Module], run) -> dict[str, Tensor]:
+    """What the modules give while ``run()`` runs, by name; no hook is left behind."""
+    outputs: dict[str, Tensor] = {}
+    hooks = [
+        module.register_forward_hook(
+            lambda module, inputs, output, name=name: outputs.__setitem__(name, output)
+        )
+        for name, module in modules.items()
+    ]
+    try:
+        run()
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return outputs

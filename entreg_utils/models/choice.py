@@ -1,24 +1,35 @@
+"""``Network``: which network a run trains, and what it begins with."""
+
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Literal
 
 import torch
 
-from entreg_utils import models
+from entreg_utils import names
 from entreg_utils.fields import settle
 from entreg_utils.files import StorageError, project_root
+from entreg_utils.models import weights as files
+from entreg_utils.models.base import Backbone
+from entreg_utils.models.factory import MODELS, build
+from entreg_utils.models.tuning import freeze_batchnorm, freeze_stages
 
 
 @dataclass(frozen=True)
 class Network:
-    """Network: which one, and what it begins with."""
+    """The network of a run.
+
+    Raises:
+        ValueError: an unknown name, or what cannot work together.
+    """
 
     model: str | Callable = "toy"
-    """network: a known name, timm:NAME, or own code"""
+    """a known network, timm:NAME, or package.module:function"""
     width: int = 16
     """channels of the toy network's stem"""
     pretrained: bool = False
@@ -28,7 +39,7 @@ class Network:
     large_map: bool = False
     """remove one more stride: 28x28 instead of 14x14 at 224 pixels"""
     statistics: Literal["published", "imagenet", "half"] = "published"
-    """mean and deviation of the images"""
+    """mean and deviation by which images are normalised"""
     freeze_bn: bool = False
     """keep the batch-norm statistics as they are"""
     frozen_stages: int = 0
@@ -38,45 +49,109 @@ class Network:
 
     def __post_init__(self):
         settle(self)
-
-    def check_classes(self, n):
-        if self.head_outputs and self.head_outputs < n:
+        toy, ours = self.model == "toy", self.model in MODELS and self.model != "toy"
+        timm = isinstance(self.model, str) and self.model.startswith("timm:")
+        if not (toy or ours or timm or names.is_own(self.model)):
+            known = ", ".join((*MODELS, "timm:NAME", "module:function"))
+            raise ValueError(f"unknown model {self.model!r}: known are {known}")
+        photographs = "belongs to the networks for photographs: the toy network has none"
+        for given, fits, why in (
+            (("width",), toy, "belongs to the toy network"),
+            (("pretrained", "weights", "statistics", "frozen_stages"), not toy, photographs),
+            (("large_map",), ours, "belongs to the course's networks for photographs"),
+            (("pretrained",), ours or timm, "has published weights: own networks bring theirs"),
+        ):
+            for name in given:
+                if getattr(self, name) != _DEFAULTS[name] and not fits:
+                    raise ValueError(f"{name} {why}: leave it out")
+        if self.width < 1:
+            raise ValueError(f"width={self.width}: give a whole number of at least 1")
+        if self.pretrained and self.weights:
+            raise ValueError("pretrained and weights are two sources of weights: give one of them")
+        if self.pretrained and self.statistics != "published":
+            raise ValueError("published weights come with their statistics: leave statistics out")
+        if self.weights:
+            files.check_name(self.weights)
+        if not 0 <= self.frozen_stages < 4:
             raise ValueError(
-                f"head_outputs={self.head_outputs}: give 0, one a class, or at least {n}"
+                f"frozen_stages={self.frozen_stages}: give 0 to 3, the last stage has to learn"
+            )
+        if self.frozen_stages and (toy or ours) and not (self.weights or self.pretrained):
+            raise ValueError(
+                "frozen_stages keep what they begin with, and here they begin at random: give "
+                "weights or pretrained as well"
+            )
+        if self.head_outputs:
+            self.check_classes(2)
+
+    def check_classes(self, num_classes: int) -> None:
+        """Raise ValueError if the head would have fewer outputs than the data have classes."""
+        if 0 != self.head_outputs < num_classes:
+            raise ValueError(
+                f"head_outputs={self.head_outputs}: give 0, one a class, or at least {num_classes}"
             )
 
-    def erasing_points(self):
-        with torch.device("meta"):
-            return tuple(models.MODELS[self.model](2).erasing_points())
+    def build(self, num_classes: int, seed: int, with_weights: bool = True) -> Backbone:
+        """The untrained network; what is random in it depends on the seed alone.
 
-    def weights_file(self):
-        if not self.weights:
-            return None
-        places = [Path(self.weights), project_root() / "data" / "weights" / Path(self.weights).name]
-        for path in places:
-            if path.is_file():
-                return path
-        raise StorageError(
-            f"weights={self.weights!r}: there is no such file, nor {places[1]}: put it there, or give its path"
-        )
+        Args:
+            num_classes: of the data.
+            with_weights: False leaves ``pretrained`` and ``weights`` out, for a network whose whole
+                state is loaded anyway.
 
-    def weights_sha256(self):
-        path = self.weights_file()
-        return hashlib.sha256(path.read_bytes()).hexdigest() if path else ""
-
-    def build(self, num_classes, seed, with_weights=True):
+        Raises:
+            ValueError: fewer ``head_outputs`` than classes, or weights that do not fit.
+            StorageError: weights that are not there.
+        """
         self.check_classes(num_classes)
-        num_classes = self.head_outputs or num_classes
-        options = {"width": self.width}
-        if self.model != "toy":
-            own = None if self.statistics == "published" else self.statistics
-            options = {"large_map": self.large_map, "normalise": own}
-        if with_weights and self.pretrained:
-            options["pretrained"] = True
-        if with_weights and self.weights:
-            options["weights"] = self.weights_file()
+        options = {
+            name: getattr(self, name)
+            for name in ("width", "large_map", "statistics")
+            if getattr(self, name) != _DEFAULTS[name]
+        }
+        if with_weights:
+            options |= {"pretrained": self.pretrained, "weights": self.weights_file()}
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            model = models.build(self.model, num_classes, **options)
-        models.freeze_stages(model, self.frozen_stages)
-        return models.freeze_batchnorm(model) if self.freeze_bn else model
+            model = build(self.model, self.head_outputs or num_classes, **options)
+        freeze_stages(model, self.frozen_stages)
+        return freeze_batchnorm(model) if self.freeze_bn else model
+
+    def erasing_points(self) -> tuple[str, ...] | None:
+        """Names of the network's erasing points; None: they are known when it is built."""
+        return _points_of(self.model) if self.model in MODELS else None
+
+    def weights_file(self) -> Path | None:
+        """The file that ``weights`` names: a path as it is, else one in ``data/weights``.
+
+        Raises:
+            StorageError: neither is there.
+        """
+        if not self.weights:
+            return None
+        path = Path(self.weights).expanduser()
+        places = [path, project_root() / "data" / "weights" / path.name]
+        for place in places:
+            if place.is_file():
+                return place
+        raise StorageError(
+            f"weights={self.weights!r}: there is no such file, nor {places[1]}: put it there, or "
+            "give its path"
+        )
+
+    def weights_sha256(self) -> str:
+        """SHA-256 of :meth:`weights_file` in hex digits, empty without one."""
+        path = self.weights_file()
+        if path is None:
+            return ""
+        with open(path, "rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@functools.cache
+def _points_of(name: str) -> tuple[str, ...]:
+    with torch.device("meta"):  # no weight is allocated
+        return tuple(MODELS[name](2).erasing_points())
+
+
+_DEFAULTS = {field.name: field.default for field in fields(Network)}

@@ -7,7 +7,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from entreg_utils.models.base import Backbone
+from entreg_utils.models.adapt import Adapted
+from entreg_utils.models.base import Backbone, check_backbone
 
 _SMALL = 1e-6  # far below the 6 of ReLU6, however often shortcuts double it
 
@@ -29,8 +30,9 @@ def cell_centres(module: Backbone, size: int = 224) -> tuple[Tensor, Tensor]:
     Raises:
         TypeError: not a module of ``models.build``.
     """
-    if not isinstance(module, Backbone):
-        raise TypeError(f"{type(module).__name__} is no backbone: make one with models.build")
+    check_backbone(module)
+    if isinstance(module, Adapted):  # its layers may do anything to a ramp
+        raise TypeError("cells can be placed in the course's own networks only, no adapted one")
     probe = copy.deepcopy(module).cpu().double().eval()
     _read_middles(probe)
     ramp = torch.arange(size, dtype=torch.float64).expand(size, size)

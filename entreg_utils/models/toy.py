@@ -68,7 +68,7 @@ class ToyNet(Backbone):
         self.norm = nn.BatchNorm2d(channels)
         self.relu = nn.ReLU()
         self.add_head(channels, num_classes)
-        self.add_normalisation((0.5,) * 3, (0.25,) * 3)
+        self.add_statistics((0.5,) * 3, (0.25,) * 3)
         self.stride = 4
 
     def forward_features(self, images: torch.Tensor) -> torch.Tensor:

@@ -1,18 +1,27 @@
-"""How a backbone is fine-tuned: which weights learn faster, and which stand still."""
+"""How a backbone is fine-tuned: which weights learn faster, and which stand still.
+
+**Frozen batch-norm** is folded into the convolution before it, at every pass anew. With fixed
+statistics it is ``s * (x - mean) + shift`` with ``s = weight / sqrt(var + eps)``: the convolution
+may as well carry ``s`` in its kernel and the rest in its bias. Outputs and gradients are those of
+the two layers up to rounding, ``weight`` and ``bias`` of the batch-norm still learn through the
+kernel, and one map less is written and kept. ``python -m benchmarks --only folding`` measures it.
+"""
 
 from __future__ import annotations
 
-from torch import nn
+from collections.abc import Iterator
 
-from entreg_utils.models.base import Backbone
-from entreg_utils.models.folding import fold, unfold
+from torch import Tensor, nn
+from torch.nn import functional
+
+from entreg_utils.models.base import Backbone, check_backbone
 
 
 def parameter_groups(module: Backbone, factor: float = 10.0) -> list[dict]:
     """Parameters in two groups: the last stage and the head learn ``factor`` times faster.
 
     Args:
-        module: of ``models.build``.
+        module: of ``models.build``; of an adapted network the last stage is the head alone.
         factor: positive; 10 in the evaluation code of Choe et al. (CVPR 2020), and, put the other
             way round (0.1 for what comes before), in that of ADL (Choe & Shim, CVPR 2019).
 
@@ -21,12 +30,15 @@ def parameter_groups(module: Backbone, factor: float = 10.0) -> list[dict]:
         parameter once, in the order of ``module.parameters()``.
 
     Raises:
-        TypeError: not a module of ``models.build``.  ValueError: the factor is not positive.
+        TypeError: no backbone.  ValueError: the factor is not positive, or no head is known.
     """
-    _check(module)
+    check_backbone(module)
     if not 0 < factor < float("inf"):
         raise ValueError(f"factor={factor!r}: give a positive number, 1 for equal learning rates")
-    fast = {id(p) for part in (*module.stage_modules()[-1], module.head) for p in part.parameters()}
+    if module.head is None:
+        raise ValueError("no head is known that could learn faster: name it, adapt(..., head=...)")
+    last = (*module.stage_modules()[-1:], (module.head,))
+    fast = {id(p) for parts in last for part in parts for p in part.parameters()}
     trained = [p for p in module.parameters() if p.requires_grad]
     return [
         {"params": [p for p in trained if id(p) not in fast], "factor": 1.0},
@@ -39,20 +51,16 @@ def freeze_batchnorm(module: Backbone, frozen: bool = True) -> Backbone:
 
     Right for weights whose batch-norm was folded into the convolutions (running mean 0, variance
     1): statistics of a batch would normalise once more and undo the network. Also usual for small
-    batches. The setting goes along in ``copy.deepcopy`` and is not part of the state dict. Where a
-    convolution feeds a batch-norm alone, the two then run as one (:mod:`.folding`).
+    batches. The setting goes along in ``copy.deepcopy`` and is not part of the state dict.
 
     Args:
-        module: of ``models.build``; changed in place.
+        module: of ``models.build``; changed in place and returned.
         frozen: False thaws: the statistics follow the batches again in ``train()``.
 
-    Returns:
-        The module itself.
-
     Raises:
-        TypeError: not a module of ``models.build``.
+        TypeError: no backbone.
     """
-    _check(module)
+    check_backbone(module)
     module.batchnorm_frozen = bool(frozen)
     for layer in module.batchnorms():
         layer.train(module.training and not frozen)
@@ -64,25 +72,22 @@ def freeze_stages(module: Backbone, count: int) -> Backbone:
     """Keep the weights of the first stages as they are, batch-norm included; the rest learns.
 
     Usual in fine-tuning: early features hardly change there, and no gradient has to be taken
-    through the maps that are largest. As with :func:`freeze_batchnorm`, the setting is not part of
-    the state dict.
+    through the maps that are largest. The setting is not part of the state dict.
 
     Args:
-        module: of ``models.build``; changed in place.
-        count: stages, the stem going with the first; 0 lets all learn.
-
-    Returns:
-        The module itself.
+        module: of ``models.build``; changed in place and returned.
+        count: stages, the stem going with the first; 0 lets all learn. An adapted network has two,
+            its body and its head.
 
     Raises:
-        TypeError: not a module of ``models.build``.  ValueError: not that many stages; the last one
-            always learns.
+        TypeError: no backbone.  ValueError: not that many stages; the last one always learns.
     """
-    _check(module)
+    check_backbone(module)
     stages = module.stage_modules()
-    if not 0 <= count < len(stages):
+    most = max(0, len(stages) - 1)
+    if not 0 <= count <= most:
         raise ValueError(
-            f"count={count}: this network has {len(stages)} stages, so give 0 to {len(stages) - 1}"
+            f"count={count}: this network has {len(stages)} stages, so give 0 to {most}"
         )
     module.frozen_stages = count
     for number, parts in enumerate(stages):
@@ -91,6 +96,57 @@ def freeze_stages(module: Backbone, count: int) -> Backbone:
     return module.train(module.training)
 
 
-def _check(module: nn.Module) -> None:
-    if not isinstance(module, Backbone):
-        raise TypeError(f"{type(module).__name__} is no backbone: make one with models.build")
+class FoldedConv(nn.Conv2d):
+    """A convolution that carries the batch-norm ``after[0]``, which then passes its input on.
+
+    Made of an ``nn.Conv2d`` in place: the same parameters under the same names.
+    """
+
+    after: tuple[nn.BatchNorm2d]  # in a tuple: no submodule of this one
+
+    def forward(self, x: Tensor) -> Tensor:
+        norm = self.after[0]
+        scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+        shift = norm.bias - norm.running_mean * scale
+        if self.bias is not None:
+            shift = shift + self.bias * scale
+        kernel = self.weight * scale[:, None, None, None]
+        return functional.conv2d(
+            x, kernel, shift, self.stride, self.padding, self.dilation, self.groups
+        )
+
+
+class PassedNorm(nn.BatchNorm2d):
+    """A batch-norm that the convolution before it carries."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+def fold(module: nn.Module) -> int:
+    """Fold each batch-norm that follows a convolution in an ``nn.Sequential``; how many.
+
+    Only there the order of the layers says that nothing else reads the map between them.
+    """
+    count = 0
+    for convolution, norm in _pairs(module, nn.Conv2d, nn.BatchNorm2d):
+        convolution.__class__, norm.__class__ = FoldedConv, PassedNorm
+        convolution.after = (norm,)
+        count += 1
+    return count
+
+
+def unfold(module: nn.Module) -> None:
+    """Undo :func:`fold`."""
+    for convolution, norm in _pairs(module, FoldedConv, PassedNorm):
+        convolution.__class__, norm.__class__ = nn.Conv2d, nn.BatchNorm2d
+        del convolution.after
+
+
+def _pairs(module: nn.Module, first: type, second: type) -> Iterator[tuple]:
+    for sequence in [own for own in module.modules() if isinstance(own, nn.Sequential)]:
+        layers = list(sequence.children())
+        for one, other in zip(layers, layers[1:], strict=False):
+            # exactly these: a subclass may do more (timm's batch-norms hold an activation)
+            if type(one) is first and type(other) is second and one.padding_mode == "zeros":
+                yield one, other

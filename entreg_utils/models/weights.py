@@ -11,11 +11,19 @@ from pathlib import Path
 import numpy as np
 import safetensors.torch
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from entreg_utils.files import StorageError, read_bytes
+from entreg_utils.models.base import Backbone
 
-SUFFIXES = (".pth", ".pt", ".safetensors", ".npz")
+SUFFIXES = (".pth", ".pt", ".pth.tar", ".safetensors", ".npz")
+_ENVELOPES = ("model_state_dict", "state_dict", "model")
+_WRAPPERS = ("module.", "_orig_mod.")  # of parallel training and of torch.compile
+# Numbers of NumPy (an epoch, a score) are often saved beside the weights.
+_HARMLESS = [
+    *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    *(np.dtype, *(type(np.dtype(kind)) for kind in "?bBhHiIlLqQefd")),
+]
 
 # Named one by one, as the libraries' defaults change. For the ResNets and MobileNetV2 torchvision's
 # first set, from plain training; for SE-ResNet-50 one trained with a softmax, timm's default not.
@@ -44,25 +52,35 @@ def fetch(name: str) -> dict[str, Tensor]:
             return dict(entry.get_state_dict(progress=True, check_hash=True))
         return timm.create_model(published, pretrained=True).state_dict()
     except Exception as error:  # each client of the network has its own kinds
-        raise StorageError(
-            f"cannot fetch the ImageNet weights {published} of {name} ({type(error).__name__}): go "
-            "online once (they stay in the cache), or give a file of them with weights=PATH"
-        ) from error
+        raise StorageError(not_fetched(published, name, error)) from error
+
+
+def not_fetched(published: str, name: str, error: Exception) -> str:
+    """What to say when weights cannot be had from the network."""
+    return (
+        f"cannot fetch the ImageNet weights {published} of {name} ({type(error).__name__}): go "
+        "online once (they stay in the cache), or give a file of them with weights=PATH"
+    )
+
+
+def check_name(path: Path | str) -> None:
+    """Raise ValueError for a file that ends in none of ``SUFFIXES``."""
+    if not str(path).endswith(SUFFIXES):
+        raise ValueError(f"weights={str(path)!r}: use a file that ends in {', '.join(SUFFIXES)}")
 
 
 def read(path: Path | str) -> dict[str, Tensor]:
-    """The state dict in a ``.pth``, ``.pt``, ``.safetensors`` or ``.npz`` file, on the CPU.
+    """The state dict in a file of one of ``SUFFIXES``, on the CPU.
 
-    ``{"state_dict": ...}`` and ``{"model": ...}`` are opened, and the prefix ``module.`` of
-    parallel training is taken off. Nothing in the file is run (``weights_only``, no pickles).
+    Envelopes (``{"state_dict": ...}``) are opened, and the prefixes of parallel training and of
+    ``torch.compile`` taken off. Nothing in the file is run (``weights_only``, no pickles).
 
     Raises:
         ValueError: another kind of file.  StorageError: it is not there, damaged, or holds
-            something else than tensors.
+            something else than tensors and numbers; the message names it.
     """
     path = Path(path)
-    if path.suffix not in SUFFIXES:
-        raise ValueError(f"weights={str(path)!r}: use a file that ends in {', '.join(SUFFIXES)}")
+    check_name(path)
     content = read_bytes(path)
     if content is None:
         raise StorageError(f"there is no file {path}: give weights=PATH a file of weights")
@@ -73,28 +91,39 @@ def read(path: Path | str) -> dict[str, Tensor]:
         elif path.suffix == ".safetensors":
             state = safetensors.torch.load(content)
         else:
-            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+            with torch.serialization.safe_globals(_HARMLESS):
+                state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
     except (
         *(ValueError, TypeError, RuntimeError, KeyError, EOFError, OSError, AttributeError),
         *(pickle.UnpicklingError, zipfile.BadZipFile, safetensors.SafetensorError),
     ) as error:
+        _, found, named = str(error).partition("Unsupported global: GLOBAL ")
+        what = f"it has {named.split()[0]} in it" if found else type(error).__name__
         raise StorageError(
-            f"{path} is damaged or holds more than weights ({type(error).__name__}): fetch it "
-            "again, or save a plain state dict"
+            f"{path} is damaged or holds more than weights ({what}): fetch it again, or save a "
+            "plain state dict"
         ) from error
-    for key in ("state_dict", "model"):
-        if isinstance(state, Mapping) and isinstance(state.get(key), Mapping):
-            state = state[key]
+    while isinstance(state, Mapping):
+        inner = next((key for key in _ENVELOPES if isinstance(state.get(key), Mapping)), None)
+        if inner is None:
+            break
+        state = state[inner]
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
         raise StorageError(f"{path} holds no state dict (names and tensors): save one of those")
-    return {str(name).removeprefix("module."): value for name, value in state.items()}
+    return {_bare(str(name)): value for name, value in state.items()}
 
 
-def load(module: nn.Module, state: Mapping[str, Tensor], origin: str) -> str:
+def _bare(name: str) -> str:
+    while name.startswith(_WRAPPERS):
+        name = name.partition(".")[2]
+    return name
+
+
+def load(module: Backbone, state: Mapping[str, Tensor], origin: str) -> str:
     """Put a state dict into a backbone; all of it fits, or nothing is changed.
 
     Args:
-        module: a :class:`~entreg_utils.models.backbones.PhotoNet`.
+        module: of ``models.build``, not the toy network.
         state: of the published network, with or without its classifier, or of such a module.
         origin: what it is called in the note and in errors.
 
@@ -106,21 +135,19 @@ def load(module: nn.Module, state: Mapping[str, Tensor], origin: str) -> str:
         ValueError: weights are missing, unexpected, of another shape, or not finite.
     """
     wanted = module.state_dict()
-    classifier = {f"{module.classifier}.{kind}": f"head.{kind}" for kind in ("weight", "bias")}
-    own = any(name.startswith("body.") for name in state)
-    given = {}
-    for name, value in state.items():
-        given[name if own else classifier.get(name, f"body.{name}")] = value
-    if "head.weight" in given and given["head.weight"].ndim == 4:  # a 1x1 convolution
-        given["head.weight"] = given["head.weight"].flatten(1)
+    own = any(name in wanted for name in state)
+    head = {kind: f"{module.head_name}.{kind}" for kind in ("weight", "bias")}
+    renamed = {f"{module.classifier}.{kind}": name for kind, name in head.items()}
+    given = {n if own else renamed.get(n, module.prefix + n): value for n, value in state.items()}
     note = f"{origin}: body and classifier taken over"
-    classes = given["head.bias"].numel() if "head.bias" in given else None
-    if classes != module.head.out_features:
-        for kind in ("weight", "bias"):
-            given.pop(f"head.{kind}", None)
-            given[f"head.{kind}"] = wanted[f"head.{kind}"]
-        why = "no classifier in it" if classes is None else f"its classifier has {classes} classes"
-        note = f"{origin}: body taken over, head new ({why}, {module.head.out_features} wanted)"
+    matrix, classes = given.get(head["weight"]), module.num_classes
+    if head["weight"] in wanted and (matrix is None or len(matrix) != classes):
+        given = {name: value for name, value in given.items() if name not in head.values()}
+        given |= {name: wanted[name] for name in head.values() if name in wanted}
+        why = "no classifier in it" if matrix is None else f"its classifier has {len(matrix)} classes"
+        note = f"{origin}: body taken over, head new ({why}, {classes} wanted)"
+    elif matrix is not None and matrix.flatten(1).shape == wanted[head["weight"]].shape:
+        given[head["weight"]] = matrix.flatten(1)  # of a 1x1 convolution
     for name, value in wanted.items():  # a counter that files of old versions lack
         if name.endswith("num_batches_tracked"):
             given.setdefault(name, value)

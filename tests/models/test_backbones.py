@@ -132,7 +132,7 @@ def test_up_to_the_changed_block_the_network_is_the_published_one(images):
 
 @pytest.mark.parametrize("name", ["preresnet18", "mobilenet_v2"])
 def test_half_maps_0_and_1_to_minus_and_plus_one(name):
-    net, seen = models.build(name, 2, normalise="half").eval(), []
+    net, seen = models.build(name, 2, statistics="half").eval(), []
     first = next(m for m in net.body.modules() if isinstance(m, torch.nn.Conv2d))
     first.register_forward_pre_hook(lambda module, inputs: seen.append(inputs[0]))
     net(torch.stack([torch.zeros(3, 32, 32), torch.ones(3, 32, 32)]))

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from entreg_utils import models
-from entreg_utils.models.folding import FoldedConv, PassedNorm, fold, unfold
+from entreg_utils.models.tuning import FoldedConv, PassedNorm, fold, unfold
 
 
 def pair(bias=False):

@@ -159,7 +159,7 @@ def test_published_weights_bring_their_normalisation(monkeypatch):
     for name, tag in weights.PUBLISHED.items():
         if name != "mobilenet_v2":  # what timm says of each set is what build takes
             config = timm.get_pretrained_cfg(tag)
-            mean, std = models.NORMALISATIONS["half" if name == "preresnet18" else "imagenet"]
+            mean, std = models.STATISTICS["half" if name == "preresnet18" else "imagenet"]
             assert (config.mean, config.std) == (mean, std)
 
 
@@ -169,12 +169,12 @@ def test_published_weights_bring_their_normalisation(monkeypatch):
         (
             "resnet18",
             {"width": 3},
-            "resnet18 has no option 'width': it has large_map, normalise, w",
+            "resnet18 has no option 'width': it has large_map, statistics, w",
         ),
         ("toy", {"large_map": True}, "toy has no option 'large_map': it has width, blocks"),
-        ("resnet18", {"normalise": "none"}, "unknown normalise='none': use imagenet or half"),
+        ("resnet18", {"statistics": "none"}, "unknown statistics='none': use imagenet or half"),
         ("resnet18", {"pretrained": True, "weights": "a.pth"}, "are two sources: give one"),
-        ("preresnet18", {"pretrained": True, "normalise": "imagenet"}, "trained with 'half'"),
+        ("preresnet18", {"pretrained": True, "statistics": "imagenet"}, "trained with 'half'"),
     ],
 )
 def test_options_that_cannot_work(name, options, sentence):
@@ -200,7 +200,7 @@ def test_shared_weights_separate_species_better_than_random_ones():
     scores = []
     for path in (NPZ, None):
         torch.manual_seed(0)
-        net = models.build("mobilenet_v2", 6, weights=path, normalise="half").eval()
+        net = models.build("mobilenet_v2", 6, weights=path, statistics="half").eval()
         with torch.no_grad():
             features = net.forward_features(images.float() / 255).mean((2, 3))
         assert features.isfinite().all()

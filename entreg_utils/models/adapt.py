@@ -1,0 +1,382 @@
+"""Any network as a backbone: its last map, its head and its images' statistics, found by a run.
+
+Where the logits are a linear layer on the mean of the map, as a check with random weights of that
+layer says, the network gives CAMs; with any other head (several layers, a norm, a class token) it
+gives Grad-CAMs. Tokens of a transformer become a grid of cells, class and register tokens left out.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from entreg_utils.models.base import STATISTICS, Backbone, outputs_of
+
+# Sides tried one after another: networks with fixed inputs run at their own alone.
+SIDES = (224, 384, 256, 192, 160, 128, 112, 96, 80, 64, 56, 48, 40, 32, 28)
+TOLERANCE = 1e-3  # of logits and head(mean of the map), a share of the largest logit
+_POOLS = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)  # they give one side whatever comes in
+MOST_PREFIX_TOKENS = 16
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a layer's output holds a map.
+
+    Attributes:
+        kind: ``map`` (N, K, h, w), ``channels_last`` (N, h, w, K) or ``tokens`` (N, T, K).
+        prefix: class and register tokens, which stand before those of the grid.
+    """
+
+    kind: str
+    prefix: int = 0
+
+    def to_map(self, output: Tensor, height: int, width: int) -> Tensor:
+        """The map (N, K, h, w) of images of ``height`` x ``width`` pixels."""
+        if self.kind == "map":
+            return output
+        if self.kind == "channels_last":
+            return output.permute(0, 3, 1, 2)
+        count = output.shape[1] - self.prefix
+        rows = max(1, round(math.sqrt(count * height / width)))
+        if count % rows:
+            raise ValueError(
+                f"{count} tokens of {width}x{height} pixels make no grid: give square images"
+            )
+        return output[:, self.prefix :].transpose(1, 2).unflatten(2, (rows, count // rows))
+
+    def put_back(self, features: Tensor, output: Tensor) -> Tensor:
+        """``output`` with ``features`` in place of its map; a new tensor."""
+        if self.kind == "map":
+            return features.clone()  # what follows may work in place
+        if self.kind == "channels_last":
+            return features.permute(0, 2, 3, 1).contiguous()
+        return torch.cat([output[:, : self.prefix], features.flatten(2).transpose(1, 2)], dim=1)
+
+
+class Adapted(Backbone):
+    """A network as it is, with the contract of a backbone; made by :func:`adapt`.
+
+    Its state dict is the network's with ``network.`` before each name. ``erasing_points`` has
+    ``last``, the layer of the map, where that was not negative when it was looked at.
+
+    Attributes:
+        network: what was adapted.
+        layer, head: names of the layer of the map and (None: unknown) of the last linear layer.
+    """
+
+    prefix = "network."
+
+    def __init__(self, network: nn.Module, mean, std, normalizes_itself: bool):
+        super().__init__()
+        self.network = network
+        self.add_statistics(mean, std)
+        self.normalizes_itself = normalizes_itself
+
+    def set_places(self, layer: str, layout: Layout, head: str | None, num_classes: int) -> None:
+        """Where the map and the head are; see :func:`adapt`."""
+        self.layer, self.layout = layer, layout
+        self.classifier, self.head_name = head, f"network.{head}"
+        self._num_classes = num_classes
+
+    @property
+    def head(self) -> nn.Module | None:
+        """The last linear layer; of a 1x1 convolution a linear layer with its weights."""
+        module = None if self.classifier is None else self.network.get_submodule(self.classifier)
+        return _as_linear(module) if isinstance(module, nn.Conv2d) else module
+
+    @property
+    def num_classes(self) -> int:
+        """C, columns of the logits."""
+        return self._num_classes
+
+    def normalized(self, images: Tensor) -> Tensor:
+        """As of a :class:`Backbone`; the images themselves where the network does it."""
+        normalized = super().normalized(images)
+        return images if self.normalizes_itself else normalized
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, C), as the network gives them."""
+        return self.network(self.normalized(images))
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """Feature map (N, K, h, w) of images float (N, 3, H, W) in 0..1, of any sign."""
+        layers = {"last": self.network.get_submodule(self.layer)}
+        output = outputs_of(layers, lambda: self(images))["last"]
+        return self.layout.to_map(output, *images.shape[2:])
+
+    def map_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The map (N, K, h, w) as a leaf of the graph, and logits that depend on it.
+
+        What comes before the layer is run without gradients.
+        """
+        maps = []
+
+        def replace(module, inputs, output):
+            torch.set_grad_enabled(True)  # from here to the end of the pass
+            maps.append(self.layout.to_map(output.detach(), *images.shape[2:]))
+            maps[-1] = maps[-1].clone().requires_grad_()
+            return self.layout.put_back(maps[-1], output)
+
+        handle = self.network.get_submodule(self.layer).register_forward_hook(replace)
+        try:
+            with torch.no_grad():  # sets the mode back at its end
+                logits = self(images)
+        finally:
+            handle.remove()
+        return maps[-1], logits
+
+    def erasing_points(self) -> dict[str, nn.Module]:
+        return self.stage_outputs() if self.non_negative else {}
+
+    def stage_outputs(self) -> dict[str, nn.Module]:
+        return {"last": self.network.get_submodule(self.layer)}
+
+    def stage_features(self, images: Tensor) -> dict[str, Tensor]:
+        return {"last": self.forward_features(images)}
+
+    def stage_modules(self) -> tuple[tuple[nn.Module, ...], ...]:
+        """The network, and the head once more as a stage of its own."""
+        if self.classifier is None:
+            return ((self.network,),)
+        return (self.network,), (self.network.get_submodule(self.classifier),)
+
+
+def adapt(
+    module: nn.Module,
+    layer: nn.Module | str | None = None,
+    head: nn.Module | str | None = None,
+    mean: Sequence[float] | None = None,
+    std: Sequence[float] | None = None,
+) -> Backbone:
+    """Any network (N, 3, H, W) -> logits (N, C) with the contract of :class:`Backbone`.
+
+    The network is run on random images of 224 pixels, or smaller ones where that fails. Its modes,
+    weights and random numbers are afterwards what they were.
+
+    Args:
+        module: the network, changed by nothing; a backbone is given back as it is.
+        layer: whose output is the map, a module or its name; None takes the last one before the
+            head that gives a map or tokens and has a gradient (of a transformer with a class token
+            the first norm of the last block: what comes behind is read of that token alone).
+        head: the last linear layer or 1x1 convolution; None finds it.
+        mean, std: of the images, on the scale 0..1. None takes those of timm
+            (``pretrained_cfg``); if the network or a part of it has ``mean`` and ``std`` of three
+            channels, as torchvision's ``Normalize``, it is left to do it itself; else ImageNet's.
+
+    Raises:
+        TypeError: not a module, or it gives no logits.
+        ValueError: it runs at no side, or no layer gives a map from which a gradient can be taken.
+    """
+    if isinstance(module, Backbone):
+        if (layer, head, mean, std) != (None,) * 4:
+            raise ValueError(f"{type(module).__name__} is a backbone already: give it alone")
+        return module
+    if not isinstance(module, nn.Module):
+        raise TypeError(f"{type(module).__name__} is no network: give a torch.nn.Module")
+    model = Adapted(module, *_statistics(module, mean, std))
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        with torch.inference_mode(False), torch.enable_grad():
+            _find_places(model, _name_of(module, layer, "layer"), _name_of(module, head, "head"))
+    finally:
+        for part, mode in modes:
+            part.training = mode
+    return model
+
+
+def _statistics(module: nn.Module, mean, std) -> tuple[list[float], list[float], bool]:
+    """Mean, deviation, and whether the network normalises its images itself."""
+    if (mean is None) != (std is None):
+        raise ValueError("mean and std belong together: give both, or none")
+    if mean is not None:
+        return _three(mean), _three(std), False
+    for part in module.modules():
+        own = [_three(getattr(part, name, None)) for name in ("mean", "std")]
+        if None not in own:
+            return *own, True
+    known = _published(module)
+    mean, std = STATISTICS["imagenet"]
+    return _three(known.get("mean", mean)), _three(known.get("std", std)), False
+
+
+def _published(module: nn.Module) -> dict:
+    """What timm says of a network, or of one that is a part of it."""
+    known = (getattr(part, "pretrained_cfg", None) for part in module.modules())
+    return next((one for one in known if isinstance(one, dict)), {})
+
+
+def _three(value) -> list[float] | None:
+    """Three numbers of any kind as floats, None for what is none."""
+    try:
+        numbers = torch.as_tensor(value, dtype=torch.float32).flatten().tolist()
+    except (TypeError, ValueError, RuntimeError):
+        return None
+    return numbers if len(numbers) == 3 else None
+
+
+def _name_of(module: nn.Module, given: nn.Module | str | None, what: str) -> str | None:
+    for name, part in module.named_modules():
+        if name and (given is part or given == name):
+            return name
+    if given is not None:
+        raise ValueError(f"{what}={given!r} is no part of {type(module).__name__}")
+    return None
+
+
+def _find_places(model: Adapted, layer: str | None, head: str | None) -> None:
+    """Set all that :class:`Adapted` says of itself, from two passes of a network in eval mode."""
+    network = model.network
+    images, logits, calls = _first_run(model)
+    classes, order = logits.shape[1], [name for name, _ in calls]
+    if head is None:
+        own = (name for name in reversed(order) if _is_head(network.get_submodule(name), classes))
+        head = next(own, None)
+    end = len(calls) if head is None else order.index(head)
+    layouts = _layouts(calls[:end], layer, network)
+    with _random_weights(None if head is None else network.get_submodule(head)):
+        layer, output, logits = _last_with_gradient(model, images, layouts)
+        model.set_places(layer, layouts[layer], head, classes)
+        features = model.layout.to_map(output.detach(), *images.shape[2:])
+        between = [network.get_submodule(name) for name in order[order.index(layer) + 1 : end]]
+        model.linear_head = (
+            not any(part.state_dict() for part in between)  # a norm may be the identity today
+            and isinstance(model.head, nn.Linear)
+            and model.head.in_features == features.shape[1]
+            and _close(model.head(features.mean(dim=(2, 3))), logits)
+        )
+    model.stride = round(images.shape[2] / features.shape[2])
+    lowest = model.map_and_logits(images)[0].amin()
+    model.non_negative = model.layout.kind == "map" and bool(lowest >= 0)
+
+
+def _first_run(model: Adapted) -> tuple[Tensor, Tensor, list[tuple[str, tuple]]]:
+    """Images of the first side that works, their logits, and the shapes of what ran, in order."""
+    parameter, trouble, calls = next(model.parameters(), torch.zeros(())), None, []
+    handles = [
+        part.register_forward_hook(
+            lambda module, inputs, output, name=name: calls.append(
+                (name, tuple(output.shape) if isinstance(output, Tensor) else ())
+            )
+        )
+        for name, part in model.network.named_modules()
+        if name
+    ]
+    kind = type(model.network).__name__
+    own = _published(model.network).get("input_size", ())[-1:]
+    try:
+        for side in (*own, *SIDES):
+            calls.clear()
+            images = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+            images = images.to(parameter).requires_grad_()
+            try:
+                logits = model(images)
+                break
+            except Exception as error:  # somebody's own network may raise anything
+                trouble = trouble or error
+        else:
+            raise ValueError(
+                f"{kind} runs on images of no usual side ({type(trouble).__name__}: {trouble}): it "
+                "must take (N, 3, H, W)"
+            )
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 2:
+        given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise TypeError(f"{kind} gives {given}, but must give logits (N, C): wrap it so")
+    return images, logits, calls
+
+
+def _is_head(part: nn.Module, classes: int) -> bool:
+    if isinstance(part, nn.Conv2d):
+        return part.out_channels == classes and part.kernel_size == (1, 1) and part.groups == 1
+    return isinstance(part, nn.Linear) and part.out_features == classes
+
+
+def _layouts(calls: list, layer: str | None, network: nn.Module) -> dict[str, Layout]:
+    """Layers that give a map, in the order in which they ran; ``layer`` alone where it is given."""
+    runs, kind = Counter(name for name, _ in calls), type(network).__name__
+    found = {name: (_layout(shape), shape) for name, shape in calls if runs[name] == 1}
+    found = {name: pair for name, pair in found.items() if pair[0] is not None}
+    if layer is not None:
+        if layer not in found:
+            raise ValueError(f"layer {layer!r} of {kind} gives no map, once, before the head")
+        return {layer: found[layer][0]}
+    tokens = [shape for layout, shape in found.values() if layout.kind == "tokens"]
+    layouts = {}
+    for name, (layout, shape) in found.items():
+        if layout.kind == "tokens":  # others are queries, keys and values, or hidden units
+            fits = shape[2] == tokens[-1][2]
+        else:  # T x T is attention
+            fits = shape[2] not in {one[1] for one in tokens}
+        if fits and not isinstance(network.get_submodule(name), _POOLS):
+            layouts[name] = layout
+    return layouts
+
+
+def _layout(shape: tuple) -> Layout | None:
+    """How an output for two square images holds a map; None: it holds none."""
+    if len(shape) == 4 and shape[0] == 2 and shape[2] == shape[3] > 1:
+        return Layout("map")
+    if len(shape) == 4 and shape[0] == 2 and shape[1] == shape[2] > 1:
+        return Layout("channels_last")
+    if len(shape) == 3 and shape[0] == 2 and shape[1] >= 4:
+        prefix = shape[1] - math.isqrt(shape[1]) ** 2
+        return Layout("tokens", prefix) if prefix <= MOST_PREFIX_TOKENS else None
+    return None
+
+
+def _last_with_gradient(model: Adapted, images: Tensor, layouts: dict) -> tuple:
+    """The last of the layers on whose map the logits depend: name, output, and the logits."""
+    layers, logits = {name: model.network.get_submodule(name) for name in layouts}, []
+    outputs = outputs_of(layers, lambda: logits.append(model(images)))
+    outputs = {name: output for name, output in outputs.items() if output.requires_grad}
+    gradients = [None] * len(outputs)
+    if outputs and logits[0].requires_grad:
+        mixed = (logits[0] * _normal(logits[0])).sum()
+        gradients = torch.autograd.grad(mixed, list(outputs.values()), allow_unused=True)
+    for name, gradient in reversed(list(zip(outputs, gradients, strict=True))):
+        if gradient is not None and layouts[name].to_map(gradient, *images.shape[2:]).any():
+            return name, outputs[name], logits[0]
+    raise ValueError(
+        f"{type(model.network).__name__} has neither CAM nor Grad-CAM: no layer before its head "
+        "gives a map (N, K, h, w), or a grid of tokens, from which a gradient can be taken"
+    )
+
+
+@contextlib.contextmanager
+def _random_weights(head: nn.Module | None) -> Iterator[None]:
+    """Inside, the head's weights are random: a head that begins at zero hides every gradient."""
+    before = [(p, p.detach().clone()) for p in (head.parameters() if head is not None else ())]
+    try:
+        for parameter, _ in before:
+            parameter.data.copy_(_normal(parameter))
+        yield
+    finally:
+        for parameter, value in before:
+            parameter.data.copy_(value)
+
+
+def _normal(like: Tensor) -> Tensor:
+    return torch.randn(like.shape, generator=torch.Generator().manual_seed(1)).to(like)
+
+
+def _close(found: Tensor, logits: Tensor) -> bool:
+    return bool((found - logits).abs().max() <= TOLERANCE * logits.abs().max())
+
+
+def _as_linear(convolution: nn.Conv2d) -> nn.Linear:
+    """A linear layer that reads the weights of a 1x1 convolution; it has none of its own."""
+    linear = nn.Linear(1, 1, device="meta")
+    del linear.weight, linear.bias
+    linear.weight, linear.bias = convolution.weight.flatten(1), convolution.bias
+    linear.out_features, linear.in_features = linear.weight.shape
+    return linear
