@@ -15,7 +15,8 @@ from entreg_utils.training.outcomes import THRESHOLDS
 
 
 def _at(hits: np.ndarray, threshold: float) -> np.ndarray:
-    return hits[:, round(threshold * THRESHOLDS)]
+    # column k stands for the threshold k / THRESHOLDS: the last one for all above it
+    return hits[:, min(round(threshold * THRESHOLDS), THRESHOLDS - 1)]
 
 
 # Scores of photographs, each as what one image adds to it: (N,), or (N, T) where the threshold is
