@@ -79,7 +79,9 @@ def test_er_and_label_smoothing_by_their_closed_form(classes, epsilon):
     entropy = losses.smoothed_optimum(epsilon, classes)[1]
     lam = losses.matched_strength("kl_uniform", entropy, classes)
     assert lam == pytest.approx(losses.lambda_from_epsilon(epsilon, classes), rel=1e-8)
-    assert losses.matched_strength("label_smoothing", entropy, classes) == pytest.approx(epsilon, rel=1e-8)
+    assert losses.matched_strength("label_smoothing", entropy, classes) == pytest.approx(
+        epsilon, rel=1e-8
+    )
 
 
 @pytest.mark.parametrize("name", ["confidence_penalty", "jeffreys", "jsd"])
