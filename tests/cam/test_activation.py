@@ -128,6 +128,16 @@ def test_a_model_with_another_head_gets_its_grad_cam():
     net.linear_head = False
     maps, same = cam.class_activation_map(net, IMAGE, [1])
     assert torch.equal(maps, expected) and torch.equal(same, logits) and maps.any()
+    # What lies between map and logits may be more than a head on the mean: here 5 logits a map.
+
+    def map_and_logits(images):
+        features = net.forward_features(images).detach().requires_grad_()
+        return features, 5 * features.sum(dim=(2, 3))
+
+    net.map_and_logits = map_and_logits
+    maps, logits = cam.class_activation_map(net, IMAGE, [1])
+    assert logits.tolist() == [[5.0, 20.0]]  # and d s_1 / d A_2 = 5, all the others 0
+    assert maps.tolist() == [[[0.0, 15.0], [0.0, 5.0]]]
     linear = HandNet().eval()
     linear.linear_head = True
     assert cam.class_activation_map(linear, IMAGE, [1])[0].tolist() == [CAM_BY_HAND[1]]

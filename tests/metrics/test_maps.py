@@ -5,8 +5,8 @@ import pytest
 import torch
 
 from entreg_utils.cam import normalize, upsample
-from entreg_utils.metrics import score_map
 from entreg_utils.cam.scaling import resize_mask
+from entreg_utils.metrics import score_map
 
 
 def test_min_max_by_hand():
