@@ -55,7 +55,7 @@ def test_corners_equal_the_lists_of_the_evaluation_code_on_thirty_classes():
 
 def test_rescaling_by_hand_and_as_the_metrics_do_it():
     assert rescale_boxes([[10, 10, 99, 49]], (100, 50), (24, 24)).tolist() == [[2, 4, 23, 23]]
-    assert rescale_boxes([[3, 4, 5, 6]], (10, 7), (7, 10)).tolist() == [[3, 4, 5, 6]]
+    assert rescale_boxes([[3, 4, 5, 6]], (10, 7), (10, 7)).tolist() == [[3, 4, 5, 6]]
     generator = np.random.default_rng(0)
     for _ in range(50):
         width, height = generator.integers(30, 700, 2)
