@@ -197,7 +197,7 @@ def rescale_boxes(boxes, frame: tuple[int, int], size: int | tuple[int, int] = 2
     """Boxes (..., 4) of an image of ``frame = (width, height)`` in pixels of ``size``.
 
     ``coordinate * new / old``, truncated to int64, as the public evaluation code does. Between
-    equal frames, the boxes themselves. No boxes at all give (0, 4).
+    equal frames, the boxes themselves.
 
     Args:
         boxes: x0, y0, x1, y1.
@@ -205,8 +205,7 @@ def rescale_boxes(boxes, frame: tuple[int, int], size: int | tuple[int, int] = 2
     """
     height, width = height_width(size)
     new, old = np.array([width, height] * 2, float), np.array([*frame] * 2, float)
-    boxes = as_array(boxes).astype(float)
-    return ((boxes if boxes.size else boxes.reshape(0, 4)) * new / old).astype(np.int64)
+    return (as_array(boxes).astype(float) * new / old).astype(np.int64)
 
 
 def height_width(size: int | tuple[int, int]) -> tuple[int, int]:

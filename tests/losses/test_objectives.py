@@ -1,12 +1,14 @@
 """The objective: identities, targets of each kind, autocast, refusals on the CPU and elsewhere."""
 
 import math
+import sys
 
+import numpy as np
 import pytest
 import torch
 
 from entreg_utils import losses
-from entreg_utils.losses import divergences, training
+from entreg_utils.losses import divergences, objectives
 
 LOG2 = math.log(2)
 # softmax rows: (1/2, 1/4, 1/4) and (1/4, 1/4, 1/2)
@@ -82,6 +84,10 @@ def test_objective_defaults_to_er_with_a_tenth():
     target = torch.tensor([0, 1])
     expected = losses.objective(LOGITS, target, "kl_uniform", 0.1)
     assert losses.objective(LOGITS, target).item() == expected.item()
+    for tenth in (np.float64(0.1), np.array(0.1)):
+        logits = LOGITS.clone().requires_grad_()
+        value = losses.objective(logits, target, "kl_uniform", tenth)
+        assert value.item() == expected.item() and value.requires_grad
 
 
 @pytest.mark.parametrize("kind", ["labels", "soft", "multi_hot"])
@@ -202,7 +208,7 @@ def test_bad_targets_are_named(target, sentence):
 @pytest.mark.parametrize("target", [target for target, _ in BAD_TARGETS])
 @pytest.mark.parametrize("name", ["none", "label_smoothing", "jsd"])
 def test_where_looking_would_stall_bad_targets_become_nan(target, name, monkeypatch):
-    for module in (training, divergences):
+    for module in (objectives, divergences):
         monkeypatch.setattr(module, "_may_look", lambda tensor: False)
     assert math.isnan(losses.objective(LOGITS, target, name, STRENGTH))
     good = losses.objective(LOGITS, torch.tensor([0, 1]), name, STRENGTH).item()
@@ -235,6 +241,46 @@ def test_targets_of_the_wrong_shape(target, sentence):
 def test_unknown_regularizer_lists_the_known_ones():
     with pytest.raises(ValueError, match="unknown regularizer 'kl'; choose one of: none, label_s"):
         losses.objective(LOGITS, torch.tensor([0, 1]), "kl")
+
+
+def squared(logits):
+    """An own regulariser, R(z) = |z|^2 a row, which the tests below name in two ways."""
+    return logits.square().sum(1)
+
+
+def mean_of_all(logits):
+    return logits.mean()
+
+
+@pytest.fixture
+def on_the_path(monkeypatch):
+    """This file as a module that ``own_regularizers:NAME`` finds."""
+    monkeypatch.setitem(sys.modules, "own_regularizers", sys.modules[__name__])
+
+
+@pytest.mark.parametrize("regularizer", [squared, "own_regularizers:squared"])
+def test_an_own_regularizer_by_function_or_by_name(regularizer, on_the_path):
+    target = torch.tensor([0, 1])
+    expected = 1.5 * LOG2 + 0.3 * LOG2**2  # |z|^2 = log(2)^2 in both rows
+    value, slope = value_and_gradient(LOGITS, target, regularizer, 0.3)
+    assert value.item() == pytest.approx(expected, abs=1e-15)
+    _, plain = value_and_gradient(LOGITS, target, "none", 0.3)
+    torch.testing.assert_close(slope - plain, 0.3 * 2 * LOGITS / 2, rtol=0, atol=1e-15)
+    half = losses.objective(LOGITS.bfloat16(), target, regularizer, 0.3)
+    assert half.dtype == torch.float32  # what is handed over is wide enough to sum
+
+
+def test_an_own_regularizer_that_cannot_be_used_is_named(on_the_path):
+    target = torch.tensor([0, 1])
+    for own, sentence in (
+        (mean_of_all, r"mean_of_all must give one value a row, a tensor of shape \(2,\), not \(\)"),
+        ("own_regularizers:nothing", "own_regularizers has no 'nothing'"),
+        ("no_such_module:f", "cannot be imported"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            losses.objective(LOGITS, target, own, 0.3)
+    with pytest.raises(ValueError, match="strength of .*squared must be finite and >= 0, not -1"):
+        losses.objective(LOGITS, target, squared, -1)
 
 
 @pytest.mark.parametrize(

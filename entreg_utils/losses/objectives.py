@@ -14,6 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from entreg_utils import names
 from entreg_utils.losses.divergences import (
     _entropy,
     _jeffreys,
@@ -22,7 +23,6 @@ from entreg_utils.losses.divergences import (
     _log_softmax,
     _may_look,
 )
-from entreg_utils.losses.strength import _check_epsilon
 
 # Rounding of float32 soft targets (CutMix, distillation) is far below this; a forgotten
 # normalisation is far above it.
@@ -57,7 +57,10 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def objective(
-    logits: Tensor, target: Tensor, regularizer: str = "kl_uniform", strength: float = 0.1
+    logits: Tensor,
+    target: Tensor,
+    regularizer: str | Callable[[Tensor], Tensor] = "kl_uniform",
+    strength: float = 0.1,
 ) -> Tensor:
     """Mean over the batch of the regularised cross-entropy, (N, C) and target -> scalar, nats.
 
@@ -70,6 +73,7 @@ def objective(
     ``kl_uniform`` (ER)     CE + lambda KL(u||p)                     lambda >= 0
     ``jeffreys``            CE + lambda [KL(u||p) + KL(p||u)]        lambda >= 0
     ``jsd``                 CE + lambda JSD(u, p)                    lambda >= 0
+    own function R          CE + lambda R(z)                         lambda >= 0
     ======================  =======================================  ==================
 
     ``kl_uniform`` equals (1 + lambda) times ``label_smoothing`` minus lambda log C, with
@@ -78,26 +82,42 @@ def objective(
 
     Args:
         target: as in :func:`cross_entropy`.
+        regularizer: a name of the table, or an own function from logits (N, C), float32 at least,
+            to one value a row (N,), or its address ``"package.module:function"``.
         strength: equal strengths of different regularisers are not comparable; compare at
             matched entropy.
 
     Raises:
         ValueError: unknown regulariser, strength out of range, or bad logits or targets.
     """
-    if regularizer not in REGULARIZERS:
+    own = names.resolve(regularizer, "regularizer") if names.is_own(regularizer) else None
+    if own is None and regularizer not in REGULARIZERS:
         known = ", ".join(REGULARIZERS)
-        raise ValueError(f"unknown regularizer {regularizer!r}; choose one of: {known}")
+        raise ValueError(
+            f"unknown regularizer {regularizer!r}; choose one of: {known}, or module:function"
+        )
+    strength = float(strength)
     if regularizer == "label_smoothing":
-        _check_epsilon(strength)
+        check_epsilon(strength)
     elif regularizer != "none" and not (strength >= 0 and math.isfinite(strength)):
-        raise ValueError(f"the strength of {regularizer} must be finite and >= 0, not {strength}")
+        name = names.text_of(regularizer)
+        raise ValueError(f"the strength of {name} must be finite and >= 0, not {strength}")
     log_p = _log_softmax(logits)
     loss = _cross_entropy(log_p, target).mean()
     if regularizer == "none" or strength == 0:
         return loss
     if regularizer == "label_smoothing":
         return (1 - strength) * loss - strength * log_p.mean()
-    return loss + strength * REGULARIZERS[regularizer](log_p).mean()
+    if own is None:
+        return loss + strength * REGULARIZERS[regularizer](log_p).mean()
+    values = own(logits.to(log_p.dtype))
+    if not isinstance(values, Tensor) or values.shape != logits.shape[:1]:
+        found = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
+        raise ValueError(
+            f"the regularizer {names.text_of(regularizer)} must give one value a row, a tensor of "
+            f"shape ({len(logits)},), not {found}"
+        )
+    return loss + strength * values.mean()
 
 
 def validate(logits: Tensor, target: Tensor | None = None) -> None:
@@ -108,6 +128,15 @@ def validate(logits: Tensor, target: Tensor | None = None) -> None:
     log_p = _log_softmax(logits.detach().cpu())
     if target is not None:
         _cross_entropy(log_p, target.detach().cpu())
+
+
+def check_epsilon(epsilon: float) -> None:
+    """Refuse what is no strength of label smoothing."""
+    if not 0 <= epsilon < 1:
+        raise ValueError(
+            f"label smoothing's eps must lie in [0, 1), not {epsilon}: at 1 nothing of the label "
+            "is left"
+        )
 
 
 def _cross_entropy(log_p: Tensor, target: Tensor) -> Tensor:
