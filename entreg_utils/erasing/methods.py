@@ -124,7 +124,13 @@ class Erasing:
             return hide_and_seek(images, self.sides, self.rate, fill, generator), targets
         if self.method == "cutmix":
             return cutmix(
-                images, targets, self.beta, self.probability, generator, num_classes, as_distribution
+                images,
+                targets,
+                self.beta,
+                self.probability,
+                generator,
+                num_classes,
+                as_distribution,
             )
         return images, targets
 
