@@ -98,15 +98,16 @@ def check_normalization(method: str, percentile: float | None) -> None:
 
 def normalize_one(values: np.ndarray, method: str, percentile: float | None) -> np.ndarray:
     """:func:`normalize` of one finite float64 map (h, w), without its checks."""
-    if values.max() == values.min():
+    low, high = values.min(), values.max()
+    if low == high:
         return np.zeros_like(values)
     if method in ("max", "ivr"):
         floor = 0.0 if method == "max" else _order_statistic(values, method, percentile)
         values = np.maximum(values - floor, 0)
         return values / values.max() if values.max() > 0 else values
-    values = values - values.min()
+    values = values - low
     if method == "minmax":
-        values /= values.max()
+        values /= high - low
         return values
     top = _order_statistic(values, method, percentile)
     return np.minimum(values / top, 1.0) if top > 0 else (values > 0).astype(np.float64)

@@ -180,7 +180,7 @@ def all_boxes(gray: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Boxes of every contour of every mask, holes included.
 
     Args:
-        gray: (H+2, W+2) uint8, the map in a frame of zeros (:func:`.levels.framed_levels`).
+        gray: (H+2, W+2) uint8, the map in a frame of zeros (:func:`.levels.framed`).
 
     Returns:
         boxes (M, 4) int64, x0, y0, x1, y1 as :mod:`.contours` has them; levels (M, 2) int64: the
