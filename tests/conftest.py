@@ -29,6 +29,7 @@ def project(tmp_path, monkeypatch, one_thread):
     monkeypatch.setenv("ENTREG_ROOT", str(tmp_path / "project"))
     monkeypatch.setenv("ENTREG_RESULTS", str(tmp_path / "results"))
     monkeypatch.delenv("ENTREG_FRESH", raising=False)
+    (tmp_path / "project" / "data" / "runs").mkdir(parents=True)  # else those of the checkout are
     for split, count in SMALL_SPLITS.items():
         monkeypatch.setitem(SPLITS, split, count)
     store._said.clear()
@@ -45,6 +46,7 @@ def tiny():
 def trained(tmp_path_factory):
     """Folder with the record and the checkpoints of ``tiny``, trained once."""
     folder = tmp_path_factory.mktemp("trained")
+    (folder / "project" / "data" / "runs").mkdir(parents=True)
     threads = torch.get_num_threads()
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ENTREG_ROOT", str(folder / "project"))

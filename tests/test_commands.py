@@ -348,6 +348,8 @@ def test_dry_run_estimates_by_the_records_that_come_with_the_project(
 
 def test_dry_run_of_photographs_says_hours_of_measured_devices_only(project, monkeypatch, capsys):
     monkeypatch.setattr(commands, "device_name", lambda: "this machine")
+    table = store.committed_folder().parent / "throughput.json"
+    cost.save([], table)
     words = ["sweep", "wsol_evaluation", "--dry-run"]
     assert cli.main(words) == 0
     printed = capsys.readouterr().out
@@ -357,7 +359,7 @@ def test_dry_run_of_photographs_says_hours_of_measured_devices_only(project, mon
     assert printed.endswith("this machine: not measured here: run `make bench` on that machine.\n")
     assert "hours" not in printed
     step = Step("resnet50", 224, 32, "fp32", False, False)
-    cost.save([Measured("a GPU", step, 1000.0, 10, "2.11", "2026-01-01", None)])
+    cost.save([Measured("a GPU", step, 1000.0, 10, "2.11", "2026-01-01", None)], table)
     assert cli.main(words) == 0
     # 45 runs of 50 epochs of 5,984 images, 45 of 10 epochs of 29,792, at 1,000 a second
     hours = 45 * (50 * 5_984 + 10 * 29_792) / 1000 / 3600

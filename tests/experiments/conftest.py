@@ -126,7 +126,7 @@ def cub(tmp_path, project):
     if not (CUB.exists() and WEIGHTS.exists()):
         pytest.skip("needs the part of CUB and the weights that are not part of the project")
     home = tmp_path / "project" / "data" / "CUB_200_2011"
-    home.mkdir(parents=True)
+    home.mkdir()
     part = dict(line.split() for line in (CUB / LISTS[2]).read_text().splitlines())
     kept, seen = set(), {}
     for line in (CUB / LISTS[1]).read_text().splitlines():

@@ -176,7 +176,7 @@ def test_a_stored_run_is_not_trained_again(stored, tiny, training_forbidden):
 def test_committed_records_are_read_unless_everything_is_to_be_fresh(
     project, trained, tiny, monkeypatch
 ):
-    shutil.copytree(trained, store.committed_folder())
+    shutil.copytree(trained, store.committed_folder(), dirs_exist_ok=True)
     with monkeypatch.context() as patch:
         patch.setattr(loop, "regularised_loss", None)
         committed = run(tiny)
@@ -223,7 +223,7 @@ def test_a_damaged_record_is_named_and_its_run_trained_again(stored, tiny, damag
 
 
 def test_a_damaged_committed_record_is_passed_over(project, trained, tiny):
-    committed = shutil.copytree(trained, store.committed_folder())
+    committed = shutil.copytree(trained, store.committed_folder(), dirs_exist_ok=True)
     record = committed / f"{tiny.name}.json"
     flip_a_byte(record, 50)
     damaged = record.read_bytes()
