@@ -20,8 +20,9 @@ SUFFIXES = (".pth", ".pt", ".pth.tar", ".safetensors", ".npz")
 _ENVELOPES = ("model_state_dict", "state_dict", "model")
 _WRAPPERS = ("module.", "_orig_mod.")  # of parallel training and of torch.compile
 # Numbers of NumPy (an epoch, a score) are often saved beside the weights.
+_SCALAR = np.float64(0).__reduce__()[0]
 _HARMLESS = [
-    *((np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
+    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
     *(np.dtype, *(type(np.dtype(kind)) for kind in "?bBhHiIlLqQefd")),
 ]
 
@@ -144,7 +145,9 @@ def load(module: Backbone, state: Mapping[str, Tensor], origin: str) -> str:
     if head["weight"] in wanted and (matrix is None or len(matrix) != classes):
         given = {name: value for name, value in given.items() if name not in head.values()}
         given |= {name: wanted[name] for name in head.values() if name in wanted}
-        why = "no classifier in it" if matrix is None else f"its classifier has {len(matrix)} classes"
+        why = (
+            "no classifier in it" if matrix is None else f"its classifier has {len(matrix)} classes"
+        )
         note = f"{origin}: body taken over, head new ({why}, {classes} wanted)"
     elif matrix is not None and matrix.flatten(1).shape == wanted[head["weight"]].shape:
         given[head["weight"]] = matrix.flatten(1)  # of a 1x1 convolution
