@@ -11,11 +11,11 @@ import contextlib
 import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
+from entreg_utils.models.adapted import Adapted, Layout
 from entreg_utils.models.base import STATISTICS, Backbone, outputs_of
 
 # Sides tried one after another: networks with fixed inputs run at their own alone.
@@ -23,129 +23,6 @@ SIDES = (224, 384, 256, 192, 160, 128, 112, 96, 80, 64, 56, 48, 40, 32, 28)
 TOLERANCE = 1e-3  # of logits and head(mean of the map), a share of the largest logit
 _POOLS = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)  # they give one side whatever comes in
 MOST_PREFIX_TOKENS = 16
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a layer's output holds a map.
-
-    Attributes:
-        kind: ``map`` (N, K, h, w), ``channels_last`` (N, h, w, K) or ``tokens`` (N, T, K).
-        prefix: class and register tokens, which stand before those of the grid.
-    """
-
-    kind: str
-    prefix: int = 0
-
-    def to_map(self, output: Tensor, height: int, width: int) -> Tensor:
-        """The map (N, K, h, w) of images of ``height`` x ``width`` pixels."""
-        if self.kind == "map":
-            return output
-        if self.kind == "channels_last":
-            return output.permute(0, 3, 1, 2)
-        count = output.shape[1] - self.prefix
-        rows = max(1, round(math.sqrt(count * height / width)))
-        if count % rows:
-            raise ValueError(
-                f"{count} tokens of {width}x{height} pixels make no grid: give square images"
-            )
-        return output[:, self.prefix :].transpose(1, 2).unflatten(2, (rows, count // rows))
-
-    def put_back(self, features: Tensor, output: Tensor) -> Tensor:
-        """``output`` with ``features`` in place of its map; a new tensor."""
-        if self.kind == "map":
-            return features.clone()  # what follows may work in place
-        if self.kind == "channels_last":
-            return features.permute(0, 2, 3, 1).contiguous()
-        return torch.cat([output[:, : self.prefix], features.flatten(2).transpose(1, 2)], dim=1)
-
-
-class Adapted(Backbone):
-    """A network as it is, with the contract of a backbone; made by :func:`adapt`.
-
-    Its state dict is the network's with ``network.`` before each name. ``erasing_points`` has
-    ``last``, the layer of the map, where that was not negative when it was looked at.
-
-    Attributes:
-        network: what was adapted.
-        layer, head: names of the layer of the map and (None: unknown) of the last linear layer.
-    """
-
-    prefix = "network."
-
-    def __init__(self, network: nn.Module, mean, std, normalizes_itself: bool):
-        super().__init__()
-        self.network = network
-        self.add_statistics(mean, std)
-        self.normalizes_itself = normalizes_itself
-
-    def set_places(self, layer: str, layout: Layout, head: str | None, num_classes: int) -> None:
-        """Where the map and the head are; see :func:`adapt`."""
-        self.layer, self.layout = layer, layout
-        self.classifier, self.head_name = head, f"network.{head}"
-        self._num_classes = num_classes
-
-    @property
-    def head(self) -> nn.Module | None:
-        """The last linear layer; of a 1x1 convolution a linear layer with its weights."""
-        module = None if self.classifier is None else self.network.get_submodule(self.classifier)
-        return _as_linear(module) if isinstance(module, nn.Conv2d) else module
-
-    @property
-    def num_classes(self) -> int:
-        """C, columns of the logits."""
-        return self._num_classes
-
-    def normalized(self, images: Tensor) -> Tensor:
-        """As of a :class:`Backbone`; the images themselves where the network does it."""
-        normalized = super().normalized(images)
-        return images if self.normalizes_itself else normalized
-
-    def forward(self, images: Tensor) -> Tensor:
-        """Logits (N, C), as the network gives them."""
-        return self.network(self.normalized(images))
-
-    def forward_features(self, images: Tensor) -> Tensor:
-        """Feature map (N, K, h, w) of images float (N, 3, H, W) in 0..1, of any sign."""
-        layers = {"last": self.network.get_submodule(self.layer)}
-        output = outputs_of(layers, lambda: self(images))["last"]
-        return self.layout.to_map(output, *images.shape[2:])
-
-    def map_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """The map (N, K, h, w) as a leaf of the graph, and logits that depend on it.
-
-        What comes before the layer is run without gradients.
-        """
-        maps = []
-
-        def replace(module, inputs, output):
-            torch.set_grad_enabled(True)  # from here to the end of the pass
-            maps.append(self.layout.to_map(output.detach(), *images.shape[2:]))
-            maps[-1] = maps[-1].clone().requires_grad_()
-            return self.layout.put_back(maps[-1], output)
-
-        handle = self.network.get_submodule(self.layer).register_forward_hook(replace)
-        try:
-            with torch.no_grad():  # sets the mode back at its end
-                logits = self(images)
-        finally:
-            handle.remove()
-        return maps[-1], logits
-
-    def erasing_points(self) -> dict[str, nn.Module]:
-        return self.stage_outputs() if self.non_negative else {}
-
-    def stage_outputs(self) -> dict[str, nn.Module]:
-        return {"last": self.network.get_submodule(self.layer)}
-
-    def stage_features(self, images: Tensor) -> dict[str, Tensor]:
-        return {"last": self.forward_features(images)}
-
-    def stage_modules(self) -> tuple[tuple[nn.Module, ...], ...]:
-        """The network, and the head once more as a stage of its own."""
-        if self.classifier is None:
-            return ((self.network,),)
-        return (self.network,), (self.network.get_submodule(self.classifier),)
 
 
 def adapt(
@@ -180,11 +57,11 @@ def adapt(
         return module
     if not isinstance(module, nn.Module):
         raise TypeError(f"{type(module).__name__} is no network: give a torch.nn.Module")
-    model = Adapted(module, *_statistics(module, mean, std))
     modes = [(part, part.training) for part in module.modules()]
     module.eval()
     try:
         with torch.inference_mode(False), torch.enable_grad():
+            model = Adapted(module, *_statistics(module, mean, std))
             _find_places(model, _name_of(module, layer, "layer"), _name_of(module, head, "head"))
     finally:
         for part, mode in modes:
@@ -236,10 +113,8 @@ def _find_places(model: Adapted, layer: str | None, head: str | None) -> None:
     network = model.network
     images, logits, calls = _first_run(model)
     classes, order = logits.shape[1], [name for name, _ in calls]
-    if head is None:
-        own = (name for name in reversed(order) if _is_head(network.get_submodule(name), classes))
-        head = next(own, None)
-    end = len(calls) if head is None else order.index(head)
+    head = head or _last_linear(network, order, classes)
+    end = order.index(head) if head else len(order)
     layouts = _layouts(calls[:end], layer, network)
     with _random_weights(None if head is None else network.get_submodule(head)):
         layer, output, logits = _last_with_gradient(model, images, layouts)
@@ -295,10 +170,17 @@ def _first_run(model: Adapted) -> tuple[Tensor, Tensor, list[tuple[str, tuple]]]
     return images, logits, calls
 
 
-def _is_head(part: nn.Module, classes: int) -> bool:
-    if isinstance(part, nn.Conv2d):
-        return part.out_channels == classes and part.kernel_size == (1, 1) and part.groups == 1
-    return isinstance(part, nn.Linear) and part.out_features == classes
+def _last_linear(network: nn.Module, order: list[str], classes: int) -> str | None:
+    """The last layer that has weights, if it is linear, gives the logits and is not the first."""
+    weighted = [n for n in order if any(True for _ in network.get_submodule(n).parameters(False))]
+    if len(weighted) < 2:
+        return None
+    last = network.get_submodule(weighted[-1])
+    if isinstance(last, nn.Conv2d):
+        fits = last.out_channels == classes and last.kernel_size == (1, 1) and last.groups == 1
+    else:
+        fits = isinstance(last, nn.Linear) and last.out_features == classes
+    return weighted[-1] if fits else None
 
 
 def _layouts(calls: list, layer: str | None, network: nn.Module) -> dict[str, Layout]:
@@ -371,12 +253,3 @@ def _normal(like: Tensor) -> Tensor:
 
 def _close(found: Tensor, logits: Tensor) -> bool:
     return bool((found - logits).abs().max() <= TOLERANCE * logits.abs().max())
-
-
-def _as_linear(convolution: nn.Conv2d) -> nn.Linear:
-    """A linear layer that reads the weights of a 1x1 convolution; it has none of its own."""
-    linear = nn.Linear(1, 1, device="meta")
-    del linear.weight, linear.bias
-    linear.weight, linear.bias = convolution.weight.flatten(1), convolution.bias
-    linear.out_features, linear.in_features = linear.weight.shape
-    return linear

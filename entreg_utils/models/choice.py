@@ -59,7 +59,11 @@ class Network:
             (("width",), toy, "belongs to the toy network"),
             (("pretrained", "weights", "statistics", "frozen_stages"), not toy, photographs),
             (("large_map",), ours, "belongs to the course's networks for photographs"),
-            (("pretrained",), ours or timm, "has published weights: own networks bring theirs"),
+            (
+                ("pretrained",),
+                ours or timm,
+                "has no meaning for own code",
+            ),
         ):
             for name in given:
                 if getattr(self, name) != _DEFAULTS[name] and not fits:

@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from entreg_utils.models.adapt import Adapted
+from entreg_utils.models.adapted import Adapted
 from entreg_utils.models.base import Backbone, check_backbone
 
 _SMALL = 1e-6  # far below the 6 of ReLU6, however often shortcuts double it

@@ -20,11 +20,9 @@ SUFFIXES = (".pth", ".pt", ".pth.tar", ".safetensors", ".npz")
 _ENVELOPES = ("model_state_dict", "state_dict", "model")
 _WRAPPERS = ("module.", "_orig_mod.")  # of parallel training and of torch.compile
 # Numbers of NumPy (an epoch, a score) are often saved beside the weights.
+_SCALAR = np.float64(0).__reduce__()[0]
 _HARMLESS = [
-    *(
-        (np.float64(0).__reduce__()[0], f"numpy.{core}.multiarray.scalar")
-        for core in ("core", "_core")
-    ),
+    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
     *(np.dtype, *(type(np.dtype(kind)) for kind in "?bBhHiIlLqQefd")),
 ]
 

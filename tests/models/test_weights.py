@@ -1,5 +1,6 @@
 """Weights from files and loaders: taken over whole, or refused with nothing changed."""
 
+import argparse
 from pathlib import Path
 
 import numpy as np
@@ -70,12 +71,16 @@ def test_head_less_nested_prefixed_and_own_files(tmp_path):
     cases = {
         "headless": body,
         "nested": {"state_dict": {f"module.{key}": value for key, value in body.items()}},
+        "compiled": {"epoch": np.int64(3), "loss": np.float64(0.5)}
+        | {"model_state_dict": {f"_orig_mod.module.{key}": value for key, value in body.items()}},
         "old": {k: v for k, v in body.items() if not k.endswith("num_batches_tracked")},
     }
     for name, state in cases.items():
         loaded = models.build("resnet18", 3, weights=write(state, tmp_path / f"{name}.pth"))
         assert all(torch.equal(body[k], v) for k, v in loaded.body.state_dict().items())
         assert "no classifier in it, 3 wanted" in loaded.weights_note
+    (tmp_path / "compiled.pth").rename(tmp_path / "compiled.pth.tar")
+    assert models.build("resnet18", 3, weights=tmp_path / "compiled.pth.tar").weights_note
     own = models.build("resnet18", 3, weights=write(net.state_dict(), tmp_path / "own.pth"))
     assert torch.equal(own.head.weight, net.head.weight)
 
@@ -103,7 +108,7 @@ def test_what_does_not_fit_changes_nothing(tmp_path):
 def test_files_that_are_none(tmp_path):
     with pytest.raises(StorageError, match="there is no file .*gone.pth: give weights=PATH"):
         weights.read(tmp_path / "gone.pth")
-    with pytest.raises(ValueError, match="ends in .pth, .pt, .safetensors, .npz"):
+    with pytest.raises(ValueError, match="ends in .pth, .pt, .pth.tar, .safetensors, .npz"):
         weights.read(tmp_path / "weights.h5")
     whole = {suffix: tmp_path / f"whole{suffix}" for suffix in weights.SUFFIXES}
     for suffix, path in whole.items():
@@ -113,6 +118,9 @@ def test_files_that_are_none(tmp_path):
         cut.write_bytes(path.read_bytes()[:600])
         with pytest.raises(StorageError, match="is damaged or holds more than weights"):
             weights.read(cut)
+    torch.save({"args": argparse.Namespace(), "model": {}}, tmp_path / "more.pt")
+    with pytest.raises(StorageError, match="more than weights .it has argparse.Namespace in it"):
+        weights.read(tmp_path / "more.pt")
     torch.save({"a": 1}, tmp_path / "number.pt")
     with pytest.raises(StorageError, match="holds no state dict"):
         weights.read(tmp_path / "number.pt")
