@@ -396,7 +396,7 @@ print("worth at ε = 0.5, by hand:", mine.round(2), "and from the package:", pac
 # **Predict first.** The part is perfect but small. The body is nearly perfect and larger. What will
 # happen to the worth of the part as ε grows and a smaller and smaller margin is asked for?
 
-# %% tags=["figure:optima"]
+# %% tags=["figure:worths"]
 epsilons = np.linspace(0, 0.999, 120)
 optimum = theory.reliance(world, epsilons)  # (120, 3): logits of part, body, context
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.4, 3.3), sharex=True)

@@ -78,7 +78,7 @@ gains = pd.DataFrame(gains).T
 centre = plain[0].outcomes["centre_box"].mean()
 pair = {"ε = 0": plain, "ε = 0.3": treated}
 
-# %% tags=["figure:thresholds"]
+# %% tags=["figure:rules"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.8), width_ratios=[1.5, 1])
 tops, tau = [], np.arange(1000) / 1000  # share of the map's maximum
 for colour, (name, runs) in zip(("C0", "C1"), pair.items(), strict=True):
