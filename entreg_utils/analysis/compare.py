@@ -44,7 +44,7 @@ def outcomes(runs: Sequence[Run], score: str) -> np.ndarray:
     """(S, N) bool, or (S, N, T) for an oracle threshold: what each image adds, by seed.
 
     Raises:
-        ValueError: an unknown score, no runs, two runs of one seed, or runs of the embedded world,
+        ValueError: an unknown score, no runs, two runs of one seed, or runs of the drawn world,
             whose records hold no single images.
     """
     if score not in OUTCOMES:

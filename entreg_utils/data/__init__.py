@@ -32,7 +32,7 @@ def load(name: str | Callable, split: str, root=None, **options):
     """Load one split of a data set.
 
     Args:
-        name: ``toy``, the embedded world; ``cub``, ``openimages``, ``flowers``, ``pets`` or
+        name: ``toy``, the drawn world; ``cub``, ``openimages``, ``flowers``, ``pets`` or
             ``voc``, photographs that ``python -m entreg_utils data NAME`` fetches; ``folder:PATH``,
             photographs of one's own; or ``package.module:function`` or a function itself, called
             as ``function(split, **options)``, see :class:`OwnDataset` for what it may give.

@@ -18,7 +18,7 @@ _PHOTOGRAPHS = ("root", "resize", "crop", "classes")
 
 @dataclass(frozen=True)
 class Data:
-    """Which images are shown: the embedded world with its knobs, or photographs.
+    """Which images are shown: the drawn world with its knobs, or photographs.
 
     Raises:
         ValueError: an unknown name, a number out of its range, or a field of the one kind of images
@@ -30,7 +30,7 @@ class Data:
     root: str = ""
     """Folder of the data sets; it does not belong to what names a run."""
     num_train: int = 2000
-    """Training images of the embedded world."""
+    """Training images of the drawn world."""
     part: float = World.part
     """Reliability of the mark, 0..1."""
     body: float = World.body
@@ -40,11 +40,11 @@ class Data:
     part_visibility: float = World.part_visibility
     """Share of images in which the mark is painted, 0..1."""
     num_classes: int = World.num_classes
-    """Species of the embedded world, 2..10."""
+    """Species of the drawn world, 2..10."""
     image_size: int = World.image_size
-    """Side of the embedded world's images in pixels, 32..128."""
+    """Side of the drawn world's images in pixels, 32..128."""
     world_seed: int = World.seed
-    """Of the embedded world."""
+    """Of the drawn world."""
     resize: int = 256
     """Side to which photographs are squashed, 8..2048 pixels."""
     crop: int = 224
@@ -61,8 +61,8 @@ class Data:
                 f"unknown dataset {self.dataset!r}: known are {', '.join(data.DATASETS)}, "
                 "folder:PATH and package.module:function"
             )
-        self._refuse(_DRAWN, self.is_drawn, "the embedded world: photographs are what they are")
-        why = "photographs: the embedded world has image_size and num_classes"
+        self._refuse(_DRAWN, self.is_drawn, "the drawn world: photographs are what they are")
+        why = "photographs: the drawn world has image_size and num_classes"
         self._refuse(_PHOTOGRAPHS, not self.is_drawn, why)
         if self.lists != Data.lists and self.dataset != "cub":
             raise ValueError("lists is a choice that only cub has: leave it out")
@@ -89,7 +89,7 @@ class Data:
 
     @property
     def is_drawn(self) -> bool:
-        """Whether the images are the embedded world's."""
+        """Whether the images are the drawn world's."""
         return self.dataset == "toy"
 
     @property

@@ -17,7 +17,7 @@ from entreg_utils.data.world import SPLITS, World
 from entreg_utils.files import StorageError, project_root
 
 TOY = (
-    "the embedded world: fish on a reef, with exact boxes, masks and three cues of known "
+    "the drawn world: fish on a reef, with exact boxes, masks and three cues of known "
     "reliability; nothing is downloaded"
 )
 LICENCE = "drawn by this package, MIT"
@@ -52,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be fetched and where, and stop"
     )
-    group = parser.add_argument_group("the embedded world")
+    group = parser.add_argument_group("the drawn world")
     for name, usual in _USUAL.items():
         option, kind = "--" + name.replace("_", "-"), type(usual)
         metavar = kind.__name__.upper()
@@ -62,7 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def main(args: argparse.Namespace) -> int:
     """Make or fetch every split, check it, and print what is there; 0.
 
-    The embedded world is painted or read, and compared with a fresh painting. Of a photographic
+    The drawn world is painted or read, and compared with a fresh painting. Of a photographic
     data set, licence and size are printed first; then what is missing is fetched.
 
     Raises:
@@ -98,7 +98,7 @@ def _photographs(source: Source, args: argparse.Namespace) -> None:
         if getattr(args, name) != usual:
             option = "--" + name.replace("_", "-")
             raise ValueError(
-                f"{option} belongs to the embedded world: leave it out for {source.name}"
+                f"{option} belongs to the drawn world: leave it out for {source.name}"
             )
     root = args.root or project_root() / "data"
     print(f"{source.name}: {source.about}")

@@ -27,7 +27,7 @@ class Sample(NamedTuple):
             each of the n classes present, in the order of the classes.
         ignore: bool (H, W), True on pixels that no score may count, or None.
         image_id: name that stays the same over versions of the data set.
-        part, context: bool (H, W), exact regions of the embedded world; None on photographs.
+        part, context: bool (H, W), exact regions of the drawn world; None on photographs.
     """
 
     image: torch.Tensor

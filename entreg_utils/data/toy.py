@@ -1,4 +1,4 @@
-"""The embedded world as a data set: painted once, cached whole, held in memory as tensors."""
+"""The drawn world as a data set: painted once, cached whole, held in memory as tensors."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _PAINTER = sha256(
 
 
 class ToyDataset(torch.utils.data.Dataset):
-    """One split of the embedded world.
+    """One split of the drawn world.
 
     Attributes:
         images: uint8 (N, 3, S, S).  labels: int64 (N,).
@@ -102,7 +102,7 @@ class ToyDataset(torch.utils.data.Dataset):
 
 
 def toy(split: str, num_images: int | None = None, root=None, cache: bool = True, **knobs):
-    """Load a split of the embedded world, painting it when the cache does not hold it.
+    """Load a split of the drawn world, painting it when the cache does not hold it.
 
     Args:
         split: ``train`` (2,000 images by default), ``val`` (200) or ``test`` (400).
@@ -117,7 +117,7 @@ def toy(split: str, num_images: int | None = None, root=None, cache: bool = True
     unknown = set(knobs) - set(World.__dataclass_fields__)
     if unknown:
         raise ValueError(
-            f"unknown knob {sorted(unknown)[0]!r}: the embedded world has "
+            f"unknown knob {sorted(unknown)[0]!r}: the drawn world has "
             f"{', '.join(World.__dataclass_fields__)}"
         )
     world = World(**knobs)
@@ -196,7 +196,7 @@ def _write_cache(path: Path, arrays: dict[str, np.ndarray]) -> None:
     try:
         write_checked(path, buffer.getvalue())
     except StorageError as error:  # the pictures are in memory: go on, painting again next time
-        warnings.warn(f"the embedded world is not cached: {error}", stacklevel=3)
+        warnings.warn(f"the drawn world is not cached: {error}", stacklevel=3)
 
 
 def _read_cache(path: Path) -> dict[str, np.ndarray] | None:
@@ -204,7 +204,7 @@ def _read_cache(path: Path) -> dict[str, np.ndarray] | None:
     try:
         content = read_checked(path)
     except StorageError as error:
-        warnings.warn(f"painting the embedded world again: {error}", stacklevel=3)
+        warnings.warn(f"painting the drawn world again: {error}", stacklevel=3)
         return None
     if content is None:
         return None

@@ -226,6 +226,6 @@ def remove_stride(block: nn.Module) -> None:
 
 
 def _timm_model(architecture: str) -> nn.Module:
-    import timm  # late: it takes a second or two, and the embedded world does without
+    import timm  # late: it takes a second or two, and the drawn world does without
 
     return timm.create_model(architecture, num_classes=0)

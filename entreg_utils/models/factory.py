@@ -133,7 +133,7 @@ def _other(name, num_classes: int, pretrained: bool, statistics, options: dict) 
 
 def _of_timm(name: str, num_classes: int, pretrained: bool, options: dict) -> nn.Module:
     """A network of timm with the stride 16, where it can have that."""
-    import timm  # late: it takes a second or two, and the embedded world does without
+    import timm  # late: it takes a second or two, and the drawn world does without
 
     options = {"num_classes": num_classes, "pretrained": pretrained} | options
     if not timm.is_model(name):

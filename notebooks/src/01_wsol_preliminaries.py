@@ -9,7 +9,7 @@
 # **When you are through, you can**
 #
 # 1. say which labels a weakly supervised method may use, and at which moment it may use them;
-# 2. read the embedded world of this course: three cues, their reliabilities, and exact masks;
+# 2. read the drawn world of this course: three cues, their reliabilities, and exact masks;
 # 3. work out the best accuracy that a single cue allows, and check it by counting;
 # 4. explain why training drifts to one cue, and show on boxes what that costs;
 # 5. tell which numbers of a localisation paper needed boxes to be chosen.
@@ -151,7 +151,7 @@ figures.show(
 #
 # ## 3. How far can each cue be trusted?
 #
-# A cue does not always tell the truth. In the embedded world each has a **reliability** $r$: with
+# A cue does not always tell the truth. In the drawn world each has a **reliability** $r$: with
 # probability $r$ it shows the variant of the picture's own species, and otherwise that of another
 # species, drawn uniformly. The reliabilities are knobs of `data.load`. The next cell prints their
 # default values, and then *measures* them from the data: `cues` holds, for each picture, which

@@ -197,7 +197,7 @@ print(f"pictures where the ReLU cuts nothing: {nothing.float().mean():.3f}")
 #
 # To lay a map over its picture, or to cut a box out of it, two things must happen: **upsample** to the
 # size of the picture, and **normalise** to 0..1. The field's benchmark code upsamples first (OpenCV's
-# bicubic, in float32) and then min-maxes. Bicubic interpolation overshoots: between two pixels it may
+# bicubic, in float64) and then min-maxes. Bicubic interpolation overshoots: between two pixels it may
 # leave their range. So normalising *first* leaves a map whose range is not 0..1, and normalising twice
 # changes it again. The next cell measures the share of pixels above one half for the three orders.
 

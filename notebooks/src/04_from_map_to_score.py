@@ -33,7 +33,7 @@ figures.use_style()
 # ## 1. The maps that we score
 #
 # We take one trained network of the course from the store, and the class activation maps of the **true**
-# class on the test pictures of the embedded world. That is what the field's benchmarks do: a map is asked
+# class on the test pictures of the drawn world. That is what the field's benchmarks do: a map is asked
 # "where is the thing that this picture is labelled with?", whether or not the network would have named it.
 
 # %%
@@ -64,7 +64,7 @@ figures.show(figures.steps(*shown, threshold=0.15))
 
 # %%
 def score_map(raw, size):  # raw: (h, w)
-    resized = cv2.resize(raw, (size, size), interpolation=cv2.INTER_CUBIC).astype(np.float64)
+    resized = cv2.resize(np.float64(raw), (size, size), interpolation=cv2.INTER_CUBIC)
     resized -= resized.min()
     return resized / resized.max()  # (size, size) in 0..1
 
@@ -107,13 +107,13 @@ print(metrics.explain(maps[EXAMPLE], boxes[EXAMPLE], threshold=0.15, size=SIZE))
 
 # %% [markdown]
 # The line `if not outlines` matters more than it looks. A map of zeros, or one with NaN values, has no
-# contour; its box is the corner pixel, and the image is lost. **Predict:** and a map that is 0.5 everywhere?
+# contour; its box is the corner pixel, and the image is lost. **Predict:** and a map that is 0.1 everywhere?
 
 # %%
-for blank in (np.zeros((5, 5)), np.full((5, 5), 0.5)):
-    resized = cv2.resize(blank.astype(np.float32), (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
+for blank in (np.zeros((5, 5)), np.full((5, 5), 0.1)):
+    resized = cv2.resize(blank, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
     told = metrics.explain(blank, boxes[EXAMPLE], 0.15, "all", SIZE)
-    contrast = "none" if resized.max() == resized.min() else f"below {1e-6:g}"
+    contrast = "none" if resized.max() == resized.min() else f"below {1e-15:g}"
     print(f"contrast after the resize: {contrast}; contours: {len(told.contours)}")
 result = metrics.box_accuracy([np.zeros((5, 5)), blank], boxes[:2], size=SIZE)
 print(f"constant maps: {result.num_constant} of {result.num_images}")

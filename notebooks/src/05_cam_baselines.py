@@ -46,7 +46,7 @@ torch.set_num_threads(1)  # the small maps of this notebook are faster so
 # %% [markdown]
 # ## 1. One batch
 #
-# Six pictures of the embedded world. Everything below changes copies of them; testing never hides anything.
+# Six pictures of the drawn world. Everything below changes copies of them; testing never hides anything.
 
 # %%
 train = data.load("toy", "train", num_images=200)
@@ -240,7 +240,7 @@ checks.square_share(answer)
 # %% [markdown]
 # ## 5. What each one hides
 #
-# The settings of the embedded world, one value each. **Predict:** which of the four covers the mark most often?
+# The settings of the drawn world, one value each. **Predict:** which of the four covers the mark most often?
 
 # %% tags=["figure:hidden"]
 settings = [erasing.preset(method, "toy", "toy") for method in erasing.METHODS]

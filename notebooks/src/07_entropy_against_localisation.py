@@ -251,7 +251,7 @@ print(f"log C = {np.log(8):.2f}")
 # %% [markdown]
 # ## 4. Where the map lights up
 #
-# In the embedded world every pixel belongs to the part, the rest of the body, or the context. So one
+# In the drawn world every pixel belongs to the part, the rest of the body, or the context. So one
 # can ask a map where its light falls, which no data set of photographs allows.
 
 # %% tags=["figure:evidence"]
