@@ -12,10 +12,12 @@ only in folders of one's own: boxes and masks of the published sets were drawn o
 
 from __future__ import annotations
 
+import errno
+import math
 import os
 import shutil
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -35,12 +37,11 @@ _ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # the EXIF tag, and its values tha
 class UnreadableImage(StorageError):
     """A file is not an image, or is cut short; ``args`` holds its path and what is wrong."""
 
+    def __init__(self, path: Path, error: Exception):
+        super().__init__(f"{path} ({str(error) or type(error).__name__})")
+
     def __str__(self) -> str:
         return f"{self.args[0]} cannot be read as an image: delete it and fetch or copy it again"
-
-
-def _unreadable(path: Path, error: Exception) -> UnreadableImage:
-    return UnreadableImage(f"{path} ({str(error) or type(error).__name__})")
 
 
 def read_image(path: Path, mode: str | None = "RGB", upright: bool = False) -> Image.Image:
@@ -55,7 +56,7 @@ def read_image(path: Path, mode: str | None = "RGB", upright: bool = False) -> I
             whole = ImageOps.exif_transpose(image) if upright else image
             return whole.convert(mode) if mode and whole.mode != mode else whole.copy()
     except _BROKEN as error:
-        raise _unreadable(path, error) from error
+        raise UnreadableImage(path, error) from error
 
 
 def read_pixels(path: Path, side: int | None = None, upright: bool = False) -> np.ndarray:
@@ -71,11 +72,7 @@ def read_pixels(path: Path, side: int | None = None, upright: bool = False) -> n
 
 
 def read_sizes(paths: Sequence[Path], upright: bool = False) -> np.ndarray:
-    """(N, 2) int64 of (width, height) in pixels, from the headers of the files.
-
-    Raises:
-        StorageError: files that cannot be read, all of them named.
-    """
+    """(N, 2) int64 of (width, height) in pixels, from the headers; errors as in `read_all`."""
 
     def size_of(path: Path) -> tuple[int, int]:
         try:
@@ -83,19 +80,44 @@ def read_sizes(paths: Sequence[Path], upright: bool = False) -> np.ndarray:
                 turned = upright and image.getexif().get(_ORIENTATION) in _TURNED
                 return image.size[::-1] if turned else image.size
         except _BROKEN as error:
-            raise _unreadable(path, error) from error
+            raise UnreadableImage(path, error) from error
 
     return np.array(read_all(paths, size_of), np.int64).reshape(-1, 2)
 
 
-def read_all(items: Sequence, read: Callable, title: str | None = None) -> list:
-    """``[read(item) for item in items]`` on a pool of threads.
+def read_all(
+    items: Sequence, read: Callable, title: str | None = None, take: Callable | None = None
+) -> list:
+    """``[read(item) for item in items]`` on a pool of threads; ``take`` gets each result instead.
 
     Raises:
         StorageError: files that cannot be read, all of them named.
     """
-    chunks = list(_chunks(len(items), lambda index: read(items[index]), title))
-    return [row for rows in chunks for row in rows]
+    failures, results = [], []
+    take = take or results.append
+
+    def guarded(item):
+        try:
+            return read(item)
+        except UnreadableImage as error:
+            failures.append(error.args[0])  # list.append is atomic
+
+    with (
+        ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool,
+        tqdm(total=len(items), desc=title, unit="image", leave=False, disable=not title) as bar,
+    ):
+        for start in range(0, len(items), _CHUNK):
+            for result in pool.map(guarded, items[start : start + _CHUNK]):
+                if not failures:  # else only the other failures are looked for
+                    take(result)
+                bar.update()
+    if failures:
+        many = f"{len(failures)} files" if len(failures) > 1 else "a file"
+        raise StorageError(
+            f"{many} cannot be read as images: {', '.join(sorted(failures))}; delete them and "
+            "fetch or copy them again"
+        )
+    return results
 
 
 def cached_array(
@@ -121,9 +143,7 @@ def cached_array(
             with FileLock(path.with_suffix(".lock")):
                 array = _mapped(path, (count, *shape))  # another process may have made it
                 if array is None:
-                    if path.exists():
-                        warnings.warn(f"{path} is damaged: making it anew", stacklevel=3)
-                    _write(path, count, shape, read, title)
+                    _write(path, (count, *shape), read, title)
                     array = _mapped(path, (count, *shape))
     except OSError as error:
         raise StorageError(
@@ -146,53 +166,21 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     return array if array.shape == shape and array.dtype == np.uint8 else None
 
 
-def _write(path: Path, count: int, shape: tuple[int, ...], read: Callable, title: str) -> None:
-    needed, free = count * int(np.prod(shape)), shutil.disk_usage(path.parent).free
-    if needed > free:
-        raise StorageError(
-            f"no room for {path.name}: it takes {needed / 1e6:,.0f} MB and {path.parent} has "
-            f"{free / 1e6:,.0f} MB left; free some space, take a smaller size, or name another "
-            "folder with cache=FOLDER"
+def _write(path: Path, shape: tuple[int, ...], read: Callable, title: str) -> None:
+    if path.exists():
+        warnings.warn(f"{path} is damaged: making it anew", stacklevel=4)
+    if shutil.disk_usage(path.parent).free < math.prod(shape):
+        raise OSError(
+            errno.ENOSPC, f"it takes {math.prod(shape) / 1e6:,.0f} MB, which are not free"
         )
     part = path.with_name(f".{path.name}.part")  # one writer at a time holds the lock
     try:
         with part.open("wb") as file:
-            header = {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)}
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
-            for rows in _chunks(count, read, title):
-                file.write(np.stack(rows).tobytes())
+            read_all(range(shape[0]), read, title, lambda row: file.write(row.tobytes()))
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
     finally:  # also after Ctrl-C
         part.unlink(missing_ok=True)
-
-
-def _chunks(count: int, read: Callable, title: str | None) -> Iterator[list]:
-    """``read(i)`` for 0..count-1, a list for each chunk; then one error for all unreadable files.
-
-    After the first failure nothing more is given, only the others are looked for.
-    """
-    failures: list[str] = []
-
-    def guarded(index: int):
-        try:
-            return read(index)
-        except UnreadableImage as error:
-            failures.append(error.args[0])  # list.append is atomic
-
-    with (
-        ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool,
-        tqdm(total=count, desc=title, unit="image", leave=False, disable=title is None) as bar,
-    ):
-        for start in range(0, count, _CHUNK):
-            rows = list(pool.map(guarded, range(start, min(start + _CHUNK, count))))
-            if not failures:
-                yield rows
-            bar.update(len(rows))
-    if failures:
-        many = f"{len(failures)} files" if len(failures) > 1 else "a file"
-        raise StorageError(
-            f"{many} cannot be read as images: {', '.join(sorted(failures))}; delete them and "
-            "fetch or copy them again"
-        )
