@@ -15,37 +15,19 @@ from entreg_utils.data.toy import digest
 from entreg_utils.data.world import SPLITS, World
 from entreg_utils.files import StorageError, own
 
-TOY = (
-    "the embedded world: fish on a reef, with exact boxes, masks and three cues of known "
-    "reliability; nothing is downloaded"
-)
+TOY = "the embedded world: fish on a reef, with exact boxes and masks; nothing is downloaded"
 LICENCE = "drawn by this package, MIT"
 
 
 def main(argv: list[str]) -> int:
-    """``python -m entreg_utils data``.
-
-    The embedded world is painted or read, and compared with a fresh painting. Of a photographic
-    data set, licence and size are printed first; then what is missing is fetched.
-
-    Raises:
-        ValueError: no name, or a knob out of its range or of another data set.
-        StorageError: the cache cannot be written, or is not what the painter paints; a download
-            fails or is not what it should be; something is left to fetch by hand.
-    """
+    """``python -m entreg_utils data``."""
 
     def command(
         name: Positional[str] = "",
         list: Annotated[bool, arg(help="name the data sets and stop")] = False,
         root: Path | None = None,
         dry_run: bool = False,
-        part: float = World.part,
-        body: float = World.body,
-        context: float = World.context,
-        part_visibility: float = World.part_visibility,
-        num_classes: int = World.num_classes,
-        image_size: int = World.image_size,
-        seed: int = World.seed,
+        world: Annotated[World, arg(name="")] = World(),  # noqa: B008  frozen
         num_train: int = SPLITS["train"],
     ) -> int:
         """Make or fetch every split of a data set, check it, and say what is there.
@@ -57,45 +39,39 @@ def main(argv: list[str]) -> int:
             name: the data set, see --list.
             root: folder of the cache (toy: data/cache) or of all photographic data sets (data).
             dry_run: say what would be fetched and where, and stop.
-            part: toy: reliability of the mark, 0..1.
-            body: toy: reliability of the body's colours, 0..1.
-            context: toy: reliability of the habitat, 0..1.
-            part_visibility: toy: share of images in which the mark is painted, 0..1.
-            num_classes: toy: species, 2..10.
-            image_size: toy: side of the images in pixels, 32..128.
-            seed: toy: of the world.
-            num_train: toy: training images.
+            world: of the embedded world, for toy only.
+            num_train: training images of the embedded world.
         """
         if list:
-            return _list(root or own("data"))
-        if name not in data.DATASETS:
+            _list(root or own("data"))
+        elif name not in data.DATASETS:
             known = ", ".join(data.DATASETS)
             raise ValueError(f"name a data set, one of {known}, or ask for --list")
-        world = World(part, body, context, part_visibility, num_classes, image_size, seed)
-        if name == "toy":
+        elif name != "toy":
+            if (world, num_train) != (World(), SPLITS["train"]):
+                raise ValueError(f"options of the embedded world say nothing of {name}: drop them")
+            _fetch(name, root or own("data"), dry_run)
+        else:
             print(f"toy: {TOY}")
-            return 0 if dry_run else _paint(world, num_train, root or own("data", "cache"))
-        if (world, num_train) != (World(), SPLITS["train"]):
-            raise ValueError(f"options of the embedded world say nothing of {name}: drop them")
-        return _photographs(name, root or own("data"), dry_run)
+            if not dry_run:
+                _paint(world, num_train, root or own("data", "cache"))
+        return 0
 
     config = (tyro.conf.FlagCreatePairsOff,)
     return tyro.cli(command, prog="python -m entreg_utils data", args=argv, config=config)
 
 
-def _list(root: Path) -> int:
+def _list(root: Path) -> None:
     print(f"toy: {TOY} ({LICENCE})")
-    for source in map(read_source, data.PHOTOGRAPHS):
+    for source in (read_source(name) for name in data.DATASETS if name != "toy"):
         here = all(file.optional or file.place(root).exists() for file in source.files)
-        state = "here" if here else "not here"
-        print(f"{source.name}: {source.about} ({source.licence}; {source.extent}; {state})")
-    return 0
+        state = f"{source.extent}; {'here' if here else 'not here'}"
+        print(f"{source.name}: {source.about} ({source.licence}; {state})")
 
 
-def _photographs(name: str, root: Path, dry_run: bool) -> int:
+def _fetch(name: str, root: Path, dry_run: bool) -> None:
     source = read_source(name)
-    print(f"{name}: {source.about}")
-    print(f"licence: {source.licence} ({source.homepage})")
+    print(f"{name}: {source.about}\nlicence: {source.licence} ({source.homepage})")
     print(f"size: {source.extent}; folder: {root}")
     steps = [file.step(root) for file in source.files if not file.place(root).exists()]
     print(*steps or [f"nothing to fetch: all of it is in {root}"], sep="\n")
@@ -104,17 +80,15 @@ def _photographs(name: str, root: Path, dry_run: bool) -> int:
         for split in SPLITS:
             dataset = data.load(name, split, root=root)
             print(f"{split:6}{len(dataset):6} images, {dataset.num_classes} classes")
-    return 0
 
 
-def _paint(world: World, num_train: int, folder: Path) -> int:
+def _paint(world: World, num_train: int, folder: Path) -> None:
     for split, usual in SPLITS.items():
         options = world.to_dict() | {"num_images": num_train if split == "train" else usual}
         with warnings.catch_warnings():
             warnings.filterwarnings("error", "the embedded world is not cached")
             try:
-                for _ in range(2):  # painted where it is not there, then read
-                    kept = data.load("toy", split, root=folder, **options)
+                kept = data.load("toy", split, root=folder, **options)
             except UserWarning as warning:
                 raise StorageError(str(warning)) from None
         sha256 = digest(kept.arrays)
@@ -123,9 +97,7 @@ def _paint(world: World, num_train: int, folder: Path) -> int:
                 f"the cached {split} split is not what this version paints: delete {folder} and "
                 "run the command again"
             )
-        what = f"{kept.frame}x{kept.frame}, {kept.num_classes} classes; sha256 {sha256}"
-        print(f"{split:6}{len(kept):6} images, {what}")
+        print(f"{split:6}{len(kept):6} images, {kept.num_classes} classes; sha256 {sha256}")
     size = sum(path.stat().st_size for path in folder.glob("*.npz")) / 1e6
     print(f"each equals a fresh painting; cached in {folder} ({size:.1f} MB in all)")
     print(f"licence: {LICENCE}")
-    return 0

@@ -1,8 +1,7 @@
 """Photographs from their files, and arrays of many of them, decoded once and kept on the disk.
 
-Decoding a JPEG and resizing it costs more than a small network's forward pass. So the first use of
-a split writes all its photographs, decoded and resized, into one ``.npy`` file, which later epochs
-and later programs map into memory.
+Decoding and resizing a JPEG costs more than a small network's forward pass. So the first use of a
+split writes all its photographs into one ``.npy`` file, which later programs map into memory.
 
 A photograph is read as the field's code reads it: by Pillow, converted to RGB (grey is repeated,
 palettes are looked up, CMYK is converted, transparency is dropped), in the orientation in which the
@@ -12,18 +11,15 @@ only in folders of one's own: boxes and masks of the published sets were drawn o
 
 from __future__ import annotations
 
-import errno
-import math
+import contextlib
 import os
-import shutil
-import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from tqdm.auto import tqdm
 
 from entreg_utils.files import StorageError
@@ -31,39 +27,37 @@ from entreg_utils.files import StorageError
 RULE = "Pillow RGB, stored orientation, bilinear with antialiasing, squashed; 1"
 _CHUNK = 128  # rows decoded between two writes: bounds the memory
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
-_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # the EXIF tag, and its values that swap the sides
 
 
 class UnreadableImage(StorageError):
     """A file is not an image, or is cut short; ``args`` holds its path and what is wrong."""
 
-    def __init__(self, path: Path, error: Exception):
-        super().__init__(f"{path} ({str(error) or type(error).__name__})")
-
     def __str__(self) -> str:
         return f"{self.args[0]} cannot be read as an image: delete it and fetch or copy it again"
 
 
-def read_image(path: Path, mode: str | None = "RGB", upright: bool = False) -> Image.Image:
-    """The whole image of a file, converted to a Pillow ``mode``; None keeps the file's own.
-
-    Raises:
-        UnreadableImage: the file is missing, truncated or no image.
-    """
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(path) as image:
-            image.load()
-            whole = ImageOps.exif_transpose(image) if upright else image
-            return whole.convert(mode) if mode and whole.mode != mode else whole.copy()
+            yield image
     except _BROKEN as error:
-        raise UnreadableImage(path, error) from error
+        raise UnreadableImage(f"{path} ({str(error) or type(error).__name__})") from error
+
+
+def read_image(path: Path, mode: str | None = "RGB", upright: bool = False) -> Image.Image:
+    """The whole image of a file, converted to a Pillow ``mode``; None keeps the file's own."""
+    with _opened(path) as image:
+        image.load()
+        whole = ImageOps.exif_transpose(image) if upright else image
+        return whole.convert(mode) if mode and whole.mode != mode else whole.copy()
 
 
 def read_pixels(path: Path, side: int | None = None, upright: bool = False) -> np.ndarray:
     """A photograph as uint8 (3, H, W), or (3, side, side) with ``side`` given.
 
-    The resize changes the aspect (the whole image is squashed into the square) and is bilinear with
-    antialiasing, what ``torchvision.transforms.Resize((side, side))`` does to a Pillow image.
+    The whole image is squashed into the square, bilinear with antialiasing, as by
+    ``torchvision.transforms.Resize((side, side))`` on a Pillow image.
     """
     image = read_image(path, "RGB", upright)
     if side is not None and image.size != (side, side):
@@ -72,23 +66,20 @@ def read_pixels(path: Path, side: int | None = None, upright: bool = False) -> n
 
 
 def read_sizes(paths: Sequence[Path], upright: bool = False) -> np.ndarray:
-    """(N, 2) int64 of (width, height) in pixels, from the headers; errors as in `read_all`."""
+    """(N, 2) int64 of (width, height) in pixels, from the headers of the files."""
 
     def size_of(path: Path) -> tuple[int, int]:
-        try:
-            with Image.open(path) as image:
-                turned = upright and image.getexif().get(_ORIENTATION) in _TURNED
-                return image.size[::-1] if turned else image.size
-        except _BROKEN as error:
-            raise UnreadableImage(path, error) from error
+        with _opened(path) as image:
+            turned = upright and image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+            return image.size[::-1] if turned else image.size
 
     return np.array(read_all(paths, size_of), np.int64).reshape(-1, 2)
 
 
 def read_all(
-    items: Sequence, read: Callable, title: str | None = None, take: Callable | None = None
+    items: Sequence, read: Callable, title: str = "", take: Callable | None = None
 ) -> list:
-    """``[read(item) for item in items]`` on a pool of threads; ``take`` gets each result instead.
+    """``[read(item) for item in items]`` by threads, or ``take`` gets each result in that order.
 
     Raises:
         StorageError: files that cannot be read, all of them named.
@@ -102,21 +93,17 @@ def read_all(
         except UnreadableImage as error:
             failures.append(error.args[0])  # list.append is atomic
 
-    with (
-        ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool,
-        tqdm(total=len(items), desc=title, unit="image", leave=False, disable=not title) as bar,
-    ):
+    bar = tqdm(total=len(items), desc=title, unit="image", leave=False, disable=not title)
+    with ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool, bar:
         for start in range(0, len(items), _CHUNK):
             for result in pool.map(guarded, items[start : start + _CHUNK]):
                 if not failures:  # else only the other failures are looked for
                     take(result)
                 bar.update()
     if failures:
-        many = f"{len(failures)} files" if len(failures) > 1 else "a file"
-        raise StorageError(
-            f"{many} cannot be read as images: {', '.join(sorted(failures))}; delete them and "
-            "fetch or copy them again"
-        )
+        names = ", ".join(sorted(failures))
+        way = "delete them and fetch or copy them again"
+        raise StorageError(f"{len(failures)} files cannot be read as images: {names}; {way}")
     return results
 
 
@@ -125,54 +112,39 @@ def cached_array(
 ) -> np.ndarray:
     """uint8 (count, *shape) whose row ``i`` is ``read(i)``, from a file that is made first.
 
-    The file appears in one rename when it is whole; of several processes that want it at once, one
-    makes it and the others wait. Its name must say what is in it. Changes to the array that comes
-    back stay in this process. Without a path the array is made in memory.
+    The file appears in one rename when it is whole; of several processes one makes it. Its name
+    must say what is in it. Changes to the array stay here. Without a path it is in memory only.
 
     Raises:
         StorageError: rows that cannot be read, all of them named; no room or no right to write.
     """
-    if count == 0:  # an empty file cannot be mapped
-        return np.empty((0, *shape), np.uint8)
-    if path is None:
-        return np.stack(read_all(range(count), read, title))
+    whole = (count, *shape)
+    if path is None or count == 0:  # an empty file cannot be mapped
+        return np.array(read_all(range(count), read, title), np.uint8).reshape(whole)
     try:
-        array = _mapped(path, (count, *shape))
-        if array is None:
+        if _mapped(path, whole) is None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(path.with_suffix(".lock")):
-                array = _mapped(path, (count, *shape))  # another process may have made it
-                if array is None:
-                    _write(path, (count, *shape), read, title)
-                    array = _mapped(path, (count, *shape))
+                if _mapped(path, whole) is None:  # else another process made it
+                    _write(path, whole, read, title)
+        return _mapped(path, whole)
     except OSError as error:
         raise StorageError(
             f"cannot read or write {path}: {error.strerror or error}; make room or make the folder "
-            "writable, or name another one with cache=FOLDER (cache=False keeps the images in "
-            "memory only)"
+            "writable, or name another one with cache=FOLDER (cache=False: in memory only)"
         ) from error
-    return array
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     """The array of a whole file; None when there is none or it is not one of this shape."""
-    if not path.exists():
-        return None
     try:
-        # "c": writing to a row changes a private copy, and neither the file nor other processes
-        array = np.load(path, mmap_mode="c", allow_pickle=False)
-    except (ValueError, EOFError):
+        array = np.load(path, mmap_mode="c")  # "c": writing to a row changes a private copy
+    except (FileNotFoundError, ValueError, EOFError):
         return None
     return array if array.shape == shape and array.dtype == np.uint8 else None
 
 
 def _write(path: Path, shape: tuple[int, ...], read: Callable, title: str) -> None:
-    if path.exists():
-        warnings.warn(f"{path} is damaged: making it anew", stacklevel=4)
-    if shutil.disk_usage(path.parent).free < math.prod(shape):
-        raise OSError(
-            errno.ENOSPC, f"it takes {math.prod(shape) / 1e6:,.0f} MB, which are not free"
-        )
     part = path.with_name(f".{path.name}.part")  # one writer at a time holds the lock
     try:
         with part.open("wb") as file:

@@ -91,7 +91,7 @@ def download(
             part.unlink()
             raise StorageError(
                 f"{url} did not give the file that it should ({wrong}): it was deleted; run the "
-                "same command again, and if that ends in the same way the source has changed"
+                "same command again, and if it ends in the same way the source has changed"
             )
         return part.replace(path)
 
@@ -141,11 +141,11 @@ def unpack(archive: Path, folder: Path, holds: str = ".", probe: str | None = No
     """Unpack a tar (plain, gzip, bzip2, xz) or a zip, so that nothing leaves ``folder``.
 
     The one path ``holds`` inside the archive appears at ``folder / holds`` in one rename, or is
-    merged with what is there; the rest is dropped. Without ``probe`` it is the wrong archive.
+    merged with what is there; the rest is dropped.
 
     Raises:
-        StorageError: the archive is damaged, lacks ``probe``, or has a member that would leave the
-            folder, or the disk is full; ``folder`` is then as it was before.
+        StorageError: the archive is damaged, lacks the path ``probe`` (else ``holds``), has a
+            member that would leave the folder, or the disk is full; ``folder`` is as before.
     """
     prefix, target = f".unpacking-{archive.name}-", folder / holds
     with storing(f"unpack {archive} into {folder}"):
@@ -164,7 +164,7 @@ def unpack(archive: Path, folder: Path, holds: str = ".", probe: str | None = No
                 shutil.copytree(content / holds, target, copy_function=os.replace, dirs_exist_ok=1)
             else:
                 target.parent.mkdir(parents=True, exist_ok=True)
-                os.replace(content / holds, target)
+                (content / holds).replace(target)
     return target
 
 
@@ -178,6 +178,9 @@ def _extract(archive: Path, folder: Path) -> None:
             file.extractall(folder, filter="data")  # refuses what leaves the folder, and devices
             while file.fileobj.read(1 << 20):  # to the end, where gzip, bzip2 and xz check
                 pass
+        with archive.open("rb") as file:  # a plain tar cut between two members shows only here
+            if file.read(262)[257:] == b"ustar" and (file.seek(-512, 2), any(file.read()))[1]:
+                raise tarfile.ReadError("the mark of its end is missing")
     except tarfile.FilterError as error:
         raise StorageError(f"{archive} is refused: {error}") from error
     except (*_TORN, UnicodeError, OSError) as error:

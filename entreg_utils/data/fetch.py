@@ -50,19 +50,14 @@ class File:
         """What is there when all of it is done: the plain file, or something of the archive."""
         return root / self.unpack_to / (self.holds or self.probe or self.name)
 
-    def by_hand(self, root: Path) -> bool:
-        """Whether the reader must fetch it."""
-        return bool(self.link) and not (self.place(root).exists() or self.staged(root).exists())
-
     def step(self, root: Path) -> str:
         """What is left to do, in words."""
-        if self.by_hand(root):
-            return f"{self.name} ({self.about}): open {self.link} and put it at {self.staged(root)}"
-        if self.link:
+        if self.url:
+            size = f"{self.bytes:,} bytes, checksum {self.sha256 or self.md5 or 'not published'}"
+            return f"to fetch: {self.url} ({size}) -> {self.place(root)}"
+        if self.staged(root).exists():
             return f"to unpack: {self.staged(root)}"
-        check = self.sha256 or self.md5 or "not published"
-        size = f"{self.bytes:,} bytes, checksum {check}"
-        return f"to fetch: {self.url} ({size}) -> {self.place(root)}"
+        return f"{self.name} ({self.about}): open {self.link} and put it at {self.staged(root)}"
 
 
 @dataclass(frozen=True)
@@ -78,12 +73,10 @@ class Source:
     @property
     def extent(self) -> str:
         """How much there is to fetch, in words."""
-        size, count = (
-            sum(file.bytes for file in self.files),
-            sum(not file.url for file in self.files),
-        )
+        size = sum(file.bytes for file in self.files) / 1e6
+        count = sum(not file.url for file in self.files)
         by_hand = f", {count} archive{'s' * (count > 1)} by hand" if count else ""
-        return f"{size / 1e6:,.1f} MB to download{by_hand}"
+        return f"{size:,.1f} MB to download{by_hand}"
 
 
 def read_source(name: str) -> Source:
@@ -106,29 +99,26 @@ def fetch(source: Source, root: Path) -> None:
         StorageError: a file cannot be had or is not what it should be, an archive cannot be
             unpacked, or something must be fetched by hand, with the page and the place.
     """
-    offline, required = False, []
+    offline, by_hand = False, []
     for file in source.files:
+        if offline and file.optional:
+            continue  # it would cost the same wait
         try:
-            if not file.by_hand(root):
-                # Where one optional file cannot be had, each further one would cost the same wait.
-                if not (offline and file.optional):
-                    _bring(file, root)
-            elif file.optional:
-                print(f"note: {file.step(root)}", file=sys.stderr)
-            else:
-                required.append(file.step(root))
+            _bring(file, root)
         except StorageError as error:
-            if not file.optional:
+            if file.optional:
+                offline = True
+                print(f"note: going on without optional files: {error}", file=sys.stderr)
+            elif file.link:
+                by_hand.append(str(error))
+            else:
                 raise
-            offline = True
-            print(f"note: going on without optional files: {error}", file=sys.stderr)
     archives = {file.staged(root) for file in source.files if file.link or file.holds}
     if size := sum(path.stat().st_size for path in archives if path.exists()):
         print(f"the archives in {root / 'downloads'} ({size / 1e6:,.1f} MB) may be deleted now")
-    if required:
+    if by_hand:
         raise StorageError(
-            f"{source.name} is not complete, for some files want a browser: {'; '.join(required)}; "
-            "then run the same command again, which unpacks and checks them"
+            f"{source.name} is not complete: {'; '.join(by_hand)}; then run the same command again"
         )
 
 
@@ -138,6 +128,8 @@ def _bring(file: File, root: Path) -> None:
         if path == place:  # a plain file
             download(file.url, path, file.bytes, file.sha256, file.md5)  # compares it
         return
+    if file.link and not path.exists():
+        raise StorageError(file.step(root))
     lock = root / "downloads" / f".{file.name}.lock"
     with storing(f"write in {root}"):
         lock.parent.mkdir(parents=True, exist_ok=True)
