@@ -45,8 +45,7 @@ def main(argv: list[str]) -> int:
         if list:
             _list(root or own("data"))
         elif name not in data.DATASETS:
-            known = ", ".join(data.DATASETS)
-            raise ValueError(f"name a data set, one of {known}, or ask for --list")
+            raise ValueError(f"name a data set ({', '.join(data.DATASETS)}), or ask for --list")
         elif name != "toy":
             if (world, num_train) != (World(), SPLITS["train"]):
                 raise ValueError(f"options of the embedded world say nothing of {name}: drop them")
@@ -65,8 +64,8 @@ def _list(root: Path) -> None:
     print(f"toy: {TOY} ({LICENCE})")
     for source in (read_source(name) for name in data.DATASETS if name != "toy"):
         here = all(file.optional or file.place(root).exists() for file in source.files)
-        state = f"{source.extent}; {'here' if here else 'not here'}"
-        print(f"{source.name}: {source.about} ({source.licence}; {state})")
+        state = f"{source.licence}; {source.extent}; {'here' if here else 'not here'}"
+        print(f"{source.name}: {source.about} ({state})")
 
 
 def _fetch(name: str, root: Path, dry_run: bool) -> None:
@@ -93,11 +92,6 @@ def _paint(world: World, num_train: int, folder: Path) -> None:
                 raise StorageError(str(warning)) from None
         sha256 = digest(kept.arrays)
         if sha256 != digest(data.load("toy", split, cache=False, **options).arrays):
-            raise StorageError(
-                f"the cached {split} split is not what this version paints: delete {folder} and "
-                "run the command again"
-            )
+            raise StorageError(f"the cached {split} split is not what is painted: delete {folder}")
         print(f"{split:6}{len(kept):6} images, {kept.num_classes} classes; sha256 {sha256}")
-    size = sum(path.stat().st_size for path in folder.glob("*.npz")) / 1e6
-    print(f"each equals a fresh painting; cached in {folder} ({size:.1f} MB in all)")
-    print(f"licence: {LICENCE}")
+    print(f"each equals a fresh painting; cached in {folder}\nlicence: {LICENCE}")

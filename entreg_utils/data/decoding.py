@@ -1,8 +1,5 @@
 """Photographs from their files, and arrays of many of them, decoded once and kept on the disk.
 
-Decoding and resizing a JPEG costs more than a small network's forward pass. So the first use of a
-split writes all its photographs into one ``.npy`` file, which later programs map into memory.
-
 A photograph is read as the field's code reads it: by Pillow, converted to RGB (grey is repeated,
 palettes are looked up, CMYK is converted, transparency is dropped), in the orientation in which the
 file stores its pixels. An EXIF tag that asks viewers to turn the picture is followed (``upright``)
@@ -22,6 +19,7 @@ from filelock import FileLock
 from PIL import ExifTags, Image, ImageOps
 from tqdm.auto import tqdm
 
+from entreg_utils.data.download import storing
 from entreg_utils.files import StorageError
 
 RULE = "Pillow RGB, stored orientation, bilinear with antialiasing, squashed; 1"
@@ -76,16 +74,14 @@ def read_sizes(paths: Sequence[Path], upright: bool = False) -> np.ndarray:
     return np.array(read_all(paths, size_of), np.int64).reshape(-1, 2)
 
 
-def read_all(
-    items: Sequence, read: Callable, title: str = "", take: Callable | None = None
-) -> list:
-    """``[read(item) for item in items]`` by threads, or ``take`` gets each result in that order.
+def read_all(items: Sequence, read: Callable, title: str = "", use: Callable | None = None) -> list:
+    """``[read(item) for item in items]`` by threads, or ``use`` gets each result in that order.
 
     Raises:
         StorageError: files that cannot be read, all of them named.
     """
     failures, results = [], []
-    take = take or results.append
+    use = use or results.append
 
     def guarded(item):
         try:
@@ -98,12 +94,11 @@ def read_all(
         for start in range(0, len(items), _CHUNK):
             for result in pool.map(guarded, items[start : start + _CHUNK]):
                 if not failures:  # else only the other failures are looked for
-                    take(result)
+                    use(result)
                 bar.update()
     if failures:
-        names = ", ".join(sorted(failures))
-        way = "delete them and fetch or copy them again"
-        raise StorageError(f"{len(failures)} files cannot be read as images: {names}; {way}")
+        many = f"{len(failures)} files cannot be read as images: {', '.join(sorted(failures))}"
+        raise StorageError(f"{many}; delete them and fetch or copy them again")
     return results
 
 
@@ -112,27 +107,20 @@ def cached_array(
 ) -> np.ndarray:
     """uint8 (count, *shape) whose row ``i`` is ``read(i)``, from a file that is made first.
 
-    The file appears in one rename when it is whole; of several processes one makes it. Its name
-    must say what is in it. Changes to the array stay here. Without a path it is in memory only.
-
-    Raises:
-        StorageError: rows that cannot be read, all of them named; no room or no right to write.
+    It appears in one rename when it is whole; of several processes one makes it. Its name must say
+    what is in it. Changes to the array stay here. Without a path it is in memory only. A
+    StorageError names all rows that cannot be read, or says that there is no room or right to write.
     """
     whole = (count, *shape)
     if path is None or count == 0:  # an empty file cannot be mapped
         return np.array(read_all(range(count), read, title), np.uint8).reshape(whole)
-    try:
+    with storing(f"use {path} (cache=FOLDER names another folder)"):
         if _mapped(path, whole) is None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(path.with_suffix(".lock")):
                 if _mapped(path, whole) is None:  # else another process made it
                     _write(path, whole, read, title)
         return _mapped(path, whole)
-    except OSError as error:
-        raise StorageError(
-            f"cannot read or write {path}: {error.strerror or error}; make room or make the folder "
-            "writable, or name another one with cache=FOLDER (cache=False: in memory only)"
-        ) from error
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:

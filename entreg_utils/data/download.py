@@ -16,8 +16,6 @@ import tarfile
 import tempfile
 import time
 import zipfile
-import zlib
-from lzma import LZMAError
 from pathlib import Path
 
 import requests
@@ -30,9 +28,6 @@ ATTEMPTS = 5  # tries in a row that bring nothing new
 TIMEOUT = 30.0  # seconds of silence after which a connection counts as broken
 _BUSY = {408, 425, 429, 500, 502, 503, 504}  # answers that another try may change
 _BROKEN = (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError)
-# What Python's unpackers raise for archives that are cut short, damaged or none; RuntimeError where
-# zipfile wants a password or a compression that nobody installed.
-_TORN = (tarfile.TarError, zlib.error, LZMAError, zipfile.BadZipFile, RuntimeError, EOFError)
 _sleep = time.sleep
 
 
@@ -80,8 +75,7 @@ def download(
                 if failures >= ATTEMPTS:
                     raise StorageError(
                         f"no more of {url} came in {ATTEMPTS} tries ({reason}): run the same "
-                        f"command again later, it goes on at byte {_size(part)}; or put the file "
-                        f"at {path}"
+                        f"command again later, it goes on there; or put the file at {path}"
                     ) from error
                 print(f"{path.name}: {reason}; trying again in a moment", file=sys.stderr)
                 _sleep(2.0 ** (failures - 1))
@@ -90,8 +84,8 @@ def download(
         if wrong := _wrong(part, size, sha256, md5):
             part.unlink()
             raise StorageError(
-                f"{url} did not give the file that it should ({wrong}): it was deleted; run the "
-                "same command again, and if it ends in the same way the source has changed"
+                f"{url} did not give the right file ({wrong}): it was deleted, try again; if it "
+                "ends in the same way the source has changed"
             )
         return part.replace(path)
 
@@ -147,19 +141,15 @@ def unpack(archive: Path, folder: Path, holds: str = ".", probe: str | None = No
         StorageError: the archive is damaged, lacks the path ``probe`` (else ``holds``), has a
             member that would leave the folder, or the disk is full; ``folder`` is as before.
     """
-    prefix, target = f".unpacking-{archive.name}-", folder / holds
+    target = folder / holds
     with storing(f"unpack {archive} into {folder}"):
         folder.mkdir(parents=True, exist_ok=True)
-        for remains in folder.glob(f"{prefix}*"):  # of a process that was killed
-            shutil.rmtree(remains, ignore_errors=True)
-        with tempfile.TemporaryDirectory(prefix=prefix, dir=folder) as name:
+        with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder) as name:
             content = Path(name, "content")  # not private, as TemporaryDirectory is
             content.mkdir()
             _extract(archive, content)
             if not (content / (probe or holds)).exists():
-                raise StorageError(
-                    f"{archive} holds no {probe or holds}: it is not the archive it should be"
-                )
+                raise StorageError(f"{archive} holds no {probe or holds}: it is the wrong archive")
             if target.exists():  # merged, and the newer file wins
                 shutil.copytree(content / holds, target, copy_function=os.replace, dirs_exist_ok=1)
             else:
@@ -183,7 +173,7 @@ def _extract(archive: Path, folder: Path) -> None:
                 raise tarfile.ReadError("the mark of its end is missing")
     except tarfile.FilterError as error:
         raise StorageError(f"{archive} is refused: {error}") from error
-    except (*_TORN, UnicodeError, OSError) as error:
+    except Exception as error:  # the unpackers raise anything where bytes are wrong
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of the disk; what gzip finds wrong has no number
         raise StorageError(
