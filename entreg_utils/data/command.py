@@ -15,8 +15,7 @@ from entreg_utils.data.toy import digest
 from entreg_utils.data.world import SPLITS, World
 from entreg_utils.files import StorageError, own
 
-TOY = "the embedded world: fish on a reef, with exact boxes and masks; nothing is downloaded"
-LICENCE = "drawn by this package, MIT"
+TOY = "the embedded world: fish on a reef, with exact boxes and masks (MIT, nothing is downloaded)"
 
 
 def main(argv: list[str]) -> int:
@@ -61,7 +60,7 @@ def main(argv: list[str]) -> int:
 
 
 def _list(root: Path) -> None:
-    print(f"toy: {TOY} ({LICENCE})")
+    print(f"toy: {TOY}")
     for source in (read_source(name) for name in data.DATASETS if name != "toy"):
         here = all(file.optional or file.place(root).exists() for file in source.files)
         state = f"{source.licence}; {source.extent}; {'here' if here else 'not here'}"
@@ -94,4 +93,4 @@ def _paint(world: World, num_train: int, folder: Path) -> None:
         if sha256 != digest(data.load("toy", split, cache=False, **options).arrays):
             raise StorageError(f"the cached {split} split is not what is painted: delete {folder}")
         print(f"{split:6}{len(kept):6} images, {kept.num_classes} classes; sha256 {sha256}")
-    print(f"each equals a fresh painting; cached in {folder}\nlicence: {LICENCE}")
+    print(f"each equals a fresh painting; cached in {folder}")

@@ -77,8 +77,7 @@ def read_sizes(paths: Sequence[Path], upright: bool = False) -> np.ndarray:
 def read_all(items: Sequence, read: Callable, title: str = "", use: Callable | None = None) -> list:
     """``[read(item) for item in items]`` by threads, or ``use`` gets each result in that order.
 
-    Raises:
-        StorageError: files that cannot be read, all of them named.
+    A StorageError names all the files that cannot be read.
     """
     failures, results = [], []
     use = use or results.append
@@ -108,8 +107,7 @@ def cached_array(
     """uint8 (count, *shape) whose row ``i`` is ``read(i)``, from a file that is made first.
 
     It appears in one rename when it is whole; of several processes one makes it. Its name must say
-    what is in it. Changes to the array stay here. Without a path it is in memory only. A
-    StorageError names all rows that cannot be read, or says that there is no room or right to write.
+    what is in it. Changes to the array stay here. Without a path it is in memory only.
     """
     whole = (count, *shape)
     if path is None or count == 0:  # an empty file cannot be mapped

@@ -25,8 +25,7 @@ class File:
         unpack_to: folder under the root of all data sets.
         url, bytes, sha256, md5: of a file that a program can fetch, see :func:`download`.
         holds: the path inside an archive that is wanted; None for a plain file.
-        link, about, probe: of an archive behind a page that wants a browser: the page, what it is,
-            and one path that is there once it is unpacked.
+        link, about, probe: of an archive behind a web page; ``probe`` is a path in it.
         optional: the data set can be read without it.
     """
 
