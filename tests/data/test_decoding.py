@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import shutil
 import threading
 from pathlib import Path
 
@@ -127,7 +126,7 @@ def test_no_rows_need_no_file(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["cut", "other", "nothing"])
-def test_a_damaged_file_is_made_anew_with_a_warning(tmp_path, damage):
+def test_a_damaged_file_is_made_anew(tmp_path, damage):
     path = tmp_path / "a.npy"
     cached_array(path, 5, (2, 3), rows, "x")
     whole = path.read_bytes()
@@ -135,8 +134,7 @@ def test_a_damaged_file_is_made_anew_with_a_warning(tmp_path, damage):
         np.save(path, np.zeros((5, 2, 4), np.uint8))
     else:
         path.write_bytes(whole[:-1] if damage == "cut" else b"")
-    with pytest.warns(UserWarning, match="a.npy is damaged: making it anew"):
-        array = cached_array(path, 5, (2, 3), rows, "x")
+    array = cached_array(path, 5, (2, 3), rows, "x")
     assert np.array_equal(array, np.stack([rows(i) for i in range(5)]))
     assert path.read_bytes() == whole
 
@@ -169,25 +167,18 @@ def test_nothing_is_left_when_it_is_stopped(tmp_path, stop):
 
 
 def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
-    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr(decoding.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(StorageError, match="no room for a.npy: it takes 0 MB .* cache=FOLDER"):
-        cached_array(tmp_path / "a.npy", 300, (2, 3), rows, "x")
-    assert left(tmp_path) == []
-
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.undo()
     monkeypatch.setattr(decoding.os, "fsync", full)
-    with pytest.raises(StorageError, match="No space left on device; make room"):
+    with pytest.raises(StorageError, match="cannot use .*a.npy .cache=FOLDER .*No space left"):
         cached_array(tmp_path / "a.npy", 300, (2, 3), rows, "x")
     assert left(tmp_path) == []
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="cannot read or write .* cache=FOLDER"):
+    with pytest.raises(StorageError, match="cannot use .*cache=FOLDER .*make the folder writable"):
         cached_array(tmp_path / "file" / "a.npy", 3, (2, 3), rows, "x")
 
 
