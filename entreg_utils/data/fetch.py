@@ -95,8 +95,7 @@ def fetch(source: Source, root: Path) -> None:
     processes that want a file one waits. Optional files that cannot be had cost a note.
 
     Raises:
-        StorageError: a file cannot be had or is not what it should be, an archive cannot be
-            unpacked, or something must be fetched by hand, with the page and the place.
+        StorageError: a file cannot be had or is not what it should be, or is to fetch by hand.
     """
     offline, by_hand = False, []
     for file in source.files:

@@ -97,14 +97,6 @@ def test_a_part_that_was_whole_needs_no_server(fetch, site):
     assert site.log == [] and alone(fetch.path)
 
 
-def test_redirects_are_followed_and_keep_the_range(fetch, site):
-    site.files["/b.tgz"] = BODY
-    fetch.part.write_bytes(BODY[:1000])
-    site.script["/a.tgz"] = [{"status": 302, "headers": {"Location": "/b.tgz"}}]
-    fetch()
-    assert site.ranges() == ["bytes=1000-"] * 2 and alone(fetch.path)
-
-
 @pytest.mark.parametrize("target", ["/a.tgz", "file:///etc/hostname"])
 def test_redirects_that_lead_nowhere_end(fetch, site, target):
     site.script["/a.tgz"] = [{"status": 302, "headers": {"Location": target}}] * 40
@@ -142,14 +134,14 @@ def test_busy_servers_are_asked_again(fetch, site):
     assert site.waits == [1.0, 2.0, 4.0] and alone(fetch.path)
 
 
-@pytest.mark.parametrize("sum_", [{}, {"sha256": None, "md5": MD5}])
-def test_a_corrupted_file_is_deleted_and_never_taken(fetch, site, sum_):
+@pytest.mark.parametrize("known", [{}, {"sha256": None, "md5": MD5}])
+def test_a_corrupted_file_is_deleted_and_never_taken(fetch, site, known):
     site.script["/a.tgz"] = [WRONG]
-    known = f"sha256 [0-9a-f]{{64}}, not {SHA}|md5 [0-9a-f]{{32}}, not {MD5}"
-    with pytest.raises(StorageError, match=known):
-        fetch(**sum_)
+    expected = f"md5 [0-9a-f]{{32}}, not {MD5}" if known else f"sha256 [0-9a-f]{{64}}, not {SHA}"
+    with pytest.raises(StorageError, match=expected):
+        fetch(**known)
     assert os.listdir(fetch.path.parent) == [] and len(site.log) == 1
-    fetch(**sum_)
+    fetch(**known)
     assert alone(fetch.path)
 
 
