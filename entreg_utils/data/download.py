@@ -51,9 +51,8 @@ def download(
     Size in bytes, checksums in hex: of two the SHA-256 counts, without one only the size.
 
     Raises:
-        StorageError: what is at ``path`` is another file; the server refuses, or offers another
-            size; the tries are used up; the disk is full; the content has another checksum (it is
-            deleted then). In all other cases the part stays, and the next call goes on with it.
+        StorageError: what is at ``path`` is another file; the server refuses, breaks off too often
+            or offers another size; no room. The part stays, unless its size or checksum is wrong.
     """
     part = path.with_name(path.name + ".part")
     if path.exists():
@@ -99,7 +98,9 @@ def _transfer(url: str, part: Path, size: int, start: int) -> None:
             raise StorageError(f"{url} redirects to {answer.url}, which is not encrypted")
         if not answer.ok:
             kind = requests.ConnectionError if answer.status_code in _BUSY else requests.HTTPError
-            raise kind(f"the server answers {answer.status_code} {answer.reason}; open it to see")
+            raise kind(
+                f"the server answers {answer.status_code} {answer.reason}; a browser may say why"
+            )
         start = start if answer.status_code == 206 else 0
         offered = start + int(answer.headers.get("Content-Length", size - start))
         if offered != size:
