@@ -98,9 +98,7 @@ def _transfer(url: str, part: Path, size: int, start: int) -> None:
             raise StorageError(f"{url} redirects to {answer.url}, which is not encrypted")
         if not answer.ok:
             kind = requests.ConnectionError if answer.status_code in _BUSY else requests.HTTPError
-            raise kind(
-                f"the server answers {answer.status_code} {answer.reason}; a browser may say why"
-            )
+            raise kind(f"the server answers {answer.status_code} {answer.reason}; open the page")
         start = start if answer.status_code == 206 else 0
         offered = start + int(answer.headers.get("Content-Length", size - start))
         if offered != size:
