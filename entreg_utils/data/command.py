@@ -2,159 +2,95 @@
 
 from __future__ import annotations
 
-import argparse
-import sys
 import warnings
-from dataclasses import fields
 from pathlib import Path
+from typing import Annotated
 
-import numpy as np
+import tyro
+from tyro.conf import Positional, arg
 
 from entreg_utils import data
-from entreg_utils.data.fetch import Source, fetch, plan, read_source
-from entreg_utils.data.toy import ToyDataset, digest
+from entreg_utils.data.fetch import fetch, read_source
+from entreg_utils.data.toy import digest
 from entreg_utils.data.world import SPLITS, World
-from entreg_utils.files import StorageError, project_root
+from entreg_utils.files import StorageError, own
 
-TOY = (
-    "the drawn world: fish on a reef, with exact boxes, masks and three cues of known "
-    "reliability; nothing is downloaded"
-)
-LICENCE = "drawn by this package, MIT"
-HELP = {
-    "part": "reliability of the mark, 0..1",
-    "body": "reliability of the body's colours, 0..1",
-    "context": "reliability of the habitat, 0..1",
-    "part_visibility": "share of images in which the mark is painted, 0..1",
-    "num_classes": "species, 2..10",
-    "image_size": "side of the images in pixels, 32..128",
-    "seed": "of the world",
-    "num_train": "training images",
-}
-_USUAL = {field.name: field.default for field in fields(World)} | {"num_train": SPLITS["train"]}
+TOY = "the drawn world: fish on a reef, with exact boxes and masks (MIT, nothing is downloaded)"
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.epilog = (
-        "example: data toy --part-visibility 0.9. Calling it again changes nothing: it paints "
-        "anew in memory, and compares. The photographic data sets are downloaded, checked and "
-        "unpacked (data cub); a call that was interrupted goes on where it stopped, and one that "
-        "was not has nothing to do the next time."
-    )
-    parser.add_argument("name", nargs="?", choices=list(data.DATASETS), help="the data set")
-    parser.add_argument("--list", action="store_true", help="name the data sets and stop")
-    parser.add_argument(
-        "--root",
-        type=Path,
-        help="folder of the cache (toy; the project's data/cache) or of all photographic data sets "
-        "(the project's data)",
-    )
-    parser.add_argument(
-        "--dry-run", action="store_true", help="say what would be fetched and where, and stop"
-    )
-    group = parser.add_argument_group("the drawn world")
-    for name, usual in _USUAL.items():
-        option, kind = "--" + name.replace("_", "-"), type(usual)
-        metavar = kind.__name__.upper()
-        group.add_argument(option, type=kind, default=usual, metavar=metavar, help=HELP[name])
+def main(argv: list[str]) -> int:
+    """``python -m entreg_utils data``."""
+
+    def command(
+        name: Positional[str] = "",
+        list: Annotated[bool, arg(help="name the data sets and stop")] = False,
+        root: Path | None = None,
+        dry_run: bool = False,
+        world: Annotated[World, arg(name="")] = World(),  # noqa: B008  frozen
+        num_train: int = SPLITS["train"],
+    ) -> int:
+        """Make or fetch every split of a data set, check it, and say what is there.
+
+        Example: data toy --part-visibility 0.9. Calling it again changes nothing. Photographs are
+        downloaded, checked and unpacked (data cub); an interrupted call goes on where it stopped.
+
+        Args:
+            name: the data set, see --list.
+            root: folder of the cache (toy: data/cache) or of all photographic data sets (data).
+            dry_run: say what would be fetched and where, and stop.
+            world: of the drawn world, for toy only.
+            num_train: training images of the drawn world.
+        """
+        if list:
+            _list(root or own("data"))
+        elif name not in data.DATASETS:
+            raise ValueError(f"name a data set ({', '.join(data.DATASETS)}), or ask for --list")
+        elif name != "toy":
+            if (world, num_train) != (World(), SPLITS["train"]):
+                raise ValueError(f"options of the drawn world say nothing of {name}: drop them")
+            _fetch(name, root or own("data"), dry_run)
+        else:
+            print(f"toy: {TOY}")
+            if not dry_run:
+                _paint(world, num_train, root or own("data", "cache"))
+        return 0
+
+    config = (tyro.conf.FlagCreatePairsOff,)
+    return tyro.cli(command, prog="python -m entreg_utils data", args=argv, config=config)
 
 
-def main(args: argparse.Namespace) -> int:
-    """Make or fetch every split, check it, and print what is there; 0.
-
-    The drawn world is painted or read, and compared with a fresh painting. Of a photographic
-    data set, licence and size are printed first; then what is missing is fetched.
-
-    Raises:
-        ValueError: no name, or a knob out of its range or of another data set.
-        StorageError: the cache cannot be written, or is not what the painter paints; a download
-            fails or is not what it should be; something is left to fetch by hand.
-    """
-    if args.list:
-        for name in data.DATASETS:
-            print(f"{name}: {_described(name, args.root or project_root() / 'data')}")
-    elif args.name is None:
-        raise ValueError(f"name a data set, one of {', '.join(data.DATASETS)}, or ask for --list")
-    elif args.name != "toy":
-        _photographs(read_source(args.name), args)
-    elif args.dry_run:
-        print(f"toy: {TOY}")
-    else:
-        _world(args)
-    return 0
+def _list(root: Path) -> None:
+    print(f"toy: {TOY}")
+    for source in (read_source(name) for name in data.DATASETS if name != "toy"):
+        here = all(file.optional or file.place(root).exists() for file in source.files)
+        state = f"{source.licence}; {source.extent}; {'here' if here else 'not here'}"
+        print(f"{source.name}: {source.about} ({state})")
 
 
-def _described(name: str, root: Path) -> str:
-    if name == "toy":
-        return f"{TOY} ({LICENCE})"
+def _fetch(name: str, root: Path, dry_run: bool) -> None:
     source = read_source(name)
-    needed = [file for some in source.missing(root) for file in some if not file.optional]
-    here = "not here" if needed else "here"
-    return f"{source.about} ({source.licence}; {source.extent}; {here})"
-
-
-def _photographs(source: Source, args: argparse.Namespace) -> None:
-    for name, usual in _USUAL.items():
-        if getattr(args, name) != usual:
-            option = "--" + name.replace("_", "-")
-            raise ValueError(
-                f"{option} belongs to the drawn world: leave it out for {source.name}"
-            )
-    root = args.root or project_root() / "data"
-    print(f"{source.name}: {source.about}")
-    print(f"licence: {source.licence} ({source.homepage})")
+    print(f"{name}: {source.about}\nlicence: {source.licence} ({source.homepage})")
     print(f"size: {source.extent}; folder: {root}")
-    print("\n".join(plan(source, root)))
-    if not args.dry_run:
+    steps = [file.step(root) for file in source.files if not file.place(root).exists()]
+    print(*steps or [f"nothing to fetch: all of it is in {root}"], sep="\n")
+    if not dry_run:
         fetch(source, root)
         for split in SPLITS:
-            dataset = data.load(source.name, split, root=root)
+            dataset = data.load(name, split, root=root)
             print(f"{split:6}{len(dataset):6} images, {dataset.num_classes} classes")
 
 
-def _world(args: argparse.Namespace) -> None:
-    folder = args.root or project_root() / "data" / "cache"
-    knobs = {field.name: getattr(args, field.name) for field in fields(World)}
-    World(**knobs)  # refuses knobs out of range before anything is painted
-    before = set(folder.glob("*.npz"))
-    print(f"toy: {TOY}")
+def _paint(world: World, num_train: int, folder: Path) -> None:
     for split, usual in SPLITS.items():
-        options = knobs | {"num_images": args.num_train if split == "train" else usual}
-        dataset = _stored(split, folder, options)
-        check(dataset, data.load("toy", split, cache=False, **options))
-        print(
-            f"{split:6}{len(dataset):6} images, {dataset.frame}x{dataset.frame}, "
-            f"{dataset.num_classes} classes; sha256 {digest(dataset.arrays)}"
-        )
-    new = len(set(folder.glob("*.npz")) - before)
-    written = f"{new} of {len(SPLITS)} files written now" if new else "nothing new to write"
-    size = sum(path.stat().st_size for path in folder.glob("*.npz")) / 1e6
-    print(f"each equals a fresh painting; cached in {folder} ({written}; {size:.1f} MB in all)")
-    print(f"licence: {LICENCE}")
-
-
-def check(dataset: ToyDataset, painted: ToyDataset) -> None:
-    """Compare a split from the cache with the same one painted just now, array by array.
-
-    Raises:
-        StorageError: they differ; the message names the array.
-    """
-    for name, array in painted.arrays.items():
-        if not np.array_equal(dataset.arrays[name], array):
-            raise StorageError(
-                f"the {name} of the cached {dataset.split} split are not what this version paints: "
-                "delete the cache and run the command again"
-            )
-
-
-def _stored(split: str, folder: Path, options: dict) -> ToyDataset:
-    """The split as the cache gives it back; a warning that it could not be cached is an error."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        for _ in range(2):  # painted where it is not there, then read
-            dataset = data.load("toy", split, root=folder, **options)
-    for text in dict.fromkeys(str(warning.message) for warning in caught):
-        if "is not cached" in text:
-            raise StorageError(text)
-        print(f"note: {text}", file=sys.stderr)
-    return dataset
+        options = world.to_dict() | {"num_images": num_train if split == "train" else usual}
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "the drawn world is not cached")
+            try:
+                kept = data.load("toy", split, root=folder, **options)
+            except UserWarning as warning:
+                raise StorageError(str(warning)) from None
+        sha256 = digest(kept.arrays)
+        if sha256 != digest(data.load("toy", split, cache=False, **options).arrays):
+            raise StorageError(f"the cached {split} split is not what is painted: delete {folder}")
+        print(f"{split:6}{len(kept):6} images, {kept.num_classes} classes; sha256 {sha256}")
+    print(f"each equals a fresh painting; cached in {folder}")

@@ -1,9 +1,5 @@
 """Photographs from their files, and arrays of many of them, decoded once and kept on the disk.
 
-Decoding a JPEG and resizing it costs more than a small network's forward pass. So the first use of
-a split writes all its photographs, decoded and resized, into one ``.npy`` file, which later epochs
-and later programs map into memory.
-
 A photograph is read as the field's code reads it: by Pillow, converted to RGB (grey is repeated,
 palettes are looked up, CMYK is converted, transparency is dropped), in the orientation in which the
 file stores its pixels. An EXIF tag that asks viewers to turn the picture is followed (``upright``)
@@ -12,24 +8,23 @@ only in folders of one's own: boxes and masks of the published sets were drawn o
 
 from __future__ import annotations
 
+import contextlib
 import os
-import shutil
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 from tqdm.auto import tqdm
 
+from entreg_utils.data.download import storing
 from entreg_utils.files import StorageError
 
 RULE = "Pillow RGB, stored orientation, bilinear with antialiasing, squashed; 1"
 _CHUNK = 128  # rows decoded between two writes: bounds the memory
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
-_ORIENTATION, _TURNED = 0x0112, (5, 6, 7, 8)  # the EXIF tag, and its values that swap the sides
 
 
 class UnreadableImage(StorageError):
@@ -39,30 +34,28 @@ class UnreadableImage(StorageError):
         return f"{self.args[0]} cannot be read as an image: delete it and fetch or copy it again"
 
 
-def _unreadable(path: Path, error: Exception) -> UnreadableImage:
-    return UnreadableImage(f"{path} ({str(error) or type(error).__name__})")
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Image.Image]:
+    try:
+        with Image.open(path) as image:
+            yield image
+    except _BROKEN as error:
+        raise UnreadableImage(f"{path} ({str(error) or type(error).__name__})") from error
 
 
 def read_image(path: Path, mode: str | None = "RGB", upright: bool = False) -> Image.Image:
-    """The whole image of a file, converted to a Pillow ``mode``; None keeps the file's own.
-
-    Raises:
-        UnreadableImage: the file is missing, truncated or no image.
-    """
-    try:
-        with Image.open(path) as image:
-            image.load()
-            whole = ImageOps.exif_transpose(image) if upright else image
-            return whole.convert(mode) if mode and whole.mode != mode else whole.copy()
-    except _BROKEN as error:
-        raise _unreadable(path, error) from error
+    """The whole image of a file, converted to a Pillow ``mode``; None keeps the file's own."""
+    with _opened(path) as image:
+        image.load()
+        whole = ImageOps.exif_transpose(image) if upright else image
+        return whole.convert(mode) if mode and whole.mode != mode else whole.copy()
 
 
 def read_pixels(path: Path, side: int | None = None, upright: bool = False) -> np.ndarray:
     """A photograph as uint8 (3, H, W), or (3, side, side) with ``side`` given.
 
-    The resize changes the aspect (the whole image is squashed into the square) and is bilinear with
-    antialiasing, what ``torchvision.transforms.Resize((side, side))`` does to a Pillow image.
+    The whole image is squashed into the square, bilinear with antialiasing, as by
+    ``torchvision.transforms.Resize((side, side))`` on a Pillow image.
     """
     image = read_image(path, "RGB", upright)
     if side is not None and image.size != (side, side):
@@ -71,31 +64,41 @@ def read_pixels(path: Path, side: int | None = None, upright: bool = False) -> n
 
 
 def read_sizes(paths: Sequence[Path], upright: bool = False) -> np.ndarray:
-    """(N, 2) int64 of (width, height) in pixels, from the headers of the files.
-
-    Raises:
-        StorageError: files that cannot be read, all of them named.
-    """
+    """(N, 2) int64 of (width, height) in pixels, from the headers of the files."""
 
     def size_of(path: Path) -> tuple[int, int]:
-        try:
-            with Image.open(path) as image:
-                turned = upright and image.getexif().get(_ORIENTATION) in _TURNED
-                return image.size[::-1] if turned else image.size
-        except _BROKEN as error:
-            raise _unreadable(path, error) from error
+        with _opened(path) as image:
+            turned = upright and image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+            return image.size[::-1] if turned else image.size
 
     return np.array(read_all(paths, size_of), np.int64).reshape(-1, 2)
 
 
-def read_all(items: Sequence, read: Callable, title: str | None = None) -> list:
-    """``[read(item) for item in items]`` on a pool of threads.
+def read_all(items: Sequence, read: Callable, title: str = "", use: Callable | None = None) -> list:
+    """``[read(item) for item in items]`` by threads, or ``use`` gets each result in that order.
 
-    Raises:
-        StorageError: files that cannot be read, all of them named.
+    A StorageError names all the files that cannot be read.
     """
-    chunks = list(_chunks(len(items), lambda index: read(items[index]), title))
-    return [row for rows in chunks for row in rows]
+    failures, results = [], []
+    use = use or results.append
+
+    def guarded(item):
+        try:
+            return read(item)
+        except UnreadableImage as error:
+            failures.append(error.args[0])  # list.append is atomic
+
+    bar = tqdm(total=len(items), desc=title, unit="image", leave=False, disable=not title)
+    with ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool, bar:
+        for start in range(0, len(items), _CHUNK):
+            for result in pool.map(guarded, items[start : start + _CHUNK]):
+                if not failures:  # else only the other failures are looked for
+                    use(result)
+                bar.update()
+    if failures:
+        many = f"{len(failures)} files cannot be read as images: {', '.join(sorted(failures))}"
+        raise StorageError(f"{many}; delete them and fetch or copy them again")
+    return results
 
 
 def cached_array(
@@ -103,96 +106,39 @@ def cached_array(
 ) -> np.ndarray:
     """uint8 (count, *shape) whose row ``i`` is ``read(i)``, from a file that is made first.
 
-    The file appears in one rename when it is whole; of several processes that want it at once, one
-    makes it and the others wait. Its name must say what is in it. Changes to the array that comes
-    back stay in this process. Without a path the array is made in memory.
-
-    Raises:
-        StorageError: rows that cannot be read, all of them named; no room or no right to write.
+    It appears in one rename when it is whole; of several processes one makes it. Its name must say
+    what is in it. Changes to the array stay here. Without a path it is in memory only.
     """
-    if count == 0:  # an empty file cannot be mapped
-        return np.empty((0, *shape), np.uint8)
-    if path is None:
-        return np.stack(read_all(range(count), read, title))
-    try:
-        array = _mapped(path, (count, *shape))
-        if array is None:
+    whole = (count, *shape)
+    if path is None or count == 0:  # an empty file cannot be mapped
+        return np.array(read_all(range(count), read, title), np.uint8).reshape(whole)
+    with storing(f"use {path} (cache=FOLDER names another folder)"):
+        if _mapped(path, whole) is None:
             path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(path.with_suffix(".lock")):
-                array = _mapped(path, (count, *shape))  # another process may have made it
-                if array is None:
-                    if path.exists():
-                        warnings.warn(f"{path} is damaged: making it anew", stacklevel=3)
-                    _write(path, count, shape, read, title)
-                    array = _mapped(path, (count, *shape))
-    except OSError as error:
-        raise StorageError(
-            f"cannot read or write {path}: {error.strerror or error}; make room or make the folder "
-            "writable, or name another one with cache=FOLDER (cache=False keeps the images in "
-            "memory only)"
-        ) from error
-    return array
+                if _mapped(path, whole) is None:  # else another process made it
+                    _write(path, whole, read, title)
+        return _mapped(path, whole)
 
 
 def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     """The array of a whole file; None when there is none or it is not one of this shape."""
-    if not path.exists():
-        return None
     try:
-        # "c": writing to a row changes a private copy, and neither the file nor other processes
-        array = np.load(path, mmap_mode="c", allow_pickle=False)
-    except (ValueError, EOFError):
+        array = np.load(path, mmap_mode="c")  # "c": writing to a row changes a private copy
+    except (FileNotFoundError, ValueError, EOFError):
         return None
     return array if array.shape == shape and array.dtype == np.uint8 else None
 
 
-def _write(path: Path, count: int, shape: tuple[int, ...], read: Callable, title: str) -> None:
-    needed, free = count * int(np.prod(shape)), shutil.disk_usage(path.parent).free
-    if needed > free:
-        raise StorageError(
-            f"no room for {path.name}: it takes {needed / 1e6:,.0f} MB and {path.parent} has "
-            f"{free / 1e6:,.0f} MB left; free some space, take a smaller size, or name another "
-            "folder with cache=FOLDER"
-        )
+def _write(path: Path, shape: tuple[int, ...], read: Callable, title: str) -> None:
     part = path.with_name(f".{path.name}.part")  # one writer at a time holds the lock
     try:
         with part.open("wb") as file:
-            header = {"descr": "|u1", "fortran_order": False, "shape": (count, *shape)}
+            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
             np.lib.format.write_array_header_1_0(file, header)
-            for rows in _chunks(count, read, title):
-                file.write(np.stack(rows).tobytes())
+            read_all(range(shape[0]), read, title, lambda row: file.write(row.tobytes()))
             file.flush()
             os.fsync(file.fileno())
         part.replace(path)
     finally:  # also after Ctrl-C
         part.unlink(missing_ok=True)
-
-
-def _chunks(count: int, read: Callable, title: str | None) -> Iterator[list]:
-    """``read(i)`` for 0..count-1, a list for each chunk; then one error for all unreadable files.
-
-    After the first failure nothing more is given, only the others are looked for.
-    """
-    failures: list[str] = []
-
-    def guarded(index: int):
-        try:
-            return read(index)
-        except UnreadableImage as error:
-            failures.append(error.args[0])  # list.append is atomic
-
-    with (
-        ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool,
-        tqdm(total=count, desc=title, unit="image", leave=False, disable=title is None) as bar,
-    ):
-        for start in range(0, count, _CHUNK):
-            rows = list(pool.map(guarded, range(start, min(start + _CHUNK, count))))
-            if not failures:
-                yield rows
-            bar.update(len(rows))
-    if failures:
-        many = f"{len(failures)} files" if len(failures) > 1 else "a file"
-        raise StorageError(
-            f"{many} cannot be read as images: {', '.join(sorted(failures))}; delete them and "
-            "fetch or copy them again"
-        )

@@ -27,10 +27,12 @@ class World:
     """The knobs of the drawn world.
 
     Attributes:
-        part, body, context: reliabilities in 0..1; 1/num_classes is chance, 1 is perfect. The
-            body's default, 0.95, bounds what living on the body alone can cost: 5 points.
+        part: reliability of the mark in 0..1; 1/num_classes is chance, 1 is perfect.
+        body: reliability of the body's colours in 0..1; the default bounds what living on the body
+            alone can cost: 5 points.
+        context: reliability of the habitat in 0..1.
         part_visibility: probability in 0..1 that the mark is painted at all.
-        num_classes: 2..10.
+        num_classes: species, 2..10.
         image_size: side in pixels, 32..128; the fish scales with it.
         seed: any non-negative integer; another seed is another world of the same kind.
     """

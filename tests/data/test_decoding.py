@@ -1,10 +1,6 @@
 """Photographs of every kind, and the file of decoded images: whole, right, or not there."""
 
-import multiprocessing
-import os
-import shutil
 import threading
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +12,6 @@ from entreg_utils.data import decoding
 from entreg_utils.data.decoding import (
     UnreadableImage,
     cached_array,
-    read_all,
     read_pixels,
     read_sizes,
 )
@@ -95,10 +90,6 @@ def test_all_unreadable_files_are_named_in_one_error(tmp_path):
         read_pixels(paths[2])
 
 
-def test_read_all_keeps_the_order():
-    assert read_all(list(range(300)), lambda item: item * 2) == list(range(0, 600, 2))
-
-
 def rows(index):
     return np.full((2, 3), index % 251, np.uint8)
 
@@ -127,7 +118,7 @@ def test_no_rows_need_no_file(tmp_path):
 
 
 @pytest.mark.parametrize("damage", ["cut", "other", "nothing"])
-def test_a_damaged_file_is_made_anew_with_a_warning(tmp_path, damage):
+def test_a_damaged_file_is_made_anew(tmp_path, damage):
     path = tmp_path / "a.npy"
     cached_array(path, 5, (2, 3), rows, "x")
     whole = path.read_bytes()
@@ -135,8 +126,7 @@ def test_a_damaged_file_is_made_anew_with_a_warning(tmp_path, damage):
         np.save(path, np.zeros((5, 2, 4), np.uint8))
     else:
         path.write_bytes(whole[:-1] if damage == "cut" else b"")
-    with pytest.warns(UserWarning, match="a.npy is damaged: making it anew"):
-        array = cached_array(path, 5, (2, 3), rows, "x")
+    array = cached_array(path, 5, (2, 3), rows, "x")
     assert np.array_equal(array, np.stack([rows(i) for i in range(5)]))
     assert path.read_bytes() == whole
 
@@ -145,49 +135,32 @@ def left(folder):
     return [path.name for path in folder.iterdir() if path.suffix != ".lock"]
 
 
-def test_nothing_is_left_when_an_image_cannot_be_read(tmp_path):
-    def read(index):
-        if index in (3, 200):
-            raise UnreadableImage(f"image {index} (torn)")
-        return rows(index)
-
-    with pytest.raises(StorageError, match=r"2 files .*: image 200 \(torn\), image 3 \(torn\)"):
-        cached_array(tmp_path / "a.npy", 300, (2, 3), read, "x")
-    assert left(tmp_path) == []
-
-
-@pytest.mark.parametrize("stop", [KeyboardInterrupt, MemoryError])
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, MemoryError, UnreadableImage("a (torn)")])
 def test_nothing_is_left_when_it_is_stopped(tmp_path, stop):
     def read(index):
         if index == 150:
             raise stop
         return rows(index)
 
-    with pytest.raises(stop):
+    kind = StorageError if isinstance(stop, UnreadableImage) else stop
+    with pytest.raises(kind):
         cached_array(tmp_path / "a.npy", 300, (2, 3), read, "x")
     assert left(tmp_path) == []
 
 
 def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
-    usage = shutil.disk_usage(tmp_path)._replace(free=1000)
-    monkeypatch.setattr(decoding.shutil, "disk_usage", lambda _: usage)
-    with pytest.raises(StorageError, match="no room for a.npy: it takes 0 MB .* cache=FOLDER"):
-        cached_array(tmp_path / "a.npy", 300, (2, 3), rows, "x")
-    assert left(tmp_path) == []
-
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.undo()
     monkeypatch.setattr(decoding.os, "fsync", full)
-    with pytest.raises(StorageError, match="No space left on device; make room"):
+    with pytest.raises(StorageError, match="cannot use .*a.npy .cache=FOLDER .*No space left"):
         cached_array(tmp_path / "a.npy", 300, (2, 3), rows, "x")
     assert left(tmp_path) == []
 
 
 def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="cannot read or write .* cache=FOLDER"):
+    with pytest.raises(StorageError, match="cannot use .*cache=FOLDER .*make the folder writable"):
         cached_array(tmp_path / "file" / "a.npy", 3, (2, 3), rows, "x")
 
 
@@ -207,19 +180,3 @@ def test_of_two_at_once_one_works_and_the_other_waits(tmp_path):
     for thread in threads:
         thread.join()
     assert len(calls) == 400 and len(set(results)) == 1 and len(results) == 3
-
-
-def _make(path):
-    os.environ["OMP_NUM_THREADS"] = "1"
-    cached_array(Path(path), 200, (2, 3), rows, "x")
-
-
-def test_two_processes_do_not_meet_half_a_file(tmp_path):
-    context = multiprocessing.get_context("fork")
-    workers = [context.Process(target=_make, args=(tmp_path / "a.npy",)) for _ in range(2)]
-    for worker in workers:
-        worker.start()
-    for worker in workers:
-        worker.join(60)
-    assert [worker.exitcode for worker in workers] == [0, 0]
-    assert np.array_equal(np.load(tmp_path / "a.npy"), np.stack([rows(i) for i in range(200)]))
