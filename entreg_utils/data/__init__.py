@@ -15,15 +15,8 @@ from entreg_utils.data.sample import FRAME, OwnDataset, Sample, collate
 from entreg_utils.data.toy import CUES, ToyDataset, counterfactual, toy
 from entreg_utils.data.world import World
 
-DATASETS = {
-    "toy": toy,
-    "cub": cub,
-    "openimages": openimages,
-    "flowers": flowers,
-    "pets": pets,
-    "voc": voc,
-}
-PHOTOGRAPHS = tuple(name for name in DATASETS if name != "toy")
+PHOTOGRAPHS = {"cub": cub, "openimages": openimages, "flowers": flowers, "pets": pets, "voc": voc}
+DATASETS = {"toy": toy, **PHOTOGRAPHS}
 FOLDER = "folder:"
 _SHARED = ("size", "classes", "cache")  # what PhotoDataset takes from every loader
 
@@ -32,8 +25,8 @@ def load(name: str | Callable, split: str, root=None, **options):
     """Load one split of a data set.
 
     Args:
-        name: ``toy``, the embedded world; ``cub``, ``openimages``, ``flowers``, ``pets`` or
-            ``voc``, photographs that ``python -m entreg_utils data NAME`` fetches; ``folder:PATH``,
+        name: ``toy``, the drawn world; ``cub``, ``openimages``, ``flowers``, ``pets`` or ``voc``,
+            photographs that ``python -m entreg_utils data NAME`` fetches; ``folder:PATH``,
             photographs of one's own; or ``package.module:function`` or a function itself, called
             as ``function(split, **options)``, see :class:`OwnDataset` for what it may give.
         split: ``train``, ``val`` or ``test``.
@@ -74,8 +67,8 @@ def load(name: str | Callable, split: str, root=None, **options):
             f"unknown data set {name!r}: known are {', '.join(DATASETS)}, {FOLDER}PATH and "
             "package.module:function"
         )
-    taken = inspect.signature(loader).parameters
-    if "knobs" not in taken:
+    if name != "toy":  # which knows its knobs itself
+        taken = inspect.signature(loader).parameters
         known = [one for one in _SHARED if "shared" in taken]
         known += [one for one in taken if one not in ("path", "split", "root", "shared")]
         for option in options:
@@ -91,11 +84,11 @@ __all__ = [
     "DATASETS",
     "FOLDER",
     "FRAME",
-    "Data",
     "PHOTOGRAPHS",
+    "SEVERAL_CLASSES",
+    "Data",
     "OwnDataset",
     "PhotoDataset",
-    "SEVERAL_CLASSES",
     "Sample",
     "ToyDataset",
     "World",

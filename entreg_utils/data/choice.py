@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
 from entreg_utils import data, names
-from entreg_utils.data.world import KNOBS, World
+from entreg_utils.data.photos import LARGEST_SIDE, TRAIN_SIZE
+from entreg_utils.data.world import KNOBS, SPLITS, World
 from entreg_utils.fields import Door, settle
 
-LARGEST_SIDE = 2048
 SEVERAL_CLASSES = ("voc",)  # data sets whose photographs show several classes
 _DRAWN = ("num_train", *(knob for knob in KNOBS if knob != "seed"), "world_seed")
 _PHOTOGRAPHS = ("root", "resize", "crop", "classes")
@@ -18,7 +18,7 @@ _PHOTOGRAPHS = ("root", "resize", "crop", "classes")
 
 @dataclass(frozen=True)
 class Data:
-    """Which images are shown: the embedded world with its knobs, or photographs.
+    """Which images are shown: the drawn world with its knobs, or photographs.
 
     Raises:
         ValueError: an unknown name, a number out of its range, or a field of the one kind of images
@@ -26,33 +26,33 @@ class Data:
     """
 
     dataset: Door = "toy"
-    """A known name, folder:PATH or package.module:function."""
+    """a known name, folder:PATH or package.module:function"""
     root: str = ""
-    """Folder of the data sets; it does not belong to what names a run."""
-    num_train: int = 2000
-    """Training images of the embedded world."""
+    """folder of the data sets; it does not belong to what names a run"""
+    num_train: int = SPLITS["train"]
+    """training images of the drawn world"""
     part: float = World.part
-    """Reliability of the mark, 0..1."""
+    """reliability of the mark, 0..1"""
     body: float = World.body
-    """Reliability of the body's colours, 0..1."""
+    """reliability of the body's colours, 0..1"""
     context: float = World.context
-    """Reliability of the habitat, 0..1."""
+    """reliability of the habitat, 0..1"""
     part_visibility: float = World.part_visibility
-    """Share of images in which the mark is painted, 0..1."""
+    """share of images in which the mark is painted, 0..1"""
     num_classes: int = World.num_classes
-    """Species of the embedded world, 2..10."""
+    """species of the drawn world, 2..10"""
     image_size: int = World.image_size
-    """Side of the embedded world's images in pixels, 32..128."""
+    """side of the drawn world's images in pixels, 32..128"""
     world_seed: int = World.seed
-    """Of the embedded world."""
-    resize: int = 256
-    """Side to which photographs are squashed, 8..2048 pixels."""
-    crop: int = 224
-    """Side of the random crops on which photographs train."""
+    """of the drawn world"""
+    resize: int = TRAIN_SIZE
+    """side to which photographs are squashed, 8..2048 pixels"""
+    crop: int = data.FRAME
+    """side of the random crops on which photographs train"""
     classes: int = 0
-    """The first so many classes of the photographs; 0 is all."""
+    """the first so many classes of the photographs; 0 is all"""
     lists: Literal["official", "evaluation"] = "official"
-    """Split of cub: its own, or that of the evaluation code."""
+    """split of cub: its own, or that of the evaluation code"""
 
     def __post_init__(self):
         settle(self)
@@ -61,9 +61,13 @@ class Data:
                 f"unknown dataset {self.dataset!r}: known are {', '.join(data.DATASETS)}, "
                 "folder:PATH and package.module:function"
             )
-        self._refuse(_DRAWN, self.is_drawn, "the embedded world: photographs are what they are")
-        why = "photographs: the embedded world has image_size and num_classes"
-        self._refuse(_PHOTOGRAPHS, not self.is_drawn, why)
+        if self.is_drawn:
+            other, why = _PHOTOGRAPHS, "photographs: the drawn world has image_size and num_classes"
+        else:
+            other, why = _DRAWN, "the drawn world: photographs are what they are"
+        for name in other:
+            if getattr(self, name) != getattr(Data, name):
+                raise ValueError(f"{name} belongs to {why}: leave it out")
         if self.lists != Data.lists and self.dataset != "cub":
             raise ValueError("lists is a choice that only cub has: leave it out")
         if self.num_train < 1:
@@ -81,15 +85,9 @@ class Data:
                 f"crop={self.crop} does not fit into resize={self.resize}: give 1..{self.resize}"
             )
 
-    def _refuse(self, given: tuple[str, ...], fits: bool, why: str) -> None:
-        usual = {field.name: field.default for field in fields(self)}
-        for name in given:
-            if not fits and getattr(self, name) != usual[name]:
-                raise ValueError(f"{name} belongs to {why}: leave it out")
-
     @property
     def is_drawn(self) -> bool:
-        """Whether the images are the embedded world's."""
+        """Whether the images are the drawn world's."""
         return self.dataset == "toy"
 
     @property

@@ -12,7 +12,6 @@ as their EXIF tag says, and boxes and masks are those of the upright picture.
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import math
 import unicodedata
@@ -22,10 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
+from entreg_utils.cam.scaling import resize_mask
 from entreg_utils.data.decoding import read_image, read_sizes
-from entreg_utils.data.frames import rescale_mask
-from entreg_utils.data.lists import check_split
+from entreg_utils.data.lists import check_split, ranked
 from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
+from entreg_utils.data.world import SPLITS
 from entreg_utils.files import StorageError, read_bytes
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -60,7 +60,7 @@ def folder(
     home = Path(root or ".", Path(path).expanduser())
     if not home.is_dir():
         raise StorageError(f"{home} is no folder: give folder:PATH of your photographs")
-    inside = {name: home / name for name in ("train", "val", "test") if (home / name).is_dir()}
+    inside = {name: home / name for name in SPLITS if (home / name).is_dir()}
     pool = _classes(inside.get("train", home), home, [*inside, "masks"])
     parts = {name: _classes(inside[name], home, ["masks"]) for name in inside if name != "train"}
     names = sorted(pool)
@@ -87,22 +87,14 @@ def folder(
         for place in own
     ]
     photos = _with_boxes(photos, boxed, given)
-    masked = any(photo.mask_files for photo in photos)
     reader = MaskReader(_read_mask, True, "non-zero; ignored where there is none; 1")
+    masks = reader if any(photo.mask_files for photo in photos) else None
     source = "own folders"
     if held:
         names_held = " and ".join(sorted(held, reverse=True))
         source = f"{names_held} held out: {hold_out:g} of each class, seed {seed}"
-    return PhotoDataset(
-        f"folder-{home.resolve().name}",
-        split,
-        photos,
-        names,
-        source,
-        reader if masked else None,
-        upright=True,
-        **shared,
-    )
+    name = f"folder-{home.resolve().name}"
+    return PhotoDataset(name, split, photos, names, source, masks, upright=True, **shared)
 
 
 def _classes(place: Path, home: Path, without: list[str]) -> dict[str, list[Path]]:
@@ -145,13 +137,12 @@ def _hold_out(pool: dict, held: list[str], share: float, seed: int, home: Path) 
                 f"class {name!r} has {len(own)} photographs, too few to hold out "
                 f"{' and '.join(held)}: add some, or make folders train, val and test"
             )
-        ranked = sorted(
-            own, key=lambda p: hashlib.sha256(f"{seed} {_name(p, home)}".encode()).digest()
-        )
+        of_name = {_name(path, home): path for path in own}
+        left = [of_name[one] for one in ranked(of_name, f"{seed} ")]
         count = max(1, min(round(share * len(own)), (len(own) - 1) // max(1, len(held))))
         for split in held:
-            parts[split][name], ranked = sorted(ranked[:count]), ranked[count:]
-        parts["train"][name] = sorted(ranked)
+            parts[split][name], left = sorted(left[:count]), left[count:]
+        parts["train"][name] = sorted(left)
     return parts
 
 
@@ -247,9 +238,8 @@ def _mask_of(image: Path, home: Path) -> tuple[Path, ...]:
     return ()
 
 
-def _read_mask(files: tuple[Path, ...], label: int, target: tuple[int, int]):
+def _read_mask(files: tuple[Path, ...], label: int, size) -> tuple[np.ndarray, np.ndarray]:
     """Mask, and what is ignored: of a photograph without mask every pixel, so that none counts."""
     if not files:
-        return np.zeros(target[::-1], bool), np.ones(target[::-1], bool)
-    mask = np.asarray(read_image(files[0], "L", upright=True))
-    return rescale_mask(mask, target), np.zeros(target[::-1], bool)
+        return np.zeros(size, bool), np.ones(size, bool)
+    return resize_mask(read_image(files[0], "L", upright=True), size), np.zeros(size, bool)

@@ -1,4 +1,4 @@
-"""The painter of the embedded world: scenes to pixels and exact masks, whole batches at a time.
+"""The painter of the drawn world: scenes to pixels and exact masks, whole batches at a time.
 
 Only +, -, x, /, sqrt, floor and comparisons in float32, one NumPy call each: IEEE 754 rounds all of
 these correctly, so the pictures are the same, bit for bit, on every platform. (No sin, no exp, no

@@ -1,4 +1,4 @@
-"""The embedded world as a data set: painted once, cached whole, held in memory as tensors."""
+"""The drawn world as a data set: painted once, cached whole, held in memory as tensors."""
 
 from __future__ import annotations
 
@@ -11,23 +11,17 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from entreg_utils.data.frames import rescale_boxes, rescale_mask
+from entreg_utils import files
+from entreg_utils.cam.scaling import rescale_boxes, resize_mask
+from entreg_utils.data.lists import check_split
 from entreg_utils.data.reef import paint
-from entreg_utils.data.sample import Sample
-from entreg_utils.data.world import SPLITS, World, draw_scene
-from entreg_utils.files import StorageError, project_root, read_checked, sha256, write_checked
+from entreg_utils.data.sample import Sample, pairs_of, usual_ids
+from entreg_utils.data.world import KNOBS, SPLITS, World, draw_scene
+from entreg_utils.files import StorageError, sha256
 
-SPECIES = (
-    "clown bar",
-    "gold spot",
-    "reed stripe",
-    "royal wave",
-    "two-tone rose",
-    "ruby lozenge",
-    "teal zigzag",
-    "sand bar",
-    "pearl spot",
-    "violet slant",
+SPECIES = tuple(
+    "clown bar, gold spot, reed stripe, royal wave, two-tone rose, ruby lozenge, teal zigzag, "
+    "sand bar, pearl spot, violet slant".split(", ")
 )
 ARRAYS = ("images", "labels", "cues", "boxes", "masks", "parts")
 CUES = ("part", "body", "context")  # the columns of ``cues``
@@ -40,7 +34,7 @@ _PAINTER = sha256(
 
 
 class ToyDataset(torch.utils.data.Dataset):
-    """One split of the embedded world.
+    """One split of the drawn world.
 
     Attributes:
         images: uint8 (N, 3, S, S).  labels: int64 (N,).
@@ -57,18 +51,12 @@ class ToyDataset(torch.utils.data.Dataset):
 
     def __init__(self, world: World, split: str, arrays: dict[str, np.ndarray]):
         self.world, self.split = world, split
-        self.frame, self.fingerprint = world.image_size, ""
-        self.images = torch.from_numpy(arrays["images"])
-        self.labels = torch.from_numpy(arrays["labels"])
-        self.cues = torch.from_numpy(arrays["cues"])
-        self.boxes = torch.from_numpy(arrays["boxes"])
-        self.masks = torch.from_numpy(arrays["masks"])
-        self.parts = torch.from_numpy(arrays["parts"])
-        self.contexts = ~self.masks
-        self.pairs = torch.stack([torch.arange(len(self.labels)), self.labels], dim=1)
+        for name in ARRAYS:
+            setattr(self, name, torch.from_numpy(arrays[name]))
+        self.contexts, self.pairs = ~self.masks, pairs_of(self.labels)
         self.num_classes, self.frame = world.num_classes, world.image_size
         self.class_names = SPECIES[: world.num_classes]
-        self.image_ids = [f"{split}/{index:05d}" for index in range(len(self.labels))]
+        self.image_ids = usual_ids(split, len(self.labels))
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
@@ -93,16 +81,15 @@ class ToyDataset(torch.utils.data.Dataset):
 
     def boxes_at(self, size: int) -> list[np.ndarray]:
         """N int64 arrays (1, 4): the boxes in an image of side ``size``, scaled and truncated."""
-        side = self.images.shape[-1]
-        return list(rescale_boxes(self.boxes, (side, side), (size, size))[:, None])
+        return list(rescale_boxes(self.boxes, (self.frame, self.frame), size)[:, None])
 
     def masks_at(self, size: int) -> list[tuple[np.ndarray, None]]:
         """N pairs (mask bool (size, size) by nearest neighbour, None): no pixel is ignored."""
-        return [(rescale_mask(mask, (size, size)), None) for mask in self.masks.numpy()]
+        return [(resize_mask(mask, size), None) for mask in self.masks.numpy()]
 
 
 def toy(split: str, num_images: int | None = None, root=None, cache: bool = True, **knobs):
-    """Load a split of the embedded world, painting it when the cache does not hold it.
+    """Load a split of the drawn world, painting it when the cache does not hold it.
 
     Args:
         split: ``train`` (2,000 images by default), ``val`` (200) or ``test`` (400).
@@ -114,20 +101,15 @@ def toy(split: str, num_images: int | None = None, root=None, cache: bool = True
     Raises:
         ValueError: unknown split or knob, or a knob out of its range.
     """
-    unknown = set(knobs) - set(World.__dataclass_fields__)
-    if unknown:
-        raise ValueError(
-            f"unknown knob {sorted(unknown)[0]!r}: the embedded world has "
-            f"{', '.join(World.__dataclass_fields__)}"
-        )
+    if unknown := sorted(set(knobs) - set(KNOBS)):
+        raise ValueError(f"unknown knob {unknown[0]!r}: the drawn world has {', '.join(KNOBS)}")
     world = World(**knobs)
-    if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r}: use one of {', '.join(SPLITS)}")
+    check_split(split)
     count = SPLITS[split] if num_images is None else num_images
     if not cache:
         return ToyDataset(world, split, generate(world, split, count))
     name = json.dumps([_PAINTER, world.to_dict(), split, count], default=int)
-    folder = Path(root) if root is not None else project_root() / "data" / "cache"
+    folder = files.own("data", "cache") if root is None else Path(root)
     path = folder / f"toy-{split}-{sha256(name.encode())[:16]}.npz"
     arrays = _read_cache(path)
     if arrays is None:
@@ -143,14 +125,9 @@ def generate(world: World, split: str, count: int) -> dict[str, np.ndarray]:
     with ThreadPoolExecutor(2) as pool:
         painted = pool.map(lambda i: paint(scene.rows(i, i + _CHUNK), world.image_size), starts)
         images, masks, parts = (np.concatenate(chunks) for chunks in zip(*painted, strict=True))
-    return {
-        "images": np.ascontiguousarray(images.transpose(0, 3, 1, 2)),
-        "labels": scene.labels,
-        "cues": scene.cues,
-        "boxes": boxes_of(masks),
-        "masks": masks,
-        "parts": parts,
-    }
+    images = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    every = images, scene.labels, scene.cues, boxes_of(masks), masks, parts
+    return dict(zip(ARRAYS, every, strict=True))
 
 
 def boxes_of(masks: np.ndarray) -> np.ndarray:
@@ -178,9 +155,8 @@ def counterfactual(dataset: ToyDataset, cue: str, count: int | None = None) -> t
         raise ValueError(f"unknown cue {cue!r}: use one of {', '.join(CUES)}")
     scene = draw_scene(dataset.world, dataset.split, len(dataset)).rows(0, count or len(dataset))
     column = CUES.index(cue)
-    scene.cues[:, column] = np.where(
-        scene.cues[:, column] < 0, -1, (scene.labels + 1) % dataset.num_classes
-    )
+    following = (scene.labels + 1) % dataset.num_classes
+    scene.cues[:, column] = np.where(scene.cues[:, column] < 0, -1, following)
     images = paint(scene, dataset.world.image_size)[0]
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
 
@@ -194,17 +170,17 @@ def _write_cache(path: Path, arrays: dict[str, np.ndarray]) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     try:
-        write_checked(path, buffer.getvalue())
+        files.write_checked(path, buffer.getvalue())
     except StorageError as error:  # the pictures are in memory: go on, painting again next time
-        warnings.warn(f"the embedded world is not cached: {error}", stacklevel=3)
+        warnings.warn(f"the drawn world is not cached: {error}", stacklevel=3)
 
 
 def _read_cache(path: Path) -> dict[str, np.ndarray] | None:
     """Arrays of a whole cache file, or None when there is none or it is not what was written."""
     try:
-        content = read_checked(path)
+        content = files.read_checked(path)
     except StorageError as error:
-        warnings.warn(f"painting the embedded world again: {error}", stacklevel=3)
+        warnings.warn(f"painting the drawn world again: {error}", stacklevel=3)
         return None
     if content is None:
         return None

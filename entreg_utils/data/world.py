@@ -1,4 +1,4 @@
-"""The embedded world: which fish on which reef, decided by integer draws from a seed.
+"""The drawn world: which fish on which reef, decided by integer draws from a seed.
 
 Each image shows a fish (the *body*) with a ringed mark on its cheek (the *part*) in a habitat (the
 *context*). All three speak about the label, each with its own reliability: the probability that it
@@ -24,7 +24,7 @@ _STREAM_VERSION = 1
 
 @dataclass(frozen=True)
 class World:
-    """The knobs of the embedded world.
+    """The knobs of the drawn world.
 
     Attributes:
         part, body, context: reliabilities in 0..1; 1/num_classes is chance, 1 is perfect. The

@@ -88,7 +88,7 @@ def test_a_damaged_cache_is_painted_again_with_a_note(tmp_path, capsys):
     path.write_bytes(path.read_bytes()[:-1])
     assert call(tmp_path) == 0
     captured = capsys.readouterr()
-    assert captured.err.startswith(f"note: painting the embedded world again: {path} is damaged")
+    assert captured.err.startswith(f"note: painting the drawn world again: {path} is damaged")
     assert captured.err.count("\n") == 1
     assert captured.out.splitlines()[1:4] == first.splitlines()[1:4]
 
@@ -97,7 +97,7 @@ def test_a_folder_that_cannot_be_written_is_an_error(tmp_path, capsys):
     place = tmp_path / "file"
     place.write_text("no folder")
     assert call(place) == 1
-    assert "error: the embedded world is not cached: cannot" in capsys.readouterr().err
+    assert "error: the drawn world is not cached: cannot" in capsys.readouterr().err
 
 
 def test_bad_knobs_and_no_name(tmp_path, capsys):
@@ -210,7 +210,7 @@ def test_a_failed_download_ends_in_one_sentence(birds, site, capsys):
 def test_knobs_of_the_world_are_refused_for_photographs(birds, site, capsys):
     assert cli.main(["data", "birds", "--part-visibility", "0.9"]) == 1
     assert capsys.readouterr().err == (
-        "error: --part-visibility belongs to the embedded world: leave it out for birds\n"
+        "error: --part-visibility belongs to the drawn world: leave it out for birds\n"
     )
     assert cli.main(["data", "birds", "--num-train", "9"]) == 1
     assert site.log == []

@@ -1,4 +1,4 @@
-"""The embedded world as a data set: exact regions, a fixed digest, and a cache that is whole."""
+"""The drawn world as a data set: exact regions, a fixed digest, and a cache that is whole."""
 
 import errno
 import importlib
@@ -135,7 +135,7 @@ def test_splits_have_their_sizes_by_default(tmp_path):
         (
             ("toy", "train"),
             {"colour": 1},
-            "unknown knob 'colour': the embedded world has part, body",
+            "unknown knob 'colour': the drawn world has part, body",
         ),
         (("toy", "train"), {"body": 2}, "body=2 is not a probability: give a number in 0..1"),
         (("toy", "train"), {"num_images": 0}, "num_images=0: give a whole number of at least 1"),
@@ -236,7 +236,7 @@ def test_a_damaged_cache_is_painted_again_with_one_warning(tmp_path, painted, da
     with pytest.warns(UserWarning) as caught:
         again = load(tmp_path)
     (warning,) = caught
-    assert str(warning.message).startswith(f"painting the embedded world again: {path} is damaged")
+    assert str(warning.message).startswith(f"painting the drawn world again: {path} is damaged")
     assert digest(arrays_of(again)) == expected
     assert path.read_bytes() == whole
     with warnings.catch_warnings():

@@ -21,9 +21,9 @@ VOC = {"dataset": "voc", "model": "resnet50", "multilabel": "softmax"}
         (CUB | {"lists": "mine"}, "unknown lists 'mine': known are official, evaluation"),
         (CUB | {"eval_view": "ten"}, "unknown eval_view 'ten': known are resize, centre_crop"),
         # what has no meaning there
-        (CUB | {"body": 0.5}, "body belongs to the embedded world"),
-        (CUB | {"num_train": 100}, "num_train belongs to the embedded world"),
-        (CUB | {"world_seed": 1}, "world_seed belongs to the embedded world"),
+        (CUB | {"body": 0.5}, "body belongs to the drawn world"),
+        (CUB | {"num_train": 100}, "num_train belongs to the drawn world"),
+        (CUB | {"world_seed": 1}, "world_seed belongs to the drawn world"),
         (CUB | {"width": 8}, "width belongs to the toy network"),
         ({"crop": 32}, "crop belongs to photographs"),
         ({"classes": 3}, "classes belongs to photographs"),
