@@ -29,7 +29,7 @@ import numpy as np
 
 from entreg_utils.cam.scaling import resize_mask
 from entreg_utils.data.decoding import read_image
-from entreg_utils.data.lists import Column, find_folder, held_out, one_of, read_table
+from entreg_utils.data.lists import Column, find_folder, held_out, one_of, read_ids, read_table
 from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
 from entreg_utils.data.world import SPLITS
 from entreg_utils.files import StorageError
@@ -62,7 +62,7 @@ def cub(
     folder = _lists_of("CUB", home, metadata)
     # The same lists for train, val and test, whichever of them is asked for.
     known = (folder / "val" / "image_ids.txt").exists()
-    ids = _images_of(folder / "val", "cub") if known else []
+    ids = read_ids(folder / "val" / "image_ids.txt", "cub") if known else []
     bases = (home.parent / "CUBV2", home / "CUBV2", home / "images")
     newer = next((base for base in bases if ids and (base / ids[0]).exists()), None)
     if lists == "evaluation" or (lists == "auto" and newer):
@@ -114,10 +114,9 @@ def openimages(split: str, root=None, metadata=None, **shared) -> PhotoDataset:
     """Load one split of OpenImages30k: train (29,819, no masks), val (2,500) or test (5,000).
 
     Args:
-        metadata: folder that holds ``OpenImages/train`` and so on; default ``metadata`` beside or
-            in the data set's folder.
-        shared: ``size``, ``classes`` and ``cache`` of :class:`PhotoDataset`. Names of classes are
-            the identifiers of OpenImages, ``/m/0bt_c3``: the lists give no others.
+        metadata: as for :func:`cub`.
+        shared: of :class:`PhotoDataset`. Names of classes are the identifiers of OpenImages,
+            ``/m/0bt_c3``: the lists give no others.
     """
     home = find_folder("openimages", split, root, ["OpenImages"], split)
     folder = _lists_of("OpenImages", home, metadata)
@@ -142,13 +141,9 @@ def openimages(split: str, root=None, metadata=None, **shared) -> PhotoDataset:
 
 
 def read_instances(files: tuple[Path, ...], label: int, size) -> tuple[np.ndarray, np.ndarray]:
-    """Union of instance masks, and the ignore region outside it, as bool arrays (H, W).
+    """Union of instance masks, and outside it the ignore region, each file resized by itself.
 
-    Args:
-        files: masks of the instances; a name that ends in ``_ignore.png`` is the ignore region
-            (groups and instances without a mask). Every file is resized by itself.
-        label: unused, since a photograph has one class.
-        size: (H, W), reached by nearest neighbour.
+    ``_ignore.png`` marks groups and instances without a mask; bool (H, W), nearest neighbour.
     """
     mask, ignore = np.zeros((2, *size), bool)
     for path in files:
@@ -163,10 +158,6 @@ def _lists_of(name: str, home: Path, metadata) -> Path:
     return next((place / name for place in places if (place / name).is_dir()), places[0] / name)
 
 
-def _images_of(folder: Path, name: str) -> list[str]:
-    return [row[0] for row in read_table(folder / "image_ids.txt", name, "a path", str)]
-
-
 class Listed(NamedTuple):
     """One image of those lists; ``frame`` is (W, H), ``places`` its rows of localization.txt."""
 
@@ -177,21 +168,16 @@ class Listed(NamedTuple):
 
 
 def read_evaluation_list(folder: Path, name: str) -> list[Listed]:
-    """One split in the lists of the public evaluation code, in the order of ``image_ids.txt``.
+    """One split (``metadata/CUB/test``) in the lists of the public evaluation code, in their order.
 
-    Args:
-        folder: ``metadata/CUB/test`` and the like; CUB has sizes and boxes, OpenImages has masks.
-        name: of the data set.
-
-    Raises:
-        StorageError, ValueError: as :func:`read_table`.
+    CUB has sizes and boxes, OpenImages has masks.
     """
 
     def column(file: str, columns: str, *types, several: bool = False) -> Column:
         path, columns = folder / f"{file}.txt", f"path,{columns}"
         return Column(path, name, columns, str, *types, separator=",", several=several)
 
-    ids = _images_of(folder, name)
+    ids = read_ids(folder / "image_ids.txt", name)
     labels = column("class_labels", "class", int)
     boxed = name == "cub"
     sizes = column("image_sizes", "width,height", int, int) if boxed else {}

@@ -6,28 +6,14 @@ import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from entreg_utils.data.world import SPLITS
+from entreg_utils.data.world import check_split
 from entreg_utils.files import StorageError, own, read_bytes
 
 
-def check_split(split: str) -> None:
-    """ValueError with the known splits when ``split`` is none of them."""
-    if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r}: use one of {', '.join(SPLITS)}")
-
-
 def find_folder(name: str, split: str, root, places: Sequence[str], probe: str) -> Path:
-    """The folder of a data set under ``root``, or ``root`` itself when it is that folder.
+    """The folder of a data set that holds ``probe``: one of ``places`` in ``root``, or ``root``.
 
-    Args:
-        name: of the data set, for the message.
-        split: that is wanted; an unknown one is refused first.
-        root: folder of all data sets, or this one's own; None is the project's ``data/``.
-        places: where the folder may lie under ``root``, the usual place first.
-        probe: a path that the folder must hold.
-
-    Raises:
-        StorageError: no such folder; the message names the path expected and how to get it.
+    An unknown split is refused first; without ``root`` it is the project's ``data/``.
     """
     check_split(split)
     root = own("data") if root is None else Path(root)
@@ -41,7 +27,7 @@ def find_folder(name: str, split: str, root, places: Sequence[str], probe: str) 
 
 
 def read_list(path: Path, name: str) -> bytes:
-    """Bytes of a data set's list; StorageError with the way to get it where it is not there."""
+    """Bytes of a list of the data set ``name``, which the error says how to get."""
     content = read_bytes(path)
     if content is None:
         raise StorageError(
@@ -53,15 +39,8 @@ def read_list(path: Path, name: str) -> bytes:
 def read_table(path: Path, name: str, columns: str, *types: Callable, separator=None) -> list:
     """Rows of a text file as tuples, one a line, blank lines left out.
 
-    Args:
-        path: the file.  name: of the data set, for the message.
-        columns: what a line holds, in words: ``"image id, path"``.
-        types: one converter per column.
-        separator: between columns; None is white space.
-
-    Raises:
-        StorageError: the file is not there, or not text.
-        ValueError: a line that does not fit; the message names file and line.
+    ``columns`` says in words what a line holds and ``types`` converts each of its cells. A line
+    that does not fit is a ValueError, a file that is missing or no text a StorageError.
     """
     try:
         lines = read_list(path, name).decode().splitlines()
@@ -78,6 +57,11 @@ def read_table(path: Path, name: str, columns: str, *types: Callable, separator=
                     f"{path}, line {number}: {line!r} is not {columns}: fetch the file again"
                 ) from None
     return rows
+
+
+def read_ids(path: Path, name: str) -> list[str]:
+    """The names of images in a text file, one a line."""
+    return [row[0] for row in read_table(path, name, "one image", str)]
 
 
 class Column(dict):
@@ -108,14 +92,9 @@ def one_of(*known: str) -> Callable[[str], int]:
 
 
 def choose_classes(classes, names: Sequence[str]) -> list[int]:
-    """Indices of the classes asked for, in the data set's order.
+    """Indices of the classes asked for, in the data set's order: all, the first so many, or some.
 
-    Args:
-        classes: None for all, a number for the first so many, or names.
-        names: of all classes.
-
-    Raises:
-        ValueError: more classes than there are, fewer than two, or an unknown name.
+    At least two that there are; anything else is a ValueError.
     """
     if classes is None:
         return list(range(len(names)))
@@ -142,10 +121,7 @@ def held_out(label_of: dict[str, int], per_class: int) -> set[str]:
     """A validation part of a training list {image: class}: ``per_class`` images of every class.
 
     Within a class they are the first ones :func:`ranked`, so that the choice does not change when
-    other classes are added or left out.
-
-    Raises:
-        ValueError: ``per_class`` is below 1, or would leave a class without training images.
+    other classes are added or left out. ValueError where a class would have none or all.
     """
     if not isinstance(per_class, int) or isinstance(per_class, bool) or per_class < 1:
         raise ValueError(f"val_per_class={per_class!r} is not a whole number above 0")

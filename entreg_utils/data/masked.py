@@ -26,7 +26,7 @@ import numpy as np
 
 from entreg_utils.cam.scaling import resize_mask
 from entreg_utils.data.decoding import read_all, read_image
-from entreg_utils.data.lists import Column, find_folder, held_out, one_of, read_list, read_table
+from entreg_utils.data.lists import Column, find_folder, held_out, one_of, read_ids, read_list
 from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
 from entreg_utils.files import StorageError
 
@@ -61,15 +61,11 @@ def flowers(split: str, root=None, **shared) -> PhotoDataset:
             f"{len(labels)} labels: delete both and fetch the data set again"
         )
     segmented = (home / "segmim").is_dir()
-    photos = [
-        Photo(
-            path=home / "jpg" / f"image_{number:05d}.jpg",
-            image_id=f"image_{number:05d}",
-            label=int(labels[number - 1]) - 1,
-            mask_files=(home / "segmim" / f"segmim_{number:05d}.jpg",) if segmented else (),
-        )
-        for number in numbers.tolist()
-    ]
+    photos = []
+    for number in numbers.tolist():
+        image, mask = home / "jpg" / f"image_{number:05d}.jpg", f"segmim/segmim_{number:05d}.jpg"
+        masks = (home / mask,) if segmented else ()
+        photos.append(Photo(image, image.stem, int(labels[number - 1]) - 1, mask_files=masks))
     reader = MaskReader(read_segmentation, False, f"not {_BLUE} +- {_TOLERANCE}; 1")
     masks, names = reader if segmented else None, Flowers102.classes
     return PhotoDataset("flowers", split, photos, names, "official split", masks, **shared)
@@ -93,7 +89,8 @@ def pets(split: str, root=None, val_per_class: int = 10, **shared) -> PhotoDatas
     home = find_folder("pets", split, root, ["oxford-iiit-pet"], "annotations")
     path = home / "annotations" / f"{'test' if split == 'test' else 'trainval'}.txt"
     columns = "image, class number, species, breed"
-    number_of = {row[0]: row[1] for row in read_table(path, "pets", columns, str, int, int, int)}
+    rows = Column(path, "pets", columns, str, int, int, int)
+    number_of = {image_id: row[0] for image_id, row in rows.items()}
     # The breed is the image's name without its number; classes are numbered from 1.
     breeds = {number: image_id.rsplit("_", 1)[0] for image_id, number in number_of.items()}
     numbers = sorted(breeds)
@@ -101,15 +98,11 @@ def pets(split: str, root=None, val_per_class: int = 10, **shared) -> PhotoDatas
     if split != "test":
         out = held_out(number_of, val_per_class)
         number_of = {i: n for i, n in number_of.items() if (i in out) == (split == "val")}
-    photos = [
-        Photo(
-            path=home / "images" / f"{image_id}.jpg",
-            image_id=image_id,
-            label=numbers.index(number),
-            mask_files=(home / "annotations" / "trimaps" / f"{image_id}.png",),
-        )
-        for image_id, number in number_of.items()
-    ]
+    photos = []
+    for image_id, number in number_of.items():
+        image, mask = f"images/{image_id}.jpg", f"annotations/trimaps/{image_id}.png"
+        label = numbers.index(number)
+        photos.append(Photo(home / image, image_id, label, mask_files=(home / mask,)))
     source = f"official split, {val_per_class} images a class for validation"
     masks = MaskReader(read_trimap, True, "ignore; 1")
     return PhotoDataset("pets", split, photos, names, source, masks, **shared)
@@ -130,16 +123,12 @@ def voc(split: str, root=None, size: int | None = None, cache=True) -> PhotoData
     lists say so, also of difficult objects alone: they are in the picture. In ``val`` and ``test``
     it is present where the segmentation shows at least one pixel of it, so that no mask is empty;
     pixels of value 255 are ignored for every class.
-
-    Args:
-        size, cache: of :class:`PhotoDataset`.
     """
     home = find_folder("voc", split, root, ["VOCdevkit/VOC2012", "VOC2012"], "ImageSets")
     segmented = split in _SEGMENTATION
 
     def listed(part: str) -> list[str]:
-        path = home / "ImageSets" / "Segmentation" / f"{part}.txt"
-        return [row[0] for row in read_table(path, "voc", "one image", str)]
+        return read_ids(home / "ImageSets" / "Segmentation" / f"{part}.txt", "voc")
 
     def mask_file(image_id: str) -> Path:
         return home / "SegmentationClass" / f"{image_id}.png"
@@ -155,15 +144,10 @@ def voc(split: str, root=None, size: int | None = None, cache=True) -> PhotoData
         present = _classified(home)
         for image_id in (image for part in _SEGMENTATION.values() for image in listed(part)):
             present.pop(image_id, None)
-    photos = [
-        Photo(
-            path=home / "JPEGImages" / f"{image_id}.jpg",
-            image_id=image_id,
-            label=tuple(classes),
-            mask_files=(mask_file(image_id),) if segmented else (),
-        )
-        for image_id, classes in present.items()
-    ]
+    photos = []
+    for image_id, classes in present.items():
+        path, masks = home / "JPEGImages" / f"{image_id}.jpg", (mask_file(image_id),)
+        photos.append(Photo(path, image_id, tuple(classes), mask_files=masks if segmented else ()))
     masks = MaskReader(read_class, True, "class; 255 ignored; 1") if segmented else None
     source = f"official {'segmentation' if segmented else 'classification'} lists"
     return PhotoDataset("voc", split, photos, CLASSES, source, masks, True, size, cache=cache)

@@ -5,11 +5,13 @@ A loader says in a list of :class:`Photo` what its files hold, and how a mask is
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -67,15 +69,8 @@ def corner_boxes(xywh, frame: tuple[int, int]) -> np.ndarray:
     The convention of the lists of Choe et al., "Evaluating Weakly Supervised Object Localization
     Methods Right", CVPR 2020.
 
-    Args:
-        xywh: (n, 4) numbers in pixels.
-        frame: (W, H) of the image in pixels.
-
-    Returns:
-        int64 (n, 4).
-
-    Raises:
-        ValueError: a box begins outside the frame or has no area.
+    Takes (n, 4) numbers in pixels of an image of ``frame = (W, H)`` and gives int64 (n, 4);
+    ValueError for a box that begins outside the frame or has no area.
     """
     x, y, w, h = np.asarray(xywh, float).T
     right, bottom = frame[0] - 1, frame[1] - 1
@@ -88,19 +83,12 @@ def corner_boxes(xywh, frame: tuple[int, int]) -> np.ndarray:
     return np.stack([x, y, np.minimum(x + w, right), np.minimum(y + h, bottom)], 1).astype(np.int64)
 
 
-@dataclass(frozen=True)
-class MaskReader:
-    """How the masks of a data set are read.
+class MaskReader(NamedTuple):
+    """How the masks of a data set are read."""
 
-    Attributes:
-        read: (mask files, class index, (H, W)) -> (mask, ignore or None), bool (H, W).
-        has_ignore: whether ``read`` gives ignore masks.
-        rule: says what ``read`` does, in words that change with it: part of the cache's name.
-    """
-
-    read: Callable
+    read: Callable  # (mask files, class index, (H, W)) -> (mask, ignore or None), bool (H, W)
     has_ignore: bool
-    rule: str
+    rule: str  # what ``read`` does, in words that change with it: part of the cache's name
 
 
 class Masks(Sequence):
@@ -192,11 +180,7 @@ class PhotoDataset(torch.utils.data.Dataset):
 
     @cached_property
     def images(self) -> torch.Tensor:
-        """uint8 (N, 3, S, S), decoded on first use; then mapped from the cache.
-
-        Raises:
-            StorageError: photographs that cannot be read, all named; no room for the cache.
-        """
+        """uint8 (N, 3, S, S), decoded on first use; then mapped from the cache."""
 
         def read(index: int) -> np.ndarray:
             return read_pixels(self.paths[index], self.size, self._upright)
@@ -213,10 +197,8 @@ class PhotoDataset(torch.utils.data.Dataset):
         """N int64 arrays (n_i, 4), the boxes of every photograph in a square of side ``size``.
 
         Coordinates are scaled by ``size / side`` and truncated, as in the field's evaluation code.
-        A photograph without boxes has (0, 4); None when no photograph has any.
-
-        Raises:
-            ValueError: a box lies outside its photograph.
+        A photograph without boxes has (0, 4); None when no photograph has any. ValueError for a box
+        outside its photograph.
         """
         boxed = [photo for photo in self.photos if photo.xywh or photo.boxes]
         if not boxed:
@@ -229,9 +211,6 @@ class PhotoDataset(torch.utils.data.Dataset):
         """The masks of all P pairs, nearest-resized to a square of side ``size``; None without.
 
         They are resized on first use and then mapped from the cache, as ``images`` are.
-
-        Raises:
-            StorageError: mask files that are missing or unreadable, all named.
         """
         if self._masks is None:
             return None
@@ -258,19 +237,19 @@ class PhotoDataset(torch.utils.data.Dataset):
         said = [astuple(photo)[1:-1] for photo in self.photos]
         key = [*self._made_from, said, self.labels.tolist()]
         key += self._masks_made_from if self._masks else []
-        path = self._path("fingerprint", key, "txt")
-        try:
-            if path and (kept := files.read_checked(path)):
-                return kept.decode()
-        except StorageError:
-            pass  # damaged: it is computed again
 
         def print_of(index: int) -> np.ndarray:
             pixels, *places = self._decoded(index)
             own = fingerprint_of([[pixels, self.labels[index], *places]])
             return np.frombuffer(bytes.fromhex(own), np.uint8)
 
-        title = f"{self.name} {self.split}: fingerprint"
+        path, title = (
+            self._path("fingerprint", key, "txt"),
+            f"{self.name} {self.split}: fingerprint",
+        )
+        with contextlib.suppress(StorageError):  # damaged: it is computed again
+            if path and (kept := files.read_checked(path)):
+                return kept.decode()
         digest = fingerprint_of([read_all(range(len(self)), print_of, title)])
         if path:
             files.write_checked(path, digest.encode())

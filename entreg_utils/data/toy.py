@@ -13,10 +13,9 @@ import torch
 
 from entreg_utils import files
 from entreg_utils.cam.scaling import rescale_boxes, resize_mask
-from entreg_utils.data.lists import check_split
 from entreg_utils.data.reef import paint
 from entreg_utils.data.sample import Sample, pairs_of, usual_ids
-from entreg_utils.data.world import KNOBS, SPLITS, World, draw_scene
+from entreg_utils.data.world import CUES, KNOBS, SPLITS, World, check_split, draw_scene
 from entreg_utils.files import StorageError, sha256
 
 SPECIES = tuple(
@@ -24,7 +23,6 @@ SPECIES = tuple(
     "sand bar, pearl spot, violet slant".split(", ")
 )
 ARRAYS = ("images", "labels", "cues", "boxes", "masks", "parts")
-CUES = ("part", "body", "context")  # the columns of ``cues``
 _CHUNK = 128  # images painted at once: the arrays of one chunk stay in the cache of one core
 # The painter's own source is part of a cache's name, so that another painter's pictures are never
 # read, whoever forgot to say that it changed.
@@ -34,16 +32,13 @@ _PAINTER = sha256(
 
 
 class ToyDataset(torch.utils.data.Dataset):
-    """One split of the drawn world.
+    """One split of the drawn world, with the attributes that ``data.load`` lists, and more.
 
     Attributes:
-        images: uint8 (N, 3, S, S).  labels: int64 (N,).
         boxes: int64 (N, 4), ``x0, y0, x1, y1`` with ``x1 = min(x0 + w, S - 1)``, exact.
         masks, parts, contexts: bool (N, S, S): the object (mark included), the mark, the rest.
         cues: int64 (N, 3): variant shown by part (-1: unpainted), body, context.
-        pairs: int64 (N, 2), rows (image index, class).
-        class_names, num_classes, image_ids, world, split, name, source: what the names say.
-        frame: side S, at which maps are scored.  fingerprint: empty, since the knobs say all.
+        world: its knobs.
     """
 
     name, multilabel, source = "toy", False, "drawn by this package"
@@ -111,11 +106,7 @@ def toy(split: str, num_images: int | None = None, root=None, cache: bool = True
     name = json.dumps([_PAINTER, world.to_dict(), split, count], default=int)
     folder = files.own("data", "cache") if root is None else Path(root)
     path = folder / f"toy-{split}-{sha256(name.encode())[:16]}.npz"
-    arrays = _read_cache(path)
-    if arrays is None:
-        arrays = generate(world, split, count)
-        _write_cache(path, arrays)
-    return ToyDataset(world, split, arrays)
+    return ToyDataset(world, split, _cached(path, lambda: generate(world, split, count)))
 
 
 def generate(world: World, split: str, count: int) -> dict[str, np.ndarray]:
@@ -144,12 +135,8 @@ def boxes_of(masks: np.ndarray) -> np.ndarray:
 def counterfactual(dataset: ToyDataset, cue: str, count: int | None = None) -> torch.Tensor:
     """The same images with one cue changed: it shows the variant of the class after the label.
 
-    Args:
-        cue: ``part``, ``body`` or ``context``; an unpainted part stays unpainted.
-        count: the first ``count`` images; all by default.
-
-    Returns:
-        uint8 (count, 3, S, S). Nothing but the cue differs from ``dataset.images``.
+    Of the first ``count`` images, by default all: uint8 (count, 3, S, S), in which nothing but the
+    cue (``part``, ``body`` or ``context``) differs. An unpainted part stays unpainted.
     """
     if cue not in CUES:
         raise ValueError(f"unknown cue {cue!r}: use one of {', '.join(CUES)}")
@@ -162,27 +149,22 @@ def counterfactual(dataset: ToyDataset, cue: str, count: int | None = None) -> t
 
 
 def digest(arrays: dict[str, np.ndarray]) -> str:
-    """SHA-256 over every array's bytes, in the order of the names: the fingerprint of a split."""
+    """SHA-256 over every array's bytes, in the order of the names."""
     return sha256(b"".join(np.ascontiguousarray(arrays[name]).tobytes() for name in sorted(arrays)))
 
 
-def _write_cache(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    buffer = io.BytesIO()
+def _cached(path: Path, paint_all) -> dict[str, np.ndarray]:
+    """The arrays of a cache file; painted and written where there is no whole one."""
+    try:
+        if content := files.read_checked(path):
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                return {name: file[name] for name in file.files}
+    except StorageError as error:
+        warnings.warn(f"painting the drawn world again: {error}", stacklevel=3)
+    arrays, buffer = paint_all(), io.BytesIO()
     np.savez(buffer, **arrays)
     try:
         files.write_checked(path, buffer.getvalue())
     except StorageError as error:  # the pictures are in memory: go on, painting again next time
         warnings.warn(f"the drawn world is not cached: {error}", stacklevel=3)
-
-
-def _read_cache(path: Path) -> dict[str, np.ndarray] | None:
-    """Arrays of a whole cache file, or None when there is none or it is not what was written."""
-    try:
-        content = files.read_checked(path)
-    except StorageError as error:
-        warnings.warn(f"painting the drawn world again: {error}", stacklevel=3)
-        return None
-    if content is None:
-        return None
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+    return arrays
