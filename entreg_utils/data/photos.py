@@ -20,7 +20,7 @@ from entreg_utils import files
 from entreg_utils.cam.scaling import rescale_boxes
 from entreg_utils.data.decoding import RULE, cached_array, read_all, read_pixels, read_sizes
 from entreg_utils.data.lists import choose_classes
-from entreg_utils.data.sample import FRAME, Sample, fingerprint_of, pairs_of
+from entreg_utils.data.sample import FRAME, Images, fingerprint_of, pairs_of
 from entreg_utils.files import StorageError, sha256
 
 TRAIN_SIZE = 256  # side to which training photographs are squashed; crops follow
@@ -105,7 +105,7 @@ class Masks(Sequence):
         return code == 1, (code == IGNORE if self.has_ignore else None)
 
 
-class PhotoDataset(torch.utils.data.Dataset):
+class PhotoDataset(Images):
     """One split of a photographic data set, with the attributes that ``data.load`` lists.
 
     Args:
@@ -157,22 +157,6 @@ class PhotoDataset(torch.utils.data.Dataset):
         self._masks, self._upright = masks, upright
         self._cache = files.own("data", "cache") if cache is True else cache and Path(cache)
         self._made_from = [RULE + ("; upright" if upright else ""), _about(self.paths, name)]
-
-    def __len__(self) -> int:
-        return len(self.photos)
-
-    def __getitem__(self, index: int) -> Sample:
-        """The photograph at its own size, with boxes and masks in its own pixels."""
-        index = range(len(self))[index]  # counts from the end too, and refuses what is not there
-        pixels, boxes, mask, ignore = self._decoded(index)
-        return Sample(
-            image=torch.from_numpy(pixels).float() / 255,
-            label=self.labels[index] if self.multilabel else int(self.labels[index]),
-            boxes=torch.from_numpy(boxes),
-            mask=mask if mask is None else torch.from_numpy(mask),
-            ignore=ignore if ignore is None else torch.from_numpy(ignore),
-            image_id=self.image_ids[index],
-        )
 
     def __getstate__(self) -> dict:
         # Workers map the file themselves: a mapped array would travel as its bytes.
@@ -239,7 +223,7 @@ class PhotoDataset(torch.utils.data.Dataset):
         key += self._masks_made_from if self._masks else []
 
         def print_of(index: int) -> np.ndarray:
-            pixels, *places = self._decoded(index)
+            pixels, *places = self._shown(index)
             own = fingerprint_of([[pixels, self.labels[index], *places]])
             return np.frombuffer(bytes.fromhex(own), np.uint8)
 
@@ -250,6 +234,7 @@ class PhotoDataset(torch.utils.data.Dataset):
         with contextlib.suppress(StorageError):  # damaged: it is computed again
             if path and (kept := files.read_checked(path)):
                 return kept.decode()
+        title = f"{self.name} {self.split}: fingerprint"
         digest = fingerprint_of([read_all(range(len(self)), print_of, title)])
         if path:
             files.write_checked(path, digest.encode())
@@ -260,8 +245,8 @@ class PhotoDataset(torch.utils.data.Dataset):
         paths = [path for photo in self.photos for path in photo.mask_files]
         return [self._masks.rule, _about(paths, self.name)]
 
-    def _decoded(self, index: int) -> tuple:
-        """(pixels, boxes, mask, ignore) at the photograph's own size; the last two may be None."""
+    def _shown(self, index: int) -> tuple:
+        """The photograph at its own size, with boxes and masks in its own pixels."""
         photo = self.photos[index]
         pixels = read_pixels(photo.path, None, self._upright)
         shape = pixels.shape[1:]

@@ -99,7 +99,25 @@ def fingerprint_of(rows) -> str:
     return whole.hexdigest()
 
 
-class OwnDataset(torch.utils.data.Dataset):
+class Images(torch.utils.data.Dataset):
+    """Labelled images: item i is the :class:`Sample` of what ``_shown`` gives for i.
+
+    A subclass has ``labels``, ``multilabel``, ``image_ids`` and ``_shown``: index -> pixels uint8
+    (3, H, W), boxes (n, 4), mask and ignore bool (H, W), or None.
+    """
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> Sample:
+        index = range(len(self))[index]  # counts from the end too, and refuses what is not there
+        pixels, *places = self._shown(index)
+        tensors = [None if place is None else torch.as_tensor(place) for place in places]
+        label = self.labels[index] if self.multilabel else int(self.labels[index])
+        return Sample(torch.as_tensor(pixels) / 255, label, *tensors, self.image_ids[index])
+
+
+class OwnDataset(Images):
     """Somebody's own data with everything that the course asks of a data set.
 
     Taken are objects with ``images`` uint8 (N, 3, S, S) and ``labels``, int (N,) or 0 and 1
@@ -138,21 +156,11 @@ class OwnDataset(torch.utils.data.Dataset):
         self.source = str(getattr(found, "source", "own"))
         self.frame = int(getattr(found, "frame", FRAME))
 
-    def __len__(self) -> int:
-        return len(self.images)
-
-    def __getitem__(self, index: int) -> Sample:
-        index = range(len(self))[index]
+    def _shown(self, index: int) -> tuple:
         boxes, masks = self._places
-        mask, ignore = masks[index] if masks is not None and not self.multilabel else (None, None)
-        return Sample(
-            image=self.images[index].float() / 255,
-            label=self.labels[index] if self.multilabel else int(self.labels[index]),
-            boxes=torch.as_tensor(np.zeros((0, 4), np.int64) if boxes is None else boxes[index]),
-            mask=None if mask is None else torch.as_tensor(mask),
-            ignore=None if ignore is None else torch.as_tensor(ignore),
-            image_id=self.image_ids[index],
-        )
+        own = np.zeros((0, 4), np.int64) if boxes is None else boxes[index]
+        mask = (None, None) if masks is None or self.multilabel else masks[index]
+        return self.images[index], own, *mask
 
     @cached_property
     def _places(self) -> tuple:

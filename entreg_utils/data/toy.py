@@ -14,7 +14,7 @@ import torch
 from entreg_utils import files
 from entreg_utils.cam.scaling import rescale_boxes, resize_mask
 from entreg_utils.data.reef import paint
-from entreg_utils.data.sample import Sample, pairs_of, usual_ids
+from entreg_utils.data.sample import Images, Sample, pairs_of, usual_ids
 from entreg_utils.data.world import CUES, KNOBS, SPLITS, World, check_split, draw_scene
 from entreg_utils.files import StorageError, sha256
 
@@ -31,7 +31,7 @@ _PAINTER = sha256(
 )
 
 
-class ToyDataset(torch.utils.data.Dataset):
+class ToyDataset(Images):
     """One split of the drawn world, with the attributes that ``data.load`` lists, and more.
 
     Attributes:
@@ -58,21 +58,12 @@ class ToyDataset(torch.utils.data.Dataset):
         """What was painted, as :func:`generate` gives it."""
         return {name: getattr(self, name).numpy() for name in ARRAYS}
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
     def __getitem__(self, index: int) -> Sample:
-        index = range(len(self))[index]  # counts from the end too, and refuses what is not there
-        return Sample(
-            image=self.images[index].float() / 255,
-            label=int(self.labels[index]),
-            boxes=self.boxes[index : index + 1],
-            mask=self.masks[index],
-            ignore=None,
-            image_id=self.image_ids[index],
-            part=self.parts[index],
-            context=self.contexts[index],
-        )
+        regions = {"part": self.parts[index], "context": self.contexts[index]}
+        return super().__getitem__(index)._replace(**regions)
+
+    def _shown(self, index: int) -> tuple:
+        return self.images[index], self.boxes[index][None], self.masks[index], None
 
     def boxes_at(self, size: int) -> list[np.ndarray]:
         """N int64 arrays (1, 4): the boxes in an image of side ``size``, scaled and truncated."""
