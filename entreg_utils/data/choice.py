@@ -114,11 +114,7 @@ class Data:
     def load(self, split: str, size: int | None = None):
         """One split as ``data.load`` gives it.
 
-        Args:
-            size: side of photographs; by default ``resize`` for train and 224 otherwise.
-
-        Raises:
-            ValueError, StorageError: as ``data.load``.
+        ``size`` is the side of photographs: by default ``resize`` for train and 224 otherwise.
         """
         if self.is_drawn:
             count = {"num_images": self.num_train} if split == "train" else {}
@@ -131,9 +127,9 @@ class Data:
         if names.is_own(self.dataset):  # own code gets what it asks for, and must give the rest
             taken = inspect.signature(names.resolve(self.dataset, "data set")).parameters
             if not any(one.kind is one.VAR_KEYWORD for one in taken.values()):
-                if lacking := [name for name in options if name not in taken and name != "size"]:
+                if "classes" in options and "classes" not in taken:
                     raise ValueError(
-                        f"{names.text_of(self.dataset)} takes no {lacking[0]}: leave it out"
+                        f"{names.text_of(self.dataset)} takes no classes: leave it out"
                     )
                 options = {name: value for name, value in options.items() if name in taken}
         return data.load(self.dataset, split, root=self.root or None, **options)

@@ -82,10 +82,7 @@ def toy(split: str, num_images: int | None = None, root=None, cache: bool = True
         num_images: how many; a larger split begins with the images of a smaller one.
         root: folder of the cache; default ``data/cache`` of the project.
         cache: False neither reads nor writes files.
-        knobs: fields of :class:`~entreg_utils.data.world.World`.
-
-    Raises:
-        ValueError: unknown split or knob, or a knob out of its range.
+        knobs: fields of :class:`World`; ValueError for an unknown one.
     """
     if unknown := sorted(set(knobs) - set(KNOBS)):
         raise ValueError(f"unknown knob {unknown[0]!r}: the drawn world has {', '.join(KNOBS)}")

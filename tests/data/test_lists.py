@@ -40,7 +40,7 @@ def test_files_that_are_missing_or_no_text(tmp_path):
         read_table(path, "cub", "", str)
 
 
-def test_the_folder_is_found_below_the_root_or_is_it(tmp_path):
+def test_the_folder_is_found_below_the_root_or_is_it(tmp_path, monkeypatch):
     home = tmp_path / "deep" / "set"
     home.mkdir(parents=True)
     with pytest.raises(StorageError, match="deep/set/list.txt is not there: .* data x fetches"):
@@ -48,12 +48,9 @@ def test_the_folder_is_found_below_the_root_or_is_it(tmp_path):
     (home / "list.txt").write_text("")
     for root in (tmp_path, tmp_path / "deep", home):
         assert find_folder("x", "val", str(root), ["deep/set", "set"], "list.txt") == home
-
-
-def test_the_default_root_is_the_projects_data(tmp_path, monkeypatch):
     monkeypatch.setenv("ENTREG_ROOT", str(tmp_path))
-    (tmp_path / "data" / "set").mkdir(parents=True)
-    assert find_folder("x", "val", None, ["set"], ".") == tmp_path / "data" / "set"
+    home.rename(tmp_path / "data")
+    assert find_folder("x", "val", None, ["set"], "list.txt") == tmp_path / "data"
 
 
 def test_classes_are_chosen_in_the_data_sets_order():
