@@ -11,19 +11,12 @@ from entreg_utils.data.evaluated import cub, openimages
 from entreg_utils.data.folder import folder
 from entreg_utils.data.masked import flowers, pets, voc
 from entreg_utils.data.photos import PhotoDataset
-from entreg_utils.data.sample import FRAME, OwnDataset, Sample, collate
+from entreg_utils.data.sample import FRAME, Images, OwnDataset, Sample, collate
 from entreg_utils.data.toy import CUES, ToyDataset, counterfactual, toy
 from entreg_utils.data.world import World
 
-DATASETS = {
-    "toy": toy,
-    "cub": cub,
-    "openimages": openimages,
-    "flowers": flowers,
-    "pets": pets,
-    "voc": voc,
-}
-PHOTOGRAPHS = tuple(name for name in DATASETS if name != "toy")
+PHOTOGRAPHS = {"cub": cub, "openimages": openimages, "flowers": flowers, "pets": pets, "voc": voc}
+DATASETS = {"toy": toy, **PHOTOGRAPHS}
 FOLDER = "folder:"
 _SHARED = ("size", "classes", "cache")  # what PhotoDataset takes from every loader
 
@@ -32,9 +25,9 @@ def load(name: str | Callable, split: str, root=None, **options):
     """Load one split of a data set.
 
     Args:
-        name: ``toy``, the drawn world; ``cub``, ``openimages``, ``flowers``, ``pets`` or
-            ``voc``, photographs that ``python -m entreg_utils data NAME`` fetches; ``folder:PATH``,
-            photographs of one's own; or ``package.module:function`` or a function itself, called
+        name: ``toy``, the drawn world; ``cub``, ``openimages``, ``flowers``, ``pets`` or ``voc``,
+            photographs that ``python -m entreg_utils data NAME`` fetches; ``folder:PATH``,
+            photographs of one's own; or a function or its name ``package.module:function``, called
             as ``function(split, **options)``, see :class:`OwnDataset` for what it may give.
         split: ``train``, ``val`` or ``test``.
         root: folder of the data sets, or this one's own; default: the project's ``data/``. For
@@ -63,8 +56,8 @@ def load(name: str | Callable, split: str, root=None, **options):
                 f"data set {name!r} is {type(name).__name__}: give a name or a function"
             )
         found = own(split, **options, **({} if root is None else {"root": root}))
-        known = isinstance(found, (ToyDataset, PhotoDataset, OwnDataset))
-        return found if known else OwnDataset(found, split, names.text_of(name))
+        text = names.text_of(name)
+        return found if isinstance(found, Images) else OwnDataset(found, split, text)
     if name.startswith(FOLDER):
         loader = partial(folder, name.removeprefix(FOLDER))
     elif name in DATASETS:
@@ -74,8 +67,8 @@ def load(name: str | Callable, split: str, root=None, **options):
             f"unknown data set {name!r}: known are {', '.join(DATASETS)}, {FOLDER}PATH and "
             "package.module:function"
         )
-    taken = inspect.signature(loader).parameters
-    if "knobs" not in taken:
+    if name != "toy":  # which knows its knobs itself
+        taken = inspect.signature(loader).parameters
         known = [one for one in _SHARED if "shared" in taken]
         known += [one for one in taken if one not in ("path", "split", "root", "shared")]
         for option in options:
@@ -91,11 +84,11 @@ __all__ = [
     "DATASETS",
     "FOLDER",
     "FRAME",
-    "Data",
     "PHOTOGRAPHS",
+    "SEVERAL_CLASSES",
+    "Data",
     "OwnDataset",
     "PhotoDataset",
-    "SEVERAL_CLASSES",
     "Sample",
     "ToyDataset",
     "World",

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Literal
 
 from entreg_utils import data, names
-from entreg_utils.data.world import KNOBS, World
+from entreg_utils.data.photos import LARGEST_SIDE, TRAIN_SIZE
+from entreg_utils.data.world import KNOBS, SPLITS, World
 from entreg_utils.fields import Door, settle
 
-LARGEST_SIDE = 2048
 SEVERAL_CLASSES = ("voc",)  # data sets whose photographs show several classes
 _DRAWN = ("num_train", *(knob for knob in KNOBS if knob != "seed"), "world_seed")
 _PHOTOGRAPHS = ("root", "resize", "crop", "classes")
@@ -26,33 +26,33 @@ class Data:
     """
 
     dataset: Door = "toy"
-    """A known name, folder:PATH or package.module:function."""
+    """a known name, folder:PATH or package.module:function"""
     root: str = ""
-    """Folder of the data sets; it does not belong to what names a run."""
-    num_train: int = 2000
-    """Training images of the drawn world."""
+    """folder of the data sets; it does not belong to what names a run"""
+    num_train: int = SPLITS["train"]
+    """training images of the drawn world"""
     part: float = World.part
-    """Reliability of the mark, 0..1."""
+    """reliability of the mark, 0..1"""
     body: float = World.body
-    """Reliability of the body's colours, 0..1."""
+    """reliability of the body's colours, 0..1"""
     context: float = World.context
-    """Reliability of the habitat, 0..1."""
+    """reliability of the habitat, 0..1"""
     part_visibility: float = World.part_visibility
-    """Share of images in which the mark is painted, 0..1."""
+    """share of images in which the mark is painted, 0..1"""
     num_classes: int = World.num_classes
-    """Species of the drawn world, 2..10."""
+    """species of the drawn world, 2..10"""
     image_size: int = World.image_size
-    """Side of the drawn world's images in pixels, 32..128."""
+    """side of the drawn world's images in pixels, 32..128"""
     world_seed: int = World.seed
-    """Of the drawn world."""
-    resize: int = 256
-    """Side to which photographs are squashed, 8..2048 pixels."""
-    crop: int = 224
-    """Side of the random crops on which photographs train."""
+    """of the drawn world"""
+    resize: int = TRAIN_SIZE
+    """side to which photographs are squashed, 8..2048 pixels"""
+    crop: int = data.FRAME
+    """side of the random crops on which photographs train"""
     classes: int = 0
-    """The first so many classes of the photographs; 0 is all."""
+    """the first so many classes of the photographs; 0 is all"""
     lists: Literal["official", "evaluation"] = "official"
-    """Split of cub: its own, or that of the evaluation code."""
+    """split of cub: its own, or that of the evaluation code"""
 
     def __post_init__(self):
         settle(self)
@@ -61,9 +61,13 @@ class Data:
                 f"unknown dataset {self.dataset!r}: known are {', '.join(data.DATASETS)}, "
                 "folder:PATH and package.module:function"
             )
-        self._refuse(_DRAWN, self.is_drawn, "the drawn world: photographs are what they are")
-        why = "photographs: the drawn world has image_size and num_classes"
-        self._refuse(_PHOTOGRAPHS, not self.is_drawn, why)
+        if self.is_drawn:
+            other, why = _PHOTOGRAPHS, "photographs: the drawn world has image_size and num_classes"
+        else:
+            other, why = _DRAWN, "the drawn world: photographs are what they are"
+        for name in other:
+            if getattr(self, name) != getattr(Data, name):
+                raise ValueError(f"{name} belongs to {why}: leave it out")
         if self.lists != Data.lists and self.dataset != "cub":
             raise ValueError("lists is a choice that only cub has: leave it out")
         if self.num_train < 1:
@@ -80,12 +84,6 @@ class Data:
             raise ValueError(
                 f"crop={self.crop} does not fit into resize={self.resize}: give 1..{self.resize}"
             )
-
-    def _refuse(self, given: tuple[str, ...], fits: bool, why: str) -> None:
-        usual = {field.name: field.default for field in fields(self)}
-        for name in given:
-            if not fits and getattr(self, name) != usual[name]:
-                raise ValueError(f"{name} belongs to {why}: leave it out")
 
     @property
     def is_drawn(self) -> bool:
@@ -116,11 +114,7 @@ class Data:
     def load(self, split: str, size: int | None = None):
         """One split as ``data.load`` gives it.
 
-        Args:
-            size: side of photographs; by default ``resize`` for train and 224 otherwise.
-
-        Raises:
-            ValueError, StorageError: as ``data.load``.
+        ``size`` is the side of photographs: by default ``resize`` for train and 224 otherwise.
         """
         if self.is_drawn:
             count = {"num_images": self.num_train} if split == "train" else {}
@@ -133,9 +127,9 @@ class Data:
         if names.is_own(self.dataset):  # own code gets what it asks for, and must give the rest
             taken = inspect.signature(names.resolve(self.dataset, "data set")).parameters
             if not any(one.kind is one.VAR_KEYWORD for one in taken.values()):
-                if lacking := [name for name in options if name not in taken and name != "size"]:
+                if "classes" in options and "classes" not in taken:
                     raise ValueError(
-                        f"{names.text_of(self.dataset)} takes no {lacking[0]}: leave it out"
+                        f"{names.text_of(self.dataset)} takes no classes: leave it out"
                     )
                 options = {name: value for name, value in options.items() if name in taken}
         return data.load(self.dataset, split, root=self.root or None, **options)

@@ -12,7 +12,6 @@ as their EXIF tag says, and boxes and masks are those of the upright picture.
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import math
 import unicodedata
@@ -22,10 +21,11 @@ from pathlib import Path
 
 import numpy as np
 
+from entreg_utils.cam.scaling import resize_mask
 from entreg_utils.data.decoding import read_image, read_sizes
-from entreg_utils.data.frames import rescale_mask
-from entreg_utils.data.lists import check_split
+from entreg_utils.data.lists import ranked
 from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
+from entreg_utils.data.world import SPLITS, check_split
 from entreg_utils.files import StorageError, read_bytes
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -60,67 +60,55 @@ def folder(
     home = Path(root or ".", Path(path).expanduser())
     if not home.is_dir():
         raise StorageError(f"{home} is no folder: give folder:PATH of your photographs")
-    inside = {name: home / name for name in ("train", "val", "test") if (home / name).is_dir()}
+    inside = {name: home / name for name in SPLITS if (home / name).is_dir()}
     pool = _classes(inside.get("train", home), home, [*inside, "masks"])
     parts = {name: _classes(inside[name], home, ["masks"]) for name in inside if name != "train"}
     names = sorted(pool)
     for name, classes in parts.items():
         if strange := sorted(set(classes) - set(names)):
-            raise ValueError(
-                f"{inside[name] / strange[0]} is a class that training has not: remove it"
-            )
+            place = inside[name] / strange[0]
+            raise ValueError(f"{place} is a class that training has not: remove it")
     if len(names) < 2:
         raise ValueError(f"{home} has {len(names)} class: give two or more folders of photographs")
     held = [name for name in ("test", "val") if name not in inside]
-    parts = _hold_out(pool, held, hold_out, seed, home) | parts
-    every = {_name(p, home) for part in parts.values() for own in part.values() for p in own}
+    parts = _hold_out(pool, held, hold_out, seed) | parts
+    every = {name for part in parts.values() for own in part.values() for name in own}
     given = Path(boxes).expanduser() if boxes is not None else home / "boxes.csv"
     boxed = read_boxes(given, every) if boxes is not None or given.exists() else {}
     photos = [
-        Photo(
-            path=place,
-            image_id=_name(place, home),
-            label=names.index(name),
-            mask_files=_mask_of(place, home),
-        )
+        Photo(place, image_id, names.index(name), mask_files=_mask_of(place, home))
         for name, own in sorted(parts[split].items())
-        for place in own
+        for image_id, place in own.items()
     ]
     photos = _with_boxes(photos, boxed, given)
-    masked = any(photo.mask_files for photo in photos)
     reader = MaskReader(_read_mask, True, "non-zero; ignored where there is none; 1")
-    source = "own folders"
-    if held:
-        names_held = " and ".join(sorted(held, reverse=True))
-        source = f"{names_held} held out: {hold_out:g} of each class, seed {seed}"
-    return PhotoDataset(
-        f"folder-{home.resolve().name}",
-        split,
-        photos,
-        names,
-        source,
-        reader if masked else None,
-        upright=True,
-        **shared,
-    )
+    masks = reader if any(photo.mask_files for photo in photos) else None
+    held_names = " and ".join(sorted(held, reverse=True))
+    source = f"{held_names} held out: {hold_out:g} of each class, seed {seed}"
+    source, name = source if held else "own folders", f"folder-{home.resolve().name}"
+    return PhotoDataset(name, split, photos, names, source, masks, upright=True, **shared)
 
 
-def _classes(place: Path, home: Path, without: list[str]) -> dict[str, list[Path]]:
-    """{class: its photographs} of a folder of class folders, in the order of their names."""
+def _classes(place: Path, home: Path, without: list[str]) -> dict[str, dict[str, Path]]:
+    """{class: {name: photograph}} of a folder of class folders, in the order of the files.
+
+    A name is the path in ``home``, in the one form that all systems share.
+    """
     found, left_out = {}, []
     for own in sorted(place.iterdir()):
         if not own.is_dir() or own.name.startswith((".", "__")) or own.name in without:
             continue
-        files = [
-            file
-            for file in sorted(own.rglob("*"))
-            if file.is_file()
-            and not any(p.startswith(".") or p == "masks" for p in file.relative_to(own).parts)
-        ]
-        pictures = [file for file in files if file.suffix.lower() in ENDINGS]
-        left_out += [file for file in files if file not in pictures]
+        pictures = {}
+        for file in sorted(own.rglob("*")):
+            inner = file.relative_to(own).parts
+            if not file.is_file() or any(p.startswith(".") or p == "masks" for p in inner):
+                continue
+            if file.suffix.lower() in ENDINGS:
+                pictures[_composed(file.relative_to(home).as_posix())] = file
+            else:
+                left_out.append(file)
         if pictures:
-            found[unicodedata.normalize("NFC", own.name)] = pictures
+            found[_composed(own.name)] = pictures
     if left_out:
         warnings.warn(
             f"{left_out[0]} and {len(left_out) - 1} more files are left out: photographs end in "
@@ -134,8 +122,12 @@ def _classes(place: Path, home: Path, without: list[str]) -> dict[str, list[Path
     return found
 
 
-def _hold_out(pool: dict, held: list[str], share: float, seed: int, home: Path) -> dict:
-    """{split: {class: photographs}} of train and the splits that are held out of it."""
+def _composed(text: str) -> str:
+    return unicodedata.normalize("NFC", text)
+
+
+def _hold_out(pool: dict, held: list[str], share: float, seed: int) -> dict:
+    """{split: {class: {name: photograph}}} of train and the splits that are held out of it."""
     if not 0 < share < 0.5:
         raise ValueError(f"hold_out={share!r}: give a share of each class between 0 and 0.5")
     parts = {name: {} for name in (*held, "train")}
@@ -145,30 +137,19 @@ def _hold_out(pool: dict, held: list[str], share: float, seed: int, home: Path) 
                 f"class {name!r} has {len(own)} photographs, too few to hold out "
                 f"{' and '.join(held)}: add some, or make folders train, val and test"
             )
-        ranked = sorted(
-            own, key=lambda p: hashlib.sha256(f"{seed} {_name(p, home)}".encode()).digest()
-        )
+        left = ranked(own, f"{seed} ")
         count = max(1, min(round(share * len(own)), (len(own) - 1) // max(1, len(held))))
-        for split in held:
-            parts[split][name], ranked = sorted(ranked[:count]), ranked[count:]
-        parts["train"][name] = sorted(ranked)
+        for part in (*held, "train"):
+            chosen, left = (left, []) if part == "train" else (left[:count], left[count:])
+            parts[part][name] = {image: path for image, path in own.items() if image in chosen}
     return parts
-
-
-def _name(path: Path, home: Path) -> str:
-    """A photograph's name: its path in the folder, in the one form that all systems share."""
-    return unicodedata.normalize("NFC", path.relative_to(home).as_posix())
 
 
 def read_boxes(path: Path, images: set[str]) -> dict[str, list[tuple[int, list[float]]]]:
     """{name of a photograph: [(line of the file, [x0, y0, x1, y1])]} of a CSV file.
 
-    Args:
-        images: names of all photographs that it may speak of.
-
-    Raises:
-        ValueError: a line that does not fit, a photograph that is not there or not the only one.
-        StorageError: the file is not there, or no text.
+    ``images`` are the names of all photographs that it may speak of. A line that does not fit one
+    of them is a ValueError, a file that is missing or no text a StorageError.
     """
     content = read_bytes(path)
     if content is None:
@@ -188,7 +169,7 @@ def read_boxes(path: Path, images: set[str]) -> dict[str, list[tuple[int, list[f
     found: dict[str, list] = {}
     for row in rows:
         line = f"{path}, line {rows.line_num}"
-        given = unicodedata.normalize("NFC", (row["image"] or "").strip().replace("\\", "/"))
+        given = _composed((row["image"] or "").strip().replace("\\", "/"))
         names = [given] if given in images else files.get(given, [])
         if len(names) != 1:
             raise ValueError(
@@ -210,17 +191,16 @@ def _with_boxes(photos: list[Photo], boxed: dict, path: Path) -> list[Photo]:
     chosen = [photo for photo in photos if photo.image_id in boxed or photo.mask_files]
     sizes = read_sizes([photo.path for photo in chosen], upright=True).tolist()
     frames = {photo.image_id: tuple(size) for photo, size in zip(chosen, sizes, strict=True)}
-    for photo in chosen:
+    result = []
+    for photo in photos:
+        own, frame = [], frames.get(photo.image_id)
         if photo.mask_files:
-            mask, frame = read_sizes(photo.mask_files, upright=True)[0], frames[photo.image_id]
+            mask = read_sizes(photo.mask_files, upright=True)[0]
             if tuple(mask) != frame:
                 raise ValueError(
                     f"{photo.mask_files[0]} has {mask[0]}x{mask[1]} pixels and its photograph "
                     f"{frame[0]}x{frame[1]}: draw the mask on the photograph as viewers show it"
                 )
-    result = []
-    for photo in photos:
-        own, frame = [], frames.get(photo.image_id)
         for line, (x0, y0, x1, y1) in boxed.get(photo.image_id, ()):
             width, height = frame
             box = tuple(map(int, (x0, y0, min(x1, width - 1), min(y1, height - 1))))
@@ -237,7 +217,7 @@ def _with_boxes(photos: list[Photo], boxed: dict, path: Path) -> list[Photo]:
 
 def _mask_of(image: Path, home: Path) -> tuple[Path, ...]:
     """The mask of a photograph: in the folder ``masks`` beside it, or at its path in one above."""
-    for place in (image.parent, *image.parent.parents):
+    for place in image.parents:
         if not place.is_relative_to(home):
             break
         below = image.relative_to(place).with_suffix("")
@@ -247,9 +227,8 @@ def _mask_of(image: Path, home: Path) -> tuple[Path, ...]:
     return ()
 
 
-def _read_mask(files: tuple[Path, ...], label: int, target: tuple[int, int]):
+def _read_mask(files: tuple[Path, ...], label: int, size) -> tuple[np.ndarray, np.ndarray]:
     """Mask, and what is ignored: of a photograph without mask every pixel, so that none counts."""
     if not files:
-        return np.zeros(target[::-1], bool), np.ones(target[::-1], bool)
-    mask = np.asarray(read_image(files[0], "L", upright=True))
-    return rescale_mask(mask, target), np.zeros(target[::-1], bool)
+        return np.zeros(size, bool), np.ones(size, bool)
+    return resize_mask(read_image(files[0], "L", upright=True), size), np.zeros(size, bool)

@@ -1,71 +1,22 @@
-"""What the loaders of photographs share: photographs, folders, lists, classes, held-out parts."""
+"""What the loaders of photographs share: folders, text lists, classes, held-out parts."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from entreg_utils.data.world import SPLITS
-from entreg_utils.files import StorageError, project_root, read_bytes
+from entreg_utils.data.world import check_split
+from entreg_utils.files import StorageError, own, read_bytes
 
 
-@dataclass(frozen=True)
-class Photo:
-    """What a data set says about one photograph.
+def find_folder(name: str, split: str, root, places: Sequence[str], probe: str) -> Path:
+    """The folder of a data set that holds ``probe``: one of ``places`` in ``root``, or ``root``.
 
-    Attributes:
-        path: the image file.  image_id: its name in the data set's own lists.
-        label: class index; for multi-label data the indices of the classes present, rising.
-        xywh: ``x, y, w, h`` of the object in pixels of the file, or None.
-        boxes: rows ``x0, y0, x1, y1`` in an image of ``frame = (W, H)``, or None.
-        mask_files: files from which the mask is read; empty when there is none.
+    An unknown split is refused first; without ``root`` it is the project's ``data/``.
     """
-
-    path: Path
-    image_id: str
-    label: int | tuple[int, ...]
-    xywh: tuple[float, ...] | None = None
-    boxes: tuple[tuple[int, ...], ...] | None = None
-    frame: tuple[int, int] | None = None
-    mask_files: tuple[Path, ...] = ()
-
-
-@dataclass(frozen=True)
-class MaskReader:
-    """How the masks of a data set are read.
-
-    Attributes:
-        read: (mask files, class index, (width, height)) -> (mask, ignore or None), bool (H, W).
-        has_ignore: whether ``read`` gives ignore masks.
-        rule: says what ``read`` does, in words that change with it: part of the cache's name.
-    """
-
-    read: Callable
-    has_ignore: bool
-    rule: str
-
-
-def check_split(split: str) -> None:
-    """ValueError with the known splits when ``split`` is none of them."""
-    if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r}: use one of {', '.join(SPLITS)}")
-
-
-def find_folder(name: str, root, places: Sequence[str], probe: str) -> Path:
-    """The folder of a data set under ``root``, or ``root`` itself when it is that folder.
-
-    Args:
-        name: of the data set, for the message.
-        root: folder of all data sets, or this one's own; None is the project's ``data/``.
-        places: where the folder may lie under ``root``, the usual place first.
-        probe: a path that the folder must hold.
-
-    Raises:
-        StorageError: no such folder; the message names the path expected and how to get it.
-    """
-    root = Path(root) if root is not None else project_root() / "data"
+    check_split(split)
+    root = own("data") if root is None else Path(root)
     for folder in [root / place for place in places] + [root]:
         if (folder / probe).exists():
             return folder
@@ -75,71 +26,79 @@ def find_folder(name: str, root, places: Sequence[str], probe: str) -> Path:
     )
 
 
-def read_table(path: Path, name: str, columns: str, *types: Callable, separator=None) -> list:
-    """Rows of a text file, one a line, blank lines left out.
-
-    Args:
-        path: the file.  name: of the data set, for the message.
-        columns: what a line holds, in words: ``"image id, path"``.
-        types: one converter per column.
-        separator: between columns; None is white space.
-
-    Returns:
-        A list of tuples.
-
-    Raises:
-        StorageError: the file is not there, or not text.
-        ValueError: a line that does not fit; the message names file and line.
-    """
+def read_list(path: Path, name: str) -> bytes:
+    """Bytes of a list of the data set ``name``, which the error says how to get."""
     content = read_bytes(path)
     if content is None:
         raise StorageError(
             f"{path} is not there: python -m entreg_utils data {name} fetches what is missing"
         )
+    return content
+
+
+def read_table(path: Path, name: str, columns: str, *types: Callable, separator=None) -> list:
+    """Rows of a text file as tuples, one a line, blank lines left out.
+
+    ``columns`` says in words what a line holds and ``types`` converts each of its cells. A line
+    that does not fit is a ValueError, a file that is missing or no text a StorageError.
+    """
     try:
-        lines = content.decode().splitlines()
+        lines = read_list(path, name).decode().splitlines()
     except UnicodeDecodeError as error:
         raise StorageError(f"{path} is not a text file: delete it and fetch it again") from error
     rows = []
     for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        try:
-            cells = [cell.strip() for cell in line.split(separator)]
-            rows.append(tuple(kind(cell) for kind, cell in zip(types, cells, strict=True)))
-        except ValueError:
-            raise ValueError(
-                f"{path}, line {number}: {line!r} is not {columns}: fetch the file again"
-            ) from None
+        if line.strip():
+            try:
+                cells = [cell.strip() for cell in line.split(separator)]
+                rows.append(tuple(kind(cell) for kind, cell in zip(types, cells, strict=True)))
+            except ValueError:
+                raise ValueError(
+                    f"{path}, line {number}: {line!r} is not {columns}: fetch the file again"
+                ) from None
     return rows
 
 
-def read_mapping(path: Path, name: str, columns: str, *types: Callable, separator=None) -> dict:
-    """:func:`read_table` of two or more columns as a dictionary, the first column being the key."""
-    rows = read_table(path, name, columns, *types, separator=separator)
-    return {row[0]: row[1] if len(row) == 2 else row[1:] for row in rows}
+def read_ids(path: Path, name: str) -> list[str]:
+    """The names of images in a text file, one a line."""
+    return [row[0] for row in read_table(path, name, "one image", str)]
 
 
-def of_each(mapping: dict, key, path: Path):
-    """``mapping[key]``, or a ValueError that names the list in which ``key`` is missing."""
-    if key not in mapping:
-        raise ValueError(f"{path} says nothing about {key}: fetch the file again")
-    return mapping[key]
+class Column(dict):
+    """:func:`read_table` of two or more columns by the first one; a missing key names the file.
+
+    With ``several`` rows a key, their lists.
+    """
+
+    def __init__(self, path: Path, name: str, columns: str, *types, separator=None, several=False):
+        self.path = path
+        for key, *rest in read_table(path, name, columns, *types, separator=separator):
+            row = rest[0] if len(rest) == 1 else tuple(rest)
+            self[key] = [*self.get(key, []), row] if several else row
+
+    def __missing__(self, key):
+        raise ValueError(f"{self.path} says nothing about {key}: fetch the file again")
+
+
+def one_of(*known: str) -> Callable[[str], int]:
+    """Converter of a column that holds one of a few whole numbers."""
+
+    def convert(cell: str) -> int:
+        if cell not in known:
+            raise ValueError(cell)
+        return int(cell)
+
+    return convert
 
 
 def choose_classes(classes, names: Sequence[str]) -> list[int]:
-    """Indices of the classes asked for, in the data set's order.
+    """Indices of the classes asked for, in the data set's order: all, the first so many, or some.
 
-    Args:
-        classes: None for all, a number for the first so many, or names.
-        names: of all classes.
-
-    Raises:
-        ValueError: more classes than there are, fewer than two, or an unknown name.
+    At least two that there are; anything else is a ValueError.
     """
     if classes is None:
         return list(range(len(names)))
-    if isinstance(classes, int) and not isinstance(classes, bool):
+    if isinstance(classes, int):
         if not 2 <= classes <= len(names):
             raise ValueError(f"classes={classes} is outside 2..{len(names)}")
         return list(range(classes))
@@ -150,22 +109,24 @@ def choose_classes(classes, names: Sequence[str]) -> list[int]:
             raise ValueError(f"unknown class {wanted!r}: known are {', '.join(names)}")
     if len(set(classes)) < 2:
         raise ValueError("classes must name two or more classes")
-    return [index for index, known in enumerate(names) if known in set(classes)]
+    return [index for index, known in enumerate(names) if known in classes]
 
 
-def held_out(image_ids: Sequence[str], labels: Sequence[int], per_class: int) -> set[str]:
-    """A validation part of a training list: ``per_class`` images of every class.
+def ranked(names: Iterable[str], salt: str = "") -> list[str]:
+    """Names in the order of their SHA-256: the same draw on every platform."""
+    return sorted(names, key=lambda name: hashlib.sha256(f"{salt}{name}".encode()).digest())
 
-    Within a class, images are ranked by the SHA-256 of their names, so the choice is the same on
-    every platform and does not change when other classes are added or left out.
 
-    Raises:
-        ValueError: ``per_class`` is below 1, or would leave a class without training images.
+def held_out(label_of: dict[str, int], per_class: int) -> set[str]:
+    """A validation part of a training list {image: class}: ``per_class`` images of every class.
+
+    Within a class they are the first ones :func:`ranked`, so that the choice does not change when
+    other classes are added or left out. ValueError where a class would have none or all.
     """
     if not isinstance(per_class, int) or isinstance(per_class, bool) or per_class < 1:
         raise ValueError(f"val_per_class={per_class!r} is not a whole number above 0")
     members: dict[int, list[str]] = {}
-    for image_id, label in zip(image_ids, labels, strict=True):
+    for image_id, label in label_of.items():
         members.setdefault(label, []).append(image_id)
     least = min(map(len, members.values()), default=0)
     if per_class >= least:
@@ -173,8 +134,4 @@ def held_out(image_ids: Sequence[str], labels: Sequence[int], per_class: int) ->
             f"val_per_class={per_class} leaves a class of {least} images nothing to train on: "
             f"give 1..{least - 1}"
         )
-    return {image_id for own in members.values() for image_id in sorted(own, key=_rank)[:per_class]}
-
-
-def _rank(image_id: str) -> bytes:
-    return hashlib.sha256(image_id.encode()).digest()
+    return {image for images in members.values() for image in ranked(images)[:per_class]}

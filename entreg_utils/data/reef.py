@@ -16,9 +16,7 @@ _F = np.float32
 
 def _table(text: str) -> np.ndarray:
     """Hex colours, one word a colour, to float32 (n, 3) in 0..1."""
-    return np.array(
-        [[int(word[i : i + 2], 16) / 255 for i in (0, 2, 4)] for word in text.split()], dtype=_F
-    )
+    return np.array([list(bytes.fromhex(word)) for word in text.split()], _F) / _F(255)
 
 
 # One entry a class. Bodies: main colour, second colour of the pattern. Marks: inside of the ring.
@@ -102,19 +100,14 @@ def _blend(below: np.ndarray, above: np.ndarray, cover: np.ndarray) -> np.ndarra
 
 
 def paint(scene: Scene, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Paint a scene.
+    """Paint a scene of N images with sides of S pixels.
 
-    Args:
-        scene: N images.
-        side: image side S in pixels.
-
-    Returns:
-        images uint8 (N, S, S, 3); object masks bool (N, S, S), body and mark together; part masks
-        bool (N, S, S), empty where the mark is not painted. A pixel belongs to a region when at
-        least half of it is covered.
+    Returns images uint8 (N, S, S, 3); object masks bool (N, S, S), body and mark together; part
+    masks bool (N, S, S), empty where the mark is not painted. A pixel belongs to a region when at
+    least half of it is covered.
     """
-    column = [np.arange(side, dtype=_F)[None, None, :], np.arange(side, dtype=_F)[None, :, None]]
-    x, y = ((axis + _F(0.5)) / _F(side) for axis in column)
+    x = (np.arange(side, dtype=_F)[None, None, :] + _F(0.5)) / _F(side)
+    y = x.transpose(0, 2, 1)
     image = _habitat(scene, x, y)
 
     half = scene.half_length[:, None, None]
@@ -128,11 +121,11 @@ def paint(scene: Scene, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     body, fins, e = _silhouette(u, v, plump, pixels)
     whole = np.maximum(body, fins)
-    main = BODY[scene.cues[:, 1]] + scene.tint[:, :3]
-    accent = BODY_ACCENT[scene.cues[:, 1]]
-    stripes = _pattern(_BODY_PATTERN[scene.cues[:, 1]], u, v, scene.pattern_phase[:, None, None])
-    skin = _blend(main[:, None, None, :], accent[:, None, None, :], stripes * _F(0.85))
-    fin = _blend(main[:, None, None, :], accent[:, None, None, :], _wave(v * _F(4)) * _F(0.3) + 0.4)
+    kind = scene.cues[:, 1]
+    main, accent = (BODY[kind] + scene.tint[:, :3])[:, None, None], BODY_ACCENT[kind][:, None, None]
+    stripes = _pattern(_BODY_PATTERN[kind], u, v, scene.pattern_phase[:, None, None])
+    skin = _blend(main, accent, stripes * _F(0.85))
+    fin = _blend(main, accent, _wave(v * _F(4)) * _F(0.3) + 0.4)
     skin = _blend(fin, skin, body)
     shade = _F(1.12) - _F(0.30) * (v / plump + _F(0.4)) * (v / plump + _F(0.4)) - _F(0.18) * e * e
     skin = skin * np.maximum(shade, _F(0.45))[..., None]
@@ -204,8 +197,8 @@ def _habitat(scene: Scene, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     texture = _pattern(
         _HABITAT[kind], x + phase[:, 1] + cloud * _F(0.03), y + cloud * _F(0.03), phase[:, 0]
     )
-    base = WATER[kind][:, None, None, :]
-    image = _blend(base, WATER_ACCENT[kind][:, None, None, :], texture * _F(0.8))
+    base, accent = WATER[kind][:, None, None], WATER_ACCENT[kind][:, None, None]
+    image = _blend(base, accent, texture * _F(0.8))
     depth = scene.light[:, 1, None, None] * (_F(1.08) - _F(0.25) * y) + cloud * _F(0.07)
     return image * depth[..., None]
 

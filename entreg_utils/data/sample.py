@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch.utils.data._utils.collate import default_collate_fn_map
 
-from entreg_utils.data.frames import rescale_boxes, rescale_mask
+from entreg_utils.cam.scaling import rescale_boxes, resize_mask
 
 FRAME = 224  # side at which the maps of photographs are scored
 
@@ -58,21 +58,29 @@ def collate(samples: list[Sample], *, collate_fn_map=None) -> Sample:
             "take rows of dataset.images, which have one, or give the DataLoader a collate_fn"
         )
     columns = Sample(*map(list, zip(*samples, strict=True)))
-    together = {
-        name: _stacked(getattr(columns, name)) for name in ("mask", "ignore", "part", "context")
-    }
+    together = {}
+    for name in ("mask", "ignore", "part", "context"):
+        values = getattr(columns, name)
+        alike = all(value is not None and value.ndim == 2 for value in values)
+        none = all(value is None for value in values)
+        together[name] = torch.stack(values) if alike else None if none else values
     labels = [torch.as_tensor(label) for label in columns.label]
     return columns._replace(image=torch.stack(columns.image), label=torch.stack(labels), **together)
 
 
-def _stacked(values: list):
-    if all(value is None for value in values):
-        return None
-    alike = all(value is not None and value.ndim == 2 for value in values)
-    return torch.stack(values) if alike else values
-
-
 default_collate_fn_map[Sample] = collate  # the way that torch's documentation gives
+
+
+def pairs_of(labels: torch.Tensor) -> torch.Tensor:
+    """int64 (P, 2), rows (image, class): one an image, or one for every class present in it."""
+    if labels.ndim == 2:
+        return labels.nonzero()
+    return torch.stack([torch.arange(len(labels)), labels], dim=1)
+
+
+def usual_ids(split: str, count: int) -> list[str]:
+    """Names for images that have none: ``val/00012``."""
+    return [f"{split}/{index:05d}" for index in range(count)]
 
 
 def fingerprint_of(rows) -> str:
@@ -91,7 +99,25 @@ def fingerprint_of(rows) -> str:
     return whole.hexdigest()
 
 
-class OwnDataset(torch.utils.data.Dataset):
+class Images(torch.utils.data.Dataset):
+    """Labelled images: item i is the :class:`Sample` of what ``_shown`` gives for i.
+
+    A subclass has ``labels``, ``multilabel``, ``image_ids`` and ``_shown``: index -> pixels uint8
+    (3, H, W), boxes (n, 4), mask and ignore bool (H, W), or None.
+    """
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, index: int) -> Sample:
+        index = range(len(self))[index]  # counts from the end too, and refuses what is not there
+        pixels, *places = self._shown(index)
+        tensors = [None if place is None else torch.as_tensor(place) for place in places]
+        label = self.labels[index] if self.multilabel else int(self.labels[index])
+        return Sample(torch.as_tensor(pixels) / 255, label, *tensors, self.image_ids[index])
+
+
+class OwnDataset(Images):
     """Somebody's own data with everything that the course asks of a data set.
 
     Taken are objects with ``images`` uint8 (N, 3, S, S) and ``labels``, int (N,) or 0 and 1
@@ -106,18 +132,12 @@ class OwnDataset(torch.utils.data.Dataset):
     def __init__(self, found, split: str, name: str):
         self.found, self.split, self.name = found, split, str(getattr(found, "name", name))
         images, labels = _images_and_labels(found, name)
-        if (
-            images.dtype != torch.uint8
-            or images.ndim != 4
-            or images.shape[1] != 3
-            or not len(images)
-        ):
+        squares = images.ndim == 4 and images.shape[1:] == (3, images.shape[3], images.shape[3])
+        if images.dtype != torch.uint8 or not squares or not len(images):
             raise ValueError(
                 f"{name}: images are {images.dtype} of shape {tuple(images.shape)}: give uint8 "
                 "(N, 3, S, S), 0..255"
             )
-        if images.shape[2] != images.shape[3]:
-            raise ValueError(f"{name}: images of {images.shape[3]}x{images.shape[2]}: give squares")
         if len(labels) != len(images) or labels.ndim not in (1, 2):
             raise ValueError(
                 f"{name}: labels of shape {tuple(labels.shape)} do not fit {len(images)} images: "
@@ -131,55 +151,41 @@ class OwnDataset(torch.utils.data.Dataset):
         self.class_names = tuple(names or (f"class {index}" for index in range(self.num_classes)))
         if self.labels.min() < 0 or most > self.num_classes:
             raise ValueError(f"{name}: labels go beyond its {self.num_classes} classes")
-        usual = [f"{split}/{index:05d}" for index in range(len(images))]
-        self.image_ids = list(getattr(found, "image_ids", usual))
-        rows = torch.arange(len(images))
-        self.pairs = labels.nonzero() if self.multilabel else torch.stack([rows, self.labels], 1)
+        self.image_ids = list(getattr(found, "image_ids", usual_ids(split, len(images))))
+        self.pairs = pairs_of(self.labels)
         self.source = str(getattr(found, "source", "own"))
         self.frame = int(getattr(found, "frame", FRAME))
 
-    def __len__(self) -> int:
-        return len(self.images)
+    def _shown(self, index: int) -> tuple:
+        boxes, masks = self._places
+        own = np.zeros((0, 4), np.int64) if boxes is None else boxes[index]
+        mask = (None, None) if masks is None or self.multilabel else masks[index]
+        return self.images[index], own, *mask
 
-    def __getitem__(self, index: int) -> Sample:
-        index = range(len(self))[index]
-        side, none = self.images.shape[-1], np.zeros((0, 4), np.int64)
-        boxes, masks = self.boxes_at(side), self.masks_at(side)
-        mask, ignore = masks[index] if masks is not None and not self.multilabel else (None, None)
-        return Sample(
-            image=self.images[index].float() / 255,
-            label=self.labels[index] if self.multilabel else int(self.labels[index]),
-            boxes=torch.as_tensor(none if boxes is None else boxes[index]),
-            mask=None if mask is None else torch.as_tensor(mask),
-            ignore=None if ignore is None else torch.as_tensor(ignore),
-            image_id=self.image_ids[index],
-        )
+    @cached_property
+    def _places(self) -> tuple:
+        return self.boxes_at(self.images.shape[-1]), self.masks_at(self.images.shape[-1])
 
     def boxes_at(self, size: int) -> list[np.ndarray] | None:
         """N int64 arrays (n, 4) in an image of side ``size``, or None."""
         if hasattr(self.found, "boxes_at"):
             return self.found.boxes_at(size)
         boxes, side = getattr(self.found, "boxes", None), self.images.shape[-1]
-        if boxes is None:
-            return None
-        return [rescale_boxes(own, (side, side), (size, size)) for own in boxes]
+        return None if boxes is None else [rescale_boxes(own, (side, side), size) for own in boxes]
 
     def masks_at(self, size: int):
         """Pairs (mask bool (size, size), ignore or None), one a row of ``pairs``, or None."""
         if hasattr(self.found, "masks_at"):
             return self.found.masks_at(size)
         masks = getattr(self.found, "masks", None)
-        if masks is None:
-            return None
-        return [(rescale_mask(np.asarray(mask), (size, size)), None) for mask in masks]
+        return None if masks is None else [(resize_mask(mask, size), None) for mask in masks]
 
     @cached_property
     def fingerprint(self) -> str:
         """That of the own data set, or :func:`fingerprint_of` images, labels, boxes and masks."""
         if hasattr(self.found, "fingerprint"):
             return str(self.found.fingerprint)
-        side = self.images.shape[-1]
-        boxes, masks = self.boxes_at(side), self.masks_at(side)
+        boxes, masks = self._places
         rows = zip(self.images.numpy(), self.labels.numpy(), strict=True)
         return fingerprint_of([*rows, *([own] for own in boxes or ()), *(masks or ())])
 

@@ -11,26 +11,18 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from entreg_utils.data.frames import rescale_boxes, rescale_mask
+from entreg_utils import files
+from entreg_utils.cam.scaling import rescale_boxes, resize_mask
 from entreg_utils.data.reef import paint
-from entreg_utils.data.sample import Sample
-from entreg_utils.data.world import SPLITS, World, draw_scene
-from entreg_utils.files import StorageError, project_root, read_checked, sha256, write_checked
+from entreg_utils.data.sample import Images, Sample, pairs_of, usual_ids
+from entreg_utils.data.world import CUES, KNOBS, SPLITS, World, check_split, draw_scene
+from entreg_utils.files import StorageError, sha256
 
-SPECIES = (
-    "clown bar",
-    "gold spot",
-    "reed stripe",
-    "royal wave",
-    "two-tone rose",
-    "ruby lozenge",
-    "teal zigzag",
-    "sand bar",
-    "pearl spot",
-    "violet slant",
+SPECIES = tuple(
+    "clown bar, gold spot, reed stripe, royal wave, two-tone rose, ruby lozenge, teal zigzag, "
+    "sand bar, pearl spot, violet slant".split(", ")
 )
 ARRAYS = ("images", "labels", "cues", "boxes", "masks", "parts")
-CUES = ("part", "body", "context")  # the columns of ``cues``
 _CHUNK = 128  # images painted at once: the arrays of one chunk stay in the cache of one core
 # The painter's own source is part of a cache's name, so that another painter's pictures are never
 # read, whoever forgot to say that it changed.
@@ -39,17 +31,14 @@ _PAINTER = sha256(
 )
 
 
-class ToyDataset(torch.utils.data.Dataset):
-    """One split of the drawn world.
+class ToyDataset(Images):
+    """One split of the drawn world, with the attributes that ``data.load`` lists, and more.
 
     Attributes:
-        images: uint8 (N, 3, S, S).  labels: int64 (N,).
         boxes: int64 (N, 4), ``x0, y0, x1, y1`` with ``x1 = min(x0 + w, S - 1)``, exact.
         masks, parts, contexts: bool (N, S, S): the object (mark included), the mark, the rest.
         cues: int64 (N, 3): variant shown by part (-1: unpainted), body, context.
-        pairs: int64 (N, 2), rows (image index, class).
-        class_names, num_classes, image_ids, world, split, name, source: what the names say.
-        frame: side S, at which maps are scored.  fingerprint: empty, since the knobs say all.
+        world: its knobs.
     """
 
     name, multilabel, source = "toy", False, "drawn by this package"
@@ -57,48 +46,32 @@ class ToyDataset(torch.utils.data.Dataset):
 
     def __init__(self, world: World, split: str, arrays: dict[str, np.ndarray]):
         self.world, self.split = world, split
-        self.frame, self.fingerprint = world.image_size, ""
-        self.images = torch.from_numpy(arrays["images"])
-        self.labels = torch.from_numpy(arrays["labels"])
-        self.cues = torch.from_numpy(arrays["cues"])
-        self.boxes = torch.from_numpy(arrays["boxes"])
-        self.masks = torch.from_numpy(arrays["masks"])
-        self.parts = torch.from_numpy(arrays["parts"])
-        self.contexts = ~self.masks
-        self.pairs = torch.stack([torch.arange(len(self.labels)), self.labels], dim=1)
+        for name in ARRAYS:
+            setattr(self, name, torch.from_numpy(arrays[name]))
+        self.contexts, self.pairs = ~self.masks, pairs_of(self.labels)
         self.num_classes, self.frame = world.num_classes, world.image_size
         self.class_names = SPECIES[: world.num_classes]
-        self.image_ids = [f"{split}/{index:05d}" for index in range(len(self.labels))]
+        self.image_ids = usual_ids(split, len(self.labels))
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:
         """What was painted, as :func:`generate` gives it."""
         return {name: getattr(self, name).numpy() for name in ARRAYS}
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
     def __getitem__(self, index: int) -> Sample:
-        index = range(len(self))[index]  # counts from the end too, and refuses what is not there
-        return Sample(
-            image=self.images[index].float() / 255,
-            label=int(self.labels[index]),
-            boxes=self.boxes[index : index + 1],
-            mask=self.masks[index],
-            ignore=None,
-            image_id=self.image_ids[index],
-            part=self.parts[index],
-            context=self.contexts[index],
-        )
+        regions = {"part": self.parts[index], "context": self.contexts[index]}
+        return super().__getitem__(index)._replace(**regions)
+
+    def _shown(self, index: int) -> tuple:
+        return self.images[index], self.boxes[index][None], self.masks[index], None
 
     def boxes_at(self, size: int) -> list[np.ndarray]:
         """N int64 arrays (1, 4): the boxes in an image of side ``size``, scaled and truncated."""
-        side = self.images.shape[-1]
-        return list(rescale_boxes(self.boxes, (side, side), (size, size))[:, None])
+        return list(rescale_boxes(self.boxes, (self.frame, self.frame), size)[:, None])
 
     def masks_at(self, size: int) -> list[tuple[np.ndarray, None]]:
         """N pairs (mask bool (size, size) by nearest neighbour, None): no pixel is ignored."""
-        return [(rescale_mask(mask, (size, size)), None) for mask in self.masks.numpy()]
+        return [(resize_mask(mask, size), None) for mask in self.masks.numpy()]
 
 
 def toy(split: str, num_images: int | None = None, root=None, cache: bool = True, **knobs):
@@ -109,31 +82,19 @@ def toy(split: str, num_images: int | None = None, root=None, cache: bool = True
         num_images: how many; a larger split begins with the images of a smaller one.
         root: folder of the cache; default ``data/cache`` of the project.
         cache: False neither reads nor writes files.
-        knobs: fields of :class:`~entreg_utils.data.world.World`.
-
-    Raises:
-        ValueError: unknown split or knob, or a knob out of its range.
+        knobs: fields of :class:`World`; ValueError for an unknown one.
     """
-    unknown = set(knobs) - set(World.__dataclass_fields__)
-    if unknown:
-        raise ValueError(
-            f"unknown knob {sorted(unknown)[0]!r}: the drawn world has "
-            f"{', '.join(World.__dataclass_fields__)}"
-        )
+    if unknown := sorted(set(knobs) - set(KNOBS)):
+        raise ValueError(f"unknown knob {unknown[0]!r}: the drawn world has {', '.join(KNOBS)}")
     world = World(**knobs)
-    if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r}: use one of {', '.join(SPLITS)}")
+    check_split(split)
     count = SPLITS[split] if num_images is None else num_images
     if not cache:
         return ToyDataset(world, split, generate(world, split, count))
     name = json.dumps([_PAINTER, world.to_dict(), split, count], default=int)
-    folder = Path(root) if root is not None else project_root() / "data" / "cache"
+    folder = files.own("data", "cache") if root is None else Path(root)
     path = folder / f"toy-{split}-{sha256(name.encode())[:16]}.npz"
-    arrays = _read_cache(path)
-    if arrays is None:
-        arrays = generate(world, split, count)
-        _write_cache(path, arrays)
-    return ToyDataset(world, split, arrays)
+    return ToyDataset(world, split, _cached(path, lambda: generate(world, split, count)))
 
 
 def generate(world: World, split: str, count: int) -> dict[str, np.ndarray]:
@@ -143,14 +104,9 @@ def generate(world: World, split: str, count: int) -> dict[str, np.ndarray]:
     with ThreadPoolExecutor(2) as pool:
         painted = pool.map(lambda i: paint(scene.rows(i, i + _CHUNK), world.image_size), starts)
         images, masks, parts = (np.concatenate(chunks) for chunks in zip(*painted, strict=True))
-    return {
-        "images": np.ascontiguousarray(images.transpose(0, 3, 1, 2)),
-        "labels": scene.labels,
-        "cues": scene.cues,
-        "boxes": boxes_of(masks),
-        "masks": masks,
-        "parts": parts,
-    }
+    images = np.ascontiguousarray(images.transpose(0, 3, 1, 2))
+    every = images, scene.labels, scene.cues, boxes_of(masks), masks, parts
+    return dict(zip(ARRAYS, every, strict=True))
 
 
 def boxes_of(masks: np.ndarray) -> np.ndarray:
@@ -167,46 +123,36 @@ def boxes_of(masks: np.ndarray) -> np.ndarray:
 def counterfactual(dataset: ToyDataset, cue: str, count: int | None = None) -> torch.Tensor:
     """The same images with one cue changed: it shows the variant of the class after the label.
 
-    Args:
-        cue: ``part``, ``body`` or ``context``; an unpainted part stays unpainted.
-        count: the first ``count`` images; all by default.
-
-    Returns:
-        uint8 (count, 3, S, S). Nothing but the cue differs from ``dataset.images``.
+    Of the first ``count`` images, by default all: uint8 (count, 3, S, S), in which nothing but the
+    cue (``part``, ``body`` or ``context``) differs. An unpainted part stays unpainted.
     """
     if cue not in CUES:
         raise ValueError(f"unknown cue {cue!r}: use one of {', '.join(CUES)}")
     scene = draw_scene(dataset.world, dataset.split, len(dataset)).rows(0, count or len(dataset))
     column = CUES.index(cue)
-    scene.cues[:, column] = np.where(
-        scene.cues[:, column] < 0, -1, (scene.labels + 1) % dataset.num_classes
-    )
+    following = (scene.labels + 1) % dataset.num_classes
+    scene.cues[:, column] = np.where(scene.cues[:, column] < 0, -1, following)
     images = paint(scene, dataset.world.image_size)[0]
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
 
 
 def digest(arrays: dict[str, np.ndarray]) -> str:
-    """SHA-256 over every array's bytes, in the order of the names: the fingerprint of a split."""
+    """SHA-256 over every array's bytes, in the order of the names."""
     return sha256(b"".join(np.ascontiguousarray(arrays[name]).tobytes() for name in sorted(arrays)))
 
 
-def _write_cache(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
+def _cached(path: Path, paint_all) -> dict[str, np.ndarray]:
+    """The arrays of a cache file; painted and written where there is no whole one."""
     try:
-        write_checked(path, buffer.getvalue())
-    except StorageError as error:  # the pictures are in memory: go on, painting again next time
-        warnings.warn(f"the drawn world is not cached: {error}", stacklevel=3)
-
-
-def _read_cache(path: Path) -> dict[str, np.ndarray] | None:
-    """Arrays of a whole cache file, or None when there is none or it is not what was written."""
-    try:
-        content = read_checked(path)
+        if content := files.read_checked(path):
+            with np.load(io.BytesIO(content), allow_pickle=False) as file:
+                return {name: file[name] for name in file.files}
     except StorageError as error:
         warnings.warn(f"painting the drawn world again: {error}", stacklevel=3)
-        return None
-    if content is None:
-        return None
-    with np.load(io.BytesIO(content), allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+    arrays, buffer = paint_all(), io.BytesIO()
+    np.savez(buffer, **arrays)
+    try:
+        files.write_checked(path, buffer.getvalue())
+    except StorageError as error:  # the pictures are in memory: go on, painting again next time
+        warnings.warn(f"the drawn world is not cached: {error}", stacklevel=3)
+    return arrays

@@ -17,9 +17,16 @@ from dataclasses import asdict, dataclass, fields
 import numpy as np
 
 SPLITS = {"train": 2000, "val": 200, "test": 400}
+CUES = ("part", "body", "context")  # the columns of ``cues``
 MAX_CLASSES = 10
 _DRAWS = 40  # raw integers reserved per image
 _STREAM_VERSION = 1
+
+
+def check_split(split: str) -> None:
+    """ValueError with the known splits when ``split`` is none of them."""
+    if split not in SPLITS:
+        raise ValueError(f"unknown split {split!r}: use one of {', '.join(SPLITS)}")
 
 
 @dataclass(frozen=True)
@@ -120,33 +127,30 @@ class Scene:
 
 
 def draw_scene(world: World, split: str, count: int) -> Scene:
-    """Decide what each image of a split shows.
-
-    Raises:
-        ValueError: unknown split, or a count that is not positive.
-    """
-    if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r}: use one of {', '.join(SPLITS)}")
+    """Decide what each image of a split shows; ValueError for a count that is not positive."""
+    check_split(split)
     if not isinstance(count, (int, np.integer)) or count < 1:
         raise ValueError(f"num_images={count!r}: give a whole number of at least 1")
     draws = Draws(world, split, count)
     labels = draws.below(world.num_classes)
-    cues = np.stack(
-        [_cue(draws, labels, world, getattr(world, name)) for name in ("part", "body", "context")],
-        axis=1,
-    )
+    cues = np.empty((count, len(CUES)), np.int64)
+    for column, name in enumerate(CUES):
+        agrees = draws.chance(getattr(world, name))
+        other = (labels + 1 + draws.below(world.num_classes - 1)) % world.num_classes
+        cues[:, column] = np.where(agrees, labels, other)
     cues[~draws.chance(world.part_visibility), 0] = -1
     half_length = draws.between(0.22, 0.31)
     # tail and nose reach 1.5 and 1.0 half lengths from the centre: keep all of it in the picture
     facing = np.where(draws.chance(0.5), np.float32(1), np.float32(-1))
-    slack_x = np.float32(0.5) - np.float32(1.30) * half_length - np.float32(0.02)
-    slack_y = np.float32(0.5) - np.float32(0.85) * half_length - np.float32(0.02)
-    middle = np.float32(0.5) + facing * half_length * np.float32(0.25)
+    half, gap = np.float32(0.5), np.float32(0.02)
+    slack_x = half - np.float32(1.30) * half_length - gap
+    slack_y = half - np.float32(0.85) * half_length - gap
+    middle = half + facing * half_length * np.float32(0.25)
     return Scene(
         labels=labels,
         cues=cues,
         centre_x=middle + slack_x * draws.between(-1, 1),
-        centre_y=np.float32(0.5) + slack_y * draws.between(-1, 1),
+        centre_y=half + slack_y * draws.between(-1, 1),
         half_length=half_length,
         plumpness=draws.between(0.50, 0.62),
         facing=facing,
@@ -157,9 +161,3 @@ def draw_scene(world: World, split: str, count: int) -> Scene:
         habitat_phase=np.stack([draws.between(0, 1), draws.between(0, 1)], axis=1),
         noise_offset=np.stack([draws.below(1 << 20), draws.below(1 << 20)], axis=1),
     )
-
-
-def _cue(draws: Draws, labels: np.ndarray, world: World, reliability: float) -> np.ndarray:
-    agrees = draws.chance(reliability)
-    other = (labels + 1 + draws.below(world.num_classes - 1)) % world.num_classes
-    return np.where(agrees, labels, other)

@@ -4,14 +4,7 @@ import hashlib
 
 import pytest
 
-from entreg_utils.data.lists import (
-    check_split,
-    choose_classes,
-    find_folder,
-    held_out,
-    read_mapping,
-    read_table,
-)
+from entreg_utils.data.lists import Column, choose_classes, find_folder, held_out, read_table
 from entreg_utils.files import StorageError
 
 NAMES = ["ant", "bee", "cat", "dog"]
@@ -21,9 +14,13 @@ def test_a_table_is_read_with_its_types(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("1 a/b.jpg 2.5\n\n2  c.jpg  3\n")
     assert read_table(path, "x", "", int, str, float) == [(1, "a/b.jpg", 2.5), (2, "c.jpg", 3.0)]
-    assert read_mapping(path, "x", "", int, str, float) == {1: ("a/b.jpg", 2.5), 2: ("c.jpg", 3.0)}
-    path.write_bytes(b"b,1\r\na,2\r\n")  # as Windows ends lines
-    assert read_mapping(path, "x", "", str, int, separator=",") == {"b": 1, "a": 2}
+    assert Column(path, "x", "", int, str, float) == {1: ("a/b.jpg", 2.5), 2: ("c.jpg", 3.0)}
+    path.write_bytes(b"b,1\r\na,2\r\nb,3\r\n")  # as Windows ends lines
+    assert Column(path, "x", "", str, int, separator=",") == {"b": 3, "a": 2}
+    many = Column(path, "x", "", str, int, separator=",", several=True)
+    assert many == {"b": [1, 3], "a": [2]}
+    with pytest.raises(ValueError, match="a.txt says nothing about c: fetch the file again"):
+        many["c"]
 
 
 @pytest.mark.parametrize("line", ["2 b.jpg", "two b.jpg 3", "2 b.jpg 3 4"])
@@ -43,20 +40,17 @@ def test_files_that_are_missing_or_no_text(tmp_path):
         read_table(path, "cub", "", str)
 
 
-def test_the_folder_is_found_below_the_root_or_is_it(tmp_path):
+def test_the_folder_is_found_below_the_root_or_is_it(tmp_path, monkeypatch):
     home = tmp_path / "deep" / "set"
     home.mkdir(parents=True)
     with pytest.raises(StorageError, match="deep/set/list.txt is not there: .* data x fetches"):
-        find_folder("x", tmp_path, ["deep/set", "set"], "list.txt")
+        find_folder("x", "val", tmp_path, ["deep/set", "set"], "list.txt")
     (home / "list.txt").write_text("")
     for root in (tmp_path, tmp_path / "deep", home):
-        assert find_folder("x", str(root), ["deep/set", "set"], "list.txt") == home
-
-
-def test_the_default_root_is_the_projects_data(tmp_path, monkeypatch):
+        assert find_folder("x", "val", str(root), ["deep/set", "set"], "list.txt") == home
     monkeypatch.setenv("ENTREG_ROOT", str(tmp_path))
-    (tmp_path / "data" / "set").mkdir(parents=True)
-    assert find_folder("x", None, ["set"], ".") == tmp_path / "data" / "set"
+    home.rename(tmp_path / "data")
+    assert find_folder("x", "val", None, ["set"], "list.txt") == tmp_path / "data"
 
 
 def test_classes_are_chosen_in_the_data_sets_order():
@@ -80,21 +74,17 @@ def test_bad_classes(classes, message):
         choose_classes(classes, NAMES)
 
 
-def test_unknown_split():
-    with pytest.raises(ValueError, match="unknown split 'valid': use one of train, val, test"):
-        check_split("valid")
-
-
 def test_the_validation_part_is_stratified_and_depends_on_names_alone():
     ids = [f"{label}/{index}" for label in "ab" for index in range(6)]
     labels = [0] * 6 + [1] * 6
-    chosen = held_out(ids, labels, 2)
+    label_of = dict(zip(ids, labels, strict=True))
+    chosen = held_out(label_of, 2)
     by_hash = sorted(ids[:6], key=lambda text: hashlib.sha256(text.encode()).hexdigest())
     assert {image for image in chosen if image.startswith("a")} == set(by_hash[:2])
     assert len(chosen) == 4
-    assert held_out(ids[::-1], labels[::-1], 2) == chosen
-    assert held_out(ids[:6], labels[:6], 2) == set(by_hash[:2])  # the other class is left out
-    assert held_out(ids, labels, 3) > chosen
+    assert held_out(dict(reversed(label_of.items())), 2) == chosen
+    assert held_out(dict.fromkeys(ids[:6], 0), 2) == set(by_hash[:2])  # without the other class
+    assert held_out(label_of, 3) > chosen
 
 
 @pytest.mark.parametrize(
@@ -103,4 +93,4 @@ def test_the_validation_part_is_stratified_and_depends_on_names_alone():
 )
 def test_a_validation_part_that_cannot_be(per_class, message):
     with pytest.raises(ValueError, match=message):
-        held_out(["a", "b", "c", "d", "e", "f", "g"], [0, 0, 0, 1, 1, 1, 1], per_class)
+        held_out(dict(zip("abcdefg", [0, 0, 0, 1, 1, 1, 1], strict=True)), per_class)

@@ -60,7 +60,7 @@ def test_a_violet_or_dark_flower_is_no_background(tmp_path):
 
     colours = [BLUE, (0, 0, 0), (60, 0, 220), (255, 255, 255), (20, 10, 240), (0, 0, 200)]
     Image.fromarray(np.array([colours], np.uint8)).save(tmp_path / "a.png")
-    mask, ignore = read_segmentation((tmp_path / "a.png",), 0, (6, 1))
+    mask, ignore = read_segmentation((tmp_path / "a.png",), 0, (1, 6))
     assert mask.tolist() == [[False, True, True, True, False, True]] and ignore is None
 
 
@@ -123,24 +123,19 @@ def test_pets_are_split_as_torchvision_splits_them(pets):
     assert len({*train.image_ids, *val.image_ids}) == 8
 
 
-def test_the_border_of_a_trimap_is_ignored_or_object(pets):
+def test_the_border_of_a_trimap_is_ignored(pets):
     test = data.load("pets", "test", root=pets, cache=pets / "cache")
     sample = test[1]  # number 6: no shift
     assert sample.mask.int().tolist() == [[0] * 6, [0, 1, 1, 0, 0, 0], [0, 1, 1, 0, 0, 0], [0] * 6]
     border = [[1, 1, 1, 1, 0, 0], [1, 0, 0, 1, 0, 0], [1, 0, 0, 1, 0, 0], [1, 1, 1, 1, 0, 0]]
     assert sample.ignore.int().tolist() == border
-    whole = data.load("pets", "test", root=pets, border="object", cache=pets / "cache")
-    assert whole[1].mask.int().tolist() == [[1, 1, 1, 1, 0, 0]] * 4 and whole[1].ignore is None
     # 4x6 to 2x2: rows 0 and 2, columns 0 and 3
     assert test.masks_at(2)[1][0].tolist() == [[False, False], [False, False]]
     assert test.masks_at(2)[1][1].tolist() == [[True, True], [True, True]]
-    assert whole.masks_at(2)[1][0].all() and whole.masks_at(2)[1][1] is None
 
 
 def test_damaged_pets(pets):
     annotations = pets / "oxford-iiit-pet" / "annotations"
-    with pytest.raises(ValueError, match="unknown border='thin': use one of ignore, object"):
-        data.load("pets", "test", root=pets, border="thin")
     with pytest.raises(ValueError, match="val_per_class=10 leaves a class of 4 images nothing"):
         data.load("pets", "val", root=pets)
     Image.new("L", (6, 4), 7).save(annotations / "trimaps" / "Abyssinian_5.png")

@@ -3,6 +3,7 @@
 import copy
 import os
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,17 +12,19 @@ from PIL import Image
 
 from entreg_utils import data
 from entreg_utils.data import photos as decoder
-from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
+from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset, corner_boxes
 from entreg_utils.files import StorageError
+
+SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
 
 # four photographs, (height, width)
 SHAPES = [(20, 30), (40, 40), (16, 64), (50, 10)]
 
 
-def left_half(files, label, target):
+def left_half(files, label, size):
     """Stands for a reader: the object is the left half, or the right one for odd classes."""
-    mask = np.zeros(target[::-1], bool)
-    mask[:, : target[0] // 2] = True
+    mask = np.zeros(size, bool)
+    mask[:, : size[1] // 2] = True
     ignore = np.zeros_like(mask)
     ignore[0] = True
     mask = mask if label % 2 == 0 else ~mask
@@ -188,7 +191,7 @@ def test_workers_get_the_data_set_without_its_pixels(folder):
     assert torch.equal(copy.deepcopy(birds)[0].image, birds[0].image)
     in_memory = dataset(folder, cache=False)
     kept = in_memory.images
-    assert torch.equal(pickle.loads(pickle.dumps(in_memory))._images, kept)
+    assert torch.equal(pickle.loads(pickle.dumps(in_memory)).__dict__["images"], kept)
 
 
 def test_missing_and_damaged_photographs(folder):
@@ -222,13 +225,12 @@ def test_the_door_names_what_it_knows():
         ValueError, match="unknown option 'sizes': cub has size, classes, cache, lists"
     ):
         data.load("cub", "train", sizes=3)
-    for name in set(data.DATASETS) - {"toy"}:
-        with pytest.raises(ValueError, match="unknown split 'all': use one of train, val, test"):
-            data.load(name, "all")
 
 
-@pytest.mark.parametrize("name", ["cub", "openimages", "flowers", "pets", "voc"])
-def test_a_data_set_that_is_not_there(name, tmp_path):
+@pytest.mark.parametrize("name", data.PHOTOGRAPHS)
+def test_a_split_or_data_set_that_is_not_there(name, tmp_path):
+    with pytest.raises(ValueError, match="unknown split 'all': use one of train, val, test"):
+        data.load(name, "all")
     with pytest.raises(StorageError, match=f"is not there: python -m entreg_utils data {name} fet"):
         data.load(name, "test", root=tmp_path)
 
@@ -275,3 +277,44 @@ def test_one_photograph_without_a_box_keeps_the_boxes_of_the_others(folder):
     assert birds[1].boxes.shape == (0, 4)
     stated = photos(folder, boxes=[((1, 2, 3, 4),), None, None, None], frame=[(9, 9), *[None] * 3])
     assert [len(box) for box in dataset(folder, rows=stated).boxes_at(20)] == [1, 0, 0, 0]
+
+
+def test_corners_by_hand():
+    # ends inside; ends on the frame's edge (last column 99, last row 49); ends beyond; fractions
+    xywh = [[10, 20, 30, 10], [40, 30, 60, 20], [90, 0, 30, 80], [1.9, 2.5, 3.2, 4.6]]
+    assert corner_boxes(xywh, (100, 50)).tolist() == [
+        [10, 20, 40, 30],
+        [40, 30, 99, 49],
+        [90, 0, 99, 49],
+        [1, 2, 5, 7],  # 1.9 + 3.2 = 5.1 and 2.5 + 4.6 = 7.1
+    ]
+
+
+@pytest.mark.parametrize("box", [[100, 0, 5, 5], [0, 50, 5, 5], [-1, 0, 5, 5], [0, 0, 0, 5]])
+def test_a_box_that_does_not_fit_is_refused(box):
+    with pytest.raises(ValueError, match="does not fit an image of 100x50"):
+        corner_boxes([[1, 1, 2, 2], box], (100, 50))
+
+
+@pytest.mark.skipif(not (SHARED / "wsol_metadata").exists(), reason="real lists not here")
+def test_corners_equal_the_lists_of_the_evaluation_code_on_thirty_classes():
+    def rows(path, separator=None):
+        cells = (line.split(separator) for line in path.read_text().splitlines())
+        return {key: tuple(map(float, rest)) for key, *rest in cells}
+
+    lists = SHARED / "wsol_metadata" / "CUB"
+    sizes = rows(lists / "train/image_sizes.txt", ",") | rows(lists / "test/image_sizes.txt", ",")
+    boxes = rows(lists / "train/localization.txt", ",") | rows(lists / "test/localization.txt", ",")
+    home = SHARED / "CUB_200_2011"
+    stated = rows(home / "bounding_boxes.txt")
+    pairs = [line.split() for line in (home / "images.txt").read_text().splitlines()]
+    assert len(pairs) == 1701
+    for number, path in pairs:
+        # These photographs were reduced to at most 320 pixels, each side by its own
+        # factor; whole pixels of the original come back by rounding.
+        width, height = map(int, sizes[path])
+        scale = min(1, 320 / max(width, height))
+        x, y, w, h = stated[number]
+        kx, ky = round(width * scale) / width, round(height * scale) / height
+        original = [round(x / kx), round(y / ky), round(w / kx), round(h / ky)]
+        assert tuple(corner_boxes([original], (width, height))[0]) == boxes[path]

@@ -89,16 +89,6 @@ def test_each_cue_paints_its_own_region_and_no_other():
         assert changed.sum() > 20 and not (changed & ~region).any()
 
 
-def test_the_body_shows_its_colour():
-    plain = np.array([[-1, 2, 2]])
-    images, masks, _ = paint(fish(cues=plain), SIDE)
-    other, _, _ = paint(fish(cues=np.array([[-1, 4, 2]])), SIDE)
-    mean = [picture[0][masks[0]].mean(0) / 255 for picture in (images, other)]
-    # Green (class 2) is the greener of the two, rose (class 4) the redder.
-    assert BODY[2][1] > BODY[4][1] and mean[0][1] > mean[1][1] + 0.1
-    assert BODY[2][0] < BODY[4][0] and mean[0][0] < mean[1][0] - 0.1
-
-
 def test_an_image_does_not_depend_on_its_neighbours():
     scene = draw_scene(World(), "train", 12)
     together = paint(scene, 48)

@@ -136,7 +136,7 @@ def test_pairs_of_torch_are_taken(kind):
         (type("Some", (), {"images": PIXELS})(), "gives images without labels: give labels"),
         (Own(images=PIXELS / 255), "images are torch.float64 of shape .*: give uint8"),
         (Own(images=PIXELS[0]), "give uint8 .N, 3, S, S."),
-        (Own(images=PIXELS[:, :, :4]), "images of 8x4: give squares"),
+        (Own(images=PIXELS[:, :, :4]), "of shape .6, 3, 4, 8.: give uint8 .N, 3, S, S."),
         (Own(labels=[0, 1]), "labels of shape .2,. do not fit 6 images"),
         (Own(labels=[0, 1, 2, 3, -1, 0]), "labels go beyond its 4 classes"),
         (Own(num_classes=2), "labels go beyond its 2 classes"),
