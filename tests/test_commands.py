@@ -1,4 +1,4 @@
-"""``run`` and ``sweep`` on the command line: options from the dataclasses, tables, exit statuses."""
+"""``run`` and ``sweep`` on the command line: options of the dataclasses, tables, exit statuses."""
 
 import json
 import os
