@@ -19,6 +19,7 @@ import pytest
 from entreg_utils.experiments import Config, SweepError, run, store, sweep
 from entreg_utils.experiments import sweep as sweep_function
 from entreg_utils.experiments.provenance import usable_cores
+from entreg_utils.experiments.run import Job
 from entreg_utils.experiments.sweep import Board, _train_all, duration, keep_memory
 
 MODULE = sys.modules[sweep_function.__module__]
@@ -33,9 +34,8 @@ def small(tiny):
 @pytest.fixture
 def trained_here(monkeypatch):
     """The configs that this process trains."""
-    module, configs = sys.modules[run.__module__], []
-    plain = module._train
-    monkeypatch.setattr(module, "_train", lambda c, *a: (configs.append(c), plain(c, *a))[1])
+    plain, configs = Job._train, []
+    monkeypatch.setattr(Job, "_train", lambda j, *a: (configs.append(j.config), plain(j, *a))[1])
     return configs
 
 
@@ -74,7 +74,6 @@ def test_functions_that_do_not_travel_are_trained_with_in_this_process(
 
     away = []
     monkeypatch.setattr(MODULE, "_train_all", lambda configs, jobs, board: away.extend(configs))
-    monkeypatch.setattr(MODULE, "run", lambda config, **options: run(config, progress=False))
     here, bad = replace(small, probes=[probe]), replace(small, probes=[lambda *_: 3])
     with pytest.raises(SweepError, match="1 of 3 runs failed.*\n.*ValueError: the probe .* gave 3"):
         sweep([here, small, bad], jobs=2)
