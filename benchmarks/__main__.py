@@ -8,28 +8,28 @@ import os
 import platform
 import sys
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
 
-import benchmarks as _bench
-from benchmarks import finetuning, maps, photographs, scoring, training
+import benchmarks
+from benchmarks import photographs, scoring, training
 from benchmarks.timing import table
 from entreg_utils.files import atomic_write
 
 PARTS = {
     "painting": training.painting,
-    "training_steps": training.training_steps,
     "regularisers": training.regularisers,
-    "maps": maps.maps,
-    "maps_resnet18": lambda: maps.maps("resnet18", repeats=5, batch=4, side=224),
+    "maps": scoring.maps,
+    "maps_resnet18": partial(scoring.maps, "resnet18", repeats=5, batch=4, side=224),
     "boxes": scoring.boxes,
     "first_call": scoring.first_call,
     "pixels": scoring.pixels,
-    "folding": finetuning.folding,
-    "memory": finetuning.memory,
-    "photographs_32": photographs.training,
-    "photographs_128": lambda: photographs.training(batch=128, steps=1),
+    "folding": training.folding,
+    "memory": training.memory,
+    "photographs_32": photographs.epoch,
+    "photographs_128": partial(photographs.epoch, batch=128, steps=1),
     "stored_sweep": training.stored_sweep,
     "fresh_run": training.fresh_run,
 }
@@ -37,37 +37,30 @@ PARTS = {
 
 def main(argv: list[str] | None = None) -> int:
     """Print the table; 0, whether or not targets are met: a busy machine is no failure."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=_bench.__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=benchmarks.__doc__)
     parser.add_argument("--quick", action="store_true", help="leave out the fresh training run")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows there, too")
-    parser.add_argument(
-        "--maps",
-        type=Path,
-        metavar="FILE.npz",
-        help="score these maps (cams (N, h, w), boxes_224 (N, 4)) instead of generated ones",
-    )
-    parser.add_argument("--only", metavar="NAME", help="one part: " + ", ".join(PARTS))
+    help_maps = "score these maps (cams (N, h, w), boxes_224 (N, 4)) instead of generated ones"
+    parser.add_argument("--maps", type=Path, metavar="FILE.npz", help=help_maps)
+    parser.add_argument("--only", metavar="NAME", choices=PARTS, help=f"one of {', '.join(PARTS)}")
     args = parser.parse_args(argv)
-    if args.only is not None and args.only not in PARTS:
-        raise SystemExit(f"no part {args.only!r}: there are {', '.join(PARTS)}")
-    load = os.getloadavg() if hasattr(os, "getloadavg") else ()
-    machine = {
-        "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "torch": torch.__version__,
-        "load": [round(value, 1) for value in load],
-    }
-    print(", ".join(f"{name}: {value}" for name, value in machine.items()))
     parts = dict(PARTS)
     if args.maps is not None:
         parts["boxes"] = lambda: scoring.boxes(*scoring.stored_maps(args.maps))
+    if args.only is not None:
+        parts = {args.only: parts[args.only]}
+    elif not torch.cuda.is_available():  # minutes a step on a CPU; --only runs it nevertheless
+        del parts["photographs_128"]
     if args.quick:
-        del parts["fresh_run"]
+        parts.pop("fresh_run", None)
+    machine = {
+        "system": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
+        "torch": torch.__version__,
+        "load": [round(value, 1) for value in os.getloadavg()],
+    }
+    print(", ".join(f"{name}: {value}" for name, value in machine.items()))
     rows = []
-    for name, part in parts.items():
-        if args.only not in (None, name):
-            continue
-        if args.only is None and name == "photographs_128" and not torch.cuda.is_available():
-            continue  # minutes a step on a CPU; --only photographs_128 runs it nevertheless
+    for part in parts.values():
         new = part()
         print(table(new) if new else "no stored run to load", flush=True)
         rows += new

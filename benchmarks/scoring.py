@@ -1,21 +1,39 @@
-"""The cost of the scores that are made from maps."""
+"""The cost of maps beside the forward pass they come from, and of the scores made from them."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import cv2
 import numpy as np
+import torch
 
 from benchmarks.timing import Row, in_turns, paired_ratio
-from entreg_utils import metrics
-from entreg_utils.metrics.contours import CONTOUR_RULES
+from entreg_utils import cam, metrics, models
+
+IOUS = (0.3, 0.5, 0.7)
+
+
+def maps(
+    name: str = "toy", repeats: int = 20, batch: int = 50, side: int = 48, **options
+) -> list[Row]:
+    """CAM and logits together against the logits alone, one thread; ``batch`` images a call."""
+    model = models.build(name, 8, **options).eval()
+    images, classes = torch.rand(batch, 3, side, side), torch.arange(batch) % 8
+
+    def forward():
+        with torch.no_grad():
+            model(images)
+
+    calls = {"cam": lambda: cam.class_activation_map(model, images, classes), "forward": forward}
+    ratio = paired_ratio(in_turns(calls, repeats), "cam", "forward")
+    title = f"CAM and logits against forward, {name}, {side}x{side}"
+    return [Row(title, ratio, "x", repeats, "<= 1.1", ratio <= 1.1)]
 
 
 def smooth_maps(count: int = 8, side: int = 14, seed: int = 0) -> np.ndarray:
@@ -26,9 +44,8 @@ def smooth_maps(count: int = 8, side: int = 14, seed: int = 0) -> np.ndarray:
     for image in result:
         for _ in range(4):
             at, spread = generator.random(2), generator.uniform(0.1, 0.3)
-            image += generator.random() * np.exp(
-                -((y - at[0]) ** 2 + (x - at[1]) ** 2) / (2 * spread**2)
-            )
+            far = (y - at[0]) ** 2 + (x - at[1]) ** 2
+            image += generator.random() * np.exp(-far / (2 * spread**2))
     return result.astype(np.float32)
 
 
@@ -54,8 +71,7 @@ def plain_counts(cams, boxes, contours: str, thresholds: int, size: int) -> np.n
             predicted = [[0, 0, 0, 0]] if not len(found) else []
             for x, y, w, h in map(cv2.boundingRect, found):
                 predicted.append([x, y, min(x + w, size - 1), min(y + h, size - 1)])
-            best = metrics.box_iou(predicted, true[None]).max()
-            counts[:, i] += best >= np.array([0.3, 0.5, 0.7])
+            counts[:, i] += metrics.box_iou(predicted, true[None]).max() >= np.array(IOUS)
     return counts
 
 
@@ -74,41 +90,28 @@ def boxes(
     cams = smooth_maps() if cams is None else cams
     if true is None:
         true = np.tile([size // 8, size // 8, size // 2, size // 2], (len(cams), 1))
-    rows, found, goals = [], {}, {1: 15, 2: 25}
-
-    def ours(rule: str, count: int):
-        def call():
-            result = metrics.box_accuracy(
-                cams, true, rule, (0.3, 0.5, 0.7), thresholds, size, count
-            )
-            found["ours"] = result.counts
-
-        return call
-
-    def plain(rule: str):
-        def call():
-            found["plain"] = plain_counts(cams, true, rule, thresholds, size)
-
-        return call
+    shape, rows = (thresholds, size), []
 
     def floor():
         for raw in cams:
             cv2.resize(raw, (size, size), interpolation=cv2.INTER_CUBIC)
 
-    with _one_thread_each():
-        for rule in CONTOUR_RULES:
-            calls = {"plain": plain(rule), 1: ours(rule, 1), 2: ours(rule, 2), "floor": floor}
-            seconds = in_turns(calls, repeats, warmup=1)
-            if not np.array_equal(found["ours"], found["plain"]):
-                raise ValueError("box_accuracy and the loop over thresholds count differently")
-            a_map = 1000 * float(np.median(seconds[1])) / len(cams)
-            rows.append(Row(f"box_accuracy, {rule}, {size}x{size}", a_map, "ms/image", repeats))
-            for count, goal in goals.items():
-                ratio = paired_ratio(seconds, "plain", count)
-                name = f"  plain loop of {thresholds} against it, threads: {count}"
-                rows.append(Row(name, ratio, "x", repeats, f">= {goal}", ratio >= goal))
-            ratio = paired_ratio(seconds, 1, "floor")
-            rows.append(Row("  it against the cubic resize alone", ratio, "x", repeats))
+    for rule in ("largest", "all"):
+        ours = partial(metrics.box_accuracy, cams, true, rule, IOUS, *shape)
+        plain = partial(plain_counts, cams, true, rule, *shape)
+        counts = plain()
+        if not all(np.array_equal(ours(count).counts, counts) for count in (1, 2)):
+            raise ValueError("box_accuracy and the loop over thresholds count differently")
+        calls = {"plain": plain, 1: partial(ours, 1), 2: partial(ours, 2), "floor": floor}
+        seconds = in_turns(calls, repeats)
+        a_map = 1000 * float(np.median(seconds[1])) / len(cams)
+        rows.append(Row(f"box_accuracy, {rule}, {size}x{size}", a_map, "ms/image", repeats))
+        for count, goal in ((1, 15), (2, 25)):
+            ratio = paired_ratio(seconds, "plain", count)
+            name = f"  plain loop of {thresholds} against it, threads: {count}"
+            rows.append(Row(name, ratio, "x", repeats, f">= {goal}", ratio >= goal))
+        ratio = paired_ratio(seconds, 1, "floor")
+        rows.append(Row("  it against the cubic resize alone", ratio, "x", repeats))
     return rows
 
 
@@ -122,19 +125,11 @@ def first_call() -> list[Row]:
         "[metrics.box_accuracy(numpy.random.rand(2, 7, 7), [[1, 1, 9, 9]] * 2, r, size=32)"
         " for r in ('largest', 'all')]; print(time.perf_counter() - start)"
     )
+    command = [sys.executable, "-c", code]
     with tempfile.TemporaryDirectory() as folder:
-        environment = os.environ | {"NUMBA_CACHE_DIR": folder}
+        options = {"env": os.environ | {"NUMBA_CACHE_DIR": folder}, "check": True, "text": True}
         cold, warm = (
-            float(
-                subprocess.run(
-                    [sys.executable, "-c", code],
-                    env=environment,
-                    check=True,
-                    capture_output=True,
-                    text=True,
-                ).stdout
-            )
-            for _ in range(2)
+            float(subprocess.run(command, capture_output=True, **options).stdout) for _ in range(2)
         )
     return [
         Row("compiling at the first call of all", cold - warm, "s", 1, "<= 5 s", cold - warm <= 5),
@@ -147,20 +142,8 @@ def pixels(images: int = 8, size: int = 224, repeats: int = 5) -> list[Row]:
     cams = smooth_maps(images)
     masks = np.zeros((images, size, size), dtype=bool)
     masks[:, size // 8 : size // 2, size // 8 : size // 2] = True
-    with _one_thread_each():
-        calls = {"pixels": lambda: metrics.pixel_average_precision(cams, masks, size=size)}
-        seconds = in_turns(calls, repeats, warmup=1)["pixels"]
+    calls = {"pixels": lambda: metrics.pixel_average_precision(cams, masks, size=size)}
+    seconds = in_turns(calls, repeats)["pixels"]
     speed = images * size**2 / 1e6 / float(np.median(seconds))
     name = f"pixel_average_precision, {size}x{size}"
     return [Row(name, speed, "Mpixels/s", repeats, ">= 20", speed >= 20)]
-
-
-@contextlib.contextmanager
-def _one_thread_each() -> Iterator[None]:
-    """OpenCV on one thread within it, so that only ours are counted."""
-    before = cv2.getNumThreads()
-    cv2.setNumThreads(1)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before)

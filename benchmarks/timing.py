@@ -1,4 +1,4 @@
-"""How things are timed: wall time, in turns, medians of paired ratios.
+"""How things are timed: ``torch.utils.benchmark.Timer``, in turns, medians of paired ratios.
 
 What is compared is run in turns (A B, B A, A B, ..), and a ratio is the median of the ratios within
 the turns: a neighbour that takes the CPU for a while slows both sides alike.
@@ -6,13 +6,12 @@ the turns: a neighbour that takes the CPU for a while slows both sides alike.
 
 from __future__ import annotations
 
-import contextlib
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
-import torch
+from torch.utils.benchmark import Timer
 
 
 @dataclass(frozen=True)
@@ -27,32 +26,33 @@ class Row:
     met: bool | None = None
 
 
-def in_turns(calls: dict[str, Callable], repeats: int, warmup: int = 2) -> dict[str, np.ndarray]:
-    """Seconds (repeats,) of each call: every turn runs all of them, in alternating order."""
-    seconds = {name: [] for name in calls}
-    for turn in range(-warmup, repeats):
-        for name in list(calls)[:: 1 if turn % 2 else -1]:
-            start = time.perf_counter()
-            calls[name]()
-            if turn >= 0:
-                seconds[name].append(time.perf_counter() - start)
-    return {name: np.array(values) for name, values in seconds.items()}
+def in_turns(
+    calls: dict[str, Callable], repeats: int, threads: int = 1, least: float = 1e-3
+) -> dict[str, np.ndarray]:
+    """Seconds (repeats,) of each call: every turn runs all of them, in alternating order.
+
+    A turn of a call is warmed up once and lasts at least ``least`` seconds, PyTorch on ``threads``
+    threads and OpenCV on one; on a GPU it is waited for.
+    """
+    timers = {
+        name: Timer("call()", globals={"call": call}, num_threads=threads)
+        for name, call in calls.items()
+    }
+    seconds, before = {name: np.zeros(repeats) for name in calls}, cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        for turn in range(repeats):
+            for name in list(calls)[:: -1 if turn % 2 else 1]:
+                measured = timers[name].blocked_autorange(min_run_time=least)
+                seconds[name][turn] = measured.median
+    finally:
+        cv2.setNumThreads(before)
+    return seconds
 
 
 def paired_ratio(seconds: dict[str, np.ndarray], this: str, other: str) -> float:
     """Median over the turns of the seconds of ``this`` divided by those of ``other``."""
     return float(np.median(seconds[this] / seconds[other]))
-
-
-@contextlib.contextmanager
-def threads(count: int) -> Iterator[None]:
-    """PyTorch on ``count`` threads within it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def table(rows: list[Row]) -> str:

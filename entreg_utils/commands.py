@@ -132,7 +132,7 @@ def _run(config: Config, as_json: bool, fresh: bool) -> int:
     with freshly(fresh):
         was_there = store.find(config) is not None
         result = load_or_train(config, progress=not as_json)
-        path = next(path for path in store.candidates(config) if path.exists())
+        path, _ = store.locate(config)
     origin = result.provenance
     if as_json:
         rules = {name: ": ".join(rule) for name, rule in summaries.rules_of(result).items()}
@@ -273,7 +273,10 @@ def allow(configs: list[Config], said: bool) -> None:
 def _check_files(configs: list[Config], wanted: store.Files) -> None:
     """Refuse other files than those that a plan says it is meant for."""
     for config in configs if wanted else []:
-        here = store.files_of(config)
+        try:
+            here = store.files_of(config)
+        except StorageError:
+            continue  # none lie here: what is stored is loaded, and a training will say so
         for what in ("weights", "photographs"):
             mine, its = getattr(here, what), getattr(wanted, what)
             if its and mine and mine != its:

@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from entreg_utils.files import checkout, own, results, shipped
-from entreg_utils.headless import missing_library, swap_in_headless, swappable
 
 OK, NOTE, FAIL = "ok", "note", "FAIL"
 # Builds of one module, cv2: any of them will do.
@@ -56,12 +55,59 @@ def pip_install(*arguments: str) -> str:
 
 def installed_version(package: str) -> str | None:
     """Version of ``package`` or of another build of the same module; None where there is none."""
-    for name in OPENCV if package in OPENCV else (package,):
-        try:
-            return importlib.metadata.version(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return None
+    return next(filter(None, map(_version, OPENCV if package in OPENCV else (package,))), None)
+
+
+def _version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def missing_library(message: str) -> str:
+    """Name of the shared library that an import's error message misses; "" for another error."""
+    match = re.search(r"(\S+): cannot open shared object file", message)
+    return match[1] if match else ""
+
+
+def swap_in_headless(run=subprocess.run) -> str:
+    """Swap opencv-python for its headless build if ``import cv2`` fails for a missing library.
+
+    Bare servers lack libGL and glib, which opencv-python loads for windows that nobody here opens.
+    Both builds own the files of ``cv2/``, so both are taken out before the headless one goes in,
+    which is fetched first: a failing network changes nothing. ``pip check`` then misses
+    ``opencv-python``, which is harmless.
+
+    Args:
+        run: stands for :func:`subprocess.run`; the tests pass their own.
+
+    Returns:
+        One line that says what was done, with its line end; "" when nothing had to be done.
+
+    Raises:
+        RuntimeError: pip could not fetch or install the headless build.
+    """
+    probe = run([sys.executable, "-c", "import cv2"], capture_output=True, text=True)
+    library = missing_library(probe.stderr) if probe.returncode else ""
+    version = _version("opencv-python")
+    if not library or not version:
+        return ""  # any other fault is for the report, which names its own remedy
+    wanted = f"opencv-python-headless=={version}"
+    pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "-qq"]
+    with tempfile.TemporaryDirectory() as folder:
+        for step in (
+            [*pip, "download", "--no-deps", "--dest", folder, wanted],
+            [*pip, "uninstall", "--yes", "opencv-python", "opencv-python-headless"],
+            [*pip, "install", "--no-deps", "--no-index", "--find-links", folder, wanted],
+        ):
+            if run(step).returncode != 0:
+                again = [*pip[:3], "install", "--force-reinstall", "--no-deps", wanted]
+                raise RuntimeError(
+                    f"could not swap in {wanted}, which this system needs as it has no {library}: "
+                    f"see pip's message, then run {shlex.join(again)}"
+                )
+    return f"This system has no {library}, which opencv-python loads: took {wanted} instead.\n"
 
 
 def check_python(version: tuple[int, ...] = sys.version_info) -> Finding:
@@ -70,10 +116,6 @@ def check_python(version: tuple[int, ...] = sys.version_info) -> Finding:
         mend = "make clean && make setup PYTHON=/path/to/python3.12"
         return Finding("python", FAIL, f"{text}, older than 3.11", mend)
     return Finding("python", OK, f"{text} ({sys.executable})")
-
-
-def check_packages() -> list[Finding]:
-    return [check_package(name, bound) for name, bound in requirements().items()]
 
 
 def check_package(package: str, bound: str, load=importlib.import_module) -> Finding:
@@ -93,7 +135,7 @@ def check_package(package: str, bound: str, load=importlib.import_module) -> Fin
         mend = pip_install("--force-reinstall", "--no-deps", *wanted)
         if package == "opencv-python" and missing_library(str(error)):
             mend = "sudo apt-get install libgl1 libglib2.0-0"
-            if swappable():
+            if _version("opencv-python"):  # not the headless build already
                 mend = shlex.join([sys.executable, "-m", "entreg_utils", "doctor", "--mend"])
                 reason += "; the build without windows (opencv-python-headless) does without it"
         elif "torchvision::nms" in str(error):
@@ -103,6 +145,10 @@ def check_package(package: str, bound: str, load=importlib.import_module) -> Fin
             mend = pip_install(str(error.name).split(".")[0])
         return Finding(package, FAIL, f"{version} does not import: {reason}", mend)
     return Finding(package, OK, version)
+
+
+def check_packages() -> list[Finding]:
+    return [check_package(name, bound) for name, bound in requirements().items()]
 
 
 def check_project() -> Finding:

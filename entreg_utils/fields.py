@@ -10,10 +10,11 @@ import functools
 import numbers
 import types
 from collections.abc import Callable
-from dataclasses import fields
 from typing import Literal, Union, get_args, get_origin, get_type_hints
 
 import numpy as np
+
+Door = str | Callable  # a known name, or somebody's own function or its name
 
 _KINDS = {  # what a field may be: what will do for it, what it becomes, how a message asks for it
     bool: ((bool, np.bool_), bool, "True or False"),
@@ -27,9 +28,8 @@ _hints = functools.cache(get_type_hints)
 
 def settle(settings) -> None:
     """Bring every field of a (frozen) dataclass to its annotation's type; for ``__post_init__``."""
-    for field in fields(settings):
-        value = plain(field.name, _hints(type(settings))[field.name], getattr(settings, field.name))
-        object.__setattr__(settings, field.name, value)
+    for name, kind in _hints(type(settings)).items():
+        object.__setattr__(settings, name, plain(name, kind, getattr(settings, name)))
 
 
 def plain(name: str, kind, value):
@@ -46,7 +46,7 @@ def plain(name: str, kind, value):
         first, *rest = [one for one in inner if one is not type(None)]
         with contextlib.suppress(*[ValueError] * bool(rest)):
             return plain(name, first, value)
-        return plain(name, Union[tuple(rest)], value)
+        return plain(name, Union[tuple(rest)], value)  # noqa: UP007
     if origin is Literal:
         if isinstance(value, str) and value in inner:
             return str(value)
@@ -54,7 +54,8 @@ def plain(name: str, kind, value):
     if origin is tuple:
         if isinstance(value, (tuple, list)):
             return tuple(plain(name, inner[0], one) for one in value)
-        raise ValueError(f"{name}={value!r}: give a list, each {_KINDS[inner[0]][2]}")
+        first = next(iter(get_args(inner[0])), inner[0])
+        raise ValueError(f"{name}={value!r}: give a list, each {_KINDS[first][2]}")
     fits, become, wanted = _KINDS.get(origin, (origin, lambda value: value, f"a {origin}"))
     if not isinstance(value, fits) or (origin in (int, float) and isinstance(value, bool)):
         raise ValueError(f"{name}={value!r}: give {wanted}")

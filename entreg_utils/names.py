@@ -64,11 +64,22 @@ def text_of(value) -> str:
 
     A function of a script is named by the script's file; one of a notebook keeps the module
     ``__main__``, and lives in one process.
+
+    Raises:
+        ValueError: an object with values that its name does not tell, as ``functools.partial``.
     """
     if isinstance(value, str):
         return value
-    name = getattr(value, "__qualname__", type(value).__qualname__)
+    name = getattr(value, "__qualname__", "")
     module = getattr(value, "__module__", None) or "__main__"
+    found = sys.modules.get(module)
+    for part in name.split("."):
+        found = getattr(found, part, None)
+    if found is not value and getattr(value, "__closure__", value) is not None:
+        raise ValueError(
+            f"{value!r} holds values that no name tells: give a function or a class that is "
+            "defined by itself, with these values written in it"
+        )
     script = getattr(sys.modules["__main__"], "__file__", None)
     if module == "__main__" and script and Path(script).stem.isidentifier():
         module = Path(script).stem
@@ -87,13 +98,20 @@ def digest(value) -> str:
     The file is found and read, not run. Of a function of a notebook it is the function's own text.
 
     Raises:
-        ValueError: the source cannot be found.
+        ValueError: the source cannot be found, or is no longer what this process has imported.
     """
     text = text_of(value)
-    path = source_file(text.partition(":")[0]) if travels(value) else None
+    module = text.partition(":")[0]
+    path = source_file(module) if travels(value) else None
     if path is not None:
         files = sorted(_family(path))
-        return sha256(b"\0".join(f.name.encode() + b"\0" + f.read_bytes() for f in files))
+        found = sha256(b"\0".join(f.name.encode() + b"\0" + f.read_bytes() for f in files))
+        if not _is_current(module, found):
+            raise ValueError(
+                f"{path.name} or a file beside it has changed since this process imported it: "
+                "start Python anew, so that what is trained is what stands there"
+            )
+        return found
     try:
         return sha256(inspect.getsource(value).encode())
     except (OSError, TypeError) as error:
@@ -101,6 +119,19 @@ def digest(value) -> str:
             f"the source of {text!r} cannot be found: put it in a file, and start Python where the "
             "file lies or put its folder on PYTHONPATH"
         ) from error
+
+
+_imported_as: dict[str, tuple] = {}  # module: its spec, which a reload renews, and the digest then
+
+
+def _is_current(module: str, digest: str) -> bool:
+    """Whether the module that this process has, if it has it, is the source of ``digest``."""
+    spec = getattr(sys.modules.get(module), "__spec__", None)
+    if spec is None:
+        return True
+    if module not in _imported_as or _imported_as[module][0] is not spec:
+        _imported_as[module] = spec, digest
+    return _imported_as[module][1] == digest
 
 
 def source_file(module: str) -> Path | None:

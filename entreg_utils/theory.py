@@ -31,8 +31,13 @@ from itertools import product
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
+from scipy.special import softmax, xlogy
 
 CUES = ("part", "body", "context")
+LIMITS = {
+    "bounds": [(0, None)] * 3,
+    "options": {"ftol": 1e-15, "gtol": 1e-9, "maxiter": 2000},
+}
 
 
 @dataclass(frozen=True)
@@ -84,14 +89,7 @@ def optimum(world: ThreeCues, epsilon: float) -> np.ndarray:
 
     point = np.zeros(3)
     for _ in range(3):  # begun again where it stopped: near a change of cues it may stop short
-        point = minimize(
-            loss,
-            point,
-            jac=True,
-            bounds=[(0, None)] * 3,
-            method="L-BFGS-B",
-            options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 2000},
-        ).x
+        point = minimize(loss, point, method="L-BFGS-B", jac=True, **LIMITS).x
     return point / np.array(world.amplitude)
 
 
@@ -125,30 +123,25 @@ def prediction(world: ThreeCues, epsilon: float) -> tuple[float, float]:
     """Accuracy and mean entropy (nats) of the optimal classifier on the theory's own world."""
     shown, chance = world.states()
     logit_weights = np.array(world.amplitude) * optimum(world, epsilon)
-    p = _softmax(_logits(logit_weights, world.num_classes, shown))
-    entropy = -(p * np.log(np.maximum(p, 1e-300))).sum(axis=1)
+    p = _probabilities(logit_weights, world.num_classes, shown)
+    entropy = -xlogy(p, p).sum(axis=1)
     best = p.max(axis=1, keepdims=True)
     ties = np.isclose(p, best, rtol=1e-9)  # equal classes share the guess
     return float(chance @ (ties[:, 0] / ties.sum(axis=1))), float(chance @ entropy)
 
 
-def _logits(logit_weights: np.ndarray, num_classes: int, shown: np.ndarray) -> np.ndarray:
-    logits = np.zeros((len(shown), num_classes))
-    for cue in range(3):
-        logits[np.arange(len(shown)), shown[:, cue]] += logit_weights[cue]
-    return logits
-
-
-def _softmax(logits: np.ndarray) -> np.ndarray:
-    p = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return p / p.sum(axis=1, keepdims=True)
-
-
 def data_loss(logit_weights, epsilon, num_classes, shown, chance):
     """E[H(t, p)] and its gradient (3,) in the logit weights s_k = a_k w_k."""
-    p = _softmax(_logits(logit_weights, num_classes, shown))
+    p = _probabilities(logit_weights, num_classes, shown)
     target = np.full(num_classes, epsilon / num_classes)
     target[0] += 1 - epsilon
     value = -chance @ (np.log(np.maximum(p, 1e-300)) @ target)
     p_shown = np.take_along_axis(p, shown, axis=1)  # p of the class that each cue shows
     return value, chance @ (p_shown - target[shown])
+
+
+def _probabilities(logit_weights, num_classes: int, shown: np.ndarray) -> np.ndarray:
+    logits = np.zeros((len(shown), num_classes))
+    for cue in range(3):
+        logits[np.arange(len(shown)), shown[:, cue]] += logit_weights[cue]
+    return softmax(logits, axis=1)

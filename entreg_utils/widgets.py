@@ -12,9 +12,8 @@ import ipywidgets
 from matplotlib.figure import Figure
 
 from entreg_utils.experiments import Run
-from entreg_utils.figures import png
-from entreg_utils.figures.boxes import steps
-from entreg_utils.figures.stages import one_stage
+from entreg_utils.figures import png, steps
+from entreg_utils.figures.stages import one_stage, same_stages
 from entreg_utils.figures.training import check_panel, dashboard
 
 
@@ -39,19 +38,14 @@ def epsilon_explorer(runs: Sequence[Run], dataset, start: float | None = None) -
             f"runs of {len(stored)} epsilons: keep those of one seed"
         )
     start = runs[0].config.epsilon if start is None else start
+    options = {f"{value:g}": value for value in sorted(stored)}
     if start not in stored:
-        known = ", ".join(f"{value:g}" for value in sorted(stored))
-        raise ValueError(f"no run at epsilon {start:g}: start at one of {known}")
+        raise ValueError(f"no run at epsilon {start:g}: start at one of {', '.join(options)}")
     images = min(len(run.panel) for run in runs)
     for run in runs:
         check_panel(run, dataset, images - 1)
-    options = [(f"{value:g}", value) for value in sorted(stored)]
-    epsilon = ipywidgets.SelectionSlider(options=options, value=start, description="ε")
-    image = ipywidgets.IntSlider(value=0, min=0, max=images - 1, description="image")
-
-    return _explorer(
-        [epsilon, image], lambda: dashboard(stored[epsilon.value], dataset, image.value)
-    )
+    epsilon = ipywidgets.SelectionSlider(options=[*options.items()], value=start, description="ε")
+    return _explorer(epsilon, images, lambda value, image: dashboard(stored[value], dataset, image))
 
 
 def threshold_explorer(examples: Sequence[tuple], threshold: float = 0.15) -> ipywidgets.VBox:
@@ -72,8 +66,7 @@ def threshold_explorer(examples: Sequence[tuple], threshold: float = 0.15) -> ip
     tau = ipywidgets.FloatSlider(
         value=threshold, min=0, max=1, step=0.01, description="threshold", readout_format=".2f"
     )
-    image = ipywidgets.IntSlider(value=0, min=0, max=len(examples) - 1, description="image")
-    return _explorer([tau, image], lambda: steps(*examples[image.value], tau.value))
+    return _explorer(tau, len(examples), lambda value, image: steps(*examples[image], value))
 
 
 def stage_explorer(
@@ -82,47 +75,39 @@ def stage_explorer(
     """Walk through the stages and the images: energy and strongest channels of each network.
 
     Args:
-        images: (n, 3, S, S).
+        images: (n, 3, S, S), n > 0.
         features: network -> stage -> (n, K, h, w), as ``model.stage_features(images)`` gives them.
         masks: (n, S, S) of the object, drawn as an outline.
         top: how many channels are shown, the loudest first.
 
     Raises:
-        ValueError: no images, no networks, networks of other stages, or another number of maps.
+        ValueError: no networks, networks of other stages, or another number of maps than images.
     """
-    stages = [list(maps) for maps in features.values()]
-    if not len(images) or not stages or any(own != stages[0] for own in stages):
-        raise ValueError("the explorer wants at least one image, and networks of the same stages")
+    stage = ipywidgets.SelectionSlider(options=same_stages(features), description="stage")
     counts = {len(tensor) for maps in features.values() for tensor in maps.values()}
-    if counts != {len(images)}:
+    if not len(images) or counts != {len(images)}:
         raise ValueError(f"{len(images)} images need as many maps at each stage, not {counts}")
-    stage = ipywidgets.SelectionSlider(options=stages[0], description="stage")
-    image = ipywidgets.IntSlider(value=0, min=0, max=len(images) - 1, description="image")
 
-    def draw() -> tuple[Figure, str]:
-        row = image.value
-        own = {
-            name: {stage.value: maps[stage.value][row : row + 1]} for name, maps in features.items()
-        }
-        mask = None if masks is None else masks[row]
-        return one_stage(images[row], own, stage.value, top, mask)
+    def draw(value: str, image: int) -> tuple[Figure, str]:
+        own = {name: {value: maps[value][image : image + 1]} for name, maps in features.items()}
+        return one_stage(images[image], own, value, top, None if masks is None else masks[image])
 
-    return _explorer([stage, image], draw)
+    return _explorer(stage, len(images), draw)
 
 
 def _explorer(
-    controls: Sequence[ipywidgets.Widget], draw: Callable[[], tuple[Figure, str]]
+    control: ipywidgets.Widget, images: int, draw: Callable[..., tuple[Figure, str]]
 ) -> ipywidgets.VBox:
-    """Controls in a row over the figure and the sentence that ``draw()`` gives for their values."""
+    """``control`` and a slider over images, above what ``draw(value, image)`` gives for both."""
+    image = ipywidgets.IntSlider(value=0, min=0, max=images - 1, description="image")
     picture = ipywidgets.Image(format="png", layout={"width": "100%"})
     caption = ipywidgets.HTML()
 
     def redraw(_=None) -> None:
-        figure, sentence = draw()
+        figure, caption.value = draw(control.value, image.value)
         picture.value = png(figure)
-        caption.value = sentence
 
-    for control in controls:
-        control.observe(redraw, names="value")
+    control.observe(redraw, names="value")
+    image.observe(redraw, names="value")
     redraw()
-    return ipywidgets.VBox([ipywidgets.HBox(list(controls)), picture, caption])
+    return ipywidgets.VBox([ipywidgets.HBox([control, image]), picture, caption])

@@ -197,3 +197,65 @@ def test_runs_where_no_package_is_installed():
         assert f"FAIL  {package:18} not installed" in answer.stdout
     assert "FAIL  jupyter kernel" in answer.stdout
     assert "unknown, since torch does not import" in answer.stdout
+
+
+NO_LIBGL = f"ImportError: {LIBGL}\n"
+
+
+class Pip:
+    """Answers `import cv2` with an error text and notes what pip is asked to do."""
+
+    def __init__(self, error, failing=None):
+        self.error, self.failing, self.calls = error, failing, []
+
+    def __call__(self, command, **options):
+        if command[1] == "-c":
+            return SimpleNamespace(returncode=1 if self.error else 0, stderr=self.error)
+        verb = next(word for word in command if word in ("download", "uninstall", "install"))
+        self.calls.append((verb, command[-1]))
+        return subprocess.CompletedProcess(command, 1 if verb == self.failing else 0)
+
+
+@pytest.fixture
+def opencv(versions):
+    versions["opencv-python"] = "5.0.0.93"
+
+
+def test_missing_library():
+    assert doctor.missing_library(NO_LIBGL) == "libGL.so.1"
+    assert doctor.missing_library("ModuleNotFoundError: No module named 'cv2'") == ""
+
+
+def test_swaps_at_the_same_version_after_fetching(opencv):
+    pip = Pip(NO_LIBGL)
+    line = doctor.swap_in_headless(pip)
+    wanted = "opencv-python-headless==5.0.0.93"
+    assert pip.calls == [
+        ("download", wanted),
+        ("uninstall", "opencv-python-headless"),
+        ("install", wanted),
+    ]
+    assert line == (
+        f"This system has no libGL.so.1, which opencv-python loads: took {wanted} instead.\n"
+    )
+
+
+@pytest.mark.parametrize("error", ["", "ModuleNotFoundError: No module named 'numpy'"])
+def test_leaves_a_working_or_otherwise_broken_opencv_alone(opencv, error):
+    pip = Pip(error)
+    assert doctor.swap_in_headless(pip) == ""
+    assert pip.calls == []
+
+
+def test_does_not_swap_the_headless_build_for_itself(versions):
+    versions["opencv-python-headless"] = "5.0.0.93"
+    pip = Pip(NO_LIBGL)
+    assert doctor.swap_in_headless(pip) == ""
+    assert pip.calls == []
+
+
+def test_a_failing_download_removes_nothing(opencv):
+    pip = Pip(NO_LIBGL, failing="download")
+    with pytest.raises(RuntimeError, match=r"could not swap in .*no libGL.so.1.*then run "):
+        doctor.swap_in_headless(pip)
+    assert [verb for verb, _ in pip.calls] == ["download"]

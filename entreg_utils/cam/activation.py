@@ -67,7 +67,8 @@ def grad_cam(
     """Grad-CAM: sum_k alpha_k A_k(x) with alpha_k = mean over positions of d s_c / d A_k(x).
 
     The gradient goes through the pooling and the head, and nowhere further. For GAP and a linear
-    head d s_c / d A_k(x) = w_ck / (h w) at every x, so raw Grad-CAM is CAM / (h w) exactly.
+    head d s_c / d A_k(x) = w_ck / (h w) at every x, so raw Grad-CAM is CAM / (h w) exactly. A model
+    whose ``linear_head`` is False may say with ``map_and_logits(images)`` what lies between.
 
     Args:
         model, images, classes: as for :func:`class_activation_map`; ``head`` may be any module.
@@ -86,10 +87,22 @@ def grad_cam(
             chosen = _classes(classes, logits)
             score = logits.gather(1, chosen[:, None]).sum()
             (gradient,) = torch.autograd.grad(score, features)  # (N, K, h, w)
-        alpha = gradient.mean(dim=(2, 3))  # (N, K)
-        maps = _weighted_sum(alpha, features.detach())
+        alpha = _wide(gradient).mean(dim=(2, 3))  # (N, K)
+        maps = _weighted_sum(alpha, _wide(features.detach()))
     maps = _finite(maps)
-    return (maps.clamp_min(0) if relu else maps), logits.detach()
+    return (maps.clamp_min(0) if relu else maps), _wide(logits.detach())
+
+
+def _map_and_logits(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    """The map as a leaf, and logits that a gradient leads from to it."""
+    if not getattr(model, "linear_head", True) and hasattr(model, "map_and_logits"):
+        return model.map_and_logits(_as_input(model, images))
+    head = _head(model)
+    with torch.no_grad():
+        features = _features(model, images)
+    with torch.enable_grad():
+        features = features.clone().requires_grad_(True)
+        return features, _logits(head, features)
 
 
 def _map_and_logits(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -128,7 +141,8 @@ def _head(model: nn.Module) -> nn.Module:
     return model.head
 
 
-def _features(model: nn.Module, images: Tensor) -> Tensor:
+def _as_input(model: nn.Module, images: Tensor) -> Tensor:
+    """The images, checked, where and in the precision in which the model computes."""
     if not isinstance(images, Tensor) or not images.is_floating_point():
         kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
         raise TypeError(f"images are {kind}, but must be floats in 0..1: images.float() / 255")
@@ -138,7 +152,11 @@ def _features(model: nn.Module, images: Tensor) -> Tensor:
             "as image[None]"
         )
     parameter = _floating(model)
-    features = model.forward_features(images if parameter is None else images.to(parameter))
+    return images if parameter is None else images.to(parameter)
+
+
+def _features(model: nn.Module, images: Tensor) -> Tensor:
+    features = model.forward_features(_as_input(model, images))
     if features.ndim != 4 or len(features) != len(images):
         raise ValueError(
             f"forward_features gave {tuple(features.shape)}, but must give (N, K, h, w), the map "

@@ -98,15 +98,16 @@ def check_normalization(method: str, percentile: float | None) -> None:
 
 def normalize_one(values: np.ndarray, method: str, percentile: float | None) -> np.ndarray:
     """:func:`normalize` of one finite float64 map (h, w), without its checks."""
-    if values.max() == values.min():
+    low, high = values.min(), values.max()
+    if low == high:
         return np.zeros_like(values)
     if method in ("max", "ivr"):
         floor = 0.0 if method == "max" else _order_statistic(values, method, percentile)
         values = np.maximum(values - floor, 0)
         return values / values.max() if values.max() > 0 else values
-    values = values - values.min()
+    values = values - low
     if method == "minmax":
-        values /= values.max()
+        values /= high - low
         return values
     top = _order_statistic(values, method, percentile)
     return np.minimum(values / top, 1.0) if top > 0 else (values > 0).astype(np.float64)
@@ -197,7 +198,7 @@ def rescale_boxes(boxes, frame: tuple[int, int], size: int | tuple[int, int] = 2
     """Boxes (..., 4) of an image of ``frame = (width, height)`` in pixels of ``size``.
 
     ``coordinate * new / old``, truncated to int64, as the public evaluation code does. Between
-    equal frames, the boxes themselves. No boxes at all give (0, 4).
+    equal frames, the boxes themselves.
 
     Args:
         boxes: x0, y0, x1, y1.
@@ -205,8 +206,7 @@ def rescale_boxes(boxes, frame: tuple[int, int], size: int | tuple[int, int] = 2
     """
     height, width = height_width(size)
     new, old = np.array([width, height] * 2, float), np.array([*frame] * 2, float)
-    boxes = as_array(boxes).astype(float)
-    return ((boxes if boxes.size else boxes.reshape(0, 4)) * new / old).astype(np.int64)
+    return (as_array(boxes).astype(float) * new / old).astype(np.int64)
 
 
 def height_width(size: int | tuple[int, int]) -> tuple[int, int]:

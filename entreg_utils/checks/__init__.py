@@ -1,1 +1,9 @@
-"""Feedback on the exercises, one module a notebook: every check prints a sentence, none raises."""
+"""Feedback on the exercises: ``checks.iou(answer)`` prints a sentence and never raises.
+
+:mod:`~entreg_utils.checks.answers` has a function for each exercise, ``words.toml`` what is said,
+:mod:`~entreg_utils.checks.check` the mechanism, :mod:`~entreg_utils.checks.critique` the checklist
+for claims.
+"""
+
+from entreg_utils.checks.answers import *  # noqa: F403
+from entreg_utils.checks.answers import __all__ as __all__

@@ -1,21 +1,372 @@
-"""What all checks share: reading an answer that may be anything. Prints, never raises."""
+"""What each exercise's right answer is and what the usual slips give, in the notebooks' order.
+
+Every check takes the student's answer, then what the exercise gives, and prints one sentence of
+``words.toml``: :mod:`entreg_utils.checks.check`.
+"""
 
 from __future__ import annotations
 
+import itertools
 import math
 
+import numpy as np
+import torch
+from scipy.special import stdtrit
 
-def number(answer, name: str) -> float | None:
-    """The answer as a number; otherwise a printed sentence and None."""
-    if answer is None:
-        print(f"{name}: no answer yet. Put a number in its place and run the cell again.")
-        return None
-    try:
-        value = float(answer)
-    except (TypeError, ValueError, RuntimeError):
-        print(f"{name}: expected one number, got {type(answer).__name__}.")
-        return None
-    if not math.isfinite(value):
-        print(f"{name}: expected a finite number, got {value}.")
-        return None
-    return value
+from entreg_utils import losses
+from entreg_utils.checks.check import claim, function, number, numbers, reads
+from entreg_utils.checks.critique import pair, review
+
+# Boxes with their IoU worked out by hand, both ends of a side included.
+IOU_CASES = (
+    ([0, 0, 9, 9], [0, 0, 9, 9], 1.0, "a box with itself"),
+    ([0, 0, 9, 9], [0, 0, 4, 9], 0.5, "a box with its left half"),
+    ([0, 0, 9, 9], [9, 9, 18, 18], 1 / 199, "two boxes that share one pixel"),
+    ([0, 0, 4, 4], [20, 20, 24, 24], 0.0, "two boxes far apart"),
+    ([0, 0, 4, 4], [0, 20, 4, 24], 0.0, "two boxes one above the other"),
+)
+
+
+@reads(function("two boxes", float))
+def iou(own):
+    """01: a function of two boxes that gives their intersection over union."""
+    for first, second, wanted, case in IOU_CASES:
+        found = own(first, second, on=f" on {case}")
+        if not math.isclose(found, wanted, abs_tol=1e-9):
+            rows = {"unclipped": wanted == 0, "ends": wanted < 1}
+            shown = {"first": first, "second": second, "case": case}
+            return rows | shown | {"wanted": wanted, "found": found}
+    return {"right": True, "cases": len(IOU_CASES)}
+
+
+@reads(number)
+def expected_accuracy(value, reliability, num_classes):
+    """01: best accuracy from one cue, max(r, (1 - r) / (C - 1))."""
+    other = (1 - reliability) / (num_classes - 1)
+    if other > reliability:
+        return {"against": other, "reliability": reliability}
+    return {"right": reliability}
+
+
+@reads(number)
+def blanked(value, dataset):
+    """01: accuracy, 0..1, of "mark if painted, else body"."""
+    cues, labels = np.asarray(dataset.cues), np.asarray(dataset.labels)
+    used = np.where(cues[:, 0] < 0, cues[:, 1], cues[:, 0])
+    right, mark = ((shown == labels).mean() for shown in (used, cues[:, 0]))
+    return {"right": right, "mark": mark, "above": value > 1}
+
+
+@reads(function("logits", lambda given: torch.as_tensor(given).detach().double()))
+def penalty_gradient(own):
+    """02: a function of logits (N, C) that gives the gradient of KL(p||u), (N, C)."""
+    generator = torch.Generator().manual_seed(7)
+    logits = 2 * torch.randn(4, 5, generator=generator, dtype=torch.float64)
+    wanted = logits.clone().requires_grad_()
+    (wanted,) = torch.autograd.grad(losses.kl_to_uniform(wanted).sum(), wanted)
+    given, extreme = own(logits.clone()), own(torch.tensor([[1e4, 0.0, -1e4]]))
+    if given.shape != wanted.shape:
+        return {"shape": True, "needed": tuple(wanted.shape), "given": tuple(given.shape)}
+    gap, other, sums = (
+        float(values.abs().max()) for values in (given - wanted, given + wanted, given.sum(1))
+    )
+    return {
+        "infinite": gap <= 1e-6 and not bool(extreme.isfinite().all()),
+        "right": gap <= 1e-6,
+        "bound": "1e-12" if gap < 1e-12 else "1e-6",
+        "turned": other <= 1e-6,
+        "balanced": sums < 1e-6,
+    }
+
+
+@reads(number)
+def matched_beta(value, epsilon, num_classes):
+    """02: beta whose confidence penalty has the optimum of label smoothing's eps."""
+    entropy = losses.smoothed_optimum(epsilon, num_classes)[1]
+    right = 1 / (-math.log(epsilon / num_classes) - entropy)
+    side = "low" if value < right else "high"
+    slips = {"negative": value <= 0, "lam": epsilon / (1 - epsilon)}
+    return {"right": right, "entropy": entropy, "side": side} | slips
+
+
+@reads(number)
+def transferred_lambda(value, lam, source_classes, target_classes):
+    """02: class-sum lambda for the target's classes with the eps of ``lam`` at the source's."""
+    return {
+        "right": lam * source_classes / target_classes,
+        "eps": losses.epsilon_from_lambda(lam, source_classes, "class_sum"),
+        "lam": lam,
+        "inverse": lam * target_classes / source_classes,
+        "effective": lam * source_classes,
+    }
+
+
+@reads(function("features, weights, a and b", lambda given: torch.as_tensor(given).double()))
+def contrast_map(own):
+    """03: ``f(features, weights, a, b) -> (N, h, w)``, the map of z_a - z_b."""
+    # by hand: CAM_0 - CAM_2 = (2 - (-1)) A_1 + (0 - 1) A_2, two channels of two pixels
+    features = torch.tensor([[[[1.0, 0.0]], [[2.0, 4.0]]]])  # (1, 2, 1, 2)
+    weights = torch.tensor([[2.0, 0.0], [5.0, 5.0], [-1.0, 1.0]])
+    by_hand = torch.tensor([[[1.0, -4.0]]], dtype=torch.float64)
+    found = own(features, weights, 0, 2)
+    moved = own(features, weights + torch.tensor([7.0, -3.0]), 0, 2)
+    if found.shape != by_hand.shape:
+        return {"shape": True, "given": tuple(found.shape)}
+    return {
+        "turned": torch.allclose(found, -by_hand),
+        "wrong": not torch.allclose(found, by_hand),
+        "right": torch.allclose(moved, found, atol=1e-5),
+        "by_hand": by_hand.flatten().tolist(),
+        "found": [round(each, 3) for each in found.flatten().tolist()],
+    }
+
+
+@reads(number)
+def temperature(value, logits, target):
+    """03: a factor s such that the mean entropy of ``s * logits`` is ``target`` nats."""
+    found = float(losses.entropy(value * torch.as_tensor(logits).detach().float()).mean())
+    right = abs(found - target) <= 0.01
+    return {"negative": value <= 0, "right": right, "too_large": found < target, "found": found}
+
+
+@reads(number)
+def ivr_percentile(value):
+    """03: the percentile at which IVR is min-max."""
+    return {"right": 0}
+
+
+@reads(number)
+def smallest_side(value, iou=0.7):
+    """04: smallest k with k^2 / (k + 1)^2 >= iou, a perfect k x k object in a box of k + 1."""
+
+    def share(side):
+        return side**2 / (side + 1) ** 2
+
+    right = next(k for k in range(1, 10**6) if share(k) >= iou)
+    shown = {"next": right + 1, "reached": share(right)}
+    shown |= {"before": right - 1, "missed": share(right - 1)}
+    slips = {"broken": value != int(value)}
+    if 1 <= value < right:
+        slips |= {"small": True, "more": value + 1, "found": share(value)}
+    return {"right": right} | slips | shown
+
+
+@reads(number)
+def shared_threshold(value, result):
+    """04: best mean over the IoU levels at one threshold of all, of a ``metrics.BoxAccuracy``."""
+    own, right = result.max_box_acc_v2, result.curve.mean(axis=0).max()
+    return {"right": right, "own": own, "above": value > 1}
+
+
+@reads(numbers("two", "lowest", "highest"))
+def top1_bounds(value, accuracy, gt_known):
+    """04: (lowest, highest) Top-1 Loc, given accuracy and GT-known Loc."""
+    low, high = max(0.0, accuracy + gt_known - 1), min(accuracy, gt_known)
+    return {
+        "highest": not math.isclose(value[1], high, abs_tol=5e-4),
+        "lowest": not math.isclose(value[0], low, abs_tol=5e-4),
+        "low": low,
+        "high": high,
+    }
+
+
+@reads(number)
+def hidden_share(value):
+    """05: expected share of hidden pixels, sides {none, 16, 32, 44, 56}, rate 1/2."""
+    return {"right": 4 / 5 * 0.5, "rate": 0.5}
+
+
+@reads(number)
+def clipped_weight(value):
+    """05: weight of the own label with 20 x 20 of 48 x 48 pixels pasted."""
+    pasted = 20 * 20 / 48**2
+    return {"right": 1 - pasted, "whole": 1 - 4 * pasted, "other": pasted}
+
+
+@reads(number)
+def square_share(value):
+    """05: share of a 12 x 12 map under RDAP's square of 4 x 4 cells."""
+    return {"right": 1 / 9, "unrounded": 0.35**2, "side": 1 / 3}
+
+
+@reads(number)
+def lowest_loss(value, epsilon, num_classes):
+    """06: lowest (CE + lambda KL(u||p)) / (1 + lambda), nats: smoothed entropy - eps log C."""
+    smoothed = losses.smoothed_optimum(epsilon, num_classes)[1]
+    right = smoothed - epsilon * math.log(num_classes)
+    slips = {"smoothed": smoothed, "undivided": right / (1 - epsilon), "negative": value <= 0}
+    return {"right": right} | slips
+
+
+@reads(numbers("three", "eps", "learning rate", "weight decay"))
+def translated_recipe(value, lam, rate, decay):
+    """06: label smoothing that moves as CE + lam KL(u||p) does under SGD of this rate and decay.
+
+    Label smoothing at lam/(1 + lam) with rate (1 + lam) and decay / (1 + lam).
+    """
+    rates = {"eps": lam / (1 + lam), "rate": rate * (1 + lam), "decay": decay / (1 + lam)}
+    sure = [math.isclose(*both, rel_tol=1e-3) for both in zip(value, rates.values(), strict=True)]
+    slips = {name: not right for name, right in zip(rates, sure, strict=True)}
+    return slips | {"inverse": math.isclose(value[1], rate / (1 + lam), rel_tol=1e-3)}
+
+
+@reads(number)
+def early_stopping(value, history, epsilon=0.0):
+    """06: test PxAP, mean over seeds, at the epoch that validation PxAP picks."""
+    path = history[history.epsilon == epsilon].groupby("epoch").mean(numeric_only=True)
+    test, epoch = path.test_pxap, path.val_pxap.idxmax()
+    slips = {"oracle": test.max(), "validation": path.val_pxap.max(), "last": test.iloc[-1]}
+    return {"right": test[epoch], "epoch": epoch} | slips
+
+
+@reads(number)
+def collapse(value, world):
+    """07: the epsilon beyond which no cue of a ``theory.ThreeCues`` pays its price."""
+    over_chance = np.array(world.reliability) - 1 / world.num_classes
+    last = 1 - world.price / (np.array(world.amplitude) * over_chance)  # where each stops paying
+    cue = ("part", "body", "context")[last.argmax()]
+    return {"right": last.max(), "cue": cue, "body": last[1], "outside": not 0 <= value <= 1}
+
+
+@reads(number)
+def optimism(value, table):
+    """07: how much choosing epsilon on test flatters PxAP; ``table`` has one row a run."""
+    means = table.groupby("epsilon")[["pxap", "val_pxap"]].mean()
+    right = means.pxap.max() - means.pxap[means.val_pxap.idxmax()]
+    return {"right": right, "negative": value < 0}
+
+
+@reads(number)
+def same_optimum(value, beta, num_classes):
+    """08: eps of ER with the optimum of the confidence penalty of strength beta."""
+    if not 0 < value < 1:
+        return {"outside": True}
+    if value / num_classes == 0:  # underflows, and has no logarithm
+        return {"tiny": True}
+    entropy = losses.smoothed_optimum(value, num_classes)[1]
+    found = losses.matched_strength("confidence_penalty", entropy, num_classes)
+    right = math.isclose(found, beta, rel_tol=5e-3)
+    equal = math.isclose(value, beta / (1 + beta), rel_tol=1e-2)
+    side = "small" if found < beta else "large"
+    return {"right": right, "equal": equal, "entropy": entropy, "found": found, "side": side}
+
+
+@reads(number)
+def classes_needed(value, lam, epsilon):
+    """08: number of classes at which the class-sum ``lam`` is ``epsilon``."""
+    return {"right": losses.lambda_from_epsilon(epsilon, 2) / lam, "unaveraged": epsilon / lam}
+
+
+@reads(number)
+def seeds_needed(value, spread, width):
+    """08 and 10: fewest seeds n >= 2 with t_{n-1, 0.975} spread / sqrt(n) <= width.
+
+    ``spread`` is the standard deviation of the paired differences, in the unit of ``width``.
+    """
+
+    def half(seeds):
+        return stdtrit(seeds - 1, 0.975) * spread / math.sqrt(seeds)
+
+    right = next(n for n in range(2, 10_000) if half(n) <= width)
+    normal = next(n for n in range(1, 10_000) if 1.96 * spread / math.sqrt(n) <= width)
+    odd = value < 2 or value != int(value)
+    found = {"right": right, "normal": normal, "odd": odd, "more": value > right}
+    return found if odd else found | {"half": half(value)}
+
+
+@reads(number)
+def loudness(value, share, area):
+    """09: energy in a region, in multiples of an even map: ``share`` of it on ``area``."""
+    return {"right": share / area, "inverse": area / share, "difference": share - area}
+
+
+@reads(number)
+def share_of_features(value, pxap):
+    """09: share of the gain that the features bring, mean of both orders of exchange.
+
+    ``pxap`` maps (epsilon of the features, epsilon of the head) to PxAP, for two epsilons.
+    """
+    low, high = sorted({features for features, _ in pxap})
+    gain = pxap[high, high] - pxap[low, low]
+    first = (pxap[high, low] - pxap[low, low]) / gain
+    last = (pxap[high, high] - pxap[low, high]) / gain
+    right = (first + last) / 2
+    return {
+        "right": right,
+        "head": 1 - right,
+        "one_order": any(math.isclose(value, one, abs_tol=0.005) for one in (first, last)),
+        "undivided": math.isclose(value, right * gain, abs_tol=0.0005),
+    }
+
+
+@reads(number)
+def telling_pictures(value, dataset):
+    """09: in how many pictures do mark and habitat speak for different species?"""
+    mark, body, habitat = np.asarray(dataset.cues).T
+    right, count = (mark != habitat).sum(), len(mark)
+    share = 0 < value < 1 and math.isclose(value, right / count, abs_tol=1e-3)
+    slips = {"agree": count - right, "share": share, "body": (body != habitat).sum()}
+    knob = (1 - dataset.world.context) * count
+    return {"right": right, "count": count, "knob": knob} | slips
+
+
+@reads(number)
+def unpaired_half_width(value, images, share):
+    """10: 95 % half-width, points, of a difference of independent shares p of N images."""
+    error = 100 * math.sqrt(2 * share * (1 - share) / images)
+    as_share = math.isclose(value, 1.96 * error / 100, abs_tol=6e-4)
+    one = 1.96 * error / math.sqrt(2)
+    return {"right": 1.96 * error, "one": one, "as_share": as_share, "error": error}
+
+
+@reads(number)
+def located_when_right(value, hits, right):
+    """10: P(hit | class right) - P(hit | class wrong), points, mean over seeds; (S, N) bool."""
+    pairs = zip(np.asarray(hits), np.asarray(right), strict=True)
+    shares = [(hit[ok].mean(), hit[~ok].mean(), hit.mean()) for hit, ok in pairs]
+    given, wrong, overall = 100 * np.mean(shares, axis=0)
+    return {
+        "difference": given - wrong,
+        "as_share": math.isclose(value, (given - wrong) / 100, abs_tol=6e-4),
+        "turned": wrong - given,
+        "overall": given - overall,
+        "given": given,
+        "wrong": wrong,
+    }
+
+
+@reads(number)
+def best_of_two(value, scores):
+    """11: what the better of two runs is expected to add to the mean of all."""
+    mean = np.mean(scores)
+    score = np.mean([max(both) for both in itertools.combinations(scores, 2)])
+    return {"right": score - mean, "score": score, "best": max(scores) - mean}
+
+
+@reads(function("the weights", lambda given: np.asarray(given, float)))
+def centred(own):
+    """11: class weights (C, K) moved by one common vector so that their mean is zero."""
+    weights = np.random.default_rng(0).normal(size=(5, 7))
+    given, again = own(weights.copy()), own(weights + np.linspace(-3, 3, 7))
+    if given.shape != weights.shape:
+        return {"shape": True, "given": given.shape}
+    return {
+        "uneven": not np.allclose(np.ptp(given - weights, axis=0), 0, atol=1e-9),
+        "moved": not np.allclose(given, again, atol=1e-9),
+        "mean": not np.allclose(given.mean(axis=0), 0, atol=1e-9),
+    }
+
+
+@reads(claim)
+def honest_claim(value, gain, interval):
+    """11: a claim with nothing missing, and with the measured gain and interval, in points."""
+    verdict = review(value).verdict
+    missing, items = (", ".join(verdict.index[verdict == kind]) for kind in ("missing", "weak"))
+    if missing:
+        return {"absent": True, "missing": missing}
+    stated = np.array([value["gain"], *pair(value["interval"])], float)
+    other = np.abs(stated - [gain, *interval]).max() > 0.1
+    return {"other": other, "weak": bool(items), "items": items}
+
+
+__all__ = [name for name, value in globals().items() if hasattr(value, "__wrapped__")]

@@ -1,16 +1,18 @@
-"""Data sets behind one door: ``load(name, split)`` gives a ``Dataset`` of :class:`Sample`."""
+"""Data sets behind one door: ``load(name, split)`` gives a data set of :class:`Sample`."""
 
 from __future__ import annotations
 
 import inspect
+from collections.abc import Callable
+from functools import partial
 
-from entreg_utils.data.cub import cub
-from entreg_utils.data.openimages import openimages
-from entreg_utils.data.oxford import flowers, pets
+from entreg_utils import names
+from entreg_utils.data.evaluated import cub, openimages
+from entreg_utils.data.folder import folder
+from entreg_utils.data.masked import flowers, pets, voc
 from entreg_utils.data.photos import PhotoDataset
-from entreg_utils.data.sample import Sample
+from entreg_utils.data.sample import FRAME, OwnDataset, Sample, collate
 from entreg_utils.data.toy import CUES, ToyDataset, counterfactual, toy
-from entreg_utils.data.voc import voc
 from entreg_utils.data.world import World
 
 DATASETS = {
@@ -21,51 +23,84 @@ DATASETS = {
     "pets": pets,
     "voc": voc,
 }
+PHOTOGRAPHS = tuple(name for name in DATASETS if name != "toy")
+FOLDER = "folder:"
+_SHARED = ("size", "classes", "cache")  # what PhotoDataset takes from every loader
 
 
-def load(name: str, split: str, root=None, **options):
+def load(name: str | Callable, split: str, root=None, **options):
     """Load one split of a data set.
 
     Args:
         name: ``toy``, the embedded world; ``cub``, ``openimages``, ``flowers``, ``pets`` or
-            ``voc``, photographs that ``python -m entreg_utils data NAME`` fetches.
+            ``voc``, photographs that ``python -m entreg_utils data NAME`` fetches; ``folder:PATH``,
+            photographs of one's own; or ``package.module:function`` or a function itself, called
+            as ``function(split, **options)``, see :class:`OwnDataset` for what it may give.
         split: ``train``, ``val`` or ``test``.
         root: folder of the data sets, or this one's own; default: the project's ``data/``. For
-            ``toy`` the folder of the cache.
-        options: of the data set; for ``toy`` the knobs of :class:`World` and ``num_images``, for
-            photographs ``size`` and what the function of that name in this package lists.
+            ``toy`` the folder of the cache; own functions get it where it is given.
+        options: of the data set; for ``toy`` the knobs of :class:`World` and ``num_images``; for
+            photographs ``size``, ``classes`` and ``cache`` of :class:`PhotoDataset` (not every set
+            has classes to choose), and what the function of that name here lists.
 
     Returns:
-        A ``torch.utils.data.Dataset`` of :class:`Sample`: :class:`ToyDataset` or
-        :class:`PhotoDataset`. Both have ``images``, ``labels``, ``pairs``, ``boxes_at(size)`` and
-        ``masks_at(size)``.
+        A ``torch.utils.data.Dataset`` of :class:`Sample` with ``images`` uint8 (N, 3, S, S),
+        ``labels`` (N,) or (N, C), ``pairs`` (P, 2) of (image, class), ``boxes_at(size)``,
+        ``masks_at(size)``, ``num_classes``, ``class_names``, ``image_ids``, ``name``, ``split``,
+        ``multilabel``, ``source``, ``frame`` (side at which maps are scored: the image's for
+        ``toy``, 224 for photographs) and ``fingerprint`` (hex of decoded pixels and annotations;
+        empty for ``toy``).
 
     Raises:
-        ValueError: an unknown name, split or option, each with the known ones.
+        ValueError: an unknown name, split or option, each with the known ones; an own function
+            that gives no data set.
         StorageError: files that are missing or unreadable.
     """
-    if name not in DATASETS:
-        raise ValueError(f"unknown data set {name!r}: known are {', '.join(DATASETS)}")
-    loader = DATASETS[name]
-    known = inspect.signature(loader).parameters
-    if not any(one.kind is inspect.Parameter.VAR_KEYWORD for one in known.values()):
+    if not isinstance(name, str) or names.is_own(name):
+        own = names.resolve(name, "data set")
+        if not callable(own):
+            raise ValueError(
+                f"data set {name!r} is {type(name).__name__}: give a name or a function"
+            )
+        found = own(split, **options, **({} if root is None else {"root": root}))
+        known = isinstance(found, (ToyDataset, PhotoDataset, OwnDataset))
+        return found if known else OwnDataset(found, split, names.text_of(name))
+    if name.startswith(FOLDER):
+        loader = partial(folder, name.removeprefix(FOLDER))
+    elif name in DATASETS:
+        loader = DATASETS[name]
+    else:
+        raise ValueError(
+            f"unknown data set {name!r}: known are {', '.join(DATASETS)}, {FOLDER}PATH and "
+            "package.module:function"
+        )
+    taken = inspect.signature(loader).parameters
+    if "knobs" not in taken:
+        known = [one for one in _SHARED if "shared" in taken]
+        known += [one for one in taken if one not in ("path", "split", "root", "shared")]
         for option in options:
             if option not in known:
-                own = ", ".join(one for one in known if one not in ("split", "root"))
-                raise ValueError(f"unknown option {option!r}: {name} has {own}")
+                raise ValueError(f"unknown option {option!r}: {name} has {', '.join(known)}")
     return loader(split, root=root, **options)
 
+
+from entreg_utils.data.choice import SEVERAL_CLASSES, Data  # noqa: E402  it asks what is known
 
 __all__ = [
     "CUES",
     "DATASETS",
+    "FOLDER",
+    "FRAME",
+    "Data",
+    "PHOTOGRAPHS",
+    "OwnDataset",
     "PhotoDataset",
+    "SEVERAL_CLASSES",
     "Sample",
     "ToyDataset",
     "World",
+    "collate",
     "counterfactual",
+    "folder",
     "load",
 ]
-
-PHOTOGRAPHS = tuple(name for name in DATASETS if name != "toy")
-from entreg_utils.data.choice import SEVERAL_CLASSES, Data  # noqa

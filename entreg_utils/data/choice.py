@@ -1,83 +1,141 @@
-"""Which images a run is about: the settings of the data sets."""
+"""``Data``: which images a run sees; the group of its settings that this room reads and checks."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import inspect
+from dataclasses import dataclass, fields
 from typing import Literal
 
-from entreg_utils import data
+from entreg_utils import data, names
 from entreg_utils.data.world import KNOBS, World
-from entreg_utils.fields import settle
+from entreg_utils.fields import Door, settle
 
 LARGEST_SIDE = 2048
 SEVERAL_CLASSES = ("voc",)  # data sets whose photographs show several classes
-_DRAWN = ("num_train", *(name for name in KNOBS if name != "seed"), "world_seed")
-_PHOTOGRAPHIC = ("resize", "crop", "classes", "lists")
+_DRAWN = ("num_train", *(knob for knob in KNOBS if knob != "seed"), "world_seed")
+_PHOTOGRAPHS = ("root", "resize", "crop", "classes")
 
 
 @dataclass(frozen=True)
 class Data:
-    """Data: which images."""
+    """Which images are shown: the embedded world with its knobs, or photographs.
 
-    dataset: str | Callable = "toy"
-    """toy (drawn), cub, openimages, flowers, pets, voc, folder:PATH, own code"""
+    Raises:
+        ValueError: an unknown name, a number out of its range, or a field of the one kind of images
+            that is given for the other.
+    """
+
+    dataset: Door = "toy"
+    """A known name, folder:PATH or package.module:function."""
     root: str = ""
-    """folder of the data sets; where files lie is no part of what a run is"""
+    """Folder of the data sets; it does not belong to what names a run."""
     num_train: int = 2000
-    """drawn world: training images"""
+    """Training images of the embedded world."""
     part: float = World.part
-    """drawn world: reliability of the mark, 0..1"""
+    """Reliability of the mark, 0..1."""
     body: float = World.body
-    """drawn world: reliability of the body's colours, 0..1"""
+    """Reliability of the body's colours, 0..1."""
     context: float = World.context
-    """drawn world: reliability of the habitat, 0..1"""
+    """Reliability of the habitat, 0..1."""
     part_visibility: float = World.part_visibility
-    """drawn world: share of images in which the mark is painted, 0..1"""
+    """Share of images in which the mark is painted, 0..1."""
     num_classes: int = World.num_classes
-    """drawn world: species, 2..10"""
+    """Species of the embedded world, 2..10."""
     image_size: int = World.image_size
-    """drawn world: side of the images in pixels, 32..128"""
+    """Side of the embedded world's images in pixels, 32..128."""
     world_seed: int = World.seed
-    """of the drawn world"""
+    """Of the embedded world."""
     resize: int = 256
-    """photographs: side in pixels before the crop"""
+    """Side to which photographs are squashed, 8..2048 pixels."""
     crop: int = 224
-    """photographs: side in pixels of the random crop in training"""
+    """Side of the random crops on which photographs train."""
     classes: int = 0
-    """photographs: the first so many classes; 0: all"""
+    """The first so many classes of the photographs; 0 is all."""
     lists: Literal["official", "evaluation"] = "official"
-    """whose split of cub"""
+    """Split of cub: its own, or that of the evaluation code."""
 
     def __post_init__(self):
         settle(self)
+        if not (names.is_own(self.dataset) or self.is_folder or self.dataset in data.DATASETS):
+            raise ValueError(
+                f"unknown dataset {self.dataset!r}: known are {', '.join(data.DATASETS)}, "
+                "folder:PATH and package.module:function"
+            )
+        self._refuse(_DRAWN, self.is_drawn, "the embedded world: photographs are what they are")
+        why = "photographs: the embedded world has image_size and num_classes"
+        self._refuse(_PHOTOGRAPHS, not self.is_drawn, why)
+        if self.lists != Data.lists and self.dataset != "cub":
+            raise ValueError("lists is a choice that only cub has: leave it out")
+        if self.num_train < 1:
+            raise ValueError(f"num_train={self.num_train}: give a whole number of at least 1")
+        if self.is_drawn:
+            World(**self.knobs)  # refuses knobs out of range
+        if self.several and self.classes:
+            raise ValueError(f"{self.dataset} has a column for each class: leave classes out")
+        if self.classes and self.classes < 2:
+            raise ValueError(f"classes={self.classes}: give 0 for all, or at least 2")
+        if not 8 <= self.resize <= LARGEST_SIDE:
+            raise ValueError(f"resize={self.resize} is outside 8..{LARGEST_SIDE} pixels")
+        if not 1 <= self.crop <= self.resize:
+            raise ValueError(
+                f"crop={self.crop} does not fit into resize={self.resize}: give 1..{self.resize}"
+            )
+
+    def _refuse(self, given: tuple[str, ...], fits: bool, why: str) -> None:
+        usual = {field.name: field.default for field in fields(self)}
+        for name in given:
+            if not fits and getattr(self, name) != usual[name]:
+                raise ValueError(f"{name} belongs to {why}: leave it out")
 
     @property
     def is_drawn(self) -> bool:
+        """Whether the images are the embedded world's."""
         return self.dataset == "toy"
 
     @property
-    def world(self) -> World:
-        knobs = {n: getattr(self, n) for n in KNOBS if n != "seed"}
-        return World(**knobs, seed=self.world_seed)
+    def is_folder(self) -> bool:
+        """Whether the images are those of a folder of photographs."""
+        return isinstance(self.dataset, str) and self.dataset.startswith(data.FOLDER)
 
     @property
-    def several(self):
+    def several(self) -> bool:
+        """Whether the images show several classes each."""
         return self.dataset in SEVERAL_CLASSES
 
     @property
-    def side(self):
+    def side(self) -> int:
+        """Side of a training image in pixels."""
         return self.image_size if self.is_drawn else self.crop
 
-    def load(self, split, size=None):
-        root = self.root or None
+    @property
+    def knobs(self) -> dict:
+        """Arguments of :class:`World`."""
+        own = {name: getattr(self, name) for name in KNOBS if name != "seed"}
+        return own | {"seed": self.world_seed}
+
+    def load(self, split: str, size: int | None = None):
+        """One split as ``data.load`` gives it.
+
+        Args:
+            size: side of photographs; by default ``resize`` for train and 224 otherwise.
+
+        Raises:
+            ValueError, StorageError: as ``data.load``.
+        """
         if self.is_drawn:
-            knobs = {n: getattr(self, n) for n in KNOBS if n != "seed"} | {"seed": self.world_seed}
-            options = {"num_images": self.num_train} if split == "train" else {}
-            return data.load("toy", split, root, **knobs, **options)
-        options = {"size": self.resize if split == "train" else (size or 224)}
+            count = {"num_images": self.num_train} if split == "train" else {}
+            return data.load("toy", split, **self.knobs, **count)
+        options = {"size": size or (self.resize if split == "train" else data.FRAME)}
         if self.classes:
             options["classes"] = self.classes
         if self.dataset == "cub":
             options["lists"] = self.lists
-        return data.load(self.dataset, split, root, **options)
+        if names.is_own(self.dataset):  # own code gets what it asks for, and must give the rest
+            taken = inspect.signature(names.resolve(self.dataset, "data set")).parameters
+            if not any(one.kind is one.VAR_KEYWORD for one in taken.values()):
+                if lacking := [name for name in options if name not in taken and name != "size"]:
+                    raise ValueError(
+                        f"{names.text_of(self.dataset)} takes no {lacking[0]}: leave it out"
+                    )
+                options = {name: value for name, value in options.items() if name in taken}
+        return data.load(self.dataset, split, root=self.root or None, **options)

@@ -8,20 +8,19 @@ import warnings
 from dataclasses import fields
 from pathlib import Path
 
-import torch
+import numpy as np
 
-from entreg_utils.data import DATASETS, ToyDataset, load
-from entreg_utils.data.fetching import fetch, plan
-from entreg_utils.data.registry import Source, read_source
-from entreg_utils.data.toy import digest
+from entreg_utils import data
+from entreg_utils.data.fetch import Source, fetch, plan, read_source
+from entreg_utils.data.toy import ToyDataset, digest
 from entreg_utils.data.world import SPLITS, World
 from entreg_utils.files import StorageError, project_root
 
-ABOUT = {
-    "toy": "the embedded world: fish on a reef, with exact boxes, masks and three cues of known "
+TOY = (
+    "the embedded world: fish on a reef, with exact boxes, masks and three cues of known "
     "reliability; nothing is downloaded"
-}
-LICENCE = {"toy": "drawn by this package, MIT"}
+)
+LICENCE = "drawn by this package, MIT"
 HELP = {
     "part": "reliability of the mark, 0..1",
     "body": "reliability of the body's colours, 0..1",
@@ -30,8 +29,9 @@ HELP = {
     "num_classes": "species, 2..10",
     "image_size": "side of the images in pixels, 32..128",
     "seed": "of the world",
+    "num_train": "training images",
 }
-_ARRAYS = ("images", "labels", "cues", "boxes", "masks", "parts")
+_USUAL = {field.name: field.default for field in fields(World)} | {"num_train": SPLITS["train"]}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "unpacked (data cub); a call that was interrupted goes on where it stopped, and one that "
         "was not has nothing to do the next time."
     )
-    parser.add_argument("name", nargs="?", choices=list(DATASETS), help="the data set")
+    parser.add_argument("name", nargs="?", choices=list(data.DATASETS), help="the data set")
     parser.add_argument("--list", action="store_true", help="name the data sets and stop")
     parser.add_argument(
         "--root",
@@ -52,19 +52,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--dry-run", action="store_true", help="say what would be fetched and where, and stop"
     )
-    parser.add_argument(
-        "--num-train", type=int, default=SPLITS["train"], metavar="N", help="training images"
-    )
-    group = parser.add_argument_group("knobs of the embedded world")
-    for field in fields(World):
-        kind = {"int": int, "float": float}[field.type]
-        group.add_argument(
-            "--" + field.name.replace("_", "-"),
-            type=kind,
-            default=field.default,
-            metavar=field.type.upper(),
-            help=HELP[field.name],
-        )
+    group = parser.add_argument_group("the embedded world")
+    for name, usual in _USUAL.items():
+        option, kind = "--" + name.replace("_", "-"), type(usual)
+        metavar = kind.__name__.upper()
+        group.add_argument(option, type=kind, default=usual, metavar=metavar, help=HELP[name])
 
 
 def main(args: argparse.Namespace) -> int:
@@ -79,79 +71,66 @@ def main(args: argparse.Namespace) -> int:
             fails or is not what it should be; something is left to fetch by hand.
     """
     if args.list:
-        _list(args.root)
-        return 0
-    if args.name is None:
-        raise ValueError(f"name a data set, one of {', '.join(DATASETS)}, or ask for --list")
-    if args.name != "toy":
-        return _photographs(read_source(args.name), args)
-    if args.dry_run:
-        print(f"toy: {ABOUT['toy']}")
-        return 0
-    return _world(args)
-
-
-def _list(root: Path | None) -> None:
-    root = root if root is not None else project_root() / "data"
-    for name in DATASETS:
-        if name in ABOUT:
-            print(f"{name}: {ABOUT[name]} ({LICENCE[name]})")
-            continue
-        source = read_source(name)
-        needed = [file for some in source.missing(root) for file in some if not file.optional]
-        here = "not here" if needed else "here"
-        print(f"{name}: {source.about} ({source.licence}; {source.extent}; {here})")
-
-
-def _photographs(source: Source, args: argparse.Namespace) -> int:
-    for field in ["num_train", *(field.name for field in fields(World))]:
-        usual = SPLITS["train"] if field == "num_train" else getattr(World(), field)
-        if getattr(args, field) != usual:
-            option = "--" + field.replace("_", "-")
-            raise ValueError(
-                f"{option} belongs to the embedded world: leave it out for {source.name}"
-            )
-    root = args.root if args.root is not None else project_root() / "data"
-    print(f"{source.name}: {source.about}")
-    print(f"licence: {source.licence} ({source.homepage})")
-    print(f"size: {source.extent}; folder: {root}")
-    for line in plan(source, root):
-        print(line)
-    if args.dry_run:
-        return 0
-    fetch(source, root)
-    for split in SPLITS:
-        dataset = load(source.name, split, root=root)
-        print(f"{split:6}{len(dataset):6} images, {dataset.num_classes} classes")
+        for name in data.DATASETS:
+            print(f"{name}: {_described(name, args.root or project_root() / 'data')}")
+    elif args.name is None:
+        raise ValueError(f"name a data set, one of {', '.join(data.DATASETS)}, or ask for --list")
+    elif args.name != "toy":
+        _photographs(read_source(args.name), args)
+    elif args.dry_run:
+        print(f"toy: {TOY}")
+    else:
+        _world(args)
     return 0
 
 
-def _world(args: argparse.Namespace) -> int:
-    folder = args.root if args.root is not None else project_root() / "data" / "cache"
+def _described(name: str, root: Path) -> str:
+    if name == "toy":
+        return f"{TOY} ({LICENCE})"
+    source = read_source(name)
+    needed = [file for some in source.missing(root) for file in some if not file.optional]
+    here = "not here" if needed else "here"
+    return f"{source.about} ({source.licence}; {source.extent}; {here})"
+
+
+def _photographs(source: Source, args: argparse.Namespace) -> None:
+    for name, usual in _USUAL.items():
+        if getattr(args, name) != usual:
+            option = "--" + name.replace("_", "-")
+            raise ValueError(
+                f"{option} belongs to the embedded world: leave it out for {source.name}"
+            )
+    root = args.root or project_root() / "data"
+    print(f"{source.name}: {source.about}")
+    print(f"licence: {source.licence} ({source.homepage})")
+    print(f"size: {source.extent}; folder: {root}")
+    print("\n".join(plan(source, root)))
+    if not args.dry_run:
+        fetch(source, root)
+        for split in SPLITS:
+            dataset = data.load(source.name, split, root=root)
+            print(f"{split:6}{len(dataset):6} images, {dataset.num_classes} classes")
+
+
+def _world(args: argparse.Namespace) -> None:
+    folder = args.root or project_root() / "data" / "cache"
     knobs = {field.name: getattr(args, field.name) for field in fields(World)}
     World(**knobs)  # refuses knobs out of range before anything is painted
     before = set(folder.glob("*.npz"))
-    print(f"{args.name}: {ABOUT[args.name]}")
+    print(f"toy: {TOY}")
     for split, usual in SPLITS.items():
-        count = args.num_train if split == "train" else usual
-        dataset = _stored(args.name, split, folder, num_images=count, **knobs)
-        check(dataset, load(args.name, split, num_images=count, cache=False, **knobs))
-        side = dataset.images.shape[-1]
+        options = knobs | {"num_images": args.num_train if split == "train" else usual}
+        dataset = _stored(split, folder, options)
+        check(dataset, data.load("toy", split, cache=False, **options))
         print(
-            f"{split:6}{len(dataset):6} images, {side}x{side}, {dataset.num_classes} classes; "
-            f"sha256 {fingerprint(dataset)}"
+            f"{split:6}{len(dataset):6} images, {dataset.frame}x{dataset.frame}, "
+            f"{dataset.num_classes} classes; sha256 {digest(dataset.arrays)}"
         )
     new = len(set(folder.glob("*.npz")) - before)
     written = f"{new} of {len(SPLITS)} files written now" if new else "nothing new to write"
     size = sum(path.stat().st_size for path in folder.glob("*.npz")) / 1e6
     print(f"each equals a fresh painting; cached in {folder} ({written}; {size:.1f} MB in all)")
-    print(f"licence: {LICENCE[args.name]}")
-    return 0
-
-
-def fingerprint(dataset: ToyDataset) -> str:
-    """SHA-256 (64 hex digits) over all arrays of a split; the same on every platform."""
-    return digest({name: getattr(dataset, name).numpy() for name in _ARRAYS})
+    print(f"licence: {LICENCE}")
 
 
 def check(dataset: ToyDataset, painted: ToyDataset) -> None:
@@ -160,20 +139,20 @@ def check(dataset: ToyDataset, painted: ToyDataset) -> None:
     Raises:
         StorageError: they differ; the message names the array.
     """
-    for name in _ARRAYS:
-        if not torch.equal(getattr(dataset, name), getattr(painted, name)):
+    for name, array in painted.arrays.items():
+        if not np.array_equal(dataset.arrays[name], array):
             raise StorageError(
                 f"the {name} of the cached {dataset.split} split are not what this version paints: "
                 "delete the cache and run the command again"
             )
 
 
-def _stored(name: str, split: str, folder: Path, **options) -> ToyDataset:
+def _stored(split: str, folder: Path, options: dict) -> ToyDataset:
     """The split as the cache gives it back; a warning that it could not be cached is an error."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        load(name, split, root=folder, **options)  # paints it where it is not there
-        dataset = load(name, split, root=folder, **options)
+        for _ in range(2):  # painted where it is not there, then read
+            dataset = data.load("toy", split, root=folder, **options)
     for text in dict.fromkeys(str(warning.message) for warning in caught):
         if "is not cached" in text:
             raise StorageError(text)

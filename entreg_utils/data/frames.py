@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from entreg_utils.cam.scaling import rescale_boxes, resize_mask
-
-__all__ = ["corner_boxes", "rescale_boxes", "rescale_mask"]
+from entreg_utils.cam import scaling
 
 
 def corner_boxes(xywh, frame: tuple[int, int]) -> np.ndarray:
@@ -37,6 +35,11 @@ def corner_boxes(xywh, frame: tuple[int, int]) -> np.ndarray:
     return np.stack([x, y, np.minimum(x + w, right), np.minimum(y + h, bottom)], 1).astype(np.int64)
 
 
+def rescale_boxes(boxes, frame: tuple[int, int], target: tuple[int, int]) -> np.ndarray:
+    """:func:`~entreg_utils.cam.scaling.rescale_boxes`, (n, 4), to a frame ``target = (W, H)``."""
+    return scaling.rescale_boxes(np.asarray(boxes, float).reshape(-1, 4), frame, target[::-1])
+
+
 def rescale_mask(mask: np.ndarray, target: tuple[int, int]) -> np.ndarray:
     """:func:`~entreg_utils.cam.scaling.resize_mask` to a frame of ``target = (W, H)``."""
-    return resize_mask(mask, target[::-1])
+    return scaling.resize_mask(mask, target[::-1])

@@ -1,4 +1,4 @@
-"""What the loaders of photographs share: finding folders, reading lists, parting splits."""
+"""What the loaders of photographs share: photographs, folders, lists, classes, held-out parts."""
 
 from __future__ import annotations
 
@@ -9,6 +9,42 @@ from pathlib import Path
 
 from entreg_utils.data.world import SPLITS
 from entreg_utils.files import StorageError, project_root, read_bytes
+
+
+@dataclass(frozen=True)
+class Photo:
+    """What a data set says about one photograph.
+
+    Attributes:
+        path: the image file.  image_id: its name in the data set's own lists.
+        label: class index; for multi-label data the indices of the classes present, rising.
+        xywh: ``x, y, w, h`` of the object in pixels of the file, or None.
+        boxes: rows ``x0, y0, x1, y1`` in an image of ``frame = (W, H)``, or None.
+        mask_files: files from which the mask is read; empty when there is none.
+    """
+
+    path: Path
+    image_id: str
+    label: int | tuple[int, ...]
+    xywh: tuple[float, ...] | None = None
+    boxes: tuple[tuple[int, ...], ...] | None = None
+    frame: tuple[int, int] | None = None
+    mask_files: tuple[Path, ...] = ()
+
+
+@dataclass(frozen=True)
+class MaskReader:
+    """How the masks of a data set are read.
+
+    Attributes:
+        read: (mask files, class index, (width, height)) -> (mask, ignore or None), bool (H, W).
+        has_ignore: whether ``read`` gives ignore masks.
+        rule: says what ``read`` does, in words that change with it: part of the cache's name.
+    """
+
+    read: Callable
+    has_ignore: bool
+    rule: str
 
 
 def check_split(split: str) -> None:
@@ -89,53 +125,6 @@ def of_each(mapping: dict, key, path: Path):
     if key not in mapping:
         raise ValueError(f"{path} says nothing about {key}: fetch the file again")
     return mapping[key]
-
-
-@dataclass(frozen=True)
-class EvaluationList:
-    """One split in the lists of the public evaluation code (clovaai/wsolevaluation).
-
-    Attributes:
-        image_ids: paths of the photographs, in the order of the list.
-        labels: {image id: class index}.
-        sizes: {image id: (width, height)}; empty for OpenImages.
-        places: {image id: rows of ``localization.txt`` without the id}; empty when there is none.
-    """
-
-    image_ids: list[str]
-    labels: dict[str, int]
-    sizes: dict[str, tuple[int, int]]
-    places: dict[str, list[tuple]]
-
-
-def read_evaluation_list(folder: Path, name: str, *types: Callable) -> EvaluationList:
-    """Read ``image_ids``, ``class_labels``, ``image_sizes`` and ``localization`` of one split.
-
-    Args:
-        folder: ``metadata/CUB/test`` and the like.
-        name: of the data set.
-        types: of the columns of ``localization.txt`` after the image id.
-
-    Raises:
-        StorageError, ValueError: as :func:`read_table`.
-    """
-    ids = [row[0] for row in read_table(folder / "image_ids.txt", name, "a path", str)]
-    path = folder / "class_labels.txt"
-    labels = read_mapping(path, name, "path,class", str, int, separator=",")
-    for image_id in ids:
-        of_each(labels, image_id, path)
-    sizes, places = {}, {}
-    if (folder / "image_sizes.txt").exists():
-        path = folder / "image_sizes.txt"
-        sizes = read_mapping(path, name, "path,width,height", str, int, int, separator=",")
-    path = folder / "localization.txt"
-    if path.exists():
-        columns = "path," + ("x0,y0,x1,y1" if len(types) == 4 else "mask,ignore")
-        for image_id, *row in read_table(path, name, columns, str, *types, separator=","):
-            places.setdefault(image_id, []).append(tuple(row))
-        for image_id in ids:
-            of_each(places, image_id, path)
-    return EvaluationList(ids, labels, sizes, places)
 
 
 def choose_classes(classes, names: Sequence[str]) -> list[int]:

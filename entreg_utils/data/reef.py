@@ -202,10 +202,7 @@ def _habitat(scene: Scene, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     cloud = _sheet(scene, x.shape[-1], 0)
     phase = scene.habitat_phase[:, :, None, None]
     texture = _pattern(
-        _HABITAT[kind],
-        x + phase[:, 1] + cloud * _F(0.03),
-        y + cloud * _F(0.03),
-        phase[:, 0],
+        _HABITAT[kind], x + phase[:, 1] + cloud * _F(0.03), y + cloud * _F(0.03), phase[:, 0]
     )
     base = WATER[kind][:, None, None, :]
     image = _blend(base, WATER_ACCENT[kind][:, None, None, :], texture * _F(0.8))

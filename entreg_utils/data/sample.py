@@ -1,21 +1,28 @@
-"""What every data set of the course gives: one :class:`Sample` per index."""
+"""What every data set of the course gives, and how somebody's own is brought to it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import hashlib
+from functools import cached_property
+from typing import NamedTuple
 
+import numpy as np
 import torch
+from torch.utils.data._utils.collate import default_collate_fn_map
+
+from entreg_utils.data.frames import rescale_boxes, rescale_mask
+
+FRAME = 224  # side at which the maps of photographs are scored
 
 
-@dataclass(frozen=True)
-class Sample:
+class Sample(NamedTuple):
     """One image with its label and, for evaluation only, what is known about where the object is.
 
     Attributes:
         image: float32 (3, H, W) in 0..1.
         label: class index; for multi-label data float32 (C,), 1 for the classes present.
         boxes: int64 (n, 4), rows ``x0, y0, x1, y1`` in pixels with ``x1 = min(x0 + w, W - 1)``, the
-            convention of the field's CUB lists; (0, 4) when the data set has masks only.
+            convention of the field's CUB lists; (0, 4) where no box is known.
         mask: bool (H, W), True on the object, or None. For multi-label data (n, H, W), a mask for
             each of the n classes present, in the order of the classes.
         ignore: bool (H, W), True on pixels that no score may count, or None.
@@ -31,3 +38,175 @@ class Sample:
     image_id: str
     part: torch.Tensor | None = None
     context: torch.Tensor | None = None
+
+
+def collate(samples: list[Sample], *, collate_fn_map=None) -> Sample:
+    """A batch of B samples as one: what ``torch.utils.data.DataLoader`` makes of them by itself.
+
+    Returns:
+        Images (B, 3, H, W), labels (B,) or (B, C), masks and regions (B, H, W) where every sample
+        has one of that shape and None where none has any. Boxes, names, and masks that differ in
+        number are lists of B.
+
+    Raises:
+        ValueError: images of several sizes.
+    """
+    shapes = {tuple(sample.image.shape) for sample in samples}
+    if len(shapes) > 1:
+        raise ValueError(
+            f"images of {len(shapes)} sizes make no batch: photographs come at their own sizes; "
+            "take rows of dataset.images, which have one, or give the DataLoader a collate_fn"
+        )
+    columns = Sample(*map(list, zip(*samples, strict=True)))
+    together = {
+        name: _stacked(getattr(columns, name)) for name in ("mask", "ignore", "part", "context")
+    }
+    labels = [torch.as_tensor(label) for label in columns.label]
+    return columns._replace(image=torch.stack(columns.image), label=torch.stack(labels), **together)
+
+
+def _stacked(values: list):
+    if all(value is None for value in values):
+        return None
+    alike = all(value is not None and value.ndim == 2 for value in values)
+    return torch.stack(values) if alike else values
+
+
+default_collate_fn_map[Sample] = collate  # the way that torch's documentation gives
+
+
+def fingerprint_of(rows) -> str:
+    """Hex SHA-256 of what images show and what is said about them; no bytes or paths of files.
+
+    Args:
+        rows: for each image a sequence of arrays and numbers: pixels, label, boxes, masks.
+    """
+    whole = hashlib.sha256()
+    for row in rows:
+        for value in row:
+            array = np.ascontiguousarray([] if value is None else value)
+            kind = "b" if array.dtype == bool else "u" if array.dtype == np.uint8 else "n"
+            array = array.astype(np.float64) if kind == "n" else array
+            whole.update(f"{kind}{array.shape}".encode() + array.tobytes())
+    return whole.hexdigest()
+
+
+class OwnDataset(torch.utils.data.Dataset):
+    """Somebody's own data with everything that the course asks of a data set.
+
+    Taken are objects with ``images`` uint8 (N, 3, S, S) and ``labels``, int (N,) or 0 and 1
+    (N, C), and, where they have them, ``boxes``, N arrays (n, 4) in pixels of the images, ``masks``
+    bool (N, S, S), ``boxes_at``, ``masks_at``, ``class_names``, ``image_ids``, ``frame``,
+    ``fingerprint``; and data sets of torch that give pairs (image, label), read whole.
+
+    Raises:
+        ValueError: what is missing or of another shape, in one sentence.
+    """
+
+    def __init__(self, found, split: str, name: str):
+        self.found, self.split, self.name = found, split, str(getattr(found, "name", name))
+        images, labels = _images_and_labels(found, name)
+        if (
+            images.dtype != torch.uint8
+            or images.ndim != 4
+            or images.shape[1] != 3
+            or not len(images)
+        ):
+            raise ValueError(
+                f"{name}: images are {images.dtype} of shape {tuple(images.shape)}: give uint8 "
+                "(N, 3, S, S), 0..255"
+            )
+        if images.shape[2] != images.shape[3]:
+            raise ValueError(f"{name}: images of {images.shape[3]}x{images.shape[2]}: give squares")
+        if len(labels) != len(images) or labels.ndim not in (1, 2):
+            raise ValueError(
+                f"{name}: labels of shape {tuple(labels.shape)} do not fit {len(images)} images: "
+                "give class indices (N,), or 0 and 1 (N, C)"
+            )
+        self.images, self.multilabel = images, labels.ndim == 2
+        self.labels = labels.float() if self.multilabel else labels.long()
+        most = labels.shape[1] if self.multilabel else int(labels.max()) + 1
+        names = getattr(found, "class_names", getattr(found, "classes", None))
+        self.num_classes = int(getattr(found, "num_classes", len(names) if names else most))
+        self.class_names = tuple(names or (f"class {index}" for index in range(self.num_classes)))
+        if self.labels.min() < 0 or most > self.num_classes:
+            raise ValueError(f"{name}: labels go beyond its {self.num_classes} classes")
+        usual = [f"{split}/{index:05d}" for index in range(len(images))]
+        self.image_ids = list(getattr(found, "image_ids", usual))
+        rows = torch.arange(len(images))
+        self.pairs = labels.nonzero() if self.multilabel else torch.stack([rows, self.labels], 1)
+        self.source = str(getattr(found, "source", "own"))
+        self.frame = int(getattr(found, "frame", FRAME))
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def __getitem__(self, index: int) -> Sample:
+        index = range(len(self))[index]
+        side, none = self.images.shape[-1], np.zeros((0, 4), np.int64)
+        boxes, masks = self.boxes_at(side), self.masks_at(side)
+        mask, ignore = masks[index] if masks is not None and not self.multilabel else (None, None)
+        return Sample(
+            image=self.images[index].float() / 255,
+            label=self.labels[index] if self.multilabel else int(self.labels[index]),
+            boxes=torch.as_tensor(none if boxes is None else boxes[index]),
+            mask=None if mask is None else torch.as_tensor(mask),
+            ignore=None if ignore is None else torch.as_tensor(ignore),
+            image_id=self.image_ids[index],
+        )
+
+    def boxes_at(self, size: int) -> list[np.ndarray] | None:
+        """N int64 arrays (n, 4) in an image of side ``size``, or None."""
+        if hasattr(self.found, "boxes_at"):
+            return self.found.boxes_at(size)
+        boxes, side = getattr(self.found, "boxes", None), self.images.shape[-1]
+        if boxes is None:
+            return None
+        return [rescale_boxes(own, (side, side), (size, size)) for own in boxes]
+
+    def masks_at(self, size: int):
+        """Pairs (mask bool (size, size), ignore or None), one a row of ``pairs``, or None."""
+        if hasattr(self.found, "masks_at"):
+            return self.found.masks_at(size)
+        masks = getattr(self.found, "masks", None)
+        if masks is None:
+            return None
+        return [(rescale_mask(np.asarray(mask), (size, size)), None) for mask in masks]
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """That of the own data set, or :func:`fingerprint_of` images, labels, boxes and masks."""
+        if hasattr(self.found, "fingerprint"):
+            return str(self.found.fingerprint)
+        side = self.images.shape[-1]
+        boxes, masks = self.boxes_at(side), self.masks_at(side)
+        rows = zip(self.images.numpy(), self.labels.numpy(), strict=True)
+        return fingerprint_of([*rows, *([own] for own in boxes or ()), *(masks or ())])
+
+
+def _images_and_labels(found, name: str) -> tuple[torch.Tensor, torch.Tensor]:
+    if hasattr(found, "images"):
+        if not hasattr(found, "labels"):
+            raise ValueError(f"{name} gives images without labels: give labels, ints (N,)")
+        return torch.as_tensor(found.images), torch.as_tensor(found.labels)
+    if not (hasattr(found, "__len__") and hasattr(found, "__getitem__")):
+        raise ValueError(
+            f"{name} gives {type(found).__name__}: give an object with images, uint8 (N, 3, S, S), "
+            "and labels, ints (N,), or a data set of pairs (image, label)"
+        )
+    images, labels = [], []
+    for index in range(len(found)):
+        image, label = found[index][:2]
+        image = torch.as_tensor(np.array(image)) if not torch.is_tensor(image) else image
+        if image.ndim == 3 and image.shape[-1] == 3 and image.shape[0] != 3:
+            image = image.permute(2, 0, 1)  # of Pillow
+        if image.is_floating_point():
+            if not 0 <= image.min() <= image.max() <= 1:
+                raise ValueError(f"{name}: image {index} is not in 0..1: leave normalisation out")
+            image = (image * 255).round().byte()
+        images.append(image)
+        labels.append(torch.as_tensor(label))
+    shapes = {tuple(image.shape) for image in images}
+    if len(shapes) != 1:
+        raise ValueError(f"{name} gives images of {len(shapes)} shapes: bring them to one square")
+    return torch.stack(images), torch.stack(labels)

@@ -29,6 +29,7 @@ SPECIES = (
     "pearl spot",
     "violet slant",
 )
+ARRAYS = ("images", "labels", "cues", "boxes", "masks", "parts")
 CUES = ("part", "body", "context")  # the columns of ``cues``
 _CHUNK = 128  # images painted at once: the arrays of one chunk stay in the cache of one core
 # The painter's own source is part of a cache's name, so that another painter's pictures are never
@@ -47,10 +48,12 @@ class ToyDataset(torch.utils.data.Dataset):
         masks, parts, contexts: bool (N, S, S): the object (mark included), the mark, the rest.
         cues: int64 (N, 3): variant shown by part (-1: unpainted), body, context.
         pairs: int64 (N, 2), rows (image index, class).
-        class_names, num_classes, image_ids, world, split, name: what the names say.
+        class_names, num_classes, image_ids, world, split, name, source: what the names say.
+        frame: side S, at which maps are scored.  fingerprint: empty, since the knobs say all.
     """
 
-    name, multilabel = "toy", False
+    name, multilabel, source = "toy", False, "drawn by this package"
+    fingerprint = ""  # the knobs say all
 
     def __init__(self, world: World, split: str, arrays: dict[str, np.ndarray]):
         self.world, self.split = world, split
@@ -63,14 +66,20 @@ class ToyDataset(torch.utils.data.Dataset):
         self.parts = torch.from_numpy(arrays["parts"])
         self.contexts = ~self.masks
         self.pairs = torch.stack([torch.arange(len(self.labels)), self.labels], dim=1)
-        self.num_classes = world.num_classes
+        self.num_classes, self.frame = world.num_classes, world.image_size
         self.class_names = SPECIES[: world.num_classes]
         self.image_ids = [f"{split}/{index:05d}" for index in range(len(self.labels))]
+
+    @property
+    def arrays(self) -> dict[str, np.ndarray]:
+        """What was painted, as :func:`generate` gives it."""
+        return {name: getattr(self, name).numpy() for name in ARRAYS}
 
     def __len__(self) -> int:
         return len(self.labels)
 
     def __getitem__(self, index: int) -> Sample:
+        index = range(len(self))[index]  # counts from the end too, and refuses what is not there
         return Sample(
             image=self.images[index].float() / 255,
             label=int(self.labels[index]),

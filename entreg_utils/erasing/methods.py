@@ -100,7 +100,7 @@ class Erasing:
         *,
         fill: float | Sequence[float] | Tensor | None = None,
         num_classes: int | None = None,
-        normalise: bool = True,
+        as_distribution: bool = True,
     ) -> tuple[Tensor, Tensor]:
         """A training batch as HaS, CutMix or own code changes it; for others the very same tensors.
 
@@ -109,7 +109,7 @@ class Erasing:
                 code gets as they are; CutMix gives soft rows.
             generator: on the CPU.
             fill: HaS: the mean colour in 0..1 (``model.mean``).
-            num_classes, normalise: CutMix: see :func:`entreg_utils.erasing.cutmix`.
+            num_classes, as_distribution: CutMix: see :func:`entreg_utils.erasing.cutmix`.
 
         Raises:
             TypeError, ValueError: as :func:`hide_and_seek` and :func:`cutmix`; HaS without fill;
@@ -124,7 +124,13 @@ class Erasing:
             return hide_and_seek(images, self.sides, self.rate, fill, generator), targets
         if self.method == "cutmix":
             return cutmix(
-                images, targets, self.beta, self.probability, generator, num_classes, normalise
+                images,
+                targets,
+                self.beta,
+                self.probability,
+                generator,
+                num_classes,
+                as_distribution,
             )
         return images, targets
 

@@ -26,7 +26,7 @@ def cutmix(
     probability: float,
     generator: torch.Generator,
     num_classes: int | None = None,
-    normalise: bool = True,
+    as_distribution: bool = True,
 ) -> tuple[Tensor, Tensor]:
     """Mixed images and their soft targets; what was given stays as it is.
 
@@ -39,13 +39,13 @@ def cutmix(
         beta: b > 0 of Beta(b, b); 1 (uniform) in the paper.
         probability: that the batch is mixed at all, 0..1; 1 on ImageNet, 0.5 on CIFAR in the paper.
         generator: on the CPU. It draws the same number of values whatever comes out.
-        normalise: divide each row of ``targets`` by its sum before mixing, as
+        as_distribution: divide each row of ``targets`` by its sum before mixing, as
             :func:`entreg_utils.losses.objective` does with multi-hot rows, so that what comes back
             are distributions. False keeps the rows as they are, for one sigmoid a class.
 
     Returns:
         images (N, C, H, W) and targets (N, classes), float32 unless they came as other floats;
-        soft also when nothing was mixed. Rows sum to 1 with ``normalise``.
+        soft also when nothing was mixed. Rows sum to 1 with ``as_distribution``.
 
     Raises:
         TypeError: no images, targets or generator.  ValueError: wrong shapes or ranges, indices
@@ -56,7 +56,7 @@ def cutmix(
     x0, y0, x1, y1 = box = draw_box(height, width, beta, generator)
     mixes = torch.rand((), generator=generator).item() < probability
     partner = torch.randperm(count, generator=generator)
-    soft = soft_targets(targets, count, num_classes, normalise)
+    soft = soft_targets(targets, count, num_classes, as_distribution)
     if not mixes:
         return images.clone(), soft
     area, pasted = height * width, (x1 - x0) * (y1 - y0)
@@ -92,7 +92,7 @@ def paste(images: Tensor, partner: Tensor, box: tuple[int, int, int, int]) -> Te
 
 
 def soft_targets(
-    targets: Tensor, count: int, num_classes: int | None = None, normalise: bool = True
+    targets: Tensor, count: int, num_classes: int | None = None, as_distribution: bool = True
 ) -> Tensor:
     """Targets of any kind as floats (N, classes); see :func:`cutmix` for the arguments.
 
@@ -116,7 +116,7 @@ def soft_targets(
     if num_classes is not None and targets.shape[1] != num_classes:
         raise ValueError(f"targets have {targets.shape[1]} columns, not the {num_classes} classes")
     soft = targets.float() if whole else targets
-    if not normalise:
+    if not as_distribution:
         return soft
     total = soft.sum(dim=1, keepdim=True)
     if look and not bool((total > 0).all()):

@@ -4,11 +4,12 @@ A task trains into a folder of its own on its node and sends back the files; thi
 driver, is the only one that writes to the store, so nodes need not share a disk with it, and a run
 that two nodes finished is still written once. When a node is lost, Ray starts its tasks on others.
 
-A node needs this version of the package, own code under the same names, and of the photographs
-those that are trained on. ``ENTREG_ROOT``, where set here, is passed on and must mean the same on
-every node, and so is ``ENTREG_SCRATCH``, the folder in which tasks train (default: the node's for
-temporary files): an interrupted training goes on from its last whole epoch where its folder is
-found again, so on a disk that the nodes share even the loss of a node costs less than an epoch.
+A node needs this version of the package, own code under the same names, and the weights and
+photographs that lie here: their digests name the records. ``ENTREG_ROOT``, where set here, is
+passed on and must mean the same on every node, and so is ``ENTREG_SCRATCH``, the folder in which
+tasks train (default: the node's for temporary files): an interrupted training goes on from its last
+whole epoch where its folder is found again, so on a disk that the nodes share even the loss of a
+node costs less than an epoch.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from filelock import FileLock, Timeout
 from entreg_utils.experiments import store
 from entreg_utils.experiments.config import Config
 from entreg_utils.experiments.provenance import pick_device
-from entreg_utils.experiments.run import train
+from entreg_utils.experiments.run import Job
 from entreg_utils.experiments.sweep import Board
 from entreg_utils.files import StorageError, atomic_write, sha256
 
@@ -61,6 +62,8 @@ def train_all(
     if gpus is not None and not 0 <= gpus <= 1:
         raise ValueError(f"gpus={gpus!r}: a run takes a share of one GPU, 0..1, such as 0.25")
     ray = _import_ray()
+    for config in configs:
+        store.path_of(config)  # refuses weights and photographs that are not here
     with _connected(ray, address):
         gpus = _gpus_of_a_run(ray, gpus, cpus)
         pending, starts = _submit(ray, configs, gpus, cpus)
@@ -176,9 +179,14 @@ def _keep(config: Config, outcome: dict) -> None:
     record, files, name = outcome["record"], outcome["files"], outcome["name"]
     wanted = {record["weights_sha256"], (record.get("selection") or record)["weights_sha256"]}
     sent = {sha256(content[64:]) for content in files.values()}  # each behind its own SHA-256
+    path = store.path_of(config)
     if not wanted <= sent or not name.startswith(config.name):
         raise _RunFailed("what the node sent is not this run, or not all of it: try again")
-    path = store.results_folder() / f"{name}.json"
+    if name != path.stem:
+        raise _RunFailed(
+            "the node trained from other weights or photographs than those that lie here: make "
+            "them the same"
+        )
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(path.with_suffix(".lock"), timeout=0):
@@ -267,7 +275,7 @@ def _train_in(folder: Path, config: Config) -> tuple[dict, str]:
     before = os.environ.get("ENTREG_RESULTS")
     os.environ["ENTREG_RESULTS"] = str(folder)
     try:
-        return train(config, progress=False), store.path_of(config).stem
+        return Job(config).train(progress=False), store.path_of(config).stem
     finally:
         os.environ.pop("ENTREG_RESULTS")
         os.environ.update({} if before is None else {"ENTREG_RESULTS": before})

@@ -15,6 +15,7 @@ from entreg_utils.fields import settle
 from entreg_utils.files import sha256
 from entreg_utils.models import Network
 from entreg_utils.training import SIGMA, Recipe
+from entreg_utils.training.recipe import weight_of
 
 # Raise it when painter, network, loop, metrics or a default change what a config gives.
 PROTOCOL = 5  # 4 resized maps in float32
@@ -102,14 +103,16 @@ class Config:
             raise ValueError(
                 f"unknown setting {unknown[0]!r}: `python -m entreg_utils run --help` lists all"
             )
+        for name, kind in GROUPS.items():
+            if name in given and not isinstance(given[name], kind):
+                raise ValueError(f"{name}={given[name]!r}: give it as {kind.__name__}(...)")
         own = {group: {} for group in GROUPS}
         for name, value in given.items():
             if name not in GROUPS:
                 own[FLAT[name][0]][FLAT[name][1]] = value
         for group, kind in GROUPS.items():
             if group != "erasing":
-                base = given.get(group)
-                made = kind(**own[group]) if base is None else replace(base, **own[group])
+                made = replace(given.get(group) or kind(), **own[group])
                 object.__setattr__(self, group, made)
         method = _erasing(given.get("erasing"), own["erasing"], self.data.dataset, self.model)
         object.__setattr__(self, "erasing", method)
@@ -173,8 +176,8 @@ def name_of(settings: dict, code: dict[str, str], protocol: int = PROTOCOL) -> s
     text = json.dumps([protocol, changed, code], sort_keys=True)
     words = [settings["dataset"]]
     words += [settings[n] for n in ("model", "method") if settings[n] != DEFAULTS[n]]
-    recipe = {name: settings[name] for name in ("regularizer", "strength")}
-    words += [settings["regularizer"], f"{Recipe(**recipe).epsilon:g}", f"s{settings['seed']}"]
+    pair = settings["regularizer"], settings["strength"]
+    words += [pair[0], f"{weight_of(*pair):g}", f"s{settings['seed']}"]
     plain = ["".join(c if c.isalnum() or c in "._" else "." for c in word) for word in words]
     return "-".join([*(word[-40:] for word in plain), sha256(text.encode())[:16]])
 
@@ -187,9 +190,9 @@ def _as_json(value):
 
 def _erasing(base: Erasing | None, given: dict, dataset, model) -> Erasing:
     """The group, with the preset's values for hyperparameters that are not given."""
-    if base is not None:
+    method = given.get("method", (base or Erasing).method)
+    if base is not None and method == base.method:
         return replace(base, **given)
-    method = given.get("method", Erasing.method)
     given = {name: value for name, value in given.items() if value is not None}
     wanted = erasing.METHODS.get(method, ()) if isinstance(method, str) else ()
     if not set(wanted) <= set(given):
@@ -200,6 +203,8 @@ def _erasing(base: Erasing | None, given: dict, dataset, model) -> Erasing:
 
 def _check(config: Config) -> None:
     """What no group can refuse by itself, in one sentence each."""
+    for value in own_code(config):
+        names.text_of(value)  # refuses what no name stands for
     data, network, recipe = config.data, config.network, config.training
     if data.is_drawn:
         if recipe.batch_size > data.num_train:

@@ -89,7 +89,7 @@ class Run:
             path = store.path_of(self.config)
             if _own_record(path) is None:
                 print(f"{path.stem} has no checkpoint here: training it again", file=sys.stderr)
-                train(self.config)
+                Job(self.config).train()
             content = read_checked(path.with_suffix(SUFFIXES[which]))
             if content is None:
                 raise StorageError(f"{path} is gone again: something else empties that folder")
@@ -111,16 +111,80 @@ def run(config: Config, progress: bool = True) -> Run:
         training.TrainingError: the loss is not finite.
         StorageError: photographs or weights are not there, or a file cannot be written.
     """
-    record = store.find(config)
-    return as_run(config, record if record is not None else train(config, progress))
+    return Job(config).run(progress)
 
 
-def train(config: Config, progress: bool = True) -> dict:
-    """Train unless the results hold both record and checkpoints, whole; write them there."""
-    path = store.path_of(config)
-    with store.only_one(path):
-        record = _own_record(path)
-        return _train(config, path, progress) if record is None else record
+class Job:
+    """A config on its way to its record: found in the store, or trained into it.
+
+    Attributes:
+        config: what is run.
+    """
+
+    def __init__(self, config: Config):
+        self.config = config
+
+    def run(self, progress: bool = True) -> Run:
+        """The run, as :func:`run` says."""
+        record = store.find(self.config)
+        return as_run(self.config, self.train(progress) if record is None else record)
+
+    def train(self, progress: bool = True) -> dict:
+        """Train unless the results hold both record and checkpoints, whole; write them there."""
+        path = store.path_of(self.config)
+        with store.only_one(path):
+            record = _own_record(path)
+            return self._train(path, progress) if record is None else record
+
+    def _train(self, path: Path, progress: bool) -> dict:
+        config, start, files = self.config, time.perf_counter(), store.files_of(self.config)
+        train_data, val, test = splits(config)
+        model = build(config, test.num_classes)
+        model = model.to(pick_device(), memory_format=torch.channels_last)
+        watch = Watch(config, train_data, val, test)
+        best, title = watch.best(), title_of(config)
+        partial = path.with_suffix(".partial")
+        try:
+            with _Progress(title, config.epochs, best.criterion, progress, path) as report:
+                history = fit(
+                    model,
+                    train_data,
+                    config.training,
+                    config.erasing,
+                    0 if config.data.is_drawn else config.crop,
+                    watch.after_epoch,
+                    partial,
+                    report,
+                    best,
+                )
+                final, outcomes = watch.final(model)
+                weights = {"last": _packed(model.state_dict()), "best": _packed(best.weights)}
+                final |= _of_best(best, model, watch)
+        except KeyboardInterrupt:
+            kept = "keeps its last whole epoch" if partial.exists() else "had no whole epoch yet"
+            print(f"\nstopped; {title} {kept}, the same call goes on from there", flush=True)
+            raise
+        maps = np.array([row.pop("maps") for row in history])
+        seconds = time.perf_counter() - start
+        record = _header(config, files) | {
+            "history": {name: [row[name] for row in history] for name in history[0]},
+            "metrics": final,
+            "panel": watch.panel,
+            "maps": store.pack_maps(maps),
+            "outcomes": store.pack_arrays(outcomes),
+            "weights_sha256": sha256(weights["last"]),
+            "selection": {
+                "criterion": best.criterion,
+                "epoch": best.epoch,
+                "weights_sha256": sha256(weights["best"]),
+            },
+            "provenance": provenance(config, seconds, getattr(train_data, "source", "")),
+        }
+        for which, content in weights.items():
+            write_checked(path.with_suffix(SUFFIXES[which]), content)
+        store.write(record, path)
+        partial.unlink(missing_ok=True)
+        return record
 
 
 def build(config: Config, num_classes: int | None = None, with_weights: bool = True):
@@ -150,58 +214,6 @@ def splits(config: Config) -> tuple:
     size = config.data.resize if config.eval_view == "centre_crop" else config.eval_size
     data = config.data
     return data.load("train"), data.load("val", size), data.load("test", size)
-
-
-def _train(config: Config, path: Path, progress: bool) -> dict:
-    start, files = time.perf_counter(), store.files_of(config)
-    train_data, val, test = splits(config)
-    model = build(config, test.num_classes)
-    model = model.to(pick_device(), memory_format=torch.channels_last)
-    watch = Watch(config, train_data, val, test)
-    best, title = watch.best(), title_of(config)
-    partial = path.with_suffix(".partial")
-    crop = 0 if config.data.is_drawn else config.crop
-    try:
-        with _Progress(title, config.epochs, best.criterion, progress, path) as report:
-            history = fit(
-                model,
-                train_data,
-                config.training,
-                config.erasing,
-                crop,
-                watch.after_epoch,
-                partial,
-                report,
-                best,
-            )
-            final, outcomes = watch.final(model)
-            weights = {"last": _packed(model.state_dict()), "best": _packed(best.weights)}
-            final |= _of_best(best, model, watch)
-    except KeyboardInterrupt:
-        kept = "keeps its last whole epoch" if partial.exists() else "had no whole epoch yet"
-        print(f"\nstopped; {title} {kept}, the same call goes on from there", flush=True)
-        raise
-    maps = np.array([row.pop("maps") for row in history])
-    seconds = time.perf_counter() - start
-    record = _header(config, files) | {
-        "history": {name: [row[name] for row in history] for name in history[0]},
-        "metrics": final,
-        "panel": watch.panel,
-        "maps": store.pack_maps(maps),
-        "outcomes": store.pack_arrays(outcomes),
-        "weights_sha256": sha256(weights["last"]),
-        "selection": {
-            "criterion": best.criterion,
-            "epoch": best.epoch,
-            "weights_sha256": sha256(weights["best"]),
-        },
-        "provenance": provenance(config, seconds, getattr(train_data, "source", "")),
-    }
-    for which, content in weights.items():
-        write_checked(path.with_suffix(SUFFIXES[which]), content)
-    store.write(record, path)
-    partial.unlink(missing_ok=True)
-    return record
 
 
 def _header(config: Config, files: store.Files) -> dict:

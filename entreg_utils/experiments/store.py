@@ -91,24 +91,27 @@ def path_of(config: Config) -> Path:
 
 def find(config: Config) -> dict | None:
     """The record of ``config``, or None; a damaged record is named in a warning and passed over."""
+    return (locate(config) or (None, None))[1]
+
+
+def locate(config: Config) -> tuple[Path, dict] | None:
+    """The record of ``config`` and the file that it was read from, as :func:`find`."""
     for path in candidates(config):
         try:
             record = read(path)
         except StorageError as error:
-            warnings.warn(str(error), stacklevel=3)
+            warnings.warn(str(error), stacklevel=4)
             continue
         if record is not None:
             _compare(config, record)
-            return record
+            return path, record
     return None
 
 
 def candidates(config: Config) -> Iterator[Path]:
     """Files that may hold the record of ``config``, or its checkpoints under other suffixes."""
     if any(results_folder().glob(f"{config.name}*.json")):
-        with contextlib.suppress(
-            StorageError
-        ):  # no files here: no own record is known to be of them
+        with contextlib.suppress(StorageError):  # no files: no own record is known to be of them
             yield path_of(config)
     if config.data.is_drawn and os.environ.get("ENTREG_FRESH") == "1":
         return

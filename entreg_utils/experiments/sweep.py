@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import ctypes
 import sys
 import time
@@ -178,8 +179,8 @@ class Board:
         self._places: dict[Config, str] = {}
         self._state = dict.fromkeys(configs, "left")
         self._stream = sys.stderr if stream is None else stream
-        # a log of carriage returns cannot be read
-        self._lines = not (self._stream.isatty() or "ipykernel" in sys.modules)
+        # a log of carriage returns cannot be read; a notebook draws a bar and is no terminal
+        self._lines = not (self._stream.isatty() or hasattr(builtins, "__IPYTHON__"))
         off = self._lines or not self._state
         self._bar = tqdm(total=len(self._state), desc="training", unit="run", disable=off)
 

@@ -5,13 +5,11 @@ data to ``(Figure, sentence)``, and the style that all share.
 """
 
 from entreg_utils.figures.forest import forest
-from entreg_utils.figures.overlays import draw_triptych, invariance, triptych
-from entreg_utils.figures.scenes import as_picture, draw_box, picture_grid, triangle
+from entreg_utils.figures.overlays import Example, invariance, steps, triptych, triptychs
+from entreg_utils.figures.scenes import as_picture, draw_box, draw_picture, picture_grid, triangle
 from entreg_utils.figures.style import (
     CUE_COLOURS,
-    MAP_CMAP,
     OKABE_ITO,
-    TEXT,
     captured,
     entropy_axis,
     ink,
@@ -24,13 +22,12 @@ from entreg_utils.figures.style import (
 
 __all__ = [
     "CUE_COLOURS",
-    "MAP_CMAP",
     "OKABE_ITO",
-    "TEXT",
+    "Example",
     "as_picture",
     "captured",
     "draw_box",
-    "draw_triptych",
+    "draw_picture",
     "entropy_axis",
     "forest",
     "ink",
@@ -39,8 +36,10 @@ __all__ = [
     "picture_grid",
     "png",
     "show",
+    "steps",
     "student",
     "triangle",
     "triptych",
+    "triptychs",
     "use_style",
 ]

@@ -34,13 +34,6 @@ class Place(NamedTuple):
     heading: str
 
 
-class Drawn(NamedTuple):
-    """A figure as PNG, and the sentence that reads it."""
-
-    png: bytes
-    sentence: str
-
-
 def catalogue(folder: Path | None = None) -> dict[str, Place]:
     """Every figure by its name, in the order of the notebooks in ``folder`` (the course's).
 
@@ -53,13 +46,12 @@ def catalogue(folder: Path | None = None) -> dict[str, Place]:
         raise ValueError(f"there are no notebooks in {folder}: build them with `make notebooks`")
     for notebook in notebooks:
         heading, code = "", 0
-        for cell in _cells(notebook):
-            if cell["cell_type"] == "markdown":
-                lines = "".join(cell["source"]).splitlines()
-                titles = [line.lstrip("# ") for line in lines if line.startswith("#")]
+        for kind, source, tags in _cells(notebook):
+            if kind == "markdown":
+                titles = [line.lstrip("# ") for line in source.splitlines() if line[:1] == "#"]
                 heading = titles[-1] if titles else heading
                 continue
-            for tag in _tags(cell):
+            for tag in tags:
                 if tag.startswith("figure:"):
                     places[tag.removeprefix("figure:")] = Place(notebook, code, heading)
             code += 1
@@ -84,48 +76,44 @@ def write(names: Iterable[str] = (), out: Path | str | None = None) -> list[Path
         if name not in places:
             raise ValueError(f"unknown figure {name!r}: known are {', '.join(places)}")
     chosen = {name: place for name, place in places.items() if not names or name in names}
-    drawn: dict[str, Drawn] = {}
+    drawn: dict[str, tuple[bytes, str]] = {}
     for notebook in dict.fromkeys(place.notebook for place in chosen.values()):
         own = {name: place.cell for name, place in chosen.items() if place.notebook == notebook}
         drawn |= draw(notebook, own)
     out, text = Path(out) if out else results("figures"), ["# Figures of the notebooks", RULE]
     for name, (notebook, _, heading) in chosen.items():
         text += [f"## {name}", f"{notebook.name}: {heading}", f"![{name}]({name}.png)"]
-        text += [drawn[name].sentence]
-    paths = [atomic_write(out / f"{name}.png", drawn[name].png) for name in chosen]
+        text += [drawn[name][1]]
+    paths = [atomic_write(out / f"{name}.png", drawn[name][0]) for name in chosen]
     return [*paths, atomic_write(out / "figures.md", "\n\n".join(text) + "\n")]
 
 
-def draw(notebook: Path, cells: dict[str, int]) -> dict[str, Drawn]:
-    """Figures of one notebook, given their code cells by name; its cells run once."""
-    code = [cell for cell in _cells(notebook) if cell["cell_type"] == "code"]
-    # A check says whether an exercise is solved; no figure depends on what it says.
-    checks = {index for index, cell in enumerate(code) if "check" in _tags(cell)}
-    sources = ["" if i in checks else "".join(cell["source"]) for i, cell in enumerate(code)]
+def draw(notebook: Path, cells: dict[str, int]) -> dict[str, tuple[bytes, str]]:
+    """(PNG, sentence) of figures, given their code cells by name; the notebook's cells run once."""
+    code = [(source, tags) for kind, source, tags in _cells(notebook) if kind == "code"]
     namespace, drawn = {"__name__": "__main__"}, {}
     with matplotlib.rc_context():
-        for index in range(max(cells.values()) + 1):
+        for index, (source, tags) in enumerate(code[: max(cells.values()) + 1]):
+            if "check" in tags:  # says whether an exercise is solved: no figure depends on it
+                continue
             place = f"{notebook.name}, code cell {index + 1}"
             names = [name for name, cell in cells.items() if cell == index]
             with captured() as shown, contextlib.redirect_stdout(io.StringIO()):
                 try:
-                    exec(compile(sources[index], place, "exec"), namespace)
+                    exec(compile(source, place, "exec"), namespace)
                 except Exception as error:  # a cell may raise anything
                     reason = f"{type(error).__name__}: {error}"
                     raise ValueError(f"{place} failed: {reason}") from error
                 if names and len(shown) != 1:
                     raise ValueError(f"{place} is {names[0]}: it shows {len(shown)} figures, not 1")
-                for name in names:
-                    drawn[name] = Drawn(png(shown[0][0]), shown[0][1])
+                drawn |= {name: (png(shown[0][0]), shown[0][1]) for name in names}
     return drawn
 
 
-def _cells(notebook: Path) -> list[dict]:
-    return json.loads(notebook.read_text(encoding="utf-8"))["cells"]
-
-
-def _tags(cell: dict) -> list[str]:
-    return cell["metadata"].get("tags", [])
+def _cells(notebook: Path) -> list[tuple[str, str, list[str]]]:
+    """Type, source and tags of each cell."""
+    cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+    return [(c["cell_type"], "".join(c["source"]), c["metadata"].get("tags", [])) for c in cells]
 
 
 def main(argv: list[str]) -> int:

@@ -1,11 +1,14 @@
-"""Attention maps over their pictures: the triptych of the course, and one map under several heads.
+"""Attention maps over their pictures: the steps to a box, triptychs, one map under several heads.
 
-Every picture of a map says which scale it has. Raw maps are (h, w) in logit units.
+Every picture of a map says which scale it has: maps are min-maxed by themselves with the raw range
+under each, overlays are plain blends, blank maps are flagged, pictures keep their shape. Raw maps
+are (h, w) in logit units, boxes rows x0, y0, x1, y1 in pixels of the picture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,22 +18,56 @@ from entreg_utils import cam, metrics
 from entreg_utils.figures.scenes import as_array, as_picture, draw_box, picture_grid
 from entreg_utils.figures.style import MAP_CMAP, OKABE_ITO, picture_axes
 
+TRUE, PREDICTED = OKABE_ITO["vermillion"], OKABE_ITO["green"]
+
+
+def steps(image, raw, true_box, threshold: float = 0.15) -> tuple[Figure, str]:
+    """Raw map, score map, mask and box of one image, side by side.
+
+    Args:
+        image: float (H, W, 3) in 0..1.  raw: map (h, w).
+        threshold: share of the map's maximum.
+    """
+    size = image.shape[:2]
+    true_box = [int(value) for value in true_box]
+    told = metrics.explain(raw, true_box, threshold, size=size)
+    figure, axes = plt.subplots(1, 4, figsize=(9, 2.9))
+    axes[0].imshow(raw)
+    axes[1].imshow(told.scores, vmin=0, vmax=1)
+    axes[2].imshow(told.mask, cmap="gray", vmin=0, vmax=1)
+    axes[3].imshow(image)
+    draw_box(axes[3], true_box, TRUE)
+    draw_box(axes[3], told.box, PREDICTED)
+    share, low, high = told.mask.mean(), raw.min(), raw.max()
+    words = {
+        f"1  raw map, {raw.shape[0]} x {raw.shape[1]}": f"values {low:.1f} to {high:.1f}",
+        f"2  resized to {size[0]} x {size[1]}": "stretched to 0..1",
+        f"3  above {threshold:.2f}": f"{share:.0%} of the pixels",
+        f"4  its box: IoU {told.iou:.2f}": "green: box, orange: truth",
+    }
+    for panel, (title, below) in zip(axes, words.items(), strict=True):
+        picture_axes(panel)
+        panel.set(title=title, xlabel=below)
+    return figure, (
+        f"At threshold {threshold:.2f}, {share:.0%} of the pixels are on; the box of the largest "
+        f"object is {told.box.tolist()}, the true one {true_box}, their IoU {told.iou:.2f}."
+    )
+
 
 def triptych(image, raw_map, true_boxes=(), threshold: float = 0.15) -> tuple[Figure, str]:
     """Picture with the predicted (green) and true (red, dashed) box | map | overlay with the line.
 
-    The map is upsampled, then min-maxed by itself; its raw range stands under it. The predicted box
-    is that of the largest contour above ``threshold`` times the maximum.
+    The predicted box is that of the largest contour above ``threshold`` times the maximum.
 
     Args:
         image: square, (3, S, S), uint8 or float in 0..1.
-        true_boxes: (n, 4), rows x0, y0, x1, y1 in pixels; none when left out.
+        true_boxes: (n, 4); none when left out.
     """
     figure, axes = plt.subplots(1, 4, figsize=(9, 3.3), width_ratios=[1, 1, 0.05, 1])
-    read = draw_triptych(axes[[0, 1, 3]], as_picture(image), raw_map, true_boxes, threshold)
+    read = _draw_triptych(axes[[0, 1, 3]], as_picture(image), raw_map, true_boxes, threshold)
     axes[0].set_title("green: predicted" + ", red dashes: true" * bool(len(true_boxes)))
-    bar = figure.colorbar(axes[1].images[0], cax=axes[2], ticks=[0, threshold, 1])
-    bar.outline.set_visible(False)
+    axes[1].set_xlabel(f"raw range {read['low']:.2f} to {read['high']:.2f}")
+    _bar(figure, axes[1], axes[2], ticks=[0, threshold, 1])
     axes[2].set_box_aspect(20)
     axes[1].set_title("blank map" if read["blank"] else "map, min-max")
     axes[3].set_title("nothing to overlay" if read["blank"] else "overlay, line at the threshold")
@@ -47,37 +84,77 @@ def triptych(image, raw_map, true_boxes=(), threshold: float = 0.15) -> tuple[Fi
     return figure, sentence + "."
 
 
-def draw_triptych(panels, image, raw_map, true_boxes=(), threshold: float = 0.15) -> dict:
-    """Picture and boxes, map, and plain blend with the threshold's line, on three axes.
+class Example(NamedTuple):
+    """One picture under one network, for :func:`triptychs`.
 
-    The map is scored at the picture's own size, whatever its shape; the raw range stands under it.
-    A blank map is drawn black, its overlay grey and striped, and no box is read from it.
-
-    Returns:
-        ``blank``; ``low``, ``high``: the raw range; ``above``: share of the picture above the
-        threshold; ``iou``: best IoU of the predicted box with a true one. NaN where there is none.
+    Attributes:
+        network: its name, such as ``ε = 0``.
+        image: (3, H, W), float in 0..1 or uint8, of any shape.
+        raw: (h, w) map, covering the whole picture.
+        boxes: true boxes (n, 4).
+        threshold: share of the map's maximum at which the box is read, 0..1.
     """
-    picture, raw = as_picture(image, square=False), as_array(raw_map)
-    if raw.ndim != 2:
-        raise ValueError(f"the raw map has shape {raw.shape}, but must be one map, (h, w)")
-    blank = cam.is_blank(raw)
-    scores = metrics.score_map(np.zeros_like(raw) if blank else raw, picture.shape[:2]).scores
-    predicted = metrics.boxes_at(raw, threshold, size=picture.shape[:2])
-    for panel in panels:
-        picture_axes(panel)
-    panels[0].imshow(picture)
-    for box in true_boxes:
-        draw_box(panels[0], box, OKABE_ITO["vermillion"], dashed=True)
-    panels[1].imshow(scores, cmap=MAP_CMAP, vmin=0, vmax=1)
-    panels[1].set_xlabel(f"raw range {raw.min():.2f} to {raw.max():.2f}")
-    panels[2].imshow(cam.overlay(picture, scores))
-    read = {"blank": blank, "low": float(raw.min()), "high": float(raw.max())}
-    if blank:
-        return read | {"above": np.nan, "iou": np.nan}
-    draw_box(panels[0], predicted[0], OKABE_ITO["green"])
-    panels[2].contour(scores, levels=[threshold], colors="white", linewidths=1.4)
-    best = metrics.box_iou(predicted, as_array(true_boxes)).max() if len(true_boxes) else np.nan
-    return read | {"above": float((scores > threshold).mean()), "iou": float(best)}
+
+    network: str
+    image: object
+    raw: np.ndarray
+    boxes: object
+    threshold: float
+
+
+def triptychs(rows: Sequence[Sequence[Example]]) -> tuple[Figure, str]:
+    """A row a picture, a triptych for each network, with the colour bar and its threshold.
+
+    Args:
+        rows: for each picture one example a network, the networks in the same order, each with one
+            threshold.
+
+    Raises:
+        ValueError: rows of different networks or thresholds, or none.
+    """
+    heads = [[(one.network, one.threshold) for one in row] for row in rows]
+    if not rows or not rows[0] or any(head != heads[0] for head in heads):
+        raise ValueError("every picture needs the same networks at the same thresholds")
+    shapes = [np.shape(row[0].image)[-2:] for row in rows]
+    heights = [height / width for height, width in shapes]
+    width = 9.6 / (3.35 * len(heads[0]))  # of a panel in inches; bars and gaps take the rest
+    figure, grid = plt.subplots(
+        len(rows),
+        4 * len(heads[0]),
+        figsize=(10, sum(width * h + 0.24 for h in heights) + 0.55),
+        width_ratios=[1, 1, 0.05, 1] * len(heads[0]),
+        height_ratios=heights,
+        squeeze=False,
+    )
+    small, said = {"fontsize": 8, "labelpad": 2}, []
+    for column, (network, threshold) in enumerate(heads[0]):
+        block = grid[:, 4 * column : 4 * column + 4]
+        titles = f"{network}: boxes", "map", "", f"line at {threshold:.2f}"
+        for axes, title in zip(block[0], titles, strict=True):
+            axes.set_title(title, fontsize=9.5)
+        reads = []
+        for row, four in zip(rows, block, strict=True):
+            _, image, raw, boxes, _ = row[column]
+            read = _draw_triptych(four[[0, 1, 3]], image, raw, boxes, threshold)
+            bar = _bar(figure, four[1], four[2], ticks=[0, threshold, 1])
+            bar.ax.set_yticklabels(["0", f"{threshold:.2g}", "1"], fontsize=7)
+            four[2].set_box_aspect(18)
+            low, high = (f"{read[end]:z.2f}" for end in ("low", "high"))
+            if read["blank"]:
+                four[1].set_xlabel(f"blank: {low} everywhere", **small)
+                four[3].set_xlabel("nothing to overlay", **small)
+            else:
+                four[1].set_xlabel(f"{low} to {high}", **small)
+                four[3].set_xlabel(f"{read['above']:.0%} above", **small)
+            if np.isfinite(read["iou"]):
+                four[0].set_xlabel(f"IoU {read['iou']:.2f}", **small)
+            reads.append(read)
+        words = ["none" if read["blank"] else f"{read['iou']:.2f}" for read in reads]
+        known = any(np.isfinite(read["iou"]) for read in reads)
+        blank = sum(read["blank"] for read in reads)
+        ious = (", ".join(words) if known else "no true box") + f" ({blank} blank)" * bool(blank)
+        said.append(f"{network} at threshold {threshold:.2f}: {ious}")
+    return figure, f"Green: predicted box, red: true box. IoU, row by row, of {'; '.join(said)}."
 
 
 def invariance(image, maps: Mapping[str, np.ndarray], probabilities, entropies):
@@ -100,3 +177,42 @@ def invariance(image, maps: Mapping[str, np.ndarray], probabilities, entropies):
         )
     figure, _ = picture_grid([picture, *scaled], ["picture", *maps], captions, vmin=0, vmax=1)
     return figure, "; ".join(said) + "."
+
+
+def _draw_triptych(panels, image, raw_map, true_boxes, threshold: float) -> dict:
+    """Picture and boxes, map, and plain blend with the threshold's line, on three axes.
+
+    The map is scored at the picture's own size, whatever its shape. A blank map is drawn black, its
+    overlay grey and striped, and no box is read from it.
+
+    Returns:
+        ``blank``; ``low``, ``high``: the raw range; ``above``: share of the picture above the
+        threshold; ``iou``: best IoU of the predicted box with a true one. NaN where there is none.
+    """
+    picture, raw = as_picture(image, square=False), as_array(raw_map)
+    if raw.ndim != 2:
+        raise ValueError(f"the raw map has shape {raw.shape}, but must be one map, (h, w)")
+    blank = cam.is_blank(raw)
+    scores = metrics.score_map(np.zeros_like(raw) if blank else raw, picture.shape[:2]).scores
+    for panel in panels:
+        picture_axes(panel)
+    panels[0].imshow(picture)
+    for box in true_boxes:
+        draw_box(panels[0], box, TRUE, dashed=True)
+    panels[1].imshow(scores, cmap=MAP_CMAP, vmin=0, vmax=1)
+    panels[2].imshow(cam.overlay(picture, scores))
+    read = {"blank": blank, "low": float(raw.min()), "high": float(raw.max())}
+    if blank:
+        return read | {"above": np.nan, "iou": np.nan}
+    predicted = metrics.boxes_at(raw, threshold, size=picture.shape[:2])
+    draw_box(panels[0], predicted[0], PREDICTED)
+    panels[2].contour(scores, levels=[threshold], colors="white", linewidths=1.4)
+    best = metrics.box_iou(predicted, as_array(true_boxes)).max() if len(true_boxes) else np.nan
+    return read | {"above": float((scores > threshold).mean()), "iou": float(best)}
+
+
+def _bar(figure: Figure, axes, place, ticks):
+    """The colour bar of a map, in an axes of its own."""
+    bar = figure.colorbar(axes.images[0], cax=place, ticks=ticks)
+    bar.outline.set_visible(False)
+    return bar

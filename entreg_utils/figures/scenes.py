@@ -82,6 +82,12 @@ def picture_grid(
     return figure, panels
 
 
+def draw_picture(axes, image) -> None:
+    """One image on axes without ticks or frame."""
+    axes.imshow(as_picture(image, square=False))
+    picture_axes(axes)
+
+
 def draw_box(axes, box, colour: str, dashed: bool = False) -> None:
     """Outline one box x0, y0, x1, y1 on axes that show a picture; true boxes are dashed."""
     x0, y0, x1, y1 = (float(value) for value in box)

@@ -1,4 +1,4 @@
-"""Maps of networks beside each other: after each stage, and of one fish in several worlds.
+"""Maps of networks beside each other after each stage, and one stage's channels.
 
 A stage's map is drawn as its **energy**, the mean over channels, on one colour scale for all
 networks and images of a figure, from 0 to the highest value among them; cells are not smoothed.
@@ -15,10 +15,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from entreg_utils import metrics
-from entreg_utils.experiments import Run
-from entreg_utils.figures.scenes import as_array, as_picture
+from entreg_utils.figures.scenes import as_array, draw_picture
 from entreg_utils.figures.style import MAP_CMAP, picture_axes
-from entreg_utils.figures.training import check_panel
 
 
 def beside(
@@ -37,31 +35,29 @@ def beside(
     """
     if len(features) < 2:
         raise ValueError(f"{len(features)} network: give two or more to put beside each other")
-    names, stages, rows = list(features), _stages(features), len(images)
+    names, stages, rows = list(features), same_stages(features), len(images)
     masks = [None] * rows if masks is None else masks
     groups = len(stages) + bool(cams)  # of columns, one a network
     columns = 1 + len(names) * groups
     side = min(10 / columns, 1.5)
     size = side * columns, (side + 0.16) * rows + 0.75
     ratios = [1] * rows + [0.07]  # the last row is for the colour bars
-    figure, grid = plt.subplots(
-        rows + 1, columns, figsize=size, height_ratios=ratios, squeeze=False
-    )
+    figure, grid = plt.subplots(rows + 1, columns, figsize=size, height_ratios=ratios)
     grid, last = grid[:rows], grid[rows]
     for axes in last:
         axes.set_visible(False)
     for axes, image in zip(grid[:, 0], images, strict=True):
-        _picture(axes, image)
+        draw_picture(axes, image)
     grid[0, 0].set_title("picture", fontsize=9.5)
-    blocks = np.split(grid[:, 1:], groups, axis=1)
+    blocks, unders = np.split(grid[:, 1:], groups, axis=1), np.split(last[1:], groups)
     said = []
-    for stage, block, under in zip(stages, blocks, np.split(last[1:], groups), strict=False):
+    for stage, block, under in zip(stages, blocks, unders, strict=False):
         energy = {name: _energy(features[name][stage], rows) for name in names}
         high = float(np.max(list(energy.values())))
         for column, name in zip(block.T, names, strict=True):
             column[0].set_title(f"{stage}\n{name}", fontsize=9.5)
-            for axes, cells, image, mask in zip(column, energy[name], images, masks, strict=True):
-                shown = _cells(axes, cells, image, high, mask)
+            for axes, cells, mask in zip(column, energy[name], masks, strict=True):
+                shown = _cells(axes, cells, images.shape[-1], high, mask)
         _bar(figure, shown, under, high, orientation="horizontal", fraction=1, aspect=24, pad=0)
         means = " and ".join(f"{own.mean():.2f} ({name})" for name, own in energy.items())
         said.append(f"{stage} {means}, likeness {_likeness(energy):.2f}")
@@ -69,8 +65,9 @@ def beside(
         raw = {name: as_array(cams[name]) for name in names}
         for column, name in zip(blocks[-1].T, names, strict=True):
             column[0].set_title(f"class map\n{name}", fontsize=9.5)
-            for axes, own, image, mask in zip(column, raw[name], images, masks, strict=True):
-                _class_map(axes, own, image, mask)
+            for axes, own, mask in zip(column, raw[name], masks, strict=True):
+                scores = metrics.score_map(own, images.shape[-2:]).scores
+                _cells(axes, scores, images.shape[-1], 1.0, mask)
                 axes.set_xlabel(f"{own.min():z.1f} to {own.max():z.1f}", fontsize=8, labelpad=2)
         said.append(f"likeness of the class maps {_likeness(raw):.2f}")
     return figure, (
@@ -93,8 +90,8 @@ def one_stage(
     Raises:
         ValueError: a stage that is not there, or more channels than there are.
     """
-    if stage not in _stages(features):
-        raise ValueError(f"no stage {stage!r}: there are {', '.join(_stages(features))}")
+    if stage not in (known := same_stages(features)):
+        raise ValueError(f"no stage {stage!r}: there are {', '.join(known)}")
     tensors = {name: as_array(maps[stage])[0] for name, maps in features.items()}  # (K, h, w)
     channels = min(len(tensor) for tensor in tensors.values())
     if not 1 <= top <= channels:
@@ -107,12 +104,12 @@ def one_stage(
     figure, grid = plt.subplots(len(tensors), top + 2, figsize=size, squeeze=False)
     said = []
     for row, (name, tensor) in zip(grid, tensors.items(), strict=True):
-        _picture(row[0], image)
+        draw_picture(row[0], image)
         row[0].set_ylabel(name)
-        left = _cells(row[1], energy[name], image, high, mask)
+        left = _cells(row[1], energy[name], image.shape[-1], high, mask)
         row[1].set_title(f"{stage}: energy", fontsize=9)
         for axes, channel in zip(row[2:], order[name], strict=True):
-            right = _cells(axes, tensor[channel], image, loudest, mask)
+            right = _cells(axes, tensor[channel], image.shape[-1], loudest, mask)
             axes.set_title(f"channel {channel}", fontsize=9)
         share = tensor[order[name]].sum() / max(tensor.sum(), 1e-12)
         said.append(
@@ -125,47 +122,8 @@ def one_stage(
     return figure, f"{stage}: {'; '.join(said)}."
 
 
-def worlds(
-    worlds: Mapping[str, tuple[object, Sequence[Run]]], images: Sequence[int] = (0, 1, 2)
-) -> tuple[Figure, str]:
-    """The same fish in several worlds: picture and last maps of the true class, a row an image.
-
-    Args:
-        worlds: title -> (test split, runs of that world, one a column; as many in each world).
-        images: which of the images whose maps the runs keep.
-
-    Raises:
-        ValueError: an image that was not kept, or runs of another world than the split.
-    """
-    columns = sum(1 + len(runs) for _, runs in worlds.values())
-    size = 10, (10 / columns + 0.2) * len(images) + 0.5
-    figure, grid = plt.subplots(len(images), columns, figsize=size, squeeze=False)
-    said = []
-    for block, (title, (test, runs)) in zip(
-        np.split(grid, len(worlds), axis=1), worlds.items(), strict=True
-    ):
-        block[0, 0].set_title(f"{title}\n", fontsize=9.5)
-        scores = np.empty((len(images), len(runs)))
-        for row, image in enumerate(images):
-            for column, run in enumerate(runs):
-                check_panel(run, test, image)
-                index, raw, axes = run.panel[image], run.maps[-1, image], block[row, 1 + column]
-                mask = as_array(test.masks[index])
-                _class_map(axes, raw, test.images[index], mask)
-                score = metrics.pixel_average_precision([raw], [mask], size=mask.shape)
-                axes.set_xlabel(f"{score:.2f}", fontsize=8.5, labelpad=2)
-                scores[row, column] = score
-            _picture(block[row, 0], test.images[runs[0].panel[image]])
-        names = [f"ε = {run.config.epsilon:g}" for run in runs]
-        for axes, name in zip(block[0, 1:], names, strict=True):
-            axes.set_title(f"\n{name}", fontsize=9.5)
-        said.append(f"{title}: " + " and ".join(f"{one:.2f}" for one in scores.mean(axis=0)))
-    return figure, (
-        f"Mean PxAP of these {len(images)} pictures at {' and '.join(names)}: {'; '.join(said)}."
-    )
-
-
-def _stages(features: Mapping[str, Mapping]) -> list[str]:
+def same_stages(features: Mapping[str, Mapping]) -> list[str]:
+    """Names of the stages, refused where the networks do not have the same."""
     found = [list(maps) for maps in features.values()]
     if not found or any(own != found[0] for own in found):
         raise ValueError(f"the networks must have the same stages, and these have {found}")
@@ -174,7 +132,7 @@ def _stages(features: Mapping[str, Mapping]) -> list[str]:
 
 def _energy(features, count: int) -> np.ndarray:
     array = as_array(features)
-    if array.ndim != 4 or len(array) != count:
+    if len(array) != count:
         raise ValueError(
             f"features have shape {array.shape}, but {count} pictures need (n, K, h, w)"
         )
@@ -188,24 +146,14 @@ def _likeness(maps: Mapping[str, np.ndarray]) -> float:
     return float(np.mean([np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in pairs]))
 
 
-def _picture(axes, image) -> None:
-    axes.imshow(as_picture(image))
-    picture_axes(axes)
-
-
-def _cells(axes, values: np.ndarray, image, high: float, mask):
+def _cells(axes, values: np.ndarray, side: int, high: float, mask):
     """Values of any size over the area of the picture, from 0 to ``high``, with the outline."""
-    side = as_picture(image).shape[0]
     extent = (-0.5, side - 0.5, side - 0.5, -0.5)
     shown = axes.imshow(values, cmap=MAP_CMAP, vmin=0, vmax=high, extent=extent)
     if mask is not None:
         axes.contour(as_array(mask), levels=[0.5], colors="white", linewidths=0.9)
     picture_axes(axes)
     return shown
-
-
-def _class_map(axes, raw: np.ndarray, image, mask) -> None:
-    _cells(axes, metrics.score_map(raw, as_picture(image).shape[:2]).scores, image, 1.0, mask)
 
 
 def _bar(figure: Figure, shown, panels: Sequence, high: float, **place) -> None:

@@ -96,9 +96,6 @@ def _luminance(rgb: np.ndarray) -> float:
     return float(linear @ (0.2126, 0.7152, 0.0722))
 
 
-TEXT = {name: ink(colour) for name, colour in OKABE_ITO.items()}  # the same hues, for words
-
-
 def student(values) -> tuple[float, float]:
     """Ends of the 95 % Student interval over seeds, as seaborn's ``errorbar=`` wants them."""
     mean, half = metrics.seed_interval(values)

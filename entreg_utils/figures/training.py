@@ -1,81 +1,23 @@
-"""What regularisation does while a network trains: the maps themselves, and one run at a glance.
+"""Maps and curves of training runs, from what their records keep.
 
-Maps are those that records keep: raw maps of a few test images (``Run.panel``) at every epoch, of
-the true class. They are drawn as they are scored: resized bicubically, then min-maxed each by
-itself, so that a bright map is not a sure one. The number under a map is its own PxAP: the average
-precision of its pixels against the object's mask, 0..1.
+Maps are raw maps of a few test images (``Run.panel``) at every epoch, of the true class. They are
+drawn as they are scored: resized bicubically, then min-maxed each by itself, so that a bright map
+is not a sure one. The number under a map is its own PxAP: the average precision of its pixels
+against the object's mask, 0..1.
 """
 
 from __future__ import annotations
-
-from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from entreg_utils import losses, metrics
+from entreg_utils import data, losses, metrics
 from entreg_utils.experiments import Run
+from entreg_utils.figures.scenes import draw_picture
 from entreg_utils.figures.style import OKABE_ITO, picture_axes
 
 TEST, TRAIN, FLOOR = OKABE_ITO["blue"], OKABE_ITO["vermillion"], "#777777"
-
-
-def map_strip(
-    runs: Sequence[Run], dataset, epochs: Sequence[int], image: int = 0
-) -> tuple[Figure, str]:
-    """The map of one kept test image at several epochs (columns), one row a run.
-
-    Args:
-        image: which of the images that the runs kept.
-
-    Raises:
-        ValueError: an epoch or image that the runs do not hold, or another data set than theirs.
-    """
-    for run in runs:
-        check_panel(run, dataset, image)
-        for epoch in epochs:
-            if not 1 <= epoch <= len(run.maps):
-                raise ValueError(
-                    f"epoch {epoch} is outside 1..{len(run.maps)} of {run.config.name}"
-                )
-    figure, grid = _tiles(len(runs), len(epochs) + 1)
-    said = []
-    for row, run in zip(grid, runs, strict=True):
-        _draw_image(row[0], run, dataset, image)
-        row[0].set_ylabel(f"ε = {run.config.epsilon:g}")
-        columns = zip(row[1:], epochs, strict=True)
-        scores = [draw_map(axes, run, dataset, image, epoch) for axes, epoch in columns]
-        best = int(np.argmax(scores))
-        said.append(
-            f"at ε = {run.config.epsilon:g} best at epoch {epochs[best]} ({scores[best]:.2f}), "
-            f"{scores[-1]:.2f} at epoch {epochs[-1]}"
-        )
-    for axes, epoch in zip(grid[0, 1:], epochs, strict=True):
-        axes.set_title(f"epoch {epoch}", fontsize=10)
-    return figure, f"PxAP of this one image, of the epochs shown: {'; '.join(said)}."
-
-
-def map_grid(runs: Sequence[Run], dataset) -> tuple[Figure, str]:
-    """Final maps of the kept test images (rows), one column a run, with the object's outline.
-
-    Raises:
-        ValueError: another data set than that of the runs.
-    """
-    images = len(runs[0].panel)
-    for run in runs:
-        check_panel(run, dataset, images - 1)
-    figure, grid = _tiles(images, len(runs) + 1)
-    scores = np.zeros((images, len(runs)))
-    for image, row in enumerate(grid):
-        _draw_image(row[0], runs[0], dataset, image)
-        for index, (axes, run) in enumerate(zip(row[1:], runs, strict=True)):
-            scores[image, index] = draw_map(axes, run, dataset, image)
-    for axes, run in zip(grid[0, 1:], runs, strict=True):
-        axes.set_title(f"ε = {run.config.epsilon:g}", fontsize=10)
-    means = zip(scores.mean(axis=0), runs, strict=True)
-    said = "; ".join(f"{mean:.2f} at ε = {run.config.epsilon:g}" for mean, run in means)
-    return figure, f"Mean PxAP of these {images} images: {said}."
 
 
 def dashboard(run: Run, dataset, image: int = 0) -> tuple[Figure, str]:
@@ -88,7 +30,7 @@ def dashboard(run: Run, dataset, image: int = 0) -> tuple[Figure, str]:
     figure, (left, map_axes, middle, right) = plt.subplots(
         1, 4, figsize=(10, 2.8), width_ratios=(1, 1, 1.45, 1.45)
     )
-    _draw_image(left, run, dataset, image)
+    draw_picture(left, dataset.images[run.panel[image]])
     left.set_title(dataset.class_names[int(dataset.labels[run.panel[image]])])
     pxap = draw_map(map_axes, run, dataset, image)
     map_axes.set_title(f"map at ε = {run.config.epsilon:g}")
@@ -113,7 +55,7 @@ def check_panel(run: Run, dataset, image: int) -> None:
             f"image {image} is not kept: {run.config.name} holds maps of {len(run.panel)} test "
             f"images, 0..{len(run.panel) - 1}"
         )
-    if dataset.split != "test" or dataset.world != run.config.data.world:
+    if dataset.split != "test" or dataset.world != data.World(**run.config.data.knobs):
         raise ValueError(
             f"the maps of {run.config.name} belong to the test split of its own world: give "
             "experiments.splits(run.config)[2]"
@@ -121,7 +63,12 @@ def check_panel(run: Run, dataset, image: int) -> None:
 
 
 def draw_map(axes, run: Run, dataset, image: int, epoch: int = 0) -> float:
-    """Draw the map of an epoch (0: the last) with the object's outline; return its PxAP."""
+    """Draw the map of an epoch (0: the last) with the object's outline; return its PxAP.
+
+    Raises:
+        ValueError: an image that the run does not hold, or another data set than its own.
+    """
+    check_panel(run, dataset, image)
     raw, mask = run.maps[epoch - 1, image], dataset.masks[run.panel[image]].numpy()
     axes.imshow(metrics.score_map(raw, mask.shape).scores, vmin=0, vmax=1)
     axes.contour(mask, levels=[0.5], colors="white", linewidths=0.9)
@@ -163,14 +110,3 @@ def _aim(run: Run) -> tuple[float, float] | None:
     entropy = losses.smoothed_optimum(config.epsilon, config.num_classes)[1]
     constant = config.epsilon * np.log(config.num_classes)
     return entropy, entropy - (constant if config.regularizer == "kl_uniform" else 0.0)
-
-
-def _draw_image(axes, run: Run, dataset, image: int) -> None:
-    axes.imshow(dataset.images[run.panel[image]].permute(1, 2, 0).numpy())
-    picture_axes(axes)
-
-
-def _tiles(rows: int, columns: int) -> tuple[Figure, np.ndarray]:
-    side = min(10 / columns, 1.7)  # inches: at most the notebook's width, and few stay small
-    size = (side * columns, (side + 0.2) * rows + 0.25)
-    return plt.subplots(rows, columns, figsize=size, squeeze=False)

@@ -12,13 +12,13 @@ from entreg_utils.losses.divergences import (
     kl_to_uniform,
     kl_uniform,
 )
-from entreg_utils.losses.matching import matched_strength
-from entreg_utils.losses.strength import (
+from entreg_utils.losses.objectives import REGULARIZERS, cross_entropy, objective, validate
+from entreg_utils.losses.strengths import (
     epsilon_from_lambda,
     lambda_from_epsilon,
+    matched_strength,
     smoothed_optimum,
 )
-from entreg_utils.losses.training import REGULARIZERS, cross_entropy, objective, validate
 
 __all__ = [
     "REGULARIZERS",

@@ -13,11 +13,7 @@ from entreg_utils.metrics.baselines import (
     constant_map_baseline,
     full_box_baseline,
 )
-from entreg_utils.metrics.boxes import (
-    BoxAccuracy,
-    box_accuracy,
-    iou_curves,
-)
+from entreg_utils.metrics.boxes import BoxAccuracy, box_accuracy, iou_curves
 from entreg_utils.metrics.contours import boxes_at
 from entreg_utils.metrics.evidence import EvidenceShares, energy_shares, evidence_shares
 from entreg_utils.metrics.explanation import Explanation, explain
@@ -56,45 +52,23 @@ from entreg_utils.metrics.sizes import (
     size_groups,
 )
 
+# fmt: off
 __all__ = [
-    "BoxAccuracy",
-    "EvidenceShares",
-    "Explanation",
-    "Interval",
-    "Localisation",
-    "MeanPixelAveragePrecision",
-    "PixelAveragePrecision",
-    "ScoreMap",
-    "SeedInterval",
-    "SizeAccuracy",
-    "accuracy",
-    "bootstrap_interval",
-    "box_accuracy",
-    "box_accuracy_by_size",
-    "box_iou",
-    "box_shares",
-    "boxes_at",
-    "centre_box_baseline",
-    "class_pixel_average_precision",
-    "constant_map_baseline",
-    "correct_classes",
-    "energy_shares",
-    "evidence_shares",
-    "explain",
-    "full_box_baseline",
-    "gt_known_correct",
-    "gt_known_loc",
-    "iou_curves",
-    "localisation",
-    "mask_shares",
-    "mean_entropy",
-    "mean_pixel_average_precision",
-    "paired_bootstrap",
-    "pixel_average_precision",
-    "pixel_average_precision_by_size",
-    "rescale_boxes",
-    "score_map",
-    "seed_interval",
-    "size_groups",
-    "top1_loc",
+    # a map, its boxes, how often they are right
+    "ScoreMap", "score_map", "boxes_at", "box_iou", "rescale_boxes", "Explanation", "explain",
+    "BoxAccuracy", "box_accuracy", "iou_curves",
+    # class and box
+    "Localisation", "localisation", "accuracy", "correct_classes", "mean_entropy",
+    "gt_known_correct", "gt_known_loc", "top1_loc",
+    # pixels
+    "PixelAveragePrecision", "MeanPixelAveragePrecision", "pixel_average_precision",
+    "class_pixel_average_precision", "mean_pixel_average_precision",
+    # what a score is worth, and for whom
+    "centre_box_baseline", "full_box_baseline", "constant_map_baseline",
+    "Interval", "SeedInterval", "bootstrap_interval", "paired_bootstrap", "seed_interval",
+    "SizeAccuracy", "box_accuracy_by_size", "pixel_average_precision_by_size", "box_shares",
+    "mask_shares", "size_groups",
+    # where the evidence lies
+    "EvidenceShares", "energy_shares", "evidence_shares",
 ]
+# fmt: on

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -57,15 +57,8 @@ class BoxAccuracy:
         for name in ("iou_thresholds", "thresholds", "contours"):
             if not np.array_equal(getattr(self, name), getattr(other, name)):
                 raise ValueError(f"two results add up only when their {name} are the same")
-        return BoxAccuracy(
-            self.counts + other.counts,
-            self.iou_thresholds,
-            self.thresholds,
-            self.num_images + other.num_images,
-            self.num_constant + other.num_constant,
-            self.num_invalid + other.num_invalid,
-            self.contours,
-        )
+        added = ("counts", "num_images", "num_constant", "num_invalid")
+        return replace(self, **{name: getattr(self, name) + getattr(other, name) for name in added})
 
     def __radd__(self, other) -> BoxAccuracy:
         """``sum([first, second])`` begins with 0."""
@@ -145,14 +138,13 @@ def box_accuracy(
     """
     taus = threshold_list(thresholds)
     deltas = np.atleast_1d(np.asarray(iou_thresholds, dtype=np.float64))
-    counts = np.zeros((len(deltas), len(taus)), dtype=np.int64)
-    constant = invalid = 0
+    counts, flat, invalid = np.zeros((len(deltas), len(taus)), dtype=np.int64), 0, 0
     rule = normalization, percentile
-    for ious, flat, broken in _iou_rows(cams, boxes, taus, contours, size, threads, rule):
+    for ious, is_flat, is_invalid in _iou_rows(cams, boxes, taus, contours, size, threads, rule):
         counts += ious >= deltas[:, None]
-        constant, invalid = constant + flat, invalid + broken
+        flat, invalid = flat + is_flat, invalid + is_invalid
     warn_invalid(invalid, len(cams))
-    return BoxAccuracy(counts, deltas, taus, len(cams), constant, invalid, contours)
+    return BoxAccuracy(counts, deltas, taus, len(cams), flat, invalid, contours)
 
 
 def iou_curves(

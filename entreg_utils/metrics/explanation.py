@@ -8,57 +8,33 @@ import cv2
 import numpy as np
 
 from entreg_utils.cam.scaling import as_array
-from entreg_utils.metrics.contours import (
-    boxes_of,
-    check_rule,
-    level_of,
-    outlines_of,
-    threshold_list,
-)
+from entreg_utils.metrics import contours as steps
 from entreg_utils.metrics.maps import score_map, to_gray
 from entreg_utils.metrics.overlap import box_iou, check_boxes
 
 
 @dataclass(frozen=True)
 class Explanation:
-    """What :func:`~entreg_utils.metrics.box_accuracy` does with one image at one threshold.
+    """What :func:`~entreg_utils.metrics.box_accuracy` does with one image at one threshold."""
 
-    Attributes:
-        raw_range: lowest and highest value of the raw map.
-        scores: (H, W) float64 in 0..1, resized, then min-maxed.
-        gray: (H, W) uint8, ``uint8(255 scores)``.
-        level: ``int(threshold * max gray)``.
-        mask: (H, W) bool, ``gray > level``.
-        contours: OpenCV's outlines (k, 2) int32, x and y of pixel centres, in OpenCV's order.
-        areas: (n,) float64, ``contourArea`` of each, in pixels between centres.
-        holes: (n,) bool, the contour runs around a hole.
-        boxes: (n, 4) int64 of the contours, or ``[[0, 0, 0, 0]]`` when there is none.
-        chosen: rows of ``boxes`` that the contour rule admits.
-        ious: (n, t) float64 with the true boxes.
-        best: row of ``boxes`` whose IoU counts: the best of the chosen.
-        iou: that IoU.
-        threshold, rule, true_boxes: as given.
-        constant, invalid: the raw map had no contrast; NaN or infinite values (scores all zero).
-    """
-
-    raw_range: tuple[float, float]
-    scores: np.ndarray
-    gray: np.ndarray
-    level: int
-    mask: np.ndarray
-    contours: tuple[np.ndarray, ...]
-    areas: np.ndarray
-    holes: np.ndarray
-    boxes: np.ndarray
-    chosen: np.ndarray
-    ious: np.ndarray
-    best: int
-    iou: float
+    raw_range: tuple[float, float]  # lowest and highest value of the raw map
+    scores: np.ndarray  # (H, W) float64 in 0..1, resized, then min-maxed
+    gray: np.ndarray  # (H, W) uint8, uint8(255 scores)
+    level: int  # int(threshold * max gray)
+    mask: np.ndarray  # (H, W) bool, gray > level
+    contours: tuple[np.ndarray, ...]  # outlines (k, 2) int32 in OpenCV's order, x and y of centres
+    areas: np.ndarray  # (n,) float64, contourArea of each, in pixels between centres
+    holes: np.ndarray  # (n,) bool, the contour runs around a hole
+    boxes: np.ndarray  # (n, 4) int64 of the contours, or [[0, 0, 0, 0]] when there is none
+    chosen: np.ndarray  # rows of boxes that the contour rule admits
+    ious: np.ndarray  # (n, t) float64 with the true boxes
+    best: int  # row of boxes whose IoU counts: the best of the chosen
+    iou: float  # that IoU
     threshold: float
     rule: str
     true_boxes: np.ndarray
-    constant: bool
-    invalid: bool
+    constant: bool  # the raw map had no contrast
+    invalid: bool  # NaN or infinite values: the scores are all zero
 
     @property
     def box(self) -> np.ndarray:
@@ -104,21 +80,16 @@ def explain(
         cam: (h, w) raw map.
         boxes: true boxes (n, 4) or (4,), in pixels of ``size``.
         threshold: a share of the map's maximum, 0..1.
-        contours: ``"largest"`` or ``"all"``.
-        size: side of the square, or ``(height, width)``.
-
-    Raises:
-        ValueError: as :func:`~entreg_utils.metrics.box_accuracy`.
+        contours, size: as in :func:`~entreg_utils.metrics.box_accuracy`; and so the errors.
     """
-    check_rule(contours)
-    true = check_boxes(boxes, size, 0)
+    steps.check_rule(contours)
+    true, raw = check_boxes(boxes, size, 0), as_array(cam).astype(np.float64)
     scores, constant, invalid = score_map(cam, size)
-    raw = as_array(cam).astype(np.float64)
     gray = to_gray(scores)
-    level = int(level_of(threshold_list([threshold]), gray)[0])
-    outlines = outlines_of(gray, level)
+    level = int(steps.level_of(steps.threshold_list([threshold]), gray)[0])
+    outlines = steps.outlines_of(gray, level)
     areas = np.array([cv2.contourArea(outline) for outline in outlines])
-    predicted = boxes_of(outlines, gray.shape)
+    predicted = steps.boxes_of(outlines, gray.shape)
     chosen = np.arange(len(predicted))
     if contours == "largest" and outlines:
         chosen = chosen[areas.argmax()][None]  # the first of equally large ones

@@ -49,16 +49,11 @@ def bootstrap_interval(
     Raises:
         ValueError: fewer than two rows, NaN, a confidence outside (0, 1), no samples.
     """
-    values = _finite(values, "images")
-    if not 0 < confidence < 1 or samples < 1:
-        raise ValueError("confidence must lie in (0, 1) and samples be at least 1")
-    generator = np.random.default_rng(seed)
+    values, generator = _finite(values, "images"), np.random.default_rng(seed)
     draws = [
         statistic(values[generator.integers(len(values), size=len(values))]) for _ in range(samples)
     ]
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(draws, [tail, 1 - tail])
-    return Interval(float(statistic(values)), float(low), float(high))
+    return _central(statistic(values), draws, confidence)
 
 
 def paired_bootstrap(
@@ -88,8 +83,6 @@ def paired_bootstrap(
     if pair[0].shape != pair[1].shape or pair[0].ndim not in (2, 3) or not len(pair[0]):
         shapes = " and ".join(str(own.shape) for own in pair)
         raise ValueError(f"pairs want equal shapes (S, N) or (S, N, T), not {shapes}")
-    if not 0 < confidence < 1 or samples < 1:
-        raise ValueError("confidence must lie in (0, 1) and samples be at least 1")
     pair = [_finite(own.swapaxes(0, 1), "images").swapaxes(0, 1) for own in pair]
     seeds, images = pair[0].shape[:2]
     generator = np.random.default_rng(seed)
@@ -104,9 +97,7 @@ def paired_bootstrap(
 
     change = scores(pair[1]).astype(np.float64) - scores(pair[0])
     resampled = change[picks.T, np.arange(1, samples + 1)].mean(axis=0)
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(resampled, [tail, 1 - tail])
-    return Interval(float(change[:, 0].mean()), float(low), float(high))
+    return _central(change[:, 0].mean(), resampled, confidence)
 
 
 def seed_interval(values, confidence: float = 0.95) -> SeedInterval:
@@ -125,6 +116,14 @@ def seed_interval(values, confidence: float = 0.95) -> SeedInterval:
     quantile = stdtrit(len(values) - 1, (1 + confidence) / 2)
     half_width = quantile * values.std(ddof=1) / np.sqrt(len(values))
     return SeedInterval(float(values.mean()), float(half_width))
+
+
+def _central(estimate, draws, confidence: float) -> Interval:
+    if not 0 < confidence < 1 or not len(draws):
+        raise ValueError("confidence must lie in (0, 1) and samples be at least 1")
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    return Interval(float(estimate), float(low), float(high))
 
 
 def _finite(values, what: str) -> np.ndarray:

@@ -58,9 +58,7 @@ def mean_entropy(logits) -> float:
     """
     logits = as_array(logits).astype(np.float64)
     if logits.ndim != 2 or not logits.size or not np.isfinite(logits).all():
-        raise ValueError(
-            f"logits must be finite and of shape (N, C) with N >= 1, got {logits.shape}"
-        )
+        raise ValueError(f"logits must be finite and (N, C) with N >= 1, got {logits.shape}")
     log_p = logits - logits.max(axis=1, keepdims=True)
     log_p -= np.log(np.exp(log_p).sum(axis=1, keepdims=True))
     return float((np.exp(log_p) * -log_p).sum(axis=1).mean())
@@ -79,11 +77,8 @@ def gt_known_correct(
 def gt_known_loc(
     cams, boxes, threshold: float = 0.15, iou: float = 0.5, contours: str = "largest", size=224
 ) -> float:
-    """GT-known Loc in 0..1: BoxAcc at one fixed threshold, on the maps of the true classes.
-
-    The threshold is fixed before the data are seen (0.15 of the map's maximum in most papers),
-    where MaxBoxAcc picks it on the very images that it scores.
-    """
+    """GT-known Loc in 0..1: BoxAcc at one fixed threshold (0.15 of the map's maximum in most
+    papers), on the maps of the true classes; MaxBoxAcc picks it on the images that it scores."""
     return float(gt_known_correct(cams, boxes, threshold, iou, contours, size).mean())
 
 

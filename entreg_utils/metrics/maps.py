@@ -36,10 +36,9 @@ def score_map(
     the resize would leave 0..1. A map without contrast after the resize, or with a NaN or infinite
     value, becomes all zeros, as in the reference code.
 
-    A trap that the protocol has: a constant that is no short binary fraction (0.1, but not 0.5 and
-    no float32 number) may come out of the resize with a contrast of 1e-16 of it, and the stretch
-    turns this into a pattern of zeros and ones. It is scored so here as there; ``constant`` says
-    that the raw map was blank.
+    A trap that the protocol has: a constant float64 map whose value float32 cannot hold (0.1, not
+    0.5) may leave the resize with a contrast of 1e-16 of it, and the stretch turns this into a
+    pattern of zeros and ones. It is scored so here as there; ``constant`` says that it was blank.
 
     Args:
         cam: (h, w) raw scores, any float or integer type, array or tensor.
@@ -80,7 +79,7 @@ def warn_invalid(count: int, total: int) -> None:
     """One sentence for all maps with NaN or infinite values, naming what was done with them."""
     if count:
         warnings.warn(
-            f"{count} of {total} maps hold NaN or infinite values and were scored as all-zero "
+            f"{int(count)} of {total} maps hold NaN or infinite values and were scored as all-zero "
             "maps: look for a diverged training or a division by zero in the normalisation",
             RuntimeWarning,
             stacklevel=3,

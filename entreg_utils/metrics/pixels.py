@@ -38,8 +38,7 @@ class PixelAveragePrecision:
         self.size = height_width(size)
         # The score 1 itself has the bin [1, 2); [2, 3] stays empty and anchors recall at 0.
         self.edges = np.append(np.arange(0, 1, step), [1.0, 2.0, 3.0])
-        self.foreground = np.zeros(len(self.edges) - 1, dtype=np.int64)
-        self.background = np.zeros(len(self.edges) - 1, dtype=np.int64)
+        self.foreground, self.background = np.zeros((2, len(self.edges) - 1), dtype=np.int64)
         self.num_images = self.num_constant = self.num_invalid = 0
 
     def update(self, cam, mask, ignore=None) -> None:
@@ -141,14 +140,13 @@ class MeanPixelAveragePrecision:
         Raises:
             ValueError: no foreground pixel in any class.
         """
-        scores = self.per_class
+        scores, left_out = self.per_class, ", ".join(map(str, self.left_out))
         if not scores:
             raise ValueError("no foreground pixel in any mask: mPxAP is undefined; check the masks")
-        if self.left_out:
-            named = ", ".join(map(str, self.left_out))
+        if left_out:
             warnings.warn(
                 f"mPxAP averages {len(scores)} of {len(self.pools)} classes; left out, because no "
-                f"mask shows them: {named}",
+                f"mask shows them: {left_out}",
                 RuntimeWarning,
                 stacklevel=2,
             )
@@ -172,8 +170,7 @@ def pixel_average_precision(
     Images with an empty mask count as pure background. Maps with NaN or infinite values count as
     all-zero maps, with one warning. A constant map scores the share of foreground pixels.
     """
-    labels = np.zeros(len(cams), dtype=np.int64)
-    return _pool(cams, masks, labels, ignore, step, size).pools[0].compute()
+    return _pooled(cams, masks, np.zeros(len(cams), int), ignore, step, size).pools[0].compute()
 
 
 def class_pixel_average_precision(
@@ -184,7 +181,7 @@ def class_pixel_average_precision(
     One entry is one (image, class) pair: the raw map of that class, the mask of that class, and the
     class. Pixels are pooled within a class. Classes without any foreground pixel are left out.
     """
-    return _pool(cams, masks, classes, ignore, step, size).per_class
+    return _pooled(cams, masks, classes, ignore, step, size).per_class
 
 
 def mean_pixel_average_precision(
@@ -197,15 +194,15 @@ def mean_pixel_average_precision(
     Raises:
         ValueError: lengths or shapes that disagree; no foreground pixel in any class.
     """
-    return _pool(cams, masks, classes, ignore, step, size).compute()
+    return _pooled(cams, masks, classes, ignore, step, size).compute()
 
 
-def _pool(cams, masks, classes, ignore, step, size) -> MeanPixelAveragePrecision:
+def _pooled(cams, masks, classes, ignore, step, size) -> MeanPixelAveragePrecision:
     ignore = [None] * len(cams) if ignore is None else ignore
     classes = as_array(classes).reshape(-1)
     check_maps(cams, masks=masks, ignore=ignore, classes=classes)
-    pooled, invalid = MeanPixelAveragePrecision(step, size), 0
+    streams, invalid = MeanPixelAveragePrecision(step, size), 0
     for cam, mask, skip, owner in zip(cams, masks, ignore, classes, strict=True):
-        invalid += pooled._pool(owner)._add(cam, mask, skip)
+        invalid += streams._pool(owner)._add(cam, mask, skip)
     warn_invalid(invalid, len(cams))
-    return pooled
+    return streams

@@ -180,7 +180,7 @@ def all_boxes(gray: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Boxes of every contour of every mask, holes included.
 
     Args:
-        gray: (H+2, W+2) uint8, the map in a frame of zeros (:func:`.levels.framed_levels`).
+        gray: (H+2, W+2) uint8, the map in a frame of zeros (:func:`.levels.framed`).
 
     Returns:
         boxes (M, 4) int64, x0, y0, x1, y1 as :mod:`.contours` has them; levels (M, 2) int64: the
@@ -232,23 +232,9 @@ def largest_boxes(gray: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     most = np.count_nonzero(codes == 0)  # no neighbour on: a component, or the frame's pixels
     parts, areas = np.zeros((most, 6), dtype=np.int32), np.zeros(most, dtype=np.int64)
     alive, out = np.empty(most, dtype=np.int32), np.zeros((257, 5), dtype=np.int32)
-    steps, columns = _steps(gray), gray.shape[1]
-    _largest(
-        flat,
-        order,
-        starts,
-        _JOINS_8,
-        _VISIT_8,
-        _AREA,
-        steps,
-        columns,
-        owner,
-        parts,
-        areas,
-        alive,
-        out,
-    )
-    limit = np.array([columns, len(gray)] * 2) - 3
+    sorted_pixels, memory = (flat, order, starts), (owner, parts, areas, alive, out)
+    _largest(*sorted_pixels, _JOINS_8, _VISIT_8, _AREA, _steps(gray), gray.shape[1], *memory)
+    limit = np.array([gray.shape[1], len(gray)] * 2) - 3
     boxes, number = np.minimum(out[1:, :4] + [-1, -1, 0, 0], limit), out[1:, 4].astype(np.int64)
     return np.where(number[:, None] > 0, boxes, 0), number
 

@@ -162,7 +162,7 @@ def _erase(model, images, target, recipe: Recipe, erasing: Erasing, draws: torch
         draws,
         fill=getattr(model, "mean", None),
         num_classes=classes_of(model),
-        normalise=recipe.multilabel != "sigmoid",
+        as_distribution=recipe.multilabel != "sigmoid",
     )
 
 

@@ -23,7 +23,7 @@ class Recipe:
     """
 
     regularizer: str | Callable = "none"
-    """of the entropy: a name of `losses.REGULARIZERS`, or own code logits -> (N,)"""
+    """none, label_smoothing, confidence_penalty, jeffreys, jsd, kl_uniform, or own code"""
     strength: float = 0.0
     """lambda >= 0 of the regularizer (eps in [0, 1) for label_smoothing)"""
     seed: int = 0
@@ -109,9 +109,12 @@ class Recipe:
     @property
     def epsilon(self) -> float:
         """Weight of the regulariser in the average of the two terms, 0..1: lambda/(1 + lambda)."""
-        if self.regularizer == "label_smoothing":
-            return self.strength
-        return round(self.strength / (1 + self.strength), 9)
+        return weight_of(self.regularizer, self.strength)
+
+
+def weight_of(regularizer, strength: float) -> float:
+    """Epsilon of a strength: label smoothing's own, else lambda/(1 + lambda), to nine digits."""
+    return strength if regularizer == "label_smoothing" else round(strength / (1 + strength), 9)
 
 
 def regularised_loss(logits: Tensor, target: Tensor, recipe: Recipe) -> Tensor:

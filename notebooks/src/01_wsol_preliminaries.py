@@ -25,8 +25,7 @@ import seaborn as sns
 import torch
 import torch.nn.functional as F
 
-from entreg_utils import data, figures, metrics
-from entreg_utils.checks import world as checks
+from entreg_utils import checks, data, figures, metrics
 from entreg_utils.data.toy import boxes_of
 from entreg_utils.figures import CUE_COLOURS, OKABE_ITO, draw_box, picture_grid
 

@@ -27,8 +27,7 @@ import seaborn as sns
 import torch
 import torch.nn.functional as F
 
-from entreg_utils import figures, losses
-from entreg_utils.checks import losses as checks
+from entreg_utils import checks, figures, losses
 from entreg_utils.figures import OKABE_ITO
 
 figures.use_style()

@@ -23,8 +23,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import torch
 
-from entreg_utils import cam, data, experiments, figures, losses, metrics
-from entreg_utils.checks import maps as checks
+from entreg_utils import cam, checks, data, experiments, figures, losses, metrics
 from entreg_utils.figures import picture_grid, triptych
 
 figures.use_style()
@@ -400,7 +399,7 @@ scaled_map, trained_map = (
 assert (scaled_map - trained_map).abs().max() < 1e-5  # every min-max map is the same
 print("shifted head: same probabilities.  scaled head: same min-max maps.")
 
-# %% tags=["figure:heads"]
+# %% tags=["figure:same_map"]
 its_maps = {name: m[pick] for name, (m, _) in heads.items()}
 its_p = [p[name][pick, own] for name in heads]
 its_entropy = [losses.entropy(z)[pick] for _, z in heads.values()]

@@ -24,10 +24,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.ticker import PercentFormatter
 
-from entreg_utils import cam, experiments, figures, metrics
-from entreg_utils.checks import scores as checks
-from entreg_utils.figures import as_picture, draw_box
-from entreg_utils.figures import boxes as draw
+from entreg_utils import cam, checks, experiments, figures, metrics
+from entreg_utils.figures import OKABE_ITO, as_picture, draw_box
 
 figures.use_style()
 
@@ -57,7 +55,7 @@ print("images:", f"{SIZE} x {SIZE} pixels")
 # %% tags=["figure:steps"]
 EXAMPLE = 393
 shown = as_picture(test.images[EXAMPLE]), maps[EXAMPLE], boxes[EXAMPLE]
-figures.show(draw.steps(*shown, threshold=0.15))
+figures.show(figures.steps(*shown, threshold=0.15))
 
 # %% [markdown]
 # Here is the same in code, first the score map. The order of its two steps is part of the protocol: resize
@@ -133,7 +131,36 @@ print(f"constant maps: {result.num_constant} of {result.num_images}")
 # %% tags=["figure:thresholds"]
 taus = (0.05, 0.15, 0.3, 0.5, 0.7, 0.9)
 others = [(maps[i], boxes[i]) for i in (57, 124)]
-figures.show(draw.threshold_strip(*shown, taus, others))
+picture, cam_map, true_box = shown
+grid = np.linspace(0, 0.999, 1000)
+cams, truth = zip((cam_map, true_box), *others, strict=True)
+curve, *grey = metrics.iou_curves(cams, [[box] for box in truth], "largest", grid, SIZE)
+figure, axes = plt.subplot_mosaic(
+    [[*taus], ["curve"] * len(taus)], figsize=(9, 4.4), height_ratios=(1, 1.1)
+)
+for tau in taus:
+    axes[tau].imshow(picture)
+    axes[tau].set_title(f"threshold {tau:g}", fontsize=10)
+    figures.picture_axes(axes[tau])
+    draw_box(axes[tau], true_box, OKABE_ITO["vermillion"])
+    draw_box(axes[tau], metrics.boxes_at(cam_map, tau, size=SIZE)[0], OKABE_ITO["green"])
+for other in grey:
+    axes["curve"].plot(grid, other, color="0.7", linewidth=1.2)
+axes["curve"].plot(grid, curve, color=OKABE_ITO["green"])
+dots = [curve[np.abs(grid - tau).argmin()] for tau in taus]
+axes["curve"].plot(taus, dots, "o", color=OKABE_ITO["green"])
+axes["curve"].axhline(0.5, color="grey", linewidth=0.8, linestyle=":")
+axes["curve"].text(1, 0.51, "IoU 0.5: found", color="grey", ha="right", va="bottom")
+axes["curve"].set(xlim=(0, 1), ylim=(0, 1.02), ylabel="IoU with the true box")
+axes["curve"].set_xlabel("threshold, share of the map's maximum")
+sure = grid[curve >= 0.5]
+sentence = (
+    f"Orange: true box, green: predicted. The IoU peaks at {curve.max():.2f} (threshold "
+    f"{grid[curve.argmax()]:.2f}); the image counts as found at {len(sure) / len(grid):.0%} "
+    f"of the thresholds, between {sure[0]:.2f} and {sure[-1]:.2f}. Grey: other images, whose "
+    f"best thresholds are {', '.join(f'{grid[other.argmax()]:.2f}' for other in grey)}."
+)
+figures.show(figure, sentence)
 
 # %% [markdown]
 # Move it yourself, image by image:
@@ -404,7 +431,22 @@ line[6, 2:22] = 1
 line[14:16, 11:13] = 1
 chain[3:9, 3:9] = chain[9:15, 9:15] = chain[15:21, 15:21] = 1
 scenes = {"a ring": ring, "a line and a speck": line, "touching corners": chain}
-figures.show(draw.contour_scenes(scenes))
+figure, panels = plt.subplots(1, 3, figsize=(9, 3.3))
+said = []
+for panel, (title, scene) in zip(panels, scenes.items(), strict=True):
+    panel.imshow(scene, cmap="gray", vmin=0, vmax=1.35)
+    figures.picture_axes(panel)
+    contours = metrics.boxes_at(scene, 0.5, "all", scene.shape)
+    (largest,) = metrics.boxes_at(scene, 0.5, "largest", scene.shape)
+    draw_box(panel, largest, OKABE_ITO["green"])
+    for x0, y0, x1, y1 in contours[(contours != largest).any(axis=1)] - 0.5:
+        outline = [x0, x1, x1, x0, x0], [y0, y0, y1, y1, y0]
+        panel.plot(*outline, color=OKABE_ITO["orange"], linestyle=(0, (3, 2)))
+    words = f"{len(contours)} contour{'s' * (len(contours) != 1)}"
+    panel.set(title=title, xlabel=words)
+    said.append(f"{title}: {words}, largest {largest.tolist()}")
+sentence = "Green: box of the largest object; dashed: of other contours."
+figures.show(figure, f"{sentence} {'. '.join(said)}.")
 
 # %% [markdown]
 # - **A hole is a contour.** The ring gives two boxes, and under the rule of all contours the hole may "find" an

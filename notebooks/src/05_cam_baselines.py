@@ -25,8 +25,17 @@ import seaborn as sns
 import torch
 import torch.nn.functional as F
 
-from entreg_utils import analysis, data, erasing, experiments, figures, losses, metrics, models
-from entreg_utils.checks import erasing as checks
+from entreg_utils import (
+    analysis,
+    checks,
+    data,
+    erasing,
+    experiments,
+    figures,
+    losses,
+    metrics,
+    models,
+)
 from entreg_utils.experiments import grids
 from entreg_utils.figures import CUE_COLOURS
 from entreg_utils.figures.erasing import TITLES, what_is_hidden

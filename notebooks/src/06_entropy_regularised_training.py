@@ -26,14 +26,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 import seaborn as sns
 import torch
 import torch.nn.functional as F
 from torch.optim.lr_scheduler import OneCycleLR
 
-from entreg_utils import analysis, data, experiments, figures, losses, training, widgets
-from entreg_utils.checks import training as checks
+from entreg_utils import analysis, checks, data, experiments, figures, losses, training, widgets
 from entreg_utils.figures import training as draw
 
 figures.use_style()
@@ -408,7 +408,22 @@ checks.early_stopping(answer, history)
 
 # %% tags=["figure:map_strip"]
 epochs = (1, 2, 3, 4, 5, 6, 9, len(without.history))
-figures.show(draw.map_strip([without, with_er], test, epochs))
+figure, grid = plt.subplots(2, 1 + len(epochs), figsize=(10, 2.9))
+said = []
+for (left, *row), run in zip(grid, (without, with_er), strict=True):
+    figures.draw_picture(left, test.images[run.panel[0]])
+    left.set_ylabel(f"ε = {run.config.epsilon:g}")
+    places = zip(row, epochs, strict=True)
+    pxap = [draw.draw_map(axes, run, test, image=0, epoch=e) for axes, e in places]
+    top = int(np.argmax(pxap))
+    said.append(
+        f"at ε = {run.config.epsilon:g} best at epoch {epochs[top]} ({pxap[top]:.2f}), "
+        f"{pxap[-1]:.2f} at epoch {epochs[-1]}"
+    )
+for axes, epoch in zip(grid[0, 1:], epochs, strict=True):
+    axes.set_title(f"epoch {epoch}", fontsize=10)
+sentence = f"PxAP of this one image, of the epochs shown: {'; '.join(said)}."
+figures.show(figure, sentence)
 
 # %% [markdown]
 # The earliest maps are noise, for longer with the regulariser: its gradient has less of the label in it.
@@ -420,7 +435,19 @@ figures.show(draw.map_strip([without, with_er], test, epochs))
 
 # %% tags=["figure:map_grid"]
 first_seed = [run for run in runs if run.config.seed == 0]
-figures.show(draw.map_grid(first_seed, test))
+kept, columns = len(without.panel), 1 + len(first_seed)
+size = 10, kept * (10 / columns + 0.2) + 0.25
+figure, grid = plt.subplots(kept, columns, figsize=size)
+pxap = np.zeros((kept, len(first_seed)))
+for image, (left, *row) in enumerate(grid):
+    figures.draw_picture(left, test.images[without.panel[image]])
+    for place, (axes, run) in enumerate(zip(row, first_seed, strict=True)):
+        pxap[image, place] = draw.draw_map(axes, run, test, image)
+said = []
+for axes, run, mean_pxap in zip(grid[0, 1:], first_seed, pxap.mean(axis=0), strict=True):
+    axes.set_title(f"ε = {run.config.epsilon:g}", fontsize=10)
+    said.append(f"{mean_pxap:.2f} at ε = {run.config.epsilon:g}")
+figures.show(figure, f"Mean PxAP of these {kept} images: {'; '.join(said)}.")
 
 # %% [markdown]
 # Read it by columns. On the left the light sits around the mark; towards the right it fills the fish, until specks

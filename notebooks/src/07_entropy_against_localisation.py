@@ -25,8 +25,7 @@ import pandas as pd
 import seaborn as sns
 import torch
 
-from entreg_utils import analysis, data, experiments, figures, metrics, theory, training
-from entreg_utils.checks import sweep as checks
+from entreg_utils import analysis, checks, data, experiments, figures, metrics, theory, training
 from entreg_utils.experiments import grids
 from entreg_utils.figures import CUE_COLOURS
 
@@ -397,7 +396,7 @@ print("worth at ε = 0.5, by hand:", mine.round(2), "and from the package:", pac
 # **Predict first.** The part is perfect but small. The body is nearly perfect and larger. What will
 # happen to the worth of the part as ε grows and a smaller and smaller margin is asked for?
 
-# %% tags=["figure:optima"]
+# %% tags=["figure:worths"]
 epsilons = np.linspace(0, 0.999, 120)
 optimum = theory.reliance(world, epsilons)  # (120, 3): logits of part, body, context
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.4, 3.3), sharex=True)

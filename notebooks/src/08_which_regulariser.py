@@ -31,9 +31,18 @@ import torch
 from IPython.display import display
 from scipy.optimize import brentq, minimize
 
-from entreg_utils import analysis, cam, data, experiments, figures, losses, metrics, training
-from entreg_utils.checks import regularisers as checks
-from entreg_utils.experiments import cost, grids, plans, throughput
+from entreg_utils import (
+    analysis,
+    cam,
+    checks,
+    data,
+    experiments,
+    figures,
+    losses,
+    metrics,
+    training,
+)
+from entreg_utils.experiments import cost, grids, plans
 from entreg_utils.figures import entropy_axis
 
 figures.use_style()
@@ -468,7 +477,7 @@ while stdtrit(answer - 1, 0.975) * each.std(ddof=1) / math.sqrt(answer) > 0.003:
     answer += 1
 
 # %% tags=["check"]
-checks.seeds_needed(answer, each, 0.003)
+checks.seeds_needed(answer, each.std(ddof=1), 0.003)
 
 # %% [markdown]
 # ## 4. Photographs
@@ -837,7 +846,7 @@ for reduction, count in (("mean", C), *(("class_sum", c) for c in CLASSES)):
 for plan in ("lambda_ablation", "regularisers"):
     configs = plans.load(plan).configs
     print(f"python -m entreg_utils sweep {plan}   ({len(configs)} runs)")
-    for one in cost.estimate(configs, throughput.load()):
+    for one in cost.estimate(configs, cost.load()):
         if one.counted:
             print(f"   {one.hours:,.0f} hours of training steps on {one.device}")
 

@@ -31,6 +31,7 @@ from scipy.optimize import brentq
 from entreg_utils import (
     analysis,
     cam,
+    checks,
     data,
     experiments,
     figures,
@@ -40,9 +41,9 @@ from entreg_utils import (
     theory,
     widgets,
 )
-from entreg_utils.checks import inside as checks
 from entreg_utils.experiments import grids
-from entreg_utils.figures import CUE_COLOURS, entropy_axis, stages, triptychs
+from entreg_utils.figures import CUE_COLOURS, draw_picture, entropy_axis, stages
+from entreg_utils.figures.training import draw_map
 
 INK = figures.OKABE_ITO
 figures.use_style()
@@ -489,7 +490,7 @@ def row_of(index, world, pair, scale=1.0):
     for epsilon, run in pair.items():
         raw = cam.class_activation_map(run.model().cpu(), image / 255, label)[0][0].numpy()
         tau = run.metrics["box_threshold"]
-        shown.append(triptychs.Example(f"ε = {epsilon:g}", image[0], scale * raw, box, tau))
+        shown.append(figures.Example(f"ε = {epsilon:g}", image[0], scale * raw, box, tau))
     return shown
 
 
@@ -503,7 +504,7 @@ worst = int(overlap[0.8].argmin())
 # %% tags=["figure:triptychs"]
 rows = [row_of(index, test, pair) for index in (*shown[:2], worst)]
 rows.append(row_of(shown[0], test, pair, scale=0.0))
-figures.show(triptychs.triptychs(rows))
+figures.show(figures.triptychs(rows))
 
 # %%
 centre = metrics.centre_box_baseline(boxes, 48).max_box_acc
@@ -549,7 +550,7 @@ def example(run, place):  # the photograph at its own size, the map of the last 
         run.metrics["box_threshold"],
         photos[kept[place]],
     )
-    return triptychs.Example(name, photo.image, run.maps[-1, place], photo.boxes.numpy(), tau)
+    return figures.Example(name, photo.image, run.maps[-1, place], photo.boxes.numpy(), tau)
 
 
 if PHOTOGRAPHS:
@@ -559,7 +560,7 @@ else:
     loud_world = data.load("toy", "test", **grids.LOUD_CONTEXT)
     loud_pair = {e: experiments.run(experiments.er(e, **grids.LOUD_CONTEXT)) for e in names}
     rows = [row_of(index, loud_world, loud_pair) for index in loud_pair[0.0].panel[:2]]
-figures.show(triptychs.triptychs(rows))
+figures.show(figures.triptychs(rows))
 
 # %% [markdown]
 # In the drawn world this is the case in which regularisation hurts (notebook 07, section 6), and the triptych shows
@@ -638,12 +639,22 @@ sentence = (
 figures.show(figure, sentence)
 
 # %% tags=["figure:worlds"]
-worlds = {}
-for agrees in grids.CONTEXTS:
-    split = data.load("toy", "test", context=agrees)
+worlds = {agrees: data.load("toy", "test", context=agrees) for agrees in grids.CONTEXTS}
+figure, grid = plt.subplots(2, 9, figsize=(10, 3.12))
+said = []
+for block, (agrees, split) in zip(np.split(grid, 3, axis=1), worlds.items(), strict=True):
     first = [r for r in runs if r.config.context == agrees and r.config.seed == 0]
-    worlds[f"habitat {agrees:g}"] = (split, first)
-figures.show(stages.worlds(worlds, images=(0, 1)))
+    scores = np.empty((2, 2))  # pictures, networks
+    for image, (left, *row) in enumerate(block):
+        draw_picture(left, split.images[first[0].panel[image]])
+        for place, (axes, run) in enumerate(zip(row, first, strict=True)):
+            scores[image, place] = draw_map(axes, run, split, image)
+    block[0, 0].set_title(f"habitat {agrees:g}\n", fontsize=9.5)
+    for axes, run in zip(block[0, 1:], first, strict=True):
+        axes.set_title(f"\nε = {run.config.epsilon:g}", fontsize=9.5)
+    said.append(f"habitat {agrees:g}: " + " and ".join(f"{s:.2f}" for s in scores.mean(axis=0)))
+titles = " and ".join(names.values())
+figures.show(figure, f"Mean PxAP of these 2 pictures at {titles}: {'; '.join(said)}.")
 
 # %%
 summary[["accuracy", "entropy", "pxap", "max_box_acc_carried"]].rename_axis(
@@ -701,7 +712,7 @@ pd.DataFrame(lines).T.rename_axis(["habitat agrees", "ε"]).round(2)
 
 # %%
 lam = losses.lambda_from_epsilon(0.8, 8)
-for title, (split, _) in worlds.items():
+for agrees, split in worlds.items():
     marks, habitats = (6.0 * F.one_hot(split.cues[:, k], 8).float() for k in (0, 2))
     same = float((split.cues[:, 0] == split.cues[:, 2]).float().mean())
     values = [
@@ -710,8 +721,10 @@ for title, (split, _) in worlds.items():
         for logits in (marks, habitats)
     ]
     plain, er = (f"{a:.4f} and {b:.4f}" for a, b in (values[:2], values[2:]))
-    print(f"{title}: they agree on {same:6.1%}; losses {plain} at ε = 0, {er} at ε = 0.8")
-always = worlds["habitat 1"][0]
+    print(
+        f"habitat {agrees:g}: they agree on {same:6.1%}; losses {plain} at ε = 0, {er} at ε = 0.8"
+    )
+always = worlds[1.0]
 assert torch.equal(always.cues[:, 0], always.cues[:, 2])
 for name, where in (("mark", always.parts), ("habitat", always.contexts)):
     score = metrics.pixel_average_precision(where.float().numpy(), always.masks.numpy(), size=48)
@@ -746,7 +759,7 @@ checks.telling_pictures(answer, telling)
 
 # %% [markdown]
 # **And then (trains for real, a minute or two).** How few are enough? `experiments.run(experiments.er(0.8, context=0.95))` is not in the store,
-# so it is trained, once. Predict its PxAP before you look, and draw it with `stages.worlds`.
+# so it is trained, once. Predict its PxAP before you look, and draw its maps with `draw_map`.
 #
 # On your own photographs, the check is the one of section 2: change the suspected companion (cut it out, blur it, paste another
 # background) and see how far the logit moves. A map cannot tell you; an intervention can. And the remedies are all *outside* the loss:

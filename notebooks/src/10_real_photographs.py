@@ -28,10 +28,9 @@ import pandas as pd
 import seaborn as sns
 from scipy.special import stdtrit
 
-from entreg_utils import analysis, data, experiments, figures, files, metrics
-from entreg_utils.checks import photographs as checks
-from entreg_utils.data import fetching, registry
-from entreg_utils.experiments import cost, plans, recipes, throughput
+from entreg_utils import analysis, checks, data, experiments, figures, files, metrics
+from entreg_utils.data import fetch
+from entreg_utils.experiments import cost, plans, presets
 from entreg_utils.figures.erasing import TITLES as METHODS
 
 figures.use_style()
@@ -58,9 +57,9 @@ pd.set_option("display.max_colwidth", 90)
 # The recipe is ours, cut to what a processor can repeat dozens of times. All of it:
 
 # %%
-recipe = recipes.two_cores("cub", "mobilenet_v2")
-print(f"status: {recipe.status}; source: {recipe.source}")
-pd.Series(recipe.fields, name="two_cores").to_frame()
+preset = presets.two_cores("cub", "mobilenet_v2")
+print(f"status: {preset.status}; source: {preset.source}")
+pd.Series(preset.settings, name="two_cores").to_frame()
 
 # %% [markdown]
 # "First 30 classes" are those of CUB-200-2011; five training photographs a class are held out for validation. The
@@ -575,7 +574,7 @@ print(f"({low.method}, ε = {low.epsilon:g}, seed {low.seed})")
 # the oracle and at the fixed threshold?
 
 # %%
-trained_at = recipe.fields["crop"]
+trained_at = preset.settings["crop"]
 by_size = {(trained_at, e): sweep[e] for e in (0.0, 0.3)}
 by_size |= whole("cub30_sizes", "eval_size", "epsilon")
 plain_at, er_at = ({s for s, e in by_size if e == own} for own in (0.0, 0.3))
@@ -752,7 +751,7 @@ print(f"it {outcome} the centred box, {analysis.points(row)} points.")
 for name in data.DATASETS:
     if name == "toy":
         continue
-    source = registry.read_source(name)
+    source = fetch.read_source(name)
     print(f"{name}: {source.about}\n  licence: {source.licence}\n  {source.homepage}")
     print(f"  {source.extent}: python -m entreg_utils data {name}\n")
 
@@ -766,7 +765,7 @@ for name in data.DATASETS:
 # evaluation and decoding come on top.
 
 # %%
-timed = throughput.load()
+timed = cost.load()
 print("devices that were timed:", "; ".join(sorted({row.device for row in timed})))
 priced = {}
 PAPER = "table_main wsol_evaluation lambda_ablation regularisers entropy_curve".split()
@@ -809,7 +808,7 @@ title = "CAM without and with ER, CUB, SE-ResNet-50"
 [base]
 dataset = "cub"
 model = "seresnet50"
-recipe = "adl_code"
+preset = "adl_code"
 [grid]
 epsilon = [0.0, 0.3]
 seed = [0, 1, 2]
@@ -866,24 +865,19 @@ pd.DataFrame(rows, index=["claim", "measurement", "status", "price of the cell"]
 
 # %%
 DO = ()  # any of "data", "run", "sweep"
+start = {"pretrained": True, "weights": "", "statistics": "published"}
 er = {"regularizer": "kl_uniform", "strength": 0.3 / 0.7}  # ε = 0.3
-start = {"pretrained": True, "weights": "", "normalise": "published"}
-config = recipe.config(seed=3, **er, **start)
-options = {"epsilon": 0.3} | {
-    name: value
-    for name, value in config.content.items()
-    if value != getattr(experiments.Config, name) and name not in er
-}
-command = "python -m entreg_utils run"
-for name, value in options.items():
-    command += f" --{name.replace('_', '-')}" + f" {value}" * (value is not True)
+config = preset.config(seed=3, **er, **start)
+command = "python -m entreg_utils run --preset two_cores --dataset cub"
+command += " --model mobilenet_v2 --epsilon 0.3 --seed 3 --pretrained"
+command += " --weights '' --statistics published"
 seconds = np.median([run.provenance["seconds"] for run in runs])
-print(f"data:  licence {registry.read_source('cub').licence}")
+print(f"data:  licence {fetch.read_source('cub').licence}")
 print("run:  ", textwrap.fill(command, 90))
 print(f"       about {seconds:.0f} s on one core that others use too, as it was here")
 print(f"sweep: {len(mine.configs)} runs of {mine.name}.toml")
 if "data" in DO:
-    fetching.fetch(registry.read_source("cub"), files.project_root() / "data")
+    fetch.fetch(fetch.read_source("cub"), files.project_root() / "data")
 if "run" in DO:
     print(pd.Series(experiments.run(config).metrics).round(3))
 if "sweep" in DO:

@@ -29,9 +29,9 @@ import seaborn as sns
 import torch
 from scipy.optimize import brentq
 
-from entreg_utils import analysis, cam, data, erasing, experiments, figures, losses, metrics
+from entreg_utils import analysis, cam, checks, data, erasing, experiments, figures, losses, metrics
 from entreg_utils.checks import critique
-from entreg_utils.experiments import cost, grids, plans, throughput
+from entreg_utils.experiments import cost, grids, plans
 from entreg_utils.training.evaluate import TEMPERATURES
 
 figures.use_style()
@@ -78,7 +78,7 @@ gains = pd.DataFrame(gains).T
 centre = plain[0].outcomes["centre_box"].mean()
 pair = {"ε = 0": plain, "ε = 0.3": treated}
 
-# %% tags=["figure:thresholds"]
+# %% tags=["figure:rules"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.8), width_ratios=[1.5, 1])
 tops, tau = [], np.arange(1000) / 1000  # share of the map's maximum
 for colour, (name, runs) in zip(("C0", "C1"), pair.items(), strict=True):
@@ -319,7 +319,7 @@ best_of_two = [max(two) for two in itertools.combinations(scores, 2)]
 answer = np.mean(best_of_two) - scores.mean()
 
 # %% tags=["check"]
-critique.best_of_two(answer, scores)
+checks.best_of_two(answer, scores)
 
 # %% [markdown]
 # ## 4. One seed
@@ -609,7 +609,7 @@ def centre_weights(weights):
 
 
 # %% tags=["check"]
-critique.centred(centre_weights)
+checks.centred(centre_weights)
 
 # %% [markdown]
 # Now the other half: is localisation a function of the entropy? The hill of notebook 07 looks like one. Take the network of ε = 0 as
@@ -858,7 +858,7 @@ my_claim |= {"baselines": ["centred box"]}
 
 # %% tags=["check"]
 measured = 100 * gains.loc["carried"]
-critique.honest_claim(my_claim, measured.change, (measured.low, measured.high))
+checks.honest_claim(my_claim, measured.change, (measured.low, measured.high))
 
 # %% [markdown]
 # ## Projects without a known answer
@@ -882,7 +882,7 @@ for name, runs in (("drawn world", toy_runs), ("cub30_*", plain + treated)):
     minutes = np.median([r.provenance["seconds"] for r in runs]) / 60
     print(f"{name:16s} {minutes:.1f} minutes a run, median of {len(runs)} stored ones")
 for name in ("wsol_evaluation", "table_main", "lambda_ablation"):
-    for own in cost.estimate(plans.load(name).configs, throughput.load()):
+    for own in cost.estimate(plans.load(name).configs, cost.load()):
         print(f"{name:16s} {own.hours:,.0f} hours for {own.counted} runs", end=" ")
         print(f"on {own.device}")
 

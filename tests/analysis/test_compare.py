@@ -35,6 +35,9 @@ def test_each_score_is_what_an_image_adds():
     assert not comparisons.outcomes(PLAIN, "gt_known").any()  # 0.15 lies below
     assert comparisons.outcomes(PLAIN, "max_box_acc_carried").sum() == 3
     assert comparisons.outcomes(PLAIN, "max_box_acc").shape == (2, 4, 1000)
+    high = [made(0, [1] * 4, [1, 0, 1, 0])]
+    high[0].config.sigma = 0.9996  # nearer to 1 than to the last column's 0.999
+    assert comparisons.outcomes(high, "gt_known").tolist() == [[1, 0, 1, 0]]
     both = comparisons.outcomes(TREATED, "top1_loc_carried")
     assert both.tolist() == [[1, 0, 0, 0], [1, 1, 1, 0]]  # sorted by seed
 

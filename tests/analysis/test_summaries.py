@@ -1,4 +1,4 @@
-"""What a sweep prints about photographs and about several regularisers, from made-up runs."""
+"""What runs and sweeps print, from made-up runs."""
 
 from dataclasses import replace
 
@@ -6,44 +6,86 @@ import numpy as np
 import pandas as pd
 
 from entreg_utils.analysis import summaries
-from entreg_utils.experiments import Config, Run, grids, recipes
+from entreg_utils.experiments import Config, Run, grids, presets, run
 
-CUB = recipes.wsol_evaluation("cub", "resnet50").config()
+CUB = presets.wsol_evaluation("cub", "resnet50").config()
 SCORES = {"accuracy": 0.5, "entropy": 1.25, "max_box_acc": 0.6, "gt_known": 0.4, "centre_box": 0.59}
 
 
-def made_up(config, **metrics):
-    return Run(config, pd.DataFrame(), SCORES | metrics, {}, [], np.zeros(0), "")
+def made_up(config, selection=None, **metrics):
+    return Run(config, pd.DataFrame(), SCORES | metrics, {}, [], np.zeros(0), "", selection)
+
+
+# ---- one run
+
+
+def test_each_number_of_a_run_has_its_rule(stored, tiny):
+    result = run(tiny)
+    rules = summaries.rules_of(result)
+    left_out = ("max_box_acc_max", "max_box_acc_pas", "max_box_acc_ivr", "ivr_percentile")
+    wanted = {n for n in result.metrics if not n.endswith("_best") and not n.startswith(left_out)}
+    assert set(rules) == wanted
+    lines = summaries.report(result, True).splitlines()
+    assert lines[0] == "kl_uniform, ε = 0.5 (strength 1), seed 0: loaded"
+    assert lines[1].startswith("split: test of toy; checkpoint: last (epoch 3); maps: of the true")
+    for name, (title, rule) in rules.items():
+        line = next(one for one in lines if one.endswith(rule) and one.startswith(f"{title:22}"))
+        assert f"{result.metrics[name]:8.3f}" in line
+    assert any("fixed threshold 0.15; IoU 0.5" in line for line in lines)
+    of_validation = [name.startswith("val_") for name in rules]
+    assert any(of_validation) and of_validation == sorted(of_validation)  # they come last
+
+
+def test_the_best_checkpoint_has_a_second_column_and_an_own_metric_its_own_name():
+    config = Config(dataset="cub", model="resnet50", method="adl", sigma=0.2, epochs=30)
+    chosen = {"criterion": "val_max_box_acc", "epoch": 12, "weights_sha256": "1"}
+    result = made_up(config, chosen, gt_known_best=0.5, mine=3.0)
+    lines = summaries.report(result, False).splitlines()
+    assert lines[0] == "resnet50, adl, none, ε = 0 (strength 0), seed 0: trained now"
+    assert lines[2] == "second column: checkpoint best by val_max_box_acc (epoch 12)"
+    title, rule = summaries.rules_of(result)["gt_known"]
+    assert rule == "fixed threshold 0.2; IoU 0.5"
+    assert f"{title:22}{0.4:8.3f}{0.5:8.3f}  {rule}" in lines
+    box, rule = summaries.rules_of(result)["centre_box"]
+    assert f"{box:22}{0.59:8.3f}{'':8}  {rule}" in lines  # a baseline has no checkpoint
+    assert lines[-1] == f"{'mine':22}{3.0:8.3f}{'':8}  own metric"
+
+
+# ---- sweeps
 
 
 def test_regularisers_are_apart_and_share_the_runs_without_any():
     plain = [made_up(Config(seed=seed)) for seed in (0, 1)]
     er = [made_up(grids.er(0.5, seed)) for seed in (0, 1)]
     jsd = [made_up(Config(regularizer="jsd", strength=1.0))]
-    weak = [made_up(Config(body=0.5))]
-    groups = summaries.worlds([*plain, *er, *jsd, *weak, er[0]])
+    weak = [made_up(Config(body=0.5), val_accuracy=1.0)]
+    groups = summaries.groups([*plain, *er, *jsd, *weak, er[0]])
     assert groups == [[*plain, *er], [*plain, *jsd], weak]
-    assert summaries.worlds(plain) == [plain]
+    assert summaries.groups(plain) == [plain]
+    assert summaries.summary(weak).startswith("no regularizer; body=0.5\n")
 
 
 def test_photographs_have_their_own_scores_with_baselines_beside_them():
     runs = []
     for seed, score in ((0, 0.6), (1, 0.7)):
-        runs.append(made_up(replace(CUB, seed=seed), max_box_acc=score))
-        er = replace(CUB, seed=seed, regularizer="kl_uniform", strength=1.0)
-        runs.append(made_up(er, max_box_acc=score + 0.1))
+        plain = replace(CUB, seed=seed)
+        er = replace(plain, regularizer="kl_uniform", strength=1.0)
+        runs.append(made_up(plain, max_box_acc=score, val_max_box_acc=0.3))
+        runs.append(made_up(er, max_box_acc=score + 0.1, val_max_box_acc=0.2))
     text = summaries.summary(runs)
-    header, plain, er = text.splitlines()[1], *text.splitlines()[-2:]
-    assert text.startswith("kl_uniform; dataset=cub, model=resnet50, ")
+    lines = text.splitlines()
+    header, plain, er, best = lines[1], *lines[-3:]
+    assert text.startswith("kl_uniform; dataset=cub, ") and "model=resnet50" in lines[0]
     for title in ("accuracy", "entropy", "MaxBoxAcc", "GT-known Loc", "a centred box"):
         assert title in header
     assert "PxAP" not in text  # cub has no masks
     # mean of 0.6 and 0.7; Student's t at one degree of freedom 12.706 * 0.05
     assert plain.startswith("0.0") and "0.650 ± 0.635" in plain and "0.590 ± 0.000" in plain
     assert er.startswith("0.5") and "0.750 ± 0.635" in er
+    assert best == "Best on validation (val_max_box_acc, mean over seeds): ε = 0."
 
 
-def test_one_seed_of_photographs_has_no_interval():
-    text = summaries.summary([made_up(CUB, mpxap=0.25), made_up(replace(CUB, epochs=3))][:1])
+def test_one_seed_has_no_interval():
+    text = summaries.summary([made_up(CUB, mpxap=0.25, val_mpxap=0.2)])
     assert "One seed has no interval" in text and "±" not in text
-    assert "mPxAP" in text and "0.25" in text
+    assert "mPxAP" in text and "0.25" in text and "Best on" not in text

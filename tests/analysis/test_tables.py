@@ -1,14 +1,14 @@
 """Tables from runs written by hand: means, Student intervals, choices, baselines."""
 
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
-import torch
 
-from entreg_utils.analysis import tables
+from entreg_utils.analysis import summaries, tables
 from entreg_utils.experiments import Config, Run, grids
 
 SCORES = {name: 0.5 for name in tables.HEADLINE}
@@ -27,11 +27,47 @@ def made(epsilon, seed, history=None, **metrics):
     )
 
 
-def test_frame_has_a_row_a_run():
-    table = tables.final([made(0.5, 2, pxap=0.7), made(0.0, 1, pxap=0.6)])
+def test_the_long_table_has_a_row_for_each_score_where_it_was_measured():
+    history = {"epoch": [1, 2], "loss": [2.0, 1.0], "val_pxap": [0.3, 0.4], "test_pxap": [0.1, 0.2]}
+    scores = {"pxap_best": 0.45, "val_accuracy": 0.9, "val_accuracy_best": 0.8}
+    first = replace(made(0.5, 2, history, **scores), selection={"epoch": 1})
+    table = tables.table([first, made(0.0, 1, pxap=0.6)])
+    columns = "epsilon seed regularizer strength split checkpoint epoch score value"
+    assert list(table.columns) == columns.split()
+    own = table[table.epsilon == 0.5]
+    assert set(own.seed) == {2} and set(own.strength) == {1.0}
+
+    def at(split, checkpoint, score):
+        rows = own[(own.split == split) & (own.checkpoint == checkpoint) & (own.score == score)]
+        return list(zip(rows.epoch, rows.value, strict=True))
+
+    assert at("test", "last", "pxap") == [(2, 0.5)] and at("test", "best", "pxap") == [(1, 0.45)]
+    assert at("val", "last", "accuracy") == [(2, 0.9)]
+    assert at("val", "best", "accuracy") == [(1, 0.8)]
+    assert at("val", "each", "pxap") == [(1, 0.3), (2, 0.4)]
+    assert at("test", "each", "pxap") == [(1, 0.1), (2, 0.2)]
+    assert at("train", "each", "loss") == [(1, 2.0), (2, 1.0)]
+    assert len(own) == len(SCORES) + 3 + 6
+    other = table[table.epsilon == 0]
+    assert other[other.score == "pxap"].value.tolist() == [0.6]
+
+
+def test_settings_that_are_lists_have_columns_too():
+    first, second = made(0.0, 0), made(0.0, 0)
+    sides = replace(first.config, method="has", erase_sides=(8, 16))
+    table = tables.table([replace(first, config=sides), second])
+    assert table.method.unique().tolist() == ["has", "cam"]
+    assert table.erase_sides[0] == [8, 16] and table.erase_sides.iloc[-1] is None
+
+
+def test_a_row_a_run_with_the_method_where_it_differs():
+    runs = [made(0.5, 2, pxap=0.7), made(0.0, 1, pxap=0.6)]
+    table = tables.final(runs)
     assert table.epsilon.tolist() == [0.5, 0.0]
     assert table.seed.tolist() == [2, 1]
-    assert table.pxap.tolist() == [0.7, 0.6]
+    assert table.pxap.tolist() == [0.7, 0.6] and "method" not in table
+    runs[0] = replace(runs[0], config=replace(runs[0].config, method="adl"))
+    assert tables.final(runs).method.tolist() == ["adl", "cam"]
 
 
 def test_histories_have_a_row_a_run_and_epoch():
@@ -69,8 +105,27 @@ def test_over_seeds_by_two_columns():
 
 
 def test_one_seed_has_no_interval():
-    with pytest.raises(ValueError, match="at least two seeds"):
-        tables.over_seeds(tables.final([made(0.0, 0)]))
+    summary = tables.over_seeds(tables.final([made(0.0, 0, pxap=0.7)]))
+    assert summary["pxap"]["mean"][0.0] == 0.7 and math.isnan(summary["pxap"]["half"][0.0])
+    runs = [made(0.0, 0, pxap=0.7), made(0.5, 0), made(0.5, 1)]
+    assert tables.headline(runs)["PxAP"].tolist() == ["0.700", "0.500 ± 0.000"]
+
+
+def test_changes_are_taken_seed_by_seed_within_each_group():
+    rows = [("cam", 0, 0.4, 0.5), ("cam", 1, 0.5, 0.8), ("has", 0, 0.3, 0.3), ("has", 1, 0.4, 0.5)]
+    table = pd.DataFrame(
+        [
+            {"method": method, "seed": seed, "epsilon": epsilon, "pxap": score}
+            for method, seed, *scores in rows
+            for epsilon, score in zip((0.0, 0.8), scores, strict=True)
+        ]
+    )
+    change = tables.paired(table, "pxap", 0.0, 0.8)
+    assert change["mean"].to_dict() == pytest.approx({"cam": 0.2, "has": 0.05})
+    # differences 0.1 and 0.3: t_1 = 12.7062 times 0.1
+    assert change["half"]["cam"] == pytest.approx(1.27062, rel=1e-4)
+    with pytest.raises(ValueError, match="method 'has' has no pair of runs at seed 1"):
+        tables.paired(table[:-1], "pxap", 0.0, 0.8)
 
 
 def test_headline_prints_mean_and_half_width():
@@ -86,9 +141,7 @@ def test_headline_prints_mean_and_half_width():
 
 
 def test_headline_names_are_metrics_of_a_run():
-    from entreg_utils.experiments.command import RULES
-
-    assert set(tables.HEADLINE) <= set(RULES)
+    assert set(tables.HEADLINE) <= set(summaries.RULES)
 
 
 def test_choice_is_by_the_mean_on_validation():
@@ -108,15 +161,18 @@ def test_nothing_is_chosen_on_test(score):
         tables.choose([made(0.0, 0)], score)
 
 
-def test_baselines_by_hand():
-    # 8x8 pixels; the box fills the centre half of each side: x1 = x0 + w = 6
-    masks = torch.zeros(2, 8, 8, dtype=torch.bool)
-    masks[:, 2:6, 2:6] = True
-    dataset = SimpleNamespace(
-        images=torch.zeros(2, 3, 8, 8, dtype=torch.uint8),
-        boxes=torch.tensor([[2, 2, 6, 6]] * 2),
-        masks=masks,
+@pytest.fixture
+def dataset():
+    """Two images of 8x8; the object fills the centre half of each side, its box ends at x + w."""
+    mask = np.zeros((8, 8), bool)
+    mask[2:6, 2:6] = True
+    box = np.array([[2, 2, 6, 6]])
+    return SimpleNamespace(
+        frame=8, boxes_at=lambda size: [box, box], masks_at=lambda size: [(mask, None)] * 2
     )
+
+
+def test_baselines_by_hand(dataset):
     table = tables.baselines(dataset)
     assert table.loc["constant map", "PxAP"] == "0.250"  # 16 of 64 pixels
     assert table.loc["centred box", "MaxBoxAcc (oracle)"] == "1.000"
@@ -154,12 +210,7 @@ def test_markdown_puts_the_index_first():
     )
 
 
-def test_report_has_scores_baselines_and_verdict():
-    masks = torch.zeros(2, 8, 8, dtype=torch.bool)
-    masks[:, 2:6, 2:6] = True
-    dataset = SimpleNamespace(
-        images=torch.zeros(2, 3, 8, 8), boxes=torch.tensor([[2, 2, 6, 6]] * 2), masks=masks
-    )
+def test_report_has_scores_baselines_and_verdict(dataset):
     runs = sweep_of((0.4, 0.4), (0.7, 0.7))
     lines = tables.report(runs, dataset).splitlines()
     assert lines[0] == "| ε | " + " | ".join(tables.HEADLINE.values()) + " |"

@@ -122,6 +122,43 @@ def test_grad_cam_through_a_head_that_is_not_linear(net):
         cam.class_activation_map(squared, IMAGE, [0])
 
 
+def test_a_model_with_another_head_gets_its_grad_cam():
+    net = HandNet(nn.Sequential(nn.Linear(2, 4), nn.ReLU(), nn.Linear(4, 3))).eval()
+    expected, logits = cam.grad_cam(net, IMAGE, [1])
+    net.linear_head = False
+    maps, same = cam.class_activation_map(net, IMAGE, [1])
+    assert torch.equal(maps, expected) and torch.equal(same, logits) and maps.any()
+    # What lies between map and logits may be more than a head on the mean: here 5 logits a map.
+
+    def map_and_logits(images):
+        features = net.forward_features(images).detach().requires_grad_()
+        return features, 5 * features.sum(dim=(2, 3))
+
+    net.map_and_logits = map_and_logits
+    maps, logits = cam.class_activation_map(net, IMAGE, [1])
+    assert logits.tolist() == [[5.0, 20.0]]  # and d s_1 / d A_2 = 5, all the others 0
+    assert maps.tolist() == [[[0.0, 15.0], [0.0, 5.0]]]
+    linear = HandNet().eval()
+    linear.linear_head = True
+    assert cam.class_activation_map(linear, IMAGE, [1])[0].tolist() == [CAM_BY_HAND[1]]
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("which", ["model", "images", "both"])
+@pytest.mark.parametrize("function", [cam.class_activation_map, cam.grad_cam])
+def test_half_precision_gives_the_map_of_float32_within_rounding(dtype, which, function):
+    torch.manual_seed(0)
+    toy, images = models.build("toy", 8).eval(), torch.rand(3, 3, 48, 48)
+    expected, logits = function(toy, images, [0, 3, 7])
+    toy = toy.to(dtype) if which != "images" else toy
+    images = images.to(dtype) if which != "model" else images
+    maps, rounded = function(toy, images, [0, 3, 7])
+    assert maps.dtype == rounded.dtype == torch.float32
+    error = (maps - expected).abs().max() / expected.abs().max()
+    assert 0 < error < 8 * torch.finfo(dtype).eps
+    torch.testing.assert_close(rounded, logits, rtol=0, atol=16 * torch.finfo(dtype).eps)
+
+
 @pytest.mark.parametrize("function", [cam.class_activation_map, cam.grad_cam])
 def test_no_gradient_is_left_behind(net, function):
     maps, logits = function(net, IMAGE, [0])

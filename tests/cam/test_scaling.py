@@ -1,5 +1,7 @@
 """The four normalisations, the protocol's upsampling and the overlay, on maps written by hand."""
 
+import subprocess
+import sys
 import warnings
 
 import cv2
@@ -133,12 +135,38 @@ def test_a_tensor_gives_a_cpu_tensor():
     assert result.numpy().tolist() == cam.normalize(TEN, "ivr").tolist()
 
 
-def test_upsample_is_opencv_bicubic_in_float32():
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_maps_are_read_exactly(dtype):
+    maps = torch.from_numpy(TEN).to(dtype)  # -4..8 are exact in both
+    assert np.array_equal(cam.normalize(maps).numpy(), cam.normalize(TEN))
+    assert np.array_equal(cam.upsample(maps, 9), cam.upsample(TEN, 9))
+    assert not cam.is_blank(maps) and cam.is_blank(torch.ones(2, 2, dtype=dtype))
+    unit = (maps[0] + 4) / 16
+    picture = torch.ones(3, 2, 5, dtype=dtype)
+    expected = cam.overlay(np.ones((3, 2, 5)), unit.float().numpy())
+    assert np.array_equal(cam.overlay(picture, unit), expected)
+
+
+@pytest.mark.parametrize("room", ["cam", "metrics"])
+def test_a_room_that_needs_no_torch_imports_none(room):
+    code = f"import sys, entreg_utils.{room}; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_the_maps_of_networks_are_there_when_asked_for():
+    assert {"class_activation_map", "grad_cam", "normalize"} <= set(dir(cam))
+    with pytest.raises(AttributeError, match="no attribute 'gradcam'"):
+        _ = cam.gradcam
+
+
+def test_upsample_is_opencv_bicubic_in_float64():
     maps = torch.arange(12.0).reshape(1, 3, 4)
     result = cam.upsample(maps, 9)
-    assert result.shape == (1, 9, 9) and result.dtype == np.float32
-    expected = cv2.resize(maps[0].numpy(), (9, 9), interpolation=cv2.INTER_CUBIC)
+    assert result.shape == (1, 9, 9) and result.dtype == np.float64
+    expected = cv2.resize(maps[0].double().numpy(), (9, 9), interpolation=cv2.INTER_CUBIC)
     assert np.array_equal(result[0], expected)
+    tall = cv2.resize(maps[0].double().numpy(), (5, 9), interpolation=cv2.INTER_CUBIC)
+    assert np.array_equal(cam.upsample(maps, (9, np.int64(5)))[0], tall)  # (height, width)
     assert cam.upsample(maps[:0], 5).shape == (0, 5, 5)
 
 
@@ -226,7 +254,10 @@ class TestOverlay:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"method": "softmax"}, "unknown method 'softmax': choose one of minmax, max, pas, ivr"),
+        (
+            {"method": "softmax"},
+            "unknown normalization 'softmax': choose one of minmax, max, pas, ivr",
+        ),
         ({"method": "max", "percentile": 90}, "'max' takes no percentile"),
         ({"method": "pas", "percentile": 100}, "percentile is 100"),
         ({"method": "ivr", "percentile": -1}, "percentile is -1"),
@@ -243,8 +274,9 @@ def test_bad_shapes():
         cam.normalize(TEN[0])
     with pytest.raises(ValueError, match="shape"):
         cam.upsample(TEN[0], 8)
-    with pytest.raises(ValueError, match="size is 0"):
-        cam.upsample(TEN, 0)
+    for size in (0, 2.5, (3, 0), (1, 2, 3)):
+        with pytest.raises(ValueError, match="size must be a positive int or"):
+            cam.upsample(TEN, size)
 
 
 def test_upsample_then_minmax_is_what_the_metrics_score():

@@ -15,7 +15,6 @@ from torchvision import transforms
 from entreg_utils.data import decoding
 from entreg_utils.data.decoding import (
     UnreadableImage,
-    array_of,
     cached_array,
     read_all,
     read_pixels,
@@ -86,7 +85,7 @@ def test_all_unreadable_files_are_named_in_one_error(tmp_path):
     paths[2].write_text("<html>404</html>")
     paths[4].write_bytes(b"")
     with pytest.raises(StorageError, match="4 files cannot be read as images") as caught:
-        array_of(5, (3, 8, 8), lambda i: read_pixels(paths[i], 8), "x")
+        cached_array(None, 5, (3, 8, 8), lambda i: read_pixels(paths[i], 8), "x")
     for path in paths[1:]:
         assert str(path) in str(caught.value)
     assert str(paths[0]) not in str(caught.value)

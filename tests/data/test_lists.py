@@ -9,7 +9,6 @@ from entreg_utils.data.lists import (
     choose_classes,
     find_folder,
     held_out,
-    read_evaluation_list,
     read_mapping,
     read_table,
 )
@@ -105,36 +104,3 @@ def test_the_validation_part_is_stratified_and_depends_on_names_alone():
 def test_a_validation_part_that_cannot_be(per_class, message):
     with pytest.raises(ValueError, match=message):
         held_out(["a", "b", "c", "d", "e", "f", "g"], [0, 0, 0, 1, 1, 1, 1], per_class)
-
-
-def write(folder, **files):
-    folder.mkdir(exist_ok=True)
-    for name, text in files.items():
-        (folder / f"{name}.txt").write_text(text)
-
-
-def test_an_evaluation_list_with_several_boxes(tmp_path):
-    write(
-        tmp_path / "val",
-        image_ids="b.jpg\na.jpg\n",
-        class_labels="a.jpg,0\nb.jpg,1\n",
-        image_sizes="a.jpg,10,20\nb.jpg,30,40\n",
-        localization="b.jpg,1,2,3,4\na.jpg,5,6,7,8\nb.jpg,0,0,9,9\n",
-    )
-    listed = read_evaluation_list(tmp_path / "val", "cub", int, int, int, int)
-    assert listed.image_ids == ["b.jpg", "a.jpg"]
-    assert listed.labels == {"a.jpg": 0, "b.jpg": 1}
-    assert listed.sizes == {"a.jpg": (10, 20), "b.jpg": (30, 40)}
-    assert listed.places == {"b.jpg": [(1, 2, 3, 4), (0, 0, 9, 9)], "a.jpg": [(5, 6, 7, 8)]}
-
-
-def test_an_evaluation_list_that_leaves_an_image_out(tmp_path):
-    write(tmp_path, image_ids="b.jpg\na.jpg\n", class_labels="b.jpg,1\n")
-    with pytest.raises(ValueError, match="class_labels.txt says nothing about a.jpg"):
-        read_evaluation_list(tmp_path, "cub")
-    write(tmp_path, class_labels="b.jpg,1\na.jpg,0\n", localization="a.jpg,m.png,\n")
-    with pytest.raises(ValueError, match="localization.txt says nothing about b.jpg"):
-        read_evaluation_list(tmp_path, "openimages", str, str)
-    write(tmp_path, localization="a.jpg,m.png\n")
-    with pytest.raises(ValueError, match="line 1: 'a.jpg,m.png' is not path,mask,ignore"):
-        read_evaluation_list(tmp_path, "openimages", str, str)

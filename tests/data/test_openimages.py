@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from entreg_utils import data
-from entreg_utils.data.openimages import read_instances
+from entreg_utils.data.evaluated import read_instances
 from entreg_utils.files import StorageError
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"

@@ -56,7 +56,7 @@ def test_what_is_not_blue_is_the_flower(flowers):
 
 
 def test_a_violet_or_dark_flower_is_no_background(tmp_path):
-    from entreg_utils.data.oxford import read_segmentation
+    from entreg_utils.data.masked import read_segmentation
 
     colours = [BLUE, (0, 0, 0), (60, 0, 220), (255, 255, 255), (20, 10, 240), (0, 0, 200)]
     Image.fromarray(np.array([colours], np.uint8)).save(tmp_path / "a.png")

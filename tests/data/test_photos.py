@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 from entreg_utils import data
-from entreg_utils.data.photo import MaskReader, Photo
-from entreg_utils.data.photos import PhotoDataset
+from entreg_utils.data import photos as decoder
+from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
 from entreg_utils.files import StorageError
 
 # four photographs, (height, width)
@@ -46,7 +46,7 @@ def photos(folder, **changes):
 def dataset(folder, size=16, **options):
     rows = options.pop("rows", None) or photos(folder)
     options = {"cache": folder / "cache"} | options
-    return PhotoDataset("birds", "train", rows, ["even", "odd"], size, **options)
+    return PhotoDataset("birds", "train", rows, ["even", "odd"], size=size, **options)
 
 
 def test_labels_pairs_and_names(folder):
@@ -62,7 +62,7 @@ def test_multi_hot_labels_and_a_pair_for_every_class_present(folder):
     classes = [(0, 2), (), (1,), (0, 1, 2)]
     rows = [Photo(folder / f"{i}.png", str(i), own) for i, own in enumerate(classes)]
     reader = MaskReader(left_half, True, "halves")
-    many = PhotoDataset("m", "val", rows, "abc", 8, folder / "cache", masks=reader, multilabel=True)
+    many = PhotoDataset("m", "val", rows, "abc", "", reader, True, size=8, cache=folder / "cache")
     assert many.labels.dtype == torch.float32
     assert many.labels.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 1]]
     assert many.pairs.tolist() == [[0, 0], [0, 2], [2, 1], [3, 0], [3, 1], [3, 2]]
@@ -218,7 +218,9 @@ def test_usual_sizes_and_bad_ones(folder):
 def test_the_door_names_what_it_knows():
     with pytest.raises(ValueError, match="known are toy, cub, openimages, flowers, pets, voc"):
         data.load("birds", "train")
-    with pytest.raises(ValueError, match="unknown option 'sizes': cub has size, classes, lists"):
+    with pytest.raises(
+        ValueError, match="unknown option 'sizes': cub has size, classes, cache, lists"
+    ):
         data.load("cub", "train", sizes=3)
     for name in set(data.DATASETS) - {"toy"}:
         with pytest.raises(ValueError, match="unknown split 'all': use one of train, val, test"):
@@ -229,3 +231,47 @@ def test_the_door_names_what_it_knows():
 def test_a_data_set_that_is_not_there(name, tmp_path):
     with pytest.raises(StorageError, match=f"is not there: python -m entreg_utils data {name} fet"):
         data.load(name, "test", root=tmp_path)
+
+
+def test_the_fingerprint_follows_pixels_and_what_is_said_of_them(folder, monkeypatch):
+    plain = dataset(folder).fingerprint
+    assert len(plain) == 64 and dataset(folder, size=24, cache=False).fingerprint == plain
+    moved = folder / "elsewhere"
+    moved.mkdir()
+    for index in range(4):  # other files with the same pixels
+        Image.open(folder / f"{index}.png").save(moved / f"{index}.bmp")
+    rows = [Photo(moved / f"{i}.bmp", str(i), i % 2) for i in range(4)]
+    assert dataset(folder, rows=rows).fingerprint == plain
+    boxes = [(1, 2, 3, 4), None, None, None]
+    reader = MaskReader(left_half, True, "halves")
+    seen = {
+        plain,
+        dataset(folder, rows=photos(folder)[::-1]).fingerprint,
+        dataset(folder, rows=photos(folder)[:3]).fingerprint,
+        dataset(folder, rows=photos(folder, xywh=boxes)).fingerprint,
+        dataset(folder, rows=[*photos(folder)[:3], Photo(folder / "3.png", "", 0)]).fingerprint,
+        PhotoDataset(
+            "m", "val", [Photo(p.path, "", (0, 1)) for p in photos(folder)], "ab", "", reader, True
+        ).fingerprint,
+    }
+    assert len(seen) == 6
+    with monkeypatch.context() as patch:  # the second look decodes nothing
+        patch.setattr(decoder, "read_pixels", lambda *_: pytest.fail("decoded again"))
+        assert dataset(folder).fingerprint == plain
+    Image.new("RGB", (30, 20)).save(folder / "0.png")
+    assert dataset(folder).fingerprint not in seen
+
+
+def test_a_damaged_note_of_a_fingerprint_is_made_anew(folder):
+    plain = dataset(folder).fingerprint
+    (kept,) = (folder / "cache").glob("birds-train-fingerprint-*.txt")
+    kept.write_text("0" * 64)
+    assert dataset(folder).fingerprint == plain and kept.read_text() != "0" * 64
+
+
+def test_one_photograph_without_a_box_keeps_the_boxes_of_the_others(folder):
+    birds = dataset(folder, rows=photos(folder, xywh=[(1, 2, 3, 4), None, (0, 0, 9, 9), None]))
+    assert [box.shape for box in birds.boxes_at(20)] == [(1, 4), (0, 4), (1, 4), (0, 4)]
+    assert birds[1].boxes.shape == (0, 4)
+    stated = photos(folder, boxes=[((1, 2, 3, 4),), None, None, None], frame=[(9, 9), *[None] * 3])
+    assert [len(box) for box in dataset(folder, rows=stated).boxes_at(20)] == [1, 0, 0, 0]

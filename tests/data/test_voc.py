@@ -7,7 +7,7 @@ from PIL import Image
 from torchvision.datasets import VOCSegmentation
 
 from entreg_utils import data
-from entreg_utils.data.voc import CLASSES
+from entreg_utils.data.masked import CLASSES
 from entreg_utils.files import StorageError
 
 MAIN = {  # states of a few classes; all others are -1

@@ -79,7 +79,7 @@ def test_a_batch_goes_to_its_method():
     assert torch.equal(mixed, expected[0]) and torch.equal(soft, expected[1])
     assert soft.shape == (4, 3) and not torch.equal(mixed, images)
     hot = torch.ones(4, 2)  # rows of several classes can stay as they are
-    _, rows = Erasing(**CUTMIX).apply_to_batch(images, hot, seeded(), normalise=False)
+    _, rows = Erasing(**CUTMIX).apply_to_batch(images, hot, seeded(), as_distribution=False)
     torch.testing.assert_close(rows, hot)
 
 

@@ -100,7 +100,7 @@ def test_targets_of_each_kind_by_hand():
     assert soft_targets(torch.tensor([2, 0]), 2, 3).tolist() == [[0, 0, 1], [1, 0, 0]]
     hot = torch.tensor([[1, 1, 0], [0, 0, 1]])
     assert soft_targets(hot, 2).tolist() == [[0.5, 0.5, 0], [0, 0, 1]]
-    assert soft_targets(hot, 2, normalise=False).tolist() == hot.tolist()
+    assert soft_targets(hot, 2, as_distribution=False).tolist() == hot.tolist()
     soft = torch.tensor([[0.25, 0.75]], dtype=torch.float64)
     assert torch.equal(soft_targets(soft, 1), soft)
 
@@ -112,7 +112,7 @@ def test_multi_hot_rows_are_mixed_as_distributions_or_as_they_are(monkeypatch):
     _, soft = cutmix(torch.zeros(2, 3, 4, 4), hot, 1.0, 1.0, seeded())
     expected = [[3 / 8, 3 / 8 + 1 / 12, 1 / 12, 1 / 12], [1 / 8, 1 / 8 + 1 / 4, 1 / 4, 1 / 4]]
     torch.testing.assert_close(soft, torch.tensor(expected))
-    _, rows = cutmix(torch.zeros(2, 3, 4, 4), hot, 1.0, 1.0, seeded(), normalise=False)
+    _, rows = cutmix(torch.zeros(2, 3, 4, 4), hot, 1.0, 1.0, seeded(), as_distribution=False)
     assert rows.tolist() == [[0.75, 1, 0.25, 0.25], [0.25, 1, 0.75, 0.75]]
 
 

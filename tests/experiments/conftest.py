@@ -1,26 +1,24 @@
-"""Real runs of a second: a small config on small splits, in folders of their own."""
+"""Photographs that are made, photographs of birds where they are, and runs in other processes."""
 
+import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
+from entreg_utils.data import Data
 from entreg_utils.data.world import SPLITS
-from entreg_utils.experiments import Config, run
+from entreg_utils.experiments import Config
 
-SHARED = Path(__file__).parents[2] / ".." / "shared"
+ROOT = Path(__file__).parents[2]
+SHARED = ROOT / ".." / "shared"
 CUB, WEIGHTS = SHARED / "data" / "CUB_200_2011", SHARED / "weights" / "mobilenet_v2_imagenet.npz"
 LISTS = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "bounding_boxes.txt")
-
-SMALL_SPLITS = {"val": 24, "test": 64}
-TINY = dict(
-    regularizer="kl_uniform", strength=1.0, num_train=60, batch_size=20, epochs=3, image_size=32
-)
 
 # What a child process runs: the same call, with `hook(step)` before each step of training.
 CHILD = """
@@ -47,24 +45,79 @@ print(run(Config(**json.loads(sys.argv[1])), progress=False).weights_sha256)
 """
 
 
-@pytest.fixture
-def one_thread():
-    """Sums in one order, as in the child processes: bits can be compared."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+class Photographs:
+    """Images of one or two of three classes, each a bright third of the image."""
+
+    num_classes, frame, source = 3, 224, "made by a test"
+
+    def __init__(self, split, size, several, version):
+        generator = torch.Generator().manual_seed({"train": 0, "val": 1, "test": 2}[split])
+        count = {"train": 24, "val": 8, "test": 12}[split]
+        first = torch.arange(count) % 3
+        second = (first + torch.randint(0, 2, (count,), generator=generator)) % 3
+        self.several, self.size = several, size
+        rows = torch.zeros(count, 3)
+        rows[torch.arange(count), first] = 1
+        if several:
+            rows[torch.arange(count), second] = 1
+        self.labels, self.pairs = rows if several else first, rows.nonzero()
+        images = torch.randint(0, 90, (count, 3, size, size), generator=generator)
+        for image, c in self.pairs.tolist():
+            images[image, c][self._third(c, size)] += 150
+        self.images = images.to(torch.uint8)
+        self.fingerprint = hashlib.sha256(f"{split} {version}".encode()).hexdigest()
+
+    def __len__(self):
+        return len(self.labels)
+
+    @staticmethod
+    def _third(c, size):
+        return slice(c * size // 3, (c + 1) * size // 3), slice(0, size)
+
+    def boxes_at(self, size):
+        if self.several:
+            return None
+        edges = [(c * size // 3, (c + 1) * size // 3 - 1) for c in self.pairs[:, 1].tolist()]
+        return [np.array([[0, top, size - 1, bottom]]) for top, bottom in edges]
+
+    def masks_at(self, size):
+        if not self.several:
+            return None
+        masks = np.zeros((len(self.pairs), size, size), bool)
+        for mask, c in zip(masks, self.pairs[:, 1].tolist(), strict=True):
+            mask[self._third(c, size)] = True
+        return [(mask, None) for mask in masks]
 
 
 @pytest.fixture
-def project(tmp_path, monkeypatch, one_thread):
-    """An empty project and its empty results; gives the folder of the results."""
-    monkeypatch.setenv("ENTREG_ROOT", str(tmp_path / "project"))
-    monkeypatch.setenv("ENTREG_RESULTS", str(tmp_path / "results"))
-    monkeypatch.delenv("ENTREG_FRESH", raising=False)
-    for split, count in SMALL_SPLITS.items():
-        monkeypatch.setitem(SPLITS, split, count)
-    return tmp_path / "results"
+def photographs(project, monkeypatch):
+    """The data of ``voc`` and ``one`` lie here; gives a function that replaces them by others."""
+    lying = {"version": 1}
+
+    def load(data, split, size=None):
+        if data.is_drawn:
+            return plain(data, split, size)
+        size = data.resize if split == "train" else size or 224
+        return Photographs(split, size, data.dataset == "voc", lying["version"])
+
+    plain = Data.load
+    monkeypatch.setattr(Data, "load", load)
+    return lambda version: lying.update(version=version)
+
+
+SIZES = dict(model="toy", resize=40, crop=32, eval_size=32, epochs=3, batch_size=8)
+
+
+@pytest.fixture
+def voc(photographs):
+    """A config of several classes an image, with masks."""
+    return Config(dataset="voc", multilabel="softmax", learning_rate=0.05, **SIZES)
+
+
+@pytest.fixture
+def one(photographs):
+    """A config of one class an image, with boxes."""
+    return Config(dataset="cub", learning_rate=0.05, **SIZES)
 
 
 @pytest.fixture
@@ -73,7 +126,7 @@ def cub(tmp_path, project):
     if not (CUB.exists() and WEIGHTS.exists()):
         pytest.skip("needs the part of CUB and the weights that are not part of the project")
     home = tmp_path / "project" / "data" / "CUB_200_2011"
-    home.mkdir(parents=True)
+    home.mkdir()
     part = dict(line.split() for line in (CUB / LISTS[2]).read_text().splitlines())
     kept, seen = set(), {}
     for line in (CUB / LISTS[1]).read_text().splitlines():
@@ -98,7 +151,7 @@ def birds(cub):
         dataset="cub",
         model="mobilenet_v2",
         weights=str(WEIGHTS),
-        normalise="half",
+        statistics="half",
         freeze_bn=True,
         resize=72,
         crop=64,
@@ -110,44 +163,6 @@ def birds(cub):
 
 
 @pytest.fixture
-def tiny():
-    return Config(width=4, **TINY)
-
-
-@pytest.fixture(scope="session")
-def trained(tmp_path_factory):
-    """Folder with the record and the checkpoint of ``tiny``, trained once."""
-    folder = tmp_path_factory.mktemp("trained")
-    threads = torch.get_num_threads()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("ENTREG_ROOT", str(folder / "project"))
-        patch.setenv("ENTREG_RESULTS", str(folder / "results"))
-        for split, count in SMALL_SPLITS.items():
-            patch.setitem(SPLITS, split, count)
-        torch.set_num_threads(1)
-        run(Config(width=4, **TINY), progress=False)
-        torch.set_num_threads(threads)
-    return folder / "results"
-
-
-@pytest.fixture
-def stored(project, trained, tiny):
-    """The results with that run in them; gives the path of the record."""
-    shutil.copytree(trained, project)
-    return project / f"{tiny.name}.json"
-
-
-@pytest.fixture
-def training_forbidden(monkeypatch):
-    from entreg_utils.training import loop
-
-    def refuse(*_):
-        raise AssertionError("a step was trained")
-
-    monkeypatch.setattr(loop, "regularised_loss", refuse)
-
-
-@pytest.fixture
 def child(tmp_path):
     """Start ``run(config)`` in another process, ``hook`` being what it does before each step."""
     started = []
@@ -155,11 +170,11 @@ def child(tmp_path):
     def start(config, hook="pass"):
         script = tmp_path / "child.py"
         script.write_text(CHILD.format(hook=hook))
-        arguments = [json.dumps(config.to_dict()), json.dumps(SMALL_SPLITS)]
-        root = str(Path(__file__).parents[2])
+        counts = {split: SPLITS[split] for split in ("val", "test")}
+        arguments = [json.dumps(config.to_dict()), json.dumps(counts)]
         process = subprocess.Popen(
             [sys.executable, str(script), *arguments],
-            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": root},
+            env=os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,

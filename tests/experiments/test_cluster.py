@@ -2,6 +2,7 @@
 
 import contextlib
 import importlib.util
+import io
 import os
 import sys
 import time
@@ -9,26 +10,23 @@ from dataclasses import replace
 
 import psutil
 import pytest
-from entreg_utils.experiments.board import Board
-from entreg_utils.experiments.node import train_here
+import torch
 
-from entreg_utils.experiments import Config, SweepError, cluster, run, store, sweep
-from entreg_utils.files import StorageError
+from entreg_utils.experiments import SweepError, cluster, run, store, sweep
+from entreg_utils.experiments.cluster import train_here
+from entreg_utils.experiments.sweep import Board
+from entreg_utils.files import StorageError, sha256
+from entreg_utils.training import loop
 
 needs_ray = pytest.mark.skipif(
     importlib.util.find_spec("ray") is None, reason="Ray is not installed: pip install ray"
 )
-SMALL = Config(
-    regularizer="kl_uniform",
-    strength=1.0,
-    num_train=100,
-    epochs=4,
-    width=4,
-    image_size=32,
-    num_classes=4,
-)
 NODE = {"num_cpus": 1, "object_store_memory": 80_000_000}
-SAME = ("config", "history", "metrics", "panel", "maps", "weights_sha256")
+OWN = "def probe(model, view, prediction):\n    return {'images': len(prediction.logits)}\n"
+
+
+def same(record):
+    return {name: value for name, value in record.items() if name != "provenance"}
 
 
 @pytest.fixture(scope="module")
@@ -45,21 +43,36 @@ def two_nodes():
 
 
 @pytest.fixture
-def folders(tmp_path, monkeypatch, one_thread):
-    """An empty project; gives the folder of the results."""
+def scratch(tmp_path, monkeypatch):
+    monkeypatch.setenv("ENTREG_SCRATCH", str(tmp_path / "scratch"))
+    return tmp_path / "scratch"
+
+
+@pytest.fixture
+def whole(tmp_path, monkeypatch, one_thread):
+    """An empty project, with splits of the usual size as the nodes have them; gives the results."""
     for name in ("root", "results", "scratch"):
         monkeypatch.setenv(f"ENTREG_{name.upper()}", str(tmp_path / name))
     monkeypatch.delenv("ENTREG_FRESH", raising=False)
     return tmp_path / "results"
 
 
+@pytest.fixture
+def small(tiny):
+    return replace(tiny, num_train=100, epochs=4, num_classes=4)
+
+
+# ---- on two nodes
+
+
 @needs_ray
 def test_a_node_dies_and_every_record_is_as_if_trained_here(
-    folders, two_nodes, monkeypatch, capsys
+    whole, two_nodes, small, own_code, monkeypatch, capsys
 ):
     """One sweep: a run that breaks, a node that dies under a run, and three runs that succeed."""
-    good = [replace(SMALL, seed=seed) for seed in range(3)]
-    bad = replace(SMALL, learning_rate=1e30, epochs=3)
+    own_code("mine", OWN)
+    good = [replace(small, seed=seed, probes=["mine:probe"]) for seed in range(3)]
+    bad = replace(small, learning_rate=1e30, epochs=3)
     places, killed, attempts = _places_of_runs(monkeypatch), [], {}
     plain = Board.running
 
@@ -84,21 +97,19 @@ def test_a_node_dies_and_every_record_is_as_if_trained_here(
 
     printed = capsys.readouterr().err
     assert {name for name, attempt in attempts.items() if attempt > 1} == set(killed) != set()
-    assert f"started {killed[0]} on {os.uname().nodename}" in printed
-    assert printed.count(" done ") >= 3 and f"failed {bad.name}: TrainingError" in printed
+    assert printed.count(" done ") >= 3 and "failed kl_uniform 0.5 seed 0: TrainingErr" in printed
     assert "(3 done, 0 running, 1 failed, 0 left of 4)" in printed
     # the driver's files, and none but those that `run` leaves behind
-    assert {path.suffix for path in folders.iterdir()} <= {".json", ".pt", ".lock", ".jsonl"}
+    assert {path.suffix for path in whole.iterdir()} <= {".json", ".pt", ".lock", ".jsonl"}
     remote = {config: store.find(config) for config in good}
     models = [result.model() for result in sweep(good)]  # the checkpoints came along
-    assert len(models) == 3
+    assert len(models) == 3 and "mine" not in sys.modules
 
-    monkeypatch.setenv("ENTREG_RESULTS", str(folders.parent / "here"))
+    monkeypatch.setenv("ENTREG_RESULTS", str(whole.parent / "here"))
     monkeypatch.setattr(Board, "running", plain)
     for config in good:
         run(config, progress=False)  # on one thread, as the tasks
-        here = store.find(config)
-        assert {name: here[name] for name in SAME} == {n: remote[config][n] for n in SAME}
+        assert same(store.find(config)) == same(remote[config])
 
 
 @contextlib.contextmanager
@@ -142,10 +153,10 @@ def _places_of_runs(monkeypatch):
 
 
 @needs_ray
-def test_ctrl_c_ends_the_tasks_and_keeps_what_is_stored(folders, two_nodes, monkeypatch):
+def test_ctrl_c_ends_the_tasks_and_keeps_what_is_stored(whole, two_nodes, small, monkeypatch):
     import ray
 
-    short, forever = replace(SMALL, seed=8), replace(SMALL, seed=9, epochs=10_000)
+    short, forever = replace(small, seed=8), replace(small, seed=9, epochs=10_000)
     assert sweep([short], cluster=two_nodes.address, gpus=0)[0].config == short
     assert not ray.is_initialized()
 
@@ -161,11 +172,14 @@ def test_ctrl_c_ends_the_tasks_and_keeps_what_is_stored(folders, two_nodes, monk
         while ray.available_resources().get("CPU", 0) < ray.cluster_resources()["CPU"]:
             assert time.monotonic() < deadline, "a task outlived the interrupted sweep"
             time.sleep(0.2)
-    assert [path.stem for path in folders.glob("*.json")] == [short.name]
+    assert [path.stem for path in whole.glob("*.json")] == [short.name]
+
+
+# ---- no cluster, or not enough of it
 
 
 @needs_ray
-def test_no_cluster_is_one_sentence_that_says_how_to_start_one(folders, monkeypatch):
+def test_no_cluster_is_one_sentence_that_says_how_to_start_one(project, small, monkeypatch):
     import ray
 
     def refuses(address, **_):
@@ -173,17 +187,17 @@ def test_no_cluster_is_one_sentence_that_says_how_to_start_one(folders, monkeypa
 
     monkeypatch.setattr(ray, "init", refuses)
     with pytest.raises(cluster.ClusterError) as caught:
-        sweep([SMALL], cluster="auto")
+        sweep([small], cluster="auto")
     sentence = str(caught.value)
     assert sentence.startswith("no Ray cluster at 'auto' (Could not find any running Ray instance")
     assert "`ray start --head`" in sentence and "\n" not in sentence
-    assert not folders.exists()
+    assert not project.exists()
 
 
-def test_ray_that_is_not_installed_is_one_sentence(folders, monkeypatch):
+def test_ray_that_is_not_installed_is_one_sentence(project, small, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ModuleNotFoundError, match=r'pip install "entreg_utils\[ray\]"'):
-        sweep([SMALL], cluster="auto")
+        sweep([small], cluster="auto")
 
 
 @pytest.mark.parametrize(
@@ -192,50 +206,132 @@ def test_ray_that_is_not_installed_is_one_sentence(folders, monkeypatch):
         ({"gpus": 1.5}, "gpus=1.5: a run takes a share"),
         ({"gpus": float("nan")}, "gpus=nan"),
         ({"cpus": 0}, "cpus=0"),
+        ({"cpus": 1.5}, "cpus=1.5: give a whole number"),
     ],
 )
-def test_shares_that_cannot_be_given_are_refused(folders, options, sentence):
+def test_shares_that_cannot_be_given_are_refused(project, small, options, sentence):
     with pytest.raises(ValueError, match=sentence):
-        sweep([SMALL], cluster="auto", **options)
+        sweep([small], cluster="auto", **options)
 
 
 class FakeRay:
-    def __init__(self, *nodes, dead=()):
-        self.all = [{"Resources": n, "Alive": True} for n in nodes]
-        self.all += [{"Resources": n, "Alive": False} for n in dead]
+    """The nodes of a cluster."""
+
+    def __init__(self, *resources):
+        self.resources = resources
 
     def nodes(self):
-        return self.all
+        return [{"Alive": True, "Resources": own} for own in self.resources]
 
 
-def test_a_run_takes_one_gpu_where_there_are_any(recwarn):
-    cpus, gpus = {"CPU": 8.0}, {"CPU": 8.0, "GPU": 2.0}
-    assert cluster._gpus_of_a_run(FakeRay(cpus, dead=[gpus]), None, 1) == 0
-    assert cluster._gpus_of_a_run(FakeRay(cpus, gpus), None, 8) == 1
-    assert cluster._gpus_of_a_run(FakeRay(cpus, gpus), 0.25, 1) == 0.25
-    assert not recwarn.list
+def test_a_gpu_a_run_where_there_are_some_and_a_warning_where_no_node_is_enough():
+    cpus, gpus = {"CPU": 8.0}, {"CPU": 4.0, "GPU": 2.0}
+    assert cluster._gpus_of_a_run(FakeRay(cpus), None, 1) == 0
+    assert cluster._gpus_of_a_run(FakeRay(cpus, gpus), None, 1) == 1
+    assert cluster._gpus_of_a_run(FakeRay(gpus), 0.25, 4) == 0.25
     with pytest.warns(UserWarning, match="has 1 CPU cores and 0.5 GPUs for a run: waiting"):
         assert cluster._gpus_of_a_run(FakeRay(cpus), 0.5, 1) == 0.5
     with pytest.warns(UserWarning, match="has 9 CPU cores"):
         cluster._gpus_of_a_run(FakeRay(cpus, gpus), None, 9)
 
 
-def test_what_arrives_damaged_or_late_is_not_stored(folders, monkeypatch):
-    outcome = train_here(SMALL.to_dict(), SMALL.name, 1, 0)  # what a task would send
-    assert not folders.exists()
-    weights = outcome["files"][f"{SMALL.name}.pt"]
-    cut = outcome | {"files": {f"{SMALL.name}.pt": weights[:-1]}}
-    for damaged in (cut, outcome | {"files": {}}):
+# ---- what a node does with a run, and what becomes of it here
+
+
+def test_what_is_handed_over_is_what_run_stores_here(project, scratch, tiny, monkeypatch):
+    threads = []
+    with monkeypatch.context() as patch:
+        patch.setattr(torch, "set_num_threads", threads.append)
+        outcome = train_here(tiny.to_dict(places=True), tiny.name, 2, 0)
+    assert threads == [2] and set(outcome) == {"record", "name", "files"}  # the cores of the run
+    assert list(scratch.iterdir()) == [] and not project.exists() and outcome["name"] == tiny.name
+    run(tiny, progress=False)
+    assert same(outcome["record"]) == same(store.find(tiny))
+    assert set(outcome["files"]) == {f"{tiny.name}.pt", f"{tiny.name}.best.pt"}
+    for name, content in outcome["files"].items():
+        assert content == (project / name).read_bytes()
+
+
+def test_an_interrupted_run_goes_on_in_the_same_folder(
+    project, scratch, trained, tiny, monkeypatch
+):
+    plain, steps = loop.regularised_loss, []
+
+    def dies_in_the_second_epoch(*arguments):
+        steps.append(1)
+        if len(steps) == 5:
+            raise RuntimeError("the power is off")
+        return plain(*arguments)
+
+    monkeypatch.setattr(loop, "regularised_loss", dies_in_the_second_epoch)
+    outcome = train_here(tiny.to_dict(), tiny.name, 1, 0)
+    assert outcome["failure"].startswith("RuntimeError: the power is off [on ")
+    assert (scratch / tiny.name / f"{tiny.name}.partial").exists()
+    again = train_here(tiny.to_dict(), tiny.name, 1, 0)
+    assert len(steps) == 5 + 6  # the first epoch's three steps were not made again
+    unbroken = store.read(trained / f"{tiny.name}.json")
+    assert again["record"]["weights_sha256"] == unbroken["weights_sha256"]
+
+
+def test_a_node_with_another_version_or_other_code_says_so(scratch, tiny, own_code):
+    own_code("mine", OWN)
+    config = replace(tiny, probes=["mine:probe"])
+    before = config.name
+    own_code("mine", OWN + "# changed\n")
+    for settings, name in (
+        (tiny.to_dict(), "toy-x"),
+        ({"unheard": 1}, tiny.name),
+        (config.to_dict(), before),
+    ):
+        outcome = train_here(settings, name, 1, 0)
+        assert "another version of entreg_utils, or of own code: install" in outcome["failure"]
+
+
+def test_a_gpu_that_torch_cannot_use_is_no_reason_to_train_on_the_cpu(scratch, tiny, monkeypatch):
+    monkeypatch.setattr(cluster, "pick_device", lambda: torch.device("cpu"))
+    outcome = train_here(tiny.to_dict(), tiny.name, 1, 0.5)
+    assert "a GPU that PyTorch there cannot use" in outcome["failure"]
+    assert not scratch.exists()
+
+
+def test_each_user_has_a_folder_of_their_own(monkeypatch, tmp_path):
+    monkeypatch.delenv("ENTREG_SCRATCH", raising=False)
+    monkeypatch.setattr(cluster.tempfile, "gettempdir", lambda: str(tmp_path))
+    folders = set()
+    for user in (7, 8):
+        monkeypatch.setattr(cluster.os, "getuid", lambda user=user: user, raising=False)
+        folders.add(cluster.scratch_folder())
+    assert {folder.parent for folder in folders} == {tmp_path} and len(folders) == 2
+
+
+def test_what_arrives_damaged_or_late_is_not_stored(stored, project, tiny, tmp_path, monkeypatch):
+    files = {path.name: path.read_bytes() for path in project.glob("*.pt")}
+    outcome = {"record": store.read(stored), "name": tiny.name, "files": files}
+    monkeypatch.setenv("ENTREG_RESULTS", str(tmp_path / "driver"))
+    cut = {name: content[:-1] for name, content in files.items()}
+    for damaged in (outcome | {"files": cut}, outcome | {"files": {}}):
         with pytest.raises(RuntimeError, match="is not this run, or not all of it"):
-            cluster._keep(SMALL, damaged)
+            cluster._keep(tiny, damaged)
     with pytest.raises(RuntimeError, match="is not this run"):
-        cluster._keep(replace(SMALL, seed=1), outcome)
-    with cluster.FileLock(folders / f"{SMALL.name}.lock"):
-        cluster._keep(SMALL, outcome)
-    assert store.find(SMALL) is None  # another process has it in hand
-    cluster._keep(SMALL, outcome)
-    assert store.find(SMALL)["weights_sha256"] == outcome["record"]["weights_sha256"]
-    (folders.parent / "file").write_text("")
-    monkeypatch.setenv("ENTREG_RESULTS", str(folders.parent / "file" / "below"))
+        cluster._keep(replace(tiny, seed=1), outcome)
+    with pytest.raises(RuntimeError, match="from other weights or photographs than those that lie"):
+        cluster._keep(tiny, outcome | {"name": f"{tiny.name}-01234567"})
+    with store.only_one(store.path_of(tiny)):
+        cluster._keep(tiny, outcome)
+    assert store.find(tiny) is None  # another process has it in hand
+    cluster._keep(tiny, outcome)
+    assert store.find(tiny)["weights_sha256"] == sha256(files[f"{tiny.name}.pt"][64:])
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ENTREG_RESULTS", str(tmp_path / "file" / "below"))
     with pytest.raises(StorageError, match="ENTREG_RESULTS elsewhere"):
-        cluster._keep(SMALL, outcome)
+        cluster._keep(tiny, outcome)
+
+
+@needs_ray
+def test_photographs_that_are_not_here_are_said_before_a_cluster_is_asked(one, monkeypatch):
+    def none(data, split, size=None):
+        raise StorageError("no photographs here")
+
+    monkeypatch.setattr(type(one.data), "load", none)
+    with pytest.raises(StorageError, match="no photographs here"):
+        cluster.train_all([one], "auto", None, 1, Board([one], io.StringIO()))

@@ -1,200 +1,189 @@
 """Configs: what names a run, and what is refused before anything is trained."""
 
-import hashlib
+import copy
 import json
-from dataclasses import FrozenInstanceError, fields, replace
-from pathlib import Path
+import pickle
+from dataclasses import FrozenInstanceError, replace
 
 import numpy as np
 import pytest
 
-from entreg_utils.data import World
+from entreg_utils import names
+from entreg_utils.data import Data
 from entreg_utils.erasing import Erasing, preset
-from entreg_utils.experiments import Config
+from entreg_utils.experiments import Config, Evaluation
 from entreg_utils.experiments import config as module
+from entreg_utils.experiments.config import DEFAULTS, FLAT, GROUPS, name_of
+from entreg_utils.files import sha256
 from entreg_utils.training import Recipe
 
-
-def test_the_key_is_the_hash_of_protocol_and_content(monkeypatch):
-    first = dict(list(Config().to_dict().items())[:20])
-    assert list(first)[-1] == "world_seed"  # the fields that the first records have
-    content = json.dumps([module.PROTOCOL, first], sort_keys=True)
-    assert Config().key == hashlib.sha256(content.encode()).hexdigest()[:16]
-    before = Config().key
-    monkeypatch.setattr(module, "PROTOCOL", module.PROTOCOL + 1)
-    assert Config().key != before
+CUB = {"dataset": "cub", "model": "resnet50"}
+VOC = {"dataset": "voc", "model": "resnet50", "multilabel": "softmax"}
 
 
-def test_every_field_changes_the_key():
-    changes = dict(
-        regularizer="jsd",
-        seed=1,
-        epochs=2,
-        batch_size=25,
-        learning_rate=0.2,
-        momentum=0.8,
-        weight_decay=0.0,
-        flip=False,
-        width=8,
-        num_train=500,
-        part=0.9,
-        body=0.9,
-        context=0.2,
-        part_visibility=0.9,
-        num_classes=5,
-        image_size=32,
-        world_seed=3,
+# ---- one value of groups
+
+
+def test_settings_go_to_their_groups_by_their_flat_names():
+    config = Config(epochs=3, seed=1, body=0.6, width=8, sigma=0.2, method="has", erase_rate=0.4)
+    assert config.training == Recipe(epochs=3, seed=1)
+    assert config.data == Data(body=0.6) and config.network.width == 8
+    assert config.evaluation == Evaluation(sigma=0.2)
+    assert config.erasing == replace(preset("has", "toy", "toy"), rate=0.4)
+    assert (config.epochs, config.seed, config.body, config.sigma) == (3, 1, 0.6, 0.2)
+    assert (config.method, config.erase_rate) == ("has", 0.4)
+    assert not {"rate", "sides"} & set(FLAT)  # a method's own are told apart by `erase_`
+
+
+def test_a_group_may_be_given_whole_and_settings_win_over_it():
+    recipe = Recipe(regularizer="jsd", strength=2.0, epochs=5)
+    assert Config(training=recipe).training == recipe
+    assert Config(training=recipe, seed=3).training == replace(recipe, seed=3)
+    own = Erasing("has", sides=(8,), rate=0.5)
+    assert Config(erasing=own, erase_rate=0.25).erasing == replace(own, rate=0.25)
+
+
+def test_a_config_is_replaced_by_flat_names():
+    config = Config(seed=3, method="adl")
+    other = replace(config, epochs=4, erase_gamma=0.3)
+    assert other == Config(seed=3, method="adl", epochs=4, erase_gamma=0.3) != config
+    assert replace(config, training=Recipe()).seed == 0
+    # another method brings its own hyperparameters
+    assert replace(config, method="has", erase_rate=0.4) == Config(
+        seed=3, method="has", erase_rate=0.4
     )
-    keys = {Config(**{name: value}).key for name, value in changes.items()}
-    assert len(keys | {Config().key}) == len(changes) + 1
-    assert Config(regularizer="jsd", strength=0.5).key != Config(regularizer="jsd").key
+    assert replace(config, method="cam") == Config(seed=3)
 
 
-def test_equal_configs_have_equal_keys():
-    plain = Config(regularizer="kl_uniform", strength=1.0, part=1.0, seed=2)
-    other = Config(
-        regularizer="kl_uniform", strength=1, part=np.float64(1), seed=np.int64(2), flip=np.True_
-    )
-    assert other == plain and other.key == plain.key and other.name == plain.name
-    assert Config(context=-0.0).key == Config(context=0.0).key
-    assert type(other.strength) is float and type(other.seed) is int and type(other.flip) is bool
-
-
-def test_the_name_is_readable_first():
-    config = Config(regularizer="kl_uniform", strength=3.0, seed=2)
-    assert config.name == f"toy-kl_uniform-0.75-s2-{config.key}"
-    assert Config().name == f"toy-none-0-s0-{Config().key}"
-    assert len(config.key) == 16
+def test_a_config_is_a_value():
+    config = Config(seed=3, decay_epochs=[2, 4], schedule="step", method="rdap")
+    for same in (pickle.loads(pickle.dumps(config)), copy.deepcopy(config), replace(config)):
+        assert same == config and hash(same) == hash(config) and same.name == config.name
+    assert config != replace(config, seed=4) and len({config, replace(config)}) == 1
+    with pytest.raises(FrozenInstanceError):
+        config.seed = 4
+    with pytest.raises(AttributeError, match="has no setting 'colour'"):
+        config.colour  # noqa: B018
 
 
 def test_epsilon_is_the_weight_of_the_regulariser():
     assert Config().epsilon == 0
     assert Config(regularizer="kl_uniform", strength=0.25).epsilon == 0.2
-    assert Config(regularizer="jeffreys", strength=1.0).epsilon == 0.5
     assert Config(regularizer="label_smoothing", strength=0.3).epsilon == 0.3
 
 
-def test_recipe_and_knobs_are_the_parts_that_others_read():
-    config = Config(regularizer="jsd", strength=2.0, seed=4, epochs=3, body=0.6, world_seed=9)
-    assert config.recipe == Recipe("jsd", 2.0, epochs=3, seed=4)
-    assert Config().recipe == Recipe()  # one set of defaults, written twice
-    assert Config().knobs == World().to_dict()
-    assert config.knobs == dict(
-        part=1.0,
-        body=0.6,
-        context=0.3,
-        part_visibility=1.0,
-        num_classes=8,
-        image_size=48,
-        seed=9,
-    )
+# ---- as text
 
 
-def test_a_config_is_frozen_and_comes_back_from_its_dictionary():
-    config = Config(seed=3)
-    assert Config(**config.to_dict()) == config == replace(Config(), seed=3)
-    with pytest.raises(FrozenInstanceError):
-        config.seed = 4
+def test_a_config_comes_back_from_its_dictionary():
+    for config in (
+        Config(seed=3, method="adl", probes=["mine:probe"]),
+        Config(**CUB, method="has", schedule="step", decay_epochs=[15, 30], head_factor=10),
+        Config(**VOC, method="cutmix"),
+    ):
+        settings = config.to_dict()
+        assert Config(**settings) == config == Config(**json.loads(json.dumps(settings)))
+        assert list(settings) == [name for name in FLAT if name != "root"]
 
 
-# ---- fields that were added later
+def test_where_files_lie_is_no_part_of_what_a_run_is():
+    here, there = (Config(**CUB, root=f"/{d}", weights=f"/{d}/w.pth") for d in ("a", "b"))
+    assert here.name == there.name and here.to_dict() == there.to_dict()
+    assert "root" not in here.to_dict() and here.to_dict()["weights"] == "w.pth"
+    places = here.to_dict(places=True)
+    assert (places["root"], places["weights"]) == ("/a", "/a/w.pth") and Config(**places) == here
 
 
-def test_committed_records_keep_their_names():
-    paths = sorted((Path(__file__).parents[2] / "data" / "runs").glob("*.json"))
-    assert len(paths) >= 54
-    for path in paths:
-        assert Config(**json.loads(path.read_text())["config"]).name == path.stem
+# ---- the name of its record
 
 
-# One key of each kind, so that no later change renames a record unseen.
-KEYS = {
-    "toy-none-0-s0-0aa442fe41bc82d5": Config(),
-    "toy-has-none-0-s0-262cf092ed6ef91e": Config(method="has"),
-    "cub-resnet50-adl-none-0-s1-d23f572fd5f4a320": Config(
-        dataset="cub", model="resnet50", method="adl", seed=1, pretrained=True
-    ),
-}
+def test_the_name_is_readable_first_and_then_the_hash_of_protocol_settings_and_code():
+    config = Config(regularizer="kl_uniform", strength=3.0, seed=2, **CUB, method="adl")
+    words, _, key = config.name.rpartition("-")
+    assert words == "cub-resnet50-adl-kl_uniform-0.75-s2"
+    plain = Config().to_dict()
+    changed = {n: v for n, v in config.to_dict().items() if v != plain[n]}
+    content = json.dumps([module.PROTOCOL, changed, {}], sort_keys=True)
+    assert key == sha256(content.encode())[:16]
+    assert Config().name.startswith("toy-none-0-s0-")
+    assert name_of(plain, {}, 4) != Config().name == name_of(plain, {})
 
 
-def test_a_field_enters_the_key_only_where_it_differs_from_its_default():
-    for name, config in KEYS.items():
-        assert config.name == name
-        later = set(config.content) - set(list(config.to_dict())[:20])
-        plain = Config().to_dict()
-        assert later == {n for n, v in list(config.to_dict().items())[20:] if v != plain[n]}
-    assert Config(precision="fp32", schedule="one_cycle").key == Config().key
+# Other values that each setting may have beside what it needs.
+STEP = {"schedule": "step", "decay_epochs": (3,)}
+ADL = {"method": "adl", "erase_points": ("stage3.0",)}
+CHANGES = [
+    *({name: 0.5} for name in ("part", "body", "context", "part_visibility")),
+    *({"num_train": 500}, {"num_classes": 5}, {"image_size": 32}, {"world_seed": 3}, {"width": 8}),
+    *({"regularizer": "jsd"}, {"regularizer": "jsd", "strength": 0.5}, {"seed": 1}, {"epochs": 2}),
+    *({"batch_size": 25}, {"learning_rate": 0.2}, {"momentum": 0.8}, {"weight_decay": 0.0}),
+    *({"flip": False}, {"schedule": "cosine"}, STEP, STEP | {"decay": 0.5}, {"head_factor": 2.0}),
+    *({"grad_clip": 1.0}, {"epoch_images": 320}, {"precision": "bf16"}, {"compile": True}),
+    *({"sigma": 0.2}, {"probes": ["mine:f"]}, {"head_outputs": 20}, {"freeze_bn": True}),
+]
+PHOTOGRAPHIC = [
+    *({"pretrained": True}, {"weights": "a.pth"}, {"weights": "b.pth"}, {"large_map": True}),
+    *({"statistics": "half", "weights": "a.pth"}, {"resize": 300}, {"crop": 200}, {"classes": 30}),
+    *({"lists": "evaluation"}, {"eval_size": 256}, {"eval_view": "centre_crop"}),
+    *({"watch_test": True}, {"pretrained": True, "frozen_stages": 2}, {"model": "resnet18"}),
+    *({"method": name} for name in ("has", "cutmix", "adl", "rdap")),
+    *(ADL | change for change in ({}, {"erase_gamma": 0.6}, {"erase_rate": 0.4})),
+    *({"method": "has", "erase_sides": (16,)}, {"method": "rdap", "erase_square": 0.2}),
+    *({"method": "cutmix", "erase_beta": 0.5}, {"method": "cutmix", "erase_probability": 0.5}),
+]
 
 
-def test_every_later_field_changes_the_key():
-    cub = dict(dataset="cub", model="resnet50")
-    adl = dict(method="adl", erase_gamma=0.5, erase_rate=0.3, erase_points=("stage3.0",))
-    step = dict(schedule="step", decay_epochs=(3,))
-    changes = [
-        {"pretrained": True},
-        {"weights": "a.pth"},
-        {"weights": "b.pth"},
-        {"large_map": True},
-        {"normalise": "half"},
-        {"freeze_bn": True},
-        {"head_outputs": 1000},
-        {"resize": 300},
-        {"crop": 200},
-        {"eval_size": 256},
-        {"eval_view": "centre_crop"},
-        {"classes": 30},
-        {"lists": "evaluation"},
-        {"sigma": 0.2},
-        {"schedule": "cosine"},
-        step,
-        step | {"decay_epochs": (4,)},
-        step | {"decay": 0.5},
-        {"head_factor": 10.0},
-        {"grad_clip": 1.0},
-        {"epoch_images": 320},
-        {"precision": "bf16"},
-        {"compile": True},
-        {"watch_test": True},
-        {"pretrained": True, "frozen_stages": 2},
-        *({"method": name} for name in ("has", "cutmix", "adl", "rdap")),
-        *(adl | change for change in ({}, {"erase_gamma": 0.6}, {"erase_rate": 0.4})),
-        {"method": "has", "erase_sides": (16,)},
-        {"method": "cutmix", "erase_beta": 0.5},
-        {"method": "cutmix", "erase_probability": 0.5},
-        {"method": "rdap", "erase_square": 0.2},
-    ]
-    keys = {Config(**cub, **change).key for change in changes} | {Config(**cub).key}
-    assert len(keys) == len(changes) + 1
-    voc = {
-        Config(dataset="voc", model="resnet50", multilabel=m).key for m in ("softmax", "sigmoid")
-    }
-    assert len(voc) == 2
-    named = {name for change in changes for name in change} | {"multilabel"}
-    assert named == {field.name for field in fields(Config)[20:]}
+def test_each_setting_changes_the_name(monkeypatch):
+    monkeypatch.setattr(names, "digest", lambda value: "of a source")
+    configs = [Config(), Config(**CUB), *(Config(**change) for change in CHANGES)]
+    configs += [Config(**CUB | change) for change in PHOTOGRAPHIC]
+    configs += [Config(**VOC), Config(**VOC | {"multilabel": "sigmoid"})]
+    assert len({config.name[-16:] for config in configs}) == len(configs)
+    named = {name for change in [*CHANGES, *PHOTOGRAPHIC, CUB, VOC] for name in change}
+    assert named == set(FLAT) - {"root"}
 
 
-def test_a_file_of_weights_is_known_by_its_name():
-    here, there = (Config(model="resnet18", weights=f"/{d}/w.pth") for d in ("a", "b"))
-    assert here.key == there.key and here.content["weights"] == "w.pth"
+def test_a_setting_equal_to_its_default_does_not_change_the_name():
+    spelt = {name: value for name, value in DEFAULTS.items() if value is not None}
+    assert Config(**spelt) == Config() and Config(**spelt).name == Config().name
+    without = {n: v for n, v in Config().to_dict().items() if n != "grad_clip"}
+    assert name_of(without, {}) == Config().name  # a record from before there was one
+    assert name_of(without | {"grad_clip": 1.0}, {}) == Config(grad_clip=1.0).name
 
 
-def test_hyperparameters_are_the_presets_or_given_and_the_key_holds_their_values(monkeypatch):
-    config = Config(dataset="cub", model="resnet50", method="adl")
+def test_equal_settings_have_equal_names_however_they_are_written():
+    plain = Config(regularizer="kl_uniform", strength=1.0, part=1.0, seed=2, context=0.0)
+    other = Config(
+        regularizer=np.str_("kl_uniform"), strength=1, part=np.float64(1), seed=np.int64(2),
+        flip=np.True_, context=-0.0,
+    )  # fmt: skip
+    assert other == plain and other.name == plain.name
+    assert type(other.strength) is float and type(other.seed) is int and type(other.flip) is bool
+    lists = Config(schedule="step", decay_epochs=[np.int32(2), 4])
+    assert lists == Config(schedule="step", decay_epochs=(2, 4))
+    assert lists.name == Config(schedule="step", decay_epochs=(2, 4)).name
+
+
+def test_the_defaults_are_pinned():
+    """A setting that equals its default does not enter a name, so a changed default would give old
+    records a new meaning: raise PROTOCOL, train the records again, and only then change this. A
+    setting that is added changes the digest too; that alone needs no new protocol."""
+    text = json.dumps({n: module._as_json(v) for n, v in DEFAULTS.items()}, sort_keys=True)
+    assert (module.PROTOCOL, sha256(text.encode())[:16]) == (5, "d446d3cf33b5f891")
+
+
+# ---- hyperparameters of erasing
+
+
+def test_hyperparameters_that_are_not_given_are_the_presets_and_the_name_holds_their_values():
+    config = Config(**CUB, method="adl")
     assert config.erasing == preset("adl", "cub", "resnet50")
     spelt = replace(config, erase_gamma=0.76, erase_rate=0.24)
-    assert spelt == config and spelt.erase_gamma is None and spelt.key == config.key
-    other = replace(config, erase_gamma=0.9)
-    assert other.erasing == replace(config.erasing, gamma=0.9)
-    # the same values by another road
-    far = Config(
-        method="adl", erase_gamma=0.9, erase_rate=0.5, erase_points=["last"], num_classes=4
-    )
-    assert far == Config(method="adl", num_classes=4)
-    assert far.erasing == Erasing("adl", gamma=0.9, rate=0.5, points=("last",))
-    before = config.key
-    changed = Erasing("adl", gamma=0.5, rate=0.24, points=("stage3.0", "stage4.0", "last"))
-    monkeypatch.setattr(module.erasing, "preset", lambda *_: changed)
-    assert config.key != before  # a new preset is a new run, not the old record
+    assert spelt == config and spelt.name == config.name
+    assert replace(config, erase_gamma=0.9).erasing == replace(config.erasing, gamma=0.9)
+    assert config.to_dict()["erase_gamma"] == 0.76  # a new preset is a new run, not the old record
+    far = Config(method="adl", erase_gamma=0.9, erase_rate=0.5, erase_points=["last"])
+    assert far == Config(method="adl")  # the same values by another road
 
 
 def test_without_a_preset_all_hyperparameters_are_wanted():
@@ -205,54 +194,92 @@ def test_without_a_preset_all_hyperparameters_are_wanted():
     assert config.erase_sides == (0, 8)
 
 
-def test_recipes_of_photographs():
-    config = Config(
-        dataset="cub",
-        model="resnet50",
-        method="has",
-        schedule="step",
-        decay_epochs=[15, 30],
-        head_factor=10,
-        crop=200,
-        precision="bf16",
-    )
-    recipe = config.recipe
-    assert (recipe.schedule, recipe.decay_epochs, recipe.decay) == ("step", (15, 30), 0.1)
-    assert (recipe.crop, recipe.head_factor, recipe.precision) == (200, 10.0, "bf16")
-    assert recipe.erasing == Erasing("has", sides=(120,), rate=0.66)
-    assert Config().recipe.crop == 0  # the embedded world has its own size
-    stored = json.loads(json.dumps(config.to_dict()))
-    assert Config(**stored) == config and stored["decay_epochs"] == [15, 30]
-    assert Config(**json.loads(json.dumps(config.content))) == config
+# ---- own code
+
+
+def test_own_code_is_named_with_the_digest_of_its_source(own_code):
+    text = "def pull(z):\n    return z.sum(1)\n\n\ndef probe(m, v, p):\n    return {}\n"
+    own_code("mine", text)
+    config = Config(regularizer="mine:pull", strength=1.0, probes=["mine:probe"])
+    digest = names.digest("mine:pull")
+    assert config.code == {"mine:pull": digest, "mine:probe": digest}
+    assert config.name.startswith("toy-mine.pull-0.5-s0-")
+    itself = replace(config, regularizer=names.resolve("mine:pull", "regularizer"))
+    assert itself.name == config.name and itself.to_dict() == config.to_dict()
+    before = config.name
+    own_code("mine", text + "# changed\n")
+    assert config.name != before and Config().code == {}
+
+
+def test_functions_of_a_notebook_are_told_apart_by_their_text():
+    configs = [
+        Config(regularizer=lambda z: z.sum(1), strength=1.0),
+        Config(regularizer=lambda z: z.mean(1), strength=1.0),
+    ]
+    assert configs[0].name != configs[1].name
+    assert "lambda.-0.5-s0-" in configs[0].name
+
+
+# ---- refusals
 
 
 @pytest.mark.parametrize(
-    "fields, sentence",
+    ("settings", "sentence"),
     [
-        ({"dataset": "cub2"}, "unknown dataset 'cub2': known are toy"),
-        ({"model": "vgg"}, "unknown model 'vgg': known are toy"),
-        ({"regularizer": "l2"}, "unknown regularizer 'l2': known are none, label_smoothing"),
-        ({"epochs": 0}, "epochs=0: give a whole number of at least 1"),
+        ({"epohcs": 3}, "unknown setting 'epohcs': `python -m entreg_utils run --help` lists all"),
+        ({"epsilon": 0.5}, "unknown setting 'epsilon'"),
+        ({"erasing": "has"}, r"erasing='has': give it as Erasing\(...\)"),
+        # the groups speak for themselves, in their own words
         ({"epochs": 2.0}, "epochs=2.0: give a whole number"),
-        ({"epochs": True}, "epochs=True: give a whole number"),
-        ({"width": -1}, "width=-1: give a whole number of at least 1"),
-        ({"num_train": 20}, "batch_size=50 is larger than num_train=20"),
-        ({"learning_rate": float("nan")}, "learning_rate=nan: give a finite number"),
-        ({"learning_rate": "0.1"}, "learning_rate='0.1': give a number"),
-        ({"weight_decay": -1e-4}, "weight_decay=-0.0001: give a finite number of at least 0"),
-        ({"momentum": float("inf")}, "momentum=inf: give a finite number"),
-        ({"regularizer": "jsd", "strength": -1.0}, "strength=-1.0: give a finite number"),
-        ({"regularizer": "label_smoothing", "strength": 1.0}, r"label smoothing wants eps in \[0"),
         ({"strength": 0.1}, "strength has no meaning without a regularizer: set it to 0"),
-        ({"seed": -1}, "seed=-1: give a non-negative whole number"),
-        ({"world_seed": -1}, "seed=-1 is not a non-negative whole number"),
-        ({"flip": "no"}, "flip='no': give True or False"),
-        ({"dataset": 3}, "dataset=3: give a name"),
-        ({"body": 1.5}, "body=1.5 is not a probability: give a number in 0..1"),
-        ({"image_size": 16}, "image_size=16 is outside 32..128"),
-        ({"num_classes": 11}, "num_classes=11 is outside 2..10"),
+        ({"method": "has", "erase_beta": 1.0}, "has has no beta: it takes sides, rate"),
+        ({"erase_rate": 0.5}, "cam has no rate"),
+        ({"sigma": 1.5}, r"sigma=1.5 is no share of a map's maximum: give one in \[0, 1\)"),
+        ({"sigma": 1.0}, "sigma=1.0 is no share"),
+        (CUB | {"eval_view": "ten"}, "unknown eval_view 'ten': known are resize, centre_crop"),
+        (CUB | {"eval_size": 4}, r"eval_size=4 is outside 8..2048 pixels"),
+        ({"probes": ["gt_known"]}, "the probe 'gt_known' is not package.module:function"),
+        ({"probes": "mine:probe"}, "probes='mine:probe': give a list, each a name"),
+        ({"probes": [3]}, "probes=3: give a name or a function"),
+        # what no group can refuse by itself
+        ({"num_train": 20}, "batch_size=50 is larger than num_train=20"),
+        ({"eval_size": 96}, "eval_size belongs to photographs"),
+        ({"watch_test": True}, "watch_test belongs to photographs"),
+        ({"head_outputs": 4}, "head_outputs=4: give 0, one a class, or at least 8"),
+        ({"dataset": "voc", "model": "resnet50"}, "voc show several classes: choose multilabel="),
+        (CUB | {"multilabel": "sigmoid"}, "cub has one class an image: leave multilabel out"),
+        (VOC | {"head_outputs": 1000}, "voc has a column for each class: leave head_outputs out"),
+        (VOC | {"classes": 5}, "voc has a column for each class: leave classes out"),
+        (
+            CUB | {"method": "has", "erase_sides": [16, 225]},
+            "a square of 225 pixels is larger than the 224x224 image: give smaller erase_sides",
+        ),
+        ({"method": "has", "erase_sides": [49]}, "49 pixels is larger than the 48x48 image"),
+        ({"method": "adl", "erase_points": ["stage4.0"]}, "behind 'stage4.0': toy has the points"),
+        (
+            CUB | {"method": "adl", "erase_points": ["stage9"]},
+            "adl cannot go behind 'stage9': resnet50 has the points stage3.0, stage4.0, last",
+        ),
+        ({"probes": [print.__class__.__call__.__get__(print)]}, "holds values that no name tells"),
     ],
 )
-def test_bad_fields_are_refused_in_one_sentence(fields, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        Config(**fields)
+def test_bad_settings_are_refused_in_one_sentence(settings, sentence):
+    with pytest.raises(ValueError, match=sentence) as caught:
+        Config(**settings)
+    assert "\n" not in str(caught.value)
+
+
+def test_what_works_is_not_refused():
+    Config(schedule="cosine", momentum=0.99)
+    Config(**CUB, schedule="step", decay_epochs=(15, 30, 45), epochs=2)  # a quick trial
+    Config(**CUB, head_outputs=1000, resize=224)
+    Config(model="resnet18", method="has", erase_sides=[48], erase_rate=1)
+    Config(**VOC, method="cutmix")
+
+
+def test_every_setting_says_what_it_is():
+    import docstring_parser
+
+    for kind in (GROUPS[group] for group in ("data", "network", "training", "evaluation")):
+        said = {p.arg_name: p.description for p in docstring_parser.parse_from_object(kind).params}
+        assert all(said.get(name) for name in kind.__dataclass_fields__), kind

@@ -1,15 +1,21 @@
-"""Hours by hand, from throughputs that are round numbers."""
+"""Hours by hand, from throughputs that are round numbers; timing looks at a clock of its own."""
 
+import json
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
-from entreg_utils.experiments.throughput import Measured, Step
+import torch
 
-from entreg_utils.experiments import Config, cost, recipes
+from entreg_utils.experiments import Config, cost, presets
+from entreg_utils.experiments.cost import Measured, Step
+from entreg_utils.files import StorageError
 
-CUB = recipes.wsol_evaluation("cub", "resnet50").config()  # 50 epochs of 5,994 in batches of 32
-ADL = recipes.adl_code("openimages", "seresnet50").config()  # 105 epochs of 32,000
+CUB = presets.wsol_evaluation("cub", "resnet50").config()  # 50 epochs of 5,994 in batches of 32
+ADL = presets.adl_code("openimages", "seresnet50").config()  # 105 epochs of 32,000
 STEP = Step("resnet50", 224, 32, "fp32", False, False)
+TOY = Step("toy", 32, 4, "fp32", False, False)
 
 
 def measured(device, step, rate, date="2026-01-01"):
@@ -21,7 +27,7 @@ def test_images_of_a_run():
     assert cost.images_of(replace(CUB, lists="official")) == 50 * 156 * 32  # 4,994
     assert cost.images_of(ADL) == 105 * 32_000
     assert cost.images_of(replace(CUB, classes=20, lists="official")) == 50 * 15 * 32  # 499
-    with pytest.raises(ValueError, match="toy is no data set of photographs"):
+    with pytest.raises(ValueError, match="how many photographs toy has is not known here"):
         cost.images_of(Config())
 
 
@@ -31,6 +37,8 @@ def test_a_step_is_the_network_and_its_input_and_no_regulariser():
     assert cost.step_of(er) == STEP
     for change in ({"crop": 192}, {"batch_size": 64}, {"precision": "bf16"}, {"large_map": True}):
         assert cost.step_of(replace(CUB, **change)) != STEP
+    assert str(TOY) == "toy at 32, batch 4, fp32"
+    assert str(replace(TOY, large_map=True, compile=True)).endswith("fp32, large map, compiled")
 
 
 def test_hours_are_images_over_throughput_on_each_device_by_itself():
@@ -61,3 +69,61 @@ def test_the_report_names_device_and_date_and_what_was_not_measured():
     ]
     assert cost.report([CUB], [], "B") == "B: not measured here: run `make bench` on that machine."
     assert "not measured here" not in cost.report([CUB], table, "A GPU")
+
+
+# ---- timing a step, and the table of what was timed
+
+
+def test_a_step_is_timed_in_turns_after_a_warm_up(monkeypatch):
+    # a clock that jumps 1, 2 and 6 s over the timed steps: 4 images in a median of 2 s
+    ticks = iter([0, 100, 101, 200, 202, 300, 306])  # the warm-up only begins
+    clock = SimpleNamespace(perf_counter=lambda: next(ticks))
+    monkeypatch.setattr(cost, "time", clock)  # PyTorch reads the real one as well
+    monkeypatch.setattr(cost, "device_name", lambda device: "that one")
+    row = cost.measure(TOY, steps=3, warmup=1, device=torch.device("cpu"))
+    assert (row.device, row.step, row.images_per_second, row.steps) == ("that one", TOY, 2.0, 3)
+    assert row.torch == torch.__version__ and len(row.date) == len("2026-01-01")
+    with pytest.raises(ValueError, match="steps=0"):
+        cost.measure(TOY, steps=0)
+
+
+def test_bf16_is_timed_as_such(monkeypatch):
+    autocasts, plain = [], torch.autocast
+
+    def spied(*arguments, enabled):
+        autocasts.append(enabled)
+        return plain(*arguments, enabled=enabled)
+
+    monkeypatch.setattr(torch, "autocast", spied)
+    for precision in ("bf16", "fp32"):
+        step = replace(TOY, precision=precision)
+        cost.measure(step, steps=1, warmup=0, device=torch.device("cpu"))
+    assert autocasts == [True, False]
+
+
+def test_the_table_keeps_one_row_for_each_step_of_a_device(tmp_path):
+    path, row = tmp_path / "throughput.json", measured("a", TOY, 100.0)
+    assert cost.load(path) == []
+    cost.save([row, replace(row, device="b")], path)
+    newer = replace(row, images_per_second=120.0, date="2026-02-01", load=None)
+    other = replace(row, step=replace(TOY, crop=64))
+    cost.save([newer, other], path)
+    assert cost.load(path) == [newer, other, replace(row, device="b")]
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"measured": [{"device": "a"}]}'])
+def test_a_file_that_is_no_table_is_left_alone(tmp_path, text):
+    path = tmp_path / "throughput.json"
+    path.write_text(text)
+    with pytest.raises(StorageError, match="is no table of throughput"):
+        cost.save([measured("a", TOY, 1.0)], path)
+    assert path.read_text() == text
+
+
+def test_the_committed_table_says_where_each_number_comes_from():
+    path = Path(__file__).parents[2] / "data" / "throughput.json"
+    rows = cost.load(path)
+    assert len(rows) == len(json.loads(path.read_text())["measured"]) > 0
+    for row in rows:
+        assert row.images_per_second > 0 and row.steps >= 1 and row.device
+        assert row.torch and row.date.startswith("20")

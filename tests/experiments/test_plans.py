@@ -1,11 +1,13 @@
-"""Sweeps as files: which configs they mean, what they refuse and on which line."""
+"""Sweeps as files: which configs they mean, what they refuse and where; and --epsilon, --preset."""
 
 from collections import Counter
 
 import pytest
 
 from entreg_utils import losses
-from entreg_utils.experiments import Config, grids, plans, recipes
+from entreg_utils.experiments import Config, grids, plans, presets
+from entreg_utils.experiments.plans import config_of
+from entreg_utils.experiments.store import Files
 from entreg_utils.files import StorageError
 
 PLAN = """\
@@ -13,7 +15,7 @@ title = "two networks" # [grid] is not here
 paper = "main table"
 [base]
 dataset = "cub"
-recipe = "wsol_evaluation"
+preset = "wsol_evaluation"
 "epochs" = 3
 
 [grid]
@@ -29,99 +31,117 @@ epsilon = [0.2, 0.5]
 [[also]]
 model = "resnet50"
 decay_epochs = [1, 2]
+
+[files]
+photographs = "02ab"
 """
 
 
-def recipe(model, **changes):
-    return recipes.wsol_evaluation("cub", model).config(epochs=3, **changes)
+def published(model, **changes):
+    return presets.wsol_evaluation("cub", model).config(epochs=3, **changes)
 
 
-def test_blocks_times_grid_over_base_over_recipe_and_further_runs():
+def test_blocks_times_grid_over_base_over_preset_and_further_runs():
     plan = plans.parse(PLAN, "mine.toml")
     assert (plan.name, plan.title, plan.paper) == ("mine", "two networks", "main table")
     networks = ("preresnet18", "seresnet50")
     pairs = [(model, seed) for model in networks for seed in (0, 1)]
     er = {"regularizer": "kl_uniform"}
     assert plan.configs == (
-        *(recipe(model, seed=seed) for model, seed in pairs),
-        *(recipe(model, seed=seed, strength=0.25, **er) for model, seed in pairs),
-        *(recipe(model, seed=seed, strength=1.0, **er) for model, seed in pairs),
-        recipe("resnet50", decay_epochs=(1, 2)),
+        *(published(model, seed=seed) for model, seed in pairs),
+        *(published(model, seed=seed, strength=0.25, **er) for model, seed in pairs),
+        *(published(model, seed=seed, strength=1.0, **er) for model, seed in pairs),
+        published("resnet50", decay_epochs=(1, 2)),
     )
-    assert plan.dropped == 0
+    assert plan.dropped == 0 and plan.files == Files(photographs="02ab")
 
 
-@pytest.mark.parametrize(
-    ("text", "expected", "dropped"),
-    [
-        ("", [Config()], 0),
-        ("[base]\nseed = 3", [Config(seed=3)], 0),
-        (
-            "[base]\nepochs = 2\n[[also]]\nseed = [1, 2]",
-            [Config(epochs=2, seed=s) for s in (1, 2)],
-            0,
-        ),
-        ("[grid]\nseed = [1, 1, 2]\n[[also]]\nseed = 2", [Config(seed=1), Config(seed=2)], 2),
-        # a block's field wins over the grid's and the base's
-        (
-            "[base]\nwidth = 8\n[grid]\nseed = [0, 1]\n[[runs]]\nseed = 7",
-            [Config(seed=7, width=8)],
-            0,
-        ),
-        # so does epsilon over strength, its other name
-        (
-            "[base]\nregularizer = 'jsd'\nstrength = 3\n[grid]\nepsilon = [0, 0.5]",
-            [Config(), Config(regularizer="jsd", strength=1.0)],
-            0,
-        ),
-        # a list of lists for a field that is a list
-        (
-            "[base]\nschedule = 'step'\n[grid]\ndecay_epochs = [[], [2, 4]]",
-            [Config(schedule="step"), Config(schedule="step", decay_epochs=(2, 4))],
-            0,
-        ),
-        ("[grid]\nepsilon = [0.0, 0.8]", [grids.er(0.0), grids.er(0.8)], 0),
-    ],
-)
+SMALL = [
+    ("", [Config()], 0),
+    ("[base]\nseed = 3", [Config(seed=3)], 0),
+    ("[base]\nepochs = 2\n[[also]]\nseed = [1, 2]", [Config(epochs=2, seed=s) for s in (1, 2)], 0),
+    ("[grid]\nseed = [1, 1, 2]\n[[also]]\nseed = 2", [Config(seed=1), Config(seed=2)], 2),
+    # a block's setting wins over the grid's and the base's
+    ("[base]\nwidth = 8\n[grid]\nseed = [0, 1]\n[[runs]]\nseed = 7", [Config(seed=7, width=8)], 0),
+    # so does epsilon over strength, its other name
+    (
+        "[base]\nregularizer = 'jsd'\nstrength = 3\n[grid]\nepsilon = [0, 0.5]",
+        [Config(), Config(regularizer="jsd", strength=1.0)],
+        0,
+    ),
+    # a list of lists for a setting that is a list
+    (
+        "[base]\nschedule = 'step'\n[grid]\ndecay_epochs = [[], [2, 4]]",
+        [Config(schedule="step"), Config(schedule="step", decay_epochs=(2, 4))],
+        0,
+    ),
+    (
+        "[base]\nmethod = 'has'\nerase_sides = [8]\n[grid]\nerase_rate = [0.1, 0.2]",
+        [Config(method="has", erase_sides=(8,), erase_rate=rate) for rate in (0.1, 0.2)],
+        0,
+    ),
+    ("[grid]\nepsilon = [0.0, 0.8]", [grids.er(0.0), grids.er(0.8)], 0),
+]
+
+
+@pytest.mark.parametrize(("text", "expected", "dropped"), SMALL)
 def test_small_plans_by_hand(text, expected, dropped):
     plan = plans.parse(f'title = "t"\n{text}', "t.toml")
-    assert list(plan.configs) == expected and plan.dropped == dropped
+    assert list(plan.configs) == expected and plan.dropped == dropped and plan.files == Files()
+
+
+def test_own_code_is_named_and_not_imported():
+    text = 'title = "t"\n[base]\nregularizer = "rude:pull"\nprobes = ["rude:probe"]\nepsilon = 0.5'
+    (config,) = plans.parse(text, "t.toml").configs
+    assert config.regularizer == "rude:pull" and config.probes == ("rude:probe",)
+    assert config.strength == 1.0
 
 
 @pytest.mark.parametrize(
     ("old", "new", "sentence"),
     [
-        ("seed =", "sead =", "line 11: unknown field 'sead' in grid: do you mean 'seed'"),
-        ('"epochs" = 3', "base.x = 1", "line 6: unknown field 'base' in base: "),
-        ('"epochs" = 3', 'xyzzy = """\n\n"""', "line 6: unknown field 'xyzzy' in base: known are"),
-        ('"epochs" = 3', "epochs = -3", "line 6: epochs=-3: give a whole number"),
-        ('"epochs" = 3', "epochs = [3]", "line 6: epochs has several values: lists of values"),
-        ("seed = [0, 1]", "seed = 0", "line 11: grid wants a list for seed"),
-        ("seed = [0, 1]", "seed = []", "line 11: seed is an empty list"),
-        ("seed = [0, 1]", "seed = [0, 1.5]", r"line 11: seed=1.5: give a whole number \(run with"),
-        ("0.5]", "1.5]", r"line 16: epsilon=1.5: give a number in \[0, 1\)"),
-        ("0.5]", "0.5]\nstrength = 1", "line 17: epsilon and strength say the same thing"),
-        ('"preresnet18"', '"prenet"', "line 9: no recipe for the model 'prenet'"),
-        ('"wsol_evaluation"', '"wsol"', "line 5: unknown recipe 'wsol': known are adl_code"),
-        ("[1, 2]", "[2, 1]", r"line 20: decay_epochs=\(2, 1\): give rising"),
-        ("[[also]]", "[[other]]", "line 18: unknown key 'other': a plan has title"),
-        ("[[also]]", "[also]", r"line 18: also must be a section that begins with \[\[also\]\]"),
-        ("title =", "titel =", "line 1: unknown key 'titel'"),
+        ("seed =", "sead =", "unknown setting 'sead' in grid: do you mean 'seed'"),
+        ('"epochs" = 3', "base.x = 1", "unknown setting 'base' in base: "),
+        ('"epochs" = 3', 'xyzzy = ""', "unknown setting 'xyzzy' in base: `run --help` lists"),
+        ('"epochs" = 3', "epochs.x = 3", "epochs in base must be a value, not a section"),
+        ('"epochs" = 3', "epochs = -3", "epochs=-3: give a whole number"),
+        ('"epochs" = 3', "epochs = [3]", "epochs has several values: lists of values belong in"),
+        ("seed = [0, 1]", "seed = 0", r"grid wants a list for seed: single values belong in"),
+        ("seed = [0, 1]", "decay_epochs = [0, 1]", "grid wants a list of lists for decay_epochs"),
+        ("seed = [0, 1]", "seed = []", "seed in grid is an empty list"),
+        (
+            "seed = [0, 1]",
+            "seed = [0, 1.5]",
+            r"seed=1.5: give a whole number \(\[\[runs\]\] 1 with .*seed = 1.5\)",
+        ),
+        ("0.5]", "1.5]", r"epsilon=1.5: give a number in \[0, 1\) \(\[\[runs\]\] 2 with epsilon ="),
+        ("0.5]", "0.5]\nstrength = 1", "epsilon and strength in runs say the same thing"),
+        ('"preresnet18"', '"prenet"', "no preset for the model 'prenet'.*with .*model = 'prenet'"),
+        ('"wsol_evaluation"', '"wsol"', "unknown preset 'wsol': known are adl_code"),
+        ("[1, 2]", "[2, 1]", r"decay_epochs=\(2, 1\): give rising .*\[\[also\]\] 1 with"),
+        ("[[also]]", "[[other]]", "unknown key 'other': a plan has title"),
+        ("[[also]]", "[also]", r"also must be a section that begins with \[\[also\]\]"),
+        ("[base]", "[[base]]", r"base must be a section that begins with \[base\]"),
+        ("photographs", "images", "unknown key 'images' in files: weights, photographs"),
+        ("title =", "titel =", "unknown key 'titel'"),
         ('title = "two networks"', "", "a plan needs a title"),
-        ('paper = "main table"', "paper = 3", "line 2: paper must be a text"),
+        ('paper = "main table"', "paper = 3", "paper must be a text"),
         ("[grid]\n", "[grid\n", "is not TOML: .*line 8"),
     ],
 )
-def test_what_is_wrong_is_said_with_its_line(old, new, sentence):
+def test_what_is_wrong_is_said_with_file_section_and_setting(old, new, sentence):
     assert old in PLAN
-    with pytest.raises(ValueError, match=rf"^mine\.toml(, |: | ){sentence}"):
+    with pytest.raises(ValueError, match=rf"^mine\.toml(: | ){sentence}") as caught:
         plans.parse(PLAN.replace(old, new, 1), "mine.toml")
+    assert "\n" not in str(caught.value)
 
 
 def test_files_are_found_by_path_and_packaged_plans_by_name(tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text(PLAN)
     assert plans.load(path) == plans.load(str(path)) == plans.parse(PLAN, "mine.toml")
+    path.write_bytes(b"\xef\xbb\xbf" + PLAN.encode())  # as some editors save it
+    assert plans.load(path) == plans.parse(PLAN, "mine.toml")
     assert plans.load("world_methods").name == "world_methods"
     with pytest.raises(ValueError, match="no plan 'mine': there are cub30_epsilon, .*in .toml"):
         plans.load("mine")
@@ -131,6 +151,44 @@ def test_files_are_found_by_path_and_packaged_plans_by_name(tmp_path):
     with pytest.raises(ValueError, match="mine.toml is not TOML"):
         plans.load(path)
 
+
+# ---- a config by preset and epsilon
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.1, 0.85, 0.98])
+def test_epsilon_is_the_weight_of_er(epsilon):
+    config = config_of(epsilon=epsilon, seed=2, body=0.5)
+    assert config == grids.er(epsilon, 2, body=0.5)
+    assert config.epsilon == pytest.approx(epsilon, abs=1e-9)
+    assert config.regularizer == ("kl_uniform" if epsilon else "none")
+
+
+def test_epsilon_of_other_regularizers_and_over_presets():
+    assert config_of(epsilon=0.2, regularizer="label_smoothing").strength == 0.2
+    assert config_of(epsilon=0.2, regularizer="jsd").strength == pytest.approx(0.25)
+    assert config_of(epsilon=0.0, regularizer="jsd") == Config() == config_of()
+    birds = config_of("wsol_evaluation", 0.5, dataset="cub", model="resnet50", epochs=3)
+    assert birds == published("resnet50", regularizer="kl_uniform", strength=1.0)
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ({"epsilon": 0.5, "strength": 1.0}, "say the same thing: give one of them"),
+        ({"epsilon": 1}, r"epsilon=1: give a number in \[0, 1\)"),
+        ({"epsilon": True}, "epsilon=True: give a number"),
+        ({"epsilon": "0.5"}, "epsilon='0.5': give a number"),
+        ({"epsilon": 0.5, "regularizer": "none"}, "an epsilon needs a regularizer"),
+        ({"preset": "wsol"}, "unknown preset 'wsol': known are adl_code, wsol_evaluation, modern"),
+        ({"preset": "modern"}, "no preset for the data set 'toy': known are cub"),
+    ],
+)
+def test_what_is_no_config_is_refused(given, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        config_of(**given)
+
+
+# ---- the plans that come with the package
 
 # runs by hand: data sets x networks x methods x strengths x seeds
 RUNS = {
@@ -152,7 +210,7 @@ def test_the_plans_of_the_paper_are_complete():
     assert plans.names() == sorted(RUNS)
     for name, runs in RUNS.items():
         plan = plans.load(name)
-        assert len(plan.configs) == len({config.key for config in plan.configs}) == runs
+        assert len(plan.configs) == len({config.name for config in plan.configs}) == runs
         assert plan.title and (plan.paper or name.startswith("cub30_"))
         seeds = Counter(config.seed for config in plan.configs)
         assert seeds == dict.fromkeys((0, 1, 2), runs // 3)  # three seeds, always
@@ -168,7 +226,7 @@ def test_main_table_holds_each_pair_with_and_without_er():
     assert {c.multilabel for c in configs if c.dataset == "voc"} == {"softmax"}
 
 
-def test_the_small_plans_share_a_recipe_and_match_entropies():
+def test_the_small_plans_share_a_preset_and_match_entropies():
     for name in ("epsilon", "regularisers", "methods", "resolution", "sizes"):
         for config in plans.load(f"cub30_{name}").configs:
             assert (config.dataset, config.classes, config.epochs) == ("cub", 30, 10)

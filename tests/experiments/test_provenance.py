@@ -1,49 +1,57 @@
 """Where a record says it comes from."""
 
-import hashlib
+import os
+from types import SimpleNamespace
 
-import pytest
 import torch
 
 from entreg_utils import models
-from entreg_utils.experiments import Config
-from entreg_utils.experiments.provenance import pick_device, provenance, weights_file
-from entreg_utils.files import StorageError
+from entreg_utils.experiments import Config, provenance
+from entreg_utils.experiments.provenance import device_name, pick_device, usable_cores
 
-PLAIN = {
-    *("commit", "seed", "device", "threads", "python", "torch", "numpy", "system", "seconds"),
-}
+PLAIN = {"commit", "seed", "device", "cpu", "capability", "threads", "python", "torch", "numpy"}
+PLAIN |= {"system", "seconds"}
 
 
-def test_a_toy_record_says_no_more_than_before():
-    origin = provenance(Config(seed=3), 1.26)
+def test_a_record_says_machine_versions_seed_and_time():
+    origin = provenance.provenance(Config(seed=3), 1.26)
     assert set(origin) - {"gpu"} == PLAIN
     assert (origin["seed"], origin["seconds"]) == (3, 1.3)
     assert origin["device"] == str(pick_device()) and origin["torch"] == torch.__version__
+    assert origin["capability"] == torch.backends.cpu.get_cpu_capability() and origin["cpu"]
 
 
-def test_weights_are_named_with_their_digest(tmp_path, monkeypatch):
-    path = tmp_path / "data" / "weights" / "w.pth"
-    path.parent.mkdir(parents=True)
+def test_weights_and_split_are_named(tmp_path):
+    path = tmp_path / "w.pth"
     path.write_bytes(b"weights")
-    monkeypatch.setenv("ENTREG_ROOT", str(tmp_path))
-    digest = hashlib.sha256(b"weights").hexdigest()
-    for name in ("w.pth", str(path), "/elsewhere/w.pth"):
-        assert weights_file(name) == path
-        origin = provenance(Config(model="resnet18", weights=name), 0)
-        assert origin["weights"] == {"file": "w.pth", "sha256": digest}
-    with pytest.raises(StorageError, match="weights='v.pth': there is no such file, nor .*data/w"):
-        weights_file("v.pth")
-
-
-def test_published_weights_erasing_and_split_are_named():
-    config = Config(dataset="cub", model="resnet18", pretrained=True, method="rdap")
-    origin = provenance(config, 0, source="official split")
-    assert origin["weights"] == {"published": models.PUBLISHED["resnet18"]}
+    own = Config(dataset="cub", model="resnet18", weights=str(path))
+    assert provenance.provenance(own, 0, source="mine")["weights"] == "w.pth"
+    config = Config(dataset="cub", model="resnet18", pretrained=True)
+    origin = provenance.provenance(config, 0, source="official split")
+    assert origin["weights"] == models.PUBLISHED["resnet18"]
     assert origin["source"] == "official split"
-    assert origin["erasing"] == {
-        "method": "rdap",
-        "square": 0.35,
-        "rate": 0.5,
-        "points": ["stage3.0", "stage4.0", "last"],
-    }
+
+
+def test_outside_a_checkout_there_is_no_commit(tmp_path, monkeypatch):
+    monkeypatch.setenv("ENTREG_ROOT", str(tmp_path))
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
+    assert provenance.provenance(Config(), 0)["commit"] == "not a git checkout"
+    monkeypatch.setenv("PATH", "")  # no git at all
+    assert provenance.provenance(Config(), 0)["commit"] == "not a git checkout"
+
+
+def test_a_gpu_goes_by_its_name(monkeypatch):
+    gpu = SimpleNamespace(is_available=lambda: True, get_device_name=lambda *_: "A GPU")
+    monkeypatch.setattr(provenance.torch, "cuda", gpu)
+    assert pick_device() == torch.device("cuda") and device_name() == "A GPU"
+    assert provenance.provenance(Config(), 0)["gpu"] == "A GPU"
+
+
+def test_threads_and_cores(one_thread, monkeypatch):
+    assert device_name(torch.device("cpu")).endswith(", 1 thread")
+    if hasattr(os, "sched_getaffinity"):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
+        assert usable_cores() == 1  # the machine may have more
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: None)
+    assert usable_cores() == 1

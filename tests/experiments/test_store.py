@@ -1,69 +1,71 @@
-"""Records: written whole, read whole or not at all, small where they are committed."""
+"""Records: written whole, read whole or not at all, found by config, code and files."""
 
 import base64
 import json
 import math
 import os
+import sys
+import threading
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 from entreg_utils.experiments import Config, grids, store
+from entreg_utils.experiments.config import PROTOCOL
+from entreg_utils.experiments.store import Files, only_one
 from entreg_utils.files import StorageError, read_checked, sha256
+
+COMMITTED = Path(__file__).parents[2] / "data" / "runs"
+
+
+def record_of(config, protocol=PROTOCOL, files=None, **more):
+    """What a run of ``config`` would leave, with numbers by hand."""
+    record = {"protocol": protocol, "config": config.to_dict(), "metrics": {"pxap": 0.125}}
+    named = {"code": config.code, "files": files or {}}
+    return record | {name: value for name, value in named.items() if value} | more
 
 
 @pytest.fixture
 def record(tiny):
-    history = {"epoch": [1, 2], "loss": [0.5, 0.25]}
-    return {"config": tiny.to_dict(), "history": history, "metrics": {"pxap": 0.125}}
+    return record_of(tiny)
+
+
+def commit(record, name):
+    return store.write(record, store.committed_folder() / f"{name}.json")
+
+
+# ---- whole, or not there
 
 
 def test_a_record_comes_back_as_it_was_written(project, record, tiny):
-    path = store.write(record)
+    path = store.write(record, store.path_of(tiny))
     assert path == project / f"{tiny.name}.json"
     assert store.read(path) == record == store.find(tiny)
+    assert store.locate(tiny) == (path, record)
     # The hash is that of the sorted, compact JSON, so that anyone can check it by hand.
     raw = json.loads(path.read_text())
     stated = raw.pop("sha256")
     assert stated == sha256(json.dumps(raw, sort_keys=True, separators=(",", ":")).encode())
-    assert store.write(record | {"sha256": "stale"}).read_text() == path.read_text()
+    again = store.write(record | {"sha256": "stale"}, path)
+    assert again.read_text() == path.read_text()
 
 
 def test_a_score_that_has_no_value_survives(project, record, tiny):
-    store.write(record | {"metrics": {"part": float("nan")}})  # the part was never painted
-    assert math.isnan(store.find(tiny)["metrics"]["part"])
+    store.write(record | {"metrics": {"part": float("nan")}}, store.path_of(tiny))
+    assert math.isnan(store.find(tiny)["metrics"]["part"])  # the part was never painted
 
 
 def test_nothing_stored_is_none_even_where_the_folder_is_a_file(project, tiny):
-    assert store.find(tiny) is None
+    assert store.find(tiny) is None and store.locate(tiny) is None
     project.write_text("")
     assert store.find(tiny) is None
 
 
-def test_the_readers_own_results_come_before_the_committed_records(project, record, tiny):
-    committed = store.committed_folder()
-    store.write(record | {"metrics": {"pxap": 0.5}}, committed)
-    assert store.find(tiny)["metrics"] == {"pxap": 0.5}
-    store.write(record)
-    assert store.find(tiny)["metrics"] == {"pxap": 0.125}
-
-
-def test_two_variables_move_the_store(project, record, tiny, monkeypatch, tmp_path):
-    root = tmp_path / "project"
-    assert store.folders() == [project, root / "data" / "runs"]
-    monkeypatch.delenv("ENTREG_RESULTS")
-    assert store.results_folder() == root / "results"
-    monkeypatch.setenv("ENTREG_FRESH", "1")
-    assert store.folders() == [root / "results"]
-    birds = Config(dataset="cub", model="resnet18")  # most readers cannot train these anew
-    assert store.folders(birds) == [root / "results", root / "data" / "runs"]
-    monkeypatch.setenv("ENTREG_FRESH", "0")
-    assert len(store.folders()) == 2
-
-
 @pytest.mark.parametrize("position", [0, 20, 100, -10])
-def test_one_changed_byte_anywhere_is_noticed(project, record, position):
-    path = store.write(record)
+def test_one_changed_byte_anywhere_is_noticed(project, record, tiny, position):
+    path = store.write(record, store.path_of(tiny))
     raw = bytearray(path.read_bytes())
     raw[position] ^= 1
     path.write_bytes(raw)
@@ -81,7 +83,7 @@ def test_what_is_no_record_is_refused(project, tiny, text):
 
 
 def test_a_record_under_another_name_is_refused(project, record, tiny):
-    path = store.write(record)
+    path = store.write(record, store.path_of(tiny))
     moved = path.rename(project / f"{Config(seed=7).name}.json")
     with pytest.raises(StorageError, match=rf"holds another run \({tiny.name}\)"):
         store.read(moved)
@@ -89,12 +91,14 @@ def test_a_record_under_another_name_is_refused(project, record, tiny):
         assert store.find(Config(seed=7)) is None
 
 
-def test_a_record_of_another_version_is_refused(project, record):
-    path = store.write(record)
-    content = record | {"config": record["config"] | {"colour": "red"}}
-    content["sha256"] = store._digest(content)
-    path.write_text(json.dumps(content))
-    with pytest.raises(StorageError, match="one that this version does not know"):
+@pytest.mark.parametrize(
+    "change", [{"config": {"colour": "red"}}, {"files": {"x": ""}}, {"protocol": {}}]
+)
+def test_a_record_of_another_version_is_refused(project, record, tiny, change):
+    if "config" in change:
+        change = {"config": record["config"] | change["config"]}
+    path = store.write(record | change, store.path_of(tiny))
+    with pytest.raises(StorageError, match="one that this version does not know|another run"):
         store.read(path)
 
 
@@ -105,19 +109,162 @@ def test_a_record_that_may_not_be_read_is_one_sentence(project, record, tiny):
         store.read(path)
 
 
-def test_committed_records_have_a_size_limit_and_a_readers_own_have_none(project, record):
+def test_committed_records_have_a_size_limit_and_a_readers_own_have_none(project, record, tiny):
     record |= {"maps": "x" * store.MAX_RECORD_BYTES}
     with pytest.raises(StorageError, match=r"has \d+ bytes, and .*runs takes 30000 at most"):
-        store.write(record, store.committed_folder())
-    assert not store.committed_folder().exists()
-    assert store.read(store.write(record)) == record
+        commit(record, tiny.name)
+    assert not list(store.committed_folder().iterdir())
+    assert store.read(store.write(record, store.path_of(tiny))) == record
     record["maps"] = ""
-    size = os.path.getsize(store.write(record))
+    size = os.path.getsize(store.write(record, store.path_of(tiny)))
     record["maps"] = "x" * (store.MAX_RECORD_BYTES - size)
-    assert os.path.getsize(store.write(record, store.committed_folder())) == 30_000
+    assert os.path.getsize(commit(record, tiny.name)) == 30_000
 
 
-# ---- maps in eight bits
+# ---- where a record is looked for
+
+
+def test_the_readers_own_results_come_before_the_committed_records(project, record, tiny):
+    commit(record | {"metrics": {"pxap": 0.5}}, tiny.name)
+    assert store.find(tiny)["metrics"] == {"pxap": 0.5}
+    store.write(record, store.path_of(tiny))
+    assert store.find(tiny)["metrics"] == {"pxap": 0.125}
+
+
+def test_two_variables_move_the_store(project, record, tiny, monkeypatch):
+    birds = Config(dataset="cub", model="resnet18")  # most readers cannot train these anew
+    for config in (tiny, birds):
+        commit(record_of(config), config.name)
+    monkeypatch.setenv("ENTREG_FRESH", "1")
+    assert store.find(tiny) is None and store.find(birds) is not None
+    monkeypatch.setenv("ENTREG_FRESH", "0")
+    assert store.find(tiny) is not None
+    monkeypatch.delenv("ENTREG_RESULTS")
+    assert store.path_of(tiny).parent == store.results_folder() != project
+    assert store.results_folder().name == "results"
+
+
+def test_committed_records_of_the_last_protocol_count_and_older_ones_do_not(project, tiny):
+    names = {}
+    for protocol in (3, 4):
+        config = replace(tiny, seed=protocol)
+        names[protocol] = store.name_of(config.to_dict(), {}, protocol)
+        commit(record_of(config, protocol), names[protocol])
+    assert store.find(replace(tiny, seed=3)) is None
+    assert store.find(replace(tiny, seed=4))["protocol"] == 4
+    own = replace(tiny, seed=5)  # what can be trained again has to be
+    name = store.name_of(own.to_dict(), {}, 4)
+    store.write(record_of(own, 4), project / f"{name}.json")
+    assert store.find(own) is None
+
+
+# ---- the files that a run was made from
+
+
+def test_other_photographs_or_weights_are_another_record(one, photographs, tmp_path):
+    before = store.path_of(one)
+    assert before == store.results_folder() / f"{one.name}{store.files_of(one).suffix}.json"
+    photographs(2)
+    assert store.path_of(one) != before
+    photographs(1)
+    assert store.path_of(one) == before
+    weights = tmp_path / "w.pth"
+    config = replace(one, model="resnet18", weights=str(weights))
+    paths = set()
+    for content in (b"some", b"other"):
+        weights.write_bytes(content)
+        assert store.files_of(config).weights == sha256(content)
+        paths.add(store.path_of(config))
+    assert len(paths) == 2 and {path.stem.startswith(config.name) for path in paths} == {True}
+    assert store.files_of(Config()) == Files() and store.path_of(Config()).stem == Config().name
+
+
+def test_an_own_record_counts_only_beside_its_files(one, photographs, project):
+    files = vars(store.files_of(one))
+    path = store.write(record_of(one, files=files), store.path_of(one))
+    assert store.find(one) is not None
+    photographs(2)
+    assert store.find(one) is None and path.exists()
+    other = record_of(one, files=vars(store.files_of(one)))
+    assert store.write(other, store.path_of(one)) != path
+    assert store.find(one) == other
+    photographs(1)
+    assert store.find(one)["files"] == files
+
+
+def test_a_committed_record_loads_without_files_and_beside_others_with_one_line(
+    one, photographs, project, monkeypatch, capsys
+):
+    files = vars(store.files_of(one))
+    for seed in (0, 1):
+        config = replace(one, seed=seed)
+        name = config.name + Files(**files).suffix
+        commit(record_of(config, files=files), name)
+        assert store.find(config) is not None
+    assert capsys.readouterr().err == ""  # these are the files
+    photographs(2)
+    store._files_once.cache_clear()
+    for seed in (0, 1, 0):
+        assert store.find(replace(one, seed=seed)) is not None
+    line = capsys.readouterr().err
+    assert line.startswith("note: the stored runs on cub were made from other photographs (")
+    assert line.count("\n") == 1
+
+    def none(data, split, size=None):
+        raise StorageError("no photographs here")
+
+    monkeypatch.setattr(type(one.data), "load", none)
+    store._files_once.cache_clear()
+    store._said.clear()
+    assert store.find(one) is not None and capsys.readouterr().err == ""
+    with pytest.raises(StorageError, match="no photographs here"):
+        store.path_of(one)
+
+
+def test_a_record_of_own_code_is_read_without_importing_it(project, own_code, tiny):
+    own_code("rude", "raise RuntimeError('imported')\n")
+    config = replace(tiny, regularizer="rude:pull", probes=["rude:probe"])
+    path = store.write(record_of(config), store.path_of(config))
+    assert store.read(path)["code"] == config.code and set(config.code) == {
+        "rude:pull",
+        "rude:probe",
+    }
+    assert store.find(config) is not None and "rude" not in sys.modules
+    own_code("rude", "raise RuntimeError('changed')\n")
+    assert store.find(config) is None and store.read(path) is not None
+
+
+# ---- the lock
+
+
+def test_the_second_waits_for_the_first(tmp_path, capsys):
+    path, order = tmp_path / "results" / "run.json", []
+
+    def second():
+        with only_one(path):
+            order.append("second")
+
+    with only_one(path):
+        thread = threading.Thread(target=second)
+        thread.start()
+        thread.join(timeout=0.2)
+        order.append("first")
+    thread.join(timeout=10)
+    assert order == ["first", "second"]
+    assert capsys.readouterr().err == "another process trains run: waiting for its record\n"
+
+
+def test_an_exception_frees_it_and_a_file_in_place_of_the_folder_is_one_sentence(tmp_path):
+    with pytest.raises(KeyError), only_one(tmp_path / "run.json"):
+        raise KeyError
+    with only_one(tmp_path / "run.json"):
+        pass
+    (tmp_path / "results").write_text("")
+    with pytest.raises(StorageError, match="cannot make .*results: .* ENTREG_RESULTS"):
+        only_one(tmp_path / "results" / "run.json")
+
+
+# ---- maps in eight bits, and arrays to the bit
 
 
 def test_maps_by_hand():
@@ -131,45 +278,11 @@ def test_maps_by_hand():
     assert back.dtype == np.float32
     assert back[0, 0].ravel() == pytest.approx([0, 1, 128 / 255, 64 / 255])
     assert back[0, 1].ravel() == pytest.approx([-2, -2 + 4 * 128 / 255, 2, -2 + 4 * 191 / 255])
+    flat = store.pack_maps(np.full((1, 1, 2, 2), 3.0))
+    assert (store.unpack_maps(flat) == 3.0).all()
 
 
-def test_a_constant_map_survives():
-    packed = store.pack_maps(np.full((1, 1, 2, 2), 3.0))
-    assert (store.unpack_maps(packed) == 3.0).all()
-
-
-# ---- the records that come with the project
-
-
-def committed(pattern):
-    folder = store.committed_folder()
-    found = sorted(folder.glob(pattern))
-    if not found:
-        pytest.skip(f"no {pattern} in {folder} yet")
-    return found
-
-
-def test_every_committed_record_is_whole_small_and_named_after_its_config():
-    for path in committed("*.json"):
-        assert store.read(path) is not None  # checks hash and name
-        assert path.stat().st_size <= store.MAX_RECORD_BYTES, path.name
-
-
-def test_every_run_behind_a_figure_is_committed():
-    assert {config.name for config in grids.ALL} <= {path.stem for path in committed("*.json")}
-
-
-def test_committed_checkpoints_are_few_small_and_those_of_their_records():
-    paths = committed("*.pt")
-    assert len(paths) <= 6
-    assert {path.stem for path in paths} == {config.name for config in grids.CHECKPOINTS}
-    for path in paths:
-        assert path.stat().st_size <= 1_000_000, path.name
-        stated = store.read(path.with_suffix(".json"))["weights_sha256"]
-        assert sha256(read_checked(path)) == stated
-
-
-def test_arrays_come_back_to_the_bit():
+def test_arrays_come_back_to_the_bit_and_hits_over_thresholds_shrink():
     generator = np.random.default_rng(0)
     arrays = {
         "hits": generator.random((7, 13)) < 0.5,
@@ -177,13 +290,30 @@ def test_arrays_come_back_to_the_bit():
         "entropies": generator.random(3).astype(np.float32),
         "empty": np.zeros((0, 4), bool),
     }
-    packed = json.loads(json.dumps(store.pack_arrays(arrays)))
-    found = store.unpack_arrays(packed)
+    found = store.unpack_arrays(json.loads(json.dumps(store.pack_arrays(arrays))))
     for name, array in arrays.items():
         assert found[name].dtype == array.dtype and np.array_equal(found[name], array)
-
-
-def test_hits_over_thresholds_shrink_to_a_small_part():
-    places = np.random.default_rng(1).integers(0, 1000, (800, 2))
+    places = generator.integers(0, 1000, (800, 2))
     hits = (np.arange(1000) >= places.min(1)[:, None]) & (np.arange(1000) < places.max(1)[:, None])
     assert len(store.pack_arrays({"hits": hits})["hits"]["zlib"]) < hits.size / 8 / 5
+
+
+# ---- the records that come with the project
+
+
+def test_every_committed_record_is_whole_and_small():
+    paths = sorted(COMMITTED.glob("*.json"))
+    for path in paths:
+        assert store.read(path) is not None  # checks hash and name
+        assert path.stat().st_size <= store.MAX_RECORD_BYTES, path.name
+    assert {config.name for config in grids.ALL} <= {path.stem for path in paths}
+
+
+def test_committed_checkpoints_are_few_small_and_those_of_their_records():
+    paths = sorted(COMMITTED.glob("*.pt"))
+    assert {path.stem for path in paths} == {config.name for config in grids.CHECKPOINTS}
+    assert len(paths) <= 6
+    for path in paths:
+        assert path.stat().st_size <= 1_000_000, path.name
+        stated = store.read(path.with_suffix(".json"))["weights_sha256"]
+        assert sha256(read_checked(path)) == stated

@@ -1,20 +1,28 @@
-"""Sweeps: equal configs once, in order, and one failure does not cost the others."""
+"""Sweeps: equal configs once, in order, one failure does not cost the others; and their board."""
 
+import builtins
+import inspect
 import io
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
 from multiprocessing import active_children
 
 import pytest
-from entreg_utils.experiments.board import Board
 
-from entreg_utils.experiments import SweepError, store, sweep
-from entreg_utils.experiments.sweep import _note, _train_all
+from entreg_utils.experiments import Config, SweepError, run, store, sweep
+from entreg_utils.experiments import sweep as sweep_function
+from entreg_utils.experiments.provenance import usable_cores
+from entreg_utils.experiments.sweep import Board, _train_all, duration, keep_memory
+
+MODULE = sys.modules[sweep_function.__module__]
+RUNS = [Config(seed=seed) for seed in range(3)]
 
 
 @pytest.fixture
@@ -22,32 +30,56 @@ def small(tiny):
     return replace(tiny, num_train=40, epochs=1)
 
 
-def test_a_failing_run_is_listed_and_the_others_are_stored_in_order(
-    project, small, training_counted
+@pytest.fixture
+def trained_here(monkeypatch):
+    """The configs that this process trains."""
+    module, configs = sys.modules[run.__module__], []
+    plain = module._train
+    monkeypatch.setattr(module, "_train", lambda c, *a: (configs.append(c), plain(c, *a))[1])
+    return configs
+
+
+OWN = "def pull(z):\n    return {} * z.softmax(1).square().sum(1)\n"
+PROBE = "def probe(model, view, prediction):\n    return {'images': len(prediction.logits)}\n"
+
+
+def test_two_processes_train_own_code_and_one_failure_does_not_cost_the_others(
+    project, small, own_code, trained_here
 ):
+    own_code("mine", OWN.format(1) + PROBE)
     bad = replace(small, learning_rate=1e30, epochs=3)
-    other = replace(small, seed=1)
+    own = replace(small, seed=1, regularizer="mine:pull", probes=["mine:probe"])
     with pytest.raises(SweepError) as caught:
-        sweep([small, bad, other, small], jobs=2)
+        sweep([small, bad, own, small], jobs=2)
     first, line = str(caught.value).splitlines()
     assert first.startswith("1 of 3 runs failed, 2 are stored; the same call tries only")
     assert line.startswith(f"  {bad.name}: TrainingError: training stopped at step ")
     # What is stored is now loaded: in the order asked for, an equal config giving an equal run.
-    runs = sweep([other, small, other])
-    assert [result.config for result in runs] == [other, small, other]
-    assert training_counted == []
-    assert {path.stem for path in project.glob("*.json")} == {small.name, other.name}
+    runs = sweep([own, small, own])
+    assert [result.config for result in runs] == [own, small, own]
+    assert trained_here == [] and "mine" not in sys.modules
+    assert {path.stem for path in project.glob("*.json")} == {small.name, own.name}
+    assert runs[0].metrics["images"] == len(runs[0].outcomes["right"])
     # The cores are shared out among the processes.
-    assert runs[0].provenance["threads"] == max(1, (os.cpu_count() or 1) // 2)
+    assert runs[0].provenance["threads"] == max(1, usable_cores() // 2)
+    own_code("mine", OWN.format(2) + PROBE)
+    assert store.find(own) is None  # another function, and another run
 
 
-@pytest.fixture
-def training_counted(monkeypatch):
-    from entreg_utils.experiments import runs
+def test_functions_that_do_not_travel_are_trained_with_in_this_process(
+    project, small, trained_here, monkeypatch
+):
+    def probe(model, view, prediction):
+        return {"images": len(prediction.logits)}
 
-    plain, trained = runs._train, []
-    monkeypatch.setattr(runs, "_train", lambda *a: (trained.append(a), plain(*a))[1])
-    return trained
+    away = []
+    monkeypatch.setattr(MODULE, "_train_all", lambda configs, jobs, board: away.extend(configs))
+    monkeypatch.setattr(MODULE, "run", lambda config, **options: run(config, progress=False))
+    here, bad = replace(small, probes=[probe]), replace(small, probes=[lambda *_: 3])
+    with pytest.raises(SweepError, match="1 of 3 runs failed.*\n.*ValueError: the probe .* gave 3"):
+        sweep([here, small, bad], jobs=2)
+    assert away == [small] and trained_here == [here, bad]
+    assert run(here).metrics["images"] == 64
 
 
 def is_running(pid):
@@ -71,7 +103,7 @@ def test_ctrl_c_ends_the_processes(project, small):
     stop = threading.Event()
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
-        _train_all(forever, jobs=1)
+        _train_all(forever, 1, Board(forever, io.StringIO()))
     stop.set()
     # By the process table: the pool's own thread may have collected the exit code before us.
     deadline = time.monotonic() + 60
@@ -80,6 +112,29 @@ def test_ctrl_c_ends_the_processes(project, small):
         time.sleep(0.05)
     assert store.find(forever[0]) is None
     assert [path.stem for path in project.glob("*.partial")] == [forever[0].name]
+
+
+def test_a_process_that_the_system_ends_is_a_reason_that_names_memory(project, small, monkeypatch):
+    class Pool:
+        outcomes = [BrokenProcessPool("terminated abruptly"), None]
+
+        def __init__(self, *_):
+            pass
+
+        def submit(self, function, settings):
+            future, error = Future(), self.outcomes.pop(0)
+            future.set_exception(error) if error else future.set_result(None)
+            return future
+
+        def shutdown(self):
+            pass
+
+    monkeypatch.setattr(MODULE, "ProcessPoolExecutor", Pool)
+    board = Board([small, RUNS[1]], stream=io.StringIO())
+    _train_all([small, RUNS[1]], 2, board)
+    assert list(board.failures) == [small]
+    assert "want of memory" in board.failures[small] and "fewer jobs" in board.failures[small]
+    assert board.summary() == "1 done, 0 running, 1 failed, 0 left of 2"
 
 
 @pytest.mark.parametrize(
@@ -97,18 +152,84 @@ def test_options_that_do_not_belong_together_are_refused(project, small, options
     assert not project.exists()
 
 
-def test_a_stored_run_needs_no_cluster(stored, tiny, training_forbidden, monkeypatch):
+def test_a_stored_run_needs_no_cluster_and_nothing_to_do_starts_nothing(
+    stored, tiny, training_forbidden, monkeypatch
+):
     monkeypatch.setitem(sys.modules, "ray", None)
     assert [run.config for run in sweep([tiny, tiny], cluster="auto", gpus=0.5)] == [tiny, tiny]
-
-
-def test_a_process_that_the_system_ends_is_a_reason_that_names_memory(project, small):
-    board = Board([small, replace(small, seed=1)], stream=io.StringIO())
-    _note(board, small, BrokenProcessPool("A process in the process pool was terminated abruptly"))
-    _note(board, replace(small, seed=1), None)
-    (reason,) = board.failures.values()
-    assert "want of memory" in reason and "fewer jobs" in reason
-
-
-def test_nothing_to_do_starts_nothing(project):
     assert sweep([]) == []
+
+
+# ---- the board
+
+
+def test_a_log_has_one_line_a_change_with_the_counts():
+    log = io.StringIO()
+    with Board(RUNS, log) as board:
+        board.running({RUNS[0]: "a", RUNS[1]: "b"})
+        board.running({RUNS[0]: "a", RUNS[1]: "b"})  # nothing new, nothing said
+        board.done(RUNS[0])
+        board.running({})
+        board.running({RUNS[1]: "a, attempt 2"})
+        board.failed(RUNS[1], "TrainingError: no")
+        board.running({RUNS[0]: "a", RUNS[1]: "a"})  # late news of finished runs change nothing
+    lines = [line[9:] for line in log.getvalue().splitlines()]  # without the time of day
+    assert lines == [
+        "started none 0 seed 0 on a (0 done, 1 running, 0 failed, 2 left of 3)",
+        "started none 0 seed 1 on b (0 done, 2 running, 0 failed, 1 left of 3)",
+        "done none 0 seed 0 (1 done, 1 running, 0 failed, 1 left of 3)",
+        "lost none 0 seed 1 (1 done, 0 running, 0 failed, 2 left of 3)",
+        "started none 0 seed 1 on a, attempt 2 (1 done, 1 running, 0 failed, 1 left of 3)",
+        "failed none 0 seed 1: TrainingError: no (1 done, 0 running, 1 failed, 1 left of 3)",
+    ]
+    assert board.failures == {RUNS[1]: "TrainingError: no"}
+
+
+@pytest.mark.parametrize("where", ["terminal", "notebook"])
+def test_a_screen_has_a_bar_and_above_it_what_failed(where, monkeypatch, capsys):
+    screen = io.StringIO()
+    if where == "terminal":
+        screen.isatty = lambda: True
+    else:
+        monkeypatch.setattr(builtins, "__IPYTHON__", True, raising=False)
+    with Board(RUNS, screen) as board:
+        board.running({RUNS[0]: ""})
+        board.failed(RUNS[0], "no room")
+        board.done(RUNS[1])
+    assert screen.getvalue() == "failed none 0 seed 0: no room\n"
+    bar = capsys.readouterr().err
+    assert "training" in bar and "1 done, 0 running, 1 failed, 1 left of 3" in bar
+
+
+def test_durations():
+    seconds = (0, 89, 90, 5399, 5400, 47 * 3600, 72 * 3600)
+    said = ["0 s", "89 s", "2 min", "90 min", "1.5 h", "47.0 h", "3.0 days"]
+    assert [duration(value) for value in seconds] == said
+
+
+# ---- memory that a training process keeps
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a setting of glibc")
+def test_a_freed_block_is_not_returned_to_the_system():
+    # In a child, since the setting lasts for as long as its process; without our imports, which
+    # take far longer than the rest.
+    code = (
+        "import ctypes, sys\n"
+        f"_KEEP = {MODULE._KEEP}\n{inspect.getsource(keep_memory)}"
+        "def resident():\n"
+        "    return int(open('/proc/self/statm').read().split()[1]) * 4096\n"
+        "took, before = keep_memory(), resident()\n"
+        "block = b'x' * 2**27\n"
+        "del block\n"
+        "print(took, resident() - before > 2**26)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    took, kept = done.stdout.split()
+    assert kept == took  # without glibc neither
+
+
+def test_elsewhere_nothing_is_touched(monkeypatch):
+    monkeypatch.setattr(MODULE.sys, "platform", "darwin")
+    monkeypatch.setattr(MODULE.ctypes, "CDLL", lambda name: pytest.fail("loaded"))
+    assert keep_memory() is False

@@ -1,18 +1,10 @@
 """What is drawn is what was hidden."""
 
-import matplotlib.pyplot as plt
 import numpy as np
-import pytest
 import torch
 
 from entreg_utils.erasing import Hidden
 from entreg_utils.figures.erasing import what_is_hidden
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 def test_hidden_pixels_are_drawn_dark_where_the_mask_says():

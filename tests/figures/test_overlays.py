@@ -1,18 +1,11 @@
-"""Triptychs and maps under several heads: what is drawn, what is said, from maps made by hand."""
+"""Steps, triptychs and maps under several heads: what is drawn and said, from maps made by hand."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from entreg_utils import cam
 from entreg_utils.figures import overlays
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
+from entreg_utils.figures.overlays import Example, triptychs
 
 IMAGE = np.linspace(0, 1, 3 * 16).reshape(3, 4, 4)
 # a map of the picture's own size, so that upsampling leaves it as it is
@@ -21,6 +14,22 @@ RAW = np.array([[-2.0, 0, 0, 0], [0, 8, 6, 0], [0, 6, 6, 0], [0, 0, 0, 0]])
 
 def drawn(axes):
     return np.asarray(axes.images[0].get_array())
+
+
+# 20 x 20: a square of 1 at 4..11, a fainter frame of 0.4 around it, 2..13.
+FRAMED = np.zeros((20, 20), dtype=np.float32)
+FRAMED[2:14, 2:14] = 0.4
+FRAMED[4:12, 4:12] = 1.0
+
+
+def test_steps_say_share_box_and_iou():
+    figure, sentence = overlays.steps(np.zeros((20, 20, 3)), FRAMED, [4, 4, 12, 12], threshold=0.5)
+    assert "16% of the pixels" in sentence  # 64 of 400
+    assert "[4, 4, 12, 12], the true one [4, 4, 12, 12], their IoU 1.00" in sentence
+    np.testing.assert_allclose(drawn(figure.axes[1]), FRAMED)
+    np.testing.assert_array_equal(drawn(figure.axes[2]), FRAMED > 0.5)
+    _, sentence = overlays.steps(np.zeros((20, 20, 3)), FRAMED, [4, 4, 12, 12], threshold=0.15)
+    assert "36% of the pixels" in sentence and "IoU 0.48" in sentence  # 9 * 9 / (13 * 13)
 
 
 def test_triptych_draws_picture_map_and_overlay():
@@ -52,17 +61,6 @@ def test_triptych_of_a_blank_map_draws_no_box():
     assert figure.axes[1].get_title() == "blank map"
 
 
-def test_draw_triptych_keeps_the_shape_of_the_picture_and_takes_the_best_true_box():
-    wide = np.zeros((3, 4, 6))
-    _, panels = plt.subplots(1, 3)
-    raw = np.zeros((4, 6))
-    raw[1:3, 2:5] = 1
-    read = overlays.draw_triptych(panels, wide, raw, [[0, 0, 1, 1], [2, 1, 5, 3]], threshold=0.5)
-    assert drawn(panels[1]).shape == (4, 6)
-    assert read["iou"] == 1 and read["above"] == 6 / 24 and not read["blank"]
-    assert (read["low"], read["high"]) == (0, 1)
-
-
 def test_invariance_says_the_correlation_with_the_first():
     heads = {"a": RAW, "b": -RAW, "c": 3 * RAW + 1}
     figure, sentence = overlays.invariance(IMAGE, heads, [0.9, 0.9, 0.7], [0.1, 0.1, 0.5])
@@ -78,3 +76,74 @@ def test_bad_input():
         overlays.triptych(np.zeros((3, 4, 5)), RAW)
     with pytest.raises(ValueError, match="must be one map"):
         overlays.triptych(IMAGE, RAW[None])
+
+
+WIDE = np.linspace(0, 1, 3 * 4 * 8).reshape(3, 4, 8)
+# raw map of the picture's own size: a block of 1 on rows 1-2, columns 2-5
+BLOCK = np.zeros((4, 8))
+BLOCK[1:3, 2:6] = 1.0
+TRUE = [[2, 1, 6, 3]]
+
+
+def row(raw=BLOCK, image=WIDE, tau=0.5):
+    return [Example("a", image, raw, TRUE, tau), Example("b", image, 3 - BLOCK, TRUE, 0.9)]
+
+
+def test_panels_of_a_photograph_that_is_not_square():
+    figure, sentence = triptychs([row()])
+    axes = figure.axes
+    np.testing.assert_allclose(axes[0].images[0].get_array(), WIDE.transpose(1, 2, 0))
+    np.testing.assert_allclose(axes[1].images[0].get_array(), BLOCK)
+    np.testing.assert_allclose(axes[3].images[0].get_array(), cam.overlay(WIDE, BLOCK))
+    assert axes[1].images[0].get_clim() == (0, 1)
+    assert axes[0].get_xlabel() == "IoU 1.00"  # the box of the block is the true one
+    assert axes[1].get_xlabel() == "0.00 to 1.00"
+    assert axes[3].get_xlabel() == "25% above"
+    assert [axes[i].get_title() for i in (0, 3, 4, 7)] == [
+        "a: boxes",
+        "line at 0.50",
+        "b: boxes",
+        "line at 0.90",
+    ]
+    assert [text.get_text() for text in axes[2].get_yticklabels()] == ["0", "0.5", "1"]
+    # b lights up all but the block; its box is the frame [0, 0, 7, 3], IoU 15 of 32
+    assert axes[5].get_xlabel() == "2.00 to 3.00"
+    assert sentence == (
+        "Green: predicted box, red: true box. IoU, row by row, of a at threshold 0.50: 1.00; "
+        "b at threshold 0.90: 0.47."
+    )
+
+
+def test_a_blank_map_is_flagged_and_gets_no_box():
+    figure, sentence = triptychs([row(), row(np.full((4, 8), 2.5))])
+    blank = figure.axes[8:12]
+    assert blank[1].get_xlabel() == "blank: 2.50 everywhere"
+    assert blank[3].get_xlabel() == "nothing to overlay"
+    assert blank[0].get_xlabel() == ""
+    assert len(blank[0].patches) == 1  # the true box alone
+    assert not np.asarray(blank[1].images[0].get_array()).any()
+    np.testing.assert_allclose(blank[3].images[0].get_array(), cam.overlay(WIDE, np.zeros((4, 8))))
+    assert "a at threshold 0.50: 1.00, none (1 blank); b" in sentence
+
+
+def test_without_true_boxes_there_is_no_iou():
+    figure, sentence = triptychs([[Example("a", WIDE, BLOCK, [], 0.5)]])
+    assert figure.axes[0].get_xlabel() == ""
+    assert len(figure.axes[0].patches) == 1
+    assert sentence.endswith("a at threshold 0.50: no true box.")
+
+
+def test_rows_must_match():
+    with pytest.raises(ValueError, match="the same networks at the same thresholds"):
+        triptychs([])
+    with pytest.raises(ValueError, match="the same networks at the same thresholds"):
+        triptychs([row(), row(tau=0.4)])
+
+
+def test_the_best_true_box_counts():
+    raw = np.zeros((4, 6))
+    raw[1:3, 2:5] = 1
+    boxes = [[0, 0, 1, 1], [2, 1, 5, 3]]
+    figure, _ = triptychs([[Example("a", np.zeros((3, 4, 6)), raw, boxes, 0.5)]])
+    assert drawn(figure.axes[1]).shape == (4, 6)
+    assert figure.axes[0].get_xlabel() == "IoU 1.00" and len(figure.axes[0].patches) == 3

@@ -10,13 +10,6 @@ import torch
 from entreg_utils import losses
 from entreg_utils.figures import OKABE_ITO, png, scenes
 
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
-
 IMAGE = np.linspace(0, 1, 3 * 4 * 6).reshape(3, 4, 6)
 SHOWN = IMAGE.transpose(1, 2, 0)
 

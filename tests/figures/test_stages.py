@@ -1,23 +1,11 @@
 """Maps beside each other: scales are shared, energies are means over channels, sentences count."""
 
-import dataclasses
-
-import matplotlib.pyplot as plt
 import numpy as np
-import pandas as pd
 import pytest
 import torch
 
-from entreg_utils import cam, data
-from entreg_utils.experiments import Config, Run
+from entreg_utils import cam
 from entreg_utils.figures import stages
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
-
 
 IMAGES = torch.linspace(0, 1, 2 * 3 * 16).reshape(2, 3, 4, 4)
 MASKS = torch.zeros(2, 4, 4, dtype=torch.bool)
@@ -104,39 +92,3 @@ def test_bad_input_is_a_sentence():
         stages.one_stage(IMAGES[0], FEATURES, "stage7")
     with pytest.raises(ValueError, match="top is 5"):
         stages.one_stage(IMAGES[0], FEATURES, "stage1", top=5)
-
-
-@pytest.fixture(scope="module")
-def world():
-    """Three images, the maps of two kept: the masks themselves, and turned upside down."""
-    test = data.toy("test", num_images=3, cache=False)
-    masks = test.masks[[0, 2]].numpy().astype(np.float32)
-    config = Config()
-    perfect = Run(config, pd.DataFrame(), {}, {}, [0, 2], np.stack([0 * masks, masks]), "")
-    strong = Config(regularizer="label_smoothing", strength=0.5)
-    worst = dataclasses.replace(perfect, config=strong, maps=np.stack([masks, -masks]))
-    return test, [perfect, worst]
-
-
-def test_worlds_take_the_last_epoch_and_score_each_map(world):
-    figure, sentence = stages.worlds({"habitat 0.3": world}, images=(0, 1))
-    test, _ = world
-    grid = np.reshape(figure.axes, (2, 3))
-    for row, index in enumerate((0, 2)):
-        picture = test.images[index].permute(1, 2, 0).numpy() / 255
-        np.testing.assert_array_equal(drawn(grid[row, 0]), picture)
-        np.testing.assert_array_equal(drawn(grid[row, 1]), test.masks[index].numpy().astype(float))
-        assert grid[row, 1].get_xlabel() == "1.00"
-    area = test.masks[[0, 2]].float().mean().item()  # an upside-down map: the frame's precision
-    assert sentence == (
-        f"Mean PxAP of these 2 pictures at ε = 0 and ε = 0.5: habitat 0.3: 1.00 and {area:.2f}."
-    )
-    assert [axes.get_title() for axes in grid[0]] == ["habitat 0.3\n", "\nε = 0", "\nε = 0.5"]
-
-
-def test_worlds_refuse_runs_of_another_world(world):
-    other = data.toy("test", num_images=3, cache=False, context=1.0)
-    with pytest.raises(ValueError, match="belong to the test split of its own world"):
-        stages.worlds({"habitat 1": (other, world[1])}, images=(0,))
-    with pytest.raises(ValueError, match="image 5 is not kept"):
-        stages.worlds({"habitat 0.3": world}, images=(5,))

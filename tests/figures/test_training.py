@@ -8,19 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from entreg_utils import data, metrics
+from entreg_utils import data
 from entreg_utils.experiments import Config, Run
-from entreg_utils.figures import png, training
+from entreg_utils.figures import training
 
 LOG8 = math.log(8)
 # entropy of the smoothed target at eps 1/2 with 8 classes: p_y = 9/16, p_k = 1/16
 AIM = 9 / 16 * math.log(16 / 9) + 7 / 16 * math.log(16)
-
-
-@pytest.fixture(autouse=True)
-def close_figures():
-    yield
-    plt.close("all")
 
 
 @pytest.fixture(scope="module")
@@ -52,49 +46,9 @@ def make_run(test_split, config, order, entropy=(2.0, 1.0, 0.5)):
 
 
 @pytest.fixture(scope="module")
-def decaying(test_split):
-    return make_run(test_split, Config(), (False, True, False))
-
-
-@pytest.fixture(scope="module")
 def lasting(test_split):
     config = Config(regularizer="kl_uniform", strength=1.0)  # eps 0.5
     return make_run(test_split, config, (False, True, True), (2.0, 1.9, 1.8))
-
-
-def share(test_split, index):
-    return f"{test_split.masks[index].float().mean():.2f}"
-
-
-def test_map_strip_draws_the_asked_epochs_and_says_best_and_last(test_split, decaying, lasting):
-    figure, sentence = training.map_strip([decaying, lasting], test_split, (1, 2, 3))
-    floor = share(test_split, 2)  # the first kept image is number 2 of the split
-    assert f"at ε = 0 best at epoch 2 (1.00), {floor} at epoch 3" in sentence
-    assert "at ε = 0.5 best at epoch 2 (1.00), 1.00 at epoch 3" in sentence
-    first, second = figure.axes[1], figure.axes[2]
-    mask = test_split.masks[2].numpy()
-    np.testing.assert_array_equal(first.images[0].get_array(), ~mask)
-    np.testing.assert_array_equal(second.images[0].get_array(), mask)
-    assert (first.get_xlabel(), second.get_xlabel()) == (floor, "1.00")
-    assert figure.axes[4].get_ylabel() == "ε = 0.5"
-
-
-def test_map_strip_of_one_run_and_one_epoch(test_split, decaying):
-    figure, _ = training.map_strip([decaying], test_split, (3,), image=1)
-    picture, shown = figure.axes
-    np.testing.assert_array_equal(
-        picture.images[0].get_array(), test_split.images[0].permute(1, 2, 0).numpy()
-    )
-    np.testing.assert_array_equal(shown.images[0].get_array(), ~test_split.masks[0].numpy())
-
-
-def test_map_grid_averages_over_the_kept_images(test_split, decaying, lasting):
-    figure, sentence = training.map_grid([decaying, lasting], test_split)
-    mean = test_split.masks[[0, 2]].float().mean()  # equal sizes: mean of the two shares
-    assert f"Mean PxAP of these 2 images: {mean:.2f} at ε = 0; 1.00 at ε = 0.5." == sentence
-    assert len(figure.axes) == 6
-    assert figure.get_size_inches().max() < 6  # few maps stay small
-    assert png(figure).startswith(b"\x89PNG")
 
 
 def test_dashboard_draws_the_last_map_the_curves_and_what_they_aim_at(test_split, lasting):
@@ -130,25 +84,30 @@ def test_what_other_losses_aim_at(test_split, config, aims):
         assert drawn == pytest.approx(aims, abs=1e-6)
 
 
-def test_a_blank_map_is_drawn_and_scored_as_blank(test_split, decaying):
-    blank = dataclasses.replace(decaying, maps=np.zeros_like(decaying.maps))
-    _, sentence = training.map_strip([blank], test_split, (3,))
-    mask = test_split.masks[2].numpy()
-    floor = metrics.pixel_average_precision([np.zeros((4, 4))], [mask], size=mask.shape)
-    assert floor == pytest.approx(mask.mean())  # a map without information: the share of object
-    assert f"{floor:.2f} at epoch 3" in sentence
+def test_a_map_is_that_of_its_epoch_and_image_and_says_its_pxap(test_split, lasting):
+    figure, panels = plt.subplots(1, 3)
+    scores = [
+        training.draw_map(panels[0], lasting, test_split, image=0, epoch=1),
+        training.draw_map(panels[1], lasting, test_split, image=0, epoch=2),
+        training.draw_map(panels[2], lasting, test_split, image=1),  # the last epoch
+    ]
+    own, other = test_split.masks[2].numpy(), test_split.masks[0].numpy()
+    for axes, drawn in zip(panels, (~own, own, other), strict=True):
+        np.testing.assert_array_equal(axes.images[0].get_array(), drawn)
+    assert scores == pytest.approx([own.mean(), 1, 1])
+    assert [axes.get_xlabel() for axes in panels] == [f"{score:.2f}" for score in scores]
 
 
-def test_what_the_runs_do_not_hold_is_refused(test_split, decaying):
-    with pytest.raises(ValueError, match=r"epoch 4 is outside 1\.\.3 of toy-none-0-s0"):
-        training.map_strip([decaying], test_split, (1, 4))
-    with pytest.raises(ValueError, match=r"epoch 0 is outside 1\.\.3"):
-        training.map_strip([decaying], test_split, (0,))
+def test_a_blank_map_is_scored_as_blank(test_split, lasting):
+    blank = dataclasses.replace(lasting, maps=np.zeros_like(lasting.maps))
+    score = training.draw_map(plt.figure().add_subplot(), blank, test_split, image=0)
+    assert score == pytest.approx(test_split.masks[2].float().mean())  # the share of object
+
+
+def test_what_the_run_does_not_hold_is_refused(test_split, lasting):
     with pytest.raises(ValueError, match=r"image 2 is not kept: .* of 2 test images, 0\.\.1"):
-        training.dashboard(decaying, test_split, image=2)
-    val = data.toy("val", num_images=4, cache=False)
-    with pytest.raises(ValueError, match="belong to the test split of its own world"):
-        training.map_grid([decaying], val)
-    elsewhere = data.toy("test", num_images=4, cache=False, seed=7)
-    with pytest.raises(ValueError, match="belong to the test split of its own world"):
-        training.map_strip([decaying], elsewhere, (1,))
+        training.dashboard(lasting, test_split, image=2)
+    for other in ({"split": "val"}, {"split": "test", "seed": 7}):
+        with pytest.raises(ValueError, match="belong to the test split of its own world"):
+            split = data.toy(num_images=4, cache=False, **other)
+            training.draw_map(plt.figure().add_subplot(), lasting, split, image=0)

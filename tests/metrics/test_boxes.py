@@ -161,6 +161,10 @@ def test_results_of_two_halves_add_up_to_that_of_the_whole():
     assert np.array_equal(whole.counts, halves.counts)
     assert (halves.num_images, halves.num_constant, halves.num_invalid) == (10, 1, 1)
     assert halves.max_box_acc == whole.max_box_acc and halves.contours == "largest"
+    three = sum(box_accuracy(cams[i : i + 1], boxes[:1], size=32) for i in (0, 1, 2))
+    assert np.array_equal(three.counts, box_accuracy(cams[:3], boxes[:3], size=32).counts)
+    with pytest.raises(TypeError):
+        1 + whole
     for name, other in (
         ("contours", box_accuracy(cams[:2], boxes[:2], "all", size=32)),
         ("thresholds", box_accuracy(cams[:2], boxes[:2], thresholds=10, size=32)),
@@ -188,6 +192,29 @@ def test_boxes_are_rescaled_as_in_the_public_evaluation_code():
         for box, size in zip(reference["boxes_original"], reference["image_sizes"], strict=True)
     ]
     assert np.array_equal(scaled, reference["boxes_224"])
+
+
+def test_iou_refuses_what_is_no_box():
+    for bad, sentence in (
+        ([5, 0, 1, 1], "predicted boxes must be x0, y0, x1, y1 with x0 <= x1"),
+        ([0, 5, 1, 1], "y0 <= y1"),
+        ([0, 0, 1.5, 1], "predicted boxes must be whole pixels"),
+        ([0, 0, np.nan, 1], "whole pixels"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            box_iou([bad], [[0, 0, 1, 1]])
+    with pytest.raises(ValueError, match="true boxes must be whole pixels"):
+        box_iou([[0, 0, 1, 1]], [[0.5, 0, 1, 1]])
+    assert box_iou([[0.0, 0.0, 1.0, 1.0]], [[0, 0, 1, 1]]).item() == 1
+
+
+def test_numpys_numbers_are_as_good_as_pythons():
+    cams, boxes = np.random.default_rng(0).normal(size=(3, 5, 5)), [[[2, 2, 20, 25]]] * 3
+    plain = box_accuracy(cams, boxes, "all", 0.5, 100, 32, 2)
+    numbers = np.float32(0.5), np.int64(100), np.array(32), np.int8(2)
+    assert np.array_equal(box_accuracy(cams, boxes, "all", *numbers).counts, plain.counts)
+    at = boxes_at(cams[0], np.float32(0.5), "all", (np.int64(32), np.float64(32)))
+    assert np.array_equal(at, boxes_at(cams[0], 0.5, "all", 32))
 
 
 def test_rescaling_truncates():
@@ -221,6 +248,8 @@ def test_maps_with_nan_or_infinity_score_as_zero_maps_with_one_warning(value):
     with pytest.warns(RuntimeWarning, match="2 of 3 maps hold NaN or infinite") as caught:
         result = box_accuracy(cams, np.array([[1, 1, 3, 3]] * 3), size=4)
     assert len(caught) == 1
+    with pytest.warns(RuntimeWarning, match="1 of 1 maps hold NaN"):
+        assert boxes_at(cams[0], size=4).tolist() == [[0, 0, 0, 0]]
     assert (result.num_constant, result.num_invalid) == (0, 2)
     assert result.counts.max() <= 1
 
@@ -251,7 +280,7 @@ def test_bad_input_is_one_clear_sentence(arguments, message):
         box_accuracy(**(good | arguments))
 
 
-# ---- other normalisations
+# ---- other normalizations
 
 
 def test_max_keeps_a_floor_that_min_max_removes():
@@ -274,7 +303,7 @@ def test_ivr_cuts_the_lowest_percentile_off():
     assert found.counts.tolist() == [[1]]  # v = 7 and below are gone, the inclusive box is left
 
 
-def test_a_normalisation_of_a_map_at_its_size_is_the_protocols_order():
+def test_the_normalization_of_a_map_at_its_size_is_the_protocols_order():
     rng = np.random.default_rng(3)
     maps = rng.normal(size=(5, 7, 7)).astype(np.float32)
     boxes = np.tile([10, 10, 40, 50], (5, 1))
@@ -294,8 +323,8 @@ def best_of(found, true):
     return box_iou(found, true).max()
 
 
-def test_an_unknown_normalisation_is_refused_before_anything_is_scored():
-    with pytest.raises(ValueError, match="unknown method 'mean'"):
+def test_an_unknown_normalization_is_refused_before_anything_is_scored():
+    with pytest.raises(ValueError, match="unknown normalization 'mean'"):
         box_accuracy([MAP], [[[0, 0, 2, 2]]], size=(3, 4), normalization="mean")
     with pytest.raises(ValueError, match="takes no percentile"):
         box_accuracy([MAP], [[[0, 0, 2, 2]]], size=(3, 4), percentile=40)

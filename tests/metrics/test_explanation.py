@@ -50,7 +50,9 @@ def test_nothing_above_the_threshold_and_broken_maps():
     assert flat.constant and not flat.invalid and flat.contours == () and not flat.mask.any()
     assert flat.box.tolist() == [0, 0, 0, 0] and flat.iou == 1 / 16
     assert "no contrast" in str(flat) and "nothing on" in str(flat)
-    noise = explain(np.ones((3, 3)), [0, 0, 3, 3])  # constant, but not after the bicubic resize
+    even = explain(np.ones((3, 3)), [0, 0, 3, 3])
+    assert even.constant and not even.gray.any() and "noise" not in str(even)
+    noise = explain(np.full((3, 3), 0.1), [0, 0, 3, 3])  # no binary fraction: 1e-17 of contrast
     assert noise.constant and noise.gray.any() and "rounding noise" in str(noise)
     broken = explain(np.full((3, 3), np.nan), [0, 0, 3, 3])
     assert broken.invalid and "NaN or infinite" in str(broken)

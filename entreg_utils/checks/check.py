@@ -1,0 +1,132 @@
+"""The one mechanism of all checks: read an answer that may be anything, print one sentence.
+
+An exercise is a function of the answer and of what the exercise gives, and a table of the same name
+in ``words.toml``. The function returns values by name, the right one and those of the usual slips;
+the table says in rows of these names what to print::
+
+    @reads(number)                      [loudness]
+    def loudness(value, share, area):   title = "Loudness"
+        return {                        relative = 0.01
+            "right": share / area,      right = "right, {right:.2f} times an even map."
+            "inverse": area / share,    inverse = "upside down. A loud region is above 1."
+        }                               otherwise = "not {value:g}. Divide the one by the other."
+
+``loudness(answer, share, area)`` prints the first row that fits: its value is true, or a number
+that the answer is close to (``within``, ``relative`` as in ``math.isclose``; without them, equal).
+An answer that is missing, not finite, or of another type or shape is told what it should have been.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import math
+import tomllib
+from collections.abc import Callable, Mapping
+from importlib.resources import files
+
+import numpy as np
+
+WORDS = tomllib.loads(files(__package__).joinpath("words.toml").read_text("utf-8"))
+SETTINGS = ("title", "within", "relative")
+
+
+class Unreadable(Exception):
+    """The answer is not of the kind that was asked for; the message is what the check prints."""
+
+
+def number(answer) -> float:
+    """A finite number, from whatever ``float`` takes: scalars of NumPy and PyTorch, too."""
+    if answer is None:
+        raise Unreadable("no answer yet. Put a number in its place and run the cell again.")
+    try:
+        value = float(answer)
+    except (TypeError, ValueError, RuntimeError, OverflowError):
+        raise Unreadable(f"expected one number, got {type(answer).__name__}.") from None
+    if not math.isfinite(value):
+        raise Unreadable(f"expected a finite number, got {value}.")
+    return value
+
+
+def numbers(count: str, *names: str) -> Callable:
+    """A reader of a finite number for each name; ``count`` says in words how many they are."""
+    wanted = f"{count} numbers, ({', '.join(names)})."
+
+    def read(answer) -> tuple[float, ...]:
+        if answer is None:
+            raise Unreadable(f"no answer yet. Give {wanted}")
+        try:
+            values = tuple(map(number, answer))
+        except (TypeError, Unreadable):
+            values = ()
+        if len(values) != len(names):
+            raise Unreadable(f"expected {wanted}")
+        return values
+
+    return read
+
+
+def function(takes: str, gives: Callable) -> Callable:
+    """A reader of a student's function of ``takes``, whose results go through ``gives``.
+
+    What it raises is said, with the case that the call names in ``on``.
+    """
+
+    def read(answer) -> Callable:
+        if answer is None:
+            raise Unreadable(
+                f"no answer yet. Write a function of {takes} and hand it to the check."
+            )
+        if not callable(answer):
+            raise Unreadable(f"expected a function of {takes}, got {type(answer).__name__}.")
+
+        def guarded(*arguments, on: str = ""):
+            try:
+                return gives(answer(*arguments))
+            except Exception as error:  # a student's function may do anything
+                what = f"{type(error).__name__}: {error}"
+                raise Unreadable(f"your function stopped{on} with {what}") from None
+
+        return guarded
+
+    return read
+
+
+def claim(answer) -> dict:
+    """A reader of a dict."""
+    if not isinstance(answer, Mapping):
+        raise Unreadable("no answer yet. Write a dict with the items of the checklist.")
+    return dict(answer)
+
+
+def reads(read: Callable) -> Callable[[Callable], Callable[..., None]]:
+    """Makes a check, ``check(answer, *given)``, of a function ``values(read(answer), *given)``."""
+
+    def make(values: Callable) -> Callable[..., None]:
+        words = WORDS[values.__name__]
+
+        @functools.wraps(values)
+        def check(answer, *given, **named) -> None:
+            try:
+                bound = inspect.signature(values).bind(read(answer), *given, **named)
+                bound.apply_defaults()
+                found = values(*bound.args, **bound.kwargs)
+                told = words[row(words, bound.args[0], found)].format(**bound.arguments | found)
+            except Unreadable as fault:
+                told = fault
+            print(f"{words['title']}: {told}")
+
+        return check
+
+    return make
+
+
+def row(words: Mapping, value, found: Mapping) -> str:
+    """The name of the first row of ``words`` that fits; what is not in ``found`` does not."""
+    near = {"rel_tol": words.get("relative", 1e-9), "abs_tol": words.get("within", 0.0)}
+    for name in words:
+        when = name == "otherwise" or (name not in SETTINGS and found.get(name, False))
+        sure = isinstance(when, (bool, np.bool_))
+        if when if sure else math.isclose(value, when, **near):
+            return name
+    raise KeyError(f"{words['title']}: no row fits, and there is no otherwise")

@@ -1,0 +1,90 @@
+"""``Data``: what cannot work is refused in one sentence, and what can is loaded as it says."""
+
+import numpy as np
+import pytest
+
+from entreg_utils import data
+from entreg_utils.data import Data
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"dataset": "birds"}, "unknown dataset 'birds': known are toy, .*, folder:PATH and"),
+        ({"dataset": 3}, "dataset=3: give a name or a function"),
+        ({"num_train": 0}, "num_train=0: give a whole number of at least 1"),
+        ({"body": 2}, "body=2.0 is not a probability"),
+        ({"world_seed": -1}, "seed=-1 is not a non-negative whole number"),
+        ({"image_size": 20}, "image_size=20 is outside 32..128"),
+        ({"resize": 128}, "resize belongs to photographs: the embedded world has image_size and"),
+        ({"crop": 48}, "crop belongs to photographs"),
+        ({"classes": 3}, "classes belongs to photographs"),
+        ({"lists": "evaluation"}, "lists is a choice that only cub has: leave it out"),
+        (
+            {"dataset": "cub", "lists": "auto"},
+            "unknown lists 'auto': known are official, evaluation",
+        ),
+        ({"dataset": "pets", "lists": "evaluation"}, "lists is a choice that only cub has"),
+        (
+            {"dataset": "cub", "num_train": 9},
+            "num_train belongs to the embedded world: photographs",
+        ),
+        ({"dataset": "folder:x", "context": 1}, "context belongs to the embedded world"),
+        ({"dataset": "a.b:c", "world_seed": 1}, "world_seed belongs to the embedded world"),
+        ({"dataset": "cub", "classes": 1}, "classes=1: give 0 for all, or at least 2"),
+        ({"dataset": "voc", "classes": 3}, "voc has a column for each class: leave classes out"),
+        ({"dataset": "cub", "resize": 4, "crop": 4}, "resize=4 is outside 8..2048 pixels"),
+        ({"dataset": "cub", "resize": 2049}, "resize=2049 is outside 8..2048 pixels"),
+        ({"dataset": "cub", "crop": 300}, "crop=300 does not fit into resize=256: give 1..256"),
+        ({"dataset": "cub", "crop": 0}, "crop=0 does not fit into resize=256"),
+    ],
+)
+def test_what_cannot_work_is_refused(given, message):
+    with pytest.raises(ValueError, match=message):
+        Data(**given)
+
+
+def test_equal_choices_are_equal():
+    assert Data(context=np.float64(1), num_train=np.int64(40)) == Data(context=1, num_train=40)
+    assert isinstance(Data(context=1).context, float)
+
+
+def test_what_a_choice_says_of_itself():
+    drawn, birds = Data(image_size=32), Data(dataset="cub", crop=128)
+    assert drawn.is_drawn and not birds.is_drawn and (drawn.side, birds.side) == (32, 128)
+    assert Data(dataset="voc").several and not birds.several
+    assert drawn.knobs == data.World(image_size=32).to_dict()
+
+
+def test_the_drawn_world_is_loaded_with_its_knobs(monkeypatch, tmp_path):
+    monkeypatch.setenv("ENTREG_ROOT", str(tmp_path))
+    chosen = Data(num_train=5, image_size=32, num_classes=3, world_seed=4)
+    train, val = chosen.load("train"), chosen.load("val")
+    assert (len(train), len(val)) == (5, 200)
+    assert train.world == data.World(image_size=32, num_classes=3, seed=4) == val.world
+
+
+@pytest.mark.parametrize(
+    ("given", "split", "size", "options"),
+    [
+        ({"dataset": "cub"}, "train", None, {"size": 256, "lists": "official"}),
+        (
+            {"dataset": "cub", "lists": "evaluation"},
+            "val",
+            None,
+            {"size": 224, "lists": "evaluation"},
+        ),
+        (
+            {"dataset": "pets", "resize": 300, "classes": 4},
+            "train",
+            None,
+            {"size": 300, "classes": 4},
+        ),
+        ({"dataset": "pets", "root": "there"}, "test", 448, {"size": 448, "root": "there"}),
+    ],
+)
+def test_photographs_are_loaded_with_their_options(monkeypatch, given, split, size, options):
+    seen = []
+    monkeypatch.setattr(data, "load", lambda *words, **own: seen.append((words, own)))
+    Data(**given).load(split, size)
+    assert seen == [((given["dataset"], split), {"root": None} | options)]

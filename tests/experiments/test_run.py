@@ -1,0 +1,553 @@
+"""Run or load: what is trained, what is loaded, and what is left when something goes wrong."""
+
+import errno
+import io
+import json
+import os
+import shutil
+import signal
+import sys
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from entreg_utils import cam, models
+from entreg_utils.experiments import Config, build, rescore, run, splits, store
+from entreg_utils.experiments import run as run_function
+from entreg_utils.experiments.run import Job, _Progress, title_of
+from entreg_utils.files import StorageError, atomic_write, read_checked, sha256, write_checked
+from entreg_utils.training import TrainingError, View, checkpoint, evaluate, loop
+
+STEPS = 3  # of an epoch of `tiny`
+MODULE = sys.modules[run_function.__module__]
+
+
+def flip_a_byte(path, position):
+    raw = bytearray(path.read_bytes())
+    raw[position] ^= 1
+    path.write_bytes(raw)
+
+
+def weights_of(record, which=""):
+    return read_checked(record.with_suffix(f"{which}.pt"))
+
+
+def same(record):
+    return {name: value for name, value in record.items() if name != "provenance"}
+
+
+def count_steps(config):
+    """Run a config and count the steps that it trains."""
+    plain, count = loop.regularised_loss, []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "regularised_loss", lambda *a: (count.append(1), plain(*a))[1])
+        run(config, progress=False)
+    return len(count)
+
+
+def killed_after(epoch, config):
+    """Run until the given epoch is whole and then kill; what is left is a partial file."""
+    plain = loop.save
+
+    def stop(path, parts, rest):
+        plain(path, parts, rest)
+        if len(rest["history"]) == epoch:
+            raise KeyboardInterrupt
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(loop, "save", stop)
+        with pytest.raises(KeyboardInterrupt):
+            run(config, progress=False)
+
+
+# ---- networks and data of a config
+
+
+def test_the_untrained_model_depends_on_the_seed_alone(tiny):
+    torch.manual_seed(99)
+    state = torch.random.get_rng_state()
+    first = build(tiny).state_dict()
+    assert torch.equal(torch.random.get_rng_state(), state)
+    torch.manual_seed(1)
+    second, other = build(tiny).state_dict(), build(replace(tiny, seed=1)).state_dict()
+    assert all(torch.equal(first[name], second[name]) for name in first)
+    assert not torch.equal(first["stem.weight"], other["stem.weight"])
+
+
+def test_the_head_has_a_class_for_each_of_the_data_or_as_many_as_asked_for(voc):
+    assert build(voc).head.out_features == 3
+    assert build(voc, num_classes=7).head.out_features == 7
+    assert build(Config(head_outputs=20, width=4)).head.out_features == 20
+    birds = Config(dataset="cub", model="toy", head_outputs=5)
+    assert build(birds, num_classes=4).head.out_features == 5
+    with pytest.raises(ValueError, match="head_outputs=5"):
+        build(birds, num_classes=200)
+
+
+def test_options_and_weights_reach_the_network(tmp_path):
+    torch.manual_seed(5)  # not the config's own seed
+    source = models.build("resnet18", 4)
+    torch.save(source.state_dict(), tmp_path / "w.pth")
+    options = {"large_map": True, "statistics": "half", "freeze_bn": True}
+    config = Config(model="resnet18", weights=str(tmp_path / "w.pth"), **options)
+    model = build(config)
+    assert model.stride == 8 and model.mean.tolist() == [0.5] * 3 and model.batchnorm_frozen
+    own, given = model.state_dict(), source.state_dict()
+    assert all(torch.equal(own[n], given[n]) for n in own if not n.startswith("head."))
+    assert own["head.weight"].shape[0] == 8  # of the drawn world
+    bare = build(config, with_weights=False).state_dict()
+    assert not torch.equal(bare["body.conv1.weight"], given["body.conv1.weight"])
+
+
+def test_splits_have_the_sizes_of_the_config(voc):
+    assert [split.size for split in splits(voc)] == [40, 32, 32]
+    middle = replace(voc, eval_view="centre_crop", eval_size=224)
+    assert [split.size for split in splits(middle)] == [40, 40, 40]
+
+
+# ---- what a run holds
+
+
+def test_a_record_gives_back_config_history_metrics_and_maps(stored, tiny, training_forbidden):
+    result = run(tiny)
+    assert result.config == tiny and result.files == store.Files()
+    assert result.history["epoch"].tolist() == [1, 2, 3]
+    assert result.maps.shape == (3, 4, 8, 8)
+    # The last epoch is the model whose final scores are the metrics.
+    for name in ("accuracy", "entropy", "pxap", "gt_known", "top1_loc", "part", "body", "context"):
+        assert result.history[f"test_{name}"].iloc[-1] == result.metrics[name]
+    assert result.metrics["val_pxap"] == result.history["val_pxap"].iloc[-1]
+    assert result.metrics["val_pxap_best"] == result.history["val_pxap"].max()
+    assert result.outcomes["right"].mean() == pytest.approx(result.metrics["accuracy"], abs=1e-5)
+    assert result.provenance["threads"] == 1 and result.provenance["seed"] == 0
+
+
+def test_the_models_give_the_recorded_metrics_and_maps(stored, tiny, training_forbidden):
+    result = run(tiny)
+    test = splits(tiny)[2]
+    for which, end in (("last", ""), ("best", "_best")):
+        model = result.model(which)
+        assert not model.training
+        for name, value in evaluate(model, test).items():
+            assert round(value, 5) == result.metrics[name + end]
+    images = test.images[result.panel].float() / 255
+    maps, _ = cam.class_activation_map(result.model(), images, test.labels[result.panel])
+    kept, span = result.maps[-1], np.ptp(maps.cpu().numpy(), axis=(1, 2), keepdims=True)
+    assert (np.abs(kept - maps.cpu().numpy()) <= span * (0.5 / 255 + 1e-3)).all()
+    with pytest.raises(ValueError, match="no 'first' checkpoint: kept are last, best"):
+        result.model("first")
+
+
+def test_a_run_on_photographs_chooses_on_validation_and_says_its_files(voc, project):
+    result = run(voc, progress=False)
+    history, metrics = result.history, result.metrics
+    assert not any(name.startswith("test_") for name in history)  # looked at once, at the end
+    digest = result.selection.pop("weights_sha256")
+    chosen = int(history["val_mpxap"].argmax()) + 1
+    assert result.selection == {"criterion": "val_mpxap", "epoch": chosen}
+    assert {"mpxap", "mpxap_best", "mean_ap", "constant_map"} <= set(metrics)
+    assert "constant_map_best" not in metrics
+    assert metrics["constant_map"] == pytest.approx(1 / 3, abs=0.01)  # each mask is a third
+    result.selection["weights_sha256"] = digest
+    test = View(splits(voc)[2], multilabel="softmax")
+    for which, name in (("last", "mpxap"), ("best", "mpxap_best")):
+        assert round(evaluate(result.model(which), test)["mpxap"], 5) == metrics[name]
+    assert result.provenance["source"] == "made by a test"
+    assert result.files == store.files_of(voc) and result.files.photographs
+    # a log of one line an epoch stays beside the record
+    path = store.path_of(voc)
+    log = path.with_suffix(".jsonl").read_text().splitlines()
+    assert [json.loads(line)["val_mpxap"] for line in log] == history["val_mpxap"].tolist()
+    assert {own.suffix for own in project.iterdir()} == {".json", ".jsonl", ".lock", ".pt"}
+
+
+# ---- loaded, not trained
+
+
+def test_a_stored_run_is_not_trained_again(stored, tiny, training_forbidden):
+    before = stored.stat().st_mtime_ns
+    assert run(tiny).provenance == json.loads(stored.read_text())["provenance"]
+    assert Job(tiny).train() == store.read(stored)
+    assert stored.stat().st_mtime_ns == before
+
+
+def test_committed_records_are_read_unless_everything_is_to_be_fresh(
+    project, trained, tiny, monkeypatch
+):
+    shutil.copytree(trained, store.committed_folder(), dirs_exist_ok=True)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "regularised_loss", None)
+        committed = run(tiny)
+        committed.model()  # its checkpoint lies beside the record
+    assert not project.exists()
+    monkeypatch.setenv("ENTREG_FRESH", "1")
+    fresh = run(tiny, progress=False)
+    assert fresh.weights_sha256 == committed.weights_sha256
+    assert (project / f"{tiny.name}.json").exists()
+
+
+def test_other_photographs_and_other_weights_are_other_runs(one, photographs, project, monkeypatch):
+    config = replace(one, epochs=1)
+    assert count_steps(config) == 3 and count_steps(config) == 0
+    before = run(config).files
+    photographs(2)
+    assert count_steps(config) == 3
+    photographs(1)
+    assert run(config).files == before
+    monkeypatch.setattr(type(config.network), "weights_sha256", lambda network: "of others")
+    assert count_steps(config) == 3
+    assert run(config).files == replace(before, weights="of others")
+    assert len(list(project.glob(f"{config.name}-*.json"))) == 3  # the old records stay
+
+
+# ---- damage is noticed
+
+
+@pytest.mark.parametrize("damage", ["byte", "cut", "not json", "another run"])
+def test_a_damaged_record_is_named_and_its_run_trained_again(stored, tiny, damage):
+    if damage == "byte":  # a digit of a metric
+        flip_a_byte(stored, stored.read_bytes().index(b'"metrics":{"accuracy":0.') + 24)
+    elif damage == "cut":
+        stored.write_bytes(stored.read_bytes()[:-100])
+    elif damage == "not json":
+        stored.write_text("[1]")
+    else:
+        store.write(store.read(stored) | {"config": Config(width=4).to_dict()}, stored)
+    before = weights_of(stored)
+    with pytest.warns(UserWarning, match=f"record .*{tiny.name}.json .*was not read") as caught:
+        result = run(tiny, progress=False)
+    assert len(caught) == 1
+    assert store.read(stored)["weights_sha256"] == result.weights_sha256 == sha256(before)
+
+
+def test_a_damaged_committed_record_is_passed_over(project, trained, tiny):
+    committed = shutil.copytree(trained, store.committed_folder(), dirs_exist_ok=True)
+    record = committed / f"{tiny.name}.json"
+    flip_a_byte(record, 50)
+    damaged = record.read_bytes()
+    with pytest.warns(UserWarning, match="data/runs/.* is damaged and was not read"):
+        run(tiny, progress=False)
+    assert record.read_bytes() == damaged
+    assert store.read(project / record.name) is not None
+
+
+@pytest.mark.parametrize("which", ["last", "best"])
+@pytest.mark.parametrize("damage", ["byte", "gone"])
+def test_a_checkpoint_that_is_not_whole_is_trained_again(
+    stored, tiny, which, damage, capsys, recwarn
+):
+    result, path = run(tiny), stored.with_suffix(".best.pt" if which == "best" else ".pt")
+    expected = path.read_bytes()
+    if damage == "byte":
+        flip_a_byte(path, 1000)
+    else:
+        path.unlink()
+    model = result.model(which)
+    said = f"{tiny.name} has no checkpoint here: training it again"
+    assert said in capsys.readouterr().err and path.read_bytes() == expected
+    head = torch.load(io.BytesIO(expected[64:]), weights_only=True)["head.weight"]
+    assert torch.equal(model.head.weight.cpu(), head)
+    warned = [str(warning.message) for warning in recwarn]
+    assert any(f"{path.name} is damaged" in text for text in warned) == (damage == "byte")
+
+
+def test_weights_that_came_out_otherwise_on_this_machine_are_used_and_not_trained_twice(
+    stored, tiny, capsys, monkeypatch
+):
+    # The committed record is of another machine, whose weights differ in a bit and did not come.
+    record = store.read(stored)
+    other = record | {"weights_sha256": sha256(b"other")}
+    store.write(other, store.committed_folder() / stored.name)
+    shutil.rmtree(stored.parent)
+    foreign = run(tiny)
+    assert foreign.weights_sha256 == sha256(b"other")
+    model = foreign.model()
+    assert "training it again" in capsys.readouterr().err
+    monkeypatch.setattr(loop, "regularised_loss", None)
+    again = foreign.model()
+    assert "training" not in capsys.readouterr().err
+    assert torch.equal(model.head.weight, again.head.weight)
+    assert run(tiny).weights_sha256 == record["weights_sha256"]
+
+
+# ---- interrupted and taken up again
+
+
+def test_a_killed_run_ends_with_the_same_bytes(project, child, trained, tiny):
+    process = child(tiny, f"step == {2 * STEPS + 2} and os.kill(os.getpid(), signal.SIGKILL)")
+    process.communicate(timeout=120)
+    assert process.returncode == -signal.SIGKILL
+    partial = project / f"{tiny.name}.partial"
+    state = checkpoint.unpack(read_checked(partial), partial)
+    assert [row["epoch"] for row in state["history"]] == [1, 2]
+    assert store.find(tiny) is None
+    assert count_steps(tiny) == STEPS  # only the third epoch
+    assert not partial.exists()
+    for name in (f"{tiny.name}.pt", f"{tiny.name}.best.pt"):
+        assert (project / name).read_bytes() == (trained / name).read_bytes()
+    mine, whole = (store.read(folder / f"{tiny.name}.json") for folder in (project, trained))
+    assert same(mine) == same(whole)
+
+
+def test_ctrl_c_says_what_is_kept_and_the_same_call_finishes(project, trained, tiny, capsys):
+    killed_after(1, tiny)
+    said = "stopped; kl_uniform 0.5 seed 0 keeps its last whole epoch, the same call goes on"
+    assert said in capsys.readouterr().out
+    assert (project / f"{tiny.name}.partial").exists()
+    assert count_steps(tiny) == 2 * STEPS
+    name = f"{tiny.name}.pt"
+    assert (project / name).read_bytes() == (trained / name).read_bytes()
+
+
+def test_ctrl_c_in_the_first_epoch_promises_nothing(project, tiny, monkeypatch, capsys):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "regularised_loss", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        run(tiny, progress=False)
+    assert "had no whole epoch yet" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["softmax", "sigmoid"])
+def test_a_killed_run_of_several_classes_equals_an_unbroken_one(voc, monkeypatch, tmp_path, kind):
+    mixed = {"method": "cutmix", "erase_beta": 1.0, "erase_probability": 1.0}
+    config = replace(voc, multilabel=kind, regularizer="kl_uniform", strength=0.1, **mixed)
+    run(config, progress=False)
+    whole = store.find(config)
+    monkeypatch.setenv("ENTREG_RESULTS", str(tmp_path / "again"))
+    killed_after(2, config)
+    assert store.find(config) is None
+    run(config, progress=False)
+    assert same(store.find(config)) == same(whole)
+
+
+def test_a_full_disk_at_the_record_loses_no_epoch(project, trained, tiny, monkeypatch):
+    def no_room(_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def full(path, content):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "fsync", no_room)
+            return atomic_write(path, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "atomic_write", full)
+        with pytest.raises(StorageError, match=f"no room for {tiny.name}.json .* free some space"):
+            run(tiny, progress=False)
+    assert {path.suffix for path in project.iterdir()} == {".lock", ".partial", ".pt", ".jsonl"}
+    assert count_steps(tiny) == 0
+    name = f"{tiny.name}.pt"
+    assert (project / name).read_bytes() == (trained / name).read_bytes()
+
+
+def test_a_partial_file_of_something_else_is_set_aside(project, tiny):
+    partial = project / f"{tiny.name}.partial"
+    write_checked(partial, b"no checkpoint")
+    flip_a_byte(partial, 70)
+    with pytest.warns(UserWarning, match="training starts anew: .* is damaged"):
+        assert count_steps(tiny) == 3 * STEPS
+    assert partial.with_name(partial.name + ".damaged").exists() and not partial.exists()
+
+
+def test_a_run_that_diverges_leaves_no_record(project, tiny):
+    config = replace(tiny, learning_rate=1e30)
+    with pytest.raises(TrainingError, match=r"step \d+ \(epoch 1, .* nothing to keep"):
+        run(config, progress=False)
+    assert store.find(config) is None
+
+
+def test_too_little_memory_in_evaluation_is_one_sentence_and_keeps_the_epochs(voc, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    killed_after(2, voc)
+    with monkeypatch.context() as patch:
+        patch.setattr("entreg_utils.cam.class_activation_map", full)
+        with pytest.raises(TrainingError, match="too little memory for a pass in evaluation"):
+            run(voc, progress=False)
+    assert store.path_of(voc).with_suffix(".partial").exists()
+    assert len(run(voc, progress=False).history) == 3
+
+
+# ---- several processes, unwritable folders
+
+
+def test_of_two_processes_one_trains_and_the_other_loads(
+    project, child, tiny, tmp_path, monkeypatch
+):
+    """The child holds the lock in its first step until this process says that it waits."""
+    begun, go = tmp_path / "begun", tmp_path / "go"
+    wait = (
+        f"Path({str(begun)!r}).touch()\n    while not os.path.exists({str(go)!r}): time.sleep(0.01)"
+    )
+    process = child(tiny, wait)
+    while not begun.exists():
+        assert process.poll() is None, process.stderr.read()
+    said = []
+
+    class Ear:
+        def write(self, text):
+            said.append(text)
+            if "waiting for its record" in text:
+                go.touch()
+
+        def flush(self):
+            pass
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stderr", Ear())
+        patch.setattr(loop, "regularised_loss", None)
+        mine = run(tiny, progress=False)
+    out, _ = process.communicate(timeout=120)
+    assert "".join(said) == f"another process trains {tiny.name}: waiting for its record\n"
+    assert out.strip() == mine.weights_sha256
+    assert len(list(project.glob("*.json"))) == 1
+
+
+def test_results_that_cannot_be_written_are_one_sentence(project, tiny, monkeypatch):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    project.write_text("a file where the folder should be")
+    with pytest.raises(StorageError, match="cannot make .*results: .* ENTREG_RESULTS"):
+        run(tiny)
+    project.unlink()
+    monkeypatch.setattr("filelock.FileLock.acquire", refuse)
+    with pytest.raises(StorageError, match="cannot write in .*results: Permission denied; make"):
+        run(tiny)
+
+
+# ---- own code
+
+
+OWN = """
+import helper
+import torch
+
+def pull(logits):
+    return helper.factor * logits.softmax(1).square().sum(1)
+
+def probe(model, view, prediction):
+    return {"largest": prediction.maps.max()}
+"""
+
+
+def test_an_own_regulariser_and_metric_by_name_and_by_themselves(project, own_code, tiny):
+    own_code("helper", "factor = 1.0\n")
+    own_code("mine", OWN)
+    config = replace(tiny, epochs=1, regularizer="mine:pull", probes=["mine:probe"])
+    assert count_steps(config) == STEPS
+    import mine
+
+    itself = replace(config, regularizer=mine.pull, probes=[mine.probe])
+    assert count_steps(itself) == 0 and run(itself).metrics["largest"] != 0
+    plain = run(replace(config, regularizer="none", strength=0.0), progress=False)
+    assert plain.weights_sha256 != run(config).weights_sha256
+    for module, text in (("mine", OWN + "# changed\n"), ("helper", "factor = 2.0\n")):
+        before = run(config, progress=False)
+        own_code("mine", OWN)  # both are imported anew, as by a new process
+        own_code(module, text)
+        assert store.find(config) is None and count_steps(config) == STEPS
+        assert (run(config).weights_sha256 == before.weights_sha256) == (module == "mine")
+    assert len(list(project.glob("*.json"))) == 4
+
+
+# ---- the log and the bar
+
+
+def report(path, *epochs, score=0.5):
+    with _Progress("title", 3, "score", False, path) as progress:
+        for epoch in epochs:
+            progress({"epoch": epoch, "loss": 1.0, "score": score, "maps": [[1.0]]})
+
+
+def test_each_epoch_is_one_line_of_numbers_also_after_a_kill(tmp_path):
+    path = tmp_path / "run.jsonl"
+    report(path.with_suffix(".json"), 1, 2, 3)
+    report(path.with_suffix(".json"), 2, score=0.75)  # the partial file held epoch 1 only
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    assert [(line["epoch"], line["score"]) for line in lines] == [(1, 0.5), (2, 0.75)]
+    assert set(lines[0]) == {"epoch", "loss", "score", "seconds"} and lines[0]["seconds"] >= 0
+
+
+def test_the_bar_shows_loss_and_criterion(tmp_path, capsys):
+    with _Progress("title", 2, "val_pxap", True, tmp_path / "run.json") as progress:
+        progress({"epoch": 1, "loss": 2.5, "val_pxap": 0.25})
+        progress.bar.refresh()
+    error = capsys.readouterr().err
+    assert "title" in error and "val_pxap=0.25" in error and "loss=2.5" in error
+
+
+def test_a_title_says_what_is_unusual(tiny):
+    assert title_of(tiny) == "kl_uniform 0.5 seed 0"
+    birds = Config(dataset="cub", model="resnet18", method="has", seed=2)
+    assert title_of(birds) == "cub resnet18 has none 0 seed 2"
+
+
+# ---- real photographs, and finished runs at another size
+
+
+def test_birds_are_trained_resumed_and_scored(birds, monkeypatch, tmp_path):
+    config = replace(birds, epochs=2, head_factor=10.0, method="adl")
+    result = run(config, progress=False)
+    whole, metrics = store.find(config), result.metrics
+    name = birds.network.weights_file().name
+    assert whole["config"]["weights"] == result.provenance["weights"] == name
+    assert whole["files"]["weights"] == sha256(birds.network.weights_file().read_bytes())
+    assert result.provenance["source"].startswith("official split")
+    assert result.selection["criterion"] == "val_max_box_acc"
+    wanted = {"max_box_acc", "max_box_acc_carried", "top1_loc", "top5_loc", "centre_box"}
+    assert wanted <= set(metrics) and {"max_box_acc_best", "top1_loc_best"} <= set(metrics)
+    assert metrics["max_box_acc_carried"] <= metrics["max_box_acc"]
+    assert result.maps.shape == (2, 3, 4, 4)
+    monkeypatch.setenv("ENTREG_RESULTS", str(tmp_path / "again"))
+    killed_after(1, config)
+    run(config, progress=False)
+    assert same(store.find(config)) == same(whole)
+
+
+def test_test_is_watched_where_asked_and_early_stages_may_stay(birds):
+    config = replace(birds, frozen_stages=2, watch_test=True)
+    result = run(config, progress=False)
+    assert result.history["test_max_box_acc"].iloc[-1] == result.metrics["max_box_acc"]
+    hits = result.outcomes["hits"]
+    assert hits.shape == (len(splits(config)[2]), 1000)
+    assert round(hits.mean(axis=0).max(), 5) == result.metrics["max_box_acc"]
+    early = result.model().body.features[0][0].weight.cpu()
+    assert torch.equal(early, build(config, 3).body.features[0][0].weight)
+
+
+def test_a_finished_run_at_another_size_is_what_training_with_that_size_gives(
+    one, monkeypatch, tmp_path
+):
+    source = run(one, progress=False)
+    found = rescore(source, eval_size=48)
+    other = replace(one, eval_size=48)
+    with monkeypatch.context() as patch:
+        patch.setenv("ENTREG_RESULTS", str(tmp_path / "again"))
+        trained = run(other, progress=False)
+    last = {n: v for n, v in trained.metrics.items() if not n.endswith("_best")}
+    assert found.metrics == last and found.metrics != source.metrics
+    assert found.weights_sha256 == trained.weights_sha256 == source.weights_sha256
+    assert np.array_equal(found.outcomes["hits"], trained.outcomes["hits"])
+    assert np.array_equal(found.maps[-1], trained.maps[-1]) and len(found.maps) == 1
+    assert found.provenance["rescored"] == one.name
+    assert list(found.history) == ["epoch", "loss"] and found.selection is None
+    # its record is found, and not made twice
+    monkeypatch.setattr(MODULE, "train", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(MODULE, "_scored", lambda *_: pytest.fail("scored"))
+    assert run(other).metrics == found.metrics == rescore(source, eval_size=48).metrics
+    found.model()  # its checkpoint lies beside it
+
+
+def test_what_decides_the_training_is_no_rescoring(stored, tiny):
+    source = run(tiny)
+    with pytest.raises(ValueError, match="epochs decides what is trained: only eval_size, eval_"):
+        rescore(source, epochs=3)
+    with pytest.raises(ValueError, match="nothing is changed"):
+        rescore(source)
+    with pytest.raises(ValueError, match="rescore photographs"):
+        rescore(source, sigma=0.2)
