@@ -94,7 +94,7 @@ def mobile_step(folded: bool, side: int = 160, batch: int = 32) -> Callable[[], 
     """A step of MobileNetV2 with frozen batch-norm, as in the recipe `two_cores`."""
     model = models.freeze_batchnorm(models.build("mobilenet_v2", 8))
     if not folded:
-        models.folding.unfold(model)
+        models.tuning.unfold(model)
     return step_of(model, side, batch)
 
 

@@ -21,8 +21,8 @@ from entreg_utils.models.base import STATISTICS, Backbone, outputs_of
 # Sides tried one after another: networks with fixed inputs run at their own alone.
 SIDES = (224, 384, 256, 192, 160, 128, 112, 96, 80, 64, 56, 48, 40, 32, 28)
 TOLERANCE = 1e-3  # of logits and head(mean of the map), a share of the largest logit
-_POOLS = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)  # they give one side whatever comes in
 MOST_PREFIX_TOKENS = 16
+_POOLS = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)  # they give one side whatever comes in
 
 
 def adapt(
@@ -66,15 +66,17 @@ def adapt(
     finally:
         for part, mode in modes:
             part.training = mode
+    model.training = module.training
     return model
 
 
 def _statistics(module: nn.Module, mean, std) -> tuple[list[float], list[float], bool]:
     """Mean, deviation, and whether the network normalises its images itself."""
-    if (mean is None) != (std is None):
-        raise ValueError("mean and std belong together: give both, or none")
-    if mean is not None:
-        return _three(mean), _three(std), False
+    if mean is not None or std is not None:
+        given = _three(mean), _three(std)
+        if None in given:
+            raise ValueError("mean and std are three numbers each: give both, or none")
+        return *given, False
     for part in module.modules():
         own = [_three(getattr(part, name, None)) for name in ("mean", "std")]
         if None not in own:
@@ -120,9 +122,9 @@ def _find_places(model: Adapted, layer: str | None, head: str | None) -> None:
         layer, output, logits = _last_with_gradient(model, images, layouts)
         model.set_places(layer, layouts[layer], head, classes)
         features = model.layout.to_map(output.detach(), *images.shape[2:])
-        between = [network.get_submodule(name) for name in order[order.index(layer) + 1 : end]]
-        model.linear_head = (
-            not any(part.state_dict() for part in between)  # a norm may be the identity today
+        between = [n for n in order[order.index(layer) + 1 : end] if not layer.startswith(f"{n}.")]
+        model.linear_head = (  # a norm between may be the identity today only
+            not any(network.get_submodule(name).state_dict() for name in between)
             and isinstance(model.head, nn.Linear)
             and model.head.in_features == features.shape[1]
             and _close(model.head(features.mean(dim=(2, 3))), logits)

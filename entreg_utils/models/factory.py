@@ -110,13 +110,14 @@ def _known(name: str, num_classes: int, pretrained: bool, options: dict) -> Back
 
 
 def _other(name, num_classes: int, pretrained: bool, statistics, options: dict) -> Backbone:
+    said = name if isinstance(name, str) else getattr(name, "__qualname__", type(name).__name__)
     if isinstance(name, str) and name.startswith("timm:"):
         module = _of_timm(name.removeprefix("timm:"), num_classes, pretrained, options)
     elif not (isinstance(name, nn.Module) or names.is_own(name)):
         known = ", ".join(MODELS)
         raise ValueError(f"unknown model {name!r}: known are {known}, timm:NAME, module:function")
     elif pretrained:
-        raise ValueError(f"{names.text_of(name)} brings its own weights: use pretrained=False")
+        raise ValueError(f"{said} brings its own weights: use pretrained=False")
     elif isinstance(name, nn.Module):
         module = name
     else:
@@ -125,9 +126,7 @@ def _other(name, num_classes: int, pretrained: bool, statistics, options: dict) 
     model = adapt(module, mean=mean, std=std)
     found, enough = model.num_classes, model.num_classes >= num_classes
     if not enough or (found > num_classes and module is not name):
-        raise ValueError(
-            f"{names.text_of(name)} has {found} outputs, but {num_classes} classes are asked for"
-        )
+        raise ValueError(f"{said} has {found} outputs, but {num_classes} classes are asked for")
     return model
 
 

@@ -253,8 +253,9 @@ def test_statistics_are_given_found_or_imagenets():
     timm = models.build("timm:vit_tiny_patch16_224", 3)
     assert timm.mean.tolist() == timm.std.tolist() == [0.5] * 3
     assert models.build("timm:resnet10t", 3, statistics="half").mean.tolist() == [0.5] * 3
-    with pytest.raises(ValueError, match="mean and std belong together"):
-        models.adapt(network, mean=(0, 0, 0))
+    for given in ({"mean": (0, 0, 0)}, {"mean": 0.5, "std": 0.5}):
+        with pytest.raises(ValueError, match="mean and std are three numbers each: give both"):
+            models.adapt(network, **given)
 
 
 def test_nothing_of_the_network_or_of_chance_changes():
@@ -277,6 +278,9 @@ def test_layer_and_head_may_be_named_or_given():
     for layer in ("pick", network.pick):
         model = models.adapt(network, layer=layer, head="tail.2")
         assert model.layer == "pick" and model.classifier == "tail.2"
+        assert not model.linear_head  # a ReLU follows
+    inner = models.adapt(nn.Sequential(nn.Sequential(network.pick), *network.tail), layer="0.0")
+    assert inner.layer == "0.0" and inner.linear_head
 
 
 class Detached(Picked):

@@ -38,7 +38,7 @@ def test_a_function_its_name_and_a_module(tmp_path, monkeypatch):
         ("vgg", {}, "unknown model 'vgg': known are toy, .*, timm:NAME, module:function"),
         ("timm:resnet1", {}, "timm has no model 'resnet1': it has .*resnet"),
         ("no_such_module:net", {}, "model 'no_such_module:net' cannot be imported"),
-        (own, {"pretrained": True}, "test_build:own brings its own weights"),
+        (own, {"pretrained": True}, "own brings its own weights"),
         (own(3), {}, "has 3 outputs, but 4 classes are asked for"),
         (lambda classes: own(1000), {}, "has 1000 outputs, but 4 classes are asked for"),
         (own, {"statistics": "caffe"}, "unknown statistics='caffe': use imagenet or half"),
