@@ -78,10 +78,3 @@ def test_what_is_of_another_type_is_refused(field, given, message):
     with pytest.raises(ValueError) as error:
         Settings(**{field: given})
     assert str(error.value).startswith(message)
-
-
-def test_the_command_line_takes_names_and_shows_them(capsys):
-    assert tyro.cli(Settings, args=["--door", "a.b:c"]).door == "a.b:c"
-    with pytest.raises(SystemExit):
-        tyro.cli(Settings, args=["--help"])
-    assert "--door NAME" in capsys.readouterr().out

@@ -115,4 +115,4 @@ def test_the_module_runs_and_passes_its_status_on():
     answer = subprocess.run(words, capture_output=True, text=True)
     assert answer.returncode == 1
     known = ", ".join(DATASETS)
-    assert answer.stderr == f"error: name a data set, one of {known}, or ask for --list\n"
+    assert answer.stderr == f"error: name a data set ({known}), or ask for --list\n"

@@ -298,8 +298,8 @@ print("provenance:", ", ".join(sorted(without.provenance)))
 
 # %%
 turned = replace(without.config, learning_rate=0.05)
-print("same config, same key:", experiments.er(0.0).key == without.config.key)
-print("other learning rate, same key:", turned.key == without.config.key)
+print("same config, same name:", experiments.er(0.0).name == without.config.name)
+print("other learning rate, same name:", turned.name == without.config.name)
 # experiments.run(turned)  # take the # away: it trains, with a progress bar, and stores
 
 # %% [markdown]
