@@ -28,19 +28,14 @@ def class_activation_map(
 
     Args:
         model: has ``forward_features(images) -> (N, K, h, w)`` and ``head``, an ``nn.Linear(K, C)``
-            that the model applies to the features' mean over positions.
+            on the features' mean over positions. Modes (train, eval) are left as they were.
         images: (N, 3, H, W) float, brought to the model's device and precision.
         classes: (N,) class indices in 0..C-1; None takes each image's predicted class.
 
-    Returns:
-        maps (N, h, w) float32, raw: logit units, any sign, bias left out (its mean over positions
-        plus the bias is the logit); logits (N, C). Both on the model's device.
-
-    Every submodule's train/eval mode is afterwards what it was, also after an exception.
-
-    Raises:
-        TypeError: the model lacks ``forward_features`` or a linear ``head``; images are not floats.
-        ValueError: wrong shapes, a class out of range, or a map with NaN or infinite values.
+    Returns maps (N, h, w) float32, raw: logit units, any sign, bias left out (its mean over
+    positions plus the bias is the logit); and logits (N, C). Both on the model's device.
+    TypeError: the model lacks ``forward_features`` or a linear ``head``; images are not floats.
+    ValueError: wrong shapes, a class out of range, or a map with NaN or infinite values.
     """
     if not getattr(model, "linear_head", True):
         return grad_cam(model, images, classes)
@@ -53,7 +48,7 @@ def class_activation_map(
     with _evaluating(model), torch.no_grad():
         features = _features(model, images)
         logits = _logits(head, features)
-        weights = head.weight[_classes(classes, logits)].to(features.dtype)  # (N, K)
+        weights = head.weight[_classes(classes, logits)].to(features.dtype)
         maps = _weighted_sum(weights, features)
     return _finite(maps), logits
 
@@ -70,16 +65,10 @@ def grad_cam(
     head d s_c / d A_k(x) = w_ck / (h w) at every x, so raw Grad-CAM is CAM / (h w) exactly. A model
     whose ``linear_head`` is False may say with ``map_and_logits(images)`` what lies between.
 
-    Args:
-        model, images, classes: as for :func:`class_activation_map`; ``head`` may be any module.
-        relu: keep only the positive part, as the paper does. The default keeps the raw map.
-
-    Returns:
-        maps (N, h, w) float32 and logits (N, C), without gradients; no parameter's ``.grad``
-        changes. Also right inside ``torch.no_grad()`` and ``torch.inference_mode()``.
-
-    Raises:
-        TypeError, ValueError: as :func:`class_activation_map`.
+    Arguments and errors as for :func:`class_activation_map`; ``head`` may be any module. ``relu``
+    keeps only the positive part, as the paper does. Returns maps (N, h, w) float32 and logits
+    (N, C), without gradients; no parameter's ``.grad`` changes. Also right inside
+    ``torch.no_grad()`` and ``torch.inference_mode()``.
     """
     with _evaluating(model), torch.inference_mode(False):
         features, logits = _map_and_logits(model, images)
@@ -96,20 +85,7 @@ def grad_cam(
 def _map_and_logits(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     """The map as a leaf, and logits that a gradient leads from to it."""
     if not getattr(model, "linear_head", True) and hasattr(model, "map_and_logits"):
-        return model.map_and_logits(_as_input(model, images))
-    head = _head(model)
-    with torch.no_grad():
-        features = _features(model, images)
-    with torch.enable_grad():
-        features = features.clone().requires_grad_(True)
-        return features, _logits(head, features)
-
-
-def _map_and_logits(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
-    """The map as a leaf, and logits that a gradient leads from to it."""
-    if not getattr(model, "linear_head", True):  # an adapted network runs on from its own layer
-        parameter = _floating(model)
-        maps, logits = model.map_and_logits(images if parameter is None else images.to(parameter))
+        maps, logits = model.map_and_logits(_as_input(model, images))
         return maps, _wide(logits)
     head = _head(model)
     with torch.no_grad():
@@ -142,7 +118,6 @@ def _head(model: nn.Module) -> nn.Module:
 
 
 def _as_input(model: nn.Module, images: Tensor) -> Tensor:
-    """The images, checked, where and in the precision in which the model computes."""
     if not isinstance(images, Tensor) or not images.is_floating_point():
         kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
         raise TypeError(f"images are {kind}, but must be floats in 0..1: images.float() / 255")
@@ -171,7 +146,7 @@ def _wide(values: Tensor) -> Tensor:
 
 
 def _floating(module: nn.Module) -> Tensor | None:
-    """A parameter that says on which device and in which precision the module computes."""
+    """A parameter, for the module's device and precision."""
     return next((p for p in module.parameters() if p.is_floating_point()), None)
 
 
