@@ -54,10 +54,7 @@ def class_activation_map(
 
 
 def grad_cam(
-    model: nn.Module,
-    images: Tensor,
-    classes: Tensor | Sequence[int] | None,
-    relu: bool = False,
+    model: nn.Module, images: Tensor, classes: Tensor | Sequence[int] | None, relu: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Grad-CAM: sum_k alpha_k A_k(x) with alpha_k = mean over positions of d s_c / d A_k(x).
 

@@ -12,13 +12,14 @@ import warnings
 import cv2
 import numpy as np
 
+Size = int | tuple[int, int]  # side of a square in pixels, or (height, width)
 NORMALIZATIONS = ("minmax", "max", "pas", "ivr")
 # PaS: 90 is the paper's value. IVR: its paper tunes P for each data set and backbone, so there is
 # no right default; 40 is only a place to start from, to be chosen on validation data.
 _PERCENTILE = {"pas": 90.0, "ivr": 40.0}
 
 
-def upsample(maps, size: int | tuple[int, int]) -> np.ndarray:
+def upsample(maps, size: Size) -> np.ndarray:
     """(N, h, w) maps to (N, H, W) float64 with OpenCV's INTER_CUBIC, as the protocol does.
 
     The cubic kernel over- and undershoots: values may leave the range of the input by a little.
@@ -146,7 +147,7 @@ def overlay(image, normalized_map, alpha: float = 0.5) -> np.ndarray:
     return ((1 - alpha) * picture + alpha * colour).astype(np.float32)
 
 
-def resize(raw, size: int | tuple[int, int]) -> np.ndarray:
+def resize(raw, size: Size) -> np.ndarray:
     """One map (h, w) as float64, resized bicubically to ``size``."""
     height, width = height_width(size)
     raw = np.ascontiguousarray(as_array(raw), dtype=np.float64)
@@ -155,7 +156,7 @@ def resize(raw, size: int | tuple[int, int]) -> np.ndarray:
     return cv2.resize(raw, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-def resize_mask(mask, size: int | tuple[int, int]) -> np.ndarray:
+def resize_mask(mask, size: Size) -> np.ndarray:
     """Nearest-neighbour resize of a mask (H, W) (non-zero = inside) to ``size``; bool."""
     height, width = height_width(size)
     inside = np.ascontiguousarray(as_array(mask) != 0, dtype=np.uint8)
@@ -166,7 +167,7 @@ def resize_mask(mask, size: int | tuple[int, int]) -> np.ndarray:
     return cv2.resize(inside, (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
 
 
-def rescale_boxes(boxes, frame: tuple[int, int], size: int | tuple[int, int] = 224) -> np.ndarray:
+def rescale_boxes(boxes, frame: tuple[int, int], size: Size = 224) -> np.ndarray:
     """Boxes (..., 4), x0, y0, x1, y1, of an image of ``frame = (width, height)`` in those of
     ``size`` (side or ``(height, width)``): ``coordinate * new / old``, truncated to int64, as the
     public evaluation code does. Between equal frames, the boxes themselves."""
@@ -175,7 +176,7 @@ def rescale_boxes(boxes, frame: tuple[int, int], size: int | tuple[int, int] = 2
     return (as_array(boxes).astype(float) * new / old).astype(np.int64)
 
 
-def height_width(size: int | tuple[int, int]) -> tuple[int, int]:
+def height_width(size: Size) -> tuple[int, int]:
     """``(height, width)`` from an int (square) or a pair; both at least 1."""
     pair = (size, size) if np.ndim(size) == 0 else tuple(size)
     if len(pair) != 2 or any(int(side) != side or side < 1 for side in pair):

@@ -11,9 +11,8 @@ import numba
 def compiled(function: Callable) -> Callable:
     """``numba.njit`` without Python's global lock, kept on disk if possible.
 
-    numba keeps the code beside the module or in the user's cache folder and refuses a function for
-    which neither can be written; this one is then compiled anew in each process, and one warning
-    says so.
+    numba refuses a function where neither the module's folder nor the user's cache can be written;
+    it is then compiled anew in each process, and one warning says so.
     """
     try:
         return numba.njit(cache=True, nogil=True)(function)

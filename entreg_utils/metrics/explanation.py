@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from entreg_utils.cam.scaling import as_array
+from entreg_utils.cam.scaling import Size, as_array
 from entreg_utils.metrics import contours as steps
 from entreg_utils.metrics.maps import score_map, to_gray
 from entreg_utils.metrics.overlap import box_iou, check_boxes
@@ -37,8 +37,7 @@ class Explanation:
     invalid: bool  # NaN or infinite values: the scores are all zero
 
     @property
-    def box(self) -> np.ndarray:
-        """(4,) int64: the predicted box whose IoU counts."""
+    def box(self) -> np.ndarray:  # (4,) int64: the predicted box whose IoU counts
         return self.boxes[self.best]
 
     def __str__(self) -> str:
@@ -68,19 +67,12 @@ class Explanation:
 
 
 def explain(
-    cam,
-    boxes,
-    threshold: float = 0.15,
-    contours: str = "largest",
-    size: int | tuple[int, int] = 224,
+    cam, boxes, threshold: float = 0.15, contours: str = "largest", size: Size = 224
 ) -> Explanation:
-    """Every step from one raw map to its IoU, by plain OpenCV, printable and plottable.
+    """Every step from one raw map (h, w) to its IoU, by plain OpenCV, printable and plottable.
 
-    Args:
-        cam: (h, w) raw map.
-        boxes: true boxes (n, 4) or (4,), in pixels of ``size``.
-        threshold: a share of the map's maximum, 0..1.
-        contours, size: as in :func:`~entreg_utils.metrics.box_accuracy`; and so the errors.
+    ``boxes``: true ones (n, 4) or (4,), in pixels of ``size``; ``threshold``: a share of the map's
+    maximum, 0..1; the rest, and errors, as :func:`~entreg_utils.metrics.box_accuracy`.
     """
     steps.check_rule(contours)
     true, raw = check_boxes(boxes, size, 0), as_array(cam).astype(np.float64)

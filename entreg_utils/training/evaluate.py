@@ -228,10 +228,7 @@ def _classes_of_images(prediction: Prediction, view: View) -> dict[str, np.ndarr
     if view.several:
         return {"logits": prediction.logits.astype(np.float16)}
     entropies = [metrics.mean_entropy(prediction.logits / t) for t in TEMPERATURES]
-    return {
-        "right": _right(prediction, view),
-        "entropies": np.array(entropies, np.float32),
-    }
+    return {"right": _right(prediction, view), "entropies": np.array(entropies, np.float32)}
 
 
 def _pixels(maps: np.ndarray, view: View) -> float:

@@ -18,13 +18,7 @@ needs_reference = pytest.mark.skipif(
 )
 
 # A map of 4 columns and 3 rows: a plateau at the top left, and its maximum alone at bottom right.
-MAP = np.array(
-    [
-        [0.6, 0.6, 0.2, 0.0],
-        [0.6, 0.8, 0.2, 0.0],
-        [0.0, 0.0, 0.0, 1.0],
-    ]
-)
+MAP = np.array([[0.6, 0.6, 0.2, 0.0], [0.6, 0.8, 0.2, 0.0], [0.0, 0.0, 0.0, 1.0]])
 
 
 def test_a_perfect_blob_does_not_score_one_under_the_inclusive_convention():

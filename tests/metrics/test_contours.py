@@ -11,13 +11,7 @@ from entreg_utils.metrics import boxes_at, iou_curves
 REFERENCE = Path(__file__).parents[2] / ".." / "shared" / "reference" / "box_reference.npz"
 
 # A map of 4 columns and 3 rows: a plateau at the top left, and its maximum alone at bottom right.
-MAP = np.array(
-    [
-        [0.6, 0.6, 0.2, 0.0],
-        [0.6, 0.8, 0.2, 0.0],
-        [0.0, 0.0, 0.0, 1.0],
-    ]
-)
+MAP = np.array([[0.6, 0.6, 0.2, 0.0], [0.6, 0.8, 0.2, 0.0], [0.0, 0.0, 0.0, 1.0]])
 PLATEAU, PEAK, NOTHING = [0, 0, 2, 2], [3, 2, 3, 2], [0, 0, 0, 0]
 
 

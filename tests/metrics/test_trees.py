@@ -101,11 +101,7 @@ def test_spans_say_for_which_levels_a_box_stands():
     boxes, spans = all_boxes(np.pad(gray, 1))
     stands = sorted(zip(boxes.tolist(), spans.tolist(), strict=True))
     # A lone pixel has the box x, y, x + 1, y + 1; two side by side end one further.
-    assert stands == [
-        ([1, 2, 2, 3], [100, 199]),
-        ([1, 2, 3, 3], [0, 99]),
-        ([5, 2, 6, 3], [0, 149]),
-    ]
+    assert stands == [([1, 2, 2, 3], [100, 199]), ([1, 2, 3, 3], [0, 99]), ([5, 2, 6, 3], [0, 149])]
 
 
 def test_equally_large_objects_are_counted():
