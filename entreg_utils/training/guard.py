@@ -77,11 +77,8 @@ def kept(epochs: int, checkpoint: Path | None) -> str:
 
 
 class enough_memory:
-    """Within it a device that runs out of memory is a :class:`TrainingError` with a way out.
-
-    Args:
-        what: what was going on.  kept: what is left of it.
-    """
+    """Within it a device that runs out of memory is a :class:`TrainingError` with a way out;
+    ``what`` was going on, ``kept`` is what is left of it."""
 
     def __init__(self, what: str, kept: str = ""):
         self.what, self.kept = what, kept
@@ -90,16 +87,11 @@ class enough_memory:
         return self
 
     def __exit__(self, kind, error, trace):
-        if error is not None and _is_out_of_memory(error):
+        # MPS has no class of its own for it
+        told = isinstance(error, RuntimeError) and "out of memory" in str(error)
+        if told or isinstance(error, torch.OutOfMemoryError):
             raise TrainingError(
                 f"the device has too little memory for {self.what}: lower batch_size, crop or "
                 "eval_size, use precision='bf16', or leave large_map out"
                 + (f"; {self.kept}" if self.kept else "")
             ) from error
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    # MPS has no class of its own for it.
-    return isinstance(error, torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and "out of memory" in str(error)
-    )
