@@ -3,11 +3,8 @@
     s_c = b_c + sum_k w_ck (1/HW) sum_x A_k(x)      logit of class c
     CAM_c(x) = sum_k w_ck A_k(x)                    so  s_c = b_c + mean over x of CAM_c(x)
 
-with the feature map ``A`` (K, H, W), head weights ``w`` (C, K) and bias ``b`` (C,). The bias is
-left out of the map: it adds the same number at every position, which min-max normalisation cannot
-see.
-
-Sources: Zhou et al., CVPR 2016 (CAM); Selvaraju et al., ICCV 2017 (Grad-CAM).
+with features ``A`` (K, H, W), head weights ``w`` (C, K) and bias ``b`` (C,), which adds the same
+number everywhere and is left out. Zhou et al., CVPR 2016; Selvaraju et al., ICCV 2017 (Grad-CAM).
 """
 
 from __future__ import annotations
@@ -41,16 +38,16 @@ def class_activation_map(
         return grad_cam(model, images, classes)
     head = _head(model)
     if not isinstance(head, nn.Linear):
+        kind = type(head).__name__
         raise TypeError(
-            f"model.head is {type(head).__name__}, but CAM needs nn.Linear after global average "
-            "pooling: use grad_cam for other heads"
+            f"model.head is {kind}, but CAM needs nn.Linear after global average pooling: use "
+            "grad_cam for other heads"
         )
     with _evaluating(model), torch.no_grad():
         features = _features(model, images)
         logits = _logits(head, features)
         weights = head.weight[_classes(classes, logits)].to(features.dtype)
-        maps = _weighted_sum(weights, features)
-    return _finite(maps), logits
+        return _finite_sum(weights, features), logits
 
 
 def grad_cam(
@@ -74,8 +71,7 @@ def grad_cam(
             score = logits.gather(1, chosen[:, None]).sum()
             (gradient,) = torch.autograd.grad(score, features)  # (N, K, h, w)
         alpha = _wide(gradient).mean(dim=(2, 3))  # (N, K)
-        maps = _weighted_sum(alpha, _wide(features.detach()))
-    maps = _finite(maps)
+        maps = _finite_sum(alpha, _wide(features.detach()))
     return (maps.clamp_min(0) if relu else maps), _wide(logits.detach())
 
 
@@ -104,7 +100,7 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def _head(model: nn.Module) -> nn.Module:
+def _head(model) -> nn.Module:
     for name in ("forward_features", "head"):
         if not callable(getattr(model, name, None)):
             raise TypeError(
@@ -154,11 +150,6 @@ def _logits(head: nn.Module, features: Tensor) -> Tensor:
         return _wide(head(pooled if parameter is None else pooled.to(parameter.dtype)))
 
 
-def _weighted_sum(weights: Tensor, features: Tensor) -> Tensor:
-    with torch.autocast(features.device.type, enabled=False):
-        return torch.einsum("nk,nkhw->nhw", weights, features)
-
-
 def _classes(classes: Tensor | Sequence[int] | None, logits: Tensor) -> Tensor:
     count, num_classes = logits.shape
     if classes is None:
@@ -180,8 +171,9 @@ def _classes(classes: Tensor | Sequence[int] | None, logits: Tensor) -> Tensor:
     return chosen.long()
 
 
-def _finite(maps: Tensor) -> Tensor:
-    maps = maps.float()
+def _finite_sum(weights: Tensor, features: Tensor) -> Tensor:
+    with torch.autocast(features.device.type, enabled=False):
+        maps = torch.einsum("nk,nkhw->nhw", weights, features).float()
     good = torch.isfinite(maps).flatten(1).all(dim=1)
     if not bool(good.all()):
         raise ValueError(

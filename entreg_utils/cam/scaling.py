@@ -53,12 +53,9 @@ def normalize(maps, method: str = "minmax", percentile: float | None = None):
     array = _stack(maps).astype(np.float64)
     finite = np.isfinite(array).all(axis=(1, 2))
     if not finite.all():
-        warnings.warn(
-            f"map {int(np.argmin(finite))} holds NaN or infinite values and becomes all zeros: "
-            "check the model's weights for a diverged training",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        message = f"map {int(np.argmin(finite))} holds NaN or infinite values and becomes all zeros"
+        advice = "check the model's weights for a diverged training"
+        warnings.warn(f"{message}: {advice}", RuntimeWarning, stacklevel=2)
     result = np.zeros_like(array)
     for index in np.flatnonzero(finite):
         result[index] = normalize_one(array[index], method, percentile)
@@ -71,8 +68,9 @@ def normalize(maps, method: str = "minmax", percentile: float | None = None):
 
 def check_normalization(method: str, percentile: float | None) -> None:
     if method not in NORMALIZATIONS:
-        known = ", ".join(NORMALIZATIONS)
-        raise ValueError(f"unknown normalization {method!r}: choose one of {known}")
+        raise ValueError(
+            f"unknown normalization {method!r}: choose one of {', '.join(NORMALIZATIONS)}"
+        )
     if percentile is not None and method not in _PERCENTILE:
         raise ValueError(f"{method!r} takes no percentile: leave it out, or use pas or ivr")
     if percentile is not None and (not 0 <= percentile < 100 or 0 < percentile < 1):

@@ -49,7 +49,7 @@ def jsd(logits: Tensor) -> Tensor:
     0..log 2 nats (Lin, 1991); rounding can leave it a little below 0 near uniform, so clamp before
     a root. Gradient: d/dz_k = 1/2 p_k [log(p_k/m_k) - KL(p||m)].
     """
-    return _jsd(_log_softmax(logits))
+    return _skew_jensen(_log_softmax(logits), 0.5) / 4
 
 
 def alpha_divergence(logits: Tensor, alpha: float) -> Tensor:
@@ -81,10 +81,6 @@ def _kl_to_uniform(log_p: Tensor) -> Tensor:
 def _jeffreys(log_p: Tensor) -> Tensor:
     log_ratio = log_p + math.log(log_p.shape[1])
     return (log_p.exp() * log_ratio).sum(1) - log_ratio.mean(1)
-
-
-def _jsd(log_p: Tensor) -> Tensor:
-    return _skew_jensen(log_p, 0.5) / 4
 
 
 def _skew_jensen(log_p: Tensor, alpha: float) -> Tensor:

@@ -14,26 +14,18 @@ import torch
 from torch import Tensor
 
 from entreg_utils import names
-from entreg_utils.losses.divergences import (
-    _entropy,
-    _jeffreys,
-    _jsd,
-    _kl_uniform,
-    _log_softmax,
-    _may_look,
-)
+from entreg_utils.losses import divergences
+from entreg_utils.losses.divergences import _log_softmax
 
-# Rounding of float32 soft targets (CutMix, distillation) is far below this; a forgotten
-# normalisation is far above it.
-SUM_TOLERANCE = 1e-3
+SUM_TOLERANCE = 1e-3  # rounding of soft targets is far below, a forgotten normalisation far above
 
 REGULARIZERS: dict[str, Callable[[Tensor], Tensor] | None] = {
     "none": None,
     "label_smoothing": None,  # reweighs the cross-entropy instead of adding to it
-    "confidence_penalty": lambda log_p: -_entropy(log_p),
-    "jeffreys": _jeffreys,
-    "jsd": _jsd,
-    "kl_uniform": _kl_uniform,
+    "confidence_penalty": lambda log_p: -divergences._entropy(log_p),
+    "jeffreys": divergences._jeffreys,
+    "jsd": lambda log_p: divergences._skew_jensen(log_p, 0.5) / 4,
+    "kl_uniform": divergences._kl_uniform,
 }
 
 
@@ -118,7 +110,6 @@ def validate(logits: Tensor, target: Tensor | None = None) -> None:
 
 
 def check_epsilon(epsilon: float) -> None:
-    """Refuse what is no strength of label smoothing."""
     if not 0 <= epsilon < 1:
         raise ValueError(
             f"label smoothing's eps must lie in [0, 1), not {epsilon}: at 1 nothing of the label "
@@ -166,7 +157,7 @@ def _cross_entropy(log_p: Tensor, target: Tensor) -> Tensor:
 
 def _refuse(bad: Tensor, loss: Tensor, sentence: Callable[[int], str]) -> Tensor:
     """Raise ``sentence(first bad row)`` where looking is free; elsewhere make these rows NaN."""
-    if not _may_look(loss):
+    if not divergences._may_look(loss):
         return torch.where(bad, math.nan, loss)
     if bad.any():
         raise ValueError(sentence(int(bad.nonzero()[0])))

@@ -52,8 +52,7 @@ def full_box_baseline(
 ) -> BoxAccuracy:
     """BoxAcc of the whole frame as the box of every image: the centred box of side 1.
 
-    It chooses nothing, and is right wherever the object fills the share ``iou`` of the frame.
-    """
+    It chooses nothing, and is right wherever the object fills the share ``iou`` of the frame."""
     return centre_box_baseline(boxes, size, iou_thresholds, sides=(1.0,))
 
 

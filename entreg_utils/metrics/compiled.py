@@ -17,9 +17,9 @@ def compiled(function: Callable) -> Callable:
     try:
         return numba.njit(cache=True, nogil=True)(function)
     except RuntimeError:  # "no locator available"
-        message = (
+        warnings.warn(  # always from here, thus shown once
             "there is no folder to keep compiled code in, so each process compiles it anew (some "
-            "seconds): point NUMBA_CACHE_DIR to one that can be written"
+            "seconds): point NUMBA_CACHE_DIR to one that can be written",
+            stacklevel=1,
         )
-        warnings.warn(message, stacklevel=1)  # always from here, thus shown once
         return numba.njit(nogil=True)(function)

@@ -34,16 +34,14 @@ def score_map(
     """
     raw = as_array(cam)
     values = resize(raw, size)
-    low, high = values.min(), values.max()
-    if not (np.isfinite(low) and np.isfinite(high)):
+    if not (np.isfinite(values.min()) and np.isfinite(values.max())):
         return ScoreMap(np.zeros(values.shape), constant=False, invalid=True)
     constant = bool(raw.min() == raw.max())
     return ScoreMap(normalize_one(values, normalization, percentile), constant, invalid=False)
 
 
 def to_gray(scores: np.ndarray) -> np.ndarray:
-    """8-bit levels of a 0..1 score map; truncated, not rounded, as in the reference."""
-    return (scores * 255).astype(np.uint8)
+    return (scores * 255).astype(np.uint8)  # truncated, not rounded, as in the reference
 
 
 def check_maps(cams, **others) -> None:

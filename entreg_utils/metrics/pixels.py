@@ -118,7 +118,7 @@ class MeanPixelAveragePrecision:
 
     @property
     def left_out(self) -> list[int]:
-        """Classes that were seen without any foreground pixel: their PxAP is undefined, not 0."""
+        """Classes seen without any foreground pixel: their PxAP is undefined, not 0."""
         return sorted(c for c, pool in self.pools.items() if not pool.foreground.any())
 
     def compute(self) -> float:
@@ -128,12 +128,9 @@ class MeanPixelAveragePrecision:
         if not scores:
             raise ValueError("no foreground pixel in any mask: mPxAP is undefined; check the masks")
         if left_out:
-            warnings.warn(
-                f"mPxAP averages {len(scores)} of {len(self.pools)} classes; left out, because no "
-                f"mask shows them: {left_out}",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+            kept = f"mPxAP averages {len(scores)} of {len(self.pools)} classes"
+            message = f"{kept}; left out, because no mask shows them: {left_out}"
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
         return float(np.mean(list(scores.values())))
 
 
@@ -157,22 +154,16 @@ def pixel_average_precision(
 def class_pixel_average_precision(
     cams, masks, classes, ignore=None, step: float = 0.001, size: Size = 224
 ) -> dict[int, float]:
-    """PxAP of each class, ``{class: 0..1}``, for images that hold several (VOC).
-
-    One entry is one (image, class) pair: the raw map and the mask of that class, and the class.
-    Pixels are pooled within a class. Classes without any foreground pixel are left out.
-    """
+    """PxAP of each class that has foreground, ``{class: 0..1}``; an entry is one (image, class)
+    pair, and pixels are pooled within a class."""
     return _pooled(cams, masks, classes, ignore, step, size).per_class
 
 
 def mean_pixel_average_precision(
     cams, masks, classes, ignore=None, step: float = 0.001, size: Size = 224
 ) -> float:
-    """mPxAP in 0..1: mean of :func:`class_pixel_average_precision` over the classes that occur.
-
-    A class without any foreground pixel is left out of the mean and named in a warning.
-    ValueError: lengths or shapes that disagree; no foreground pixel in any class.
-    """
+    """mPxAP in 0..1: mean of :func:`class_pixel_average_precision`; classes without a foreground
+    pixel are left out and named in a warning. ValueError: shapes that disagree; no foreground."""
     return _pooled(cams, masks, classes, ignore, step, size).compute()
 
 

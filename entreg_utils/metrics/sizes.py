@@ -76,24 +76,18 @@ def size_groups(shares, edges: Sequence[float] = EDGES) -> np.ndarray:
 
 
 def box_accuracy_by_size(
-    cams,
-    boxes,
-    contours: str = "largest",
-    iou_thresholds: Sequence[float] = (0.3, 0.5, 0.7),
-    thresholds: int | Sequence[float] = 1000,
-    size: Size = 224,
-    threads: int = 1,
-    edges: Sequence[float] = EDGES,
+    cams, boxes, contours: str = "largest", size: Size = 224, edges=EDGES, **options
 ) -> SizeAccuracy:
     """:func:`~entreg_utils.metrics.box_accuracy` for small, medium and large objects.
 
-    Arguments as there; ``edges`` as in :func:`size_groups`, of the largest true box of an image.
+    Arguments and ``options`` as there; ``edges`` as in :func:`size_groups`, of the largest true box
+    of an image.
     """
     check_maps(cams, boxes=boxes)
     results = {}
     for name, rows in _rows(box_shares(boxes, size), edges):
         own = [cams[i] for i in rows], [boxes[i] for i in rows]
-        results[name] = box_accuracy(*own, contours, iou_thresholds, thresholds, size, threads)
+        results[name] = box_accuracy(*own, contours, size=size, **options)
     return SizeAccuracy(results, sum(results.values()))
 
 

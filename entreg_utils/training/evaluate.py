@@ -55,9 +55,9 @@ def _scores(model, prediction, view: View, probes=(), sigma: float = SIGMA, hits
     if len(view.boxed):
         hits = box_hits(prediction.maps, view) if hits is None else hits
         fixed = hits[:, column_of(sigma)]
-        scores["gt_known"] = _share(fixed)
+        scores["gt_known"] = float(fixed.mean())
         if not view.several:
-            scores["top1_loc"] = _share(fixed & _right(prediction, view)[view.boxed])
+            scores["top1_loc"] = float((fixed & _right(prediction, view)[view.boxed]).mean())
         scores["max_box_acc"] = float(hits.mean(axis=0).max())
         if len(view.boxed) < len(view.boxes):
             scores["num_boxed"] = len(view.boxed)
@@ -152,16 +152,16 @@ def _boxes(on_val, val, val_hits, on_test, test: View, hits, sigma: float) -> tu
     if val_hits is not None:
         rules["carried"] = column = int(val_hits.sum(axis=0).argmax())
         scores["box_threshold"] = column / THRESHOLDS
-        scores["max_box_acc_carried"] = _share(hits[:, column])
+        scores["max_box_acc_carried"] = float(hits[:, column].mean())
         for rule in NORMALIZATIONS[1:]:
             more, outcomes[f"hits_{rule}"] = _under(rule, on_val, val, on_test, test)
             scores |= more
     if not test.several:
         right = _right(on_test, test)[test.boxed]
         for rule, column in rules.items():
-            scores[f"top1_loc_{rule}"] = _share(hits[:, column] & right)
+            scores[f"top1_loc_{rule}"] = float((hits[:, column] & right).mean())
         five = metrics.correct_classes(on_test.logits, test.labels, 5)[test.boxed]
-        scores["top5_loc"] = _share(hits[:, column_of(sigma)] & five)
+        scores["top5_loc"] = float((hits[:, column_of(sigma)] & five).mean())
     return scores, outcomes
 
 
@@ -177,33 +177,12 @@ def _under(rule: str, on_val, val: View, on_test, test: View) -> tuple[dict, np.
     carried = hits[:, tried[percentile][1]]
     scores = {"ivr_percentile": percentile} if rule == "ivr" else {}
     scores[f"max_box_acc_{rule}"] = float(hits.mean(axis=0).max())
-    scores[f"max_box_acc_{rule}_carried"] = _share(carried)
+    scores[f"max_box_acc_{rule}_carried"] = float(carried.mean())
     return scores, carried
-
-
-def _share(hits: np.ndarray) -> float:
-    return float(hits.mean())
 
 
 def _right(prediction: Prediction, view: View) -> np.ndarray:
     return metrics.correct_classes(prediction.logits, view.labels)
-
-
-def _classified(prediction: Prediction, view: View) -> dict[str, float]:
-    if not view.several:
-        right = metrics.accuracy(prediction.logits, view.labels)
-        return {"accuracy": right, "entropy": metrics.mean_entropy(prediction.logits)}
-    return {
-        "mean_ap": mean_average_precision(prediction.logits, view.labels, view.multilabel),
-        "entropy": multilabel_entropy(prediction.logits, view.multilabel),
-    }
-
-
-def _classes_of_images(prediction: Prediction, view: View) -> dict[str, np.ndarray]:
-    if view.several:
-        return {"logits": prediction.logits.astype(np.float16)}
-    entropies = [metrics.mean_entropy(prediction.logits / t) for t in TEMPERATURES]
-    return {"right": _right(prediction, view), "entropies": np.array(entropies, np.float32)}
 
 
 def _pixels(maps: np.ndarray, view: View) -> float:
