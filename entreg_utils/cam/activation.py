@@ -134,7 +134,6 @@ def _features(model: nn.Module, images: Tensor) -> Tensor:
 
 
 def _wide(values: Tensor) -> Tensor:
-    """Half precision is enough for features and logits, not for the sums made of them."""
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 

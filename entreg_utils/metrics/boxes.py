@@ -27,14 +27,10 @@ from entreg_utils.metrics.overlap import best_ious, check_boxes
 class BoxAccuracy:
     """BoxAcc at every IoU threshold (rows) and score threshold (columns), and its maxima.
 
-    Attributes:
-        counts: (D, T) int64, images correct at each IoU threshold and score threshold.
-        iou_thresholds: (D,) float64.
-        thresholds: (T,) float64, the score thresholds tau as fractions of the map's maximum.
-        num_images: images scored.
-        num_constant: maps without contrast (what the resize makes of them: :func:`.score_map`).
-        num_invalid: maps with NaN or infinite values, scored as all-zero maps.
-        contours: the rule, ``"largest"`` or ``"all"``; None where no map was involved.
+    ``counts`` (D, T) int64: images correct at each of ``iou_thresholds`` (D,) and of ``thresholds``
+    (T,), the score thresholds tau as fractions of the map's maximum. ``num_images``: scored;
+    ``num_constant`` maps without contrast (see :func:`.score_map`); ``num_invalid`` with NaN or
+    infinite values, scored as zeros. ``contours``: ``"largest"``, ``"all"``; None without maps.
     """
 
     counts: np.ndarray
@@ -65,7 +61,7 @@ class BoxAccuracy:
 
     @property
     def max(self) -> np.ndarray:
-        """(D,) maximum of each curve over tau, in 0..1. The threshold is chosen on these images."""
+        """(D,) maximum of each curve over tau, in 0..1, chosen on these images."""
         return self.curve.max(axis=1)
 
     @property

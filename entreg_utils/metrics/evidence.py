@@ -30,12 +30,10 @@ class EvidenceShares:
 def evidence_shares(cams, parts, bodies, contexts, size: Size | None = None) -> EvidenceShares:
     """Mean score after min-max, and share of its sum, on part, rest of body and context.
 
-    Args:
-        cams: (N, h, w) raw maps, prepared as for the localisation scores. Maps with NaN or infinite
-            values count as all-zero maps, with one warning.
-        parts, bodies, contexts: N masks (H, W) each, non-zero = inside; ``bodies`` may include the
-            part, which is taken out. Regions may leave pixels over; masses then sum to less than 1.
-        size: side in pixels that maps and masks are brought to; by default that of the masks.
+    ``cams``: (N, h, w) raw maps; those with NaN or infinite values count as all-zero maps, with one
+    warning. ``parts``, ``bodies`` (with or without the part), ``contexts``: N masks (H, W) each,
+    non-zero = inside; masses of regions that leave pixels over sum to less than 1. ``size``: side
+    that maps and masks are brought to; by default that of the masks.
 
     An image counts for a region only if the region has pixels, and for the masses only if its map
     has contrast. A number without any such image is NaN.

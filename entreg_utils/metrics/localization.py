@@ -62,12 +62,9 @@ def mean_entropy(logits) -> float:
 class Localisation:
     """Scores of one set of maps at one threshold.
 
-    Attributes:
-        gt_known: GT-known Loc in 0..1, the share of images whose box is right.
-        top1, top5: Top-1 and Top-5 Loc in 0..1: the box is right **and** the label is among the one
-            or five largest logits; None without logits.
-        threshold: share of the map's maximum.  rule: a key of :data:`RULES`, its origin.
-        located: (N,) bool, the box is right.
+    ``gt_known``: GT-known Loc in 0..1, the share of images whose box is right; ``top1``, ``top5``:
+    also the label is among the one or five largest logits (None without logits). ``threshold``:
+    share of the map's maximum; ``rule``: a key of :data:`RULES`, its origin; ``located`` (N,) bool.
     """
 
     gt_known: float

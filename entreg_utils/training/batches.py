@@ -30,12 +30,10 @@ def generator_of(recipe: Recipe, epoch: int, stream: int = 0) -> torch.Generator
 
 def steps_of(count: int, recipe: Recipe) -> int:
     """Steps of an epoch over ``count`` images; ValueError: not even one."""
-    images = recipe.epoch_images or count
-    if images < recipe.batch_size:
-        raise ValueError(
-            f"batch_size={recipe.batch_size} is larger than the {images} training images"
-        )
-    return images // recipe.batch_size
+    images, size = recipe.epoch_images or count, recipe.batch_size
+    if images < size:
+        raise ValueError(f"batch_size={size} is larger than the {images} training images")
+    return images // size
 
 
 class Epoch:

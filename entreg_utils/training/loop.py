@@ -51,12 +51,9 @@ def fit(
         progress: called with the row of each finished epoch.
         best: keeps the weights of the best epoch by one column of the history.
 
-    Raises:
-        TrainingError: the loss or the weights are NaN or infinite, or the device has too little
-            memory; the last checkpoint stays.
-        ValueError: fewer images than one batch, a crop larger than the images, a label that the
-            model or the loss has no place for, or an erasing point that the model lacks.
-        StorageError: the checkpoint cannot be written; the one before stays.
+    TrainingError: loss or weights are not finite, or the device has too little memory; the last
+    checkpoint stays. ValueError: fewer images than one batch, a crop larger than the images, a
+    label without a place, a missing erasing point. StorageError: the checkpoint cannot be written.
     """
     recipe, erasing = recipe or Recipe(), erasing or Erasing()
     checkpoint = None if checkpoint is None else Path(checkpoint)

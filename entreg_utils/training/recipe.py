@@ -61,10 +61,10 @@ class Recipe:
 
     def __post_init__(self):
         settle(self)
-        if not names.is_own(self.regularizer) and self.regularizer not in losses.REGULARIZERS:
+        own, known = self.regularizer, ", ".join(losses.REGULARIZERS)
+        if not names.is_own(own) and own not in losses.REGULARIZERS:
             raise ValueError(
-                f"unknown regularizer {self.regularizer!r}: known are "
-                f"{', '.join(losses.REGULARIZERS)}, or package.module:function"
+                f"unknown regularizer {own!r}: known are {known}, or package.module:function"
             )
         for field in ("epochs", "batch_size"):
             if (value := getattr(self, field)) < 1:
@@ -126,10 +126,7 @@ def regularised_loss(logits: Tensor, target: Tensor, recipe: Recipe) -> Tensor:
     """
     if recipe.multilabel == "sigmoid":
         logits, target = binary_questions(logits, target)
-    regularizer = recipe.regularizer
-    if names.is_own(regularizer):
-        regularizer = names.resolve(regularizer, "regularizer")
-    loss = losses.objective(logits, target, regularizer, recipe.strength)
+    loss = losses.objective(logits, target, recipe.regularizer, recipe.strength)
     averaged = recipe.regularizer in ("none", "label_smoothing")
     return loss if averaged else loss / (1 + recipe.strength)
 
@@ -138,10 +135,8 @@ def binary_questions(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """N * C softmaxes over (present, absent), so that every regulariser of distributions serves
     sigmoids too: logits ``(z, 0)``, targets ``(t, 1 - t)``; (N, C) -> two times (N * C, 2)."""
     if target.shape != logits.shape:
-        raise ValueError(
-            f"sigmoids need a target of shape {tuple(logits.shape)}, one a class, not "
-            f"{tuple(target.shape)}"
-        )
+        wanted, found = tuple(logits.shape), tuple(target.shape)
+        raise ValueError(f"sigmoids need a target of shape {wanted}, one a class, not {found}")
     logits, target = logits.reshape(-1), target.reshape(-1).to(logits.dtype)
     questions = torch.stack([logits, torch.zeros_like(logits)], dim=1)
     return questions, torch.stack([target, 1 - target], dim=1)

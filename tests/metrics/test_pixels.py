@@ -66,16 +66,6 @@ def test_masks_of_any_size_are_brought_to_the_size_of_the_map():
     assert pixel_average_precision([MAP], [large], size=2) == pytest.approx(5 / 6)
 
 
-def test_streaming_equals_one_call():
-    generator = np.random.default_rng(1)
-    cams, masks = generator.normal(size=(4, 5, 5)), generator.random((4, 10, 10)) < 0.4
-    stream = PixelAveragePrecision(size=10)
-    for cam, mask in zip(cams, masks, strict=True):
-        stream.update(cam, mask)
-    assert stream.num_images == 4
-    assert stream.compute() == pixel_average_precision(cams, masks, size=10)
-
-
 def test_precision_is_undefined_where_nothing_is_taken():
     stream = PixelAveragePrecision(step=0.5, size=2)
     stream.update(MAP, MASK)
