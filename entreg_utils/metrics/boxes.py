@@ -51,7 +51,6 @@ class BoxAccuracy:
         return replace(self, **{name: getattr(self, name) + getattr(other, name) for name in added})
 
     def __radd__(self, other) -> BoxAccuracy:
-        """``sum([first, second])`` begins with 0."""
         return self if isinstance(other, int) and other == 0 else NotImplemented  # sum() begins so
 
     @property

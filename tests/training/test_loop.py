@@ -302,16 +302,16 @@ def steps_of(recipe, world, erasing=None):
     return bits(model), [row["loss"] for row in history]
 
 
+def interrupt(row):
+    if row["epoch"] == 2:
+        raise KeyboardInterrupt
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_a_killed_run_equals_an_unbroken_one_with_every_method(method, world, tmp_path):
     """ADL and RDAP draw in each forward pass: the draws of epoch 2 must not depend on epoch 1."""
     erasing = preset(method, "toy", "toy")
     expected, losses_ = steps_of(SHORT, world, erasing)
-
-    def interrupt(row):
-        if row["epoch"] == 2:
-            raise KeyboardInterrupt
-
     with pytest.raises(KeyboardInterrupt):
         fit(toy(), world, SHORT, erasing, checkpoint=tmp_path / "partial", progress=interrupt)
     model = toy()
@@ -401,10 +401,6 @@ def test_the_best_epoch_is_kept_and_survives_a_kill(world, tmp_path):
     def after_epoch(epoch, model):
         weights[epoch] = bits(model)
         return {"score": scores[epoch]}
-
-    def interrupt(row):
-        if row["epoch"] == 2:
-            raise KeyboardInterrupt
 
     path = tmp_path / "partial"
     with pytest.raises(KeyboardInterrupt):
