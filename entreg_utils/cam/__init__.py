@@ -6,15 +6,10 @@ A raw map in logit units (``class_activation_map``, ``grad_cam``), then the prot
 
 from entreg_utils.cam.scaling import NORMALIZATIONS, is_blank, normalize, overlay, upsample
 
-__all__ = [
-    "NORMALIZATIONS",
-    "class_activation_map",
-    "grad_cam",
-    "is_blank",
-    "normalize",
-    "overlay",
-    "upsample",
-]
+# fmt: off
+__all__ = ["NORMALIZATIONS", "class_activation_map", "grad_cam", "is_blank", "normalize",
+           "overlay", "upsample"]
+# fmt: on
 
 
 def __getattr__(name: str):

@@ -3,11 +3,8 @@
     s_c = b_c + sum_k w_ck (1/HW) sum_x A_k(x)      logit of class c
     CAM_c(x) = sum_k w_ck A_k(x)                    so  s_c = b_c + mean over x of CAM_c(x)
 
-with the feature map ``A`` (K, H, W), head weights ``w`` (C, K) and bias ``b`` (C,). The bias is
-left out of the map: it adds the same number at every position, which min-max normalisation cannot
-see.
-
-Sources: Zhou et al., CVPR 2016 (CAM); Selvaraju et al., ICCV 2017 (Grad-CAM).
+with features ``A`` (K, H, W), head weights ``w`` (C, K) and bias ``b`` (C,), which adds the same
+number everywhere and is left out. Zhou et al., CVPR 2016; Selvaraju et al., ICCV 2017 (Grad-CAM).
 """
 
 from __future__ import annotations
@@ -28,41 +25,33 @@ def class_activation_map(
 
     Args:
         model: has ``forward_features(images) -> (N, K, h, w)`` and ``head``, an ``nn.Linear(K, C)``
-            that the model applies to the features' mean over positions.
+            on the features' mean over positions. Modes (train, eval) are left as they were.
         images: (N, 3, H, W) float, brought to the model's device and precision.
         classes: (N,) class indices in 0..C-1; None takes each image's predicted class.
 
-    Returns:
-        maps (N, h, w) float32, raw: logit units, any sign, bias left out (its mean over positions
-        plus the bias is the logit); logits (N, C). Both on the model's device.
-
-    Every submodule's train/eval mode is afterwards what it was, also after an exception.
-
-    Raises:
-        TypeError: the model lacks ``forward_features`` or a linear ``head``; images are not floats.
-        ValueError: wrong shapes, a class out of range, or a map with NaN or infinite values.
+    Returns maps (N, h, w) float32, raw: logit units, any sign, bias left out (its mean over
+    positions plus the bias is the logit); and logits (N, C). Both on the model's device.
+    TypeError: the model lacks ``forward_features`` or a linear ``head``; images are not floats.
+    ValueError: wrong shapes, a class out of range, or a map with NaN or infinite values.
     """
     if not getattr(model, "linear_head", True):
         return grad_cam(model, images, classes)
     head = _head(model)
     if not isinstance(head, nn.Linear):
+        kind = type(head).__name__
         raise TypeError(
-            f"model.head is {type(head).__name__}, but CAM needs nn.Linear after global average "
-            "pooling: use grad_cam for other heads"
+            f"model.head is {kind}, but CAM needs nn.Linear after global average pooling: use "
+            "grad_cam for other heads"
         )
     with _evaluating(model), torch.no_grad():
         features = _features(model, images)
         logits = _logits(head, features)
-        weights = head.weight[_classes(classes, logits)].to(features.dtype)  # (N, K)
-        maps = _weighted_sum(weights, features)
-    return _finite(maps), logits
+        weights = head.weight[_classes(classes, logits)].to(features.dtype)
+        return _finite_sum(weights, features), logits
 
 
 def grad_cam(
-    model: nn.Module,
-    images: Tensor,
-    classes: Tensor | Sequence[int] | None,
-    relu: bool = False,
+    model: nn.Module, images: Tensor, classes: Tensor | Sequence[int] | None, relu: bool = False
 ) -> tuple[Tensor, Tensor]:
     """Grad-CAM: sum_k alpha_k A_k(x) with alpha_k = mean over positions of d s_c / d A_k(x).
 
@@ -70,16 +59,10 @@ def grad_cam(
     head d s_c / d A_k(x) = w_ck / (h w) at every x, so raw Grad-CAM is CAM / (h w) exactly. A model
     whose ``linear_head`` is False may say with ``map_and_logits(images)`` what lies between.
 
-    Args:
-        model, images, classes: as for :func:`class_activation_map`; ``head`` may be any module.
-        relu: keep only the positive part, as the paper does. The default keeps the raw map.
-
-    Returns:
-        maps (N, h, w) float32 and logits (N, C), without gradients; no parameter's ``.grad``
-        changes. Also right inside ``torch.no_grad()`` and ``torch.inference_mode()``.
-
-    Raises:
-        TypeError, ValueError: as :func:`class_activation_map`.
+    Arguments and errors as for :func:`class_activation_map`; ``head`` may be any module. ``relu``
+    keeps only the positive part, as the paper does. Returns maps (N, h, w) float32 and logits
+    (N, C), without gradients; no parameter's ``.grad`` changes. Also right inside
+    ``torch.no_grad()`` and ``torch.inference_mode()``.
     """
     with _evaluating(model), torch.inference_mode(False):
         features, logits = _map_and_logits(model, images)
@@ -88,28 +71,14 @@ def grad_cam(
             score = logits.gather(1, chosen[:, None]).sum()
             (gradient,) = torch.autograd.grad(score, features)  # (N, K, h, w)
         alpha = _wide(gradient).mean(dim=(2, 3))  # (N, K)
-        maps = _weighted_sum(alpha, _wide(features.detach()))
-    maps = _finite(maps)
+        maps = _finite_sum(alpha, _wide(features.detach()))
     return (maps.clamp_min(0) if relu else maps), _wide(logits.detach())
 
 
 def _map_and_logits(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     """The map as a leaf, and logits that a gradient leads from to it."""
     if not getattr(model, "linear_head", True) and hasattr(model, "map_and_logits"):
-        return model.map_and_logits(_as_input(model, images))
-    head = _head(model)
-    with torch.no_grad():
-        features = _features(model, images)
-    with torch.enable_grad():
-        features = features.clone().requires_grad_(True)
-        return features, _logits(head, features)
-
-
-def _map_and_logits(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
-    """The map as a leaf, and logits that a gradient leads from to it."""
-    if not getattr(model, "linear_head", True):  # an adapted network runs on from its own layer
-        parameter = _floating(model)
-        maps, logits = model.map_and_logits(images if parameter is None else images.to(parameter))
+        maps, logits = model.map_and_logits(_as_input(model, images))
         return maps, _wide(logits)
     head = _head(model)
     with torch.no_grad():
@@ -131,7 +100,7 @@ def _evaluating(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
-def _head(model: nn.Module) -> nn.Module:
+def _head(model) -> nn.Module:
     for name in ("forward_features", "head"):
         if not callable(getattr(model, name, None)):
             raise TypeError(
@@ -142,7 +111,6 @@ def _head(model: nn.Module) -> nn.Module:
 
 
 def _as_input(model: nn.Module, images: Tensor) -> Tensor:
-    """The images, checked, where and in the precision in which the model computes."""
     if not isinstance(images, Tensor) or not images.is_floating_point():
         kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
         raise TypeError(f"images are {kind}, but must be floats in 0..1: images.float() / 255")
@@ -166,12 +134,11 @@ def _features(model: nn.Module, images: Tensor) -> Tensor:
 
 
 def _wide(values: Tensor) -> Tensor:
-    """Half precision is enough for features and logits, not for the sums made of them."""
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
 
 def _floating(module: nn.Module) -> Tensor | None:
-    """A parameter that says on which device and in which precision the module computes."""
+    """A parameter, for the module's device and precision."""
     return next((p for p in module.parameters() if p.is_floating_point()), None)
 
 
@@ -180,11 +147,6 @@ def _logits(head: nn.Module, features: Tensor) -> Tensor:
     with torch.autocast(features.device.type, enabled=False):
         pooled = features.mean(dim=(2, 3))
         return _wide(head(pooled if parameter is None else pooled.to(parameter.dtype)))
-
-
-def _weighted_sum(weights: Tensor, features: Tensor) -> Tensor:
-    with torch.autocast(features.device.type, enabled=False):
-        return torch.einsum("nk,nkhw->nhw", weights, features)
 
 
 def _classes(classes: Tensor | Sequence[int] | None, logits: Tensor) -> Tensor:
@@ -208,8 +170,9 @@ def _classes(classes: Tensor | Sequence[int] | None, logits: Tensor) -> Tensor:
     return chosen.long()
 
 
-def _finite(maps: Tensor) -> Tensor:
-    maps = maps.float()
+def _finite_sum(weights: Tensor, features: Tensor) -> Tensor:
+    with torch.autocast(features.device.type, enabled=False):
+        maps = torch.einsum("nk,nkhw->nhw", weights, features).float()
     good = torch.isfinite(maps).flatten(1).all(dim=1)
     if not bool(good.all()):
         raise ValueError(

@@ -1,11 +1,8 @@
 """From a raw map to one in 0..1 at the size of the picture, and an overlay that does not lie.
 
-The order of the evaluation protocol (Choe et al., CVPR 2020) is: raw map -> :func:`upsample` to the
-size of the picture -> :func:`normalize` -> threshold, all in float64. Normalising before
-upsampling, or twice, gives another map. This module holds the project's only resize of maps, masks
-and boxes. It takes arrays and tensors alike, and imports no torch.
-
-Source of the rules max, PaS and IVR: Kim et al., "Normalization Matters", ICCV 2021.
+The protocol (Choe et al., CVPR 2020): raw map -> :func:`upsample` -> :func:`normalize` ->
+threshold, in float64; another order gives another map. The project's only resize of maps, masks and
+boxes. Takes arrays and tensors alike, and imports no torch.
 """
 
 from __future__ import annotations
@@ -15,29 +12,22 @@ import warnings
 import cv2
 import numpy as np
 
+Size = int | tuple[int, int]  # side of a square in pixels, or (height, width)
 NORMALIZATIONS = ("minmax", "max", "pas", "ivr")
 # PaS: 90 is the paper's value. IVR: its paper tunes P for each data set and backbone, so there is
 # no right default; 40 is only a place to start from, to be chosen on validation data.
 _PERCENTILE = {"pas": 90.0, "ivr": 40.0}
 
 
-def upsample(maps, size: int | tuple[int, int]) -> np.ndarray:
+def upsample(maps, size: Size) -> np.ndarray:
     """(N, h, w) maps to (N, H, W) float64 with OpenCV's INTER_CUBIC, as the protocol does.
 
     The cubic kernel over- and undershoots: values may leave the range of the input by a little.
-
-    Args:
-        maps: array or tensor of any number type.
-        size: side of the square, or ``(H, W)``.
-
-    Raises:
-        ValueError: maps are not (N, h, w), or sides that are not positive whole numbers.
+    ``maps``: array or tensor of any number type. ``size``: side of the square, or ``(H, W)``.
+    ValueError: maps are not (N, h, w), or sides that are not positive whole numbers.
     """
     array, sides = _stack(maps), height_width(size)
-    result = np.empty((len(array), *sides))
-    for index, one in enumerate(array):
-        result[index] = resize(one, sides)
-    return result
+    return np.array([resize(one, sides) for one in array]).reshape(len(array), *sides)
 
 
 def normalize(maps, method: str = "minmax", percentile: float | None = None):
@@ -49,32 +39,23 @@ def normalize(maps, method: str = "minmax", percentile: float | None = None):
         ivr     clip(v - P(v), 0) / max of that     the lowest P percent become 0
 
     A percentile is the order statistic at index ``floor(size * percentile / 100)``, as in the
-    public code. A map with nothing to show becomes zeros: constant, no positive value (max), or
-    nothing above the percentile (ivr). So does a map with NaN or infinite values, with a warning.
-    Where so much of a map is its minimum that P is 0, pas gives 0 there and 1 elsewhere.
+    public code (rules: Kim et al., "Normalization Matters", ICCV 2021). A map with nothing to show
+    becomes zeros: constant, no positive value (max), or nothing above the percentile (ivr). So does
+    a map with NaN or infinite values, with a warning. Where P is 0, pas gives 0 there, 1 elsewhere.
 
-    Args:
-        maps: (N, h, w), array or tensor; not changed.
-        method: "minmax", "max", "pas" or "ivr".
-        percentile: percent, 0 <= P < 100; pas (default 90) and ivr (default 40) only. Choose
-            ivr's on validation data and report it: it decides how much of the map is zero.
-
-    Returns:
-        float64 in 0..1, same shape; an array for an array, a CPU tensor for a tensor.
-
-    Raises:
-        ValueError: unknown method, wrong shape, or a percentile that is out of range or not used.
+    ``maps``: (N, h, w), array or tensor; not changed. ``percentile``: percent, 0 <= P < 100; pas
+    (default 90) and ivr (default 40) only. Choose ivr's on validation data and report it: it
+    decides how much of the map is zero. Returns float64 in 0..1, same shape; an array for an array,
+    a CPU tensor for a tensor. ValueError: unknown method, wrong shape, or a percentile that is out
+    of range or not used.
     """
     check_normalization(method, percentile)
     array = _stack(maps).astype(np.float64)
     finite = np.isfinite(array).all(axis=(1, 2))
     if not finite.all():
-        warnings.warn(
-            f"map {int(np.argmin(finite))} holds NaN or infinite values and becomes all zeros: "
-            "check the model's weights for a diverged training",
-            RuntimeWarning,
-            stacklevel=2,
-        )
+        message = f"map {int(np.argmin(finite))} holds NaN or infinite values and becomes all zeros"
+        advice = "check the model's weights for a diverged training"
+        warnings.warn(f"{message}: {advice}", RuntimeWarning, stacklevel=2)
     result = np.zeros_like(array)
     for index in np.flatnonzero(finite):
         result[index] = normalize_one(array[index], method, percentile)
@@ -86,10 +67,10 @@ def normalize(maps, method: str = "minmax", percentile: float | None = None):
 
 
 def check_normalization(method: str, percentile: float | None) -> None:
-    """Refuse a rule that does not exist, or a percentile that it cannot use."""
     if method not in NORMALIZATIONS:
-        known = ", ".join(NORMALIZATIONS)
-        raise ValueError(f"unknown normalization {method!r}: choose one of {known}")
+        raise ValueError(
+            f"unknown normalization {method!r}: choose one of {', '.join(NORMALIZATIONS)}"
+        )
     if percentile is not None and method not in _PERCENTILE:
         raise ValueError(f"{method!r} takes no percentile: leave it out, or use pas or ivr")
     if percentile is not None and (not 0 <= percentile < 100 or 0 < percentile < 1):
@@ -129,20 +110,13 @@ def is_blank(values) -> bool:
 def overlay(image, normalized_map, alpha: float = 0.5) -> np.ndarray:
     """Picture and map in one: ``(1 - alpha) * image + alpha * magma(map)``, nothing else.
 
-    The same ``alpha`` at every pixel and for every image: nothing is brightened, squared or
+    The same ``alpha`` (0..1) at every pixel and for every image: nothing is brightened, squared or
     rescaled, so equal map values look equal in two overlays. A blank map (:func:`is_blank`) has no
     evidence to show: the picture comes back grey under diagonal stripes, which no map looks like.
 
-    Args:
-        image: (3, H, W) or (H, W, 3), float in 0..1 or uint8.
-        normalized_map: (H, W) in 0..1, the size of the image (see :func:`upsample`).
-        alpha: weight of the map, 0..1.
-
-    Returns:
-        (H, W, 3) float32 in 0..1.
-
-    Raises:
-        ValueError: shapes that do not match, values outside 0..1, or alpha outside 0..1.
+    ``image``: (3, H, W) or (H, W, 3), float in 0..1 or uint8. ``normalized_map``: (H, W) in 0..1,
+    the size of the image. Returns (H, W, 3) float32 in 0..1. ValueError: shapes that do not match,
+    values outside 0..1, or alpha outside 0..1.
     """
     from matplotlib import colormaps  # scoring needs no plotting library
 
@@ -171,10 +145,7 @@ def overlay(image, normalized_map, alpha: float = 0.5) -> np.ndarray:
     return ((1 - alpha) * picture + alpha * colour).astype(np.float32)
 
 
-# ---- one map, one mask, the boxes of one image
-
-
-def resize(raw, size: int | tuple[int, int]) -> np.ndarray:
+def resize(raw, size: Size) -> np.ndarray:
     """One map (h, w) as float64, resized bicubically to ``size``."""
     height, width = height_width(size)
     raw = np.ascontiguousarray(as_array(raw), dtype=np.float64)
@@ -183,7 +154,7 @@ def resize(raw, size: int | tuple[int, int]) -> np.ndarray:
     return cv2.resize(raw, (width, height), interpolation=cv2.INTER_CUBIC)
 
 
-def resize_mask(mask, size: int | tuple[int, int]) -> np.ndarray:
+def resize_mask(mask, size: Size) -> np.ndarray:
     """Nearest-neighbour resize of a mask (H, W) (non-zero = inside) to ``size``; bool."""
     height, width = height_width(size)
     inside = np.ascontiguousarray(as_array(mask) != 0, dtype=np.uint8)
@@ -194,22 +165,16 @@ def resize_mask(mask, size: int | tuple[int, int]) -> np.ndarray:
     return cv2.resize(inside, (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
 
 
-def rescale_boxes(boxes, frame: tuple[int, int], size: int | tuple[int, int] = 224) -> np.ndarray:
-    """Boxes (..., 4) of an image of ``frame = (width, height)`` in pixels of ``size``.
-
-    ``coordinate * new / old``, truncated to int64, as the public evaluation code does. Between
-    equal frames, the boxes themselves.
-
-    Args:
-        boxes: x0, y0, x1, y1.
-        size: side of the square, or ``(height, width)``.
-    """
+def rescale_boxes(boxes, frame: tuple[int, int], size: Size = 224) -> np.ndarray:
+    """Boxes (..., 4), x0, y0, x1, y1, of an image of ``frame = (width, height)`` in those of
+    ``size`` (side or ``(height, width)``): ``coordinate * new / old``, truncated to int64, as the
+    public evaluation code does. Between equal frames, the boxes themselves."""
     height, width = height_width(size)
     new, old = np.array([width, height] * 2, float), np.array([*frame] * 2, float)
     return (as_array(boxes).astype(float) * new / old).astype(np.int64)
 
 
-def height_width(size: int | tuple[int, int]) -> tuple[int, int]:
+def height_width(size: Size) -> tuple[int, int]:
     """``(height, width)`` from an int (square) or a pair; both at least 1."""
     pair = (size, size) if np.ndim(size) == 0 else tuple(size)
     if len(pair) != 2 or any(int(side) != side or side < 1 for side in pair):

@@ -20,19 +20,10 @@ from entreg_utils.losses.strengths import (
     smoothed_optimum,
 )
 
+# fmt: off
 __all__ = [
-    "REGULARIZERS",
-    "alpha_divergence",
-    "cross_entropy",
-    "entropy",
-    "epsilon_from_lambda",
-    "jeffreys",
-    "jsd",
-    "kl_to_uniform",
-    "kl_uniform",
-    "lambda_from_epsilon",
-    "matched_strength",
-    "objective",
-    "smoothed_optimum",
-    "validate",
+    "REGULARIZERS", "objective", "cross_entropy", "validate",
+    "entropy", "kl_uniform", "kl_to_uniform", "jeffreys", "jsd", "alpha_divergence",
+    "epsilon_from_lambda", "lambda_from_epsilon", "matched_strength", "smoothed_optimum",
 ]
+# fmt: on

@@ -23,18 +23,16 @@ def entropy(logits: Tensor) -> Tensor:
 
 
 def kl_uniform(logits: Tensor) -> Tensor:
-    """KL(u||p) = -log C - (1/C) sum_k log p_k, (N, C) -> (N,), 0..inf nats.
+    """KL(u||p) = -log C - (1/C) sum_k log p_k, (N, C) -> (N,), 0..inf nats (Hwang et al., 2023).
 
-    The entropy regulariser of Hwang et al. (2023) and, up to scale, label smoothing.
     Gradient: d/dz_k = p_k - 1/C, which does not fade however sure the model is.
     """
     return _kl_uniform(_log_softmax(logits))
 
 
 def kl_to_uniform(logits: Tensor) -> Tensor:
-    """KL(p||u) = log C - H(p), (N, C) -> (N,), 0..log C nats.
+    """KL(p||u) = log C - H(p), (N, C) -> (N,), 0..log C nats (confidence penalty: Pereyra, 2017).
 
-    The confidence penalty (Pereyra et al., 2017) up to the constant log C.
     Gradient: d/dz_k = p_k (log p_k + H(p)), which fades with p_k.
     """
     return _kl_to_uniform(_log_softmax(logits))
@@ -48,31 +46,23 @@ def jeffreys(logits: Tensor) -> Tensor:
 def jsd(logits: Tensor) -> Tensor:
     """Jensen-Shannon divergence 1/2 KL(p||m) + 1/2 KL(u||m), m = (p + u)/2, (N, C) -> (N,).
 
-    Range 0..log 2 nats (Lin, 1991). The metric is sqrt(JSD); rounding can leave JSD a little
-    below 0 near uniform, so clamp before the root.
-    Gradient: d/dz_k = 1/2 p_k [log(p_k/m_k) - KL(p||m)].
+    0..log 2 nats (Lin, 1991); rounding can leave it a little below 0 near uniform, so clamp before
+    a root. Gradient: d/dz_k = 1/2 p_k [log(p_k/m_k) - KL(p||m)].
     """
-    return _jsd(_log_softmax(logits))
+    return _skew_jensen(_log_softmax(logits), 0.5) / 4
 
 
 def alpha_divergence(logits: Tensor, alpha: float) -> Tensor:
     """Skew-Jensen family D_alpha(u||p) of Meister et al. (ACL 2020), (N, C) -> (N,), nats.
 
     D_alpha = [(1 - alpha) KL(u||m) + alpha KL(p||m)] / (alpha (1 - alpha)) with
-    m = (1 - alpha) u + alpha p, which is [H(m) - (1 - alpha) H(u) - alpha H(p)] over the same.
-    Limits: alpha = 0 is KL(p||u) (confidence penalty), alpha = 1 is KL(u||p) (label smoothing),
-    alpha = 1/2 is 4 JSD. (Amari's alpha-divergence shares both limits but is 4 times a squared
-    Hellinger distance at 1/2: another family.)
-
-    Raises:
-        ValueError: ``alpha`` outside [0, 1].
+    m = (1 - alpha) u + alpha p. Limits: alpha = 0 is KL(p||u) (confidence penalty), alpha = 1 is
+    KL(u||p) (label smoothing), alpha = 1/2 is 4 JSD. (Amari's alpha-divergence, with the same
+    limits, is another family.) ValueError: ``alpha`` outside [0, 1].
     """
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha must lie in [0, 1], not {alpha}")
     return _skew_jensen(_log_softmax(logits), float(alpha))
-
-
-# ---- the formulas, on log p (N, C)
 
 
 def _entropy(log_p: Tensor) -> Tensor:
@@ -89,13 +79,8 @@ def _kl_to_uniform(log_p: Tensor) -> Tensor:
 
 
 def _jeffreys(log_p: Tensor) -> Tensor:
-    # sum_k (p_k - u) log(p_k / u): both directions in one sum
     log_ratio = log_p + math.log(log_p.shape[1])
     return (log_p.exp() * log_ratio).sum(1) - log_ratio.mean(1)
-
-
-def _jsd(log_p: Tensor) -> Tensor:
-    return _skew_jensen(log_p, 0.5) / 4
 
 
 def _skew_jensen(log_p: Tensor, alpha: float) -> Tensor:
@@ -118,9 +103,6 @@ def _skew_jensen(log_p: Tensor, alpha: float) -> Tensor:
     return (log_p.exp() * log_pm).sum(1) / (1 - alpha) - log_mu.mean(1) / alpha
 
 
-# ---- the one way from logits to log p
-
-
 def _log_softmax(logits: Tensor) -> Tensor:
     if not (isinstance(logits, Tensor) and logits.is_floating_point()):
         kind = logits.dtype if isinstance(logits, Tensor) else type(logits).__name__
@@ -130,8 +112,7 @@ def _log_softmax(logits: Tensor) -> Tensor:
             "logits must have shape (N, C) with at least one row and two classes, not "
             f"{tuple(logits.shape)}"
         )
-    if logits.dtype != torch.float64:
-        logits = logits.float()
+    logits = logits if logits.dtype == torch.float64 else logits.float()
     # One sum finds any NaN or infinity; only then is it worth looking for the place.
     if _may_look(logits) and not math.isfinite(logits.detach().sum().item()):
         wrong = (~logits.isfinite()).nonzero()

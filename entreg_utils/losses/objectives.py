@@ -1,9 +1,8 @@
 """The loss of a training step: cross-entropy with one of the entropy regularisers.
 
-Bad values (NaN or infinite logits, labels out of range, soft targets that are no distribution)
-raise a ``ValueError`` on the CPU. On an accelerator, looking at values would stall the device's
-queue in every step, so there a bad target turns the loss of its row into NaN, as NaN logits do by
-themselves; a training loop that meets a NaN loss calls :func:`validate` for the sentence.
+Bad values raise a ``ValueError`` on the CPU. On an accelerator, looking at values would stall the
+queue in every step: there a bad target turns the loss of its row into NaN, and a training loop that
+meets a NaN loss calls :func:`validate` for the sentence.
 """
 
 from __future__ import annotations
@@ -15,43 +14,30 @@ import torch
 from torch import Tensor
 
 from entreg_utils import names
-from entreg_utils.losses.divergences import (
-    _entropy,
-    _jeffreys,
-    _jsd,
-    _kl_uniform,
-    _log_softmax,
-    _may_look,
-)
+from entreg_utils.losses import divergences
+from entreg_utils.losses.divergences import _log_softmax
 
-# Rounding of float32 soft targets (CutMix, distillation) is far below this; a forgotten
-# normalisation is far above it.
-SUM_TOLERANCE = 1e-3
+SUM_TOLERANCE = 1e-3  # rounding of soft targets is far below, a forgotten normalisation far above
 
 REGULARIZERS: dict[str, Callable[[Tensor], Tensor] | None] = {
     "none": None,
     "label_smoothing": None,  # reweighs the cross-entropy instead of adding to it
-    "confidence_penalty": lambda log_p: -_entropy(log_p),
-    "jeffreys": _jeffreys,
-    "jsd": _jsd,
-    "kl_uniform": _kl_uniform,
+    "confidence_penalty": lambda log_p: -divergences._entropy(log_p),
+    "jeffreys": divergences._jeffreys,
+    "jsd": lambda log_p: divergences._skew_jensen(log_p, 0.5) / 4,
+    "kl_uniform": divergences._kl_uniform,
 }
 
 
 def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     """Cross-entropy H(t, p) = -sum_k t_k log p_k, one value a row: (N, C) -> (N,), 0..inf nats.
 
-    Args:
-        logits: (N, C) floating point.
-        target: class indices (N,) in 0..C-1, integers; or soft targets (N, C), rows >= 0 that sum
-            to 1 (within 1e-3; the rest is normalised away); or multi-hot targets (N, C) of zeros
-            and ones, each row divided by its number of ones.
+    ``target``: class indices (N,) in 0..C-1, integers; soft targets (N, C), rows >= 0 that sum to 1
+    (within 1e-3; the rest is normalised away); or multi-hot (N, C) of zeros and ones, each row
+    divided by its number of ones. Gradient: d/dz_k = p_k - t_k.
 
-    Gradient: d/dz_k = p_k - t_k.
-
-    Raises:
-        ValueError: wrong shape or dtype; on the CPU also a label out of range, a row that is
-            neither a distribution nor multi-hot, NaN or infinite logits.
+    ValueError: wrong shape or dtype; on the CPU also a label out of range, a row that is neither a
+    distribution nor multi-hot, NaN or infinite logits.
     """
     return _cross_entropy(_log_softmax(logits), target)
 
@@ -80,15 +66,11 @@ def objective(
     eps = lambda/(1 + lambda); lambda multiplies the true KL, with its 1/C (see
     :func:`epsilon_from_lambda` for the class-sum convention).
 
-    Args:
-        target: as in :func:`cross_entropy`.
-        regularizer: a name of the table, or an own function from logits (N, C), float32 at least,
-            to one value a row (N,), or its address ``"package.module:function"``.
-        strength: equal strengths of different regularisers are not comparable; compare at
-            matched entropy.
+    ``target`` as in :func:`cross_entropy`. An own function maps logits (N, C), float32 at least, to
+    one value a row (N,); its address ``"package.module:function"`` does too. Equal strengths of
+    different regularisers are not comparable; compare at matched entropy.
 
-    Raises:
-        ValueError: unknown regulariser, strength out of range, or bad logits or targets.
+    ValueError: unknown regulariser, strength out of range, or bad logits or targets.
     """
     own = names.resolve(regularizer, "regularizer") if names.is_own(regularizer) else None
     if own is None and regularizer not in REGULARIZERS:
@@ -121,17 +103,13 @@ def objective(
 
 
 def validate(logits: Tensor, target: Tensor | None = None) -> None:
-    """Raise the ValueError that says what is wrong with the values, on whatever device they are.
-
-    For a training loop whose loss came out NaN on an accelerator (it copies both to the host).
-    """
+    """Raise the ValueError that says what is wrong with the values, on whatever device they are."""
     log_p = _log_softmax(logits.detach().cpu())
     if target is not None:
         _cross_entropy(log_p, target.detach().cpu())
 
 
 def check_epsilon(epsilon: float) -> None:
-    """Refuse what is no strength of label smoothing."""
     if not 0 <= epsilon < 1:
         raise ValueError(
             f"label smoothing's eps must lie in [0, 1), not {epsilon}: at 1 nothing of the label "
@@ -147,14 +125,29 @@ def _cross_entropy(log_p: Tensor, target: Tensor) -> Tensor:
         label = target.to(torch.int64)
         bad = (label < 0) | (label >= classes)
         loss = -log_p.gather(1, label.clamp(0, classes - 1)[:, None])[:, 0]
-        return _refuse(bad, loss, lambda i: _label_sentence(int(label[i]), i, classes))
+        return _refuse(
+            bad,
+            loss,
+            lambda i: (
+                f"label {int(label[i])} of row {i} is outside 0..{classes - 1} (the logits "
+                f"have {classes} classes): renumber the labels or build the model with more classes"
+            ),
+        )
     if target.shape == (rows, classes):
         weights = target.to(log_p.dtype)
         total = weights.sum(1)
         multi_hot = ((weights == 0) | (weights == 1)).all(1) & (total > 0)
         soft = (weights >= 0).all(1) & ((total - 1).abs() <= SUM_TOLERANCE)
         loss = -(weights / total[:, None] * log_p).sum(1)
-        return _refuse(~(multi_hot | soft), loss, lambda i: _soft_sentence(weights[i], i))
+        return _refuse(
+            ~(multi_hot | soft),
+            loss,
+            lambda i: (
+                f"row {i} of the target (smallest {weights[i].min():.4g}, sum "
+                f"{weights[i].sum():.4g}) is neither a distribution (no negative entry, sum 1) nor "
+                "multi-hot (zeros and at least one one): normalise it"
+            ),
+        )
     raise ValueError(
         f"target must be class indices (integers) of shape ({rows},) or soft or multi-hot targets "
         f"of shape ({rows}, {classes}), not {str(target.dtype).removeprefix('torch.')} of shape "
@@ -164,23 +157,8 @@ def _cross_entropy(log_p: Tensor, target: Tensor) -> Tensor:
 
 def _refuse(bad: Tensor, loss: Tensor, sentence: Callable[[int], str]) -> Tensor:
     """Raise ``sentence(first bad row)`` where looking is free; elsewhere make these rows NaN."""
-    if not _may_look(loss):
+    if not divergences._may_look(loss):
         return torch.where(bad, math.nan, loss)
     if bad.any():
         raise ValueError(sentence(int(bad.nonzero()[0])))
     return loss
-
-
-def _label_sentence(label: int, row: int, classes: int) -> str:
-    return (
-        f"label {label} of row {row} is outside 0..{classes - 1} (the logits have {classes} "
-        "classes): renumber the labels or build the model with more classes"
-    )
-
-
-def _soft_sentence(weights: Tensor, row: int) -> str:
-    return (
-        f"row {row} of the target (smallest {weights.min():.4g}, sum {weights.sum():.4g}) is "
-        "neither a distribution (no negative entry, sum 1) nor multi-hot (zeros and at least one "
-        "one): normalise it"
-    )

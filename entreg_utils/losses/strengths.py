@@ -1,7 +1,4 @@
-"""What a strength means: lambda of either convention, eps of label smoothing, and the optimum.
-
-Strengths that ask for the same entropy make two regularisers comparable: :func:`matched_strength`.
-"""
+"""What a strength means: lambda of either convention, eps of label smoothing, and the optimum."""
 
 from __future__ import annotations
 
@@ -18,9 +15,7 @@ def epsilon_from_lambda(lam: float, num_classes: int, reduction: str = "mean") -
 
     eps = l/(1 + l), where l is ``lam`` for ``reduction="mean"`` (the true KL, with 1/C) and
     ``lam * num_classes`` for ``"class_sum"`` (the plain sum over classes, without 1/C).
-
-    Raises:
-        ValueError: ``lam`` negative or not finite, fewer than two classes, unknown reduction.
+    ValueError: ``lam`` negative or not finite, fewer than two classes, unknown reduction.
     """
     if not (lam >= 0 and math.isfinite(lam)):
         raise ValueError(f"lambda must be finite and >= 0, not {lam}")
@@ -31,8 +26,7 @@ def epsilon_from_lambda(lam: float, num_classes: int, reduction: str = "mean") -
 def lambda_from_epsilon(epsilon: float, num_classes: int, reduction: str = "mean") -> float:
     """Inverse of :func:`epsilon_from_lambda`: eps/(1 - eps), divided by C for ``"class_sum"``.
 
-    Raises:
-        ValueError: ``epsilon`` outside [0, 1), fewer than two classes, unknown reduction.
+    ValueError: ``epsilon`` outside [0, 1), fewer than two classes, unknown reduction.
     """
     check_epsilon(epsilon)
     return epsilon / (1 - epsilon) / _classes_in_sum(num_classes, reduction)
@@ -43,10 +37,7 @@ def smoothed_optimum(epsilon: float, num_classes: int) -> tuple[float, float, fl
 
     p_y = 1 - eps + eps/C, every other class eps/C; ``entropy`` is that of this distribution in
     nats; ``gap`` is the distance of the true logit from the others, log(1 + C (1 - eps)/eps),
-    infinite at eps = 0.
-
-    Raises:
-        ValueError: ``epsilon`` outside [0, 1), fewer than two classes.
+    infinite at eps = 0. ValueError: ``epsilon`` outside [0, 1), fewer than two classes.
     """
     check_epsilon(epsilon)
     classes = _classes_in_sum(num_classes, "class_sum")
@@ -62,18 +53,12 @@ def smoothed_optimum(epsilon: float, num_classes: int) -> tuple[float, float, fl
 def matched_strength(regularizer: str, entropy: float, num_classes: int) -> float:
     """The strength at which the optimum of one sample's loss has this entropy.
 
-    By symmetry the optimum gives all wrong classes the same probability, so it lies on the line of
-    logits ``(g, 0, .., 0)``. There the loss ``CE + lambda R`` is stationary in g, whence
-    ``lambda = -CE'(g) / R'(g)`` at the g whose prediction has the entropy that is asked for. For
-    ``kl_uniform`` it is the lambda of :func:`smoothed_optimum`, for ``label_smoothing`` its eps. A
-    trained network comes near the optimum where it fits, and its entropy on test is measured, not
-    assumed.
+    By symmetry the optimum lies on the line of logits ``(g, 0, .., 0)``, where ``CE + lambda R`` is
+    stationary in g: ``lambda = -CE'(g) / R'(g)`` at the g whose prediction has this entropy. For
+    ``kl_uniform`` it is the lambda of :func:`smoothed_optimum`, for ``label_smoothing`` its eps.
 
-    Args:
-        entropy: nats, between 0 and log C, both left out.
-
-    Raises:
-        ValueError: no such regulariser, or one without strength; entropy out of range.
+    ``entropy``: nats, between 0 and log C, both left out. ValueError: no such regulariser, or one
+    without strength; entropy out of range.
     """
     if regularizer not in REGULARIZERS or regularizer == "none":
         known = ", ".join(name for name in REGULARIZERS if name != "none")
@@ -83,7 +68,13 @@ def matched_strength(regularizer: str, entropy: float, num_classes: int) -> floa
             f"entropy={entropy} of {num_classes} classes: give nats between 0 and log C, both left "
             "out, and at least two classes"
         )
-    gap = torch.tensor(_gap(entropy, num_classes), dtype=torch.float64, requires_grad=True)
+
+    def excess(gap: float) -> float:  # H of softmax(gap, 0, .., 0) falls from log C to 0 in gap
+        log_sum = gap + math.log1p((num_classes - 1) * math.exp(-gap))
+        return log_sum - gap * math.exp(gap - log_sum) - entropy  # H = log sum exp(z) - sum p z
+
+    root = brentq(excess, 1e-12, 700.0, xtol=1e-13)
+    gap = torch.tensor(root, dtype=torch.float64, requires_grad=True)
     logits = torch.cat([gap[None], torch.zeros(num_classes - 1, dtype=torch.float64)])[None]
     target = torch.zeros(1, dtype=torch.int64)
     smoothing = regularizer == "label_smoothing"
@@ -93,16 +84,6 @@ def matched_strength(regularizer: str, entropy: float, num_classes: int) -> floa
     down, up = (torch.autograd.grad(part, gap, retain_graph=True)[0] for part in (plain, added))
     strength = float(-down / up)
     return strength / (1 + strength) if smoothing else strength
-
-
-def _gap(entropy: float, num_classes: int) -> float:
-    """The g > 0 at which softmax(g, 0, .., 0) has this entropy; it falls from log C to 0 in g."""
-
-    def excess(gap: float) -> float:
-        log_sum = gap + math.log1p((num_classes - 1) * math.exp(-gap))
-        return log_sum - gap * math.exp(gap - log_sum) - entropy  # H = log sum exp(z) - sum p z
-
-    return brentq(excess, 1e-12, 700.0, xtol=1e-13)
 
 
 def _classes_in_sum(num_classes: int, reduction: str) -> int:

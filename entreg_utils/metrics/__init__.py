@@ -1,10 +1,8 @@
 """Scores of maps and classifiers, by the protocol of the field, to the last pixel.
 
-Boxes (:mod:`.contours`, :mod:`.boxes`; fast by :mod:`.trees`), pixels (:mod:`.pixels`), class and
-box together (:mod:`.localization`), by the size of the object (:mod:`.sizes`), step by step
-(:mod:`.explanation`), what a score is worth (:mod:`.baselines`, :mod:`.intervals`), and, where the
-world is drawn, where the evidence lies (:mod:`.evidence`). Scores are in 0..1; papers print them
-times 100. NumPy, OpenCV and numba alone: no torch is imported.
+Boxes (:mod:`.contours`, :mod:`.boxes`; fast by :mod:`.trees`), pixels, class and box together, by
+the size of the object, step by step, what a score is worth, and, where the world is drawn, where
+the evidence lies. Scores are in 0..1; papers print them times 100. No torch is imported.
 """
 
 from entreg_utils.cam.scaling import rescale_boxes

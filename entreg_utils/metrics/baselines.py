@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from entreg_utils.cam.scaling import height_width
+from entreg_utils.cam.scaling import Size, height_width
 from entreg_utils.metrics.boxes import BoxAccuracy
 from entreg_utils.metrics.overlap import box_iou, check_boxes
 from entreg_utils.metrics.pixels import counted_pixels
@@ -14,24 +14,19 @@ from entreg_utils.metrics.pixels import counted_pixels
 
 def centre_box_baseline(
     boxes,
-    size: int | tuple[int, int] = 224,
+    size: Size = 224,
     iou_thresholds: Sequence[float] = (0.3, 0.5, 0.7),
     sides: Sequence[float] | None = None,
 ) -> BoxAccuracy:
     """BoxAcc of one centred box for all images, for every side of the box.
 
-    The box follows the field's conventions: width ``w = round(side * W)``, left edge
-    ``(W - w) // 2``, right edge ``min(x0 + w, W - 1)``, the same vertically. Like the threshold of
-    a CAM, the best side is chosen on the images that are scored, for each IoU threshold anew.
+    The field's conventions: width ``w = round(side * W)``, left edge ``(W - w) // 2``, right edge
+    ``min(x0 + w, W - 1)``, the same vertically. Like the threshold of a CAM, the best side is
+    chosen on the images that are scored, for each IoU anew; ``thresholds`` of the result are the
+    sides. On the CUB test split at 224: 93.91 / 59.67 / 17.00 % at IoU 0.3 / 0.5 / 0.7.
 
-    On the CUB test split at 224: 93.91 / 59.67 / 17.00 % at IoU 0.3 / 0.5 / 0.7.
-
-    Args:
-        boxes: true boxes in pixels of ``size``, as for :func:`box_accuracy`.
-        sides: sides of the box as fractions of the frame, in (0, 1]; by default every whole pixel.
-
-    Returns:
-        A :class:`BoxAccuracy` whose ``thresholds`` are the sides.
+    ``boxes``: true ones in pixels of ``size``, as for :func:`box_accuracy`. ``sides``: fractions of
+    the frame, in (0, 1]; by default every whole pixel.
     """
     height, width = height_width(size)
     longest = max(height, width)
@@ -53,22 +48,19 @@ def centre_box_baseline(
 
 
 def full_box_baseline(
-    boxes,
-    size: int | tuple[int, int] = 224,
-    iou_thresholds: Sequence[float] = (0.3, 0.5, 0.7),
+    boxes, size: Size = 224, iou_thresholds: Sequence[float] = (0.3, 0.5, 0.7)
 ) -> BoxAccuracy:
     """BoxAcc of the whole frame as the box of every image: the centred box of side 1.
 
-    It chooses nothing, and is right wherever the object fills the share ``iou`` of the frame.
-    """
+    It chooses nothing, and is right wherever the object fills the share ``iou`` of the frame."""
     return centre_box_baseline(boxes, size, iou_thresholds, sides=(1.0,))
 
 
-def constant_map_baseline(masks, ignore=None, size: int | tuple[int, int] = 224) -> float:
+def constant_map_baseline(masks, ignore=None, size: Size = 224) -> float:
     """PxAP in 0..1 of a map that says nothing: the share of foreground among the counted pixels.
 
-    With one score for every pixel there is one threshold, recall jumps from 0 to 1, and precision
-    there is the prevalence. Arguments as in :func:`pixel_average_precision`.
+    With one score for every pixel recall jumps from 0 to 1, where precision is the prevalence.
+    Arguments as in :func:`pixel_average_precision`.
     """
     if len(masks) == 0:
         raise ValueError("masks is empty: there is no image to score")

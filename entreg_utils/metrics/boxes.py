@@ -1,13 +1,11 @@
-"""How often the boxes are right: BoxAcc, MaxBoxAcc, MaxBoxAccV2.
-
-The protocol of Choe et al. (CVPR 2020; V2 in the journal version, TPAMI 2022): for a threshold tau
-of the map and a delta of the IoU,
+"""How often the boxes are right: BoxAcc, MaxBoxAcc, MaxBoxAccV2 (Choe et al., CVPR 2020; V2 in
+the journal version, TPAMI 2022).
 
     BoxAcc(tau, delta) = share of images in which some box at tau meets some true box, IoU >= delta,
 
-with boxes as :mod:`.contours` makes them and sides counted as ``x1 - x0 + 1``. ``tau`` is one
-number for the whole data set. MaxBoxAcc is the maximum over tau at delta 0.5 with largest contours;
-MaxBoxAccV2 the mean over delta 0.3, 0.5, 0.7 of each one's own maximum, with all contours.
+``tau`` is one threshold of the maps for the whole data set, and sides count as ``x1 - x0 + 1``.
+MaxBoxAcc is the maximum over tau at delta 0.5 with largest contours; MaxBoxAccV2 the mean over
+delta 0.3, 0.5, 0.7 of each one's own maximum, with all contours.
 """
 
 from __future__ import annotations
@@ -18,7 +16,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from entreg_utils.cam.scaling import check_normalization
+from entreg_utils.cam.scaling import Size, check_normalization
 from entreg_utils.metrics.contours import boxes_of_levels, check_rule, level_of, threshold_list
 from entreg_utils.metrics.levels import framed
 from entreg_utils.metrics.maps import check_maps, score_map, warn_invalid
@@ -29,15 +27,10 @@ from entreg_utils.metrics.overlap import best_ious, check_boxes
 class BoxAccuracy:
     """BoxAcc at every IoU threshold (rows) and score threshold (columns), and its maxima.
 
-    Attributes:
-        counts: (D, T) int64, images correct at each IoU threshold and score threshold.
-        iou_thresholds: (D,) float64.
-        thresholds: (T,) float64, the score thresholds tau as fractions of the map's maximum.
-        num_images: images scored.
-        num_constant: maps without contrast: all zero, with the box ``[0, 0, 0, 0]`` (but see
-            :func:`~entreg_utils.metrics.score_map` for what the resize may make of them).
-        num_invalid: maps with NaN or infinite values, scored as all-zero maps.
-        contours: the rule, ``"largest"`` or ``"all"``; None where no map was involved.
+    ``counts`` (D, T) int64: images correct at each of ``iou_thresholds`` (D,) and of ``thresholds``
+    (T,), the score thresholds tau as fractions of the map's maximum. ``num_images``: scored;
+    ``num_constant`` maps without contrast (see :func:`.score_map`); ``num_invalid`` with NaN or
+    infinite values, scored as zeros. ``contours``: ``"largest"``, ``"all"``; None without maps.
     """
 
     counts: np.ndarray
@@ -50,10 +43,7 @@ class BoxAccuracy:
 
     def __add__(self, other: BoxAccuracy) -> BoxAccuracy:
         """The result over both sets of images: counts add up, maxima are taken of the sum.
-
-        Raises:
-            ValueError: the two were scored at different thresholds or contours.
-        """
+        ValueError: the two were scored at different thresholds or contours."""
         for name in ("iou_thresholds", "thresholds", "contours"):
             if not np.array_equal(getattr(self, name), getattr(other, name)):
                 raise ValueError(f"two results add up only when their {name} are the same")
@@ -61,8 +51,7 @@ class BoxAccuracy:
         return replace(self, **{name: getattr(self, name) + getattr(other, name) for name in added})
 
     def __radd__(self, other) -> BoxAccuracy:
-        """``sum([first, second])`` begins with 0."""
-        return self if isinstance(other, int) and other == 0 else NotImplemented
+        return self if isinstance(other, int) and other == 0 else NotImplemented  # sum() begins so
 
     @property
     def curve(self) -> np.ndarray:
@@ -71,7 +60,7 @@ class BoxAccuracy:
 
     @property
     def max(self) -> np.ndarray:
-        """(D,) maximum of each curve over tau, in 0..1. The threshold is chosen on these images."""
+        """(D,) maximum of each curve over tau, in 0..1, chosen on these images."""
         return self.curve.max(axis=1)
 
     @property
@@ -111,7 +100,7 @@ def box_accuracy(
     contours: str = "largest",
     iou_thresholds: Sequence[float] = (0.3, 0.5, 0.7),
     thresholds: int | Sequence[float] = 1000,
-    size: int | tuple[int, int] = 224,
+    size: Size = 224,
     threads: int = 1,
     normalization: str = "minmax",
     percentile: float | None = None,
@@ -119,7 +108,8 @@ def box_accuracy(
     """Share of images whose box is right, for every threshold of the map and of the IoU.
 
     Args:
-        cams: (N, h, w) raw maps, array or tensor (or a sequence of N maps of any shape).
+        cams: (N, h, w) raw maps, array or tensor (or a sequence of N maps of any shape). One with
+            NaN or infinite values counts as an all-zero map, with one warning for all of them.
         boxes: true boxes in pixels of ``size``, x0, y0, x1, y1: an (N, 4) array or tensor, or a
             sequence of N arrays (n_i, 4). See :func:`rescale_boxes` for boxes at another size.
         contours: ``"largest"`` (MaxBoxAcc) or ``"all"``, hole contours included (MaxBoxAccV2).
@@ -127,14 +117,11 @@ def box_accuracy(
         thresholds: how many, ``tau_i = i / thresholds``, or the taus themselves, in 0..1.
         size: side of the square the maps are resized to, or ``(height, width)``.
         threads: images scored side by side.
-        normalization, percentile: how a map is brought to 0..1 once it has its size, as in
-            :func:`entreg_utils.cam.normalize`; the field's protocol is ``minmax``.
+        normalization, percentile: as in :func:`entreg_utils.cam.normalize`; the protocol's is
+            ``minmax``.
 
-    Raises:
-        ValueError: shapes that disagree; a box with x1 < x0, or outside the map; an image without
-            a box; an unknown contour rule or normalization; thresholds outside 0..1.
-
-    A map with NaN or infinite values counts as an all-zero map, with one warning for all of them.
+    ValueError: shapes that disagree; a box with x1 < x0, or outside the map; an image without a
+    box; an unknown contour rule or normalization; thresholds outside 0..1.
     """
     taus = threshold_list(thresholds)
     deltas = np.atleast_1d(np.asarray(iou_thresholds, dtype=np.float64))
@@ -152,16 +139,14 @@ def iou_curves(
     boxes,
     contours: str = "largest",
     thresholds: int | Sequence[float] = 1000,
-    size: int | tuple[int, int] = 224,
+    size: Size = 224,
     threads: int = 1,
     normalization: str = "minmax",
     percentile: float | None = None,
 ) -> np.ndarray:
     """(N, T) float64: each image's best IoU at each score threshold; arguments as above.
 
-    What :func:`box_accuracy` counts, image by image: for intervals over images, and for looking at
-    single ones. Memory: 8 N T bytes.
-    """
+    What :func:`box_accuracy` counts, image by image, for intervals over images. 8 N T bytes."""
     taus = threshold_list(thresholds)
     rule = normalization, percentile
     rows = list(_iou_rows(cams, boxes, taus, contours, size, threads, rule))

@@ -11,16 +11,15 @@ import numba
 def compiled(function: Callable) -> Callable:
     """``numba.njit`` without Python's global lock, kept on disk if possible.
 
-    numba keeps the code beside the module or in the user's cache folder and refuses a function for
-    which neither can be written; this one is then compiled anew in each process, and one warning
-    says so.
+    numba refuses a function where neither the module's folder nor the user's cache can be written;
+    it is then compiled anew in each process, and one warning says so.
     """
     try:
         return numba.njit(cache=True, nogil=True)(function)
     except RuntimeError:  # "no locator available"
-        message = (
+        warnings.warn(  # always from here, thus shown once
             "there is no folder to keep compiled code in, so each process compiles it anew (some "
-            "seconds): point NUMBA_CACHE_DIR to one that can be written"
+            "seconds): point NUMBA_CACHE_DIR to one that can be written",
+            stacklevel=1,
         )
-        warnings.warn(message, stacklevel=1)  # always from here, thus shown once
         return numba.njit(nogil=True)(function)

@@ -1,15 +1,11 @@
-"""From one score map to boxes: threshold, contours, bounding rectangles.
-
-The protocol of Choe et al. (CVPR 2020), step by step:
+"""From one score map to boxes: the protocol of Choe et al. (CVPR 2020), step by step.
 
 1. :func:`~entreg_utils.metrics.score_map`: resize to ``size``, then min-max to 0..1.
 2. Quantise to 8 bits, ``g = uint8(255 s)``, and binarise: pixel on when ``g > int(tau * max g)``.
 3. Contours of the mask (holes have contours of their own): the largest, or all of them.
-4. Each contour's box ``[x, y, min(x + w, W - 1), min(y + h, H - 1)]``; no contour:
-   ``[0, 0, 0, 0]``.
+4. Each contour's box ``[x, y, min(x + w, W - 1), min(y + h, H - 1)]``; none: ``[0, 0, 0, 0]``.
 
-One threshold is one call of OpenCV. Many thresholds come from the component trees of the map
-(:mod:`.trees`), which know every contour of all 255 masks after one pass.
+One threshold is one call of OpenCV; many come from the component trees of :mod:`.trees`.
 """
 
 from __future__ import annotations
@@ -19,6 +15,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from entreg_utils.cam.scaling import Size
 from entreg_utils.metrics.maps import score_map, to_gray, warn_invalid
 from entreg_utils.metrics.trees import all_boxes, largest_boxes
 
@@ -27,13 +24,12 @@ _FEW = 12  # so many masks cost OpenCV less than the trees
 
 
 def boxes_at(
-    cam, threshold: float = 0.15, contours: str = "largest", size: int | tuple[int, int] = 224
+    cam, threshold: float = 0.15, contours: str = "largest", size: Size = 224
 ) -> np.ndarray:
     """Boxes (n, 4) int64, x0 y0 x1 y1 in pixels of ``size``, of one raw map (h, w) at one tau.
 
-    ``[[0, 0, 0, 0]]`` when nothing is above the threshold (a map of zeros, or tau = 1), and, with a
-    warning, for a map with NaN or infinite values. See :func:`~entreg_utils.metrics.explain` for
-    the steps between.
+    ``[[0, 0, 0, 0]]`` when nothing is above the threshold, and, with a warning, for a map with NaN
+    or infinite values. See :func:`~entreg_utils.metrics.explain` for the steps between.
     """
     check_rule(contours)
     scores, _, invalid = score_map(cam, size)
@@ -55,7 +51,6 @@ def threshold_list(thresholds: int | Sequence[float]) -> np.ndarray:
 
 
 def check_rule(contours: str) -> None:
-    """Refuse anything but ``"largest"`` and ``"all"``."""
     if contours not in CONTOUR_RULES:
         raise ValueError(f"contours must be one of {CONTOUR_RULES}, got {contours!r}")
 
@@ -68,8 +63,7 @@ def level_of(taus: np.ndarray, gray: np.ndarray) -> np.ndarray:
 def outlines_of(gray: np.ndarray, level: int) -> list[np.ndarray]:
     """Contours of ``gray > level`` in OpenCV's order, each int32 (k, 1, 2); [] when it is empty."""
     mask = cv2.threshold(gray, float(level), 255, cv2.THRESH_BINARY)[1]
-    # [-2]: OpenCV 3 gave the image as well
-    return list(cv2.findContours(mask, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[-2])
+    return list(cv2.findContours(mask, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[0])
 
 
 def boxes_of(outlines: Sequence[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
@@ -92,16 +86,11 @@ def mask_boxes(gray: np.ndarray, level: int, contours: str) -> np.ndarray:
 def boxes_of_levels(
     framed: np.ndarray, levels: np.ndarray, contours: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """The boxes of the masks ``gray > L`` for each of ``levels``.
+    """The boxes of the masks ``gray > L`` for each of ``levels`` (different, rising, in 0..255).
 
-    Args:
-        framed: (H+2, W+2) uint8, the map in a frame of zeros.
-        levels: different ints in 0..255, rising.
-
-    Returns:
-        boxes (M, 4) int64; spans (M, 2) int64, the first and the last level that a box belongs to.
-        With the largest contours only, a level has one box. Boxes of other levels may be among
-        them.
+    ``framed``: (H+2, W+2) uint8, the map in a frame of zeros. Returns boxes (M, 4) int64 and spans
+    (M, 2) int64, the first and the last level that a box belongs to; boxes of other levels may be
+    among them.
     """
     gray = np.ascontiguousarray(framed[1:-1, 1:-1])
     if len(levels) <= _FEW:

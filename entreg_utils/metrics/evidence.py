@@ -1,7 +1,4 @@
-"""Where the evidence lies: how much of a map falls on the part, the rest of the body, the context.
-
-Only drawn worlds have the masks for this; on photographs nobody knows which pixels hold the cue.
-"""
+"""How much of a map falls on the part, the rest of the body, the context (drawn worlds only)."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from entreg_utils.cam.scaling import as_array, resize_mask
+from entreg_utils.cam.scaling import Size, as_array, resize_mask
 from entreg_utils.metrics.maps import check_maps, score_map, warn_invalid
 
 
@@ -17,10 +14,9 @@ from entreg_utils.metrics.maps import check_maps, score_map, warn_invalid
 class EvidenceShares:
     """Two readings of the same maps, each a mean over images, in 0..1.
 
-    ``part``, ``body``, ``context``: the mean score *within* the region, that is how strongly its
-    pixels light up, whatever its area. ``part_mass``, ``body_mass``, ``context_mass``: the share of
-    the map's total score that falls on the region; a large region collects mass by area alone.
-    ``body`` is the body without the part.
+    ``part``, ``body`` (without the part), ``context``: the mean score *within* the region, whatever
+    its area. ``part_mass``, ``body_mass``, ``context_mass``: the share of the map's total score
+    that falls on the region; a large region collects mass by area alone.
     """
 
     part: float
@@ -31,20 +27,16 @@ class EvidenceShares:
     context_mass: float
 
 
-def evidence_shares(
-    cams, parts, bodies, contexts, size: int | tuple[int, int] | None = None
-) -> EvidenceShares:
+def evidence_shares(cams, parts, bodies, contexts, size: Size | None = None) -> EvidenceShares:
     """Mean score after min-max, and share of its sum, on part, rest of body and context.
 
-    Args:
-        cams: (N, h, w) raw maps, prepared as for the localisation scores.
-        parts, bodies, contexts: N masks (H, W) each, non-zero = inside; ``bodies`` may include the
-            part, which is taken out. Regions may leave pixels over; masses then sum to less than 1.
-        size: side in pixels that maps and masks are brought to; by default that of the masks.
+    ``cams``: (N, h, w) raw maps; those with NaN or infinite values count as all-zero maps, with one
+    warning. ``parts``, ``bodies`` (with or without the part), ``contexts``: N masks (H, W) each,
+    non-zero = inside; masses of regions that leave pixels over sum to less than 1. ``size``: side
+    that maps and masks are brought to; by default that of the masks.
 
-    An image counts for a region only if the region has pixels (a hidden part has none), and for
-    the masses only if its map has contrast. A number without any such image is NaN. Maps with NaN
-    or infinite values count as all-zero maps, with one warning.
+    An image counts for a region only if the region has pixels, and for the masses only if its map
+    has contrast. A number without any such image is NaN.
     """
     check_maps(cams, parts=parts, bodies=bodies, contexts=contexts)
     means, masses, invalid = [], [], 0
@@ -68,18 +60,11 @@ def energy_shares(features, *regions) -> np.ndarray:
 
         E_r = sum_x A(x) m_r(x) / sum_x A(x),
 
-    with ``m_r(x)`` the part of the cell x that region r covers. An even map has the region's share
-    of the picture. Cells are not resized: a cell at the rim belongs to both sides.
-
-    Args:
-        features: (N, K, h, w), or (N, h, w) where channels are summed up already; non-negative.
-        regions: (N, H, W) each, non-zero = inside; H and W are multiples of h and w.
-
-    Returns:
-        (N, R) float64 in 0..1, one row an image; NaN where a map has no energy at all.
-
-    Raises:
-        ValueError: negative or not finite features, or shapes that do not fit.
+    with ``m_r(x)`` the part of the cell x that region r covers; an even map has the region's share
+    of the picture. ``features``: (N, K, h, w), or (N, h, w) with channels summed up, non-negative.
+    ``regions``: (N, H, W) each, non-zero = inside; H and W are multiples of h and w. Returns (N, R)
+    float64 in 0..1, NaN where a map has no energy. ValueError: negative or not finite features, or
+    shapes that do not fit.
     """
     energy = as_array(features).astype(np.float64)
     energy = energy.mean(axis=1) if energy.ndim == 4 else energy

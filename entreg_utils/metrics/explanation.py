@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from entreg_utils.cam.scaling import as_array
+from entreg_utils.cam.scaling import Size, as_array
 from entreg_utils.metrics import contours as steps
 from entreg_utils.metrics.maps import score_map, to_gray
 from entreg_utils.metrics.overlap import box_iou, check_boxes
@@ -37,8 +37,7 @@ class Explanation:
     invalid: bool  # NaN or infinite values: the scores are all zero
 
     @property
-    def box(self) -> np.ndarray:
-        """(4,) int64: the predicted box whose IoU counts."""
+    def box(self) -> np.ndarray:  # (4,) int64: the predicted box whose IoU counts
         return self.boxes[self.best]
 
     def __str__(self) -> str:
@@ -68,19 +67,12 @@ class Explanation:
 
 
 def explain(
-    cam,
-    boxes,
-    threshold: float = 0.15,
-    contours: str = "largest",
-    size: int | tuple[int, int] = 224,
+    cam, boxes, threshold: float = 0.15, contours: str = "largest", size: Size = 224
 ) -> Explanation:
-    """Every step from one raw map to its IoU, by plain OpenCV, printable and plottable.
+    """Every step from one raw map (h, w) to its IoU, by plain OpenCV, printable and plottable.
 
-    Args:
-        cam: (h, w) raw map.
-        boxes: true boxes (n, 4) or (4,), in pixels of ``size``.
-        threshold: a share of the map's maximum, 0..1.
-        contours, size: as in :func:`~entreg_utils.metrics.box_accuracy`; and so the errors.
+    ``boxes``: true ones (n, 4) or (4,), in pixels of ``size``; ``threshold``: a share of the map's
+    maximum, 0..1; the rest, and errors, as :func:`~entreg_utils.metrics.box_accuracy`.
     """
     steps.check_rule(contours)
     true, raw = check_boxes(boxes, size, 0), as_array(cam).astype(np.float64)
@@ -96,23 +88,16 @@ def explain(
     ious = box_iou(predicted, true)
     best = int(chosen[ious[chosen].max(axis=1).argmax()])
     return Explanation(
-        raw_range=(float(raw.min()), float(raw.max())),
-        scores=scores,
-        gray=gray,
-        level=level,
-        mask=gray > level,
-        contours=tuple(outline[:, 0] for outline in outlines),
-        areas=areas,
+        (float(raw.min()), float(raw.max())),
+        scores,
+        gray,
+        level,
+        gray > level,
+        tuple(outline[:, 0] for outline in outlines),
+        areas,
         # OpenCV runs around objects and around holes in opposite senses (y points down).
-        holes=np.array([cv2.contourArea(one, oriented=True) > 0 for one in outlines], dtype=bool),
-        boxes=predicted,
-        chosen=chosen,
-        ious=ious,
-        best=best,
-        iou=float(ious[best].max()),
-        threshold=float(threshold),
-        rule=contours,
-        true_boxes=true,
-        constant=constant,
-        invalid=invalid,
+        np.array([cv2.contourArea(one, oriented=True) > 0 for one in outlines], dtype=bool),
+        predicted,
+        *(chosen, ious, best, float(ious[best].max())),
+        *(float(threshold), contours, true, constant, invalid),
     )

@@ -1,8 +1,6 @@
-"""How sure is the number? Intervals over images (bootstrap) and over seeds (Student t).
-
-They answer different questions. The bootstrap says how far the score of *this* network would move
-on other test images; the interval over seeds how far it would move if the network were trained
-again. A claim about a method needs the second.
+"""How sure is the number? The bootstrap says how far the score of *this* network would move on
+other test images; the interval over seeds how far it would move if the network were trained again.
+A claim about a method needs the second.
 """
 
 from __future__ import annotations
@@ -39,15 +37,9 @@ def bootstrap_interval(
     """Percentile bootstrap over images (Efron, 1979).
 
     N images are drawn with replacement ``samples`` times; the interval holds the central
-    ``confidence`` of the statistics.
-
-    Args:
-        values: (N, ...) one row an image, for example hits (N,), or hits at each threshold (N, T)
-            with ``statistic=lambda hits: hits.mean(axis=0).max()`` for a MaxBoxAcc.
-        statistic: from rows (N, ...) to a number.
-
-    Raises:
-        ValueError: fewer than two rows, NaN, a confidence outside (0, 1), no samples.
+    ``confidence`` of the statistics. ``values``: (N, ...) one row an image, for example hits (N,),
+    or hits at each threshold (N, T) with ``statistic=lambda hits: hits.mean(axis=0).max()`` for a
+    MaxBoxAcc. ValueError: fewer than two rows, NaN, a confidence outside (0, 1), no samples.
     """
     values, generator = _finite(values, "images"), np.random.default_rng(seed)
     draws = [
@@ -62,22 +54,15 @@ def paired_bootstrap(
     """Change of a score from ``plain`` to ``treated``, with images *and* seeds resampled in pairs.
 
     A resample draws N images with replacement, the same for both and for all seeds, and S seeds
-    with replacement, each with both its runs. So what makes an image easy, or a seed lucky, for
-    both drops out of the difference (the pigeonhole bootstrap: Owen, 2007). With few seeds it knows
-    the spread over seeds only as well as they show it: read it beside :func:`seed_interval` of the
-    differences.
+    with replacement, each with both its runs: what makes an image easy, or a seed lucky, for both
+    drops out (the pigeonhole bootstrap: Owen, 2007). With few seeds read it beside
+    :func:`seed_interval` of the differences.
 
-    Args:
-        plain, treated: (S, N) outcomes of each seed and image, such as hits; or (S, N, T), hits at
-            each of T thresholds. Then the score of a run is the maximum over T of its mean over the
-            images, as in MaxBoxAcc, and the threshold is chosen anew in every resample.
-
-    Returns:
-        The difference of the mean scores and the central ``confidence`` of its resamples.
-
-    Raises:
-        ValueError: shapes that differ, fewer than two images, NaN, a confidence outside (0, 1), no
-            samples.
+    ``plain``, ``treated``: (S, N) outcomes of each seed and image, such as hits; or (S, N, T), hits
+    at each of T thresholds: the score of a run is then the maximum over T of its mean over the
+    images, as in MaxBoxAcc, chosen anew in every resample. Returns the difference of the mean
+    scores and the central ``confidence`` of its resamples. ValueError: shapes that differ, fewer
+    than two images, NaN, a confidence outside (0, 1), no samples.
     """
     pair = [np.asarray(plain), np.asarray(treated)]
     if pair[0].shape != pair[1].shape or pair[0].ndim not in (2, 3) or not len(pair[0]):
@@ -103,12 +88,9 @@ def paired_bootstrap(
 def seed_interval(values, confidence: float = 0.95) -> SeedInterval:
     """Mean over seeds and the half-width of its Student t interval.
 
-    ``half_width = t_{n-1, (1 + confidence) / 2} * s / sqrt(n)``, ``s`` over ``n - 1``.
-    With three seeds the factor ``t / sqrt(n)`` is 2.48: three runs say little, and this shows it.
-
-    Raises:
-        ValueError: fewer than two values (one run has no interval), NaN, or a confidence that
-            does not lie in (0, 1).
+    ``half_width = t_{n-1, (1 + confidence) / 2} * s / sqrt(n)``, ``s`` over ``n - 1``. With three
+    seeds the factor ``t / sqrt(n)`` is 2.48. ValueError: fewer than two values (one run has no
+    interval), NaN, or a confidence that does not lie in (0, 1).
     """
     values = _finite(values, "seeds").astype(np.float64)
     if values.ndim != 1 or not 0 < confidence < 1:

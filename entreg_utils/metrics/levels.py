@@ -1,10 +1,6 @@
-"""The pixels of a map by level, and what each pixel's neighbours say about it.
-
-Two things that the component trees (:mod:`.trees`) stand on: the map in 8 bits inside a frame of
-zeros, and for each pixel a *code*, the 8 bits of those neighbours that are on before it when the
-threshold falls: brighter, or as bright and earlier in raster order. The code alone tells whether
-the pixel starts a component, continues one or joins several, whether it can push out a side of the
-bounding box, and how much it adds to the area of the contour; :func:`tables` says so for all 256.
+"""What the component trees (:mod:`.trees`) stand on: the map in 8 bits inside a frame of zeros,
+and for each pixel a *code*, the 8 bits of those neighbours that are on before it when the threshold
+falls: brighter, or as bright and earlier in raster order.
 """
 
 from __future__ import annotations
@@ -21,14 +17,12 @@ RING = ((-1, -1), (0, -1), (1, -1), (1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0))
 def tables(connectivity: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What each of the 256 codes means, for components of 8- or 4-neighbours.
 
-    Returns:
-        joins (256, 4) int8: one ring position of each component that the neighbours on form around
-        the pixel, padded with -1 (none: the pixel starts a component).
-        visit (256,) bool: the pixel starts a component, joins two, or may push out a side of the
-        bounding box, which it does not when a neighbour on lies as far out.
-        area (256,) int8: halves of a unit cell that the pixel adds to the area of the polygon
-        through the outer pixels' centres; a cell of 2x2 pixels has 1 of 2 halves with three pixels
-        on, and both with four.
+    joins (256, 4) int8: one ring position of each component that the neighbours on form around the
+    pixel, padded with -1 (none: the pixel starts a component). visit (256,) bool: it starts a
+    component, joins two, or may push out a side of the bounding box, which it does not when a
+    neighbour on lies as far out. area (256,) int8: halves of a unit cell that it adds to the area
+    of the polygon through the outer pixels' centres; a cell of 2x2 pixels has 1 of 2 halves with
+    three pixels on, and both with four.
     """
     joins = np.full((256, 4), -1, dtype=np.int8)
     visit, area = np.zeros(256, dtype=np.bool_), np.zeros(256, dtype=np.int8)
@@ -41,8 +35,7 @@ def tables(connectivity: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         sides = (x <= 0).any(), (y <= 0).any(), (x >= 0).any(), (y >= 0).any()
         visit[code] = len(groups) != 1 or not all(sides)
         for corner in (0, 2, 4, 6):
-            cell = (corner, (corner + 1) % 8, (corner - 1) % 8)
-            area[code] += len(set(cell) & set(on)) >= 2
+            area[code] += len({corner, (corner + 1) % 8, (corner - 1) % 8} & set(on)) >= 2
     return joins, visit, area
 
 
@@ -117,10 +110,10 @@ def by_level(gray, codes, chosen):
 
 
 def without_holes(gray: np.ndarray) -> np.ndarray:
-    """The map whose masks are those of ``gray`` with all holes filled, at every threshold.
+    """The map (H+2, W+2) whose masks are those of ``gray`` with all holes filled, at every level.
 
     Each pixel is raised to the lowest level over which a path of 4-neighbours leads from it to the
-    frame, ``min over paths of max over pixels``. (H+2, W+2) uint8, frame 0, as ``gray``.
+    frame, ``min over paths of max over pixels``.
     """
     filled = np.full_like(gray, 255)
     filled[0] = filled[-1] = filled[:, 0] = filled[:, -1] = 0
@@ -133,8 +126,7 @@ def _sweep(gray, filled, stale):
     """Lower ``filled`` until it is what :func:`without_holes` returns.
 
     Sweeps over the rows, down and up, each row relaxed from the row before and then along itself to
-    both sides; rows next to which nothing changed are passed over. On real maps two sweeps do most.
-    ``stale`` (2, H+2), all True: by direction, the row before has changed since.
+    both sides. ``stale`` (2, H+2), all True: by direction, the row before has changed since.
     """
     rows, columns = gray.shape
     left = 2 * (rows - 2)

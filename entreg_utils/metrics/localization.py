@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from entreg_utils.cam.scaling import as_array
+from entreg_utils.cam.scaling import Size, as_array
 from entreg_utils.metrics.boxes import BoxAccuracy, box_accuracy, iou_curves
 
-# Where a threshold may come from, and how a table should say it.
+# where a threshold may come from, and how a table should say it
 RULES = {
     "fixed": "fixed before the data were seen",
     "carried": "chosen on other images and carried over",
@@ -25,11 +25,8 @@ def accuracy(logits, labels) -> float:
 def correct_classes(logits, labels, top: int = 1) -> np.ndarray:
     """(N,) bool: the label is among the ``top`` largest logits (of equal ones the first count).
 
-    Args:
-        logits: (N, C).  labels: (N,) in 0..C-1.  top: at least 1; C or more is always right.
-
-    Raises:
-        ValueError: shapes that disagree, NaN logits, a label outside 0..C-1, ``top`` below 1.
+    ``logits`` (N, C), ``labels`` (N,) in 0..C-1, ``top`` at least 1. ValueError: shapes that
+    disagree, NaN logits, a label outside 0..C-1, ``top`` below 1.
     """
     if top < 1:
         raise ValueError(f"top={top}: give at least 1")
@@ -52,10 +49,7 @@ def correct_classes(logits, labels, top: int = 1) -> np.ndarray:
 
 def mean_entropy(logits) -> float:
     """Mean entropy of the predictions in nats, 0..log C; logits (N, C). The course's x axis.
-
-    Raises:
-        ValueError: logits that are not (N, C) with N >= 1, or not finite.
-    """
+    ValueError: logits that are not (N, C) with N >= 1, or not finite."""
     logits = as_array(logits).astype(np.float64)
     if logits.ndim != 2 or not logits.size or not np.isfinite(logits).all():
         raise ValueError(f"logits must be finite and (N, C) with N >= 1, got {logits.shape}")
@@ -64,53 +58,13 @@ def mean_entropy(logits) -> float:
     return float((np.exp(log_p) * -log_p).sum(axis=1).mean())
 
 
-def gt_known_correct(
-    cams, boxes, threshold: float = 0.15, iou: float = 0.5, contours: str = "largest", size=224
-) -> np.ndarray:
-    """(N,) bool: the box of the map at ``threshold`` (a share of its maximum) has IoU >= ``iou``.
-
-    Arguments as in :func:`~entreg_utils.metrics.box_accuracy`.
-    """
-    return iou_curves(cams, boxes, contours, [threshold], size)[:, 0] >= iou
-
-
-def gt_known_loc(
-    cams, boxes, threshold: float = 0.15, iou: float = 0.5, contours: str = "largest", size=224
-) -> float:
-    """GT-known Loc in 0..1: BoxAcc at one fixed threshold (0.15 of the map's maximum in most
-    papers), on the maps of the true classes; MaxBoxAcc picks it on the images that it scores."""
-    return float(gt_known_correct(cams, boxes, threshold, iou, contours, size).mean())
-
-
-def top1_loc(
-    cams,
-    boxes,
-    logits,
-    labels,
-    threshold: float = 0.15,
-    iou: float = 0.5,
-    contours: str = "largest",
-    size=224,
-) -> float:
-    """Top-1 Loc in 0..1 at a fixed threshold: the box is right **and** the class is right.
-
-    ``cams`` may be those of the true or of the predicted classes: where the two differ the image
-    is wrong anyway. So Top-1 Loc <= min(accuracy, GT-known Loc).
-    """
-    return localisation(cams, boxes, logits, labels, float(threshold), iou, contours, size).top1
-
-
 @dataclass(frozen=True)
 class Localisation:
     """Scores of one set of maps at one threshold.
 
-    Attributes:
-        gt_known: GT-known Loc in 0..1, the share of images whose box is right.
-        top1, top5: Top-1 and Top-5 Loc in 0..1: the box is right **and** the label is among the one
-            or five largest logits; None without logits.
-        threshold: share of the map's maximum.  rule: a key of :data:`RULES`, its origin.
-        iou, contours, num_images: what the scores hold for.
-        located: (N,) bool, the box is right.
+    ``gt_known``: GT-known Loc in 0..1, the share of images whose box is right; ``top1``, ``top5``:
+    also the label is among the one or five largest logits (None without logits). ``threshold``:
+    share of the map's maximum; ``rule``: a key of :data:`RULES`, its origin; ``located`` (N,) bool.
     """
 
     gt_known: float
@@ -141,26 +95,23 @@ def localisation(
     threshold: float | BoxAccuracy | str = 0.15,
     iou: float = 0.5,
     contours: str = "largest",
-    size: int | tuple[int, int] = 224,
+    size: Size = 224,
     threads: int = 1,
 ) -> Localisation:
     """GT-known Loc, and with logits Top-1 and Top-5 Loc, at a threshold with a named origin.
 
     Args:
-        cams, boxes, contours, size, threads: as in :func:`~entreg_utils.metrics.box_accuracy`; maps
-            of the true classes.
+        cams, boxes, contours, size, threads: as in :func:`~entreg_utils.metrics.box_accuracy`. The
+            maps may be those of the predicted classes for Top-1 Loc: where the two differ the image
+            is wrong anyway.
         logits: (N, C).  labels: (N,). Both or neither.
         threshold: a number in 0..1, fixed beforehand (0.15 in most papers); or the result of
             ``box_accuracy`` on other images, whose best threshold at ``iou`` is carried over; or
             ``"oracle"``, the threshold of 1,000 that is best for GT-known Loc on these very images.
         iou: the box is right from here on, in 0..1.
 
-    With five classes or fewer Top-5 Loc is GT-known Loc. The maps may be those of the predicted
-    classes for Top-1 Loc: where the two differ the image is wrong anyway.
-
-    Raises:
-        ValueError: an unknown origin, a result that was not scored at ``iou`` or under another
-            contour rule, logits without labels, or shapes that disagree.
+    ValueError: an unknown origin, a result that was not scored at ``iou`` or under another contour
+    rule, logits without labels, or shapes that disagree.
     """
     if (logits is None) != (labels is None):
         raise ValueError("Top-1 and Top-5 Loc need logits and labels: give both or neither")
@@ -190,3 +141,24 @@ def localisation(
     return Localisation(
         float(located.mean()), top1, top5, tau, rule, float(iou), contours, len(located), located
     )
+
+
+def gt_known_correct(
+    cams, boxes, threshold: float = 0.15, iou: float = 0.5, contours: str = "largest", size=224
+) -> np.ndarray:
+    """(N,) bool: the box of the map at ``threshold`` is right; as :func:`localisation`."""
+    return localisation(cams, boxes, None, None, float(threshold), iou, contours, size).located
+
+
+def gt_known_loc(
+    cams, boxes, threshold: float = 0.15, iou: float = 0.5, contours: str = "largest", size=224
+) -> float:
+    """GT-known Loc in 0..1, the mean of :func:`gt_known_correct`: BoxAcc at a fixed threshold."""
+    return localisation(cams, boxes, None, None, float(threshold), iou, contours, size).gt_known
+
+
+def top1_loc(
+    cams, boxes, logits, labels, threshold=0.15, iou=0.5, contours="largest", size=224
+) -> float:
+    """Top-1 Loc in 0..1 at a fixed threshold: box **and** class are right; :func:`localisation`."""
+    return localisation(cams, boxes, logits, labels, float(threshold), iou, contours, size).top1

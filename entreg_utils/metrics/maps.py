@@ -1,9 +1,4 @@
-"""The map that is scored, and the checks that every score shares.
-
-Everything downstream (boxes, pixels, evidence) reads a map through :func:`score_map`, so all
-numbers of the course share one preparation, the one of Choe et al., "Evaluating Weakly Supervised
-Object Localization Methods Right", CVPR 2020: resize first, min-max second, both in float64.
-"""
+"""The map that is scored, and the checks that every score shares."""
 
 from __future__ import annotations
 
@@ -12,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from entreg_utils.cam.scaling import as_array, normalize_one, resize
+from entreg_utils.cam.scaling import Size, as_array, normalize_one, resize
 
 
 class ScoreMap(NamedTuple):
@@ -24,39 +19,29 @@ class ScoreMap(NamedTuple):
 
 
 def score_map(
-    cam,
-    size: int | tuple[int, int] = 224,
-    normalization: str = "minmax",
-    percentile: float | None = None,
+    cam, size: Size = 224, normalization: str = "minmax", percentile: float | None = None
 ) -> ScoreMap:
-    """Resize one raw map (h, w) to ``size`` and bring it to 0..1.
+    """Resize one raw map (h, w) to ``size`` and bring it to 0..1, as Choe et al. (CVPR 2020) do.
 
     ``s = (r - min r) / (max r - min r)``, with ``r`` the map after a bicubic resize, all in
-    float64. The order matters: bicubic interpolation overshoots, so a map that was min-maxed before
-    the resize would leave 0..1. A map without contrast after the resize, or with a NaN or infinite
-    value, becomes all zeros, as in the reference code.
+    float64; the resize overshoots, so it comes first. A map without contrast after the resize, or
+    with a NaN or infinite value, becomes all zeros. A trap that the protocol has: a constant map
+    whose value float32 cannot hold (0.1, not 0.5) may leave the resize with a contrast of 1e-16,
+    which the stretch turns into a pattern of zeros and ones; ``constant`` says that it was blank.
 
-    A trap that the protocol has: a constant float64 map whose value float32 cannot hold (0.1, not
-    0.5) may leave the resize with a contrast of 1e-16 of it, and the stretch turns this into a
-    pattern of zeros and ones. It is scored so here as there; ``constant`` says that it was blank.
-
-    Args:
-        cam: (h, w) raw scores, any float or integer type, array or tensor.
-        size: side of the square score map in pixels, or ``(height, width)``.
-        normalization, percentile: the rule, as in :func:`entreg_utils.cam.normalize`.
+    ``cam``: any number type, array or tensor; ``size``: side in pixels, or ``(height, width)``;
+    ``normalization``, ``percentile``: as in :func:`entreg_utils.cam.normalize`.
     """
     raw = as_array(cam)
     values = resize(raw, size)
-    low, high = values.min(), values.max()
-    if not (np.isfinite(low) and np.isfinite(high)):
+    if not (np.isfinite(values.min()) and np.isfinite(values.max())):
         return ScoreMap(np.zeros(values.shape), constant=False, invalid=True)
     constant = bool(raw.min() == raw.max())
     return ScoreMap(normalize_one(values, normalization, percentile), constant, invalid=False)
 
 
 def to_gray(scores: np.ndarray) -> np.ndarray:
-    """8-bit levels of a 0..1 score map; truncated, not rounded, as in the reference."""
-    return (scores * 255).astype(np.uint8)
+    return (scores * 255).astype(np.uint8)  # truncated, not rounded, as in the reference
 
 
 def check_maps(cams, **others) -> None:

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from entreg_utils.cam.scaling import as_array, height_width
+from entreg_utils.cam.scaling import Size, as_array, height_width
 from entreg_utils.metrics.compiled import compiled
 
 
 def box_iou(predicted, true) -> np.ndarray:
-    """IoU matrix (p, t) float64 of boxes (p, 4) and (t, 4), both ends of a side included.
+    """IoU matrix (p, t) float64 of boxes (p, 4) and (t, 4): ``I / (A + B - I)`` with every side as
+    ``x1 - x0 + 1``, the field's convention.
 
-    ``IoU = I / (A + B - I)`` with every side as ``x1 - x0 + 1``, the field's convention.
-
-    Raises:
-        ValueError: a box with x1 < x0 or y1 < y0, or one that is not in whole pixels.
+    ValueError: a box with x1 < x0 or y1 < y0, or one that is not in whole pixels.
     """
     first = _whole(as_array(predicted).reshape(-1, 4), "predicted boxes")[:, None]
     second = _whole(as_array(true).reshape(-1, 4), "true boxes")[None]
@@ -27,12 +25,9 @@ def box_iou(predicted, true) -> np.ndarray:
 
 @compiled
 def best_ious(boxes, spans, true, out):
-    """Best IoU at each level, as :func:`box_iou` has it, of the boxes that belong to the level.
+    """Raise ``out`` (256,) float64 to the best IoU, as :func:`box_iou` has it, at each level.
 
-    Args:
-        boxes (M, 4) int64, spans (M, 2) int64: as ``contours.boxes_of_levels`` returns them.
-        true: (t, 4) int64.
-        out: (256,) float64, raised to the best IoU of each level.
+    ``boxes``, ``spans``: as of ``contours.boxes_of_levels``; ``true``: (t, 4) int64.
     """
     for i in range(len(boxes)):
         x0, y0, x1, y1 = boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3]
@@ -48,7 +43,7 @@ def best_ious(boxes, spans, true, out):
             out[level] = max(out[level], best)
 
 
-def check_boxes(boxes, size: int | tuple[int, int], index: int) -> np.ndarray:
+def check_boxes(boxes, size: Size, index: int) -> np.ndarray:
     """(n, 4) int64 boxes of image ``index``, or a ValueError that says what is wrong."""
     height, width = height_width(size)
     boxes, whose = as_array(boxes), f"boxes of image {index}"

@@ -1,11 +1,9 @@
 """Pixels: PxAP and mPxAP, the average precision of the map as a foreground score.
 
-All pixels of all images are pooled: histograms of the scores over foreground and over background
-are summed over the data set, and with bins taken from the highest score down
+Histograms of the scores over foreground and over background are summed over the data set, and with
+bins taken from the highest score down (Choe et al., CVPR 2020; mPxAP: mean over classes, VOC)
 
     PxAP = sum_n precision_n * (recall_n - recall_{n-1}),    no interpolation, in 0..1.
-
-Sources: Choe et al., CVPR 2020 (PxAP); mPxAP averages the PxAP of each class, as used on VOC.
 """
 
 from __future__ import annotations
@@ -14,11 +12,11 @@ import warnings
 
 import numpy as np
 
-from entreg_utils.cam.scaling import as_array, height_width, resize_mask
+from entreg_utils.cam.scaling import Size, as_array, height_width, resize_mask
 from entreg_utils.metrics.maps import check_maps, score_map, warn_invalid
 
 
-def counted_pixels(mask, ignore, size: int | tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+def counted_pixels(mask, ignore, size: Size) -> tuple[np.ndarray, np.ndarray]:
     """Foreground and background (H, W) bool; a pixel to ignore is neither, or foreground."""
     inside = resize_mask(mask, size)
     return inside, ~inside if ignore is None else ~(inside | resize_mask(ignore, size))
@@ -27,12 +25,11 @@ def counted_pixels(mask, ignore, size: int | tuple[int, int]) -> tuple[np.ndarra
 class PixelAveragePrecision:
     """Accumulates score histograms image by image; :meth:`compute` reads off the PxAP.
 
-    Args:
-        step: width of a bin of the score, in (0, 1]; the edges are 0, step, .., 1 - step, 1.
-        size: side in pixels that maps and masks are brought to, or ``(height, width)``.
+    ``step``: width of a bin of the score, in (0, 1]; the edges are 0, step, .., 1 - step, 1.
+    ``size``: side in pixels that maps and masks are brought to, or ``(height, width)``.
     """
 
-    def __init__(self, step: float = 0.001, size: int | tuple[int, int] = 224):
+    def __init__(self, step: float = 0.001, size: Size = 224):
         if not 0 < step <= 1:
             raise ValueError(f"step is the width of a score bin, in (0, 1]; got {step}")
         self.size = height_width(size)
@@ -45,8 +42,8 @@ class PixelAveragePrecision:
         """Add one image: raw map (h, w), mask (H, W), ignore (H, W) or None (non-zero = inside).
 
         Pixels to ignore count on neither side, except where the mask says foreground. An empty mask
-        is allowed: all its pixels are background. A map with NaN or infinite values counts as an
-        all-zero map, with a warning; :attr:`num_invalid` says how many there were.
+        is all background. A map with NaN or infinite values counts as an all-zero map, with a
+        warning, and in :attr:`num_invalid`.
         """
         warn_invalid(self._add(cam, mask, ignore), 1)
 
@@ -61,11 +58,7 @@ class PixelAveragePrecision:
         return invalid
 
     def merge(self, other: PixelAveragePrecision) -> PixelAveragePrecision:
-        """Add the images that another process has seen; returns self.
-
-        Raises:
-            ValueError: the other one has another step or size.
-        """
+        """Add the images that another process has seen (same step and size); returns self."""
         if self.size != other.size or not np.array_equal(self.edges, other.edges):
             raise ValueError(
                 "two streams merge only when step and size are the same: "
@@ -78,11 +71,7 @@ class PixelAveragePrecision:
 
     def precision_recall(self) -> tuple[np.ndarray, np.ndarray]:
         """Precision and recall (B,) with the score threshold falling; precision is NaN while no
-        pixel is above the threshold.
-
-        Raises:
-            ValueError: no foreground pixel so far, so that recall is undefined.
-        """
+        pixel is above it. ValueError: no foreground pixel so far, so that recall is undefined."""
         if not self.foreground.any():
             raise ValueError(
                 "no foreground pixel in any mask: PxAP is undefined; check the masks, or leave "
@@ -102,11 +91,9 @@ class PixelAveragePrecision:
 class MeanPixelAveragePrecision:
     """A :class:`PixelAveragePrecision` for each class, for images that hold several (VOC).
 
-    One entry is one (image, class) pair: the raw map of that class, and its mask. Memory: 16 KB a
-    class at the default step, however many images there are.
-    """
+    One entry is one (image, class) pair: the raw map of that class, and its mask."""
 
-    def __init__(self, step: float = 0.001, size: int | tuple[int, int] = 224):
+    def __init__(self, step: float = 0.001, size: Size = 224):
         self.step, self.size = step, height_width(size)
         PixelAveragePrecision(step, size)  # refuses a step that cannot work, now and not later
         self.pools: dict[int, PixelAveragePrecision] = {}
@@ -131,69 +118,52 @@ class MeanPixelAveragePrecision:
 
     @property
     def left_out(self) -> list[int]:
-        """Classes that were seen without any foreground pixel: their PxAP is undefined, not 0."""
+        """Classes seen without any foreground pixel: their PxAP is undefined, not 0."""
         return sorted(c for c, pool in self.pools.items() if not pool.foreground.any())
 
     def compute(self) -> float:
         """mPxAP in 0..1: the mean of :attr:`per_class`; classes left out are named in a warning.
-
-        Raises:
-            ValueError: no foreground pixel in any class.
-        """
+        ValueError: no foreground pixel in any class."""
         scores, left_out = self.per_class, ", ".join(map(str, self.left_out))
         if not scores:
             raise ValueError("no foreground pixel in any mask: mPxAP is undefined; check the masks")
         if left_out:
-            warnings.warn(
-                f"mPxAP averages {len(scores)} of {len(self.pools)} classes; left out, because no "
-                f"mask shows them: {left_out}",
-                RuntimeWarning,
-                stacklevel=2,
-            )
+            kept = f"mPxAP averages {len(scores)} of {len(self.pools)} classes"
+            message = f"{kept}; left out, because no mask shows them: {left_out}"
+            warnings.warn(message, RuntimeWarning, stacklevel=2)
         return float(np.mean(list(scores.values())))
 
 
 def pixel_average_precision(
-    cams, masks, ignore=None, step: float = 0.001, size: int | tuple[int, int] = 224
+    cams, masks, ignore=None, step: float = 0.001, size: Size = 224
 ) -> float:
     """PxAP in 0..1 over a data set.
 
     Args:
-        cams: (N, h, w) raw maps, array or tensor, or a sequence of N maps.
+        cams: (N, h, w) raw maps, array or tensor, or a sequence of N maps. Those with NaN or
+            infinite values count as all-zero maps, with one warning.
         masks: N object masks (H, W), non-zero = foreground; nearest-resized to ``size``.
         ignore: N masks of pixels to leave out, or None; single entries may be None too.
         step, size: as in :class:`PixelAveragePrecision`.
 
-    Raises:
-        ValueError: lengths or shapes that disagree; no foreground in any mask.
-
-    Images with an empty mask count as pure background. Maps with NaN or infinite values count as
-    all-zero maps, with one warning. A constant map scores the share of foreground pixels.
+    ValueError: lengths or shapes that disagree; no foreground in any mask.
     """
     return _pooled(cams, masks, np.zeros(len(cams), int), ignore, step, size).pools[0].compute()
 
 
 def class_pixel_average_precision(
-    cams, masks, classes, ignore=None, step: float = 0.001, size: int | tuple[int, int] = 224
+    cams, masks, classes, ignore=None, step: float = 0.001, size: Size = 224
 ) -> dict[int, float]:
-    """PxAP of each class, ``{class: 0..1}``, for images that hold several (VOC).
-
-    One entry is one (image, class) pair: the raw map of that class, the mask of that class, and the
-    class. Pixels are pooled within a class. Classes without any foreground pixel are left out.
-    """
+    """PxAP of each class that has foreground, ``{class: 0..1}``; an entry is one (image, class)
+    pair, and pixels are pooled within a class."""
     return _pooled(cams, masks, classes, ignore, step, size).per_class
 
 
 def mean_pixel_average_precision(
-    cams, masks, classes, ignore=None, step: float = 0.001, size: int | tuple[int, int] = 224
+    cams, masks, classes, ignore=None, step: float = 0.001, size: Size = 224
 ) -> float:
-    """mPxAP in 0..1: mean of :func:`class_pixel_average_precision` over the classes that occur.
-
-    A class without any foreground pixel is left out of the mean and named in a warning.
-
-    Raises:
-        ValueError: lengths or shapes that disagree; no foreground pixel in any class.
-    """
+    """mPxAP in 0..1: mean of :func:`class_pixel_average_precision`; classes without a foreground
+    pixel are left out and named in a warning. ValueError: shapes that disagree; no foreground."""
     return _pooled(cams, masks, classes, ignore, step, size).compute()
 
 

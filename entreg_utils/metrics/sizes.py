@@ -1,9 +1,8 @@
 """Scores by the size of the object: an average over all images hides what happens to small ones.
 
-An object's size is the share of the frame that its true box (or its mask) covers, so that it does
-not depend on the resolution. The default edges, 0.2 and 0.4, split the CUB test list into about a
-quarter, two fifths and a third. The threshold of the map stays one for the whole data set: a group
-is scored at the threshold that is best for all images, and its own maximum stands beside it.
+An object's size is the share of the frame that its true box (or its mask) covers. The default
+edges, 0.2 and 0.4, split the CUB test list into about a quarter, two fifths and a third. A group is
+scored at the threshold that is best for all images, and its own maximum stands beside it.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from entreg_utils.cam.scaling import height_width, resize_mask
+from entreg_utils.cam.scaling import Size, height_width, resize_mask
 from entreg_utils.metrics.boxes import BoxAccuracy, box_accuracy
 from entreg_utils.metrics.maps import check_maps
 from entreg_utils.metrics.overlap import check_boxes
@@ -47,7 +46,7 @@ class SizeAccuracy:
         return pd.DataFrame.from_dict(rows, orient="index")
 
 
-def box_shares(boxes, size: int | tuple[int, int] = 224) -> np.ndarray:
+def box_shares(boxes, size: Size = 224) -> np.ndarray:
     """(N,) share of the frame, 0..1, that the largest true box of each image covers.
 
     Sides count both ends. ``boxes`` as in :func:`~entreg_utils.metrics.box_accuracy`.
@@ -60,17 +59,14 @@ def box_shares(boxes, size: int | tuple[int, int] = 224) -> np.ndarray:
     return np.array(shares)
 
 
-def mask_shares(masks, size: int | tuple[int, int] = 224) -> np.ndarray:
+def mask_shares(masks, size: Size = 224) -> np.ndarray:
     """(N,) share of the frame, 0..1, that each object mask (H, W) covers, nearest-resized."""
     return np.array([resize_mask(mask, size).mean() for mask in masks])
 
 
 def size_groups(shares, edges: Sequence[float] = EDGES) -> np.ndarray:
     """(N,) of ``"small"``, ``"medium"``, ``"large"``: below, between, from the two edges on.
-
-    Raises:
-        ValueError: edges that are not two rising shares in (0, 1), or shares outside 0..1.
-    """
+    ValueError: edges that are not two rising shares in (0, 1), or shares outside 0..1."""
     shares, edges = np.asarray(shares, dtype=np.float64), np.asarray(edges, dtype=np.float64)
     if edges.shape != (2,) or not 0 < edges[0] < edges[1] < 1:
         raise ValueError(f"edges must be two rising shares of the frame in (0, 1), got {edges}")
@@ -80,40 +76,28 @@ def size_groups(shares, edges: Sequence[float] = EDGES) -> np.ndarray:
 
 
 def box_accuracy_by_size(
-    cams,
-    boxes,
-    contours: str = "largest",
-    iou_thresholds: Sequence[float] = (0.3, 0.5, 0.7),
-    thresholds: int | Sequence[float] = 1000,
-    size: int | tuple[int, int] = 224,
-    threads: int = 1,
-    edges: Sequence[float] = EDGES,
+    cams, boxes, contours: str = "largest", size: Size = 224, edges=EDGES, **options
 ) -> SizeAccuracy:
     """:func:`~entreg_utils.metrics.box_accuracy` for small, medium and large objects.
 
-    Arguments as there; ``edges`` as in :func:`size_groups`, of the largest true box of an image.
+    Arguments and ``options`` as there; ``edges`` as in :func:`size_groups`, of the largest true box
+    of an image.
     """
     check_maps(cams, boxes=boxes)
     results = {}
     for name, rows in _rows(box_shares(boxes, size), edges):
         own = [cams[i] for i in rows], [boxes[i] for i in rows]
-        results[name] = box_accuracy(*own, contours, iou_thresholds, thresholds, size, threads)
+        results[name] = box_accuracy(*own, contours, size=size, **options)
     return SizeAccuracy(results, sum(results.values()))
 
 
 def pixel_average_precision_by_size(
-    cams,
-    masks,
-    ignore=None,
-    step: float = 0.001,
-    size: int | tuple[int, int] = 224,
-    edges: Sequence[float] = EDGES,
+    cams, masks, ignore=None, step: float = 0.001, size: Size = 224, edges: Sequence[float] = EDGES
 ) -> dict[str, float]:
     """PxAP in 0..1 of the images of each size group that occurs, pixels pooled within the group.
 
-    Its floor, the share of foreground, rises with the size: compare methods within a group, and
-    each with :func:`~entreg_utils.metrics.constant_map_baseline` there. Images without foreground
-    are small ones.
+    Its floor, :func:`~entreg_utils.metrics.constant_map_baseline`, rises with the size: compare
+    methods within a group. Images without foreground are small ones.
     """
     check_maps(cams, masks=masks)
     result = {}

@@ -1,33 +1,25 @@
 """Every contour of every threshold in one pass: component trees of an 8-bit map.
 
-The masks ``gray > L`` of one map are nested: as L falls, pixels are only ever added, components
-grow and merge. So one pass over the pixels from the brightest to the darkest, with a union-find
-over components, meets every component of every mask, and nothing has to be searched 255 times.
+The masks ``gray > L`` are nested: as L falls, components only grow and merge. One pass over the
+pixels from the brightest to the darkest, with a union-find over components, meets every component
+of every mask.
 
-1. **Code.** For each pixel, the 8 bits of those neighbours that are on before it (brighter, or as
-   bright and earlier in raster order). No dependence between pixels: N comparisons, vectorised.
-2. **Look-up.** The code alone tells whether the pixel starts a component (no neighbour is on),
-   continues one, or joins several; whether it can widen a bounding box; how much it adds to the
-   area of the contour. On a real map nearly all pixels continue one component and widen nothing:
-   they are never visited. Each knows one brighter neighbour, and following these pointers leads to
-   the component when somebody asks (paths are compressed).
-3. **Tree.** The other pixels, sorted by level in N steps, are visited once: a union-find over
-   components that keeps the bounding box and notes each change with the levels for which it stood.
+1. **Code** (:mod:`.levels`). For each pixel, which neighbours are on before it.
+2. **Look-up.** The code alone tells whether the pixel starts a component, continues one, or joins
+   several; whether it can widen a bounding box; what it adds to the contour's area. Nearly all
+   pixels continue one component and widen nothing: they are never visited. Each knows one brighter
+   neighbour, and following these pointers leads to the component (paths are compressed).
+3. **Tree.** The other pixels, sorted by level in N steps, are visited once: a union-find that keeps
+   the bounding box and notes each change with the levels for which it stood.
 
-Holes are the same pass over the negative, with 4-neighbours, the frame counting as outside: a hole
-at L is a component of ``gray <= L`` that does not reach the frame.
+Holes are the same pass over the negative, with 4-neighbours, the frame counting as outside.
 
 The largest contour needs areas. OpenCV's ``contourArea`` is that of the polygon through the pixel
-centres of the outer border: a 2x2 block of pixels with 4 pixels on counts 1, with 3 on 1/2, holes
-being filled. So the holes are filled first, for all thresholds at once (every pixel is raised to
-the lowest level over which it can be left, the minimax path to the frame), and all pixels are
-visited.
+centres of the outer border: a 2x2 block with 4 pixels on counts 1, with 3 on 1/2, holes filled. So
+the holes are filled first, for all thresholds at once, and all pixels are visited.
 
-Cost in pixels N: all contours about 3 N cheap steps, largest contour about 6 N, either way without
-a factor for the number of thresholds; memory 20 N bytes.
-
-Sources: Najman & Couprie, "Building the component tree in quasi-linear time", IEEE TIP 2006
-(union-find over sorted pixels); Salembier et al., IEEE TIP 1998 (max-tree).
+In pixels N: all contours about 3 N cheap steps, largest contour 6 N; memory 20 N bytes. Sources:
+Najman & Couprie, IEEE TIP 2006 (union-find over sorted pixels); Salembier et al., IEEE TIP 1998.
 """
 
 from __future__ import annotations
@@ -80,8 +72,8 @@ def _close(parts, item, level, out, written):
 def _changes(codes, order, starts, joins, steps, columns, owner, parts, out, made):
     """Bounding boxes of all components of ``gray >= t``, t = 1..255, each as long as it stands.
 
-    Fills ``out`` with rows x0, y0, x1, y1, first and last t, and returns how many. ``made`` = 1
-    says that component 0, the frame's, is there already; it is never noted.
+    Fills ``out`` with rows x0, y0, x1, y1, first and last t, and returns how many. With ``made`` =
+    1 component 0, the frame's, is there already; it is never noted.
     """
     written, outside = 0, made - 1
     for level in range(255, 0, -1):
@@ -177,14 +169,10 @@ def _largest(
 
 
 def all_boxes(gray: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes of every contour of every mask, holes included.
+    """Boxes of every contour of every mask, holes included; ``gray`` as of :func:`.levels.framed`.
 
-    Args:
-        gray: (H+2, W+2) uint8, the map in a frame of zeros (:func:`.levels.framed`).
-
-    Returns:
-        boxes (M, 4) int64, x0, y0, x1, y1 as :mod:`.contours` has them; levels (M, 2) int64: the
-        box belongs to the masks ``gray > L`` with ``levels[:, 0] <= L <= levels[:, 1]``.
+    Returns boxes (M, 4) int64, x0, y0, x1, y1 as :mod:`.contours` has them, and levels (M, 2)
+    int64: the box belongs to the masks ``gray > L`` with ``levels[:, 0] <= L <= levels[:, 1]``.
     """
     limit = np.array([gray.shape[1], gray.shape[0]] * 2) - 3
     bright = _run(gray, neighbour_codes(gray), _JOINS_8, _VISIT_8, outside=False)
@@ -221,9 +209,8 @@ def _run(gray, codes, joins, visit, outside: bool) -> np.ndarray:
 def largest_boxes(gray: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Box of the largest contour of every mask; ``gray`` as for :func:`all_boxes`.
 
-    Returns:
-        boxes (256, 4) int64, row L for the mask ``gray > L``, zeros where it is empty; number
-        (256,) int64 of contours that are as large: where it is not 1, OpenCV's order decides.
+    Returns boxes (256, 4) int64, row L for the mask ``gray > L``, zeros where it is empty, and the
+    number (256,) of contours that are as large: where it is not 1, OpenCV's order decides.
     """
     filled = without_holes(gray)
     codes = neighbour_codes(filled)

@@ -8,18 +8,7 @@ from entreg_utils.training.probes import evidence, reliance
 from entreg_utils.training.recipe import Recipe, regularised_loss
 from entreg_utils.training.view import Prediction, View, predict
 
-__all__ = [
-    "SIGMA",
-    "Best",
-    "Prediction",
-    "Recipe",
-    "TrainingError",
-    "View",
-    "evaluate",
-    "evidence",
-    "fit",
-    "predict",
-    "regularised_loss",
-    "reliance",
-    "summarise",
-]
+# fmt: off
+__all__ = ["Recipe", "regularised_loss", "fit", "Best", "TrainingError", "View", "Prediction",
+           "predict", "evaluate", "summarise", "SIGMA", "evidence", "reliance"]
+# fmt: on

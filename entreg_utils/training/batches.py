@@ -1,7 +1,6 @@
 """The batches of an epoch: which images, in which order, cropped and mirrored on the device.
 
-All of it is drawn at the start of the epoch from one generator of (seed, epoch), so that a batch
-does not depend on what was trained before in this process.
+All of it is drawn from one generator of (seed, epoch): a batch does not depend on what was before.
 """
 
 from __future__ import annotations
@@ -30,31 +29,19 @@ def generator_of(recipe: Recipe, epoch: int, stream: int = 0) -> torch.Generator
 
 
 def steps_of(count: int, recipe: Recipe) -> int:
-    """Steps of an epoch over ``count`` images.
-
-    Raises:
-        ValueError: not even one.
-    """
-    images = recipe.epoch_images or count
-    if images < recipe.batch_size:
-        raise ValueError(
-            f"batch_size={recipe.batch_size} is larger than the {images} training images"
-        )
-    return images // recipe.batch_size
+    """Steps of an epoch over ``count`` images; ValueError: not even one."""
+    images, size = recipe.epoch_images or count, recipe.batch_size
+    if images < size:
+        raise ValueError(f"batch_size={size} is larger than the {images} training images")
+    return images // size
 
 
 class Epoch:
     """The batches of one epoch; iterating gives (images float 0..1, targets), on the device.
 
-    Args:
-        dataset: ``images`` uint8 (N, 3, H, W), ``labels`` (N,) or (N, C).
-        recipe: batch size, flip, seed.
-        epoch: counted from 0.
-        device: where the images are cropped and mirrored.
-        crop: side in pixels of a random crop of each image; 0 takes the whole.
-
-    Raises:
-        ValueError: a crop larger than the images.
+    ``dataset``: ``images`` uint8 (N, 3, H, W), ``labels`` (N,) or (N, C). ``epoch``: from 0.
+    ``crop``: side in pixels of a random crop of each image; 0 takes the whole. ValueError: a crop
+    larger than the images.
     """
 
     def __init__(self, dataset, recipe: Recipe, epoch: int, device: torch.device, crop: int = 0):
@@ -66,13 +53,11 @@ class Epoch:
         generator = generator_of(recipe, epoch)
         orders, flips = [], []
         for _ in range(-(-self.steps * self.size // count)):  # passes, the last perhaps in part
-            order = torch.randperm(count, generator=generator)
+            orders.append(torch.randperm(count, generator=generator))
             mirrored = torch.rand(count, generator=generator) < (0.5 if recipe.flip else 0.0)
-            orders.append(order)
-            flips.append(mirrored[order])
+            flips.append(mirrored[orders[-1]])
         self.order = torch.cat(orders)
         self.crop = crop if crop != max(dataset.images.shape[-2:]) else 0
-        self.corners = None
         if self.crop:
             free = torch.tensor(dataset.images.shape[-2:]) - self.crop + 1
             drawn = torch.rand(len(self.order), 2, generator=generator, dtype=torch.float64)
@@ -111,10 +96,8 @@ class Epoch:
 
 
 def crop_at(images: Tensor, corners: Tensor, side: int) -> Tensor:
-    """Of each image the square of ``side`` pixels at its own corner (top, left).
-
-    (N, 3, H, W) and (N, 2) -> (N, 3, side, side), in one gather on the images' device.
-    """
+    """Of each image the square of ``side`` pixels at its own corner (top, left), in one gather:
+    (N, 3, H, W) and (N, 2) -> (N, 3, side, side)."""
     offsets = torch.arange(side, device=images.device)
     rows = (corners[:, 0, None] + offsets)[:, :, None]  # (N, side, 1)
     columns = (corners[:, 1, None] + offsets)[:, None, :]
@@ -123,13 +106,9 @@ def crop_at(images: Tensor, corners: Tensor, side: int) -> Tensor:
 
 
 def check_labels(labels: Tensor, classes: int, multilabel: str) -> None:
-    """Refuse labels that the loss or the head has no place for, before the first step.
-
-    Raises:
-        ValueError: the kind of labels does not fit ``multilabel``; a label outside 0..classes-1; a
-            multi-hot row of other values than 0 and 1, of another length, or without a class where
-            a softmax needs one.
-    """
+    """ValueError for labels that the loss or the head has no place for: of a kind that does not fit
+    ``multilabel``; outside 0..classes-1; multi-hot rows of other values than 0 and 1, of another
+    length, or without a class where a softmax needs one."""
     if (labels.ndim == 2) != (multilabel != "none"):
         kind = "several classes an image" if labels.ndim == 2 else "one class an image"
         way = "'softmax' or 'sigmoid'" if labels.ndim == 2 else "'none'"

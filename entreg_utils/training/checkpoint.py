@@ -16,12 +16,8 @@ from entreg_utils.files import StorageError, read_checked, write_checked
 class Best:
     """The weights of the best epoch by one column of the history, the earliest of equals.
 
-    A part of the checkpoint like model and optimiser, so that a run that was killed knows it still.
-
-    Attributes:
-        criterion: the column; larger is better, NaN never is.
-        epoch: counted from 1; 0 before there is one.  score: its value.
-        weights: state dict of that epoch, on the CPU.
+    ``criterion``: the column; larger is better, NaN never is. ``epoch``: from 1, 0 before there is
+    one; ``score``: its value; ``weights``: its state dict, on the CPU. Part of the checkpoint.
     """
 
     def __init__(self, criterion: str):
@@ -59,10 +55,19 @@ def restore(path: Path | None, parts: dict, purpose: dict) -> list[dict]:
         if content is None:
             return []
         state = unpack(content, path)
-        _check_fit(state, parts["model"], purpose, path)
+        own, stored = (
+            {name: value.shape for name, value in weights.items()}
+            for weights in (parts["model"].state_dict(), state.get("model", {}))
+        )
+        if own != stored or any(state.get(name) != value for name, value in purpose.items()):
+            raise StorageError(f"{path} belongs to another recipe, model or training data")
     except StorageError as error:
-        aside = _set_aside(path)
-        warnings.warn(f"training starts anew: {error}; it is now {aside}", stacklevel=3)
+        aside = path.with_name(path.name + ".damaged")
+        try:
+            path.replace(aside)
+        except OSError:  # it stays, and the first whole epoch replaces it
+            aside = path
+        warnings.warn(f"training starts anew: {error}; it is now {aside.name}", stacklevel=3)
         return []
     for name, part in parts.items():
         part.load_state_dict(state[name])
@@ -76,19 +81,3 @@ def unpack(content: bytes, path: Path) -> dict:
         return {name: state[name] for name in state}
     except Exception as error:  # torch raises many kinds for what is not its own
         raise StorageError(f"{path} is not a checkpoint") from error
-
-
-def _check_fit(state: dict, model: nn.Module, purpose: dict, path: Path) -> None:
-    own = {name: value.shape for name, value in model.state_dict().items()}
-    stored = {name: value.shape for name, value in state.get("model", {}).items()}
-    if own != stored or any(state.get(name) != value for name, value in purpose.items()):
-        raise StorageError(f"{path} belongs to another recipe, model or training data")
-
-
-def _set_aside(path: Path) -> str:
-    aside = path.with_name(path.name + ".damaged")
-    try:
-        path.replace(aside)
-    except OSError:  # it stays, and the first whole epoch replaces it
-        return path.name
-    return aside.name

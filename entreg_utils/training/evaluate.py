@@ -30,55 +30,52 @@ def evaluate(
     Protocol: maps of the true classes, min-max per image, at ``view.size`` pixels; boxes from the
     largest contour, IoU >= 0.5; pixels over all thresholds, pooled over the split.
 
-    Args:
-        view: a :class:`View`, or a data set as a whole.
-        probes: further measurements, ``probe(model, view, prediction) -> {name: number}``, or the
-            name ``package.module:function`` of one.
-        sigma: fixed threshold of ``gt_known`` and ``top1_loc``, a share of the map's maximum.
+    ``view``: a :class:`View`, or a data set as a whole. ``probes``: further measurements,
+    ``probe(model, view, prediction) -> {name: number}``, or the name ``package.module:function``
+    of one. ``sigma``: fixed threshold of ``gt_known`` and ``top1_loc``, a share of the maximum.
 
-    Returns:
-        ``accuracy`` (several classes: ``mean_ap``) in 0..1 and ``entropy`` in nats; with boxes
-        ``gt_known``, ``top1_loc`` at ``sigma`` and ``max_box_acc``, the threshold chosen on this
-        split; with masks ``pxap``, or ``mpxap`` with several classes an image; and what the probes
-        say. Where only some images have boxes, box scores are over those, ``num_boxed`` of them.
-
-    Raises:
-        ValueError: a probe that gives no numbers, or one under the name of a score.
+    Returns ``accuracy`` (several classes: ``mean_ap``) in 0..1 and ``entropy`` in nats; with boxes
+    ``gt_known``, ``top1_loc`` at ``sigma`` and ``max_box_acc``, the threshold chosen on this split;
+    with masks ``pxap``, or ``mpxap`` with several classes an image; and what the probes say. Where
+    only some images have boxes, box scores are over those, ``num_boxed`` of them.
+    ValueError: a probe that gives no numbers, or one under the name of a score.
     """
     view = as_view(view)
     return _scores(model, predict(model, view), view, probes, sigma)
 
 
 def _scores(model, prediction, view: View, probes=(), sigma: float = SIGMA, hits=None) -> dict:
-    scores = _classified(prediction, view)
+    logits, labels = prediction.logits, view.labels
+    if view.several:
+        ap = mean_average_precision(logits, labels, view.multilabel)
+        scores = {"mean_ap": ap, "entropy": multilabel_entropy(logits, view.multilabel)}
+    else:
+        right = metrics.accuracy(logits, labels)
+        scores = {"accuracy": right, "entropy": metrics.mean_entropy(logits)}
     if len(view.boxed):
         hits = box_hits(prediction.maps, view) if hits is None else hits
         fixed = hits[:, column_of(sigma)]
-        scores["gt_known"] = _share(fixed)
+        scores["gt_known"] = float(fixed.mean())
         if not view.several:
-            scores["top1_loc"] = _share(fixed & _right(prediction, view)[view.boxed])
+            scores["top1_loc"] = float((fixed & _right(prediction, view)[view.boxed]).mean())
         scores["max_box_acc"] = float(hits.mean(axis=0).max())
         if len(view.boxed) < len(view.boxes):
             scores["num_boxed"] = len(view.boxed)
     if view.has_masks:
         scores["mpxap" if view.several else "pxap"] = _pixels(prediction.maps, view)
     for probe in probes:
-        said = names.resolve(probe, "probe")(model, view, prediction)
-        scores |= _checked(said, names.text_of(probe), scores)
+        said, name = names.resolve(probe, "probe")(model, view, prediction), names.text_of(probe)
+        try:
+            numbers = {str(key): float(value) for key, value in said.items()}
+        except (AttributeError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"the probe {name} gave {said!r}: it must give a dictionary of numbers by name"
+            ) from error
+        for key in numbers:
+            if key in scores:
+                raise ValueError(f"the probe {name} calls a number {key!r}, as a score is called")
+        scores |= numbers
     return scores
-
-
-def _checked(said, name: str, scores: dict) -> dict[str, float]:
-    try:
-        numbers = {str(key): float(value) for key, value in said.items()}
-    except (AttributeError, TypeError, ValueError) as error:
-        raise ValueError(
-            f"the probe {name} gave {said!r}: it must give a dictionary of numbers by name"
-        ) from error
-    taken = [key for key in numbers if key in scores]
-    if taken:
-        raise ValueError(f"the probe {name} calls a number {taken[0]!r}, as a score is called")
-    return numbers
 
 
 def summarise(
@@ -86,23 +83,20 @@ def summarise(
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
     """Final scores on test, with every threshold rule named, and each test image's own outcome.
 
-    Returns:
-        scores: as :func:`evaluate`. With boxes also ``max_box_acc_v2`` (all contours, an oracle
-        threshold for each IoU), ``top5_loc`` at ``sigma``, ``top1_loc_oracle`` (threshold chosen on
-        test), and where validation has boxes ``box_threshold``, ``max_box_acc_carried``,
-        ``top1_loc_carried`` (chosen there). The baselines that see no image: ``centre_box`` (its
-        side an oracle on test) beside MaxBoxAcc, ``constant_map`` beside (m)PxAP. For the
-        normalisations max, PaS and IVR ``max_box_acc_max`` and so on (oracle) and
-        ``max_box_acc_max_carried``; ``ivr_percentile``, chosen on validation too. ``val_*``: scores
-        of validation.
+    Scores: as :func:`evaluate`, and ``val_*`` those of validation. With boxes also
+    ``max_box_acc_v2`` (all contours, an oracle threshold for each IoU), ``top5_loc`` at ``sigma``,
+    ``top1_loc_oracle`` (threshold chosen on test), and where validation has boxes, chosen there,
+    ``box_threshold``, ``max_box_acc_carried``, ``top1_loc_carried``; for the normalisations max,
+    PaS and IVR ``max_box_acc_max`` (oracle), ``max_box_acc_max_carried`` and so on, and
+    ``ivr_percentile``. Baselines that see no image: ``centre_box`` (side an oracle on test) beside
+    MaxBoxAcc, ``constant_map`` beside (m)PxAP.
 
-        outcomes: ``right`` (N,) bool, the class, or with several classes ``logits`` (N, C)
-        float16; ``entropies`` (K,) float32, mean entropy (nats) of ``softmax(logits / T)`` at each
-        T of :data:`TEMPERATURES`: maps and classes are the same at all of them. With boxes, over
-        the pairs that have some: ``hits`` (P, 1000) bool, the box at each threshold, min-max;
-        ``hits_max``, ``hits_pas``, ``hits_ivr`` (P,) bool at the thresholds of validation;
-        ``centre_box`` (P,) bool; ``share`` (P,) float16, of the frame that the true boxes cover.
-        With masks ``pixel_ap`` (P,) float16, PxAP of each map by itself, NaN without any object.
+    Outcomes: ``right`` (N,) bool, the class, and ``entropies`` (K,) float32, mean entropy (nats) of
+    ``softmax(logits / T)`` at each T of :data:`TEMPERATURES`; or with several classes ``logits``
+    (N, C) float16. Over the pairs with boxes: ``hits`` (P, 1000) bool, the box at each threshold,
+    min-max; ``hits_max``, ``hits_pas``, ``hits_ivr`` (P,) bool at the thresholds of validation;
+    ``centre_box`` (P,) bool; ``share`` (P,) float16, of the frame that the true boxes cover. With
+    masks ``pixel_ap`` (P,) float16, PxAP of each map by itself, NaN without any object.
     """
     val, test = as_view(val), as_view(test)
     on_val, on_test = predict(model, val), predict(model, test)
@@ -110,7 +104,12 @@ def summarise(
     hits = box_hits(on_test.maps, test) if boxed else None
     val_hits = box_hits(on_val.maps, val) if chosen else None
     scores = _scores(model, on_test, test, probes, sigma, hits)
-    outcomes = _classes_of_images(on_test, test)
+    if test.several:
+        outcomes = {"logits": on_test.logits.astype(np.float16)}
+    else:
+        entropies = [metrics.mean_entropy(on_test.logits / t) for t in TEMPERATURES]
+        right = _right(on_test, test)
+        outcomes = {"right": right, "entropies": np.array(entropies, np.float32)}
     if boxed:
         more, own = _boxes(on_val, val, val_hits, on_test, test, hits, sigma)
         scores, outcomes = scores | more, outcomes | own
@@ -121,73 +120,48 @@ def summarise(
     return scores | {f"val_{name}": value for name, value in tuned.items()}, outcomes
 
 
-def box_hits(
-    maps: np.ndarray,
-    view: View,
-    contours: str = "largest",
-    rule: str = "minmax",
-    percentile: float | None = None,
-    iou: float = IOU,
-) -> np.ndarray:
+def box_hits(maps: np.ndarray, view: View, **options) -> np.ndarray:
     """bool (P, 1000): whether a map's box meets a true one at each threshold, pairs with boxes."""
-    return _ious(maps, view, contours, rule, percentile) >= iou
+    return _ious(maps, view, **options) >= IOU
 
 
-def _ious(maps, view: View, contours="largest", rule="minmax", percentile=None) -> np.ndarray:
-    return metrics.iou_curves(
-        maps[view.boxed],
-        [view.boxes[pair] for pair in view.boxed],
-        contours,
-        thresholds=THRESHOLDS,
-        size=view.size,
-        threads=max(1, torch.get_num_threads()),
-        normalization=rule,
-        percentile=percentile,
-    )
+def _ious(maps, view: View, **options) -> np.ndarray:
+    boxes, threads = [view.boxes[pair] for pair in view.boxed], max(1, torch.get_num_threads())
+    same = {"thresholds": THRESHOLDS, "size": view.size, "threads": threads}
+    return metrics.iou_curves(maps[view.boxed], boxes, **same, **options)
 
 
 def column_of(threshold: float) -> int:
-    """The column of ``hits`` that cuts a map as ``threshold`` does: at the same one of 255 levels.
-
-    A map is binarised at ``int(threshold * 255)``, so that each threshold in 0..1 has such a column
-    among the thousand.
-    """
+    """The column of ``hits`` that cuts a map as ``threshold`` does: at the same of 255 levels,
+    ``int(threshold * 255)``. Each threshold in 0..1 has one among the thousand."""
     levels = (np.arange(THRESHOLDS) / THRESHOLDS * 255).astype(int)
     return int(np.abs(levels - int(threshold * 255)).argmin())
 
 
 def _boxes(on_val, val, val_hits, on_test, test: View, hits, sigma: float) -> tuple[dict, dict]:
     boxes = [test.boxes[pair] for pair in test.boxed]
-    every = _ious(on_test.maps, test, "all")
+    every = _ious(on_test.maps, test, contours="all")
+    best = [(every >= delta).mean(axis=0).max() for delta in (0.3, 0.5, 0.7)]
     centre = metrics.centre_box_baseline(boxes, test.size)
-    side = centre.threshold_at(IOU)
-    scores = {
-        "max_box_acc_v2": float(
-            np.mean([(every >= d).mean(axis=0).max() for d in (0.3, 0.5, 0.7)])
-        ),
-        "centre_box": centre.max_box_acc,
-    }
-    outcomes = {
-        "hits": hits,
-        "centre_box": np.array(
-            [metrics.centre_box_baseline([b], test.size, [IOU], [side]).max[0] for b in boxes], bool
-        ),
-        "share": metrics.box_shares(boxes, test.size).astype(np.float16),
-    }
+    scores = {"max_box_acc_v2": float(np.mean(best)), "centre_box": centre.max_box_acc}
+    middle = test.size, [IOU], [centre.threshold_at(IOU)]
+    found = [metrics.centre_box_baseline([own], *middle).max[0] for own in boxes]
+    shares = metrics.box_shares(boxes, test.size).astype(np.float16)
+    outcomes = {"hits": hits, "centre_box": np.array(found, bool), "share": shares}
     rules = {"oracle": int(hits.sum(axis=0).argmax())}
     if val_hits is not None:
         rules["carried"] = column = int(val_hits.sum(axis=0).argmax())
         scores["box_threshold"] = column / THRESHOLDS
-        scores["max_box_acc_carried"] = _share(hits[:, column])
+        scores["max_box_acc_carried"] = float(hits[:, column].mean())
         for rule in NORMALIZATIONS[1:]:
             more, outcomes[f"hits_{rule}"] = _under(rule, on_val, val, on_test, test)
             scores |= more
     if not test.several:
         right = _right(on_test, test)[test.boxed]
         for rule, column in rules.items():
-            scores[f"top1_loc_{rule}"] = _share(hits[:, column] & right)
+            scores[f"top1_loc_{rule}"] = float((hits[:, column] & right).mean())
         five = metrics.correct_classes(on_test.logits, test.labels, 5)[test.boxed]
-        scores["top5_loc"] = _share(hits[:, column_of(sigma)] & five)
+        scores["top5_loc"] = float((hits[:, column_of(sigma)] & five).mean())
     return scores, outcomes
 
 
@@ -195,56 +169,29 @@ def _under(rule: str, on_val, val: View, on_test, test: View) -> tuple[dict, np.
     """Scores and hits under a normalisation; its percentile and threshold are validation's."""
     tried = {}
     for percentile in IVR_PERCENTILES if rule == "ivr" else (None,):
-        curve = box_hits(on_val.maps, val, rule=rule, percentile=percentile).mean(axis=0)
+        found = box_hits(on_val.maps, val, normalization=rule, percentile=percentile)
+        curve = found.mean(axis=0)
         tried[percentile] = curve.max(), int(curve.argmax())
     percentile = max(tried, key=lambda one: tried[one][0])
-    hits = box_hits(on_test.maps, test, rule=rule, percentile=percentile)
+    hits = box_hits(on_test.maps, test, normalization=rule, percentile=percentile)
     carried = hits[:, tried[percentile][1]]
     scores = {"ivr_percentile": percentile} if rule == "ivr" else {}
     scores[f"max_box_acc_{rule}"] = float(hits.mean(axis=0).max())
-    scores[f"max_box_acc_{rule}_carried"] = _share(carried)
+    scores[f"max_box_acc_{rule}_carried"] = float(carried.mean())
     return scores, carried
-
-
-def _share(hits: np.ndarray) -> float:
-    return float(hits.mean())
 
 
 def _right(prediction: Prediction, view: View) -> np.ndarray:
     return metrics.correct_classes(prediction.logits, view.labels)
 
 
-def _classified(prediction: Prediction, view: View) -> dict[str, float]:
-    if not view.several:
-        right = metrics.accuracy(prediction.logits, view.labels)
-        return {"accuracy": right, "entropy": metrics.mean_entropy(prediction.logits)}
-    return {
-        "mean_ap": mean_average_precision(prediction.logits, view.labels, view.multilabel),
-        "entropy": multilabel_entropy(prediction.logits, view.multilabel),
-    }
-
-
-def _classes_of_images(prediction: Prediction, view: View) -> dict[str, np.ndarray]:
-    if view.several:
-        return {"logits": prediction.logits.astype(np.float16)}
-    entropies = [metrics.mean_entropy(prediction.logits / t) for t in TEMPERATURES]
-    return {
-        "right": _right(prediction, view),
-        "entropies": np.array(entropies, np.float32),
-    }
-
-
 def _pixels(maps: np.ndarray, view: View) -> float:
     """PxAP, or with several classes an image mPxAP, one mask in memory at a time."""
-    if not view.several:
-        pool = metrics.PixelAveragePrecision(size=view.size)
-        for own, (mask, ignore) in zip(maps, view.masks(), strict=True):
-            pool.update(own, mask, ignore)
-    else:
-        pool = metrics.MeanPixelAveragePrecision(size=view.size)
-        classes = view.pairs[:, 1].tolist()
-        for own, (mask, ignore), c in zip(maps, view.masks(), classes, strict=True):
-            pool.update(own, mask, c, ignore)
+    several = view.several
+    kind = metrics.MeanPixelAveragePrecision if several else metrics.PixelAveragePrecision
+    pool, classes = kind(size=view.size), view.pairs[:, 1].tolist()
+    for own, (mask, ignore), label in zip(maps, view.masks(), classes, strict=True):
+        pool.update(own, mask, *([label] if several else []), ignore=ignore)
     return pool.compute()
 
 
@@ -261,13 +208,9 @@ def _pixels_of_images(maps: np.ndarray, view: View) -> np.ndarray:
 
 
 def average_precision(scores, present) -> float:
-    """AP = sum_n precision_n (recall_n - recall_{n-1}) over falling scores, in 0..1.
-
-    Without interpolation, as in PxAP; images of equal scores enter together.
-
-    Args:
-        scores: (N,).  present: (N,) true where the class is there, at least once.
-    """
+    """AP = sum_n precision_n (recall_n - recall_{n-1}) over falling scores, in 0..1; no
+    interpolation, as in PxAP; images of equal scores enter together. ``scores`` (N,); ``present``
+    (N,) true where the class is there, at least once."""
     scores, present = np.asarray(scores), np.asarray(present, bool)
     order = np.argsort(-scores, kind="stable")
     last = np.append(np.diff(scores[order]) != 0, True)  # of each group of equal scores
@@ -280,13 +223,9 @@ def average_precision(scores, present) -> float:
 def mean_average_precision(logits, labels, loss: str) -> float:
     """Mean over the classes of :func:`average_precision`, in 0..1: "mAP" of VOC classification.
 
-    Args:
-        logits: (N, C).  labels: (N, C), 1 for the classes present. Classes that no image shows are
-            left out.
-        loss: ``softmax`` or ``sigmoid``: images are ranked by the probability that it makes.
-
-    Raises:
-        ValueError: no image shows any class.
+    ``logits``, ``labels``: (N, C), 1 for the classes present; classes that no image shows are left
+    out. ``loss``: ``softmax`` or ``sigmoid``: images are ranked by the probability that it makes.
+    ValueError: no image shows any class.
     """
     logits, labels = torch.as_tensor(logits).double(), np.asarray(labels) > 0
     scores = (logits.log_softmax(1) if loss == "softmax" else logits).numpy()
@@ -297,10 +236,8 @@ def mean_average_precision(logits, labels, loss: str) -> float:
 
 
 def multilabel_entropy(logits, loss: str) -> float:
-    """Mean entropy in nats: of the softmax, 0..log C; of the sigmoids, mean over classes, 0..log 2.
-
-    The entropy of (p, 1 - p) with p = sigmoid(z) is softplus(z) - z p.
-    """
+    """Mean entropy in nats: of the softmax, 0..log C; of the sigmoids, mean over classes, 0..log 2:
+    softplus(z) - z p is the entropy of (p, 1 - p) with p = sigmoid(z)."""
     if loss == "softmax":
         return metrics.mean_entropy(logits)
     z = torch.as_tensor(logits).double()

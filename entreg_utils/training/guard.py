@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
@@ -76,30 +78,16 @@ def kept(epochs: int, checkpoint: Path | None) -> str:
     return f"epoch {epochs} is kept in {checkpoint}"
 
 
-class enough_memory:
-    """Within it a device that runs out of memory is a :class:`TrainingError` with a way out.
-
-    Args:
-        what: what was going on.  kept: what is left of it.
-    """
-
-    def __init__(self, what: str, kept: str = ""):
-        self.what, self.kept = what, kept
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, kind, error, trace):
-        if error is not None and _is_out_of_memory(error):
-            raise TrainingError(
-                f"the device has too little memory for {self.what}: lower batch_size, crop or "
-                "eval_size, use precision='bf16', or leave large_map out"
-                + (f"; {self.kept}" if self.kept else "")
-            ) from error
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    # MPS has no class of its own for it.
-    return isinstance(error, torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and "out of memory" in str(error)
-    )
+@contextlib.contextmanager
+def enough_memory(what: str, kept: str = "") -> Iterator[None]:
+    """Within it a device that runs out of memory is a :class:`TrainingError` with a way out;
+    ``what`` was going on, ``kept`` is what is left of it."""
+    try:
+        yield
+    except RuntimeError as error:  # CUDA's own class is one; MPS has none
+        if not isinstance(error, torch.OutOfMemoryError) and "out of memory" not in str(error):
+            raise
+        raise TrainingError(
+            f"the device has too little memory for {what}: lower batch_size, crop or eval_size, "
+            "use precision='bf16', or leave large_map out" + (f"; {kept}" if kept else "")
+        ) from error

@@ -1,8 +1,8 @@
 """The training loop: seeded, resumable to the bit on a CPU, stopped by a loss that is no number.
 
 The state after an epoch is a function of the recipe and the epoch alone: order, crops and flips of
-epoch e come from a generator seeded with (seed, e), what is erased from another, so nothing random
-has to be stored, and a run that was killed goes on as if it had not been.
+epoch e come from a generator seeded with (seed, e), what is erased from another. Nothing random has
+to be stored, and a run that was killed goes on as if it had not been.
 """
 
 from __future__ import annotations
@@ -51,12 +51,9 @@ def fit(
         progress: called with the row of each finished epoch.
         best: keeps the weights of the best epoch by one column of the history.
 
-    Raises:
-        TrainingError: the loss or the weights are NaN or infinite, or the device has too little
-            memory; the last checkpoint stays.
-        ValueError: fewer images than one batch, a crop larger than the images, a label that the
-            model or the loss has no place for, or an erasing point that the model lacks.
-        StorageError: the checkpoint cannot be written; the one before stays.
+    TrainingError: loss or weights are not finite, or the device has too little memory; the last
+    checkpoint stays. ValueError: fewer images than one batch, a crop larger than the images, a
+    label without a place, a missing erasing point. StorageError: the checkpoint cannot be written.
     """
     recipe, erasing = recipe or Recipe(), erasing or Erasing()
     checkpoint = None if checkpoint is None else Path(checkpoint)
@@ -76,7 +73,14 @@ def fit(
             guard = Guard(epoch, steps, device, checkpoint)
             with enough_memory("a training step", kept(epoch, checkpoint)):
                 for images, target in Epoch(train, recipe, epoch, device, crop):
-                    images, target = _erase(model, images, target, recipe, erasing, draws)
+                    images, target = erasing.apply_to_batch(
+                        images,
+                        target,
+                        draws,
+                        fill=getattr(model, "mean", None),
+                        num_classes=classes_of(model),
+                        as_distribution=recipe.multilabel != "sigmoid",
+                    )
                     with torch.autocast(
                         device.type, torch.bfloat16, enabled=recipe.precision == "bf16"
                     ):
@@ -104,17 +108,15 @@ def fit(
 
 
 def classes_of(model: nn.Module) -> int:
-    """C, the number of the model's logits."""
     return getattr(model, "num_classes", None) or model.head.out_features
 
 
 def _purpose(train, recipe: Recipe, erasing: Erasing, crop: int, best: Best | None) -> dict:
     """What a checkpoint is of, as text and numbers: with any other the training starts anew."""
-    settings = asdict(recipe) | {"erasing": asdict(erasing)}
     own = {recipe.regularizer, erasing.method}
+    settings = asdict(recipe) | {"regularizer": names.text_of(recipe.regularizer)}
+    settings["erasing"] = asdict(erasing) | {"method": names.text_of(erasing.method)}
     code = {names.text_of(v): names.digest(v) for v in own if names.is_own(v)}
-    settings["regularizer"] = names.text_of(recipe.regularizer)
-    settings["erasing"]["method"] = names.text_of(erasing.method)
     return {
         "recipe": settings,
         "code": code,
@@ -146,8 +148,8 @@ def _network(model, recipe: Recipe, erasing: Erasing) -> Iterator[tuple[Callable
         if not recipe.compile:
             yield model, draws
             return
-        # Compiled code is kept by class and does not look for hooks: what was compiled for a
-        # network without layers would run here as well, and erase nothing; and the other way round.
+        # Compiled code is kept by class and does not look for hooks: what was compiled without
+        # erasing layers would run here as well, and erase nothing; and the other way round.
         torch.compiler.reset()
         try:
             yield torch.compile(model), draws
@@ -155,23 +157,9 @@ def _network(model, recipe: Recipe, erasing: Erasing) -> Iterator[tuple[Callable
             torch.compiler.reset()
 
 
-def _erase(model, images, target, recipe: Recipe, erasing: Erasing, draws: torch.Generator):
-    return erasing.apply_to_batch(
-        images,
-        target,
-        draws,
-        fill=getattr(model, "mean", None),
-        num_classes=classes_of(model),
-        as_distribution=recipe.multilabel != "sigmoid",
-    )
-
-
 def make_optimizer(model: nn.Module, recipe: Recipe) -> torch.optim.SGD:
-    """SGD over all weights; with a ``head_factor``, last stage and head in a group of their own.
-
-    Raises:
-        TypeError: a ``head_factor`` other than 1, and the model is not one of ``models.build``.
-    """
+    """SGD over all weights; with a ``head_factor``, last stage and head in a group of their own
+    (TypeError: the model is not one of ``models.build``)."""
     groups = [{"params": [p for p in model.parameters() if p.requires_grad]}]
     if recipe.head_factor != 1:
         groups = [
@@ -192,8 +180,7 @@ def make_scheduler(optimizer: torch.optim.SGD, recipe: Recipe, steps: int):
     """The schedule of the recipe over ``steps`` an epoch; its ``step()`` follows each step.
 
     ``one_cycle`` rises from 1/25 of the rate over the first 30 % of the steps and falls to 4e-6 of
-    it (Smith & Topin, 2019; PyTorch's defaults); the momentum runs against it. ``cosine`` goes from
-    the rate down to 0 by half a wave.
+    it (Smith & Topin, 2019); the momentum runs against it. ``cosine`` falls to 0 by half a wave.
     """
     total = recipe.epochs * steps
     if recipe.schedule == "step":

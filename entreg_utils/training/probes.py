@@ -14,9 +14,7 @@ from entreg_utils.training.batches import as_input
 
 def evidence(model: nn.Module, view, prediction) -> dict[str, float]:
     """Mean normalised score of the maps on each region: ``part``, ``body``, ``context``, 0..1.
-
-    A view of some rows (training images in a history) is not looked at: it gives nothing.
-    """
+    A view of some rows (training images in a history) gives nothing."""
     if view.rows is not None:
         return {}
     regions = [own.numpy() for own in (view.dataset.parts, view.dataset.masks)]
@@ -31,12 +29,9 @@ def reliance(model: nn.Module, view, prediction=None, count: int = 200) -> dict[
     else stays, and half the loss of margin is averaged: ``((z_y - z_n) - (z'_y - z'_n)) / 2``. In a
     classifier that adds up its cues this is the cue's own term in the logit of y.
 
-    Args:
-        view: of the drawn world, or the data set itself.  prediction: is not looked at.
-
-    Returns:
-        ``reliance_part``, ``reliance_body``, ``reliance_context``, in logits; NaN for a cue that
-        never shows the label. Measured on the first ``count`` images.
+    ``view``: of the drawn world, or the data set itself. Returns ``reliance_part``, ``_body``,
+    ``_context``, in logits, over the first ``count`` images; NaN for a cue that never shows the
+    label.
     """
     dataset = getattr(view, "dataset", view)
     device = next(model.parameters()).device

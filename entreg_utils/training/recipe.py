@@ -61,21 +61,17 @@ class Recipe:
 
     def __post_init__(self):
         settle(self)
-        if not names.is_own(self.regularizer) and self.regularizer not in losses.REGULARIZERS:
+        own, known = self.regularizer, ", ".join(losses.REGULARIZERS)
+        if not names.is_own(own) and own not in losses.REGULARIZERS:
             raise ValueError(
-                f"unknown regularizer {self.regularizer!r}: known are "
-                f"{', '.join(losses.REGULARIZERS)}, or package.module:function"
+                f"unknown regularizer {own!r}: known are {known}, or package.module:function"
             )
         for field in ("epochs", "batch_size"):
-            if getattr(self, field) < 1:
-                raise ValueError(
-                    f"{field}={getattr(self, field)}: give a whole number of at least 1"
-                )
+            if (value := getattr(self, field)) < 1:
+                raise ValueError(f"{field}={value}: give a whole number of at least 1")
         for field in ("strength", "learning_rate", "momentum", "weight_decay", "grad_clip"):
-            if not 0 <= getattr(self, field) < math.inf:
-                raise ValueError(
-                    f"{field}={getattr(self, field)}: give a finite number of at least 0"
-                )
+            if not 0 <= (value := getattr(self, field)) < math.inf:
+                raise ValueError(f"{field}={value}: give a finite number of at least 0")
         if self.regularizer == "label_smoothing" and self.strength >= 1:
             raise ValueError(f"strength={self.strength}: label smoothing wants eps in [0, 1)")
         if self.regularizer == "none" and self.strength:
@@ -87,9 +83,6 @@ class Recipe:
                 f"epoch_images={self.epoch_images}: give 0, one pass, or at least batch_size="
                 f"{self.batch_size}"
             )
-        self._check_schedule()
-
-    def _check_schedule(self) -> None:
         if self.schedule == "one_cycle":
             if self.momentum and not 0.05 <= self.momentum < 0.95:
                 raise ValueError(f"momentum={self.momentum}: give 0, or a number in [0.05, 0.95)")
@@ -122,44 +115,28 @@ def regularised_loss(logits: Tensor, target: Tensor, recipe: Recipe) -> Tensor:
 
     Dividing by 1 + lambda changes no direction; it keeps the size of a step the same at every
     strength, so one learning rate serves a whole sweep. For ER (R = KL(u||p)) it is exactly label
-    smoothing at eps = lambda / (1 + lambda), up to a constant; label smoothing itself already is
-    such an average.
+    smoothing at eps = lambda / (1 + lambda), up to a constant; label smoothing already is averaged.
 
-    Multi-hot targets (N, C), two choices that mean different things:
+    ``logits`` (N, C); ``target``: class indices (N,), or multi-hot rows (N, C) in 0..1:
 
-    - ``softmax``: one distribution over the classes, and the target is each row over its sum (k
-      present classes share the mass, 1/k each). R draws p to uniform over the C classes.
-    - ``sigmoid``: C questions of two answers, present or not, p_c = sigmoid(z_c), CE the mean of
-      their binary cross-entropies. R acts on each question's own distribution (p_c, 1 - p_c), whose
-      uniform is (1/2, 1/2): ER then says "be unsure whether c is there" and smooths a target t_c to
-      (1 - eps) t_c + eps/2. At equal eps it pulls each absent class to 1/2, far harder than 1/C.
-
-    Args:
-        logits: (N, C).  target: class indices (N,), or rows (N, C) in 0..1.
+    - ``softmax``: the target is each row over its sum; R draws p to uniform over the C classes.
+    - ``sigmoid``: C questions, present or not, p_c = sigmoid(z_c), CE the mean of their binary
+      cross-entropies. R acts on each (p_c, 1 - p_c), whose uniform is (1/2, 1/2): ER smooths a
+      target t_c to (1 - eps) t_c + eps/2, and so pulls each absent class far harder than to 1/C.
     """
     if recipe.multilabel == "sigmoid":
         logits, target = binary_questions(logits, target)
-    regularizer = recipe.regularizer
-    if names.is_own(regularizer):
-        regularizer = names.resolve(regularizer, "regularizer")
-    loss = losses.objective(logits, target, regularizer, recipe.strength)
+    loss = losses.objective(logits, target, recipe.regularizer, recipe.strength)
     averaged = recipe.regularizer in ("none", "label_smoothing")
     return loss if averaged else loss / (1 + recipe.strength)
 
 
 def binary_questions(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
-    """N * C softmaxes over (present, absent): logits ``(z, 0)``, targets ``(t, 1 - t)``.
-
-    softmax(z, 0) is (sigmoid(z), 1 - sigmoid(z)), so that every regulariser of distributions serves
-    sigmoids too. (N, C) -> two times (N * C, 2).
-    """
+    """N * C softmaxes over (present, absent), so that every regulariser of distributions serves
+    sigmoids too: logits ``(z, 0)``, targets ``(t, 1 - t)``; (N, C) -> two times (N * C, 2)."""
     if target.shape != logits.shape:
-        raise ValueError(
-            f"sigmoids need a target of shape {tuple(logits.shape)}, one a class, not "
-            f"{tuple(target.shape)}"
-        )
+        wanted, found = tuple(logits.shape), tuple(target.shape)
+        raise ValueError(f"sigmoids need a target of shape {wanted}, one a class, not {found}")
     logits, target = logits.reshape(-1), target.reshape(-1).to(logits.dtype)
-    return (
-        torch.stack([logits, torch.zeros_like(logits)], dim=1),
-        torch.stack([target, 1 - target], dim=1),
-    )
+    questions = torch.stack([logits, torch.zeros_like(logits)], dim=1)
+    return questions, torch.stack([target, 1 - target], dim=1)

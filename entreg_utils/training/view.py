@@ -21,21 +21,14 @@ class View:
     """A split as a network is shown it in evaluation, and what its maps are scored against.
 
     Args:
-        dataset: of ``data.load``, or anything with its ``images``, ``labels``, ``pairs``,
-            ``boxes_at`` and ``masks_at``.
+        dataset: of ``data.load``, or anything with its ``images``, ``labels``, ``boxes_at`` and
+            ``masks_at``.
         size: side in pixels of the square in which maps, boxes and masks meet, whatever the network
             is shown; default ``dataset.frame``, 224 for photographs.
         crop: side of the middle square that is shown, in pixels of ``dataset.images``; 0 shows all.
-            Boxes are clipped to it, and masks cut.
-        rows: only these images, rising; such a view has no boxes and masks, and is scored for the
-            classifier alone.
+            Boxes are clipped to it, and masks cut. ValueError: larger than the images.
+        rows: only these images, rising, scored for the classifier alone (no boxes, no masks).
         multilabel: for multi-hot labels, the loss that the network was trained with.
-
-    Attributes:
-        labels, pairs: of the images that are there.  several: images show several classes.
-
-    Raises:
-        ValueError: a crop larger than the images.
     """
 
     def __init__(
@@ -128,13 +121,10 @@ class Prediction:
 
 
 def predict(model: nn.Module, view, batch: int = _BATCH) -> Prediction:
-    """Run a model over a view, or over a data set as a whole, on the model's device.
+    """Run a model over a view, or over a data set as a whole, on the model's device, in float32.
 
     One forward pass gives logits and maps together; an image of several classes is passed once for
-    each. Passes are in float32, however the model was trained.
-
-    Raises:
-        TrainingError: the device has too little memory.
+    each. TrainingError: the device has too little memory.
     """
     view = as_view(view)
     device, maps, logits = next(model.parameters()).device, [], []
@@ -153,7 +143,6 @@ def predict(model: nn.Module, view, batch: int = _BATCH) -> Prediction:
 
 
 def as_view(view) -> View:
-    """A data set as a view of all of it; a view itself."""
     return view if isinstance(view, View) else View(view)
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from entreg_utils import losses
-from entreg_utils.losses import divergences, objectives
+from entreg_utils.losses import divergences
 
 LOG2 = math.log(2)
 # softmax rows: (1/2, 1/4, 1/4) and (1/4, 1/4, 1/2)
@@ -38,12 +38,6 @@ def test_cross_entropy_of_indices_by_hand():
         [LOG2, 2 * LOG2]
     )
     assert losses.cross_entropy(LOGITS, torch.tensor([0, 1], dtype=torch.uint8)).shape == (2,)
-
-
-def test_cross_entropy_of_soft_targets_by_hand():
-    soft = torch.tensor([[0.5, 0.5, 0.0], [0.0, 0.25, 0.75]])
-    # 1/2 log 2 + 1/2 log 4; 1/4 log 4 + 3/4 log 2
-    assert losses.cross_entropy(LOGITS, soft).tolist() == pytest.approx([1.5 * LOG2, 1.25 * LOG2])
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.int64, torch.bool])
@@ -176,16 +170,6 @@ def test_extreme_logits_in_float32_under_autocast(name):
     torch.testing.assert_close(slope.double(), wide_slope, rtol=0, atol=1e-6)
 
 
-def test_a_model_under_autocast_gets_float32_losses():
-    head = torch.nn.Linear(4, 3)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        logits = head(torch.ones(2, 4))
-        loss = losses.objective(logits, torch.tensor([0, 2]), "jsd", 1.0)
-    loss.backward()
-    assert logits.dtype == torch.bfloat16 and loss.dtype == torch.float32
-    assert head.weight.grad.isfinite().all() and head.weight.grad.abs().sum() > 0
-
-
 # ---- refusals
 
 BAD_TARGETS = [
@@ -208,8 +192,7 @@ def test_bad_targets_are_named(target, sentence):
 @pytest.mark.parametrize("target", [target for target, _ in BAD_TARGETS])
 @pytest.mark.parametrize("name", ["none", "label_smoothing", "jsd"])
 def test_where_looking_would_stall_bad_targets_become_nan(target, name, monkeypatch):
-    for module in (objectives, divergences):
-        monkeypatch.setattr(module, "_may_look", lambda tensor: False)
+    monkeypatch.setattr(divergences, "_may_look", lambda tensor: False)
     assert math.isnan(losses.objective(LOGITS, target, name, STRENGTH))
     good = losses.objective(LOGITS, torch.tensor([0, 1]), name, STRENGTH).item()
     assert math.isfinite(good)
@@ -297,15 +280,6 @@ def test_an_own_regularizer_that_cannot_be_used_is_named(on_the_path):
 def test_strength_out_of_range(name, strength, sentence):
     with pytest.raises(ValueError, match=sentence):
         losses.objective(LOGITS, torch.tensor([0, 1]), name, strength)
-
-
-@pytest.mark.parametrize("name", ["none", "kl_uniform"])
-@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_not_finite_logits_are_refused_even_where_the_loss_would_be_finite(name, value):
-    logits = LOGITS.clone()
-    logits[0, 2] = value
-    with pytest.raises(ValueError, match=f"row 0, class 2 is {value}"):
-        losses.objective(logits, torch.tensor([0, 1]), name, 0.1)
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -1,57 +1,17 @@
 """Codes, tables and filled holes, by hand and against OpenCV and SciPy."""
 
-import cv2
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
 from entreg_utils.metrics.levels import (
-    RING,
     by_level,
     framed,
     neighbour_codes,
-    tables,
     without_holes,
 )
-
-
-@pytest.mark.parametrize("connectivity", [8, 4])
-def test_joins_are_the_components_around_a_pixel(connectivity):
-    joins, _, _ = tables(connectivity)
-    structure = np.ones((3, 3)) if connectivity == 8 else None
-    for code in range(256):
-        around = np.zeros((3, 3), bool)
-        for position, (x, y) in enumerate(RING):
-            around[1 + y, 1 + x] = code >> position & 1
-        labels, _ = ndimage.label(around, structure)
-        sides = [labels[0, 1], labels[1, 2], labels[2, 1], labels[1, 0]]
-        touching = set((labels if connectivity == 8 else np.array(sides)).ravel()) - {0}
-        named = [labels[1 + RING[p][1], 1 + RING[p][0]] for p in joins[code] if p >= 0]
-        assert sorted(named) == sorted(touching)
-
-
-def test_area_is_what_a_pixel_adds_to_opencvs_contour_area():
-    # A pixel that joins what is one object already: the area grows by the table's halves.
-    joins, _, area = tables(8)
-    for code in range(256):
-        if joins[code, 0] < 0 or joins[code, 1] >= 0:
-            continue
-        scene = np.zeros((3, 3), np.uint8)
-        for position, (x, y) in enumerate(RING):
-            scene[1 + y, 1 + x] = code >> position & 1
-        before = _area(scene)
-        scene[1, 1] = 1
-        if code & 0b10101010 != 0b10101010:  # else the middle was a hole, and counted already
-            assert _area(scene) - before == area[code] / 2
-
-
-def _area(scene):
-    outlines = cv2.findContours(scene, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE)[-2]
-    (outline,) = outlines
-    return cv2.contourArea(outline)
 
 
 def test_codes_and_order_by_hand():

@@ -60,11 +60,6 @@ def test_the_oracle_is_max_box_acc():
     assert "oracle" in str(result)
 
 
-def test_with_five_classes_top5_is_gt_known():
-    result = localisation(MAPS, BOXES, LOGITS[:, :5], np.array([0, 4, 4, 0]), size=20)
-    assert result.top5 == result.gt_known
-
-
 def test_what_cannot_be_scored():
     with pytest.raises(ValueError, match="give both or neither"):
         localisation(MAPS, BOXES, logits=LOGITS, size=20)
@@ -121,22 +116,6 @@ def test_gt_known_loc_is_box_accuracy_at_one_fixed_threshold():
     assert gt_known_loc(BLOBS, TRUTH, size=10) == 0.5
     assert gt_known_loc(BLOBS, TRUTH, threshold=0.5, size=10) == 1.0
     assert gt_known_loc(BLOBS, TRUTH, iou=25 / 64, size=10) == 1.0  # "at least", not "more than"
-
-
-def test_gt_known_loc_is_a_point_of_the_box_accuracy_curve():
-    generator = np.random.default_rng(0)
-    maps, boxes = generator.normal(size=(30, 4, 4)), np.array([[2, 2, 17, 17]] * 30)
-    curve = box_accuracy(maps, boxes, size=20)
-    for threshold in (0.15, 0.4, 0.55):
-        assert gt_known_loc(maps, boxes, threshold, size=20) == curve.at(threshold)
-    assert 0 < curve.at(0.55) < 1
-
-
-def test_top1_loc_needs_the_class_and_the_box():
-    right, wrong = [1.0, 0.0], [0.0, 1.0]
-    assert top1_loc(BLOBS, TRUTH, np.array([right, right]), [0, 0], size=10) == 0.5
-    assert top1_loc(BLOBS, TRUTH, np.array([wrong, right]), [0, 0], size=10) == 0.0
-    assert top1_loc(BLOBS, TRUTH, np.array([right, wrong]), [0, 0], 0.5, size=10) == 0.5
 
 
 def test_bad_classes_are_one_clear_sentence():

@@ -72,11 +72,6 @@ def test_flips_mirror_half_of_the_images_and_nothing_else():
     assert torch.equal(seen, images)
 
 
-def test_inputs_are_in_channels_last():
-    for images, _ in Epoch(Numbered(), RECIPE, 0, CPU):
-        assert images.is_contiguous(memory_format=torch.channels_last)
-
-
 # ---- crops
 
 
@@ -123,14 +118,6 @@ def test_reading_ahead_gives_the_same_batches(monkeypatch, tmp_path):
     again = numbers(Numbered(), recipe, crop=3)
     for (ahead, target), (images, expected) in zip(again, plain, strict=True):
         assert torch.equal(ahead, images) and torch.equal(target, expected)
-
-
-def test_an_error_while_reading_ahead_comes_out(monkeypatch):
-    monkeypatch.setattr(batches, "_READ_AHEAD", 0)
-    epoch = Epoch(Numbered(), RECIPE, 0, CPU)
-    epoch.order[5] = 99
-    with pytest.raises(IndexError):
-        list(epoch)
 
 
 # ---- refused

@@ -16,12 +16,3 @@ def test_the_best_is_the_earliest_of_the_largest_and_never_nan():
         best.see({"epoch": epoch, "score": score}, model)
     assert (best.epoch, best.score) == (2, 0.3)
     assert best.weights["weight"].item() == 2  # training went on; the copy did not
-
-
-def test_it_comes_back_from_its_state():
-    best, model = Best("score"), nn.Linear(1, 1)
-    best.see({"epoch": 3, "score": 0.5}, model)
-    other = Best("score")
-    other.load_state_dict(best.state_dict())
-    assert (other.epoch, other.score) == (3, 0.5)
-    assert torch.equal(other.weights["weight"], model.weight)

@@ -99,13 +99,6 @@ def test_each_pair_has_the_map_of_its_class_and_each_image_its_logits(batch):
     np.testing.assert_allclose(prediction.logits, logits, atol=1e-6)
 
 
-def test_a_view_shows_its_middle():
-    dataset = Several()
-    prediction = predict(Channels(), View(dataset, crop=2, multilabel="softmax"))
-    middle = dataset.images[0, 0, 1:3, 1:3].numpy() / 255
-    np.testing.assert_allclose(prediction.maps[0], middle, atol=1e-6)
-
-
 def test_batches_change_nothing_and_neither_does_evaluation():
     test = data.load("toy", "test", num_images=7, image_size=32, cache=False)
     model = models.build("toy", 8, width=4)
