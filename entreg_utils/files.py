@@ -85,11 +85,11 @@ def sha256(content: bytes) -> str:
 def atomic_write(path: Path | str, content: bytes | str) -> Path:
     """Write ``content`` to ``path`` so that the file is either the old one or the whole new one.
 
-    Two processes that write the same path do not mix: the last rename wins, each file being whole.
+    Of two processes that write the same path the last wins.
 
     Raises:
-        StorageError: the disk is full, the folder read-only, or any other reason of the operating
-            system; the temporary file is removed and a previous file at ``path`` is untouched.
+        StorageError: the disk is full, the folder read-only, or any other reason of the system; a
+            previous file at ``path`` is untouched.
     """
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content

@@ -57,14 +57,10 @@ _SECTIONS = {"base": dict, "grid": dict, "runs": list, "also": list, "files": di
 
 @dataclass(frozen=True)
 class Plan:
-    """A sweep read from a file.
+    """A sweep read from a file: different configs in its order; ``dropped`` were equal to one.
 
-    Attributes:
-        name: of the file, without its ending.  title: its title.
-        paper: the table or figure of the paper behind which it stands, or "".
-        configs: different ones, in the order of the file.
-        dropped: how many more there were, equal to one of these.
-        files: digests of the files that it is meant for; empty where it does not say.
+    ``paper`` is the table or figure of the paper behind which it stands, or ""; ``files`` are the
+    digests of the files that it is meant for, empty where it does not say.
     """
 
     name: str
@@ -81,10 +77,7 @@ def names() -> list[str]:
 
 
 def load(name: str | Path) -> Plan:
-    """Read a plan.
-
-    Args:
-        name: of a plan that comes with the package, or the path of a file that ends in ``.toml``.
+    """Read a plan that comes with the package, or a file whose path ends in ``.toml``.
 
     Raises:
         ValueError: no such plan; no TOML; an unknown key; a value that cannot work.
@@ -126,18 +119,16 @@ def _plan(tree: dict, name: str) -> Plan:
     base, grid = tree.get("base", {}), tree.get("grid", {})
     configs = []
     alone = "also" in tree and not grid  # then base by itself is no run
-    for number, block in enumerate(tree.get("runs", [] if alone else [{}]), 1):
-        varied = {key: _each(key, value) for key, value in (grid | block).items()}
-        # a block varies slower than the grid, whichever of the two comes first in the file
-        order = [*block, *(key for key in grid if key not in block)]
-        configs += _configs(base, {key: varied[key] for key in order}, f"[[runs]] {number}")
-    for number, block in enumerate(tree.get("also", []), 1):
-        varied = {key: _each(key, value) for key, value in block.items()}
-        configs += _configs(base, varied, f"[[also]] {number}")
+    runs = tree.get("runs", [] if alone else [{}])
+    for section, shared, blocks in (("runs", grid, runs), ("also", {}, tree.get("also", []))):
+        for number, block in enumerate(blocks, 1):
+            # a block varies slower than the grid, whichever of the two comes first in the file
+            together = block | {key: value for key, value in shared.items() if key not in block}
+            varied = {k: v if _is_listed(k, v) else [v] for k, v in together.items()}
+            configs += _configs(base, varied, f"[[{section}]] {number}")
     different = tuple(dict.fromkeys(configs))
-    dropped = len(configs) - len(different)
-    files = Files(**tree.get("files", {}))
-    return Plan(name, tree["title"], tree.get("paper", ""), different, dropped, files)
+    said = name, tree["title"], tree.get("paper", "")
+    return Plan(*said, different, len(configs) - len(different), Files(**tree.get("files", {})))
 
 
 def _check(tree: dict) -> None:
@@ -194,10 +185,6 @@ def _is_listed(key: str, value) -> bool:
     return key not in _LISTS or bool(value) and all(isinstance(one, list) for one in value)
 
 
-def _each(key: str, value) -> list:
-    return value if _is_listed(key, value) else [value]
-
-
 def _configs(base: dict, varied: dict, block: str) -> Iterator[Config]:
     """A config for each combination of ``varied``, over ``base``."""
     # the two names of one thing replace each other, as equal names do
@@ -238,9 +225,7 @@ def config_of(preset: str | None = None, epsilon: float | None = None, **setting
         return Config(**settings)
     if named == "none":
         raise ValueError("an epsilon needs a regularizer: leave `--regularizer none` out")
-    strength = epsilon
     if named != "label_smoothing":
-        strength = lambda_from_epsilon(
-            epsilon, settings.get("num_classes", DEFAULTS["num_classes"])
-        )
-    return Config(regularizer=named, strength=strength, **settings)
+        classes = settings.get("num_classes", DEFAULTS["num_classes"])
+        epsilon = lambda_from_epsilon(epsilon, classes)
+    return Config(regularizer=named, strength=epsilon, **settings)

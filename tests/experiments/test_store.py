@@ -260,8 +260,11 @@ def test_an_exception_frees_it_and_a_file_in_place_of_the_folder_is_one_sentence
     with only_one(tmp_path / "run.json"):
         pass
     (tmp_path / "results").write_text("")
-    with pytest.raises(StorageError, match="cannot make .*results: .* ENTREG_RESULTS"):
-        only_one(tmp_path / "results" / "run.json")
+    with (
+        pytest.raises(StorageError, match="cannot make .*results: .* ENTREG_RESULTS"),
+        only_one(tmp_path / "results" / "run.json"),
+    ):
+        pass
 
 
 # ---- maps in eight bits, and arrays to the bit
