@@ -10,11 +10,9 @@ import contextlib
 import functools
 import json
 import math
-import os
 import statistics
 import types
 import typing
-from collections.abc import Iterator
 from dataclasses import field, make_dataclass, replace
 from typing import Annotated, Literal
 
@@ -29,7 +27,7 @@ from entreg_utils.experiments import run as load_or_train
 from entreg_utils.experiments.config import DEFAULTS, FLAT, GROUPS, Config, own_code
 from entreg_utils.experiments.provenance import device_name, usable_cores
 from entreg_utils.experiments.sweep import duration
-from entreg_utils.files import StorageError
+from entreg_utils.files import StorageError, variable
 
 _METAVARS = {int: "N", float: "X", str: "NAME"}
 
@@ -264,18 +262,9 @@ def _check_files(configs: list[Config], wanted: store.Files) -> None:
                 )
 
 
-@contextlib.contextmanager
-def freshly(fresh: bool) -> Iterator[None]:
+def freshly(fresh: bool) -> contextlib.AbstractContextManager:
     """Within it the committed records are not read, here and in the processes of a sweep."""
-    before = os.environ.get("ENTREG_FRESH")
-    if fresh:
-        os.environ["ENTREG_FRESH"] = "1"
-    try:
-        yield
-    finally:
-        if fresh:
-            os.environ.pop("ENTREG_FRESH")
-            os.environ.update({} if before is None else {"ENTREG_FRESH": before})
+    return variable("ENTREG_FRESH", "1" if fresh else None)
 
 
 def listing() -> str:

@@ -12,11 +12,25 @@ import errno
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 
 class StorageError(RuntimeError):
     """A file could not be written or is not what it claims to be; the message says what to do."""
+
+
+@contextlib.contextmanager
+def variable(name: str, value: str | None) -> Iterator[None]:
+    """Within it an environment variable has another value; None leaves it as it is."""
+    before = os.environ.get(name)
+    os.environ.update({} if value is None else {name: value})
+    try:
+        yield
+    finally:
+        if value is not None:
+            os.environ.pop(name)
+            os.environ.update({} if before is None else {name: before})
 
 
 def environment(name: str) -> Path | None:

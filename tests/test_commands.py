@@ -314,7 +314,7 @@ def test_a_plan_meant_for_other_files_is_refused_before_anything_is_trained(
     (tmp_path / "mine.toml").write_text(text)
     files = store.Files(weights=64 * "8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "_photographs", lambda data: "")
+        patch.setattr(store, "files_of", lambda c: store.Files(c.network.weights_sha256()))
         assert cli.main(["sweep", plan]) == 1
         error = capsys.readouterr().err
         assert "meant for other weights (888888888888) than those that lie here (" in error

@@ -31,7 +31,7 @@ from entreg_utils.experiments.config import Config
 from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.experiments.run import Job
 from entreg_utils.experiments.sweep import Board
-from entreg_utils.files import StorageError, atomic_write, sha256
+from entreg_utils.files import StorageError, atomic_write, sha256, variable
 
 PASSED_ON = ("ENTREG_ROOT", "ENTREG_SCRATCH")  # environment of a task, where the driver sets them
 RETRIES = 5  # of one run, when its node is lost or its process killed
@@ -190,8 +190,8 @@ def _keep(config: Config, outcome: dict) -> None:
 def _starts() -> type:
     """Class of the actor that hears where runs begin.
 
-    It is defined in here, and so travels by its source: its process need not import this package,
-    which takes longer than a short run.
+    Defined in here it travels by its source: its process need not import this package, which takes
+    longer than a short run.
     """
 
     class Starts:
@@ -232,7 +232,8 @@ def train_here(settings: dict, name: str, cpus: int, gpus: float) -> dict:
             raise RuntimeError("Ray gives this run a GPU that PyTorch there cannot use")
         torch.set_num_threads(cpus)
         folder = scratch_folder() / name
-        record, name = _train_in(folder, config)
+        with variable("ENTREG_RESULTS", str(folder)):
+            record, name = Job(config).train(progress=False), store.path_of(config).stem
         files = {
             path.name: path.read_bytes()
             for path in folder.iterdir()
@@ -242,16 +243,6 @@ def train_here(settings: dict, name: str, cpus: int, gpus: float) -> dict:
         return {"failure": f"{type(error).__name__}: {error} [on {socket.gethostname()}]"}
     shutil.rmtree(folder, ignore_errors=True)
     return {"record": record, "name": name, "files": files}
-
-
-def _train_in(folder: Path, config: Config) -> tuple[dict, str]:
-    before = os.environ.get("ENTREG_RESULTS")
-    os.environ["ENTREG_RESULTS"] = str(folder)
-    try:
-        return Job(config).train(progress=False), store.path_of(config).stem
-    finally:
-        os.environ.pop("ENTREG_RESULTS")
-        os.environ.update({} if before is None else {"ENTREG_RESULTS": before})
 
 
 def scratch_folder() -> Path:

@@ -98,11 +98,7 @@ def load(name: str | Path) -> Plan:
 
 
 def parse(content: bytes | str, file: str) -> Plan:
-    """The plan that the text of ``file`` describes.
-
-    Raises:
-        ValueError: as :func:`load`; the message names file, section and setting.
-    """
+    """The plan that the text of ``file`` describes; errors as :func:`load`, with the section."""
     try:
         text = content.decode("utf-8-sig") if isinstance(content, bytes) else content
         tree = tomllib.loads(text)
@@ -134,10 +130,11 @@ def _plan(tree: dict, name: str) -> Plan:
 def _check(tree: dict) -> None:
     """Refuse what no plan has; what passes is a setting, or a list of values of one."""
     known = ("title", "paper", *_SECTIONS)
-    for name, value in tree.items():
+    for name in tree:
         if name not in known:
             raise ValueError(f"unknown key {name!r}: a plan has {', '.join(known)}")
-        if name in ("title", "paper") and not isinstance(value, str):
+    for name in ("title", "paper"):
+        if not isinstance(tree.get(name, ""), str):
             raise ValueError(f"{name} must be a text")
     if not tree.get("title", "").strip():
         raise ValueError('a plan needs a title: title = "..." above its sections')

@@ -74,13 +74,11 @@ class Run:
         Raises:
             ValueError: another checkpoint than those that are kept.
         """
-        wanted = {"last": self.weights_sha256}
-        if self.selection is not None:
-            wanted["best"] = self.selection["weights_sha256"]
+        wanted = _digests(vars(self))
         if which not in wanted:
             raise ValueError(f"there is no {which!r} checkpoint: kept are {', '.join(wanted)}")
         places = [path.with_suffix(SUFFIXES[which]) for path in store.candidates(self.config)]
-        content = next((c for c in map(_whole, places) if _is(c, wanted[which])), None)
+        content = next(filter(None, (_checkpoint(p, wanted[which]) for p in places)), None)
         if content is None:
             path = store.path_of(self.config)
             if _own_record(path) is None:
@@ -297,24 +295,26 @@ def _own_record(path: Path) -> dict | None:
         return None
     if record is None:
         return None
-    digests = {"last": record["weights_sha256"]}
-    if record.get("selection"):
-        digests["best"] = record["selection"]["weights_sha256"]
-    whole = (_is(_whole(path.with_suffix(SUFFIXES[w])), digest) for w, digest in digests.items())
-    return record if all(whole) else None
+    digests = _digests(record).items()
+    return (
+        record if all(_checkpoint(path.with_suffix(SUFFIXES[w]), d) for w, d in digests) else None
+    )
 
 
-def _whole(path: Path) -> bytes | None:
-    """Content of a checkpoint, or None when there is none; a damaged one is named in a warning."""
+def _digests(run: dict) -> dict[str, str]:
+    """SHA-256 of the checkpoints of a run or record by their names."""
+    best = run.get("selection")
+    return {"last": run["weights_sha256"]} | ({"best": best["weights_sha256"]} if best else {})
+
+
+def _checkpoint(path: Path, digest: str) -> bytes | None:
+    """Content of the checkpoint if it is that one; a damaged one is named in a warning."""
     try:
-        return read_checked(path)
+        content = read_checked(path)
     except StorageError as error:
         warnings.warn(f"passed over: {error}", stacklevel=4)
         return None
-
-
-def _is(content: bytes | None, digest: str) -> bool:
-    return content is not None and sha256(content) == digest
+    return content if content is not None and sha256(content) == digest else None
 
 
 class _Progress:
