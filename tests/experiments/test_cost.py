@@ -74,31 +74,23 @@ def test_the_report_names_device_and_date_and_what_was_not_measured():
 # ---- timing a step, and the table of what was timed
 
 
-def test_a_step_is_timed_in_turns_after_a_warm_up(monkeypatch):
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_a_step_is_timed_in_turns_after_a_warm_up(monkeypatch, precision):
     # a clock that jumps 1, 2 and 6 s over the timed steps: 4 images in a median of 2 s
     ticks = iter([0, 100, 101, 200, 202, 300, 306])  # the warm-up only begins
     clock = SimpleNamespace(perf_counter=lambda: next(ticks))
     monkeypatch.setattr(cost, "time", clock)  # PyTorch reads the real one as well
     monkeypatch.setattr(cost, "device_name", lambda device: "that one")
-    row = cost.measure(TOY, steps=3, warmup=1, device=torch.device("cpu"))
-    assert (row.device, row.step, row.images_per_second, row.steps) == ("that one", TOY, 2.0, 3)
+    plain, low = torch.autocast, []
+    spy = lambda *given, enabled: (low.append(enabled), plain(*given, enabled=enabled))[1]  # noqa: E731
+    monkeypatch.setattr(torch, "autocast", spy)
+    step = TOY._replace(precision=precision)
+    row = cost.measure(step, steps=3, warmup=1, device=torch.device("cpu"))
+    assert (row.device, row.step, row.images_per_second, row.steps) == ("that one", step, 2.0, 3)
+    assert low == [precision == "bf16"] * 4
     assert row.torch == torch.__version__ and len(row.date) == len("2026-01-01")
     with pytest.raises(ValueError, match="steps=0"):
         cost.measure(TOY, steps=0)
-
-
-def test_bf16_is_timed_as_such(monkeypatch):
-    autocasts, plain = [], torch.autocast
-
-    def spied(*arguments, enabled):
-        autocasts.append(enabled)
-        return plain(*arguments, enabled=enabled)
-
-    monkeypatch.setattr(torch, "autocast", spied)
-    for precision in ("bf16", "fp32"):
-        step = TOY._replace(precision=precision)
-        cost.measure(step, steps=1, warmup=0, device=torch.device("cpu"))
-    assert autocasts == [True, False]
 
 
 def test_the_table_keeps_one_row_for_each_step_of_a_device(tmp_path):
