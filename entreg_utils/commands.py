@@ -22,8 +22,9 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from entreg_utils import names
 from entreg_utils.analysis import summaries
-from entreg_utils.experiments import cost, grids, plans, presets, store, sweep
+from entreg_utils.experiments import cost, grids, plans, presets, store
 from entreg_utils.experiments import run as load_or_train
+from entreg_utils.experiments import sweep as train_all
 from entreg_utils.experiments.config import DEFAULTS, FLAT, GROUPS, Config, own_code
 from entreg_utils.experiments.provenance import device_name, usable_cores
 from entreg_utils.experiments.sweep import duration
@@ -202,17 +203,14 @@ def sweep_command(argv: list[str]) -> int:
                 return 0
             _check_files(configs, files)
             options = {"gpus": gpus_per_run, "cpus": cpus_per_run} if cluster else {}
-            return _sweep(configs, cluster=cluster, jobs=jobs, **options)
+            runs = train_all(configs, cluster=cluster, jobs=jobs, **options)
+        rule = "test split, last checkpoint, maps of the true class"
+        print(f"{rule}; mean ± 95 % interval over seeds")
+        for group in summaries.groups(runs):
+            print("\n" + summaries.summary(group))
+        return 0
 
     return tyro.cli(sweep, prog="python -m entreg_utils sweep", args=argv, config=CONFIG)
-
-
-def _sweep(configs: list[Config], **options) -> int:
-    runs = sweep(configs, **options)
-    print("test split, last checkpoint, maps of the true class; mean ± 95 % interval over seeds")
-    for group in summaries.groups(runs):
-        print("\n" + summaries.summary(group))
-    return 0
 
 
 def _configs(

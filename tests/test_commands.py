@@ -59,7 +59,7 @@ def asked(monkeypatch):
         calls.append((list(configs), options))
         raise SweepError(f"{len(configs)} runs failed")
 
-    monkeypatch.setattr(commands, "sweep", spied)
+    monkeypatch.setattr(commands, "train_all", spied)
     return calls
 
 
@@ -292,7 +292,7 @@ def test_a_plan_is_trained_loaded_and_listed(project, plan, monkeypatch, capsys)
     def here(configs, **_):
         return [run(config, progress=False) for config in configs]
 
-    monkeypatch.setattr(commands, "sweep", here)  # no other processes: test_sweep starts those
+    monkeypatch.setattr(commands, "train_all", here)  # no other processes: test_sweep starts those
     assert cli.main(["sweep", plan]) == 0
     printed = capsys.readouterr().out
     assert "kl_uniform; num_train=40" in printed and "±" in printed

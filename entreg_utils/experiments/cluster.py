@@ -209,8 +209,7 @@ def _starts() -> type:
     return Starts
 
 
-def _task(settings: dict, name: str, cpus: int, gpus: float, starts) -> dict:
-    """What Ray runs on a node: say that it began, then :func:`train_here`."""
+def _task(settings: dict, name: str, cpus: int, gpus: float, starts) -> dict:  # Ray runs it
     import ray
 
     starts.begun.remote(name, socket.gethostname(), ray.get_runtime_context().get_node_id())

@@ -121,9 +121,8 @@ class Config:
     def to_dict(self, places: bool = False) -> dict:
         """Every setting by its flat name as JSON has it: lists for tuples, own code as its name.
 
-        Args:
-            places: also where files lie here, ``root`` and the path of ``weights``, which are no
-                part of what a run is.
+        With ``places`` also where files lie here, which is no part of what a run is: ``root`` and
+        the path of ``weights``.
         """
         settings = {flat: _as_json(getattr(self, flat)) for flat in FLAT}
         if not places:

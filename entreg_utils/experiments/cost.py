@@ -85,21 +85,17 @@ def step_of(config: Config) -> Step:
 
 
 def images_of(config: Config) -> int:
-    """Images that the training of a photographic ``config`` sees.
-
-    With ``classes`` given it is their share of the training split, which is about right.
+    """Images that the training of a photographic ``config`` sees; of ``classes``, their share.
 
     Raises:
-        ValueError: a data set whose size is not known here: the drawn world, whose time stored
-            records tell, or an own one.
+        ValueError: a data set whose size is not known here: the drawn world, or an own one.
     """
     if config.dataset not in TRAIN_IMAGES:
         raise ValueError(f"how many photographs {config.dataset} has is not known here")
     images, classes = TRAIN_IMAGES[config.dataset]
     if config.dataset == "cub" and config.lists == "evaluation":
         images = EVALUATION_CUB
-    if config.classes:
-        images = images * min(config.classes, classes) // classes
+    images = images * min(config.classes or classes, classes) // classes
     images = config.epoch_images or images
     return config.epochs * (images // config.batch_size) * config.batch_size
 

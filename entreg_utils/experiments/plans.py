@@ -202,8 +202,7 @@ def config_of(preset: str | None = None, epsilon: float | None = None, **setting
     That is lambda = epsilon / (1 - epsilon), or label smoothing's own eps; at 0 there is none.
 
     Raises:
-        ValueError: an unknown preset, an epsilon outside [0, 1) or beside a strength, or a setting
-            that cannot work.
+        ValueError: an unknown preset, an epsilon outside [0, 1) or beside a strength, bad settings.
     """
     if preset is not None:
         if preset not in PRESETS:
