@@ -13,7 +13,6 @@ from unittest import mock
 
 import numpy as np
 import torch
-from entreg_utils.experiments.memory import keep_memory
 from torch.nn import functional
 from torch.utils.benchmark import Timer
 
@@ -23,6 +22,7 @@ from entreg_utils.data import World
 from entreg_utils.data.toy import generate
 from entreg_utils.data.world import SPLITS
 from entreg_utils.experiments import grids, store
+from entreg_utils.experiments.sweep import keep_memory
 
 OWN = "  its loss alone, as a share of a step"
 NAMES = tuple(losses.REGULARIZERS)

@@ -7,13 +7,12 @@ choices, defaults and help are read from the dataclasses of the rooms, where the
 from __future__ import annotations
 
 import contextlib
+import functools
 import json
 import math
-import os
 import statistics
 import types
 import typing
-from collections.abc import Iterator
 from dataclasses import field, make_dataclass, replace
 from typing import Annotated, Literal
 
@@ -23,15 +22,13 @@ from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from entreg_utils import names
 from entreg_utils.analysis import summaries
-from entreg_utils.experiments import cost, grids, plans, store, sweep
+from entreg_utils.experiments import cost, grids, plans, presets, store
 from entreg_utils.experiments import run as load_or_train
+from entreg_utils.experiments import sweep as train_all
 from entreg_utils.experiments.config import DEFAULTS, FLAT, GROUPS, Config, own_code
 from entreg_utils.experiments.provenance import device_name, usable_cores
 from entreg_utils.experiments.sweep import duration
-from entreg_utils.files import StorageError
-
-GRIDS = ("SWEEP", "HURTS", "METHODS", "REGULARISERS", "COOCCURRING", "ALL")
-
+from entreg_utils.files import StorageError, variable
 
 _METAVARS = {int: "N", float: "X", str: "NAME"}
 
@@ -80,26 +77,17 @@ def _given(settings, argv: list[str]) -> dict:
 
 CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
 Settings, Sweepable = _as_options(), _as_options(leave_out=("seed", "strength"))
-Fresh = Annotated[bool, arg(help="leave out the records of the project", help_behavior_hint="")]
-AllowCode = Annotated[
-    bool, arg(help="let code that is named as module:function run", help_behavior_hint="")
-]
-Epsilon = Annotated[
-    float | None,
-    arg(
-        metavar="E",
-        help="weight of --regularizer (kl_uniform) beside cross-entropy: lambda = E/(1 - E)",
-        help_behavior_hint="",
-    ),
-]
+quiet = functools.partial(arg, help_behavior_hint="")  # says no default
+Fresh = Annotated[bool, quiet(help="leave out the records of the project")]
+AllowCode = Annotated[bool, quiet(help="let code that is named as module:function run")]
+_ROLE = "weight of --regularizer (kl_uniform) beside cross-entropy: lambda = E/(1 - E)"
+Epsilon = Annotated[float | None, quiet(metavar="E", help=_ROLE)]
+_PRESETS = "|".join(presets.PRESETS)
 Preset = Annotated[
-    Literal["adl_code", "wsol_evaluation", "modern", "two_cores"] | None,
-    arg(
-        help="a way to train photographs; other options win over it",
-        help_behavior_hint="",
-        metavar="adl_code|wsol_evaluation|modern|two_cores",
-    ),
+    Literal[tuple(presets.PRESETS)] | None,
+    quiet(help="a way to train photographs; other options win over it", metavar=_PRESETS),
 ]
+GRIDS = ("SWEEP", "HURTS", "METHODS", "REGULARISERS", "COOCCURRING", "ALL")
 
 
 def run_command(argv: list[str]) -> int:
@@ -109,9 +97,7 @@ def run_command(argv: list[str]) -> int:
         settings: Annotated[Settings, arg(name="")],
         epsilon: Epsilon = None,
         preset: Preset = None,
-        json: Annotated[
-            bool, arg(help="print one JSON object, nothing else", help_behavior_hint="")
-        ] = False,
+        json: Annotated[bool, quiet(help="print one JSON object, nothing else")] = False,
         fresh: Fresh = False,
         allow_code: AllowCode = False,
     ) -> int:
@@ -171,15 +157,11 @@ def sweep_command(argv: list[str]) -> int:
             bool, arg(help="the plans, their runs, and what of the paper they are")
         ] = False,
         grid: Annotated[
-            Literal["SWEEP", "HURTS", "METHODS", "REGULARISERS", "COOCCURRING", "ALL"] | None,
-            arg(help="a grid of the course, see experiments.grids", help_behavior_hint=""),
+            Literal[GRIDS] | None, quiet(help="a grid of the course, see experiments.grids")
         ] = None,
         epsilons: Annotated[
             tuple[float, ...],
-            arg(
-                help="strengths in [0, 1), each with every seed; of --regularizer, else of ER",
-                help_behavior_hint="",
-            ),
+            quiet(help="strengths in [0, 1), each with every seed; of --regularizer, else of ER"),
         ] = (),
         seeds: Annotated[
             tuple[int, ...],
@@ -191,8 +173,7 @@ def sweep_command(argv: list[str]) -> int:
             arg(help="processes side by side", help_behavior_hint="(default: one a usable core)"),
         ] = None,
         cluster: Annotated[
-            str | None,
-            arg(help="a Ray cluster: auto, local or host:port", help_behavior_hint=""),
+            str | None, quiet(help="a Ray cluster: auto, local or host:port")
         ] = None,
         gpus_per_run: Annotated[
             float | None,
@@ -222,17 +203,14 @@ def sweep_command(argv: list[str]) -> int:
                 return 0
             _check_files(configs, files)
             options = {"gpus": gpus_per_run, "cpus": cpus_per_run} if cluster else {}
-            return _sweep(configs, cluster=cluster, jobs=jobs, **options)
+            runs = train_all(configs, cluster=cluster, jobs=jobs, **options)
+        rule = "test split, last checkpoint, maps of the true class"
+        print(f"{rule}; mean ± 95 % interval over seeds")
+        for group in summaries.groups(runs):
+            print("\n" + summaries.summary(group))
+        return 0
 
     return tyro.cli(sweep, prog="python -m entreg_utils sweep", args=argv, config=CONFIG)
-
-
-def _sweep(configs: list[Config], **options) -> int:
-    runs = sweep(configs, **options)
-    print("test split, last checkpoint, maps of the true class; mean ± 95 % interval over seeds")
-    for group in summaries.groups(runs):
-        print("\n" + summaries.summary(group))
-    return 0
 
 
 def _configs(
@@ -257,11 +235,7 @@ def _configs(
 
 
 def allow(configs: list[Config], said: bool) -> None:
-    """Refuse own code that nobody said aloud: a name in a plan or an option runs a file.
-
-    Raises:
-        ValueError: there is some, and ``--allow-code`` was not given.
-    """
+    """Refuse own code (ValueError) without ``--allow-code``: a name in a plan would run a file."""
     code = {names.text_of(value) for config in configs for value in own_code(config)}
     if code and not said:
         raise ValueError(
@@ -286,18 +260,9 @@ def _check_files(configs: list[Config], wanted: store.Files) -> None:
                 )
 
 
-@contextlib.contextmanager
-def freshly(fresh: bool) -> Iterator[None]:
+def freshly(fresh: bool) -> contextlib.AbstractContextManager:
     """Within it the committed records are not read, here and in the processes of a sweep."""
-    before = os.environ.get("ENTREG_FRESH")
-    if fresh:
-        os.environ["ENTREG_FRESH"] = "1"
-    try:
-        yield
-    finally:
-        if fresh:
-            os.environ.pop("ENTREG_FRESH")
-            os.environ.update({} if before is None else {"ENTREG_FRESH": before})
+    return variable("ENTREG_FRESH", "1" if fresh else None)
 
 
 def listing() -> str:

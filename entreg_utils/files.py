@@ -12,11 +12,25 @@ import errno
 import hashlib
 import os
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 
 class StorageError(RuntimeError):
     """A file could not be written or is not what it claims to be; the message says what to do."""
+
+
+@contextlib.contextmanager
+def variable(name: str, value: str | None) -> Iterator[None]:
+    """Within it an environment variable has another value; None leaves it as it is."""
+    before = os.environ.get(name)
+    os.environ.update({} if value is None else {name: value})
+    try:
+        yield
+    finally:
+        if value is not None:
+            os.environ.pop(name)
+            os.environ.update({} if before is None else {name: before})
 
 
 def environment(name: str) -> Path | None:
@@ -85,11 +99,11 @@ def sha256(content: bytes) -> str:
 def atomic_write(path: Path | str, content: bytes | str) -> Path:
     """Write ``content`` to ``path`` so that the file is either the old one or the whole new one.
 
-    Two processes that write the same path do not mix: the last rename wins, each file being whole.
+    Of two processes that write the same path the last wins.
 
     Raises:
-        StorageError: the disk is full, the folder read-only, or any other reason of the operating
-            system; the temporary file is removed and a previous file at ``path`` is untouched.
+        StorageError: the disk is full, the folder read-only, or any other reason of the system; a
+            previous file at ``path`` is untouched.
     """
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content

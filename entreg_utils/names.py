@@ -1,9 +1,8 @@
 """Open doors: a name that stands for somebody's own function, and the source that it stands for.
 
 Wherever a name is taken (network, data set, regulariser, erasing method, probe), it may also be
-``package.module:function``, or in one process the function itself. As text it travels to other
-processes; the source behind it is a part of what names a record, so that a changed function is
-another run and never an old record under a new meaning.
+``package.module:function``, or in one process the function itself. The source behind it is a part
+of what names a record, so that a changed function is another run.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import functools
 import importlib
 import importlib.util
 import inspect
+import operator
 import re
 import sys
 from collections.abc import Callable
@@ -32,10 +32,9 @@ def is_own(value) -> bool:
 
 
 def resolve(value, what: str) -> Callable:
-    """The function that ``value`` names; a function is itself. The module is imported.
+    """The function that ``value`` names, its module imported; a function is itself.
 
-    Args:
-        what: it is for, as the error says it.
+    ``what`` it is for is how the error begins.
 
     Raises:
         ValueError: no such module or function, or the module cannot be imported.
@@ -44,9 +43,7 @@ def resolve(value, what: str) -> Callable:
         return value
     module, _, name = value.partition(":")
     try:
-        found = importlib.import_module(module)
-        for part in name.split("."):
-            found = getattr(found, part)
+        found = operator.attrgetter(name)(importlib.import_module(module))
     except AttributeError as error:
         raise ValueError(f"{what} {value!r}: {module} has no {name!r}") from error
     except Exception as error:  # somebody's own file may raise anything
@@ -106,7 +103,10 @@ def digest(value) -> str:
     if path is not None:
         files = sorted(_family(path))
         found = sha256(b"\0".join(f.name.encode() + b"\0" + f.read_bytes() for f in files))
-        if not _is_current(module, found):
+        spec = getattr(sys.modules.get(module), "__spec__", None)
+        if spec is not None and _imported_as.get(module, (None,))[0] is not spec:
+            _imported_as[module] = spec, found
+        if spec is not None and _imported_as[module][1] != found:
             raise ValueError(
                 f"{path.name} or a file beside it has changed since this process imported it: "
                 "start Python anew, so that what is trained is what stands there"
@@ -122,16 +122,6 @@ def digest(value) -> str:
 
 
 _imported_as: dict[str, tuple] = {}  # module: its spec, which a reload renews, and the digest then
-
-
-def _is_current(module: str, digest: str) -> bool:
-    """Whether the module that this process has, if it has it, is the source of ``digest``."""
-    spec = getattr(sys.modules.get(module), "__spec__", None)
-    if spec is None:
-        return True
-    if module not in _imported_as or _imported_as[module][0] is not spec:
-        _imported_as[module] = spec, digest
-    return _imported_as[module][1] == digest
 
 
 def source_file(module: str) -> Path | None:

@@ -75,7 +75,11 @@ def run(jobs: int | None, everything: bool, records: bool) -> int:
     if status:
         return status
     if records:
-        _headline_picture(root)
+        from entreg_utils.figures import command
+
+        pictures = own("results", "figures")
+        command.write(["plane"], pictures)
+        atomic_write(root / "data" / "headline.png", (pictures / "plane.png").read_bytes())
     atomic_write(folder / _DONE, "all runs trained\n")
     print(f"\n{RULES}\n\n{report}\n\n{said}")
     if not records:
@@ -133,14 +137,6 @@ def _notebooks(root: Path, out: Path | None) -> int:
             file=sys.stderr,
         )
     return status
-
-
-def _headline_picture(root: Path) -> None:
-    from entreg_utils.figures import command
-
-    folder = own("results", "figures")
-    command.write(["plane"], folder)
-    atomic_write(root / "data" / "headline.png", (folder / "plane.png").read_bytes())
 
 
 def with_block(text: str, name: str, report: str) -> str:

@@ -183,14 +183,13 @@ def test_a_fresh_run_trains_in_a_store_of_its_own(tmp_path, monkeypatch):
     seen = {}
 
     def run(config, progress):
-        seen.update(config=config, folders=store.folders())
+        seen.update(config=config, folder=store.results_folder(), fresh=os.environ["ENTREG_FRESH"])
 
     monkeypatch.setattr(training.experiments, "run", run)
     training.fresh_run()
-    assert seen["config"] == Config()
-    assert len(seen["folders"]) == 1 and seen["folders"][0] != tmp_path
-    assert not seen["folders"][0].exists()
-    assert store.folders() == [tmp_path, store.committed_folder()]
+    assert (seen["config"], seen["fresh"]) == (Config(), "1")
+    assert seen["folder"] != tmp_path and not seen["folder"].exists()
+    assert store.results_folder() == tmp_path
 
 
 def test_loading_is_timed_for_what_is_stored(monkeypatch, turns):

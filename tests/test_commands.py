@@ -59,7 +59,7 @@ def asked(monkeypatch):
         calls.append((list(configs), options))
         raise SweepError(f"{len(configs)} runs failed")
 
-    monkeypatch.setattr(commands, "sweep", spied)
+    monkeypatch.setattr(commands, "train_all", spied)
     return calls
 
 
@@ -292,7 +292,7 @@ def test_a_plan_is_trained_loaded_and_listed(project, plan, monkeypatch, capsys)
     def here(configs, **_):
         return [run(config, progress=False) for config in configs]
 
-    monkeypatch.setattr(commands, "sweep", here)  # no other processes: test_sweep starts those
+    monkeypatch.setattr(commands, "train_all", here)  # no other processes: test_sweep starts those
     assert cli.main(["sweep", plan]) == 0
     printed = capsys.readouterr().out
     assert "kl_uniform; num_train=40" in printed and "±" in printed
@@ -314,7 +314,7 @@ def test_a_plan_meant_for_other_files_is_refused_before_anything_is_trained(
     (tmp_path / "mine.toml").write_text(text)
     files = store.Files(weights=64 * "8")
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "_photographs", lambda data: "")
+        patch.setattr(store, "files_of", lambda c: store.Files(c.network.weights_sha256()))
         assert cli.main(["sweep", plan]) == 1
         error = capsys.readouterr().err
         assert "meant for other weights (888888888888) than those that lie here (" in error

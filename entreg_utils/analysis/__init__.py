@@ -3,9 +3,11 @@
 from entreg_utils.analysis.compare import (
     at_entropy,
     by,
+    by_checkpoint,
     change,
     changes,
     complete,
+    optimism,
     outcomes,
     points,
     stored,
@@ -22,7 +24,6 @@ from entreg_utils.analysis.matched import (
     verdicts,
 )
 from entreg_utils.analysis.readme import readme_block
-from entreg_utils.analysis.selection import by_checkpoint, optimism
 from entreg_utils.analysis.tables import (
     HEADLINE,
     baselines,

@@ -1,4 +1,4 @@
-"""Is the difference real? Runs beside runs, image by image and seed by seed; matched entropies."""
+"""Is the difference real? Runs beside runs, by image and seed; matched entropies; choices."""
 
 from __future__ import annotations
 
@@ -44,8 +44,7 @@ def outcomes(runs: Sequence[Run], score: str) -> np.ndarray:
     """(S, N) bool, or (S, N, T) for an oracle threshold: what each image adds, by seed.
 
     Raises:
-        ValueError: an unknown score, no runs, two runs of one seed, or runs of the drawn world,
-            whose records hold no single images.
+        ValueError: an unknown score, not one run a seed, or runs without boxes.
     """
     if score not in OUTCOMES:
         raise ValueError(f"no outcomes of {score!r}: there are {', '.join(OUTCOMES)}")
@@ -58,11 +57,9 @@ def outcomes(runs: Sequence[Run], score: str) -> np.ndarray:
 
 
 def change(plain: Sequence[Run], treated: Sequence[Run], score: str, against: str = "") -> dict:
-    """Change of a score from ``plain`` to ``treated``, with two intervals of 95 %.
+    """Change of a score from ``plain`` to ``treated``, runs of the same seeds, with 95 % intervals.
 
-    Args:
-        plain, treated: runs of the same seeds, one a seed.
-        against: score of ``plain``, where it is another one (``centre_box``).
+    ``against`` is the score of ``plain``, where it is another one (``centre_box``).
 
     Returns:
         ``plain``, ``treated``, ``change``: means over seeds, 0..1. ``low``, ``high``: paired
@@ -111,11 +108,8 @@ def by(runs: Sequence[Run], *fields: str) -> dict[tuple, list[Run]]:
 def complete(plan: str, *fields: str, seeds: int = 3) -> tuple[dict[tuple, list[Run]], str]:
     """The stored runs of a plan in groups of equal ``fields``, those with all their seeds.
 
-    Nothing is trained.
-
-    Returns:
-        The groups, as :func:`by`; and a sentence on what is not among them, empty where
-        nothing is missing.
+    Beside the groups, as :func:`by`, a sentence on what is not among them, empty where nothing is
+    missing. Nothing is trained.
     """
     wanted = plans.load(plan).configs
     groups = {key: own for key, own in by(stored(wanted), *fields).items() if len(own) >= seeds}
@@ -125,14 +119,13 @@ def complete(plan: str, *fields: str, seeds: int = 3) -> tuple[dict[tuple, list[
 
 
 def at_entropy(table: pd.DataFrame, score: str, entropy: float) -> pd.Series:
-    """A score at a given entropy of the prediction, seed by seed, between the measured strengths.
+    """A score at a given entropy (nats), seed by seed, linear between the two strengths around it.
 
-    Linear in the entropy between the two runs of a seed around it. Two regularisers are compared
-    fairly at equal entropy, since their strengths mean different things.
+    Two regularisers are compared fairly at equal entropy, since their strengths mean different
+    things.
 
     Args:
         table: rows of runs with ``seed``, ``entropy`` and ``score``, such as ``tables.final``.
-        entropy: nats.
 
     Returns:
         Indexed by seed; NaN where the seed's runs lie all on one side: nothing is extrapolated.
@@ -143,3 +136,54 @@ def at_entropy(table: pd.DataFrame, score: str, entropy: float) -> pd.Series:
         return float(np.interp(entropy, rows["entropy"], rows[score], left=np.nan, right=np.nan))
 
     return table.groupby("seed")[["entropy", score]].apply(one)
+
+
+RULES = ("last", "validation", "test")  # by which an epoch is kept
+
+
+def by_checkpoint(history: pd.DataFrame, score: str, criterion: str = "") -> pd.DataFrame:
+    """A score on test at the epoch that each rule keeps; the earliest where epochs are equal.
+
+    The largest of several noisy numbers is too large, on average: it is chosen for its luck as
+    well. So a score should not be reported on the images by which the checkpoint was chosen.
+
+    Args:
+        history: of ``tables.history``, with ``val_<criterion>``, ``test_<criterion>`` and
+            ``test_<score>`` at every epoch.
+        criterion: what the epoch is chosen by; ``score`` itself if empty.
+
+    Returns:
+        Indexed by (epsilon, seed): the score at the ``last`` epoch, and at the ones that are best
+        on ``validation`` and on ``test``.
+
+    Raises:
+        ValueError: some epochs have no test scores: the runs did not watch test.
+    """
+    criterion = criterion or score
+    needed = [f"val_{criterion}", f"test_{criterion}", f"test_{score}"]
+    absent = [name for name in needed if name not in history or history[name].isna().any()]
+    if absent:
+        raise ValueError(f"{', '.join(absent)} is not there at every epoch: was test watched?")
+
+    def kept(own: pd.DataFrame) -> pd.Series:
+        own = own.sort_values("epoch", ignore_index=True)
+        epochs = [len(own) - 1, own[needed[0]].idxmax(), own[needed[1]].idxmax()]
+        return pd.Series(own[needed[2]].to_numpy()[epochs], list(RULES))
+
+    return history.groupby(["epsilon", "seed"])[[*dict.fromkeys(needed), "epoch"]].apply(kept)
+
+
+def optimism(rules: pd.DataFrame) -> pd.DataFrame:
+    """What choosing on test adds to a score of :func:`by_checkpoint`, seed by seed.
+
+    Returns:
+        Indexed by (epsilon, against), ``against`` being ``last`` or ``validation``: ``mean`` and
+        ``half``, the half-width of the 95 % Student interval over seeds.
+    """
+    rows = {
+        (epsilon, against): metrics.seed_interval(own["test"] - own[against])
+        for epsilon, own in rules.groupby(level="epsilon")
+        for against in RULES[:2]
+    }
+    index = pd.MultiIndex.from_tuples(rows, names=["epsilon", "against"])
+    return pd.DataFrame(list(rows.values()), index).set_axis(["mean", "half"], axis=1)

@@ -31,11 +31,8 @@ def differences_by_seed(
 
     Returns:
         A row a pair: ``score``, ``entropy``, ``regularizer``, ``seed``, ``value`` and ``change``,
-        the difference to ER (0 for ER itself). Only seeds in which both sides reach the entropy,
-        and at least two of them: where there are fewer, the regulariser has no row.
-
-    Raises:
-        KeyError: ER is not among the tables.
+        the difference to ER (0 for ER itself). Only seeds in which both sides reach the entropy;
+        with fewer than two of them the regulariser has no row.
     """
     rows, entropies = [], list(entropies)
     for place in ((score, entropy) for score in scores for entropy in entropies):
@@ -55,19 +52,15 @@ def differences(
     """Mean of :func:`differences_by_seed` over the seeds, with its interval and a verdict.
 
     Returns:
-        Indexed by (score, entropy, regularizer), ER first: ``value``, mean over the seeds;
-        ``change``, mean of the differences to ER (0 for ER); ``half``, half-width of their 95 %
-        Student interval; ``seeds``, how many pairs; ``verdict``: ``higher``, ``lower``,
-        :data:`INSIDE`, or :data:`MISSED` where there are no pairs (then the numbers are NaN), and
-        empty for ER.
+        Indexed by (score, entropy, regularizer), ER first: ``value`` and ``change``, means;
+        ``half``, half-width of the change's 95 % Student interval; ``seeds``, how many pairs;
+        ``verdict``: ``higher``, ``lower``, :data:`INSIDE`, :data:`MISSED` where there are no pairs
+        (the numbers are NaN), and empty for ER.
     """
-    groups = differences_by_seed(tables, scores, entropies).groupby(
-        ["score", "entropy", "regularizer"]
-    )
+    place = ["score", "entropy", "regularizer"]
+    groups = differences_by_seed(tables, scores, entropies).groupby(place)
     names = [ER, *(name for name in tables if name != ER)]
-    index = pd.MultiIndex.from_product(
-        [scores, entropies, names], names=["score", "entropy", "regularizer"]
-    )
+    index = pd.MultiIndex.from_product([scores, entropies, names], names=place)
     rows = []
     for place in index:
         if place not in groups.groups:
@@ -94,11 +87,7 @@ def tally(table: pd.DataFrame) -> str:
 
 
 def verdicts(table: pd.DataFrame, score: str) -> list[str]:
-    """One line a regulariser: at which entropies its interval leaves out zero, and on which side.
-
-    Args:
-        table: of :func:`differences`.
-    """
+    """A line a regulariser of :func:`differences`: where its interval leaves out zero, and how."""
     rivals, lines = table.loc[score].drop(ER, level="regularizer"), []
     for name, rows in rivals.groupby(level="regularizer", sort=False):
         said = {side: rows[rows.verdict == side] for side in ("higher", "lower", INSIDE, MISSED)}
@@ -111,13 +100,8 @@ def verdicts(table: pd.DataFrame, score: str) -> list[str]:
 
 
 def readable(table: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
-    """:func:`differences` as text: the value, in brackets the paired difference and its half-width.
-
-    Args:
-        titles: score -> title of its column.
-
-    Returns:
-        Indexed by (nats, regulariser).
+    """:func:`differences` as text, by (nats, regulariser): the value, in brackets the paired
+    difference and its half-width. ``titles``: score -> title of its column.
     """
     cells = {}
     for (score, entropy, name), row in table.loc[list(titles)].iterrows():

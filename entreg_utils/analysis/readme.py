@@ -24,9 +24,6 @@ def readme_block() -> str:
 def photographs(runs: Sequence[Run]) -> str:
     """Markdown: scores by epsilon, the centred box, and the change at the epsilon of validation.
 
-    Args:
-        runs: of one sweep over epsilon on photographs with boxes, the same seeds at each.
-
     Raises:
         ValueError: no runs at epsilon 0, or at no other.
     """
@@ -52,9 +49,7 @@ def photographs(runs: Sequence[Run]) -> str:
 def at_other_sizes(groups: dict[tuple[int, float], Sequence[Run]]) -> str:
     """What the finished networks show on photographs of the size that validation likes best.
 
-    Args:
-        groups: runs by (side of the photographs in evaluation, epsilon), two epsilons, one of them
-            0, as of the plan ``cub30_sizes``.
+    ``groups``: runs by (side in evaluation, epsilon), of which there are two, one of them 0.
 
     Raises:
         ValueError: no size at which both epsilons are there.

@@ -44,8 +44,8 @@ _SHOWN = (
 
 
 def rules_of(run: Run) -> dict[str, tuple[str, str]]:
-    """Title and rule of each final score of a run at its last checkpoint; validation's come last,
-    an own metric's name is its title."""
+    """Title and rule of each final score at the last checkpoint, those of validation last; an own
+    metric's name is its title."""
     found, known = {}, list(RULES)
     order = {name: known.index(name) if name in known else len(known) for name in run.metrics}
     for name in sorted(run.metrics, key=lambda n: (n.startswith("val_"), order[n])):
@@ -60,10 +60,7 @@ def rules_of(run: Run) -> dict[str, tuple[str, str]]:
 
 
 def report(run: Run, was_there: bool) -> str:
-    """The scores of a run as a table, a line each with its rule, under what holds for all of them.
-
-    Where a best checkpoint was kept, its scores stand behind those of the last.
-    """
+    """The scores of a run, a line each with its rule; those of a best checkpoint stand behind."""
     config, chosen = run.config, run.selection
     settings = config.to_dict()
     unusual = [settings[n] for n in ("model", "method") if settings[n] != DEFAULTS[n]]
@@ -107,12 +104,8 @@ def summary(runs: Sequence[Run]) -> str:
     """The headline of one group, its baselines among the columns, and the choice of validation."""
     settings = runs[0].config.to_dict()
     names = sorted({str(r.config.to_dict()["regularizer"]) for r in runs} - {"none"})
-    decided = ("regularizer", "strength", "seed")
-    changed = [
-        f"{name}={value}"
-        for name, value in settings.items()
-        if name not in decided and value != (Config().to_dict()[name])
-    ]
+    plain = Config().to_dict() | {n: settings[n] for n in ("regularizer", "strength", "seed")}
+    changed = [f"{name}={value}" for name, value in settings.items() if value != plain[name]]
     what = ", ".join(changed) or "default world and recipe"
     parts = [f"{', '.join(names) or 'no regularizer'}; {what}"]
     rules = rules_of(runs[0])

@@ -27,10 +27,9 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
     """One long table of runs: a row for each score at each place where it was measured.
 
     Returns:
-        Columns: ``epsilon``, ``seed`` and every field of ``Config`` that the runs differ in;
-        ``split`` (``train``, ``val``, ``test``); ``checkpoint``: ``each`` for the rows of an epoch,
-        ``last`` or ``best`` for final scores; ``epoch``; ``score``, as in ``Run.metrics`` without
-        its split and checkpoint; ``value``.
+        Columns: ``epsilon``, ``seed`` and every setting that the runs differ in; ``split``;
+        ``checkpoint``: ``each`` for the rows of an epoch, ``last`` or ``best`` for final scores;
+        ``epoch``; ``score``, without its split and checkpoint; ``value``.
     """
     configs = [run.config.to_dict() for run in runs]
     varied = [name for name in configs[0] if any(c[name] != configs[0][name] for c in configs)]
@@ -77,15 +76,12 @@ def history(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def over_seeds(table: pd.DataFrame, by: Sequence[str] = ("epsilon",)) -> pd.DataFrame:
-    """Mean and half-width of the 95 % Student interval over seeds, per group.
-
-    Returns:
-        Indexed by ``by``; columns (name, "mean") and (name, "half").
+    """Mean and half-width of the 95 % Student interval over seeds, per group of ``by``: columns
+    (name, "mean") and (name, "half").
     """
     values = table.drop(columns=["seed"]).groupby(list(by), sort=True)
-    mean = values.mean()
-    half = values.agg(_half)
-    return pd.concat({"mean": mean, "half": half}, axis=1).swaplevel(axis=1).sort_index(axis=1)
+    both = {"mean": values.mean(), "half": values.agg(_half)}
+    return pd.concat(both, axis=1).swaplevel(axis=1).sort_index(axis=1)
 
 
 def _half(column: pd.Series) -> float:
@@ -95,13 +91,11 @@ def _half(column: pd.Series) -> float:
 def paired(
     table: pd.DataFrame, score: str, plain: float, treated: float, by: str = "method"
 ) -> pd.DataFrame:
-    """Change of a score from one epsilon to another, seed by seed, within each group of ``by``.
+    """Change of a score from one epsilon to another, seed by seed, within each group of ``by``:
+    ``mean`` and ``half``, the half-width of the 95 % Student interval.
 
     A seed fixes initial weights and order of the images in both runs, so their difference varies
     less than the runs do.
-
-    Returns:
-        Indexed by ``by``: ``mean`` and ``half``, the half-width of the 95 % Student interval.
 
     Raises:
         ValueError: a group lacks one of the two epsilons for some seed.
@@ -117,10 +111,7 @@ def paired(
 
 def headline(runs: Sequence[Run], titles: dict[str, str] = HEADLINE) -> pd.DataFrame:
     """Per epsilon, each of the scores that the runs have, as ``mean ± half-width`` of the 95 %
-    interval over seeds; the mean alone where there is one seed.
-
-    Args:
-        titles: score -> what its column is called.
+    interval over seeds (the mean alone for one seed), under its title.
     """
     summary = over_seeds(final(runs))
     present = set(summary.columns.get_level_values(0))
@@ -138,11 +129,8 @@ def headline(runs: Sequence[Run], titles: dict[str, str] = HEADLINE) -> pd.DataF
 def baselines(dataset) -> pd.DataFrame:
     """What needs no classifier: one centred box, and a constant map, on the same images.
 
-    The centred box has its side chosen on these images (an oracle, as for MaxBoxAcc); the constant
-    map scores the share of object pixels as PxAP.
-
-    Args:
-        dataset: a split with boxes and masks, scored at its own ``frame``.
+    The side of the box is chosen on these images (an oracle, as for MaxBoxAcc); the constant map
+    scores the share of object pixels as PxAP. The split has boxes and masks, at its own ``frame``.
     """
     size = dataset.frame
     box = metrics.centre_box_baseline(dataset.boxes_at(size), size).max_box_acc
@@ -183,8 +171,7 @@ def verdict(runs: Sequence[Run]) -> str:
     last = pxap.index[-1]
     return (
         f"At ε = {best:g}, chosen on validation, PxAP is {here} against {there} at ε = 0; the "
-        "intervals "
-        f"{'do not touch' if apart else 'overlap'}; accuracy changes by "
+        f"intervals {'do not touch' if apart else 'overlap'}; accuracy changes by "
         f"{accuracy[best] - accuracy[0.0]:+.3f}; at ε = {last:g} PxAP is {pxap['mean'][last]:.3f}."
     )
 

@@ -1,15 +1,14 @@
 """A sweep on a Ray cluster: one task a run, trained on some node, stored here.
 
-A task trains into a folder of its own on its node and sends back the files; this process, the
-driver, is the only one that writes to the store, so nodes need not share a disk with it, and a run
-that two nodes finished is still written once. When a node is lost, Ray starts its tasks on others.
+A task trains into a folder of its own and sends back the files; this process, the driver, alone
+writes to the store, so nodes need not share a disk with it, and a run that two nodes finished is
+written once. When a node is lost, Ray starts its tasks on others.
 
 A node needs this version of the package, own code under the same names, and the weights and
-photographs that lie here: their digests name the records. ``ENTREG_ROOT``, where set here, is
-passed on and must mean the same on every node, and so is ``ENTREG_SCRATCH``, the folder in which
-tasks train (default: the node's for temporary files): an interrupted training goes on from its last
-whole epoch where its folder is found again, so on a disk that the nodes share even the loss of a
-node costs less than an epoch.
+photographs that lie here: their digests name the records. ``ENTREG_ROOT``, where set here, must
+mean the same on every node, and so must ``ENTREG_SCRATCH``, the folder in which tasks train
+(default: the node's for temporary files); where a later attempt finds it again, it goes on from
+the last whole epoch.
 """
 
 from __future__ import annotations
@@ -32,7 +31,7 @@ from entreg_utils.experiments.config import Config
 from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.experiments.run import Job
 from entreg_utils.experiments.sweep import Board
-from entreg_utils.files import StorageError, atomic_write, sha256
+from entreg_utils.files import StorageError, atomic_write, sha256, variable
 
 PASSED_ON = ("ENTREG_ROOT", "ENTREG_SCRATCH")  # environment of a task, where the driver sets them
 RETRIES = 5  # of one run, when its node is lost or its process killed
@@ -48,20 +47,17 @@ class ClusterError(RuntimeError):
 def train_all(
     configs: list[Config], address: str, gpus: float | None, cpus: int, board: Board
 ) -> None:
-    """Train every config as a Ray task and store what comes back; ``board`` hears of failures.
-
-    Args:
-        configs: different ones, none of them stored.
-        address, gpus, cpus: as in :func:`entreg_utils.experiments.sweep`.
-
-    Raises:
-        ClusterError, ModuleNotFoundError, ValueError, StorageError: as there.
-    """
+    """Train every config, none of them stored, as a Ray task; options and errors of ``sweep``."""
     if isinstance(cpus, bool) or not isinstance(cpus, int) or cpus < 1:
         raise ValueError(f"cpus={cpus!r}: give a whole number of cores, at least 1")
     if gpus is not None and not 0 <= gpus <= 1:
         raise ValueError(f"gpus={gpus!r}: a run takes a share of one GPU, 0..1, such as 0.25")
-    ray = _import_ray()
+    try:
+        import ray
+    except ImportError as error:
+        raise ModuleNotFoundError(
+            'a sweep on a cluster needs Ray: pip install "entreg_utils[ray]"'
+        ) from error
     for config in configs:
         store.path_of(config)  # refuses weights and photographs that are not here
     with _connected(ray, address):
@@ -74,16 +70,6 @@ def train_all(
                 with contextlib.suppress(ray.exceptions.RayError):
                     ray.cancel(ref, force=True)
             raise
-
-
-def _import_ray():
-    try:
-        import ray
-    except ImportError as error:
-        raise ModuleNotFoundError(
-            'a sweep on a cluster needs Ray: pip install "entreg_utils[ray]"'
-        ) from error
-    return ray
 
 
 @contextlib.contextmanager
@@ -132,12 +118,8 @@ def _submit(ray, configs: list[Config], gpus: float, cpus: int) -> tuple[dict, o
     environment = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
     # where own code lies here it is looked for on the nodes as well
     environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    task = ray.remote(_task).options(
-        num_cpus=cpus,
-        num_gpus=gpus,
-        max_retries=RETRIES,
-        runtime_env={"env_vars": environment},
-    )
+    own = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": RETRIES}
+    task = ray.remote(_task).options(**own, runtime_env={"env_vars": environment})
     refs = {task.remote(c.to_dict(places=True), c.name, cpus, gpus, starts): c for c in configs}
     return refs, starts
 
@@ -150,11 +132,14 @@ def _collect(ray, pending: dict, starts, board: Board) -> None:
         for ref in finished:
             try:
                 _keep(pending[ref], ray.get(ref))
-            except (_RunFailed, ray.exceptions.RayError) as error:
-                board.failed(pending[ref], _reason(error))
+            except _RunFailed as error:
+                reason = str(error)
+            except ray.exceptions.RayError as error:  # its first sentence: they go on for a page
+                lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+                reason = f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"
             else:
-                board.done(pending[ref])
-            del pending[ref]
+                reason = ""
+            board.ended(pending.pop(ref), reason)
         waiting = {config.name for config in pending.values()}
         nodes = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
         with contextlib.suppress(ray.exceptions.RayError):  # then it is not known what runs
@@ -202,19 +187,11 @@ def _keep(config: Config, outcome: dict) -> None:
         ) from error
 
 
-def _reason(error: Exception) -> str:
-    """The first sentence of an error; Ray's own go on for a page."""
-    if isinstance(error, _RunFailed):
-        return str(error)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"
-
-
 def _starts() -> type:
     """Class of the actor that hears where runs begin.
 
-    It is defined in here, and so travels by its source: its process need not import this package,
-    which takes longer than a short run.
+    Defined in here it travels by its source: its process need not import this package, which takes
+    longer than a short run.
     """
 
     class Starts:
@@ -232,8 +209,7 @@ def _starts() -> type:
     return Starts
 
 
-def _task(settings: dict, name: str, cpus: int, gpus: float, starts) -> dict:
-    """What Ray runs on a node: say that it began, then :func:`train_here`."""
+def _task(settings: dict, name: str, cpus: int, gpus: float, starts) -> dict:  # Ray runs it
     import ray
 
     starts.begun.remote(name, socket.gethostname(), ray.get_runtime_context().get_node_id())
@@ -243,12 +219,20 @@ def _task(settings: dict, name: str, cpus: int, gpus: float, starts) -> dict:
 def train_here(settings: dict, name: str, cpus: int, gpus: float) -> dict:
     """Train one run on this node: its record, name and files, or the reason of the failure."""
     try:
-        config = _same_config(settings, name)
+        config = None
+        with contextlib.suppress(TypeError, ValueError):
+            config = Config(**settings)
+        if config is None or config.name != name:
+            raise RuntimeError(
+                "this node has another version of entreg_utils, or of own code: install the same "
+                "everywhere"
+            )
         if gpus and pick_device().type == "cpu":
             raise RuntimeError("Ray gives this run a GPU that PyTorch there cannot use")
         torch.set_num_threads(cpus)
         folder = scratch_folder() / name
-        record, name = _train_in(folder, config)
+        with variable("ENTREG_RESULTS", str(folder)):
+            record, name = Job(config).train(progress=False), store.path_of(config).stem
         files = {
             path.name: path.read_bytes()
             for path in folder.iterdir()
@@ -258,27 +242,6 @@ def train_here(settings: dict, name: str, cpus: int, gpus: float) -> dict:
         return {"failure": f"{type(error).__name__}: {error} [on {socket.gethostname()}]"}
     shutil.rmtree(folder, ignore_errors=True)
     return {"record": record, "name": name, "files": files}
-
-
-def _same_config(settings: dict, name: str) -> Config:
-    """The config, if this node's package knows it under the driver's name."""
-    with contextlib.suppress(TypeError, ValueError):
-        config = Config(**settings)
-        if config.name == name:
-            return config
-    raise RuntimeError(
-        "this node has another version of entreg_utils, or of own code: install the same everywhere"
-    )
-
-
-def _train_in(folder: Path, config: Config) -> tuple[dict, str]:
-    before = os.environ.get("ENTREG_RESULTS")
-    os.environ["ENTREG_RESULTS"] = str(folder)
-    try:
-        return Job(config).train(progress=False), store.path_of(config).stem
-    finally:
-        os.environ.pop("ENTREG_RESULTS")
-        os.environ.update({} if before is None else {"ENTREG_RESULTS": before})
 
 
 def scratch_folder() -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import MISSING, asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import PurePath
 from typing import Literal
 
@@ -56,21 +56,14 @@ GROUPS: dict[str, type] = {
     "erasing": Erasing,
     "evaluation": Evaluation,
 }
-_ERASE = "erase_"  # begins the flat name of a method's hyperparameter
-# Flat name of a setting: its group and its name there.
-FLAT: dict[str, tuple[str, str]] = {
-    (_ERASE + field.name if group == "erasing" and field.name != "method" else field.name): (
-        group,
-        field.name,
-    )
-    for group, kind in GROUPS.items()
-    for field in fields(kind)
-}
-DEFAULTS = {
-    flat: next(f.default for f in fields(GROUPS[group]) if f.name == name)
-    for flat, (group, name) in FLAT.items()
-}
-assert MISSING not in DEFAULTS.values()
+# By the flat name of a setting: its group and its name there, and its default.
+FLAT: dict[str, tuple[str, str]] = {}
+DEFAULTS: dict = {}
+for _group, _kind in GROUPS.items():
+    for _field in fields(_kind):  # a method's own hyperparameters are told apart by `erase_`
+        _own = _group == "erasing" and _field.name != "method"
+        FLAT["erase_" * _own + _field.name] = _group, _field.name
+        DEFAULTS["erase_" * _own + _field.name] = _field.default
 
 
 @dataclass(frozen=True, init=False)
@@ -83,9 +76,7 @@ class Config:
     on; those that are not given take the values of ``erasing.preset``. The loss that is minimised
     is ``(CE + strength * R) / (1 + strength)``, see ``training.regularised_loss``.
 
-    Attributes:
-        data, network, training, erasing, evaluation: the groups; what each setting means stands
-            there, and in ``python -m entreg_utils run --help``.
+    What a setting means stands in its group, and in ``python -m entreg_utils run --help``.
 
     Raises:
         ValueError: an unknown setting, or one that cannot work, before anything is trained.
@@ -98,18 +89,16 @@ class Config:
     evaluation: Evaluation
 
     def __init__(self, **given):
-        unknown = [name for name in given if name not in FLAT and name not in GROUPS]
-        if unknown:
-            raise ValueError(
-                f"unknown setting {unknown[0]!r}: `python -m entreg_utils run --help` lists all"
-            )
-        for name, kind in GROUPS.items():
-            if name in given and not isinstance(given[name], kind):
-                raise ValueError(f"{name}={given[name]!r}: give it as {kind.__name__}(...)")
         own = {group: {} for group in GROUPS}
         for name, value in given.items():
-            if name not in GROUPS:
+            if name in FLAT:
                 own[FLAT[name][0]][FLAT[name][1]] = value
+            elif name not in GROUPS:
+                raise ValueError(
+                    f"unknown setting {name!r}: `python -m entreg_utils run --help` lists all"
+                )
+            elif not isinstance(value, GROUPS[name]):
+                raise ValueError(f"{name}={value!r}: give it as {GROUPS[name].__name__}(...)")
         for group, kind in GROUPS.items():
             if group != "erasing":
                 made = replace(given.get(group) or kind(), **own[group])
@@ -132,14 +121,10 @@ class Config:
     def to_dict(self, places: bool = False) -> dict:
         """Every setting by its flat name as JSON has it: lists for tuples, own code as its name.
 
-        Args:
-            places: also where files lie here, ``root`` and the path of ``weights``, which are no
-                part of what a run is.
+        With ``places`` also where files lie here, which is no part of what a run is: ``root`` and
+        the path of ``weights``.
         """
-        settings = {
-            flat: _as_json(getattr(getattr(self, group), name))
-            for flat, (group, name) in FLAT.items()
-        }
+        settings = {flat: _as_json(getattr(self, flat)) for flat in FLAT}
         if not places:
             del settings["root"]
             settings["weights"] = PurePath(self.weights).name

@@ -12,9 +12,9 @@ import statistics
 import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 
@@ -26,17 +26,16 @@ from entreg_utils.files import StorageError, atomic_write, project_root, read_by
 # Images of the training splits, and classes. Where a validation split is carved out of the training
 # part (data.cub, data.pets), it is left out.
 TRAIN_IMAGES = {
-    "cub": (4_994, 200),  # by the lists of the evaluation code 5,994
+    "cub": (4_994, 200),
     "openimages": (29_819, 100),
     "flowers": (1_020, 102),
     "pets": (3_310, 37),
     "voc": (5_717, 20),
 }
-_EVALUATION_CUB = 5_994
+EVALUATION_CUB = 5_994  # by the lists of the evaluation code
 
 
-@dataclass(frozen=True)
-class Step:
+class Step(NamedTuple):
     """What decides the throughput of a training step, apart from the device.
 
     Regularisers and erasing methods are left out: they cost little beside the network.
@@ -54,16 +53,11 @@ class Step:
         return f"{self.model} at {self.crop}, batch {self.batch_size}, {self.precision}{extra}"
 
 
-@dataclass(frozen=True)
-class Measured:
-    """Throughput of one kind of step on one device.
+class Measured(NamedTuple):
+    """Throughput of one kind of step on one device, as the median of ``steps`` timed ones.
 
-    Attributes:
-        device: its name, and for a CPU how many threads.  step: what was timed.
-        images_per_second: batch size over the median seconds of a step.
-        steps: timed.  torch: version.  date: UTC, YYYY-MM-DD.
-        load: the system's load average at the time; far above the number of threads, others were
-            working and the device can do more. None where the system does not tell.
+    ``date`` is UTC. ``load`` is the system's load average, None where it does not tell: far above
+    the number of threads, others were working and the device can do more.
     """
 
     device: str
@@ -75,45 +69,33 @@ class Measured:
     load: float | None
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """Hours of training steps on one device.
-
-    Attributes:
-        device, dates, versions: of the measurements used.
-        hours: of the runs whose step was measured there, one after another.
-        counted: how many runs these are.  unmeasured: the steps of the others, with their number.
-    """
+class Estimate(NamedTuple):
+    """Hours of the ``counted`` runs that were timed on a device, and the others by their steps."""
 
     device: str
-    dates: tuple[str, ...]
-    versions: tuple[str, ...]
+    dates: list[str]
+    versions: list[str]
     hours: float
     counted: int
     unmeasured: dict[Step, int]
 
 
 def step_of(config: Config) -> Step:
-    """The step of ``config``."""
-    return Step(*(config.to_dict()[name] for name in Step.__dataclass_fields__))
+    return Step(*(config.to_dict()[name] for name in Step._fields))
 
 
 def images_of(config: Config) -> int:
-    """Images that the training of a photographic ``config`` sees.
-
-    With ``classes`` given it is their share of the training split, which is about right.
+    """Images that the training of a photographic ``config`` sees; of ``classes``, their share.
 
     Raises:
-        ValueError: a data set whose size is not known here: the drawn world, whose time stored
-            records tell, or an own one.
+        ValueError: a data set whose size is not known here: the drawn world, or an own one.
     """
     if config.dataset not in TRAIN_IMAGES:
         raise ValueError(f"how many photographs {config.dataset} has is not known here")
     images, classes = TRAIN_IMAGES[config.dataset]
     if config.dataset == "cub" and config.lists == "evaluation":
-        images = _EVALUATION_CUB
-    if config.classes:
-        images = images * min(config.classes, classes) // classes
+        images = EVALUATION_CUB
+    images = images * min(config.classes or classes, classes) // classes
     images = config.epoch_images or images
     return config.epochs * (images // config.batch_size) * config.batch_size
 
@@ -128,14 +110,17 @@ def estimate(configs: Iterable[Config], table: Sequence[Measured]) -> list[Estim
     estimates = []
     for device in dict.fromkeys(row.device for row in table):
         known = {step: row for (name, step), row in rates.items() if name == device}
-        there = [config for config in configs if step_of(config) in known]
-        used = [known[step] for step in dict.fromkeys(map(step_of, there))]
-        seconds = sum(images_of(c) / known[step_of(c)].images_per_second for c in there)
-        rest = Counter(step_of(config) for config in configs if step_of(config) not in known)
-        dates, versions = (
-            tuple(sorted({getattr(row, name) for row in used})) for name in ("date", "torch")
+        timed = [(config, known[step_of(config)]) for config in configs if step_of(config) in known]
+        estimates.append(
+            Estimate(
+                device,
+                sorted({row.date for _, row in timed}),
+                sorted({row.torch for _, row in timed}),
+                sum(images_of(config) / row.images_per_second for config, row in timed) / 3600,
+                len(timed),
+                dict(Counter(step for step in map(step_of, configs) if step not in known)),
+            )
         )
-        estimates.append(Estimate(device, dates, versions, seconds / 3600, len(there), dict(rest)))
     return estimates
 
 
@@ -144,15 +129,15 @@ def report(configs: Iterable[Config], table: Sequence[Measured], here: str) -> s
     configs = list(configs)
     lines = []
     for one in estimate(configs, table):
-        if not one.counted:
-            continue
-        lines.append(
-            f"{one.device}: {one.hours:,.1f} hours of training steps for {one.counted} of the "
-            f"{len(configs)} runs, on one such device without a break (measured "
-            f"{', '.join(one.dates)} with torch {', '.join(one.versions)}; evaluation and decoding "
-            "come on top)."
-        )
-        lines += [f"  not measured there: {step} ({n} runs)" for step, n in one.unmeasured.items()]
+        if one.counted:
+            lines.append(
+                f"{one.device}: {one.hours:,.1f} hours of training steps for {one.counted} of the "
+                f"{len(configs)} runs, on one such device without a break (measured "
+                f"{', '.join(one.dates)} with torch {', '.join(one.versions)}; evaluation and "
+                "decoding come on top)."
+            )
+            rest = one.unmeasured.items()
+            lines += [f"  not measured there: {step} ({n} runs)" for step, n in rest]
     if here not in {row.device for row in table}:
         lines.append(f"{here}: not measured here: run `make bench` on that machine.")
     return "\n".join(lines)
@@ -191,15 +176,9 @@ def measure(
             getattr(torch, device.type).synchronize()
         if turn >= 0:
             seconds.append(time.perf_counter() - start)
-    return Measured(
-        device=device_name(device),
-        step=step,
-        images_per_second=float(f"{step.batch_size / statistics.median(seconds):.4g}"),
-        steps=steps,
-        torch=torch.__version__,
-        date=datetime.now(UTC).date().isoformat(),
-        load=load,
-    )
+    rate = float(f"{step.batch_size / statistics.median(seconds):.4g}")
+    date = datetime.now(UTC).date().isoformat()
+    return Measured(device_name(device), step, rate, steps, torch.__version__, date, load)
 
 
 def load(path: Path | None = None) -> list[Measured]:
@@ -230,5 +209,5 @@ def save(rows: Sequence[Measured], path: Path | None = None) -> Path:
     path = path or project_root() / "data" / "throughput.json"
     table = {(row.device, row.step): row for row in [*load(path), *rows]}
     ordered = sorted(table.values(), key=lambda row: (row.device, str(row.step)))
-    content = {"measured": [asdict(row) for row in ordered]}
+    content = {"measured": [row._asdict() | {"step": row.step._asdict()} for row in ordered]}
     return atomic_write(path, json.dumps(content, indent=1) + "\n")

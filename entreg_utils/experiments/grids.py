@@ -21,11 +21,7 @@ LOUD_CONTEXT = {"body": 0.5, "context": 0.9}
 
 
 def er(epsilon: float, seed: int = 0, **changes) -> Config:
-    """Entropy regularisation at weight ``epsilon`` in [0, 1): lambda = epsilon / (1 - epsilon).
-
-    Args:
-        changes: further settings of ``Config`` by their flat names, such as ``epochs=3``.
-    """
+    """Entropy regularisation at weight ``epsilon`` in [0, 1): lambda = epsilon / (1 - epsilon)."""
     return config_of(epsilon=epsilon, seed=seed, **changes)
 
 
@@ -70,11 +66,5 @@ COOCCURRING = tuple(
 ALL = tuple(dict.fromkeys(SWEEP + HURTS + METHODS + REGULARISERS + COOCCURRING))
 # Their checkpoints come with the project (at most six): the stations of the story, and the world in
 # which the method hurts.
-CHECKPOINTS = (
-    er(0.0),
-    er(0.5),
-    er(0.8),
-    er(0.98),
-    er(0.0, **LOUD_CONTEXT),
-    er(0.8, **LOUD_CONTEXT),
-)
+CHECKPOINTS = tuple(map(er, (0.0, 0.5, 0.8, 0.98)))
+CHECKPOINTS += tuple(er(epsilon, **LOUD_CONTEXT) for epsilon in (0.0, 0.8))

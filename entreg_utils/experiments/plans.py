@@ -57,14 +57,10 @@ _SECTIONS = {"base": dict, "grid": dict, "runs": list, "also": list, "files": di
 
 @dataclass(frozen=True)
 class Plan:
-    """A sweep read from a file.
+    """A sweep read from a file: different configs in its order; ``dropped`` were equal to one.
 
-    Attributes:
-        name: of the file, without its ending.  title: its title.
-        paper: the table or figure of the paper behind which it stands, or "".
-        configs: different ones, in the order of the file.
-        dropped: how many more there were, equal to one of these.
-        files: digests of the files that it is meant for; empty where it does not say.
+    ``paper`` is the table or figure of the paper behind which it stands, or ""; ``files`` are the
+    digests of the files that it is meant for, empty where it does not say.
     """
 
     name: str
@@ -81,10 +77,7 @@ def names() -> list[str]:
 
 
 def load(name: str | Path) -> Plan:
-    """Read a plan.
-
-    Args:
-        name: of a plan that comes with the package, or the path of a file that ends in ``.toml``.
+    """Read a plan that comes with the package, or a file whose path ends in ``.toml``.
 
     Raises:
         ValueError: no such plan; no TOML; an unknown key; a value that cannot work.
@@ -105,11 +98,7 @@ def load(name: str | Path) -> Plan:
 
 
 def parse(content: bytes | str, file: str) -> Plan:
-    """The plan that the text of ``file`` describes.
-
-    Raises:
-        ValueError: as :func:`load`; the message names file, section and setting.
-    """
+    """The plan that the text of ``file`` describes; errors as :func:`load`, with the section."""
     try:
         text = content.decode("utf-8-sig") if isinstance(content, bytes) else content
         tree = tomllib.loads(text)
@@ -126,27 +115,26 @@ def _plan(tree: dict, name: str) -> Plan:
     base, grid = tree.get("base", {}), tree.get("grid", {})
     configs = []
     alone = "also" in tree and not grid  # then base by itself is no run
-    for number, block in enumerate(tree.get("runs", [] if alone else [{}]), 1):
-        varied = {key: _each(key, value) for key, value in (grid | block).items()}
-        # a block varies slower than the grid, whichever of the two comes first in the file
-        order = [*block, *(key for key in grid if key not in block)]
-        configs += _configs(base, {key: varied[key] for key in order}, f"[[runs]] {number}")
-    for number, block in enumerate(tree.get("also", []), 1):
-        varied = {key: _each(key, value) for key, value in block.items()}
-        configs += _configs(base, varied, f"[[also]] {number}")
+    runs = tree.get("runs", [] if alone else [{}])
+    for section, shared, blocks in (("runs", grid, runs), ("also", {}, tree.get("also", []))):
+        for number, block in enumerate(blocks, 1):
+            # a block varies slower than the grid, whichever of the two comes first in the file
+            together = block | {key: value for key, value in shared.items() if key not in block}
+            varied = {k: v if _is_listed(k, v) else [v] for k, v in together.items()}
+            configs += _configs(base, varied, f"[[{section}]] {number}")
     different = tuple(dict.fromkeys(configs))
-    dropped = len(configs) - len(different)
-    files = Files(**tree.get("files", {}))
-    return Plan(name, tree["title"], tree.get("paper", ""), different, dropped, files)
+    said = name, tree["title"], tree.get("paper", "")
+    return Plan(*said, different, len(configs) - len(different), Files(**tree.get("files", {})))
 
 
 def _check(tree: dict) -> None:
     """Refuse what no plan has; what passes is a setting, or a list of values of one."""
     known = ("title", "paper", *_SECTIONS)
-    for name, value in tree.items():
+    for name in tree:
         if name not in known:
             raise ValueError(f"unknown key {name!r}: a plan has {', '.join(known)}")
-        if name in ("title", "paper") and not isinstance(value, str):
+    for name in ("title", "paper"):
+        if not isinstance(tree.get(name, ""), str):
             raise ValueError(f"{name} must be a text")
     if not tree.get("title", "").strip():
         raise ValueError('a plan needs a title: title = "..." above its sections')
@@ -194,10 +182,6 @@ def _is_listed(key: str, value) -> bool:
     return key not in _LISTS or bool(value) and all(isinstance(one, list) for one in value)
 
 
-def _each(key: str, value) -> list:
-    return value if _is_listed(key, value) else [value]
-
-
 def _configs(base: dict, varied: dict, block: str) -> Iterator[Config]:
     """A config for each combination of ``varied``, over ``base``."""
     # the two names of one thing replace each other, as equal names do
@@ -218,8 +202,7 @@ def config_of(preset: str | None = None, epsilon: float | None = None, **setting
     That is lambda = epsilon / (1 - epsilon), or label smoothing's own eps; at 0 there is none.
 
     Raises:
-        ValueError: an unknown preset, an epsilon outside [0, 1) or beside a strength, or a setting
-            that cannot work.
+        ValueError: an unknown preset, an epsilon outside [0, 1) or beside a strength, bad settings.
     """
     if preset is not None:
         if preset not in PRESETS:
@@ -238,9 +221,7 @@ def config_of(preset: str | None = None, epsilon: float | None = None, **setting
         return Config(**settings)
     if named == "none":
         raise ValueError("an epsilon needs a regularizer: leave `--regularizer none` out")
-    strength = epsilon
     if named != "label_smoothing":
-        strength = lambda_from_epsilon(
-            epsilon, settings.get("num_classes", DEFAULTS["num_classes"])
-        )
-    return Config(regularizer=named, strength=strength, **settings)
+        classes = settings.get("num_classes", DEFAULTS["num_classes"])
+        epsilon = lambda_from_epsilon(epsilon, classes)
+    return Config(regularizer=named, strength=epsilon, **settings)

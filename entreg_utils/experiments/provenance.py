@@ -41,9 +41,8 @@ def usable_cores() -> int:
 def provenance(config, seconds: float, source: str = "") -> dict:
     """Where a record comes from: commit, device, threads, versions, seed and wall time.
 
-    ``cpu`` and ``capability`` (the instructions that PyTorch's kernels use there) or ``gpu`` say
-    on what the last bits of a result depend. Where they apply also ``weights``, what training began
-    with, and ``source``, whose split the data are.
+    The last bits of a result depend on ``cpu`` and ``capability`` (instructions of PyTorch's
+    kernels) or ``gpu``. ``weights`` say what training began with, ``source`` whose split it is.
     """
     origin = {
         "commit": _commit(),

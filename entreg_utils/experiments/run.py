@@ -17,7 +17,7 @@ import torch
 from tqdm.auto import tqdm
 
 from entreg_utils.experiments import store
-from entreg_utils.experiments.config import PROTOCOL, Config
+from entreg_utils.experiments.config import DEFAULTS, PROTOCOL, Config
 from entreg_utils.experiments.provenance import pick_device, provenance
 from entreg_utils.experiments.watch import Watch
 from entreg_utils.files import (
@@ -40,7 +40,6 @@ class Run:
     """A finished run.
 
     Attributes:
-        config: what was run.
         history: one row an epoch: ``epoch``, ``loss``, and ``train_*``, ``val_*``, ``test_*`` of
             the quantities of ``training.evaluate`` (train: class and entropy, on 100 images without
             flips; test of photographs only under ``watch_test``).
@@ -51,8 +50,7 @@ class Run:
         selection: how the best checkpoint was chosen: ``criterion``, a column of the history,
             ``epoch``, and ``weights_sha256``; None for one that was scored and not trained.
         outcomes: what became of each test image at the last checkpoint: ``training.summarise``.
-        files: digests of weights file and photographs that it was made from.
-        protocol: version of what is measured and how.
+        files, protocol: what it was made from, and which version of measuring.
     """
 
     config: Config
@@ -68,23 +66,19 @@ class Run:
     protocol: int = PROTOCOL
 
     def model(self, which: str = "last") -> torch.nn.Module:
-        """The trained model in eval mode, from its checkpoint; trained again when it is absent.
+        """The ``last`` or ``best`` (on validation) model in eval mode, from its checkpoint.
 
-        Trained again on another machine, its last bits may differ from those behind ``metrics``.
-
-        Args:
-            which: ``last``, or ``best``, chosen on validation.
+        Trained again when it is absent: on another machine its last bits may then differ from
+        those behind ``metrics``.
 
         Raises:
             ValueError: another checkpoint than those that are kept.
         """
-        wanted = {"last": self.weights_sha256}
-        if self.selection is not None:
-            wanted["best"] = self.selection["weights_sha256"]
+        wanted = _digests(vars(self))
         if which not in wanted:
             raise ValueError(f"there is no {which!r} checkpoint: kept are {', '.join(wanted)}")
         places = [path.with_suffix(SUFFIXES[which]) for path in store.candidates(self.config)]
-        content = next((c for c in map(_whole, places) if _is(c, wanted[which])), None)
+        content = next(filter(None, (_checkpoint(p, wanted[which]) for p in places)), None)
         if content is None:
             path = store.path_of(self.config)
             if _own_record(path) is None:
@@ -115,11 +109,7 @@ def run(config: Config, progress: bool = True) -> Run:
 
 
 class Job:
-    """A config on its way to its record: found in the store, or trained into it.
-
-    Attributes:
-        config: what is run.
-    """
+    """A config on its way to its record: found in the store, or trained into it."""
 
     def __init__(self, config: Config):
         self.config = config
@@ -146,43 +136,30 @@ class Job:
         partial = path.with_suffix(".partial")
         try:
             with _Progress(title, config.epochs, best.criterion, progress, path) as report:
-                history = fit(
-                    model,
-                    train_data,
-                    config.training,
-                    config.erasing,
-                    0 if config.data.is_drawn else config.crop,
-                    watch.after_epoch,
-                    partial,
-                    report,
-                    best,
-                )
+                crop = 0 if config.data.is_drawn else config.crop
+                what = (model, train_data, config.training, config.erasing, crop)
+                history = fit(*what, watch.after_epoch, partial, report, best)
                 final, outcomes = watch.final(model)
                 weights = {"last": _packed(model.state_dict()), "best": _packed(best.weights)}
-                final |= _of_best(best, model, watch)
+                chosen = copy.deepcopy(model)
+                chosen.load_state_dict(best.weights)
+                scores, _ = watch.final(chosen)  # baselines have no checkpoint
+                final |= {f"{n}_best": v for n, v in scores.items() if n not in BASELINES}
         except KeyboardInterrupt:
             kept = "keeps its last whole epoch" if partial.exists() else "had no whole epoch yet"
             print(f"\nstopped; {title} {kept}, the same call goes on from there", flush=True)
             raise
         maps = np.array([row.pop("maps") for row in history])
         seconds = time.perf_counter() - start
-        record = _header(config, files) | {
-            "history": {name: [row[name] for row in history] for name in history[0]},
-            "metrics": final,
-            "panel": watch.panel,
-            "maps": store.pack_maps(maps),
-            "outcomes": store.pack_arrays(outcomes),
-            "weights_sha256": sha256(weights["last"]),
-            "selection": {
-                "criterion": best.criterion,
-                "epoch": best.epoch,
-                "weights_sha256": sha256(weights["best"]),
-            },
+        columns = {name: [row[name] for row in history] for name in history[0]}
+        measured = columns, final, watch.panel, maps, outcomes
+        digests = {which: sha256(content) for which, content in weights.items()}
+        chosen = {"criterion": best.criterion, "epoch": best.epoch}
+        record = _record(config, files, measured, digests["last"]) | {
+            "selection": chosen | {"weights_sha256": digests["best"]},
             "provenance": provenance(config, seconds, getattr(train_data, "source", "")),
         }
-        for which, content in weights.items():
-            write_checked(path.with_suffix(SUFFIXES[which]), content)
-        store.write(record, path)
+        _keep(record, weights, path)
         partial.unlink(missing_ok=True)
         return record
 
@@ -190,10 +167,8 @@ class Job:
 def build(config: Config, num_classes: int | None = None, with_weights: bool = True):
     """The untrained model of a config; what is random in it depends on the seed alone.
 
-    Args:
-        num_classes: of the data; None looks, which for photographs reads their lists.
-        with_weights: False leaves ``pretrained`` and ``weights`` out, for a model whose whole state
-            is loaded anyway.
+    Without ``num_classes`` it looks at the data, which for photographs reads their lists; without
+    ``with_weights``, ``pretrained`` and ``weights`` are left out: the whole state is loaded anyway.
 
     Raises:
         ValueError: fewer ``head_outputs`` than classes, or weights that do not fit.
@@ -216,41 +191,46 @@ def splits(config: Config) -> tuple:
     return data.load("train"), data.load("val", size), data.load("test", size)
 
 
-def _header(config: Config, files: store.Files) -> dict:
-    """What a record is of: what its name is made from."""
+def _record(config: Config, files: store.Files, measured: tuple, digest: str) -> dict:
+    """What names a record (config, own code, files), and what was measured."""
+    history, metrics, panel, maps, outcomes = measured
     named = {"code": config.code, "files": asdict(files) if files else {}}
-    settings = {"protocol": PROTOCOL, "config": config.to_dict()}
-    return settings | {name: value for name, value in named.items() if value}
+    return {
+        "protocol": PROTOCOL,
+        "config": config.to_dict(),
+        **{name: value for name, value in named.items() if value},
+        "history": history,
+        "metrics": metrics,
+        "panel": panel,
+        "maps": store.pack_maps(maps),
+        "outcomes": store.pack_arrays(outcomes),
+        "weights_sha256": digest,
+    }
+
+
+def _keep(record: dict, weights: dict[str, bytes], path: Path) -> None:
+    for which, content in weights.items():
+        write_checked(path.with_suffix(SUFFIXES[which]), content)
+    store.write(record, path)
 
 
 def title_of(config: Config) -> str:
     """A run in a few words: what is unusual about it, regulariser, strength and seed."""
-    words = config.to_dict()
-    words = [words[n] for n in ("dataset", "model", "method") if words[n] != Config().to_dict()[n]]
-    return " ".join(
-        [*words, f"{config.to_dict()['regularizer']} {config.epsilon:g} seed {config.seed}"]
-    )
-
-
-def _of_best(best, model, watch: Watch) -> dict:
-    """Scores of the best checkpoint, each name with ``_best``; baselines have no checkpoint."""
-    chosen = copy.deepcopy(model)
-    chosen.load_state_dict(best.weights)
-    scores, _ = watch.final(chosen)
-    return {f"{name}_best": value for name, value in scores.items() if name not in BASELINES}
+    own = config.to_dict()
+    words = [own[n] for n in ("dataset", "model", "method") if own[n] != DEFAULTS[n]]
+    return " ".join([*words, f"{own['regularizer']} {config.epsilon:g} seed {config.seed}"])
 
 
 def rescore(source: Run, **changes) -> Run:
     """The run of ``source`` with other values of settings of evaluation.
 
-    What these change happens after a training step, never in one, so the last checkpoint is the one
-    that training under the changed config would end with, and is scored instead of trained. The
-    record lies in the store under the changed config, so that ``run`` and ``sweep`` find it; its
-    provenance names the run whose weights it has (``rescored``), its history keeps what does not
-    depend on evaluation, and no best checkpoint is chosen, as there is none to choose from.
+    Training does not depend on them, so the last checkpoint of ``source``, a run on photographs, is
+    scored instead of trained. The record lies in the store under the changed config; its provenance
+    names the run whose weights it has (``rescored``), its history keeps what does not depend on
+    evaluation, and no best checkpoint is chosen.
 
     Args:
-        source: a run on photographs.  changes: of :data:`EVALUATION`, such as ``eval_size=288``.
+        changes: of :data:`EVALUATION`, such as ``eval_size=288``.
 
     Raises:
         ValueError: a setting that training depends on, or a run of the drawn world.
@@ -276,36 +256,28 @@ def _scored(source: Run, config: Config, path: Path) -> dict:
     watch = Watch(config, *splits(config))
     metrics, outcomes = watch.final(model)
     kept = [c for c in source.history if not c.startswith(("train_", "val_", "test_"))]
+    history = {name: source.history[name].tolist() for name in kept}
+    measured = history, metrics, watch.panel, np.array([watch.panel_maps(model)]), outcomes
     content = _packed(model.state_dict())
     origin = provenance(config, source.provenance["seconds"], source.provenance.get("source", ""))
-    record = _header(config, store.files_of(config)) | {
-        "history": {name: source.history[name].tolist() for name in kept},
-        "metrics": metrics,
-        "panel": watch.panel,
-        "maps": store.pack_maps(np.array([watch.panel_maps(model)])),
-        "outcomes": store.pack_arrays(outcomes),
-        "weights_sha256": sha256(content),
-        "provenance": origin | {"rescored": source.config.name},
+    record = _record(config, store.files_of(config), measured, sha256(content)) | {
+        "provenance": origin | {"rescored": source.config.name}
     }
-    write_checked(path.with_suffix(SUFFIXES["last"]), content)
-    store.write(record, path)
+    _keep(record, {"last": content}, path)
     return record
 
 
 def as_run(config: Config, record: dict) -> Run:
     """The run that a record holds."""
+    plain = ("metrics", "provenance", "panel", "weights_sha256", "protocol")
     return Run(
-        config=config,
-        history=pd.DataFrame(record["history"]),
-        metrics=record["metrics"],
-        provenance=record["provenance"],
-        panel=record["panel"],
+        config,
+        pd.DataFrame(record["history"]),
         maps=store.unpack_maps(record["maps"]),
-        weights_sha256=record["weights_sha256"],
         selection=record.get("selection"),
         outcomes=store.unpack_arrays(record.get("outcomes", {})),
         files=store.Files(**record.get("files", {})),
-        protocol=record["protocol"],
+        **{name: record[name] for name in plain},
     )
 
 
@@ -323,32 +295,33 @@ def _own_record(path: Path) -> dict | None:
         return None
     if record is None:
         return None
-    digests = {"last": record["weights_sha256"]}
-    if record.get("selection"):
-        digests["best"] = record["selection"]["weights_sha256"]
-    whole = (_is(_whole(path.with_suffix(SUFFIXES[w])), digest) for w, digest in digests.items())
-    return record if all(whole) else None
+    digests = _digests(record).items()
+    return (
+        record if all(_checkpoint(path.with_suffix(SUFFIXES[w]), d) for w, d in digests) else None
+    )
 
 
-def _whole(path: Path) -> bytes | None:
-    """Content of a checkpoint, or None when there is none; a damaged one is named in a warning."""
+def _digests(run: dict) -> dict[str, str]:
+    """SHA-256 of the checkpoints of a run or record by their names."""
+    best = run.get("selection")
+    return {"last": run["weights_sha256"]} | ({"best": best["weights_sha256"]} if best else {})
+
+
+def _checkpoint(path: Path, digest: str) -> bytes | None:
+    """Content of the checkpoint if it is that one; a damaged one is named in a warning."""
     try:
-        return read_checked(path)
+        content = read_checked(path)
     except StorageError as error:
         warnings.warn(f"passed over: {error}", stacklevel=4)
         return None
-
-
-def _is(content: bytes | None, digest: str) -> bool:
-    return content is not None and sha256(content) == digest
+    return content if content is not None and sha256(content) == digest else None
 
 
 class _Progress:
     """The bar of a run, and its log beside the record: a JSON line of numbers for each epoch.
 
-    The log is a file rather than standard error, so that it is there for every process of a sweep,
-    and after it. It is replaced as a whole: a reader never meets half a line, and an epoch that is
-    trained again after a kill stands there once.
+    The log is a file, so that each process of a sweep has one. It is replaced as a whole: a reader
+    never meets half a line, and an epoch that is trained again after a kill stands there once.
     """
 
     def __init__(self, title: str, epochs: int, criterion: str, shown: bool, record: Path):

@@ -1,15 +1,13 @@
 """The store: one small JSON record a run, found by the hash of its config, whole or not there.
 
-Reading looks in the reader's own results first, then in the records that come with the project
-(``data/runs``). Writing goes to the results only. Two environment variables move it:
-``ENTREG_RESULTS`` is the folder of the results (default ``results/``); ``ENTREG_FRESH=1`` leaves
-the committed records of the drawn world out, so that all of it is trained anew. Those of
-photographs stay: most readers have none to train on.
+Reading looks in the reader's own results first (``ENTREG_RESULTS``, default ``results/``), then in
+the records that come with the project (``data/runs``); writing goes to the results only.
+``ENTREG_FRESH=1`` leaves the committed records of the drawn world out, so that all of it is trained
+anew; those of photographs stay, since most readers have none to train on.
 
-A run on photographs, or from a file of weights, is one on *these* photographs and weights: their
-digests (:class:`Files`) are a part of the name of an own record, so that other files give another
-run. A committed record counts wherever its config is asked for; where other files lie here, one
-line says so.
+The digests of photographs and weights (:class:`Files`) are a part of the name of an own record, so
+that other files give another run. A committed record counts wherever its config is asked for; where
+other files lie here, one line says so.
 """
 
 from __future__ import annotations
@@ -50,7 +48,7 @@ class Files:
 
     @property
     def suffix(self) -> str:
-        """What it adds to the name of a record; nothing where a run needs no files."""
+        """What it adds to the name of a record."""
         return f"-{sha256(json.dumps(asdict(self)).encode())[:8]}" if self else ""
 
 
@@ -60,14 +58,10 @@ def files_of(config: Config) -> Files:
     Raises:
         StorageError: they are not there.
     """
-    return Files(config.network.weights_sha256(), _photographs(config.data))
-
-
-def _photographs(data) -> str:
-    if data.is_drawn:
-        return ""
-    digests = [data.load(split).fingerprint for split in ("train", "val", "test")]
-    return sha256("".join(digests).encode()) if any(digests) else ""
+    splits = () if config.data.is_drawn else ("train", "val", "test")
+    together = "".join(config.data.load(split).fingerprint for split in splits)
+    photographs = sha256(together.encode()) if together else ""
+    return Files(config.network.weights_sha256(), photographs)
 
 
 def results_folder() -> Path:
@@ -115,14 +109,11 @@ def candidates(config: Config) -> Iterator[Path]:
             yield path_of(config)
     if config.data.is_drawn and os.environ.get("ENTREG_FRESH") == "1":
         return
-    settings, code, there = config.to_dict(), config.code, _committed(committed_folder())
+    settings, code, folder = config.to_dict(), config.code, committed_folder()
+    there = _listed(folder, folder.stat().st_mtime_ns) if folder.is_dir() else []
     for protocol in PROTOCOLS:
         name = name_of(settings, code, protocol)
-        yield from (committed_folder() / file for file in there if file.startswith(name))
-
-
-def _committed(folder: Path) -> list[str]:
-    return _listed(folder, folder.stat().st_mtime_ns) if folder.is_dir() else []
+        yield from (folder / file for file in there if file.startswith(name))
 
 
 @functools.lru_cache(maxsize=4)
@@ -204,32 +195,30 @@ def _digest(content: dict) -> str:
     return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
 
 
-class only_one:
+@contextlib.contextmanager
+def only_one(path: Path) -> Iterator[None]:
     """Lock of one run; the system frees it when its process ends, however it ends."""
-
-    def __init__(self, path: Path):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(
-                f"cannot make {path.parent}: {error.strerror}; point ENTREG_RESULTS elsewhere"
-            ) from error
-        self.lock, self.name = FileLock(path.with_suffix(".lock")), path.stem
-
-    def __enter__(self):
-        try:
-            self.lock.acquire(timeout=0)
-        except Timeout:
-            print(f"another process trains {self.name}: waiting for its record", file=sys.stderr)
-            self.lock.acquire()
-        except OSError as error:
-            raise StorageError(
-                f"cannot write in {Path(self.lock.lock_file).parent}: {error.strerror}; make it "
-                "writable, or point ENTREG_RESULTS elsewhere"
-            ) from error
-
-    def __exit__(self, *_):
-        self.lock.release()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(
+            f"cannot make {path.parent}: {error.strerror}; point ENTREG_RESULTS elsewhere"
+        ) from error
+    lock = FileLock(path.with_suffix(".lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        print(f"another process trains {path.stem}: waiting for its record", file=sys.stderr)
+        lock.acquire()
+    except OSError as error:
+        raise StorageError(
+            f"cannot write in {path.parent}: {error.strerror}; make it writable, or point "
+            "ENTREG_RESULTS elsewhere"
+        ) from error
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def pack_maps(maps: np.ndarray) -> dict:

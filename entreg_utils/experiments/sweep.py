@@ -25,6 +25,11 @@ from entreg_utils.experiments.run import Run, run, title_of
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
 _KEEP = ((_MMAP_MAX, 0), (_TRIM_THRESHOLD, 2**31 - 1), (_TOP_PAD, 2**28))
 
+_ENDED = (
+    "the system ended one of the processes, most often for want of memory, and all stop with it: "
+    "give fewer jobs"
+)
+
 
 class SweepError(RuntimeError):
     """Some runs failed; the message lists them with their reasons, the others are stored."""
@@ -39,22 +44,17 @@ def sweep(
 ) -> list[Run]:
     """Run every config, or load it, and return the runs in the order of the configs.
 
-    On this machine, what has to be trained is spread over ``jobs`` processes (default: one per core
-    that this process may use on a CPU, one with an accelerator). A small network trains faster as
-    two single-threaded processes than as one with two threads. On a cluster each run is one Ray
-    task; a run whose node is lost is trained again on another, and its record is written here,
-    once. A failed run does not stop the others. Either way the records are the same, up to the
-    rounding of other hardware. Functions of a notebook, which no other process knows, are trained
-    with in this one.
+    Missing runs are spread over ``jobs`` processes here, or are a Ray task each; the records are
+    the same up to the rounding of other hardware. A failed run does not stop the others. Functions
+    of a notebook, which no other process knows, are trained with in this one.
 
     Args:
         configs: equal ones are run once.
-        cluster: None, this machine; ``"auto"``, the Ray cluster that this machine belongs to;
-            ``"local"``, a Ray cluster of this machine alone, for as long as the sweep lasts; or the
-            address of a cluster, ``"host:port"``.
-        jobs: on this machine: processes side by side.
-        gpus: on a cluster: share of a GPU that each run takes, 0..1, such as 0.25; default one GPU
-            when the cluster has any.
+        cluster: None, this machine; ``"auto"``, the Ray cluster that it belongs to; ``"local"``, a
+            Ray cluster of this machine alone; or an address, ``"host:port"``.
+        jobs: here: processes side by side. Default on a CPU one a usable core (a small network
+            trains faster as two processes of one thread than as one of two), else one.
+        gpus: on a cluster: share of a GPU a run, 0..1; default one GPU when the cluster has any.
         cpus: on a cluster: cores, and threads, of each run.
 
     Raises:
@@ -87,9 +87,9 @@ def sweep(
             try:
                 run(config, progress=False)
             except (RuntimeError, ValueError) as error:
-                board.failed(config, f"{type(error).__name__}: {error}")
+                board.ended(config, f"{type(error).__name__}: {error}")
             else:
-                board.done(config)
+                board.ended(config)
     if board.failures:
         lines = "\n".join(f"  {config.name}: {reason}" for config, reason in board.failures.items())
         done = len(set(configs)) - len(board.failures)
@@ -109,24 +109,14 @@ def _train_all(configs: list[Config], jobs: int | None, board: Board) -> None:
     # spawn: a forked child of a process that has used its threads or its GPU may hang
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), _prepare, (max(1, cores // jobs),))
     try:
-        futures = {
-            pool.submit(_run_quietly, config.to_dict(places=True)): config for config in configs
-        }
+        futures = {pool.submit(_run_quietly, c.to_dict(places=True)): c for c in configs}
         while futures:
             # the pool hands them out in this order, so the first ones are those that train
             board.running(dict.fromkeys(list(futures.values())[:jobs], ""))
             for future in wait(futures, return_when=FIRST_COMPLETED).done:
                 config, error = futures.pop(future), future.exception()
-                if error is None:
-                    board.done(config)
-                elif isinstance(error, BrokenProcessPool):
-                    board.failed(
-                        config,
-                        "the system ended one of the processes, most often for want of memory, and "
-                        "all stop with it: give fewer jobs",
-                    )
-                else:
-                    board.failed(config, f"{type(error).__name__}: {error}")
+                reason = "" if error is None else f"{type(error).__name__}: {error}"
+                board.ended(config, _ENDED if isinstance(error, BrokenProcessPool) else reason)
         pool.shutdown()
     except BaseException:  # Ctrl-C above all: do not start what has not begun
         pool.shutdown(wait=False, cancel_futures=True)
@@ -147,10 +137,9 @@ def _run_quietly(settings: dict) -> None:
 def keep_memory() -> bool:
     """Let this process keep freed memory for its next tensors, where the system is glibc's.
 
-    By default glibc maps every large block from the system and returns it when it is freed. A
-    training step on a CPU frees and asks for the same activations again and again, and each time
-    the system clears every page; ``python -m benchmarks --only memory`` measures what that costs.
-    For processes that only train and then end, since what they freed is theirs until then.
+    By default glibc maps every large block from the system and returns it when it is freed: a
+    training step asks for the same activations again, and each time the system clears every page
+    (``python -m benchmarks --only memory``). For processes that only train and then end.
 
     Returns:
         Whether the setting took; elsewhere (macOS, Windows, musl) nothing changes.
@@ -158,25 +147,19 @@ def keep_memory() -> bool:
     if not sys.platform.startswith("linux"):
         return False
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
-    if mallopt is None:
-        return False
-    return all([mallopt(name, value) == 1 for name, value in _KEEP])
+    return mallopt is not None and all([mallopt(name, value) == 1 for name, value in _KEEP])
 
 
 class Board:
-    """What a sweep shows while it works: a bar, and in a log a line for each change.
+    """What a sweep shows while it works: a bar, or in a log a line for each change.
 
-    Attributes:
-        failures: reasons of the failed runs, in the order in which they failed.
-
-    Args:
-        configs: the runs to be trained, each once.
-        stream: where to; default the standard error.
+    ``failures`` holds the reasons of the runs that failed. ``stream`` is the standard error where
+    none is given.
     """
 
     def __init__(self, configs: Iterable[Config], stream=None):
         self.failures: dict[Config, str] = {}
-        self._places: dict[Config, str] = {}
+        self._places: Mapping[Config, str] = {}
         self._state = dict.fromkeys(configs, "left")
         self._stream = sys.stderr if stream is None else stream
         # a log of carriage returns cannot be read; a notebook draws a bar and is no terminal
@@ -194,40 +177,31 @@ class Board:
         """Say which runs train now, and where ("" for nowhere in particular)."""
         for config, state in self._state.items():
             before, now = self._places.get(config), places.get(config)
-            if state in ("done", "failed") or now == before:
-                continue
-            self._state[config] = "left" if now is None else "running"
-            word = "lost" if now is None else "started"
-            self._say(f"{word} {title_of(config)}" + (f" on {now}" if now else ""))
+            if state not in ("done", "failed") and now != before:
+                self._state[config] = "left" if now is None else "running"
+                word = "lost" if now is None else "started"
+                self._say(f"{word} {title_of(config)}" + f" on {now}" * bool(now))
         self._places = dict(places)
 
-    def done(self, config: Config) -> None:
-        """Say that a run is stored."""
-        self._state[config] = "done"
+    def ended(self, config: Config, failure: str = "") -> None:
+        """Say that a run is stored, or why it failed; that stays on the screen."""
+        self._state[config] = "failed" if failure else "done"
+        line = f"{self._state[config]} {title_of(config)}"
+        if failure:
+            self.failures[config] = failure
+            line += f": {failure}"
+            if not self._lines:
+                tqdm.write(line, file=self._stream)
         self._bar.update()
-        self._say(f"done {title_of(config)}")
-
-    def failed(self, config: Config, reason: str) -> None:
-        """Say that a run failed, and why; it stays on the screen."""
-        self._state[config] = "failed"
-        self.failures[config] = reason
-        self._bar.update()
-        line = f"failed {title_of(config)}: {reason}"
-        if not self._lines:
-            tqdm.write(line, file=self._stream)
         self._say(line)
 
-    def summary(self) -> str:
-        """The counts of all runs in one line."""
+    def _say(self, line: str) -> None:
         counts = Counter(self._state.values())
         known = ", ".join(f"{counts[s]} {s}" for s in ("done", "running", "failed", "left"))
-        return f"{known} of {len(self._state)}"
-
-    def _say(self, line: str) -> None:
-        self._bar.set_postfix_str(self.summary())
+        self._bar.set_postfix_str(f"{known} of {len(self._state)}")
         if self._lines:
-            stamp = time.strftime("%H:%M:%S")
-            print(f"{stamp} {line} ({self.summary()})", file=self._stream, flush=True)
+            stamp, total = time.strftime("%H:%M:%S"), len(self._state)
+            print(f"{stamp} {line} ({known} of {total})", file=self._stream, flush=True)
 
 
 def duration(seconds: float) -> str:

@@ -6,15 +6,7 @@ import numpy as np
 from torch import nn
 
 from entreg_utils.experiments.config import Config
-from entreg_utils.training import (
-    Best,
-    View,
-    evaluate,
-    evidence,
-    predict,
-    reliance,
-    summarise,
-)
+from entreg_utils.training import Best, View, evaluate, evidence, predict, reliance, summarise
 
 TRAIN_PROBE = 100  # training images on which each epoch's train accuracy and entropy are measured
 PANEL = 4  # test images whose maps are kept at each epoch: the first of each of the first classes
@@ -23,14 +15,11 @@ PANEL = 4  # test images whose maps are kept at each epoch: the first of each of
 class Watch:
     """Measurements of a run on its splits.
 
-    At every epoch: of training images, whose places nobody knows in weak supervision, class and
-    entropy, on an evenly spaced few; all of validation; the maps of a panel of test images. Test
-    itself is measured at the end alone, since looking at it would only tempt to choose by it;
-    ``watch_test`` does so all the same, for studies of just that, and the drawn world always.
-
-    Attributes:
-        panel: indices of the test images whose maps are kept.
-        criterion: column of the history by which the best checkpoint is chosen.
+    At every epoch: class and entropy of an evenly spaced few training images (whose places nobody
+    knows in weak supervision), all of validation, and the maps of ``panel``, test images. Test
+    itself is measured at the end alone, since looking at it would only tempt to choose by it; the
+    drawn world and ``watch_test``, for studies of just that, watch it too. ``criterion`` is the
+    column of the history by which the best checkpoint is chosen.
     """
 
     def __init__(self, config: Config, train, val, test):
@@ -50,7 +39,9 @@ class Watch:
             self.watched["test"] = self.test
         self.criterion = f"val_{self.val.criterion}"
         self.test.criterion  # noqa: B018  its masks, likewise decoded now
-        wanted = _first_of_classes(self.test.pairs.numpy())
+        pairs = self.test.pairs.numpy()  # (image, class)
+        shown = np.unique(pairs[:, 1])[:PANEL]
+        wanted = [(int(pairs[pairs[:, 1] == c][0, 0]), int(c)) for c in shown]
         self.panel = [image for image, _ in wanted]
         rows = sorted(set(self.panel))
         self.shown = View(test, crop=crop, rows=rows, multilabel=several)
@@ -84,9 +75,3 @@ class Watch:
 def rounded(scores: dict) -> dict:
     """Five digits: far below what a seed or an image changes."""
     return {name: round(value, 5) for name, value in scores.items()}
-
-
-def _first_of_classes(pairs: np.ndarray) -> list[tuple[int, int]]:
-    """(image, class): the first image of each of the first classes that there are."""
-    present = np.unique(pairs[:, 1])[:PANEL]
-    return [(int(pairs[pairs[:, 1] == c][0, 0]), int(c)) for c in present]

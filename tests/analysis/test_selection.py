@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from entreg_utils.analysis import selection
+from entreg_utils.analysis import compare as selection
 
 
 def history():

@@ -1,24 +1,23 @@
-"""Photographs that are made, photographs of birds where they are, and runs in other processes."""
+"""Photographs that are made, and runs in other processes."""
 
 import hashlib
 import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
+from entreg_utils import models
 from entreg_utils.data import Data
 from entreg_utils.data.world import SPLITS
 from entreg_utils.experiments import Config
 
 ROOT = Path(__file__).parents[2]
-SHARED = ROOT / ".." / "shared"
-CUB, WEIGHTS = SHARED / "data" / "CUB_200_2011", SHARED / "weights" / "mobilenet_v2_imagenet.npz"
-LISTS = ("images.txt", "image_class_labels.txt", "train_test_split.txt", "bounding_boxes.txt")
 
 # What a child process runs: the same call, with `hook(step)` before each step of training.
 CHILD = """
@@ -121,45 +120,13 @@ def one(photographs):
 
 
 @pytest.fixture
-def cub(tmp_path, project):
-    """Three classes of CUB with 12 + 12 photographs each, in a project of their own."""
-    if not (CUB.exists() and WEIGHTS.exists()):
-        pytest.skip("needs the part of CUB and the weights that are not part of the project")
-    home = tmp_path / "project" / "data" / "CUB_200_2011"
-    home.mkdir()
-    part = dict(line.split() for line in (CUB / LISTS[2]).read_text().splitlines())
-    kept, seen = set(), {}
-    for line in (CUB / LISTS[1]).read_text().splitlines():
-        index, label = line.split()
-        key = label, part[index]
-        seen[key] = seen.get(key, 0) + 1
-        if int(label) <= 3 and seen[key] <= 12:
-            kept.add(index)
-    for name in LISTS:
-        lines = [line for line in (CUB / name).read_text().splitlines() if line.split()[0] in kept]
-        (home / name).write_text("\n".join(lines) + "\n")
-    classes = (CUB / "classes.txt").read_text().splitlines()[:3]
-    (home / "classes.txt").write_text("\n".join(classes) + "\n")
-    (home / "images").symlink_to((CUB / "images").resolve())
-    return project
-
-
-@pytest.fixture
-def birds(cub):
-    """A run of a second on the photographs of ``cub``."""
-    return Config(
-        dataset="cub",
-        model="mobilenet_v2",
-        weights=str(WEIGHTS),
-        statistics="half",
-        freeze_bn=True,
-        resize=72,
-        crop=64,
-        eval_size=64,
-        epochs=1,
-        batch_size=7,
-        learning_rate=1e-3,
-    )
+def birds(one, tmp_path):
+    """A run of a second: a known network from a file of weights."""
+    weights = tmp_path / "mine.pth"
+    torch.save(models.build("mobilenet_v2", 3).state_dict(), weights)
+    network = {"model": "mobilenet_v2", "weights": str(weights), "statistics": "half"}
+    sizes = {"resize": 72, "crop": 64, "eval_size": 64, "epochs": 1, "learning_rate": 1e-3}
+    return replace(one, **network, **sizes, freeze_bn=True)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import os
 import sys
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -214,25 +215,21 @@ def test_shares_that_cannot_be_given_are_refused(project, small, options, senten
         sweep([small], cluster="auto", **options)
 
 
-class FakeRay:
+def ray_of(*resources):
     """The nodes of a cluster."""
-
-    def __init__(self, *resources):
-        self.resources = resources
-
-    def nodes(self):
-        return [{"Alive": True, "Resources": own} for own in self.resources]
+    nodes = [{"Alive": True, "Resources": own} for own in resources]
+    return SimpleNamespace(nodes=lambda: nodes)
 
 
 def test_a_gpu_a_run_where_there_are_some_and_a_warning_where_no_node_is_enough():
     cpus, gpus = {"CPU": 8.0}, {"CPU": 4.0, "GPU": 2.0}
-    assert cluster._gpus_of_a_run(FakeRay(cpus), None, 1) == 0
-    assert cluster._gpus_of_a_run(FakeRay(cpus, gpus), None, 1) == 1
-    assert cluster._gpus_of_a_run(FakeRay(gpus), 0.25, 4) == 0.25
+    assert cluster._gpus_of_a_run(ray_of(cpus), None, 1) == 0
+    assert cluster._gpus_of_a_run(ray_of(cpus, gpus), None, 1) == 1
+    assert cluster._gpus_of_a_run(ray_of(gpus), 0.25, 4) == 0.25
     with pytest.warns(UserWarning, match="has 1 CPU cores and 0.5 GPUs for a run: waiting"):
-        assert cluster._gpus_of_a_run(FakeRay(cpus), 0.5, 1) == 0.5
+        assert cluster._gpus_of_a_run(ray_of(cpus), 0.5, 1) == 0.5
     with pytest.warns(UserWarning, match="has 9 CPU cores"):
-        cluster._gpus_of_a_run(FakeRay(cpus, gpus), None, 9)
+        cluster._gpus_of_a_run(ray_of(cpus, gpus), None, 9)
 
 
 # ---- what a node does with a run, and what becomes of it here

@@ -66,12 +66,6 @@ def test_a_config_is_a_value():
         config.colour  # noqa: B018
 
 
-def test_epsilon_is_the_weight_of_the_regulariser():
-    assert Config().epsilon == 0
-    assert Config(regularizer="kl_uniform", strength=0.25).epsilon == 0.2
-    assert Config(regularizer="label_smoothing", strength=0.3).epsilon == 0.3
-
-
 # ---- as text
 
 
@@ -231,11 +225,7 @@ def test_functions_of_a_notebook_are_told_apart_by_their_text():
         ({"erasing": "has"}, r"erasing='has': give it as Erasing\(...\)"),
         # the groups speak for themselves, in their own words
         ({"epochs": 2.0}, "epochs=2.0: give a whole number"),
-        ({"strength": 0.1}, "strength has no meaning without a regularizer: set it to 0"),
-        ({"method": "has", "erase_beta": 1.0}, "has has no beta: it takes sides, rate"),
-        ({"erase_rate": 0.5}, "cam has no rate"),
         ({"sigma": 1.5}, r"sigma=1.5 is no share of a map's maximum: give one in \[0, 1\)"),
-        ({"sigma": 1.0}, "sigma=1.0 is no share"),
         (CUB | {"eval_view": "ten"}, "unknown eval_view 'ten': known are resize, centre_crop"),
         (CUB | {"eval_size": 4}, r"eval_size=4 is outside 8..2048 pixels"),
         ({"probes": ["gt_known"]}, "the probe 'gt_known' is not package.module:function"),

@@ -110,8 +110,12 @@ def test_splits_have_the_sizes_of_the_config(voc):
 # ---- what a run holds
 
 
-def test_a_record_gives_back_config_history_metrics_and_maps(stored, tiny, training_forbidden):
+def test_a_stored_run_is_not_trained_again_and_gives_back_config_history_metrics_and_maps(
+    stored, tiny, training_forbidden
+):
+    before = stored.stat().st_mtime_ns
     result = run(tiny)
+    assert Job(tiny).train() == store.read(stored) and stored.stat().st_mtime_ns == before
     assert result.config == tiny and result.files == store.Files()
     assert result.history["epoch"].tolist() == [1, 2, 3]
     assert result.maps.shape == (3, 4, 8, 8)
@@ -164,13 +168,6 @@ def test_a_run_on_photographs_chooses_on_validation_and_says_its_files(voc, proj
 
 
 # ---- loaded, not trained
-
-
-def test_a_stored_run_is_not_trained_again(stored, tiny, training_forbidden):
-    before = stored.stat().st_mtime_ns
-    assert run(tiny).provenance == json.loads(stored.read_text())["provenance"]
-    assert Job(tiny).train() == store.read(stored)
-    assert stored.stat().st_mtime_ns == before
 
 
 def test_committed_records_are_read_unless_everything_is_to_be_fresh(
@@ -291,24 +288,23 @@ def test_a_killed_run_ends_with_the_same_bytes(project, child, trained, tiny):
     assert same(mine) == same(whole)
 
 
-def test_ctrl_c_says_what_is_kept_and_the_same_call_finishes(project, trained, tiny, capsys):
-    killed_after(1, tiny)
-    said = "stopped; kl_uniform 0.5 seed 0 keeps its last whole epoch, the same call goes on"
-    assert said in capsys.readouterr().out
-    assert (project / f"{tiny.name}.partial").exists()
-    assert count_steps(tiny) == 2 * STEPS
-    name = f"{tiny.name}.pt"
-    assert (project / name).read_bytes() == (trained / name).read_bytes()
-
-
-def test_ctrl_c_in_the_first_epoch_promises_nothing(project, tiny, monkeypatch, capsys):
+def test_ctrl_c_says_what_is_kept_and_the_same_call_finishes(
+    project, trained, tiny, monkeypatch, capsys
+):
     def interrupt(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(loop, "regularised_loss", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        run(tiny, progress=False)
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "regularised_loss", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            run(tiny, progress=False)
     assert "had no whole epoch yet" in capsys.readouterr().out
+    killed_after(1, tiny)
+    said = "stopped; kl_uniform 0.5 seed 0 keeps its last whole epoch, the same call goes on"
+    assert said in capsys.readouterr().out
+    assert count_steps(tiny) == 2 * STEPS
+    name = f"{tiny.name}.pt"
+    assert (project / name).read_bytes() == (trained / name).read_bytes()
 
 
 @pytest.mark.parametrize("kind", ["softmax", "sigmoid"])
@@ -458,27 +454,22 @@ def test_an_own_regulariser_and_metric_by_name_and_by_themselves(project, own_co
 # ---- the log and the bar
 
 
-def report(path, *epochs, score=0.5):
-    with _Progress("title", 3, "score", False, path) as progress:
-        for epoch in epochs:
-            progress({"epoch": epoch, "loss": 1.0, "score": score, "maps": [[1.0]]})
+def test_each_epoch_is_one_line_of_numbers_also_after_a_kill_and_a_turn_of_the_bar(
+    tmp_path, capsys
+):
+    def report(*epochs, score):
+        with _Progress("title", 3, "score", True, tmp_path / "run.json") as progress:
+            for epoch in epochs:
+                progress({"epoch": epoch, "loss": 2.5, "score": score, "maps": [[1.0]]})
+            progress.bar.refresh()
 
-
-def test_each_epoch_is_one_line_of_numbers_also_after_a_kill(tmp_path):
-    path = tmp_path / "run.jsonl"
-    report(path.with_suffix(".json"), 1, 2, 3)
-    report(path.with_suffix(".json"), 2, score=0.75)  # the partial file held epoch 1 only
-    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    report(1, 2, 3, score=0.5)
+    report(2, score=0.75)  # the partial file held epoch 1 only
+    lines = [json.loads(line) for line in (tmp_path / "run.jsonl").read_text().splitlines()]
     assert [(line["epoch"], line["score"]) for line in lines] == [(1, 0.5), (2, 0.75)]
     assert set(lines[0]) == {"epoch", "loss", "score", "seconds"} and lines[0]["seconds"] >= 0
-
-
-def test_the_bar_shows_loss_and_criterion(tmp_path, capsys):
-    with _Progress("title", 2, "val_pxap", True, tmp_path / "run.json") as progress:
-        progress({"epoch": 1, "loss": 2.5, "val_pxap": 0.25})
-        progress.bar.refresh()
     error = capsys.readouterr().err
-    assert "title" in error and "val_pxap=0.25" in error and "loss=2.5" in error
+    assert "title" in error and "score=0.75" in error and "loss=2.5" in error
 
 
 def test_a_title_says_what_is_unusual(tiny):
@@ -487,17 +478,16 @@ def test_a_title_says_what_is_unusual(tiny):
     assert title_of(birds) == "cub resnet18 has none 0 seed 2"
 
 
-# ---- real photographs, and finished runs at another size
+# ---- a known network from a file, and finished runs at another size
 
 
-def test_birds_are_trained_resumed_and_scored(birds, monkeypatch, tmp_path):
+def test_a_file_of_weights_is_trained_from_resumed_and_scored(birds, monkeypatch, tmp_path):
     config = replace(birds, epochs=2, head_factor=10.0, method="adl")
     result = run(config, progress=False)
     whole, metrics = store.find(config), result.metrics
     name = birds.network.weights_file().name
     assert whole["config"]["weights"] == result.provenance["weights"] == name
     assert whole["files"]["weights"] == sha256(birds.network.weights_file().read_bytes())
-    assert result.provenance["source"].startswith("official split")
     assert result.selection["criterion"] == "val_max_box_acc"
     wanted = {"max_box_acc", "max_box_acc_carried", "top1_loc", "top5_loc", "centre_box"}
     assert wanted <= set(metrics) and {"max_box_acc_best", "top1_loc_best"} <= set(metrics)
@@ -537,7 +527,7 @@ def test_a_finished_run_at_another_size_is_what_training_with_that_size_gives(
     assert found.provenance["rescored"] == one.name
     assert list(found.history) == ["epoch", "loss"] and found.selection is None
     # its record is found, and not made twice
-    monkeypatch.setattr(Job, "train", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(Job, "_train", lambda *_: pytest.fail("trained"))
     monkeypatch.setattr(MODULE, "_scored", lambda *_: pytest.fail("scored"))
     assert run(other).metrics == found.metrics == rescore(source, eval_size=48).metrics
     found.model()  # its checkpoint lies beside it

@@ -34,7 +34,7 @@ def small(tiny):
 @pytest.fixture
 def trained_here(monkeypatch):
     """The configs that this process trains."""
-    plain, configs = Job._train, []
+    configs, plain = [], Job._train
     monkeypatch.setattr(Job, "_train", lambda j, *a: (configs.append(j.config), plain(j, *a))[1])
     return configs
 
@@ -129,11 +129,12 @@ def test_a_process_that_the_system_ends_is_a_reason_that_names_memory(project, s
             pass
 
     monkeypatch.setattr(MODULE, "ProcessPoolExecutor", Pool)
-    board = Board([small, RUNS[1]], stream=io.StringIO())
+    log = io.StringIO()
+    board = Board([small, RUNS[1]], log)
     _train_all([small, RUNS[1]], 2, board)
     assert list(board.failures) == [small]
     assert "want of memory" in board.failures[small] and "fewer jobs" in board.failures[small]
-    assert board.summary() == "1 done, 0 running, 1 failed, 0 left of 2"
+    assert log.getvalue().endswith("(1 done, 0 running, 1 failed, 0 left of 2)\n")
 
 
 @pytest.mark.parametrize(
@@ -167,10 +168,10 @@ def test_a_log_has_one_line_a_change_with_the_counts():
     with Board(RUNS, log) as board:
         board.running({RUNS[0]: "a", RUNS[1]: "b"})
         board.running({RUNS[0]: "a", RUNS[1]: "b"})  # nothing new, nothing said
-        board.done(RUNS[0])
+        board.ended(RUNS[0])
         board.running({})
         board.running({RUNS[1]: "a, attempt 2"})
-        board.failed(RUNS[1], "TrainingError: no")
+        board.ended(RUNS[1], "TrainingError: no")
         board.running({RUNS[0]: "a", RUNS[1]: "a"})  # late news of finished runs change nothing
     lines = [line[9:] for line in log.getvalue().splitlines()]  # without the time of day
     assert lines == [
@@ -193,8 +194,8 @@ def test_a_screen_has_a_bar_and_above_it_what_failed(where, monkeypatch, capsys)
         monkeypatch.setattr(builtins, "__IPYTHON__", True, raising=False)
     with Board(RUNS, screen) as board:
         board.running({RUNS[0]: ""})
-        board.failed(RUNS[0], "no room")
-        board.done(RUNS[1])
+        board.ended(RUNS[0], "no room")
+        board.ended(RUNS[1])
     assert screen.getvalue() == "failed none 0 seed 0: no room\n"
     bar = capsys.readouterr().err
     assert "training" in bar and "1 done, 0 running, 1 failed, 1 left of 3" in bar
