@@ -6,8 +6,7 @@ costs no second pass. Adapted networks with another head say ``linear_head = Fal
 Grad-CAMs. Images are floats in 0..1; a model normalises them by itself.
 """
 
-from entreg_utils.models.adapt import adapt
-from entreg_utils.models.adapted import Adapted
+from entreg_utils.models.adapt import Adapted, adapt
 from entreg_utils.models.backbones import PhotoNet, remove_stride
 from entreg_utils.models.base import STATISTICS, Backbone
 from entreg_utils.models.choice import Network
