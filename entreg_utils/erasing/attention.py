@@ -130,10 +130,13 @@ def attach(model: nn.Module, erasing: Erasing, generator: torch.Generator) -> At
     chosen = points_of(model, erasing)
     for name, module in chosen.items():
         if any(isinstance(hook, _Hook) for hook in module._forward_hooks.values()):
-            raise ValueError(
-                f"{type(model).__name__} has a layer at {name!r} already: remove() it first"
-            )
-    return Attached(model, {name: (m, erasing.layer(generator)) for name, m in chosen.items()})
+            kind = type(model).__name__
+            raise ValueError(f"{kind} has a layer at {name!r} already: remove() it first")
+    attached = Attached()
+    attached.layers = {name: erasing.layer(generator) for name in chosen}
+    for name, layer in attached.layers.items():
+        attached.callback(chosen[name].register_forward_hook(_Hook(layer, model)).remove)
+    return attached
 
 
 def points_of(model: nn.Module, erasing: Erasing) -> dict[str, nn.Module]:
@@ -148,30 +151,20 @@ def points_of(model: nn.Module, erasing: Erasing) -> dict[str, nn.Module]:
     known = model.erasing_points()
     for name in erasing.points:
         if name not in known:
-            raise ValueError(
-                f"{erasing.method} cannot go behind {name!r}: {type(model).__name__} has the "
-                f"points {', '.join(known)}"
-            )
+            has = f"{type(model).__name__} has the points {', '.join(known)}"
+            raise ValueError(f"{erasing.method} cannot go behind {name!r}: {has}")
     return {name: known[name] for name in erasing.points}
 
 
 class Attached(contextlib.ExitStack):
     """Handle of attached ``layers``, by point: a context, or ``remove()`` as often as you like."""
 
-    def __init__(self, model: nn.Module, placed: dict[str, tuple[nn.Module, AttentionErasing]]):
-        super().__init__()
-        self.layers = {name: layer for name, (_, layer) in placed.items()}
-        for module, layer in placed.values():
-            self.callback(module.register_forward_hook(_Hook(layer, model)).remove)
-
+    layers: dict[str, AttentionErasing]
     remove = contextlib.ExitStack.close
 
 
 class _Hook:
-    """A forward hook that replaces a module's output while the model trains.
-
-    An object rather than a closure: a copied model then gets copies that watch the copy's mode.
-    """
+    """A forward hook; no closure, so that a copied model gets one that watches the copy's mode."""
 
     def __init__(self, layer: AttentionErasing, model: nn.Module):
         self.layer, self.model = layer, model

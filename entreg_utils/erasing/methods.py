@@ -15,6 +15,7 @@ from entreg_utils.erasing.attention import ADL, RDAP, AttentionErasing, points_o
 from entreg_utils.erasing.has import hidden_tiles, hide_and_seek, paint_over
 from entreg_utils.erasing.mixing import cutmix, draw_box, paste
 from entreg_utils.fields import settle
+from entreg_utils.models.base import outputs_of
 
 # The hyperparameters of each known method; every other field of Erasing stays None.
 METHODS: dict[str, tuple[str, ...]] = {
@@ -120,12 +121,12 @@ class Erasing:
 
     def layer(self, generator: torch.Generator) -> AttentionErasing:
         """A new layer of ADL or RDAP with these hyperparameters; ValueError for other methods."""
+        if not self.has_layers:
+            method = names.text_of(self.method)
+            raise ValueError(f"{method} has no layers: only adl and rdap work inside the network")
         if self.method == "adl":
             return ADL(self.gamma, self.rate, generator)
-        if self.method == "rdap":
-            return RDAP(self.square, self.rate, generator)
-        method = names.text_of(self.method)
-        raise ValueError(f"{method} has no layers: only adl and rdap work inside the network")
+        return RDAP(self.square, self.rate, generator)
 
     def _checked(self, changed, images: Tensor) -> tuple[Tensor, Tensor]:
         """What own code returned, when it is a batch like the one it was given."""
@@ -182,7 +183,10 @@ def hidden(
     if erasing.has_layers:
         if model is None:
             raise ValueError(f"{method} hides places of a feature map: give the model")
-        layer, maps = erasing.layer(generator), _maps(model, erasing, images)
+        layer, twin = erasing.layer(generator), copy.deepcopy(model).eval()
+        given = images.to(next(twin.parameters()).device)
+        with torch.no_grad():
+            maps = outputs_of(points_of(twin, erasing), lambda: twin(given))
         return Hidden(method, images, {name: layer.hidden(one) for name, one in maps.items()})
     if method == "has":
         fill = getattr(model, "mean", None) if fill is None else fill
@@ -200,13 +204,3 @@ def hidden(
         changed, _ = erasing.apply_to_batch(images, targets, generator)
         mask = (changed != images).any(dim=1)
     return Hidden(method, changed, {"image": mask})
-
-
-def _maps(model: nn.Module, erasing: Erasing, images: Tensor) -> dict[str, Tensor]:
-    """Each point's output in eval mode, of a copy: modes and hooks of the model are not touched."""
-    twin, maps = copy.deepcopy(model).eval(), {}
-    for name, module in points_of(twin, erasing).items():
-        module.register_forward_hook(lambda *seen, name=name: maps.update({name: seen[-1]}))
-    with torch.no_grad():
-        twin(images.to(next(twin.parameters()).device))
-    return maps

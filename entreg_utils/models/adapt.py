@@ -205,7 +205,6 @@ def _name_of(module: nn.Module, given: nn.Module | str | None, what: str) -> str
             return name
     if given is not None:
         raise ValueError(f"{what}={given!r} is no part of {type(module).__name__}")
-    return None
 
 
 class _Call(NamedTuple):

@@ -98,22 +98,21 @@ def _known(name: str, num_classes: int, pretrained: bool, options: dict) -> Back
 
 
 def _other(name, num_classes: int, pretrained: bool, statistics, options: dict) -> Backbone:
-    if isinstance(name, str) and name.startswith("timm:"):
-        module = _of_timm(name.removeprefix("timm:"), num_classes, pretrained, options)
-    elif not (isinstance(name, nn.Module) or names.is_own(name)):
+    ready = isinstance(name, nn.Module)
+    if not ready and not names.is_own(name) and not str(name).startswith("timm:"):
         known = ", ".join(MODELS)
         raise ValueError(f"unknown model {name!r}: known are {known}, timm:NAME, module:function")
+    said = type(name).__name__ if ready else names.text_of(name)
+    if said.startswith("timm:"):
+        module = _of_timm(said.removeprefix("timm:"), num_classes, pretrained, options)
     elif pretrained:
-        raise ValueError(f"{names.text_of(name)} brings its own weights: use pretrained=False")
-    elif isinstance(name, nn.Module):
-        module = name
+        raise ValueError(f"{said} brings its own weights: use pretrained=False")
     else:
-        module = names.resolve(name, "model")(num_classes, **options)
+        module = name if ready else names.resolve(name, "model")(num_classes, **options)
     mean, std = STATISTICS.get(statistics, (None, None))
     model = adapt(module, mean=mean, std=std)
-    found, whole = model.num_classes, module is name
-    if found < num_classes or (found > num_classes and not whole):
-        said = type(name).__name__ if whole else names.text_of(name)
+    found = model.num_classes
+    if found < num_classes or (found > num_classes and not ready):
         raise ValueError(f"{said} has {found} outputs, but {num_classes} classes are asked for")
     return model
 
