@@ -98,23 +98,28 @@ def _known(name: str, num_classes: int, pretrained: bool, options: dict) -> Back
 
 
 def _other(name, num_classes: int, pretrained: bool, statistics, options: dict) -> Backbone:
-    ready = isinstance(name, nn.Module)
-    if not ready and not names.is_own(name) and not str(name).startswith("timm:"):
+    ready, timm = isinstance(name, nn.Module), isinstance(name, str) and name.startswith("timm:")
+    if not (ready or timm or names.is_own(name)):
         known = ", ".join(MODELS)
         raise ValueError(f"unknown model {name!r}: known are {known}, timm:NAME, module:function")
-    said = type(name).__name__ if ready else names.text_of(name)
-    if said.startswith("timm:"):
-        module = _of_timm(said.removeprefix("timm:"), num_classes, pretrained, options)
-    elif pretrained:
-        raise ValueError(f"{said} brings its own weights: use pretrained=False")
+    if pretrained and not timm:
+        raise ValueError(f"{_called(name)} brings its own weights: use pretrained=False")
+    if timm:
+        module = _of_timm(name.removeprefix("timm:"), num_classes, pretrained, options)
     else:
         module = name if ready else names.resolve(name, "model")(num_classes, **options)
     mean, std = STATISTICS.get(statistics, (None, None))
     model = adapt(module, mean=mean, std=std)
     found = model.num_classes
     if found < num_classes or (found > num_classes and not ready):
-        raise ValueError(f"{said} has {found} outputs, but {num_classes} classes are asked for")
+        raise ValueError(
+            f"{_called(name)} has {found} outputs, but {num_classes} classes are asked for"
+        )
     return model
+
+
+def _called(name) -> str:
+    return type(name).__name__ if isinstance(name, nn.Module) else names.text_of(name)
 
 
 def _of_timm(name: str, num_classes: int, pretrained: bool, options: dict) -> nn.Module:

@@ -1,10 +1,9 @@
 """How a backbone is fine-tuned: which weights learn faster, and which stand still.
 
-**Frozen batch-norm** is folded into the convolution before it, at every pass anew. With fixed
-statistics it is ``s * (x - mean) + shift`` with ``s = weight / sqrt(var + eps)``: the convolution
-may as well carry ``s`` in its kernel and the rest in its bias. Outputs and gradients are those of
-the two layers up to rounding, ``weight`` and ``bias`` of the batch-norm still learn through the
-kernel, and one map less is written and kept. ``python -m benchmarks --only folding`` measures it.
+**Frozen batch-norm**, ``s * (x - mean) + bias`` with ``s = weight / sqrt(var + eps)``, is folded
+into kernel and bias of the convolution before it, at every pass anew. Outputs and gradients are
+those of the two layers up to rounding, ``weight`` and ``bias`` still learn, and one map less is
+kept. ``python -m benchmarks --only folding`` measures it.
 """
 
 from __future__ import annotations

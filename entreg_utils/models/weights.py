@@ -135,11 +135,10 @@ def load(module: Backbone, state: Mapping[str, Tensor], origin: str) -> str:
     for name, value in wanted.items():  # a counter that files of old versions lack
         if name.endswith("num_batches_tracked"):
             given.setdefault(name, value)
-    common = [name for name in wanted if name in given]
     troubles = {
-        "missing": [name for name in wanted if name not in given],
-        "unexpected": [name for name in given if name not in wanted],
-        "of another shape": [n for n in common if given[n].shape != wanted[n].shape],
+        "missing": [n for n in wanted if n not in given],
+        "unexpected": [n for n in given if n not in wanted],
+        "of another shape": [n for n in wanted if n in given and given[n].shape != wanted[n].shape],
     }
     said = [f"{len(names)} {what} (as {names[0]})" for what, names in troubles.items() if names]
     if said:
