@@ -212,8 +212,8 @@ class _Call(NamedTuple):
 
     name: str
     layer: nn.Module
-    read: Tensor
-    output: Tensor
+    read: Tensor | None  # None: named arguments
+    output: Tensor | object
     lowest: float
 
 
@@ -223,9 +223,10 @@ def _run(model: Adapted) -> tuple[Tensor, Tensor, list[_Call]]:
     names = {part: name for name, part in network.named_modules() if name}
 
     def record(part, inputs, output):
-        if part in names and inputs and isinstance(output, Tensor):
-            lowest = float(output.detach().amin())
-            calls.append(_Call(names[part], part, inputs[0], output, lowest))
+        if part in names:
+            lowest = float(output.detach().amin()) if _layout(output) else 0.0
+            read = inputs[0] if inputs else None
+            calls.append(_Call(names[part], part, read, output, lowest))
 
     for side in (*_published(network).get("input_size", ())[-1:], *SIDES):
         calls.clear()
@@ -296,14 +297,14 @@ def _find_places(model: Adapted, layer: str | None, head: str | None) -> None:
 def _last_linear(calls: list[_Call], classes: int) -> str | None:
     """The last layer with weights, if linear or 1x1, as wide as the logits and not the first."""
     weighted = [call for call in calls if any(True for _ in call.layer.parameters(False))]
-    last = weighted[-1].layer if len(weighted) > 1 else None
+    last = weighted[-1].layer if len(weighted) > 1 and weighted[-1].read is not None else None
     fits = isinstance(last, (nn.Linear, nn.Conv2d)) and len(last.weight) == classes
     return weighted[-1].name if fits and last.weight[0, 0].numel() == 1 else None
 
 
 def _layout(output: Tensor) -> Layout | None:
     """How an output for two square images holds a map; None: it holds none."""
-    match output.shape:
+    match getattr(output, "shape", None):
         case (2, _, height, width) if height == width > 1:
             return Layout("map")
         case (2, height, width, _) if height == width > 1:
