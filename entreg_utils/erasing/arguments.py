@@ -22,7 +22,7 @@ RANGES = {  # of the hyperparameters that are numbers: in words, and as a test
 
 
 def number(name: str, value: float) -> float:
-    """``value`` as a float in the range of ``name``; ValueError where it is none."""
+    """``value`` as a float in the range of ``name``; or ValueError."""
     value, (wanted, fits) = plain(name, float, value), RANGES[name]
     if not fits(value):
         raise ValueError(f"{name}={value:g} must lie {wanted}")

@@ -1,10 +1,4 @@
-"""ADL and RDAP: layers that hide the most discriminative place of a feature map in training.
-
-Both take the channel mean of a non-negative map as self-attention, without any weights, and do
-nothing in eval mode. :func:`attach` puts them into a model that knows nothing of them.
-
-ADL: Choe & Shim, CVPR 2019.  RDAP: Choe et al., Pattern Recognition 116, 2021, in our reading.
-"""
+"""ADL and RDAP: layers that hide the most discriminative place of a feature map in training."""
 
 from __future__ import annotations
 
@@ -21,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class AttentionErasing(nn.Module):
-    """What ADL and RDAP have in common; their ``_hidden`` says where to hide.
+    """What ADL and RDAP have in common, without weights; their ``_hidden`` says where to hide.
 
         A = mean over channels of x,  (N, 1, h, w)
         hide with probability ``rate``:  y = x * [not hidden(A)]
@@ -29,10 +23,8 @@ class AttentionErasing(nn.Module):
 
     As in the authors' code, ONE draw serves all images of a batch, the choice of the hidden place
     carries no gradient (dy/dx is 1 at kept places, 0 at hidden ones), and sigmoid(A) its own.
-
-    Args:
-        rate: probability of hiding, 0..1 (the authors' ``1 - keep_prob``).
-        generator: on the CPU; the attribute may be set anew, or seeded, at any time.
+    ``rate`` in 0..1 is the authors' ``1 - keep_prob``; ``generator``, on the CPU, may be set anew
+    or seeded at any time. In eval mode nothing happens.
 
     ``x`` must be (N, C, h, w) after a ReLU: on negative values A < gamma max A hides nothing. The
     values are looked at in the first training pass only, since each look makes a GPU wait.
@@ -66,11 +58,10 @@ class AttentionErasing(nn.Module):
 
 
 class ADL(AttentionErasing):
-    """Attention-based dropout layer: hides where A >= gamma max A, of each image its own maximum.
+    """Attention-based dropout layer (Choe & Shim, CVPR 2019): hides where A >= gamma max A.
 
-    Args:
-        gamma: 0..1; small values hide much. The authors' SE-ResNet-50 has gamma 0.9 and rate 0.75.
-        rate, generator: see :class:`AttentionErasing`.
+    The maximum is each image's own; gamma in 0..1, small values hide much. The authors'
+    SE-ResNet-50 has gamma 0.9 and rate 0.75.
     """
 
     def __init__(self, gamma: float, rate: float, generator: torch.Generator):
@@ -82,21 +73,13 @@ class ADL(AttentionErasing):
 
 
 class RDAP(AttentionErasing):
-    """Region-based dropout with attention prior (our reading): hides one square around the peak.
+    """Region-based dropout with attention prior: hides one square around the peak of A.
 
-    The paper hides a square of fixed size where self-attention is largest. Its further details are
-    not public, so these are our choices:
-
-    - place: the cell where A is largest, the first of equals (no draw);
-    - size: ``round(square * min(h, w))`` cells, at least one, a share of the map so that one
-      setting serves every architecture, as the paper wants;
-    - border: the square is moved inside the map, never cut. With an even side the peak is the lower
-      right of the four middle cells;
-    - when: one draw a layer and pass; the importance map otherwise, both as in ADL.
-
-    Args:
-        square: side of the square as a share of the map's shorter side, above 0 and below 1.
-        rate, generator: see :class:`AttentionErasing`.
+    Choe et al., Pattern Recognition 116, 2021, in our reading. Their square has a fixed size; the
+    further details are not public, so these are our choices. Place: the largest A, the first of
+    equals. Size: ``round(square * min(h, w))`` cells, at least one, 0 < square < 1, a share of the
+    map so that one setting serves every architecture, as the paper wants. Border: the square is
+    moved inside, never cut; with an even side the peak is the lower right of the middle cells.
     """
 
     def __init__(self, square: float, rate: float, generator: torch.Generator):
@@ -133,16 +116,11 @@ def _attention(features: Tensor) -> Tensor:
 def attach(model: nn.Module, erasing: Erasing, generator: torch.Generator) -> Attached:
     """Put the layers of ADL or RDAP behind the model's erasing points, until they are removed.
 
-    The layers work while ``model.training``; the mode of its parts does not count, as they may be
-    frozen. Its ``state_dict``, parameters and modules stay what they were. Attach before
-    ``torch.compile``; each layer breaks the graph where it draws.
-
-    Args:
-        model: has ``erasing_points() -> dict[str, nn.Module]``, modules whose output is a
-            non-negative feature map (N, C, h, w).
-        erasing: methods without layers (``cam``, ``has``, ``cutmix``, own code) attach nothing.
-        generator: on the CPU, shared by all layers; seed it anew at each epoch, and a run that
-            goes on from a checkpoint draws what it would have drawn.
+    ``model.erasing_points()`` gives modules whose output is a non-negative map (N, C, h, w), by
+    name. The layers work while ``model.training``; the mode of its parts does not count, as they
+    may be frozen. Its ``state_dict``, parameters and modules stay what they were. All layers share
+    the ``generator`` of the CPU: seed it anew at each epoch, and a run that goes on draws what it
+    would have drawn. Other methods attach nothing. Attach before ``torch.compile``.
 
     Raises:
         ValueError: the model lacks a point, or one has a layer already; then nothing is attached.
@@ -152,10 +130,13 @@ def attach(model: nn.Module, erasing: Erasing, generator: torch.Generator) -> At
     chosen = points_of(model, erasing)
     for name, module in chosen.items():
         if any(isinstance(hook, _Hook) for hook in module._forward_hooks.values()):
-            raise ValueError(
-                f"{type(model).__name__} has a layer at {name!r} already: remove() it first"
-            )
-    return Attached(model, {name: (m, erasing.layer(generator)) for name, m in chosen.items()})
+            kind = type(model).__name__
+            raise ValueError(f"{kind} has a layer at {name!r} already: remove() it first")
+    attached = Attached()
+    attached.layers = {name: erasing.layer(generator) for name in chosen}
+    for name, layer in attached.layers.items():
+        attached.callback(chosen[name].register_forward_hook(_Hook(layer, model)).remove)
+    return attached
 
 
 def points_of(model: nn.Module, erasing: Erasing) -> dict[str, nn.Module]:
@@ -170,34 +151,20 @@ def points_of(model: nn.Module, erasing: Erasing) -> dict[str, nn.Module]:
     known = model.erasing_points()
     for name in erasing.points:
         if name not in known:
-            raise ValueError(
-                f"{erasing.method} cannot go behind {name!r}: {type(model).__name__} has the "
-                f"points {', '.join(known)}"
-            )
+            has = f"{type(model).__name__} has the points {', '.join(known)}"
+            raise ValueError(f"{erasing.method} cannot go behind {name!r}: {has}")
     return {name: known[name] for name in erasing.points}
 
 
 class Attached(contextlib.ExitStack):
-    """Handle of attached layers: a context, or ``remove()``, which a second time does nothing.
+    """Handle of attached ``layers``, by point: a context, or ``remove()`` as often as you like."""
 
-    Attributes:
-        layers: the layers by point, in forward order as named; empty for methods without layers.
-    """
-
-    def __init__(self, model: nn.Module, placed: dict[str, tuple[nn.Module, AttentionErasing]]):
-        super().__init__()
-        self.layers = {name: layer for name, (_, layer) in placed.items()}
-        for module, layer in placed.values():
-            self.callback(module.register_forward_hook(_Hook(layer, model)).remove)
-
+    layers: dict[str, AttentionErasing]
     remove = contextlib.ExitStack.close
 
 
 class _Hook:
-    """A forward hook that replaces a module's output while the model trains.
-
-    An object rather than a closure: a copied model then gets copies that watch the copy's mode.
-    """
+    """A forward hook; no closure, so that a copied model gets one that watches the copy's mode."""
 
     def __init__(self, layer: AttentionErasing, model: nn.Module):
         self.layer, self.model = layer, model

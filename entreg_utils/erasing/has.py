@@ -1,10 +1,4 @@
-"""Hide-and-Seek: squares of a training image are hidden at random (Singh & Lee, ICCV 2017).
-
-The image is tiled in squares of ``side`` pixels from its top left corner; what is left over at the
-right and at the bottom makes narrower tiles. The side is drawn for each image, then each tile is
-hidden with probability ``rate``. A network that cannot count on one part learns others as well.
-Testing hides nothing.
-"""
+"""Hide-and-Seek: squares of a training image are hidden at random (Singh & Lee, ICCV 2017)."""
 
 from __future__ import annotations
 
@@ -23,16 +17,16 @@ def hide_and_seek(
     fill: float | Sequence[float] | Tensor,
     generator: torch.Generator,
 ) -> Tensor:
-    """New images of which random tiles show ``fill``; the given ones stay as they are.
+    """New images (N, C, H, W), float in 0..1 or uint8, of which random tiles show ``fill``.
+
+    An image is tiled from its top left corner, with narrower tiles at the right and the bottom.
 
     Args:
-        images: (N, C, H, W) float in 0..1 or uint8 in 0..255, on any device.
-        sides: sides of the tiles in pixels, one drawn for each image with equal chances; 0 or None
+        sides: of the tiles in pixels, one drawn for each image with equal chances; 0 or None
             leaves the image whole. The paper draws from (0, 16, 32, 44, 56).
         rate: probability that a tile is hidden, 0..1; 0.5 in the paper.
-        fill: colour of a hidden tile in 0..1, one number or (C,), also for uint8 images. It should
-            be the data set's mean colour (``model.mean``): after normalisation that is 0, and the
-            first convolution sees in training the distribution it sees in testing.
+        fill: colour in 0..1, one number or (C,), also for uint8. The mean colour (``model.mean``)
+            is 0 after normalisation, so that training and testing have the same distribution.
         generator: on the CPU. It draws N + N * tiles numbers, whatever comes out.
 
     Raises:
@@ -80,7 +74,7 @@ def paint_over(images: Tensor, hidden: Tensor, fill: float | Sequence[float] | T
             f"fill has shape {tuple(colour.shape)}, but must be one number or ({channels},), a "
             "colour in 0..1"
         )
-    # Looking at a value on an accelerator would wait for it.
+    # A look at an accelerator would wait for it.
     if colour.device.type == "cpu" and not bool(((colour >= 0) & (colour <= 1)).all()):
         raise ValueError(f"fill={colour.tolist()} must be a colour in 0..1, also for uint8 images")
     if images.dtype == torch.uint8:

@@ -15,6 +15,7 @@ from entreg_utils.erasing.attention import ADL, RDAP, AttentionErasing, points_o
 from entreg_utils.erasing.has import hidden_tiles, hide_and_seek, paint_over
 from entreg_utils.erasing.mixing import cutmix, draw_box, paste
 from entreg_utils.fields import settle
+from entreg_utils.models.base import outputs_of
 
 # The hyperparameters of each known method; every other field of Erasing stays None.
 METHODS: dict[str, tuple[str, ...]] = {
@@ -31,10 +32,8 @@ _NO_FILL = "HaS needs fill, the mean colour in 0..1: fill=model.mean"
 class Erasing:
     """Erasing: what is hidden while training.
 
-    A known method takes all of its own hyperparameters and no others; own code takes none.
-
-    Raises:
-        ValueError: unknown method, a hyperparameter missing, out of range or of another method.
+    A known method takes all of its own hyperparameters and no others, own code takes none: else, or
+    for a value out of range, ValueError.
     """
 
     method: str | Callable = "cam"
@@ -66,9 +65,8 @@ class Erasing:
         for name in (one.name for one in fields(self)[1:]):
             value = getattr(self, name)
             if value is None and name in wanted:
-                raise ValueError(
-                    f"{method} needs {name}: it {takes} (published values: erasing.preset)"
-                )
+                published = "(published values: erasing.preset)"
+                raise ValueError(f"{method} needs {name}: it {takes} {published}")
             if value is not None and name not in wanted:
                 raise ValueError(f"{method} has no {name}: it {takes}")
             if value is not None and name in RANGES:
@@ -104,69 +102,52 @@ class Erasing:
     ) -> tuple[Tensor, Tensor]:
         """A training batch as HaS, CutMix or own code changes it; for others the very same tensors.
 
-        Args:
-            images, targets: (N, C, H, W), and class indices (N,) or rows (N, classes), which own
-                code gets as they are; CutMix gives soft rows.
-            generator: on the CPU.
-            fill: HaS: the mean colour in 0..1 (``model.mean``).
-            num_classes, as_distribution: CutMix: see :func:`entreg_utils.erasing.cutmix`.
-
-        Raises:
-            TypeError, ValueError: as :func:`hide_and_seek` and :func:`cutmix`; HaS without fill;
-                own code that does not give tensors, an image and a target for each.
+        images (N, C, H, W), targets class indices (N,) or rows (N, classes), which own code gets as
+        they are; ``fill`` (``model.mean``) is for HaS, ``num_classes`` and ``as_distribution`` for
+        CutMix. Errors as of :func:`hide_and_seek` and :func:`cutmix`; ValueError for HaS without
+        fill and for own code that does not give tensors, an image and a target for each.
         """
         if names.is_own(self.method):
             changed = names.resolve(self.method, "erasing method")(images, targets, generator)
-            return _as_many(changed, images, names.text_of(self.method))
+            return self._checked(changed, images)
         if self.method == "has":
             if fill is None:
                 raise ValueError(_NO_FILL)
             return hide_and_seek(images, self.sides, self.rate, fill, generator), targets
         if self.method == "cutmix":
-            return cutmix(
-                images,
-                targets,
-                self.beta,
-                self.probability,
-                generator,
-                num_classes,
-                as_distribution,
-            )
+            settings = self.beta, self.probability, generator, num_classes, as_distribution
+            return cutmix(images, targets, *settings)
         return images, targets
 
     def layer(self, generator: torch.Generator) -> AttentionErasing:
         """A new layer of ADL or RDAP with these hyperparameters; ValueError for other methods."""
+        if not self.has_layers:
+            method = names.text_of(self.method)
+            raise ValueError(f"{method} has no layers: only adl and rdap work inside the network")
         if self.method == "adl":
             return ADL(self.gamma, self.rate, generator)
-        if self.method == "rdap":
-            return RDAP(self.square, self.rate, generator)
-        method = names.text_of(self.method)
-        raise ValueError(f"{method} has no layers: only adl and rdap work inside the network")
+        return RDAP(self.square, self.rate, generator)
 
-
-def _as_many(changed, images: Tensor, method: str) -> tuple[Tensor, Tensor]:
-    """What own code returned, when it is a batch like the one it was given."""
-    pair = isinstance(changed, (tuple, list)) and len(changed) == 2
-    if pair and all(isinstance(part, Tensor) for part in changed):
-        if changed[0].shape == images.shape and changed[1].shape[:1] == images.shape[:1]:
-            return tuple(changed)
-    parts = changed if pair else [changed]
-    given = ", ".join(str(tuple(getattr(p, "shape", ())) or type(p).__name__) for p in parts)
-    raise ValueError(
-        f"erasing method {method} must return (images, targets), tensors of {len(images)} images "
-        f"as large as they were and of {len(images)} targets, but returned {given}"
-    )
+    def _checked(self, changed, images: Tensor) -> tuple[Tensor, Tensor]:
+        """What own code returned, when it is a batch like the one it was given."""
+        parts = changed if isinstance(changed, (tuple, list)) and len(changed) == 2 else [changed]
+        shapes = [tuple(part.shape) if isinstance(part, Tensor) else () for part in parts]
+        if [shapes[0], *(shape[:1] for shape in shapes[1:])] == [images.shape, images.shape[:1]]:
+            return tuple(parts)
+        given = (str(s or type(p).__name__) for s, p in zip(shapes, parts, strict=True))
+        raise ValueError(
+            f"erasing method {names.text_of(self.method)} must return (images, targets), tensors "
+            f"of {len(images)} images as large as they were and of {len(images)} targets, but "
+            f"returned {', '.join(given)}"
+        )
 
 
 @dataclass(frozen=True)
 class Hidden:
-    """What :func:`hidden` saw.
+    """What :func:`hidden` saw: the images (N, C, H, W) that the network is given, and masks.
 
-    Attributes:
-        method: as in :class:`Erasing`.
-        images: (N, C, H, W) what the network is given; ADL and RDAP leave it as it is.
-        masks: what is hidden, bool, by place: ``"image"`` (N, H, W), or each point (N, h, w) at
-            its map's own resolution for ADL and RDAP; empty for ``cam``.
+    Masks are bool, true where hidden, by place: ``"image"`` (N, H, W), or for ADL and RDAP each
+    point (N, h, w) at its map's own resolution; empty for ``cam``.
     """
 
     method: str
@@ -192,14 +173,8 @@ def hidden(
     pixels that it changed. ADL and RDAP show what each layer hides in a hiding pass, each by
     itself: a copy of the model runs in eval mode, no layer sees what another hid, nothing is drawn.
 
-    Args:
-        images: (N, C, H, W) float in 0..1 or uint8 (for ADL and RDAP what the model takes).
-        generator: on the CPU.
-        model: for ADL and RDAP; also gives HaS its ``fill`` as ``model.mean``.
-        fill: for HaS, the mean colour in 0..1.
-
-    Raises:
-        ValueError: what the method needs was not given, or as the method itself.
+    images (N, C, H, W), float in 0..1 or uint8; ADL and RDAP need ``model``, which also gives HaS
+    its ``fill`` as ``model.mean``. ValueError for what is missing, or as of the method itself.
     """
     count, _, height, width = image_batch(images).shape
     method = names.text_of(erasing.method)
@@ -208,7 +183,10 @@ def hidden(
     if erasing.has_layers:
         if model is None:
             raise ValueError(f"{method} hides places of a feature map: give the model")
-        layer, maps = erasing.layer(generator), _maps(model, erasing, images)
+        layer, twin = erasing.layer(generator), copy.deepcopy(model).eval()
+        given = images.to(next(twin.parameters()).device)
+        with torch.no_grad():
+            maps = outputs_of(points_of(twin, erasing), lambda: twin(given))
         return Hidden(method, images, {name: layer.hidden(one) for name, one in maps.items()})
     if method == "has":
         fill = getattr(model, "mean", None) if fill is None else fill
@@ -226,13 +204,3 @@ def hidden(
         changed, _ = erasing.apply_to_batch(images, targets, generator)
         mask = (changed != images).any(dim=1)
     return Hidden(method, changed, {"image": mask})
-
-
-def _maps(model: nn.Module, erasing: Erasing, images: Tensor) -> dict[str, Tensor]:
-    """Each point's output in eval mode, of a copy: modes and hooks of the model are not touched."""
-    twin, maps = copy.deepcopy(model).eval(), {}
-    for name, module in points_of(twin, erasing).items():
-        module.register_forward_hook(lambda *seen, name=name: maps.update({name: seen[-1]}))
-    with torch.no_grad():
-        twin(images.to(next(twin.parameters()).device))
-    return maps

@@ -3,9 +3,8 @@
     lambda ~ Beta(b, b),   box of sides sqrt(1 - lambda) (W, H) around a uniform centre,
     x = M x_a + (1 - M) x_b,   t = lambda' t_a + (1 - lambda') t_b
 
-with lambda' the share of pixels that stay, counted after the box was cut off at the border.
-
-Source: Yun et al., ICCV 2019.
+with lambda' the share of pixels that stay, counted after the box was cut off at the border (Yun et
+al., ICCV 2019).
 """
 
 from __future__ import annotations
@@ -28,24 +27,18 @@ def cutmix(
     num_classes: int | None = None,
     as_distribution: bool = True,
 ) -> tuple[Tensor, Tensor]:
-    """Mixed images and their soft targets; what was given stays as it is.
+    """New images (N, C, H, W) and their soft targets (N, classes), also when nothing was mixed.
 
     One box serves the batch; a random permutation says whose pixels fill each image's box (they may
-    be its own).
+    be its own). The generator draws the same number of values whatever comes out.
 
     Args:
         images: (N, C, H, W) float in 0..1 or uint8, on any device.
         targets: class indices (N,), which need ``num_classes``; or soft or multi-hot (N, classes).
         beta: b > 0 of Beta(b, b); 1 (uniform) in the paper.
         probability: that the batch is mixed at all, 0..1; 1 on ImageNet, 0.5 on CIFAR in the paper.
-        generator: on the CPU. It draws the same number of values whatever comes out.
         as_distribution: divide each row of ``targets`` by its sum before mixing, as
-            :func:`entreg_utils.losses.objective` does with multi-hot rows, so that what comes back
-            are distributions. False keeps the rows as they are, for one sigmoid a class.
-
-    Returns:
-        images (N, C, H, W) and targets (N, classes), float32 unless they came as other floats;
-        soft also when nothing was mixed. Rows sum to 1 with ``as_distribution``.
+            :func:`entreg_utils.losses.objective` does; False keeps it, for one sigmoid a class.
 
     Raises:
         TypeError: no images, targets or generator.  ValueError: wrong shapes or ranges, indices
@@ -69,9 +62,8 @@ def draw_box(
 ) -> tuple[int, int, int, int]:
     """The box (x0, y0, x1, y1) of one batch, its end not included; it may be empty.
 
-    The centre is uniform over the image's area and the edges are rounded to whole pixels, then cut
-    off at the border. (Public code takes whole-pixel centres and cuts sides down to whole, even
-    numbers.) lambda is the quantile of Beta(b, b) at a uniform number, so one number is drawn.
+    Its edges are rounded to whole pixels, then cut off at the border (public code rounds centres
+    and sides). lambda is the quantile of Beta(b, b) at a uniform number, so one number is drawn.
     """
     beta, generator = number("beta", beta), cpu_generator(generator)
     level, across, down = torch.rand(3, generator=generator, dtype=torch.float64).tolist()

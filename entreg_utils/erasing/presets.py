@@ -12,14 +12,10 @@ BACKBONES = ("preresnet18", "resnet18", "resnet50", "seresnet50", "mobilenet_v2"
 
 @dataclass(frozen=True)
 class Preset:
-    """One row of the table.
+    """One row of the table: for these data sets and models, with its source in one sentence.
 
-    Attributes:
-        erasing: method and hyperparameters.
-        datasets, models: what the row is for.
-        status: ``published`` (for this very data set and model), ``carried over`` (published for
-            others) or ``own choice`` (nobody published any).
-        source: where the values come from, in one sentence.
+    ``status`` is ``published`` (for this very data set and model), ``carried over`` (published for
+    others) or ``own choice`` (nobody published any).
     """
 
     erasing: Erasing
@@ -75,13 +71,8 @@ PRESETS: tuple[Preset, ...] = tuple(Preset(*row) for row in (
 def preset(method: str, dataset: str, model: str) -> Erasing:
     """Hyperparameters for a method on a data set with a model: published ones where there are.
 
-    Args:
-        method: one of ``METHODS``.
-        dataset: as for ``data.load``, or ``imagenet``, ``cifar``.
-        model: as for ``models.build``.
-
-    Raises:
-        ValueError: the table has no such row; the message lists what it has.
+    Names as in ``METHODS``, ``data.load`` (or ``imagenet``, ``cifar``) and ``models.build``;
+    ValueError, which lists the known rows, where the table has none.
     """
     return find_preset(method, dataset, model).erasing
 

@@ -1,13 +1,11 @@
 """Backbones that give logits and feature map in one pass: GAP and a linear head on a body.
 
-Every model has ``forward_features(images) -> (N, K, h, w)`` and ``head``, the linear layer on
-the spatial mean of that map, so ``model(images) == model.head(features.mean((2, 3)))`` and a CAM
-costs no second pass. Adapted networks with another head say ``linear_head = False`` and have
-Grad-CAMs. Images are floats in 0..1; a model normalises them by itself.
+``model(images) == model.head(model.forward_features(images).mean((2, 3)))``, so a CAM costs no
+second pass; adapted networks with another head say ``linear_head = False`` and have Grad-CAMs.
+Images are floats in 0..1; a model normalises them by itself.
 """
 
-from entreg_utils.models.adapt import adapt
-from entreg_utils.models.adapted import Adapted
+from entreg_utils.models.adapt import Adapted, adapt
 from entreg_utils.models.backbones import PhotoNet, remove_stride
 from entreg_utils.models.base import STATISTICS, Backbone
 from entreg_utils.models.choice import Network

@@ -1,28 +1,20 @@
-"""Any network as a backbone: its last map, its head and its images' statistics, found by a run.
-
-Where the logits are a linear layer on the mean of the map, as a check with random weights of that
-layer says, the network gives CAMs; with any other head (several layers, a norm, a class token) it
-gives Grad-CAMs. Tokens of a transformer become a grid of cells, class and register tokens left out.
-"""
+"""Any network as a backbone: its last map, its head and its images' statistics, found by a run."""
 
 from __future__ import annotations
 
-import contextlib
 import math
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from entreg_utils.models.adapted import Adapted, Layout
 from entreg_utils.models.base import STATISTICS, Backbone, outputs_of
 
 # Sides tried one after another: networks with fixed inputs run at their own alone.
-SIDES = (224, 384, 256, 192, 160, 128, 112, 96, 80, 64, 56, 48, 40, 32, 28)
-TOLERANCE = 1e-3  # of logits and head(mean of the map), a share of the largest logit
+SIDES = (224, 384, 256, 192, 160, 128, 112, 96, 64, 48, 32, 28)
+TOLERANCE = 1e-3  # of the head's input and the mean of the map, a share of the largest value
 MOST_PREFIX_TOKENS = 16
-_POOLS = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)  # they give one side whatever comes in
 
 
 def adapt(
@@ -34,18 +26,18 @@ def adapt(
 ) -> Backbone:
     """Any network (N, 3, H, W) -> logits (N, C) with the contract of :class:`Backbone`.
 
-    The network is run on random images of 224 pixels, or smaller ones where that fails. Its modes,
-    weights and random numbers are afterwards what they were.
+    The network is run on random images of 224 pixels, or another side where that fails. Its modes,
+    weights and random numbers are afterwards what they were. ``linear_head`` says whether the head
+    reads the mean of the map, as CAM needs it; any other head gives Grad-CAMs.
 
     Args:
-        module: the network, changed by nothing; a backbone is given back as it is.
-        layer: whose output is the map, a module or its name; None takes the last one before the
-            head that gives a map or tokens and has a gradient (of a transformer with a class token
-            the first norm of the last block: what comes behind is read of that token alone).
-        head: the last linear layer or 1x1 convolution; None finds it.
-        mean, std: of the images, on the scale 0..1. None takes those of timm
-            (``pretrained_cfg``); if the network or a part of it has ``mean`` and ``std`` of three
-            channels, as torchvision's ``Normalize``, it is left to do it itself; else ImageNet's.
+        module: the network; a backbone is given back as it is.
+        layer: module, or its name, whose output is the map; None takes the last one before the
+            head that gives a map or tokens and has a gradient (behind the first norm of the last
+            block of a transformer the class token alone has one).
+        head: the last linear layer or 1x1 convolution, or its name; None finds it.
+        mean, std: of the images in 0..1. None: a network with ``mean`` and ``std`` in it (as
+            torchvision's ``Normalize``) does it itself, else timm's ``pretrained_cfg`` or ImageNet.
 
     Raises:
         TypeError: not a module, or it gives no logits.
@@ -66,24 +58,130 @@ def adapt(
     finally:
         for part, mode in modes:
             part.training = mode
-    model.training = module.training
     return model
+
+
+class Layout(NamedTuple):
+    """How an output holds a map: ``map`` (N, K, h, w), ``channels_last`` or ``tokens`` (N, T, K).
+
+    ``prefix`` counts the class and register tokens, which stand before those of the grid.
+    """
+
+    kind: str
+    prefix: int = 0
+
+    def to_map(self, output: Tensor, height: int, width: int) -> Tensor:
+        """The map (N, K, h, w) of images of ``height`` x ``width`` pixels."""
+        if self.kind == "map":
+            return output
+        if self.kind == "channels_last":
+            return output.permute(0, 3, 1, 2)
+        count = output.shape[1] - self.prefix
+        rows = max(1, round(math.sqrt(count * height / width)))
+        if count % rows:
+            raise ValueError(
+                f"{count} tokens of {width}x{height} pixels make no grid: give square images"
+            )
+        return output[:, self.prefix :].transpose(1, 2).unflatten(2, (rows, count // rows))
+
+    def put_back(self, features: Tensor, output: Tensor) -> Tensor:
+        """``output`` with ``features`` in place of its map; a new tensor."""
+        if self.kind == "map":
+            return features.clone()  # what follows may work in place
+        if self.kind == "channels_last":
+            return features.permute(0, 2, 3, 1).contiguous()
+        return torch.cat([output[:, : self.prefix], features.flatten(2).transpose(1, 2)], dim=1)
+
+
+class Adapted(Backbone):
+    """A network as it is, with the contract of a backbone; made by :func:`adapt`.
+
+    ``network`` is what was adapted; ``layer`` and ``classifier`` name the layer of the map and
+    (None: unknown) the head in it. ``erasing_points`` has ``last``, the layer of the map, where
+    that was not negative when it was looked at.
+    """
+
+    prefix = "network."
+    num_classes = 0
+
+    def __init__(self, network: nn.Module, mean, std, normalizes_itself: bool):
+        super().__init__()
+        self.network = network
+        self.add_statistics(mean, std)
+        self.normalizes_itself = normalizes_itself
+
+    @property
+    def head(self) -> nn.Module | None:
+        """The last linear layer; of a 1x1 convolution a linear layer that reads its weights."""
+        module = None if self.classifier is None else self.network.get_submodule(self.classifier)
+        if not isinstance(module, nn.Conv2d):
+            return module
+        linear = nn.Linear(module.in_channels, module.out_channels, device="meta")
+        del linear.weight, linear.bias
+        linear.weight, linear.bias = module.weight.flatten(1), module.bias
+        return linear
+
+    def normalized(self, images: Tensor) -> Tensor:
+        """As of a :class:`Backbone`; the images themselves where the network does it."""
+        normalized = super().normalized(images)
+        return images if self.normalizes_itself else normalized
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits (N, C), as the network gives them."""
+        return self.network(self.normalized(images))
+
+    def forward_features(self, images: Tensor) -> Tensor:
+        """Feature map (N, K, h, w) of images float (N, 3, H, W) in 0..1, of any sign."""
+        output = outputs_of(self.stage_outputs(), lambda: self(images))["last"]
+        return self.layout.to_map(output, *images.shape[2:])
+
+    def map_and_logits(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The map (N, K, h, w) as a leaf of the graph, and logits that depend on it.
+
+        What comes before the layer is run without gradients.
+        """
+        maps = []
+
+        def replace(module, inputs, output):
+            torch.set_grad_enabled(True)  # from here to the end of the pass
+            leaf = self.layout.to_map(output.detach(), *images.shape[2:]).clone().requires_grad_()
+            maps.append(leaf)
+            return self.layout.put_back(leaf, output)
+
+        layer = self.network.get_submodule(self.layer)
+        # no_grad sets the mode back at its end
+        with layer.register_forward_hook(replace), torch.no_grad():
+            logits = self(images)
+        return maps[-1], logits
+
+    def erasing_points(self) -> dict[str, nn.Module]:
+        return self.stage_outputs() if self.non_negative else {}
+
+    def stage_outputs(self) -> dict[str, nn.Module]:
+        return {"last": self.network.get_submodule(self.layer)}
+
+    def stage_features(self, images: Tensor) -> dict[str, Tensor]:
+        return {"last": self.forward_features(images)}
+
+    def stage_modules(self) -> tuple[tuple[nn.Module, ...], ...]:
+        """The network, and the head once more as a stage of its own."""
+        if self.classifier is None:
+            return ((self.network,),)
+        return (self.network,), (self.network.get_submodule(self.classifier),)
 
 
 def _statistics(module: nn.Module, mean, std) -> tuple[list[float], list[float], bool]:
     """Mean, deviation, and whether the network normalises its images itself."""
-    if mean is not None or std is not None:
-        given = _three(mean), _three(std)
-        if None in given:
-            raise ValueError("mean and std are three numbers each: give both, or none")
-        return *given, False
+    if (mean is None) != (std is None):
+        raise ValueError("mean and std belong together: give both, or none")
+    if mean is not None:
+        return _three(mean), _three(std), False
     for part in module.modules():
         own = [_three(getattr(part, name, None)) for name in ("mean", "std")]
         if None not in own:
             return *own, True
-    known = _published(module)
-    mean, std = STATISTICS["imagenet"]
-    return _three(known.get("mean", mean)), _three(known.get("std", std)), False
+    known = dict(zip(("mean", "std"), STATISTICS["imagenet"], strict=True)) | _published(module)
+    return _three(known["mean"]), _three(known["std"]), False
 
 
 def _published(module: nn.Module) -> dict:
@@ -107,151 +205,128 @@ def _name_of(module: nn.Module, given: nn.Module | str | None, what: str) -> str
             return name
     if given is not None:
         raise ValueError(f"{what}={given!r} is no part of {type(module).__name__}")
-    return None
 
 
-def _find_places(model: Adapted, layer: str | None, head: str | None) -> None:
-    """Set all that :class:`Adapted` says of itself, from two passes of a network in eval mode."""
-    network = model.network
-    images, logits, calls = _first_run(model)
-    classes, order = logits.shape[1], [name for name, _ in calls]
-    head = head or _last_linear(network, order, classes)
-    end = order.index(head) if head else len(order)
-    layouts = _layouts(calls[:end], layer, network)
-    with _random_weights(None if head is None else network.get_submodule(head)):
-        layer, output, logits = _last_with_gradient(model, images, layouts)
-        model.set_places(layer, layouts[layer], head, classes)
-        features = model.layout.to_map(output.detach(), *images.shape[2:])
-        between = [n for n in order[order.index(layer) + 1 : end] if not layer.startswith(f"{n}.")]
-        model.linear_head = (  # a norm between may be the identity today only
-            not any(network.get_submodule(name).state_dict() for name in between)
-            and isinstance(model.head, nn.Linear)
-            and model.head.in_features == features.shape[1]
-            and _close(model.head(features.mean(dim=(2, 3))), logits)
-        )
-    model.stride = round(images.shape[2] / features.shape[2])
-    lowest = model.map_and_logits(images)[0].amin()
-    model.non_negative = model.layout.kind == "map" and bool(lowest >= 0)
+class _Call(NamedTuple):
+    """A layer at work; ``lowest`` as it was, before what follows works in place."""
+
+    name: str
+    layer: nn.Module
+    read: Tensor | None  # None: named arguments
+    output: Tensor | object
+    lowest: float
 
 
-def _first_run(model: Adapted) -> tuple[Tensor, Tensor, list[tuple[str, tuple]]]:
-    """Images of the first side that works, their logits, and the shapes of what ran, in order."""
-    parameter, trouble, calls = next(model.parameters(), torch.zeros(())), None, []
-    handles = [
-        part.register_forward_hook(
-            lambda module, inputs, output, name=name: calls.append(
-                (name, tuple(output.shape) if isinstance(output, Tensor) else ())
-            )
-        )
-        for name, part in model.network.named_modules()
-        if name
-    ]
-    kind = type(model.network).__name__
-    own = _published(model.network).get("input_size", ())[-1:]
-    try:
-        for side in (*own, *SIDES):
-            calls.clear()
-            images = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
-            images = images.to(parameter).requires_grad_()
-            try:
+def _run(model: Adapted) -> tuple[Tensor, Tensor, list[_Call]]:
+    """Images of the first side that works, their logits, and what ran, in order."""
+    network, calls, trouble = model.network, [], None
+    names = {part: name for name, part in network.named_modules() if name}
+
+    def record(part, inputs, output):
+        if part in names:
+            lowest = float(output.detach().amin()) if _layout(output) else 0.0
+            read = inputs[0] if inputs else None
+            calls.append(_Call(names[part], part, read, output, lowest))
+
+    for side in (*_published(network).get("input_size", ())[-1:], *SIDES):
+        calls.clear()
+        images = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
+        images = images.to(next(model.parameters(), images)).requires_grad_()
+        try:
+            with nn.modules.module.register_module_forward_hook(record):
                 logits = model(images)
-                break
-            except Exception as error:  # somebody's own network may raise anything
-                trouble = trouble or error
-        else:
-            raise ValueError(
-                f"{kind} runs on images of no usual side ({type(trouble).__name__}: {trouble}): it "
-                "must take (N, 3, H, W)"
-            )
-    finally:
-        for handle in handles:
-            handle.remove()
-    if not isinstance(logits, Tensor) or logits.ndim != 2 or len(logits) != 2:
-        given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise TypeError(f"{kind} gives {given}, but must give logits (N, C): wrap it so")
+            break
+        except Exception as error:  # somebody's own network may raise anything
+            trouble = trouble or error
+    else:
+        raise ValueError(
+            f"{type(network).__name__} runs on images of no usual side "
+            f"({type(trouble).__name__}: {trouble}): it must take (N, 3, H, W)"
+        )
+    given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+    if len(given) != 2 or given[0] != 2:
+        raise TypeError(
+            f"{type(network).__name__} gives {given}, but must give logits (N, C): wrap it so"
+        )
     return images, logits, calls
 
 
-def _last_linear(network: nn.Module, order: list[str], classes: int) -> str | None:
-    """The last layer that has weights, if it is linear, gives the logits and is not the first."""
-    weighted = [n for n in order if any(True for _ in network.get_submodule(n).parameters(False))]
-    if len(weighted) < 2:
-        return None
-    last = network.get_submodule(weighted[-1])
-    if isinstance(last, nn.Conv2d):
-        fits = last.out_channels == classes and last.kernel_size == (1, 1) and last.groups == 1
+def _find_places(model: Adapted, layer: str | None, head: str | None) -> None:
+    """Set all that :class:`Adapted` says of itself, from one pass of a network in eval mode."""
+    kind = type(model.network).__name__
+    images, logits, calls = _run(model)
+    model.num_classes = logits.shape[1]
+    model.classifier = head = head or _last_linear(calls, model.num_classes)
+    model.head_name = f"network.{head}"
+    order = [call.name for call in calls]
+    end = order.index(head) if head else len(order)
+    found = [c for c in calls[:end] if order.count(c.name) == 1 and _layout(c.output)]
+    if layer is None:
+        found = _candidates(found)
+    elif not (found := [call for call in found if call.name == layer]):
+        raise ValueError(f"layer {layer!r} of {kind} gives no map, once, before the head")
+    # What the head reads, not what it gives: a head that begins at zero hides every gradient.
+    read = calls[end].read if head else logits
+    weights = torch.randn(read.shape, generator=torch.Generator().manual_seed(1))
+    mixed = (read * weights.to(read)).sum()
+    size = images.shape[2:]
+    for call in reversed(found if mixed.requires_grad else []):
+        layout, output = _layout(call.output), call.output
+        if output.requires_grad:
+            (slope,) = torch.autograd.grad(mixed, output, retain_graph=True, allow_unused=True)
+            if slope is not None and layout.to_map(slope, *size).any():
+                break
     else:
-        fits = isinstance(last, nn.Linear) and last.out_features == classes
-    return weighted[-1] if fits else None
-
-
-def _layouts(calls: list, layer: str | None, network: nn.Module) -> dict[str, Layout]:
-    """Layers that give a map, in the order in which they ran; ``layer`` alone where it is given."""
-    runs, kind = Counter(name for name, _ in calls), type(network).__name__
-    found = {name: (_layout(shape), shape) for name, shape in calls if runs[name] == 1}
-    found = {name: pair for name, pair in found.items() if pair[0] is not None}
-    if layer is not None:
-        if layer not in found:
-            raise ValueError(f"layer {layer!r} of {kind} gives no map, once, before the head")
-        return {layer: found[layer][0]}
-    tokens = [shape for layout, shape in found.values() if layout.kind == "tokens"]
-    layouts = {}
-    for name, (layout, shape) in found.items():
-        if layout.kind == "tokens":  # others are queries, keys and values, or hidden units
-            fits = shape[2] == tokens[-1][2]
-        else:  # T x T is attention
-            fits = shape[2] not in {one[1] for one in tokens}
-        if fits and not isinstance(network.get_submodule(name), _POOLS):
-            layouts[name] = layout
-    return layouts
-
-
-def _layout(shape: tuple) -> Layout | None:
-    """How an output for two square images holds a map; None: it holds none."""
-    if len(shape) == 4 and shape[0] == 2 and shape[2] == shape[3] > 1:
-        return Layout("map")
-    if len(shape) == 4 and shape[0] == 2 and shape[1] == shape[2] > 1:
-        return Layout("channels_last")
-    if len(shape) == 3 and shape[0] == 2 and shape[1] >= 4:
-        prefix = shape[1] - math.isqrt(shape[1]) ** 2
-        return Layout("tokens", prefix) if prefix <= MOST_PREFIX_TOKENS else None
-    return None
-
-
-def _last_with_gradient(model: Adapted, images: Tensor, layouts: dict) -> tuple:
-    """The last of the layers on whose map the logits depend: name, output, and the logits."""
-    layers, logits = {name: model.network.get_submodule(name) for name in layouts}, []
-    outputs = outputs_of(layers, lambda: logits.append(model(images)))
-    outputs = {name: output for name, output in outputs.items() if output.requires_grad}
-    gradients = [None] * len(outputs)
-    if outputs and logits[0].requires_grad:
-        mixed = (logits[0] * _normal(logits[0])).sum()
-        gradients = torch.autograd.grad(mixed, list(outputs.values()), allow_unused=True)
-    for name, gradient in reversed(list(zip(outputs, gradients, strict=True))):
-        if gradient is not None and layouts[name].to_map(gradient, *images.shape[2:]).any():
-            return name, outputs[name], logits[0]
-    raise ValueError(
-        f"{type(model.network).__name__} has neither CAM nor Grad-CAM: no layer before its head "
-        "gives a map (N, K, h, w), or a grid of tokens, from which a gradient can be taken"
+        raise ValueError(
+            f"{kind} has neither CAM nor Grad-CAM: no layer before its head gives a map "
+            "(N, K, h, w), or a grid of tokens, from which a gradient can be taken"
+        )
+    features = layout.to_map(output, *size)
+    model.layer, model.layout = call.name, layout
+    model.stride = round(size[0] / features.shape[2])
+    model.non_negative = layout.kind == "map" and call.lowest >= 0
+    between = [one.layer for one in calls[order.index(call.name) + 1 : end]]
+    model.linear_head = (
+        head is not None
+        and not any(part.state_dict() for part in between)  # a norm may be the identity today
+        and _agree(read, features.mean(dim=(2, 3)))
+        and _agree(calls[end].layer(read), logits)  # its output may have been changed in place
     )
 
 
-@contextlib.contextmanager
-def _random_weights(head: nn.Module | None) -> Iterator[None]:
-    """Inside, the head's weights are random: a head that begins at zero hides every gradient."""
-    before = [(p, p.detach().clone()) for p in (head.parameters() if head is not None else ())]
-    try:
-        for parameter, _ in before:
-            parameter.data.copy_(_normal(parameter))
-        yield
-    finally:
-        for parameter, value in before:
-            parameter.data.copy_(value)
+def _last_linear(calls: list[_Call], classes: int) -> str | None:
+    """The last layer with weights, if linear or 1x1, as wide as the logits and not the first."""
+    weighted = [call for call in calls if any(True for _ in call.layer.parameters(False))]
+    last = weighted[-1].layer if len(weighted) > 1 and weighted[-1].read is not None else None
+    fits = isinstance(last, (nn.Linear, nn.Conv2d)) and len(last.weight) == classes
+    return weighted[-1].name if fits and last.weight[0, 0].numel() == 1 else None
 
 
-def _normal(like: Tensor) -> Tensor:
-    return torch.randn(like.shape, generator=torch.Generator().manual_seed(1)).to(like)
+def _layout(output: Tensor) -> Layout | None:
+    """How an output for two square images holds a map; None: it holds none."""
+    match getattr(output, "shape", None):
+        case (2, _, height, width) if height == width > 1:
+            return Layout("map")
+        case (2, height, width, _) if height == width > 1:
+            return Layout("channels_last")
+        case (2, count, _) if count >= 4 and count - math.isqrt(count) ** 2 <= MOST_PREFIX_TOKENS:
+            return Layout("tokens", prefix=count - math.isqrt(count) ** 2)
+    return None
 
 
-def _close(found: Tensor, logits: Tensor) -> bool:
-    return bool((found - logits).abs().max() <= TOLERANCE * logits.abs().max())
+def _candidates(found: list[_Call]) -> list[_Call]:
+    """Calls without adaptive pools, queries, keys and values, hidden units and attention (T, T)."""
+    tokens = [call.output.shape for call in found if call.output.ndim == 3]
+    counts = {shape[1] for shape in tokens}
+    pools = (nn.AdaptiveAvgPool2d, nn.AdaptiveMaxPool2d)  # they give one side whatever comes in
+    fits = {3: lambda shape: shape[2] == tokens[-1][2], 4: lambda shape: shape[2] not in counts}
+    found = [call for call in found if not isinstance(call.layer, pools)]
+    return [call for call in found if fits[call.output.ndim](call.output.shape)]
+
+
+def _agree(found: Tensor, expected: Tensor) -> bool:
+    """Whether the values, or their means where they are maps, are the same up to rounding."""
+    found = found.mean(dim=(2, 3)) if found.ndim == 4 else found
+    return found.shape == expected.shape and bool(
+        (found - expected).abs().max() <= TOLERANCE * expected.abs().max()
+    )

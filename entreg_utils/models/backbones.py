@@ -3,21 +3,17 @@
 **The removed stride.** The networks reduce 224 pixels to 7 cells. Here the first block of the last
 stage keeps its input's side (stride 1 in its strided convolution and in its shortcut), as in the
 code of ADL (Choe & Shim, CVPR 2019) and of Choe et al. (CVPR 2020): 14 cells. ``large_map=True``
-does so in the stage before as well: 28. The weights stay what they are, and at every second cell
-the convolution's and the shortcut's outputs are exactly those of the strided ones, as a stride of 2
-only leaves out every second position. In bottlenecks and MobileNetV2 1x1 convolutions follow, so
-the whole block agrees there (not behind the squeeze-and-excitation gate of SE-ResNet-50, a mean
-over the map that now runs over all its cells). From the next 3x3 kernel on, in basic blocks the
-second of the same block, features differ: it reaches to neighbours half as far away as when the
-weights were learnt. Dilated kernels would keep the old reach; they are not used, as the two codes
-whose numbers the course compares with do not use them, and fine-tuning adapts the last stage.
+does so in the stage before as well: 28. At every second cell the convolution's and the shortcut's
+outputs are exactly those of the strided ones; where 1x1 convolutions follow, those of the whole
+block (but for the gate of SE-ResNet-50, a mean over all cells). From the next 3x3 kernel on
+features differ: it reaches to neighbours half as far away as when the weights were learnt.
+Dilation would keep the reach; the two codes do without, and fine-tuning adapts the last stage.
 
 **Where the map lies.** A padded 3x3 kernel of stride 2 centres output i on pixel 2i of its input,
-whereas resizing the map puts cell i at 2i + 1/2. Each such layer moves the picture of the map to
-the right and down by half a pixel of its input: 0.5 + 1 + 2 + 4 = 7.5 pixels of the image for the
-map of stride 16, 3.5 for stride 8; :func:`entreg_utils.models.map_offset` measures it. Nothing here
-corrects it, as no published number does. It vanishes in the middle of the map at sides of 16 m + 1
-pixels (225 instead of 224).
+but resizing the map puts cell i at 2i + 1/2. Each such layer moves the picture of the map right and
+down by half a pixel of its input: 0.5 + 1 + 2 + 4 = 7.5 pixels of the image for stride 16, 3.5 for
+stride 8 (:func:`entreg_utils.models.map_offset`). Nothing here corrects it, as no published number
+does. It vanishes in the middle of the map at sides of 16 m + 1 pixels (225 instead of 224).
 """
 
 from __future__ import annotations
@@ -30,14 +26,12 @@ from entreg_utils.models.base import STATISTICS, Backbone
 class PhotoNet(Backbone):
     """A body for photographs, its normalisation, GAP and a linear head.
 
-    Args:
-        num_classes: C.
-        large_map: remove two strides instead of one: 28x28 instead of 14x14 at 224 pixels, four
-            times the memory and time in the last two stages.
-        statistics: of the images that the weights were trained with: ``imagenet`` (mean and
-            deviation per channel) or ``half`` (both 0.5: x / 127.5 - 1 on the scale 0..255).
+    ``large_map`` removes two strides instead of one: 28x28 instead of 14x14 at 224 pixels, four
+    times the memory and time in the last two stages. ``statistics``, of the images that the weights
+    know, are ``imagenet`` or ``half`` (mean and deviation 0.5: x / 127.5 - 1 of 0..255).
     """
 
+    architecture: str
     channels: int
 
     def __init__(self, num_classes: int, large_map: bool = False, statistics: str = "imagenet"):
@@ -52,8 +46,10 @@ class PhotoNet(Backbone):
         self.stride = 8 if large_map else 16
 
     def make_body(self) -> nn.Module:
-        """The published network without its classifier."""
-        raise NotImplementedError
+        """The published network, of timm if a subclass says no other, without its classifier."""
+        import timm  # late: it takes a second or two, and the drawn world does without
+
+        return timm.create_model(self.architecture, num_classes=0)
 
     def strided_blocks(self) -> tuple[nn.Module, ...]:
         """The first blocks of the last two stages."""
@@ -62,11 +58,8 @@ class PhotoNet(Backbone):
     def forward_features(self, images: Tensor) -> Tensor:
         """Feature map (N, K, h, w), non-negative: h = H / 16 rounded up, or H / 8 (large map).
 
-        Args:
-            images: float (N, 3, H, W) in 0..1; sides of at least one cell.
-
-        Raises:
-            TypeError: images are not floats.  ValueError: wrong shape, or smaller than one cell.
+        TypeError for images that are no floats in 0..1, ValueError for another shape than
+        (N, 3, H, W) or sides of less than one cell.
         """
         normalized = self.normalized(images)
         height, width = images.shape[2:]
@@ -90,11 +83,7 @@ class ResNet(PhotoNet):
     ``last``, the map before GAP.
     """
 
-    architecture: str
     classifier = "fc"
-
-    def make_body(self) -> nn.Module:
-        return _timm_model(self.architecture)
 
     def strided_blocks(self) -> tuple[nn.Module, ...]:
         return self.body.layer3[0], self.body.layer4[0]
@@ -113,22 +102,19 @@ class ResNet(PhotoNet):
 
 
 class ResNet18(ResNet):
-    """ResNet-18: basic blocks, K = 512."""
+    """Basic blocks, K = 512."""
 
     architecture, channels = "resnet18", 512
 
 
 class ResNet50(ResNet):
-    """ResNet-50: bottlenecks with the stride in the 3x3 convolution, K = 2048."""
+    """Bottlenecks with the stride in the 3x3 convolution, K = 2048."""
 
     architecture, channels = "resnet50", 2048
 
 
 class SEResNet50(ResNet):
-    """SE-ResNet-50: a gate per channel in every block, reduction 16 (ADL's code has 4), K = 2048.
-
-    Reduction 16 is what the paper of SE-ResNet and every published set of weights have.
-    """
+    """A gate per channel in every block; reduction 16, as the paper's (ADL's code has 4)."""
 
     architecture, channels = "seresnet50", 2048
 
@@ -136,19 +122,14 @@ class SEResNet50(ResNet):
 class PreResNet18(PhotoNet):
     """PreResNet-18 (He et al., ECCV 2016), timm's ``resnetv2_18``, K = 512.
 
-    The state between pre-activation blocks is a plain sum, of any sign; a threshold at a share of
-    its maximum would mean nothing there. Within a block BN-ReLU comes first, and in the first
-    block of a stage that changes the width its output feeds the branch *and* the projection of
-    the shortcut. So that output is non-negative and all that flows on: ``stage3.0`` and
-    ``stage4.0`` are the opening BN-ReLU of these blocks (the map that stage 2 or 3 hands on), and
-    ``last`` is the closing BN-ReLU. In other blocks an identity shortcut passes the BN-ReLU by,
-    and what is hidden behind it would come back; they are no erasing points.
+    Between pre-activation blocks the state is a plain sum of any sign. Within a block BN-ReLU comes
+    first, and where the width changes its output feeds the branch *and* the projection of the
+    shortcut, so it is non-negative and all that flows on: ``stage3.0`` and ``stage4.0`` are that of
+    the first blocks (the map that stage 2 or 3 hands on), ``last`` is the closing one. Elsewhere an
+    identity shortcut would bring back what is hidden behind the BN-ReLU.
     """
 
-    channels, classifier = 512, "head.fc"
-
-    def make_body(self) -> nn.Module:
-        return _timm_model("resnetv2_18")
+    architecture, channels, classifier = "resnetv2_18", 512, "head.fc"
 
     def strided_blocks(self) -> tuple[nn.Module, ...]:
         return self.body.stages[2].blocks[0], self.body.stages[3].blocks[0]
@@ -157,11 +138,8 @@ class PreResNet18(PhotoNet):
         return self.body.stages[stage - 1].blocks[0].norm1
 
     def erasing_points(self) -> dict[str, nn.Module]:
-        return {
-            "stage3.0": self._opening(3),
-            "stage4.0": self._opening(4),
-            "last": self.body.norm,
-        }
+        opening = self._opening
+        return {"stage3.0": opening(3), "stage4.0": opening(4), "last": self.body.norm}
 
     def stage_outputs(self) -> dict[str, nn.Module]:
         outputs = {f"stage{k}": self._opening(k + 1) for k in range(1, 4)}
@@ -175,18 +153,17 @@ class PreResNet18(PhotoNet):
 class MobileNetV2(PhotoNet):
     """MobileNetV2 (Sandler et al., CVPR 2018) of torchvision, K = 1280.
 
-    Stages by their side at 224 pixels, as in the ResNets: 56 (``features`` 0-3), 28 (4-6), 14
-    (7-13) and 7 (14-18), the last made 14. Blocks end linearly, in values of any sign; inside, the
-    expansion and the depthwise convolution end in ReLU6. In blocks that change side or width
-    nothing passes these by, so ``stage3.0`` and ``stage4.0`` are the depthwise Conv-BN-ReLU6 of the
-    first blocks of these stages, ``last`` is the closing one; what a stage hands on, for pictures,
-    is the expansion at the opening of the next.
+    Stages by their side at 224 pixels: 56 (``features`` 0-3), 28 (4-6), 14 (7-13) and 7 (14-18),
+    the last made 14. Blocks end linearly, in values of any sign; inside, the expansion and the
+    depthwise convolution end in ReLU6, and where side or width change nothing passes these by. So
+    ``stage3.0`` and ``stage4.0`` are the depthwise Conv-BN-ReLU6 of the first blocks, ``last`` the
+    closing one; what a stage hands on is the expansion at the opening of the next.
     """
 
     channels, classifier = 1280, "classifier.1"
 
     def make_body(self) -> nn.Module:
-        from torchvision.models import mobilenet_v2  # late, as in _timm_model
+        from torchvision.models import mobilenet_v2  # late, as timm
 
         body = mobilenet_v2(weights=None)
         body.classifier = nn.Identity()
@@ -213,19 +190,9 @@ class MobileNetV2(PhotoNet):
 
 
 def remove_stride(block: nn.Module) -> None:
-    """Make every convolution of a block keep the side of its input, in place.
-
-    Raises:
-        ValueError: the block has no strided convolution: its library builds it otherwise now.
-    """
+    """Make every convolution of a block keep its input's side, in place; ValueError without one."""
     strided = [m for m in block.modules() if isinstance(m, nn.Conv2d) and max(m.stride) > 1]
     if not strided:
         raise ValueError(f"{type(block).__name__} has no strided convolution to change")
     for convolution in strided:
         convolution.stride = (1, 1)
-
-
-def _timm_model(architecture: str) -> nn.Module:
-    import timm  # late: it takes a second or two, and the drawn world does without
-
-    return timm.create_model(architecture, num_classes=0)

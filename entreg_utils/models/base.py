@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Sequence
 
 import torch
@@ -18,28 +19,17 @@ class Backbone(nn.Module):
 
     A subclass sets ``head`` and the buffers ``mean`` and ``std``, and gives ``forward_features``;
     where it has them also ``erasing_points``, ``stage_outputs`` and ``stage_modules``.
-
-    Attributes:
-        head: ``nn.Linear(K, C)``.
-        linear_head: whether ``model(images) == head(mean of the map)``, as CAM needs it.
-        mean, std: (3,) of the images in 0..1, by which the model normalises them; not in the state
-            dict.
-        stride: pixels of the input per cell of the map.
-        weights_note: where the weights are from and what was left out; empty for random ones.
-        batchnorm_frozen: see :func:`entreg_utils.models.freeze_batchnorm`.
-        frozen_stages: see :func:`entreg_utils.models.freeze_stages`.
     """
 
-    head: nn.Linear
-    mean: Tensor
+    head: nn.Linear  # K -> C
+    mean: Tensor  # (3,), as std: of images in 0..1; not in the state dict
     std: Tensor
-    stride: int
-    linear_head = True
-    weights_note = ""
-    batchnorm_frozen = False
-    frozen_stages = 0
-    # Where a file of weights goes: before which prefix its names stand, which of them are the
-    # head's, and where these stand in the state dict.
+    stride: int  # pixels of the input per cell of the map
+    linear_head = True  # whether model(images) == head(mean of the map), as CAM needs it
+    weights_note = ""  # where the weights are from and what was left out; empty for random ones
+    batchnorm_frozen = False  # see freeze_batchnorm
+    frozen_stages = 0  # see freeze_stages
+    # For files of weights: the prefix of its names here, its head's name, and that name here.
     prefix, classifier, head_name = "body.", "", "head"
 
     def add_head(self, channels: int, num_classes: int) -> None:
@@ -67,11 +57,7 @@ class Backbone(nn.Module):
         raise NotImplementedError
 
     def normalized(self, images: Tensor) -> Tensor:
-        """``(images - mean) / std``.
-
-        Raises:
-            TypeError: images are not floats.  ValueError: they are not (N, 3, H, W).
-        """
+        """``(images - mean) / std``; TypeError unless floats, ValueError unless (N, 3, H, W)."""
         if not images.is_floating_point():
             raise TypeError(f"images are {images.dtype}, but must be floats in 0..1: x.float()/255")
         if images.ndim != 4 or images.shape[1] != 3:
@@ -98,12 +84,9 @@ class Backbone(nn.Module):
     def train(self, mode: bool = True) -> Backbone:
         """As ``nn.Module.train``, but frozen stages and batch-norm layers stay in eval mode."""
         super().train(mode)
-        for part in self.stage_modules()[: self.frozen_stages]:
-            for module in part:
-                module.eval()
-        if self.batchnorm_frozen:
-            for layer in self.batchnorms():
-                layer.eval()
+        still = [module for part in self.stage_modules()[: self.frozen_stages] for module in part]
+        for module in (*still, *(self.batchnorms() if self.batchnorm_frozen else ())):
+            module.eval()
         return self
 
     def batchnorms(self) -> Iterator[nn.Module]:
@@ -113,7 +96,7 @@ class Backbone(nn.Module):
 
 
 def check_backbone(module: nn.Module) -> None:
-    """Raise TypeError for what is no :class:`Backbone`."""
+    """TypeError for what is no :class:`Backbone`."""
     if not isinstance(module, Backbone):
         raise TypeError(
             f"{type(module).__name__} is no backbone: make one with models.build or models.adapt"
@@ -123,15 +106,9 @@ def check_backbone(module: nn.Module) -> None:
 def outputs_of(modules: dict[str, nn.Module], run) -> dict[str, Tensor]:
     """What the modules give while ``run()`` runs, by name; no hook is left behind."""
     outputs: dict[str, Tensor] = {}
-    hooks = [
-        module.register_forward_hook(
-            lambda module, inputs, output, name=name: outputs.__setitem__(name, output)
-        )
-        for name, module in modules.items()
-    ]
-    try:
+    with contextlib.ExitStack() as hooks:
+        for name, module in modules.items():
+            keep = lambda _, inputs, output, name=name: outputs.update({name: output})  # noqa: E731
+            hooks.enter_context(module.register_forward_hook(keep))
         run()
-    finally:
-        for hook in hooks:
-            hook.remove()
     return outputs

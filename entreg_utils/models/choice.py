@@ -59,11 +59,7 @@ class Network:
             (("width",), toy, "belongs to the toy network"),
             (("pretrained", "weights", "statistics", "frozen_stages"), not toy, photographs),
             (("large_map",), ours, "belongs to the course's networks for photographs"),
-            (
-                ("pretrained",),
-                ours or timm,
-                "has no meaning for own code",
-            ),
+            (("pretrained",), ours or timm, "has no meaning for own code"),
         ):
             for name in given:
                 if getattr(self, name) != _DEFAULTS[name] and not fits:
@@ -89,7 +85,7 @@ class Network:
             self.check_classes(2)
 
     def check_classes(self, num_classes: int) -> None:
-        """Raise ValueError if the head would have fewer outputs than the data have classes."""
+        """ValueError if the head would have fewer outputs than the data have classes."""
         if 0 != self.head_outputs < num_classes:
             raise ValueError(
                 f"head_outputs={self.head_outputs}: give 0, one a class, or at least {num_classes}"
@@ -98,21 +94,13 @@ class Network:
     def build(self, num_classes: int, seed: int, with_weights: bool = True) -> Backbone:
         """The untrained network; what is random in it depends on the seed alone.
 
-        Args:
-            num_classes: of the data.
-            with_weights: False leaves ``pretrained`` and ``weights`` out, for a network whose whole
-                state is loaded anyway.
-
-        Raises:
-            ValueError: fewer ``head_outputs`` than classes, or weights that do not fit.
-            StorageError: weights that are not there.
+        ``with_weights=False`` leaves ``pretrained`` and ``weights`` out, for a network whose whole
+        state is loaded anyway. ValueError for fewer ``head_outputs`` than classes or weights that
+        do not fit, StorageError for weights that are not there.
         """
         self.check_classes(num_classes)
-        options = {
-            name: getattr(self, name)
-            for name in ("width", "large_map", "statistics")
-            if getattr(self, name) != _DEFAULTS[name]
-        }
+        options = {name: getattr(self, name) for name in ("width", "large_map", "statistics")}
+        options = {name: value for name, value in options.items() if value != _DEFAULTS[name]}
         if with_weights:
             options |= {"pretrained": self.pretrained, "weights": self.weights_file()}
         with torch.random.fork_rng(devices=[]):
@@ -126,11 +114,7 @@ class Network:
         return _points_of(self.model) if self.model in MODELS else None
 
     def weights_file(self) -> Path | None:
-        """The file that ``weights`` names: a path as it is, else one in ``data/weights``.
-
-        Raises:
-            StorageError: neither is there.
-        """
+        """The file of ``weights``: a path, else in ``data/weights``; StorageError for neither."""
         if not self.weights:
             return None
         path = Path(self.weights).expanduser()

@@ -9,28 +9,19 @@ from collections.abc import Callable
 from torch import nn
 
 from entreg_utils import names
-from entreg_utils.files import StorageError
+from entreg_utils.models import backbones
 from entreg_utils.models import weights as files
 from entreg_utils.models.adapt import adapt
-from entreg_utils.models.backbones import (
-    MobileNetV2,
-    PhotoNet,
-    PreResNet18,
-    ResNet18,
-    ResNet50,
-    SEResNet50,
-    remove_stride,
-)
 from entreg_utils.models.base import STATISTICS, Backbone
 from entreg_utils.models.toy import ToyNet
 
 MODELS: dict[str, type[Backbone]] = {
     "toy": ToyNet,
-    "preresnet18": PreResNet18,
-    "resnet18": ResNet18,
-    "resnet50": ResNet50,
-    "seresnet50": SEResNet50,
-    "mobilenet_v2": MobileNetV2,
+    "preresnet18": backbones.PreResNet18,
+    "resnet18": backbones.ResNet18,
+    "resnet50": backbones.ResNet50,
+    "seresnet50": backbones.SEResNet50,
+    "mobilenet_v2": backbones.MobileNetV2,
 }
 
 
@@ -45,23 +36,20 @@ def build(
     """Build a model.
 
     Args:
-        name: ``toy``, ``preresnet18``, ``resnet18``, ``resnet50``, ``seresnet50``,
-            ``mobilenet_v2``; all but ``toy`` give a 14x14 map of a 224x224 image. ``timm:NAME`` is
-            a network of timm, its last stride removed where timm can do so; ``module:function``,
-            or a function, gives a network for a number of classes; a module is taken as it is.
-            All of these go through :func:`entreg_utils.models.adapt`.
+        name: one of ``MODELS``; all but ``toy`` give a 14x14 map of a 224x224 image. ``timm:NAME``
+            is a network of timm, its last stride removed where that can be done;
+            ``module:function``, or a function, gives a network for a number of classes; a module is
+            taken as it is. All of these go through :func:`entreg_utils.models.adapt`.
         num_classes: C, at least 2; a module given as it is may have more outputs.
-        pretrained: start from published ImageNet weights (``models.PUBLISHED``, or timm's own);
-            the toy network has none.
-        weights: a file (.pth, .pt, .pth.tar, .safetensors, .npz) in place of ``pretrained``, in the
-            key layout of timm, for ``mobilenet_v2`` of torchvision, of other networks their own.
+        pretrained: start from published ImageNet weights (``models.PUBLISHED``, or timm's own).
+        weights: a file (.pth, .pt, .pth.tar, .safetensors, .npz) in place of ``pretrained``, with
+            the keys of timm, for ``mobilenet_v2`` of torchvision, of other networks their own.
             ``model.weights_note`` says what was taken over. A file whose batch-norm was folded
             into the convolutions (running mean 0, variance 1) wants :func:`freeze_batchnorm`.
-        statistics: ``imagenet`` or ``half``, mean and deviation of the images that the weights
-            know; None: the published ones (``half`` for ``preresnet18``, else ``imagenet``), of
-            other networks those that ``adapt`` finds.
-        options: ``toy``: ``width``, ``blocks``. Networks for photographs: ``large_map`` (28x28).
-            Others go to timm or to the function.
+        statistics: ``imagenet`` or ``half``, of the images that the weights know; None: the
+            published ones (``half`` for ``preresnet18``), or those that ``adapt`` finds.
+        options: ``width``, ``blocks`` of ``toy``; ``large_map`` (28x28) of the networks for
+            photographs; others go to timm or to the function.
 
     Raises:
         ValueError: unknown name or option, fewer than two classes, ``pretrained`` where no weights
@@ -76,8 +64,8 @@ def build(
         raise ValueError(f"unknown statistics={statistics!r}: use {' or '.join(STATISTICS)}")
     if isinstance(name, str) and name in MODELS:
         given = {"weights": weights, "statistics": statistics}
-        given = {key: value for key, value in given.items() if value is not None}
-        model = _known(name, num_classes, pretrained, options | given)
+        options |= {key: value for key, value in given.items() if value is not None}
+        model = _known(name, num_classes, pretrained, options)
     else:
         model = _other(name, num_classes, pretrained, statistics, options)
     if weights is not None:
@@ -88,15 +76,15 @@ def build(
 def _known(name: str, num_classes: int, pretrained: bool, options: dict) -> Backbone:
     kind = MODELS[name]
     known = [*inspect.signature(kind).parameters][1:]  # num_classes left out
-    known += ["weights"] if issubclass(kind, PhotoNet) else []
+    known += ["weights"] if kind is not ToyNet else []
     for option in options:
         if option not in known:
             raise ValueError(f"{name} has no option {option!r}: it has {', '.join(known)}")
     options.pop("weights", None)
-    if not issubclass(kind, PhotoNet):
+    if kind is ToyNet:
         if pretrained:
             raise ValueError(f"there are no published weights for {name!r}: use pretrained=False")
-        return kind(num_classes, **options)
+        return ToyNet(num_classes, **options)
     published = "half" if name == "preresnet18" else "imagenet"
     if pretrained and options.get("statistics", published) != published:
         raise ValueError(
@@ -110,24 +98,28 @@ def _known(name: str, num_classes: int, pretrained: bool, options: dict) -> Back
 
 
 def _other(name, num_classes: int, pretrained: bool, statistics, options: dict) -> Backbone:
-    said = name if isinstance(name, str) else getattr(name, "__qualname__", type(name).__name__)
-    if isinstance(name, str) and name.startswith("timm:"):
-        module = _of_timm(name.removeprefix("timm:"), num_classes, pretrained, options)
-    elif not (isinstance(name, nn.Module) or names.is_own(name)):
+    ready, timm = isinstance(name, nn.Module), isinstance(name, str) and name.startswith("timm:")
+    if not (ready or timm or names.is_own(name)):
         known = ", ".join(MODELS)
         raise ValueError(f"unknown model {name!r}: known are {known}, timm:NAME, module:function")
-    elif pretrained:
-        raise ValueError(f"{said} brings its own weights: use pretrained=False")
-    elif isinstance(name, nn.Module):
-        module = name
+    if pretrained and not timm:
+        raise ValueError(f"{_called(name)} brings its own weights: use pretrained=False")
+    if timm:
+        module = _of_timm(name.removeprefix("timm:"), num_classes, pretrained, options)
     else:
-        module = names.resolve(name, "model")(num_classes, **options)
+        module = name if ready else names.resolve(name, "model")(num_classes, **options)
     mean, std = STATISTICS.get(statistics, (None, None))
     model = adapt(module, mean=mean, std=std)
-    found, enough = model.num_classes, model.num_classes >= num_classes
-    if not enough or (found > num_classes and module is not name):
-        raise ValueError(f"{said} has {found} outputs, but {num_classes} classes are asked for")
+    found = model.num_classes
+    if found < num_classes or (found > num_classes and not ready):
+        raise ValueError(
+            f"{_called(name)} has {found} outputs, but {num_classes} classes are asked for"
+        )
     return model
+
+
+def _called(name) -> str:
+    return type(name).__name__ if isinstance(name, nn.Module) else names.text_of(name)
 
 
 def _of_timm(name: str, num_classes: int, pretrained: bool, options: dict) -> nn.Module:
@@ -144,12 +136,12 @@ def _of_timm(name: str, num_classes: int, pretrained: bool, options: dict) -> nn
         except (TypeError, AssertionError, NotImplementedError):  # it knows no such option
             module = timm.create_model(name, **options)
     except (OSError, RuntimeError) as error:  # what its clients of the network raise
-        raise StorageError(files.not_fetched(name, name, error)) from error
+        raise files.not_fetched(name, name, error) from error
     parts, windows = list(module.modules()), (nn.Conv2d, nn.MaxPool2d, nn.AvgPool2d)
     strides = [part.stride for part in parts if isinstance(part, windows)]
     # One line of layers (MobileNetV3): the last of its strides is that of the last stage.
     one_line = math.prod(s if isinstance(s, int) else max(s) for s in strides) == 32
     if one_line and sum(isinstance(part, nn.Linear) for part in parts) == 1:
         strided = [part for part in parts if isinstance(part, nn.Conv2d) and max(part.stride) > 1]
-        remove_stride(strided[-1])
+        backbones.remove_stride(strided[-1])
     return module

@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from entreg_utils.models.adapted import Adapted
+from entreg_utils.models.adapt import Adapted
 from entreg_utils.models.base import Backbone, check_backbone
 
 _SMALL = 1e-6  # far below the 6 of ReLU6, however often shortcuts double it
@@ -18,17 +18,9 @@ def cell_centres(module: Backbone, size: int = 224) -> tuple[Tensor, Tensor]:
 
     A copy of the network gets kernels that read their middle alone (one tap, or the two or four in
     the middle of an even kernel) and average over channels. Shown a ramp, whose value is the
-    coordinate, each cell then answers with its own place.
-
-    Args:
-        module: of ``models.build``; unchanged.
-        size: side of the image in pixels.
-
-    Returns:
-        x (w,) and y (h,), float64, in pixels: 0 is the centre of the first pixel.
-
-    Raises:
-        TypeError: not a module of ``models.build``.
+    coordinate, each cell then answers with its own place: x (w,) and y (h,), float64, in pixels
+    of an image of ``size`` x ``size``, 0 the centre of the first. TypeError for other networks
+    than the course's own; the module is unchanged.
     """
     check_backbone(module)
     if isinstance(module, Adapted):  # its layers may do anything to a ramp
@@ -48,10 +40,8 @@ def map_offset(module: Backbone, size: int = 224) -> tuple[float, float]:
     """How far a resized map lies beside what its cells saw, in pixels: (right, down).
 
     Resizing a map of w cells to the image's side puts cell i at (i + 1/2) size / w - 1/2 (pixel
-    areas aligned, as OpenCV and ``align_corners=False`` do). The offset is this place less the
-    cell's centre, median over cells. 7.5 at stride 16, 3.5 at stride 8, 0 for the toy network.
-
-    Args, Raises: as :func:`cell_centres`.
+    areas aligned, as OpenCV and ``align_corners=False`` do). The offset is this place less that of
+    :func:`cell_centres`, median over cells. 7.5 at stride 16, 3.5 at 8, 0 for the toy network.
     """
     offsets = []
     for centres in cell_centres(module, size):

@@ -56,18 +56,16 @@ class ToyNet(Backbone):
             if not isinstance(value, int) or value < 1:
                 raise ValueError(f"{name}={value!r}: give a whole number of at least 1")
         self.stem = nn.Conv2d(3, width, 4, 2, 1, bias=False)
-        stages, channels = [], width
-        for outputs, first_stride in ((2 * width, 2), (3 * width, 1)):
-            layers = []
-            for block in range(blocks):
-                stride = first_stride if block == 0 else 1
-                layers.append(PreActBlock(channels, outputs, stride))
-                channels = outputs
-            stages.append(nn.Sequential(*layers))
-        self.stages = nn.ModuleList(stages)
-        self.norm = nn.BatchNorm2d(channels)
+        self.stages = nn.ModuleList(
+            nn.Sequential(
+                PreActBlock(inputs, outputs, stride),
+                *(PreActBlock(outputs, outputs, 1) for _ in range(blocks - 1)),
+            )
+            for inputs, outputs, stride in ((width, 2 * width, 2), (2 * width, 3 * width, 1))
+        )
+        self.norm = nn.BatchNorm2d(3 * width)
         self.relu = nn.ReLU()
-        self.add_head(channels, num_classes)
+        self.add_head(3 * width, num_classes)
         self.add_statistics((0.5,) * 3, (0.25,) * 3)
         self.stride = 4
 
@@ -79,13 +77,10 @@ class ToyNet(Backbone):
         return self.relu(self.norm(x))
 
     def erasing_points(self) -> dict[str, nn.Module]:
-        """``stage1`` and ``last``: see the class."""
         return {"stage1": self.stages[1][0].relu, "last": self.relu}
 
     def stage_outputs(self) -> dict[str, nn.Module]:
-        """``stage1`` and ``stage2``, the latter the map of ``forward_features``."""
         return {"stage1": self.stages[1][0].relu, "stage2": self.relu}
 
     def stage_modules(self) -> tuple[tuple[nn.Module, ...], ...]:
-        """Stem and stage 1; stage 2 and the closing batch-norm."""
         return (self.stem, self.stages[0]), (self.stages[1], self.norm)

@@ -1,10 +1,9 @@
 """How a backbone is fine-tuned: which weights learn faster, and which stand still.
 
-**Frozen batch-norm** is folded into the convolution before it, at every pass anew. With fixed
-statistics it is ``s * (x - mean) + shift`` with ``s = weight / sqrt(var + eps)``: the convolution
-may as well carry ``s`` in its kernel and the rest in its bias. Outputs and gradients are those of
-the two layers up to rounding, ``weight`` and ``bias`` of the batch-norm still learn through the
-kernel, and one map less is written and kept. ``python -m benchmarks --only folding`` measures it.
+**Frozen batch-norm**, ``s * (x - mean) + bias`` with ``s = weight / sqrt(var + eps)``, is folded
+into kernel and bias of the convolution before it, at every pass anew. Outputs and gradients are
+those of the two layers up to rounding, ``weight`` and ``bias`` still learn, and one map less is
+kept. ``python -m benchmarks --only folding`` measures it.
 """
 
 from __future__ import annotations
@@ -20,17 +19,11 @@ from entreg_utils.models.base import Backbone, check_backbone
 def parameter_groups(module: Backbone, factor: float = 10.0) -> list[dict]:
     """Parameters in two groups: the last stage and the head learn ``factor`` times faster.
 
-    Args:
-        module: of ``models.build``; of an adapted network the last stage is the head alone.
-        factor: positive; 10 in the evaluation code of Choe et al. (CVPR 2020), and, put the other
-            way round (0.1 for what comes before), in that of ADL (Choe & Shim, CVPR 2019).
+    Gives ``[{"params": [...], "factor": 1.0}, {"params": [...], "factor": factor}]``: every
+    trainable parameter once, in order. Of an adapted network the last stage is the head alone. The
+    codes of Choe et al. (CVPR 2020) and, put the other way round, of ADL (CVPR 2019) have 10.
 
-    Returns:
-        ``[{"params": [...], "factor": 1.0}, {"params": [...], "factor": factor}]``: every trainable
-        parameter once, in the order of ``module.parameters()``.
-
-    Raises:
-        TypeError: no backbone.  ValueError: the factor is not positive, or no head is known.
+    TypeError for no backbone, ValueError for a factor that is not positive or without a head.
     """
     check_backbone(module)
     if not 0 < factor < float("inf"):
@@ -51,14 +44,8 @@ def freeze_batchnorm(module: Backbone, frozen: bool = True) -> Backbone:
 
     Right for weights whose batch-norm was folded into the convolutions (running mean 0, variance
     1): statistics of a batch would normalise once more and undo the network. Also usual for small
-    batches. The setting goes along in ``copy.deepcopy`` and is not part of the state dict.
-
-    Args:
-        module: of ``models.build``; changed in place and returned.
-        frozen: False thaws: the statistics follow the batches again in ``train()``.
-
-    Raises:
-        TypeError: no backbone.
+    batches. The module is changed in place and returned; ``frozen=False`` thaws it. The setting
+    goes along in ``copy.deepcopy`` and is not part of the state dict. TypeError for no backbone.
     """
     check_backbone(module)
     module.batchnorm_frozen = bool(frozen)
@@ -72,15 +59,11 @@ def freeze_stages(module: Backbone, count: int) -> Backbone:
     """Keep the weights of the first stages as they are, batch-norm included; the rest learns.
 
     Usual in fine-tuning: early features hardly change there, and no gradient has to be taken
-    through the maps that are largest. The setting is not part of the state dict.
+    through the maps that are largest. The stem goes with the first stage; ``count=0`` lets all
+    learn. An adapted network has two stages, its body and its head. The module is changed in place
+    and returned; the setting is not part of the state dict.
 
-    Args:
-        module: of ``models.build``; changed in place and returned.
-        count: stages, the stem going with the first; 0 lets all learn. An adapted network has two,
-            its body and its head.
-
-    Raises:
-        TypeError: no backbone.  ValueError: not that many stages; the last one always learns.
+    TypeError for no backbone; ValueError for more stages than all but the last, which must learn.
     """
     check_backbone(module)
     stages = module.stage_modules()
@@ -97,10 +80,7 @@ def freeze_stages(module: Backbone, count: int) -> Backbone:
 
 
 class FoldedConv(nn.Conv2d):
-    """A convolution that carries the batch-norm ``after[0]``, which then passes its input on.
-
-    Made of an ``nn.Conv2d`` in place: the same parameters under the same names.
-    """
+    """An ``nn.Conv2d``, changed in place, that carries the batch-norm ``after[0]``."""
 
     after: tuple[nn.BatchNorm2d]  # in a tuple: no submodule of this one
 
@@ -124,16 +104,15 @@ class PassedNorm(nn.BatchNorm2d):
 
 
 def fold(module: nn.Module) -> int:
-    """Fold each batch-norm that follows a convolution in an ``nn.Sequential``; how many.
+    """Fold each batch-norm behind a convolution in an ``nn.Sequential``; how many.
 
-    Only there the order of the layers says that nothing else reads the map between them.
+    Only there it is certain that nothing else reads the map between them.
     """
-    count = 0
-    for convolution, norm in _pairs(module, nn.Conv2d, nn.BatchNorm2d):
+    pairs = list(_pairs(module, nn.Conv2d, nn.BatchNorm2d))
+    for convolution, norm in pairs:
         convolution.__class__, norm.__class__ = FoldedConv, PassedNorm
         convolution.after = (norm,)
-        count += 1
-    return count
+    return len(pairs)
 
 
 def unfold(module: nn.Module) -> None:

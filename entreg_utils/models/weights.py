@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import pickle
+import re
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,7 +19,7 @@ from entreg_utils.models.base import Backbone
 
 SUFFIXES = (".pth", ".pt", ".pth.tar", ".safetensors", ".npz")
 _ENVELOPES = ("model_state_dict", "state_dict", "model")
-_WRAPPERS = ("module.", "_orig_mod.")  # of parallel training and of torch.compile
+_WRAPPERS = re.compile(r"^((module|_orig_mod)\.)+")  # of parallel training and of torch.compile
 # Numbers of NumPy (an epoch, a score) are often saved beside the weights.
 _SCALAR = np.float64(0).__reduce__()[0]
 _HARMLESS = [
@@ -38,11 +39,7 @@ PUBLISHED = {
 
 
 def fetch(name: str) -> dict[str, Tensor]:
-    """Published ImageNet weights of a model (``PUBLISHED``), from the cache or the network.
-
-    Raises:
-        StorageError: they are not in the cache and cannot be fetched.
-    """
+    """Published ImageNet weights of a model (``PUBLISHED``), from cache or net; or StorageError."""
     import timm  # late, as where the bodies are made
     from torchvision.models import MobileNet_V2_Weights
 
@@ -53,19 +50,19 @@ def fetch(name: str) -> dict[str, Tensor]:
             return dict(entry.get_state_dict(progress=True, check_hash=True))
         return timm.create_model(published, pretrained=True).state_dict()
     except Exception as error:  # each client of the network has its own kinds
-        raise StorageError(not_fetched(published, name, error)) from error
+        raise not_fetched(published, name, error) from error
 
 
-def not_fetched(published: str, name: str, error: Exception) -> str:
-    """What to say when weights cannot be had from the network."""
-    return (
+def not_fetched(published: str, name: str, error: Exception) -> StorageError:
+    """The error for weights that cannot be had from the network."""
+    return StorageError(
         f"cannot fetch the ImageNet weights {published} of {name} ({type(error).__name__}): go "
         "online once (they stay in the cache), or give a file of them with weights=PATH"
     )
 
 
 def check_name(path: Path | str) -> None:
-    """Raise ValueError for a file that ends in none of ``SUFFIXES``."""
+    """ValueError for a file that ends in none of ``SUFFIXES``."""
     if not str(path).endswith(SUFFIXES):
         raise ValueError(f"weights={str(path)!r}: use a file that ends in {', '.join(SUFFIXES)}")
 
@@ -75,10 +72,8 @@ def read(path: Path | str) -> dict[str, Tensor]:
 
     Envelopes (``{"state_dict": ...}``) are opened, and the prefixes of parallel training and of
     ``torch.compile`` taken off. Nothing in the file is run (``weights_only``, no pickles).
-
-    Raises:
-        ValueError: another kind of file.  StorageError: it is not there, damaged, or holds
-            something else than tensors and numbers; the message names it.
+    ValueError for another suffix; StorageError for a file that is not there, is damaged or holds
+    something else than tensors and numbers.
     """
     path = Path(path)
     check_name(path)
@@ -104,36 +99,22 @@ def read(path: Path | str) -> dict[str, Tensor]:
             f"{path} is damaged or holds more than weights ({what}): fetch it again, or save a "
             "plain state dict"
         ) from error
-    while isinstance(state, Mapping):
-        inner = next((key for key in _ENVELOPES if isinstance(state.get(key), Mapping)), None)
-        if inner is None:
-            break
-        state = state[inner]
+    while isinstance(state, Mapping) and (
+        inner := [state[key] for key in _ENVELOPES if isinstance(state.get(key), Mapping)]
+    ):
+        state = inner[0]
     if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
         raise StorageError(f"{path} holds no state dict (names and tensors): save one of those")
-    return {_bare(str(name)): value for name, value in state.items()}
-
-
-def _bare(name: str) -> str:
-    while name.startswith(_WRAPPERS):
-        name = name.partition(".")[2]
-    return name
+    return {_WRAPPERS.sub("", str(name)): value for name, value in state.items()}
 
 
 def load(module: Backbone, state: Mapping[str, Tensor], origin: str) -> str:
-    """Put a state dict into a backbone; all of it fits, or nothing is changed.
+    """Put a state dict into a backbone (not the toy); all of it fits, or nothing is changed.
 
-    Args:
-        module: of ``models.build``, not the toy network.
-        state: of the published network, with or without its classifier, or of such a module.
-        origin: what it is called in the note and in errors.
-
-    Returns:
-        The note, also kept as ``module.weights_note``: the classifier is taken over when it has
-        as many classes, else left out, and the note says which.
-
-    Raises:
-        ValueError: weights are missing, unexpected, of another shape, or not finite.
+    ``state`` is that of the published network, with or without its classifier, or of such a
+    module. The classifier is taken over when it has as many classes, else left out; the note that
+    is returned, and kept as ``module.weights_note``, says which. ``origin`` names the state there
+    and in errors: ValueError for weights that are missing, unexpected, misshapen or not finite.
     """
     wanted = module.state_dict()
     own = any(name in wanted for name in state)
@@ -154,19 +135,10 @@ def load(module: Backbone, state: Mapping[str, Tensor], origin: str) -> str:
     for name, value in wanted.items():  # a counter that files of old versions lack
         if name.endswith("num_batches_tracked"):
             given.setdefault(name, value)
-    _check(wanted, given, origin)
-    module.load_state_dict(given)
-    module.weights_note = note
-    return note
-
-
-def _check(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], origin: str) -> None:
     troubles = {
-        "missing": [name for name in wanted if name not in given],
-        "unexpected": [name for name in given if name not in wanted],
-        "of another shape": [
-            name for name in wanted if name in given and given[name].shape != wanted[name].shape
-        ],
+        "missing": [n for n in wanted if n not in given],
+        "unexpected": [n for n in given if n not in wanted],
+        "of another shape": [n for n in wanted if n in given and given[n].shape != wanted[n].shape],
     }
     said = [f"{len(names)} {what} (as {names[0]})" for what, names in troubles.items() if names]
     if said:
@@ -176,3 +148,6 @@ def _check(wanted: Mapping[str, Tensor], given: Mapping[str, Tensor], origin: st
     for name, value in given.items():
         if not bool(torch.isfinite(value.to(wanted[name].dtype)).all()):
             raise ValueError(f"{origin} holds NaN or infinite values in {name}: use another file")
+    module.load_state_dict(given)
+    module.weights_note = note
+    return note

@@ -10,7 +10,6 @@ from torch import nn
 
 from entreg_utils.cam import class_activation_map
 from entreg_utils.erasing import Erasing, attach
-from entreg_utils.models import build
 
 BOTH = Erasing("adl", gamma=0.8, rate=1.0, points=("first", "last"))
 LAST = Erasing("adl", gamma=0.8, rate=0.5, points=("last",))
@@ -143,18 +142,3 @@ def test_what_cannot_work_is_refused_and_leaves_nothing_behind(net):
         attach(net, BOTH, seeded())
     # Nothing was attached, and the layers that were are gone although an error ended the block.
     assert not net.first._forward_hooks and not net.last._forward_hooks
-
-
-@pytest.mark.parametrize(
-    "method", [{"method": "adl", "gamma": 0.9}, {"method": "rdap", "square": 0.35}]
-)
-def test_on_the_toy_network(method):
-    model = build("toy", 3, width=4)
-    pictures = torch.rand(2, 3, 48, 48, generator=seeded())
-    plain = model.forward_features(pictures)
-    with attach(model, Erasing(**method, rate=1.0, points=("last",)), seeded()) as attached:
-        erased = model.forward_features(pictures)
-        hidden = attached.layers["last"].hidden(plain)[:, None]
-    assert 0 < hidden.sum() < hidden.numel()
-    torch.testing.assert_close(erased, plain * ~hidden)
-    assert plain[hidden.expand_as(plain)].sum() > 0

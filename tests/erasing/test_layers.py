@@ -150,19 +150,13 @@ def test_half_precision_tells_neighbours_apart():
     assert ADL(0.998, 1.0, seeded()).hidden(features).tolist() == [[[True, False]]]
 
 
-def test_a_map_with_negative_values_is_refused():
-    for layer in (ADL(0.9, 0.5, seeded()), RDAP(0.35, 0.5, seeded())):
-        with pytest.raises(ValueError, match="negative values.*put it after a ReLU"):
-            layer(FEATURES - 5)
-
-
 @pytest.mark.parametrize("rate", [0.0, 1.0])
-@pytest.mark.parametrize(
-    "make", [lambda r: ADL(0.9, r, seeded()), lambda r: RDAP(0.4, r, seeded())]
-)
-def test_no_value_is_read_back_from_an_accelerator_after_the_first_pass(make, rate):
-    layer = make(rate)
-    layer(FEATURES)  # the one look at the values
+@pytest.mark.parametrize("kind", [ADL, RDAP])
+def test_values_are_looked_at_once(kind, rate):
+    layer = kind(0.4, rate, seeded())
+    with pytest.raises(ValueError, match="negative values.*put it after a ReLU"):
+        layer(FEATURES - 5)
+    layer(FEATURES)
     # A tensor of the meta device has no values, so whoever reads one fails.
     assert layer(torch.zeros(2, 3, 5, 5, device="meta")).device.type == "meta"
 
@@ -175,11 +169,7 @@ def test_no_value_is_read_back_from_an_accelerator_after_the_first_pass(make, ra
         (lambda: ADL(0.9, 0.5, None), TypeError, "must be a torch.Generator"),
         (lambda: RDAP(1, 0.5, seeded()), ValueError, "square=1 must lie above 0 and below 1"),
         (lambda: ADL(0.9, 1, seeded())(torch.ones(2, 3)), ValueError, r"feature map \(N, C, h, w"),
-        (
-            lambda: RDAP(0.9, 1, seeded())(torch.ones(1, 2, 3, 3)),
-            ValueError,
-            "hides the whole of a 3x3 map",
-        ),
+        (lambda: RDAP(0.9, 1, seeded())(torch.ones(1, 2, 3, 3)), ValueError, "whole of a 3x3 map"),
     ],
 )
 def test_bad_input_is_one_clear_sentence(make, error, message):

@@ -11,7 +11,7 @@ from scipy.special import betainc
 
 from entreg_utils import losses
 from entreg_utils.erasing import cutmix, mixing, soft_targets
-from entreg_utils.erasing.mixing import draw_box, paste
+from entreg_utils.erasing.mixing import draw_box
 
 
 def seeded(seed=0):
@@ -42,6 +42,8 @@ def test_label_weights_are_the_shares_of_pixels(count, height, width, beta, seed
         expected = torch.tensor([n / area for n in counted.tolist()])
         assert (weights - expected).abs().max() <= 1.2e-7  # 1 is a sum of two rounded shares
     assert torch.equal(images, numbered(count, height, width))
+    pixels, _ = cutmix((images * 64).byte(), torch.arange(count), beta, 1.0, seeded(seed), count)
+    assert torch.equal(pixels, source)
 
 
 @settings(max_examples=60, deadline=None)
@@ -83,17 +85,6 @@ def test_the_seed_decides_and_the_number_of_draws_does_not_depend_on_the_outcome
         states.append(generator.get_state())
     assert torch.equal(states[0], states[1]) and not torch.equal(mixed[0][0], mixed[1][0])
     assert all(torch.equal(a, b) for a, b in zip(mixed[1], mixed[2], strict=True))
-
-
-def test_gradients_go_to_the_image_that_a_pixel_comes_from():
-    images = torch.rand(2, 1, 4, 4).requires_grad_()
-    out = paste(images, torch.tensor([1, 1]), (0, 1, 2, 3))
-    (gradient,) = torch.autograd.grad(out.sum(), images)
-    assert paste((images * 255).byte(), torch.tensor([1, 1]), (0, 1, 2, 3)).dtype == torch.uint8
-    # The box of image 0 is hidden; that of image 1 is used for image 0 and for itself.
-    box = torch.zeros(4, 4)
-    box[1:3, 0:2] = 1
-    assert torch.equal(gradient[:, 0], torch.stack([1 - box, 1 + box]))
 
 
 def test_targets_of_each_kind_by_hand():
@@ -151,7 +142,6 @@ def test_no_value_is_read_back_from_an_accelerator(targets, device):
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
-        ({"beta": 0}, ValueError, "beta=0 must lie above 0"),
         ({"beta": "1"}, ValueError, "beta='1': give a number"),
         ({"probability": 2}, ValueError, "probability=2 must lie in 0..1"),
         ({"generator": None}, TypeError, "must be a torch.Generator"),
@@ -166,13 +156,7 @@ def test_no_value_is_read_back_from_an_accelerator(targets, device):
     ],
 )
 def test_bad_input_is_one_clear_sentence(arguments, error, message):
-    good = {
-        "images": torch.zeros(2, 3, 6, 8),
-        "targets": torch.tensor([0, 1]),
-        "beta": 1.0,
-        "probability": 1.0,
-        "generator": seeded(),
-        "num_classes": 3,
-    }
+    good = {"images": torch.zeros(2, 3, 6, 8), "targets": torch.tensor([0, 1]), "num_classes": 3}
+    good |= {"beta": 1.0, "probability": 1.0, "generator": seeded()}
     with pytest.raises(error, match=message):
         cutmix(**(good | arguments))

@@ -169,16 +169,6 @@ def test_what_is_zeroed_at_an_erasing_point_reaches_nothing_behind_it(nets, imag
     assert not torch.equal(logits[0], logits[1])
 
 
-def test_behind_another_pre_activation_the_shortcut_lets_the_image_through(nets, images):
-    net = nets["preresnet18"]
-    inner = net.body.stages[2].blocks[1].norm1  # why it is no erasing point
-    hook = inner.register_forward_hook(lambda module, inputs, output: torch.zeros_like(output))
-    with torch.no_grad():
-        logits = net(images)
-    hook.remove()
-    assert not torch.equal(logits[0], logits[1])
-
-
 @pytest.mark.parametrize("name", NAMES)
 def test_channels_last_gives_the_same_logits_and_bf16_nearly(nets, images, name):
     net = copy.deepcopy(nets[name])
@@ -199,7 +189,7 @@ def test_channels_last_gives_the_same_logits_and_bf16_nearly(nets, images, name)
         (
             torch.zeros(1, 3, 15, 64),
             ValueError,
-            "64x15 pixels are smaller than one cell of the map .16x16",
+            "64x15 pixels are smaller than one cell",
         ),
         (torch.zeros(1, 1, 64, 64), ValueError, r"must be \(N, 3, H, W\)"),
         (torch.zeros(3, 64, 64), ValueError, r"shape \(3, 64, 64\)"),

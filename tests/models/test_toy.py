@@ -4,48 +4,21 @@ import pytest
 import torch
 
 from entreg_utils import models
+from entreg_utils.models.toy import PreActBlock
 
 
-@pytest.fixture
-def net():
+def test_logits_are_the_head_on_the_mean_of_a_map_that_is_not_negative():
     torch.manual_seed(0)
-    return models.build("toy", 8).eval()
-
-
-@pytest.fixture
-def images():
-    return torch.rand(3, 3, 48, 48, generator=torch.Generator().manual_seed(1))
-
-
-def test_48_pixels_give_a_map_of_12(net, images):
-    features, logits = net.forward_features(images), net(images)
-    assert features.shape == (3, 48, 12, 12) and logits.shape == (3, 8)
-    assert net.forward_features(torch.rand(1, 3, 32, 64)).shape == (1, 48, 8, 16)
-    assert models.build("toy", 5, width=4, blocks=2).forward_features(images).shape[1] == 12
-
-
-def test_logits_are_the_head_on_the_mean_and_features_are_not_negative(net, images):
+    net, images = models.build("toy", 8).eval(), torch.rand(3, 3, 48, 48)
     features = net.forward_features(images)
+    assert features.shape == (3, 48, 12, 12)
+    assert models.build("toy", 5, width=4, blocks=2).forward_features(images).shape[1] == 12
+    assert net.head.weight.std().item() == pytest.approx(0.01, rel=0.2)
     assert torch.equal(net(images), net.head(features.mean((2, 3))))
     assert (features >= 0).all() and (features > 0).any()
 
 
-def test_the_seed_decides_the_weights():
-    def weights(seed):
-        torch.manual_seed(seed)
-        return torch.cat([value.flatten() for value in models.build("toy", 8).parameters()])
-
-    assert torch.equal(weights(3), weights(3))
-    assert not torch.equal(weights(3), weights(4))
-
-
-def test_the_head_starts_near_uniform_predictions(net, images):
-    assert (net.head.bias == 0).all()
-    assert net.head.weight.std().item() == pytest.approx(0.01, rel=0.2)
-    assert net(images).softmax(1).max() < 0.2
-
-
-def test_the_model_normalises_by_itself(images):
+def test_the_model_normalises_by_itself():
     # (x - 1/2) / (1/4): a grey image is zero, so the stem, which has no bias, gives zero.
     net, seen = models.build("toy", 2), []
     net.stem.register_forward_hook(lambda module, inputs, output: seen.append((inputs[0], output)))
@@ -54,25 +27,7 @@ def test_the_model_normalises_by_itself(images):
     assert (seen[0][1] == 0).all() and (seen[1][0] == 2).all()
 
 
-def test_the_map_lies_where_the_object_is():
-    # With every weight equal the network is symmetric: mirrored images give mirrored maps, which a
-    # shifted grid (3x3 kernels of stride 2 with padding 1) would not.
-    net = models.build("toy", 2, width=2).eval()
-    with torch.no_grad():
-        for module in net.modules():
-            if isinstance(module, torch.nn.Conv2d):
-                module.weight.fill_(0.1)
-    images = torch.rand(2, 3, 48, 48)
-    features = net.forward_features(images)
-    for axis in (2, 3):
-        mirrored = net.forward_features(images.flip(axis)).flip(axis)
-        assert torch.allclose(features, mirrored, rtol=1e-4, atol=1e-5)
-    assert features.std() > 0
-
-
 def test_a_block_by_hand():
-    from entreg_utils.models.toy import PreActBlock
-
     block = PreActBlock(1, 1, 1).eval()
     assert block.shortcut is None
     with torch.no_grad():
@@ -87,7 +42,7 @@ def test_a_block_by_hand():
 
 
 @pytest.mark.parametrize(
-    "arguments, options, sentence",
+    ("arguments", "options", "sentence"),
     [
         (("vgg", 8), {}, "unknown model 'vgg': known are toy"),
         (("toy", 1), {}, "num_classes=1: a classifier needs at least 2"),
@@ -100,3 +55,35 @@ def test_a_block_by_hand():
 def test_bad_input_is_refused(arguments, options, sentence):
     with pytest.raises(ValueError, match=sentence):
         models.build(*arguments, **options)
+
+
+def test_the_last_stage_is_the_map_and_no_hook_is_left():
+    net = models.build("toy", 3).eval()
+    images = torch.rand(2, 3, 48, 48)
+    maps = net.stage_features(images)
+    assert list(maps) == ["stage1", "stage2"]
+    assert torch.equal(maps["stage2"], net.forward_features(images))
+    first = net.stages[0](net.stem((images - 0.5) / 0.25))  # by hand
+    assert torch.equal(maps["stage1"], torch.relu(net.stages[1][0].bn1(first)))
+    assert not any(module._forward_hooks for module in net.modules())
+
+
+def test_hooks_are_removed_after_an_exception():
+    net = models.build("toy", 3)
+    with pytest.raises(RuntimeError):  # one channel
+        net.stage_features(torch.rand(2, 1, 48, 48))
+    assert not any(module._forward_hooks for module in net.modules())
+
+
+def test_zeros_at_an_erasing_point_of_the_toy_cut_every_path():
+    torch.manual_seed(0)
+    net = models.build("toy", 3, blocks=2).eval()
+    images = torch.rand(2, 3, 48, 48)
+    assert list(net.erasing_points()) == ["stage1", "last"]
+    for module in net.erasing_points().values():
+        hook = module.register_forward_hook(lambda module, inputs, output: output * 0)
+        logits = net(images)
+        hook.remove()
+        assert torch.equal(logits[0], logits[1])
+    assert not torch.equal(net(images)[0], net(images)[1])
+    assert net.mean.tolist() == [0.5] * 3 and "mean" not in net.state_dict()

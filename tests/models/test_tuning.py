@@ -1,4 +1,4 @@
-"""Groups of learning rates, frozen stages, and batch-norm that is frozen and folded."""
+"""Groups of learning rates, frozen stages, and frozen batch-norm inside the convolution."""
 
 import copy
 
@@ -90,21 +90,6 @@ def test_frozen_stages_stand_still_and_the_rest_learns():
 def test_the_last_stage_cannot_be_frozen():
     with pytest.raises(ValueError, match="count=2: this network has 2 stages, so give 0 to 1"):
         models.freeze_stages(models.build("toy", 2), 2)
-
-
-def test_a_network_without_named_stages_can_have_none_frozen():
-    class Bare(models.Backbone):
-        def __init__(self):
-            super().__init__()
-            self.add_head(3, 2)
-
-        def forward_features(self, images):
-            return images
-
-    net = models.freeze_stages(Bare().train(), 0)
-    assert net.training and net.head.weight.requires_grad and net.num_classes == 2
-    with pytest.raises(ValueError, match="count=1: this network has 0 stages, so give 0 to 0"):
-        models.freeze_stages(net, 1)
 
 
 def pair(bias=False):
