@@ -83,6 +83,11 @@ def text_of(value) -> str:
     return f"{module}:{name}"
 
 
+def label(value) -> str:
+    """What a message calls it: a name as it is, of an object its own."""
+    return value if isinstance(value, str) else getattr(value, "__qualname__", type(value).__name__)
+
+
 def travels(value) -> bool:
     """Whether another process finds what ``value`` names."""
     text = text_of(value)
@@ -95,21 +100,18 @@ def digest(value) -> str:
     The file is found and read, not run. Of a function of a notebook it is the function's own text.
 
     Raises:
-        ValueError: the source cannot be found, or is no longer what this process has imported.
+        ValueError: the source cannot be found, or a function is given that was imported before its
+            file changed (a name is imported anew).
     """
     text = text_of(value)
     module = text.partition(":")[0]
     path = source_file(module) if travels(value) else None
     if path is not None:
-        files = sorted(_family(path))
-        found = sha256(b"\0".join(f.name.encode() + b"\0" + f.read_bytes() for f in files))
-        spec = getattr(sys.modules.get(module), "__spec__", None)
-        if spec is not None and _imported_as.get(module, (None,))[0] is not spec:
-            _imported_as[module] = spec, found
-        if spec is not None and _imported_as[module][1] != found:
+        found = _of_files(path)
+        if not isinstance(value, str) and not _is_current(module, found):
             raise ValueError(
                 f"{path.name} or a file beside it has changed since this process imported it: "
-                "start Python anew, so that what is trained is what stands there"
+                "import it anew, so that what is trained is what stands there"
             )
         return found
     try:
@@ -122,6 +124,31 @@ def digest(value) -> str:
 
 
 _imported_as: dict[str, tuple] = {}  # module: its spec, which a reload renews, and the digest then
+
+
+def _of_files(path: Path) -> str:
+    files = sorted(_family(path))
+    return sha256(b"\0".join(f.name.encode() + b"\0" + f.read_bytes() for f in files))
+
+
+def _is_current(module: str, digest: str) -> bool:
+    """Whether the module that this process has, if it has it, is the source of ``digest``."""
+    spec = getattr(sys.modules.get(module), "__spec__", None)
+    if spec is not None and _imported_as.get(module, (None,))[0] is not spec:
+        _imported_as[module] = spec, digest
+    return spec is None or _imported_as[module][1] == digest
+
+
+def _forget_what_changed(module: str) -> None:
+    """Drop a module, and those beside it that it imports, where their files are others by now."""
+    path = source_file(module)
+    if path is None or _is_current(module, _of_files(path)):
+        return
+    family = {str(file) for file in _family(path)}
+    for name, loaded in list(sys.modules.items()):
+        if getattr(loaded, "__file__", None) in family:
+            del sys.modules[name]
+    importlib.invalidate_caches()
 
 
 def source_file(module: str) -> Path | None:

@@ -7,7 +7,6 @@ from typing import Literal
 
 import numpy as np
 import pytest
-import tyro
 
 from entreg_utils.fields import Door, settle
 

@@ -56,7 +56,7 @@ def load(name: str | Callable, split: str, root=None, **options):
                 f"data set {name!r} is {type(name).__name__}: give a name or a function"
             )
         found = own(split, **options, **({} if root is None else {"root": root}))
-        text = names.text_of(name)
+        text = names.label(name)
         return found if isinstance(found, Images) else OwnDataset(found, split, text)
     if name.startswith(FOLDER):
         loader = partial(folder, name.removeprefix(FOLDER))

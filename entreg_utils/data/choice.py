@@ -128,8 +128,6 @@ class Data:
             taken = inspect.signature(names.resolve(self.dataset, "data set")).parameters
             if not any(one.kind is one.VAR_KEYWORD for one in taken.values()):
                 if "classes" in options and "classes" not in taken:
-                    raise ValueError(
-                        f"{names.text_of(self.dataset)} takes no classes: leave it out"
-                    )
+                    raise ValueError(f"{names.label(self.dataset)} takes no classes: leave it out")
                 options = {name: value for name, value in options.items() if name in taken}
         return data.load(self.dataset, split, root=self.root or None, **options)

@@ -60,7 +60,7 @@ class Erasing:
                 f"unknown erasing method {self.method!r}: choose one of {', '.join(METHODS)}, or "
                 "package.module:function"
             )
-        wanted, method = self._hyperparameters, names.text_of(self.method)
+        wanted, method = self._hyperparameters, names.label(self.method)
         takes = f"takes {', '.join(wanted) or 'no hyperparameter'}"
         for name in (one.name for one in fields(self)[1:]):
             value = getattr(self, name)
@@ -122,7 +122,7 @@ class Erasing:
     def layer(self, generator: torch.Generator) -> AttentionErasing:
         """A new layer of ADL or RDAP with these hyperparameters; ValueError for other methods."""
         if not self.has_layers:
-            method = names.text_of(self.method)
+            method = names.label(self.method)
             raise ValueError(f"{method} has no layers: only adl and rdap work inside the network")
         if self.method == "adl":
             return ADL(self.gamma, self.rate, generator)
@@ -136,7 +136,7 @@ class Erasing:
             return tuple(parts)
         given = (str(s or type(p).__name__) for s, p in zip(shapes, parts, strict=True))
         raise ValueError(
-            f"erasing method {names.text_of(self.method)} must return (images, targets), tensors "
+            f"erasing method {names.label(self.method)} must return (images, targets), tensors "
             f"of {len(images)} images as large as they were and of {len(images)} targets, but "
             f"returned {', '.join(given)}"
         )
@@ -177,7 +177,7 @@ def hidden(
     its ``fill`` as ``model.mean``. ValueError for what is missing, or as of the method itself.
     """
     count, _, height, width = image_batch(images).shape
-    method = names.text_of(erasing.method)
+    method = names.label(erasing.method)
     if method == "cam":
         return Hidden(method, images)
     if erasing.has_layers:

@@ -82,7 +82,7 @@ def objective(
     if regularizer == "label_smoothing":
         check_epsilon(strength)
     elif regularizer != "none" and not (strength >= 0 and math.isfinite(strength)):
-        name = names.text_of(regularizer)
+        name = names.label(regularizer)
         raise ValueError(f"the strength of {name} must be finite and >= 0, not {strength}")
     log_p = _log_softmax(logits)
     loss = _cross_entropy(log_p, target).mean()
@@ -96,7 +96,7 @@ def objective(
     if not isinstance(values, Tensor) or values.shape != logits.shape[:1]:
         found = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
         raise ValueError(
-            f"the regularizer {names.text_of(regularizer)} must give one value a row, a tensor of "
+            f"the regularizer {names.label(regularizer)} must give one value a row, a tensor of "
             f"shape ({len(logits)},), not {found}"
         )
     return loss + strength * values.mean()
