@@ -48,7 +48,7 @@ def epoch(
     times the plain loop.
     """
     device = pick_device()
-    cuda, turn = device.type == "cuda", {"batch_size": batch, "learning_rate": 1e-4, "crop": crop}
+    cuda, turn = device.type == "cuda", {"batch_size": batch, "learning_rate": 1e-4}
     recipe = Recipe(epochs=1, precision="bf16" if cuda else "fp32", **turn)
     changes = [transforms.Resize((resize, resize)), transforms.RandomCrop(crop)]
     changes += [transforms.RandomHorizontalFlip(), transforms.ToTensor()]
@@ -67,7 +67,7 @@ def epoch(
         )
         calls = {
             "plain": lambda: plain_epoch(theirs, loader, device),
-            "ours": lambda: fit(mine, cached, recipe),
+            "ours": lambda: fit(mine, cached, recipe, crop=crop),
         }
         seconds = in_turns(calls, repeats, threads=torch.get_num_threads())
     title = f"{name}, {crop}x{crop}, batch {batch}, {device.type}"

@@ -42,6 +42,7 @@ def resolve(value, what: str) -> Callable:
     if not isinstance(value, str):
         return value
     module, _, name = value.partition(":")
+    _forget_what_changed(module)
     try:
         found = operator.attrgetter(name)(importlib.import_module(module))
     except AttributeError as error:

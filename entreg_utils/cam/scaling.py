@@ -171,7 +171,9 @@ def rescale_boxes(boxes, frame: tuple[int, int], size: Size = 224) -> np.ndarray
     public evaluation code does. Between equal frames, the boxes themselves."""
     height, width = height_width(size)
     new, old = np.array([width, height] * 2, float), np.array([*frame] * 2, float)
-    return (as_array(boxes).astype(float) * new / old).astype(np.int64)
+    boxes = as_array(boxes).astype(float)
+    boxes = boxes if boxes.size else boxes.reshape(0, 4)
+    return (boxes * new / old).astype(np.int64)
 
 
 def height_width(size: Size) -> tuple[int, int]:

@@ -19,7 +19,7 @@ from tqdm.auto import tqdm
 from entreg_utils.experiments import store
 from entreg_utils.experiments.config import DEFAULTS, PROTOCOL, Config
 from entreg_utils.experiments.provenance import pick_device, provenance
-from entreg_utils.experiments.watch import Watch
+from entreg_utils.experiments.watch import Watch, crop_of
 from entreg_utils.files import (
     StorageError,
     atomic_write,
@@ -136,7 +136,7 @@ class Job:
         partial = path.with_suffix(".partial")
         try:
             with _Progress(title, config.epochs, best.criterion, progress, path) as report:
-                crop = 0 if config.data.is_drawn else config.crop
+                crop = crop_of(config, train_data)
                 what = (model, train_data, config.training, config.erasing, crop)
                 history = fit(*what, watch.after_epoch, partial, report, best)
                 final, outcomes = watch.final(model)

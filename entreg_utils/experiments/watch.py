@@ -24,14 +24,14 @@ class Watch:
 
     def __init__(self, config: Config, train, val, test):
         data, self.sigma = config.data, config.sigma
-        crop = data.crop if config.eval_view == "centre_crop" and not data.is_drawn else 0
+        crop = crop_of(config, test) if config.eval_view == "centre_crop" else 0
         several, self.own = config.multilabel, tuple(config.probes)
         self.each, self.last = (evidence,) * data.is_drawn, (reliance,) * data.is_drawn
         for split in (train, val, test):
             split.images  # noqa: B018  decoded now, with a bar of its own, where they were not yet
         probe = np.unique(np.linspace(0, len(train) - 1, TRAIN_PROBE).round().astype(int))
         # its images are cached at the size of training alone, so the middle of them is shown
-        middle = 0 if data.is_drawn else data.crop
+        middle = crop_of(config, train)
         self.train = View(train, crop=middle, rows=probe, multilabel=several)
         self.val, self.test = (View(own, crop=crop, multilabel=several) for own in (val, test))
         self.watched = {"train": self.train, "val": self.val}
@@ -70,6 +70,12 @@ class Watch:
     def best(self) -> Best:
         """The keeper of the best checkpoint on validation."""
         return Best(self.criterion)
+
+
+def crop_of(config: Config, dataset) -> int:
+    """Side of the crops of a data set; 0, all of it, for the drawn world and own small images."""
+    fits = config.crop < min(dataset.images.shape[-2:])
+    return config.crop if fits and not config.data.is_drawn else 0
 
 
 def rounded(scores: dict) -> dict:

@@ -172,8 +172,9 @@ class Adapted(Backbone):
 
 def _statistics(module: nn.Module, mean, std) -> tuple[list[float], list[float], bool]:
     """Mean, deviation, and whether the network normalises its images itself."""
-    if (mean is None) != (std is None):
-        raise ValueError("mean and std belong together: give both, or none")
+    given = mean is not None or std is not None
+    if given and None in (_three(mean), _three(std)):
+        raise ValueError("mean and std are three numbers each: give both, or none")
     if mean is not None:
         return _three(mean), _three(std), False
     for part in module.modules():
@@ -285,7 +286,8 @@ def _find_places(model: Adapted, layer: str | None, head: str | None) -> None:
     model.layer, model.layout = call.name, layout
     model.stride = round(size[0] / features.shape[2])
     model.non_negative = layout.kind == "map" and call.lowest >= 0
-    between = [one.layer for one in calls[order.index(call.name) + 1 : end]]
+    between = [one for one in calls[order.index(call.name) + 1 : end]]
+    between = [one.layer for one in between if not call.name.startswith(f"{one.name}.")]
     model.linear_head = (
         head is not None
         and not any(part.state_dict() for part in between)  # a norm may be the identity today

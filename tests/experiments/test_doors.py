@@ -1,4 +1,4 @@
-"""Open doors: what a stranger brings in a few lines, through ``run`` and a sweep of two processes."""
+"""Open doors: what a stranger brings in a few lines, through ``run`` and a two-process sweep."""
 
 import subprocess
 import sys
