@@ -525,7 +525,7 @@ training.fit(straight, small, recipe)
 with tempfile.TemporaryDirectory() as folder:
     checkpoint = Path(folder) / "unfinished"
     try:
-        training.fit(fresh(), small, recipe, disturb, checkpoint)
+        training.fit(fresh(), small, recipe, after_epoch=disturb, checkpoint=checkpoint)
     except KeyboardInterrupt:
         print("interrupted; a checkpoint is there:", checkpoint.exists())
     training.fit(resumed, small, recipe, checkpoint=checkpoint)  # goes on with epoch 3
