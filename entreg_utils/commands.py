@@ -21,7 +21,7 @@ import tyro
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from entreg_utils import names
-from entreg_utils.analysis import summaries
+from entreg_utils.analysis import reports
 from entreg_utils.experiments import cost, grids, plans, presets, store
 from entreg_utils.experiments import run as load_or_train
 from entreg_utils.experiments import sweep as train_all
@@ -121,7 +121,7 @@ def _run(config: Config, as_json: bool, fresh: bool) -> int:
         path, _ = store.locate(config)
     origin = result.provenance
     if as_json:
-        rules = {name: ": ".join(rule) for name, rule in summaries.rules_of(result).items()}
+        rules = {name: ": ".join(rule) for name, rule in reports.rules_of(result).items()}
         content = {
             "config": config.to_dict(),
             "epsilon": config.epsilon,
@@ -138,7 +138,7 @@ def _run(config: Config, as_json: bool, fresh: bool) -> int:
         print(json.dumps(content, indent=1))
         return 0
     print(
-        f"{summaries.report(result, was_there)}\n\nrecord: {path}\ntrained in "
+        f"{reports.report(result, was_there)}\n\nrecord: {path}\ntrained in "
         f"{origin['seconds']:g} s on {origin['device']} ({origin['threads']} threads), torch "
         f"{origin['torch']}, commit {origin['commit']}"
     )
@@ -206,8 +206,8 @@ def sweep_command(argv: list[str]) -> int:
             runs = train_all(configs, cluster=cluster, jobs=jobs, **options)
         rule = "test split, last checkpoint, maps of the true class"
         print(f"{rule}; mean ± 95 % interval over seeds")
-        for group in summaries.groups(runs):
-            print("\n" + summaries.summary(group))
+        for group in reports.groups(runs):
+            print("\n" + reports.summary(group))
         return 0
 
     return tyro.cli(sweep, prog="python -m entreg_utils sweep", args=argv, config=CONFIG)

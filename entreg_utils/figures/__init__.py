@@ -4,7 +4,6 @@ Curves and bars are drawn in the notebooks; here are the pictures that need care
 data to ``(Figure, sentence)``, and the style that all share.
 """
 
-from entreg_utils.figures.forest import forest
 from entreg_utils.figures.overlays import Example, invariance, steps, triptych, triptychs
 from entreg_utils.figures.scenes import as_picture, draw_box, draw_picture, picture_grid, triangle
 from entreg_utils.figures.style import (
@@ -12,6 +11,7 @@ from entreg_utils.figures.style import (
     OKABE_ITO,
     captured,
     entropy_axis,
+    forest,
     ink,
     picture_axes,
     png,

@@ -7,8 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from entreg_utils.cam.scaling import Size, height_width
-from entreg_utils.metrics.boxes import BoxAccuracy
-from entreg_utils.metrics.overlap import box_iou, check_boxes
+from entreg_utils.metrics.boxes import BoxAccuracy, box_iou, check_boxes
 from entreg_utils.metrics.pixels import counted_pixels
 
 

@@ -9,8 +9,8 @@ import numpy as np
 
 from entreg_utils.cam.scaling import Size, as_array
 from entreg_utils.metrics import contours as steps
+from entreg_utils.metrics.boxes import box_iou, check_boxes
 from entreg_utils.metrics.maps import score_map, to_gray
-from entreg_utils.metrics.overlap import box_iou, check_boxes
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from entreg_utils.metrics.compiled import compiled
+from entreg_utils.metrics.maps import compiled
 
 # Ring of neighbours (x, y), clockwise from the upper left: the bits of a code. Odd ones share a
 # side with the pixel.

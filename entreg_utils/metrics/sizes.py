@@ -14,9 +14,8 @@ import numpy as np
 import pandas as pd
 
 from entreg_utils.cam.scaling import Size, height_width, resize_mask
-from entreg_utils.metrics.boxes import BoxAccuracy, box_accuracy
+from entreg_utils.metrics.boxes import BoxAccuracy, box_accuracy, check_boxes
 from entreg_utils.metrics.maps import check_maps
-from entreg_utils.metrics.overlap import check_boxes
 from entreg_utils.metrics.pixels import pixel_average_precision
 
 GROUPS = ("small", "medium", "large")

@@ -26,8 +26,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from entreg_utils.metrics.compiled import compiled
 from entreg_utils.metrics.levels import RING, by_level, neighbour_codes, tables, without_holes
+from entreg_utils.metrics.maps import compiled
 
 _JOINS_8, _VISIT_8, _AREA = tables(8)
 _JOINS_4, _VISIT_4, _ = tables(4)

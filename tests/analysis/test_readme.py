@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from entreg_utils.analysis import readme as reports
+from entreg_utils.analysis import reports
 
 
 def made(epsilon, seed, found, right, val):

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pandas as pd
 
-from entreg_utils.analysis import summaries
+from entreg_utils.analysis import reports
 from entreg_utils.experiments import Config, Run, grids, presets, run
 
 CUB = presets.wsol_evaluation("cub", "resnet50").config()
@@ -21,11 +21,11 @@ def made_up(config, selection=None, **metrics):
 
 def test_each_number_of_a_run_has_its_rule(stored, tiny):
     result = run(tiny)
-    rules = summaries.rules_of(result)
+    rules = reports.rules_of(result)
     left_out = ("max_box_acc_max", "max_box_acc_pas", "max_box_acc_ivr", "ivr_percentile")
     wanted = {n for n in result.metrics if not n.endswith("_best") and not n.startswith(left_out)}
     assert set(rules) == wanted
-    lines = summaries.report(result, True).splitlines()
+    lines = reports.report(result, True).splitlines()
     assert lines[0] == "kl_uniform, ε = 0.5 (strength 1), seed 0: loaded"
     assert lines[1].startswith("split: test of toy; checkpoint: last (epoch 3); maps: of the true")
     for name, (title, rule) in rules.items():
@@ -40,13 +40,13 @@ def test_the_best_checkpoint_has_a_second_column_and_an_own_metric_its_own_name(
     config = Config(dataset="cub", model="resnet50", method="adl", sigma=0.2, epochs=30)
     chosen = {"criterion": "val_max_box_acc", "epoch": 12, "weights_sha256": "1"}
     result = made_up(config, chosen, gt_known_best=0.5, mine=3.0)
-    lines = summaries.report(result, False).splitlines()
+    lines = reports.report(result, False).splitlines()
     assert lines[0] == "resnet50, adl, none, ε = 0 (strength 0), seed 0: trained now"
     assert lines[2] == "second column: checkpoint best by val_max_box_acc (epoch 12)"
-    title, rule = summaries.rules_of(result)["gt_known"]
+    title, rule = reports.rules_of(result)["gt_known"]
     assert rule == "fixed threshold 0.2; IoU 0.5"
     assert f"{title:22}{0.4:8.3f}{0.5:8.3f}  {rule}" in lines
-    box, rule = summaries.rules_of(result)["centre_box"]
+    box, rule = reports.rules_of(result)["centre_box"]
     assert f"{box:22}{0.59:8.3f}{'':8}  {rule}" in lines  # a baseline has no checkpoint
     assert lines[-1] == f"{'mine':22}{3.0:8.3f}{'':8}  own metric"
 
@@ -59,10 +59,10 @@ def test_regularisers_are_apart_and_share_the_runs_without_any():
     er = [made_up(grids.er(0.5, seed)) for seed in (0, 1)]
     jsd = [made_up(Config(regularizer="jsd", strength=1.0))]
     weak = [made_up(Config(body=0.5), val_accuracy=1.0)]
-    groups = summaries.groups([*plain, *er, *jsd, *weak, er[0]])
+    groups = reports.groups([*plain, *er, *jsd, *weak, er[0]])
     assert groups == [[*plain, *er], [*plain, *jsd], weak]
-    assert summaries.groups(plain) == [plain]
-    assert summaries.summary(weak).startswith("no regularizer; body=0.5\n")
+    assert reports.groups(plain) == [plain]
+    assert reports.summary(weak).startswith("no regularizer; body=0.5\n")
 
 
 def test_photographs_have_their_own_scores_with_baselines_beside_them():
@@ -72,7 +72,7 @@ def test_photographs_have_their_own_scores_with_baselines_beside_them():
         er = replace(plain, regularizer="kl_uniform", strength=1.0)
         runs.append(made_up(plain, max_box_acc=score, val_max_box_acc=0.3))
         runs.append(made_up(er, max_box_acc=score + 0.1, val_max_box_acc=0.2))
-    text = summaries.summary(runs)
+    text = reports.summary(runs)
     lines = text.splitlines()
     header, plain, er, best = lines[1], *lines[-3:]
     assert text.startswith("kl_uniform; dataset=cub, ") and "model=resnet50" in lines[0]
@@ -86,6 +86,6 @@ def test_photographs_have_their_own_scores_with_baselines_beside_them():
 
 
 def test_one_seed_has_no_interval():
-    text = summaries.summary([made_up(CUB, mpxap=0.25, val_mpxap=0.2)])
+    text = reports.summary([made_up(CUB, mpxap=0.25, val_mpxap=0.2)])
     assert "One seed has no interval" in text and "±" not in text
     assert "mPxAP" in text and "0.25" in text and "Best on" not in text

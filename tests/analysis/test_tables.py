@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from entreg_utils.analysis import summaries, tables
+from entreg_utils.analysis import reports as summaries
+from entreg_utils.analysis import tables
 from entreg_utils.experiments import Config, Run, grids
 
 SCORES = {name: 0.5 for name in tables.HEADLINE}
