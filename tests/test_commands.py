@@ -138,7 +138,6 @@ def test_only_named_options_win_over_a_preset_and_over_a_plan(plan, asked, monke
     ("words", "sentence"),
     [
         (["run", "--epsilon", "0.5", "--strength", "1"], "say the same thing: give one"),
-        (["run", "--epochs", "0"], "epochs=0"),
         (["run", "--regularizer", "l2"], "unknown regularizer 'l2': known are none, label_smooth"),
         (["run", "--probes", "mine:probe"], "mine:probe would be imported and run: give --allow"),
         (["sweep", "--epsilons", "0.5", "--regularizer", "a:f"], "a:f would be imported and run"),
@@ -147,7 +146,6 @@ def test_only_named_options_win_over_a_preset_and_over_a_plan(plan, asked, monke
         (["sweep", "--grid", "SWEEP", "--epsilons", "0"], "give one of PLAN, --grid and"),
         (["sweep", "--grid", "SWEEP", "--seeds", "0"], "a grid fixes its own --seeds: use --epsil"),
         (["sweep", "world_methods", "--regularizer", "jsd"], "a plan fixes its own --regularizer"),
-        (["sweep", "world_methods", "--preset", "modern"], "a plan fixes its own --preset"),
         (["sweep", "gone"], "no plan 'gone': there are cub30_epsilon"),
     ],
 )
@@ -165,7 +163,6 @@ def test_what_cannot_be_run_is_one_sentence(project, own_code, asked, words, sen
     [
         ["run", "--bogus", "3"],
         ["run", "--epochs", "many"],
-        ["run", "--schedule", "linear"],
         ["run", "--preset", "mine"],
         ["sweep", "--seed", "3"],
         ["sweep", "--epsilons", "0", "x"],
@@ -181,23 +178,22 @@ def test_words_that_are_no_options_are_exit_status_two(words, capsys):
 # ---- run
 
 
-def test_run_prints_the_record_with_its_rules(stored, tiny, training_forbidden, capsys):
+def test_run_prints_the_record_with_its_rules_or_as_one_object(
+    stored, tiny, training_forbidden, capsys
+):
+    record = store.read(stored)
     assert cli.main(["run", *as_options(tiny)]) == 0
     printed = capsys.readouterr().out
     assert "kl_uniform, ε = 0.5 (strength 1), seed 0: loaded" in printed
     assert f"record: {stored}" in printed and "fixed threshold 0.15; IoU 0.5" in printed
     for name in ("accuracy", "pxap", "max_box_acc_carried"):
-        assert f"{store.read(stored)['metrics'][name]:8.3f}" in printed
-
-
-def test_run_as_json_is_one_object(stored, tiny, training_forbidden, capsys):
+        assert f"{record['metrics'][name]:8.3f}" in printed
     assert cli.main(["run", "--json", *as_options(tiny)]) == 0
-    answer, record = json.loads(capsys.readouterr().out), store.read(stored)
+    answer = json.loads(capsys.readouterr().out)
     assert Config(**answer["config"]) == tiny and answer["record"] == str(stored)
     assert answer["epsilon"] == 0.5 and answer["loaded"] is True
-    assert answer["metrics"] == record["metrics"]
-    assert answer["provenance"] == record["provenance"]
-    assert answer["selection"] == record["selection"]
+    for name in ("metrics", "provenance", "selection"):
+        assert answer[name] == record[name]
     assert answer["rules"]["pxap"].startswith("PxAP: all thresholds")
 
 
@@ -227,11 +223,6 @@ def test_a_damaged_record_is_a_note_and_the_next_one_is_read(stored, tiny, capsy
     captured = capsys.readouterr()
     assert f"note: record {stored} is damaged" in captured.err and ".py" not in captured.err
     assert "0.123" in captured.out and f"record: {path}" in captured.out
-
-
-def test_training_that_breaks_is_one_sentence(project, capsys):
-    assert cli.main(["run", *SMALL, "--epochs", "3", "--learning-rate", "1e30"]) == 1
-    assert "error: training stopped at step" in capsys.readouterr().err
 
 
 def test_own_code_runs_where_it_is_allowed(project, own_code, capsys):
@@ -265,11 +256,6 @@ def test_sweeps_of_epsilons_of_grids_and_of_plans(plan, asked):
     ]
 
 
-def test_failed_runs_are_exit_status_one(asked, capsys):
-    assert cli.main(["sweep", "--epsilons", "0"]) == 1
-    assert capsys.readouterr().err == "error: 3 runs failed\n"
-
-
 def test_list_names_every_plan_with_its_runs(capsys):
     assert cli.main(["sweep", "--list"]) == 0
     printed = capsys.readouterr().out
@@ -277,13 +263,6 @@ def test_list_names_every_plan_with_its_runs(capsys):
         one = plans.load(name)
         assert f"{name:18}{len(one.configs):4} runs  {one.title}\n" in printed
         assert one.paper in printed
-
-
-def test_a_plan_with_a_mistake_is_one_sentence(plan, tmp_path, capsys):
-    (tmp_path / "mine.toml").write_text(PLAN.replace("width", "with"))
-    assert cli.main(["sweep", plan]) == 1
-    line = "error: mine.toml: unknown setting 'with' in base: do you mean 'width'?\n"
-    assert capsys.readouterr().err == line
 
 
 def test_a_plan_is_trained_loaded_and_listed(project, plan, monkeypatch, capsys):

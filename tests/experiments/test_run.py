@@ -101,12 +101,6 @@ def test_options_and_weights_reach_the_network(tmp_path):
     assert not torch.equal(bare["body.conv1.weight"], given["body.conv1.weight"])
 
 
-def test_splits_have_the_sizes_of_the_config(voc):
-    assert [split.size for split in splits(voc)] == [40, 32, 32]
-    middle = replace(voc, eval_view="centre_crop", eval_size=224)
-    assert [split.size for split in splits(middle)] == [40, 40, 40]
-
-
 # ---- what a run holds
 
 
@@ -300,6 +294,8 @@ def test_ctrl_c_says_what_is_kept_and_the_same_call_finishes(
             run(tiny, progress=False)
     assert "had no whole epoch yet" in capsys.readouterr().out
     killed_after(1, tiny)
+    birds = Config(dataset="cub", model="resnet18", method="has", seed=2)
+    assert title_of(birds) == "cub resnet18 has none 0 seed 2"  # what is unusual
     said = "stopped; kl_uniform 0.5 seed 0 keeps its last whole epoch, the same call goes on"
     assert said in capsys.readouterr().out
     assert count_steps(tiny) == 2 * STEPS
@@ -470,12 +466,6 @@ def test_each_epoch_is_one_line_of_numbers_also_after_a_kill_and_a_turn_of_the_b
     assert set(lines[0]) == {"epoch", "loss", "score", "seconds"} and lines[0]["seconds"] >= 0
     error = capsys.readouterr().err
     assert "title" in error and "score=0.75" in error and "loss=2.5" in error
-
-
-def test_a_title_says_what_is_unusual(tiny):
-    assert title_of(tiny) == "kl_uniform 0.5 seed 0"
-    birds = Config(dataset="cub", model="resnet18", method="has", seed=2)
-    assert title_of(birds) == "cub resnet18 has none 0 seed 2"
 
 
 # ---- a known network from a file, and finished runs at another size

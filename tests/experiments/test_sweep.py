@@ -62,8 +62,10 @@ def test_two_processes_train_own_code_and_one_failure_does_not_cost_the_others(
     assert runs[0].metrics["images"] == len(runs[0].outcomes["right"])
     # The cores are shared out among the processes.
     assert runs[0].provenance["threads"] == max(1, usable_cores() // 2)
+    path = store.path_of(own)
     own_code("mine", OWN.format(2) + PROBE)
     assert store.find(own) is None  # another function, and another run
+    assert set(store.read(path)["code"]) == {"mine:pull", "mine:probe"}  # the old record stays
 
 
 def test_functions_that_do_not_travel_are_trained_with_in_this_process(
