@@ -26,19 +26,6 @@ print("right" if answer == 1 else "not yet")
 """
 
 
-@pytest.fixture(autouse=True)
-def short_cells(monkeypatch):
-    monkeypatch.setattr(build, "CELL_SECONDS", 30)
-
-
-def test_a_cell_that_never_ends_is_given_up(write, tmp_path, monkeypatch):
-    monkeypatch.setattr(build, "CELL_SECONDS", 1)
-    source = write("# %%\nimport time\n\ntime.sleep(600)\n")
-    with pytest.raises(build.BuildError, match="longer than 1 s, three times"):
-        build.build(source, tmp_path, tmp_path)
-    assert not list(tmp_path.glob("*.ipynb"))
-
-
 @pytest.fixture
 def write(tmp_path):
     def write(text):
@@ -50,7 +37,8 @@ def write(tmp_path):
     return write
 
 
-def test_builds_both_files_the_same_each_time(write, tmp_path):
+def test_builds_both_files_the_same_each_time(write, tmp_path, monkeypatch):
+    monkeypatch.setattr(build, "CELL_SECONDS", 30)
     source = write(GOOD)
     files = [tmp_path / "01_one.ipynb", tmp_path / "exercises" / "01_one.ipynb"]
     remarks = build.build(source, tmp_path, tmp_path)
@@ -71,27 +59,28 @@ def test_builds_both_files_the_same_each_time(write, tmp_path):
     assert "execution" not in notebook.cells[1].metadata
 
 
+LAST = 'print("right" if answer == 1 else "not yet")'
+ROOT = "import entreg_utils.files as f\nprint(f.project_root())"
+INTERACT = "import ipywidgets as w\nw.interact(lambda x: print(x), x=(0, 3));"
+
+
 @pytest.mark.parametrize(
-    ("cell", "fault"),
+    ("text", "fault", "seconds"),
     [
-        ("1 / 0", "ZeroDivisionError"),
-        ("import sys\nprint('x', file=sys.stderr)", "writes to stderr: x"),
-        ("import warnings\nwarnings.warn('old')", "writes to stderr"),
-        ("object()", "memory address"),
-        ("import entreg_utils.files as f\nprint(f.project_root())", "path of this machine"),
-        ("import ipywidgets as w\nw.interact(lambda x: print(x), x=(0, 3));", "captures output"),
-        ("for i in range(20_000):\n    print('x' * 80)", "over 1.5 MB"),
+        ("# %%\n1 / 0\n", "ZeroDivisionError", 30),
+        ("# %%\nimport sys\nprint('x', file=sys.stderr)\n", "writes to stderr: x", 30),
+        ("# %%\nimport warnings\nwarnings.warn('old')\n", "writes to stderr", 30),
+        ("# %%\nobject()\n", "memory address", 30),
+        (f"# %%\n{ROOT}\n", "path of this machine", 30),
+        (f"# %%\n{INTERACT}\n", "captures output", 30),
+        ("# %%\nfor i in range(20_000):\n    print('x' * 80)\n", "over 1.5 MB", 30),
+        (GOOD.replace(LAST, "answer + 1"), "TypeError", 30),  # in the student's copy alone
+        ("# %%\nimport time\n\ntime.sleep(600)\n", "longer than 1 s, three times", 1),
     ],
 )
-def test_refuses_and_writes_nothing(write, tmp_path, cell, fault):
+def test_refuses_and_writes_nothing(write, tmp_path, monkeypatch, text, fault, seconds):
+    monkeypatch.setattr(build, "CELL_SECONDS", seconds)
     with pytest.raises(build.BuildError, match=fault):
-        build.build(write(f"# %%\n{cell}\n"), tmp_path, tmp_path)
-    assert list(tmp_path.rglob("*.ipynb")) == []
-
-
-def test_refuses_a_students_copy_that_does_not_reach_its_end(write, tmp_path):
-    text = GOOD.replace('print("right" if answer == 1 else "not yet")', "answer + 1")
-    with pytest.raises(build.BuildError, match="TypeError"):
         build.build(write(text), tmp_path, tmp_path)
     assert list(tmp_path.rglob("*.ipynb")) == []
 

@@ -146,6 +146,7 @@ def test_only_named_options_win_over_a_preset_and_over_a_plan(plan, asked, monke
         (["sweep", "--grid", "SWEEP", "--epsilons", "0"], "give one of PLAN, --grid and"),
         (["sweep", "--grid", "SWEEP", "--seeds", "0"], "a grid fixes its own --seeds: use --epsil"),
         (["sweep", "world_methods", "--regularizer", "jsd"], "a plan fixes its own --regularizer"),
+        (["sweep", "world_methods", "--preset", "modern"], "a plan fixes its own --preset"),
         (["sweep", "gone"], "no plan 'gone': there are cub30_epsilon"),
     ],
 )

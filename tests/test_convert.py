@@ -41,17 +41,22 @@ def source(tmp_path):
 
 
 def test_solved_drops_the_students_lines_and_keeps_the_rest(source):
-    cells = convert.solved(source).cells
+    notebook = convert.solved(source)
+    cells, task = notebook.cells, "# Exercise: double `a` (2 minutes).\n# It is an integer.\n"
     assert [cell.cell_type for cell in cells] == ["markdown", "code", "code", "code"]
     assert cells[2].source == (
-        "# Exercise: double `a` (2 minutes).\n# It is an integer.\n"
-        "answer = 2 * a  # not a leading comment\n# a comment of the solution\nanswer"
+        f"{task}answer = 2 * a  # not a leading comment\n# a comment of the solution\nanswer"
     )
-    assert cells[2].metadata == {"tags": ["solution"]}
-    assert cells[3].metadata == {"tags": ["check"]}
+    assert [cell.metadata for cell in cells[2:]] == [{"tags": ["solution"]}, {"tags": ["check"]}]
+    once = convert.render(notebook)
+    assert once == convert.render(convert.solved(source))  # the same bytes
+    ids = [cell["id"] for cell in json.loads(once)["cells"]]
+    assert len(set(ids)) == len(ids)
+    source.write_text("# %%\n# !ls\nx = 1\n")  # magics stay as they are written
+    assert convert.solved(source).cells[0].source == "# !ls\nx = 1"
 
 
-def test_student_keeps_the_task_and_the_placeholder_only(source):
+def test_student_keeps_the_task_and_the_placeholder_and_links_from_one_folder_deeper(source):
     cells = convert.student(source).cells
     assert cells[3].source == (
         "# Exercise: double `a` (2 minutes).\n# It is an integer.\nanswer = None"
@@ -59,6 +64,10 @@ def test_student_keeps_the_task_and_the_placeholder_only(source):
     assert cells[3].metadata == {"tags": ["exercise"]}
     assert cells[1].source.startswith("> **Your copy.**")
     assert cells[4].source == "print(answer)"
+    assert "[next](02_next.ipynb)" in cells[0].source  # has a student's copy beside this one
+    assert "[plain](../03_plain.ipynb), [page](../../README.md)" in cells[0].source
+    assert "[web](https://a.org/b), [up](#x)" in cells[0].source
+    assert convert.student(source.with_name("03_plain.py")) is None  # no exercises, no copy
 
 
 def test_other_tags_stay_in_both_notebooks(source):
@@ -75,45 +84,22 @@ def test_other_tags_stay_in_both_notebooks(source):
     assert tags == [["figure:plane"], ["exercise", "figure:own"]]
 
 
-def test_student_links_lead_to_the_same_places_from_one_folder_deeper(source):
-    text = convert.student(source).cells[0].source
-    assert "[next](02_next.ipynb)" in text  # has a student's copy beside this one
-    assert "[plain](../03_plain.ipynb)" in text
-    assert "[page](../../README.md)" in text
-    assert "[web](https://a.org/b), [up](#x)" in text
-
-
-def test_a_source_without_exercises_has_no_copy(source):
-    assert convert.student(source.with_name("03_plain.py")) is None
-
-
-def test_a_solution_without_a_placeholder_is_refused(source):
-    source.write_text('# %% tags=["solution"]\nx = 1\n')
-    with pytest.raises(convert.BuildError, match="cell 0 .* no line for the student"):
-        convert.student(source)
-
-
-def test_long_and_empty_cells_are_refused(source):
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("# %%\n" + "x = 1\n" * 41, "over 40 lines"),
+        ("# %%\n\n# %%\nx = 1\n", "cell 0 is empty"),
+        ('# %% tags=["solution"]\nx = 1\n', "cell 0 .* no line for the student"),
+    ],
+)
+def test_long_and_empty_cells_and_solutions_without_a_placeholder_are_refused(
+    source, text, sentence
+):
     source.write_text("# %%\n" + "x = 1\n" * 40)
     assert len(convert.read(source).cells) == 1
-    source.write_text("# %%\n" + "x = 1\n" * 41)
-    with pytest.raises(convert.BuildError, match="over 40 lines"):
-        convert.read(source)
-    source.write_text("# %%\n\n# %%\nx = 1\n")
-    with pytest.raises(convert.BuildError, match="cell 0 is empty"):
-        convert.read(source)
-
-
-def test_magics_stay_as_they_are_written(source):
-    source.write_text("# %%\n# !ls\nx = 1\n")
-    assert convert.solved(source).cells[0].source == "# !ls\nx = 1"
-
-
-def test_the_same_source_gives_the_same_bytes_and_ids_differ(source):
-    once, twice = convert.render(convert.solved(source)), convert.render(convert.solved(source))
-    assert once == twice
-    ids = [cell["id"] for cell in json.loads(once)["cells"]]
-    assert len(set(ids)) == len(ids)
+    source.write_text(text)
+    with pytest.raises(convert.BuildError, match=sentence):
+        convert.student(source)
 
 
 def write_built(source, counts=(1, 2, 3)):
@@ -129,27 +115,17 @@ def write_built(source, counts=(1, 2, 3)):
     return folder
 
 
-def test_in_step(source):
+def test_what_was_edited_is_out_of_step(source):
     folder = write_built(source)
-    assert convert.out_of_step(source, folder) == []
-    assert convert.orphans(folder) == []
-
-
-def test_an_edited_source_is_out_of_step_in_both_files(source):
-    folder = write_built(source)
-    source.write_text(SOURCE.replace("a = 1", "a = 2"))
-    assert convert.out_of_step(source, folder) == [
-        "01_one.ipynb is not what src/01_one.py gives",
-        "exercises/01_one.ipynb is not what src/01_one.py gives",
-    ]
-
-
-def test_an_edited_built_notebook_is_out_of_step(source):
-    folder = write_built(source)
+    assert convert.out_of_step(source, folder) == convert.orphans(folder) == []
     built = nbformat.read(folder / "01_one.ipynb", as_version=4)
     built.cells[0].source += " edited"
     nbformat.write(built, folder / "01_one.ipynb")
-    assert convert.out_of_step(source, folder) == ["01_one.ipynb is not what src/01_one.py gives"]
+    one = "01_one.ipynb is not what src/01_one.py gives"
+    assert convert.out_of_step(source, folder) == [one]
+    write_built(source)
+    source.write_text(SOURCE.replace("a = 1", "a = 2"))
+    assert convert.out_of_step(source, folder) == [one, f"exercises/{one}"]
 
 
 @pytest.mark.parametrize("counts", [(2, 3, 4), (1, 3, 2), (None, None, None)])

@@ -68,66 +68,46 @@ def test_every_requirement_is_pinned_at_or_above_its_bound():
 def test_an_older_package_is_told(versions, version, bound, older):
     versions["timm"] = version
     finding = doctor.check_package("timm", bound, lambda name: None)
-    assert finding[:3] == (
-        "timm",
-        *((FAIL, f"{version}, older than {bound}") if older else (OK, version)),
-    )
+    told = (FAIL, f"{version}, older than {bound}") if older else (OK, version)
+    assert finding[:3] == ("timm", *told)
 
 
-def test_python():
-    assert doctor.check_python((3, 11, 0)).state == OK
+TORCH = "'torch>=2.11' 'torchvision>=0.26'"
+UNFIT = {"torch": "2.13.0+cpu", "torchvision": "0.29.2"}
+DO_NOT_FIT = "torch 2.13.0+cpu and torchvision 0.29.2 do not fit"
+ABSENT = ModuleNotFoundError("No module named 'pandas'", name="pandas")
+MEND, APT = f"{PYTHON} -m entreg_utils doctor --mend", "sudo apt-get install libgl1 libglib2.0-0"
+
+
+@pytest.mark.parametrize(
+    ("requirement", "installed", "error", "detail", "mend"),
+    [
+        ("timm>=1.0.15", {}, None, "not installed", f"{INSTALL} 'timm>=1.0.15'"),
+        ("torch>=2.11", {"torch": "2.9.1"}, None, "2.9.1, older than 2.11", TORCH),
+        ("torchvision>=0.26", UNFIT, NMS, DO_NOT_FIT, TORCH),
+        ("opencv-python>=4.10", {"opencv-python": "5.0"}, LIBGL, "libGL.so.1", MEND),
+        ("opencv-python>=4.10", {"opencv-python-headless": "5.0"}, LIBGL, "libGL.so.1", APT),
+        ("seaborn>=0.13", {"seaborn": "1.13.2"}, ABSENT, "pandas", f"{INSTALL} pandas"),
+    ],
+)
+def test_a_broken_package_and_what_mends_it(versions, requirement, installed, error, detail, mend):
+    versions.update(installed)
+    load = raises(error) if error else lambda name: None
+    finding = doctor.check_package(*requirement.split(">="), load)
+    assert finding.state == FAIL and detail in finding.detail and finding.mend.endswith(mend)
+    assert ("--force-reinstall" in finding.mend) == (error is NMS)
+
+
+def test_an_old_python_a_missing_kernel_and_opencv_without_a_screen(versions):
     old = doctor.check_python((3, 10, 13))
     assert (old.state, old.detail) == (FAIL, "3.10.13, older than 3.11")
     assert old.mend == "make clean && make setup PYTHON=/path/to/python3.12"
-
-
-def test_a_missing_package(versions):
-    finding = doctor.check_package("timm", "1.0.15")
-    assert (finding.state, finding.detail) == (FAIL, "not installed")
-    assert finding.mend == f"{INSTALL} 'timm>=1.0.15'"
-
-
-def test_an_old_torch_is_mended_together_with_torchvision(versions):
-    versions["torch"] = "2.9.1"
-    finding = doctor.check_package("torch", "2.11")
-    assert finding.detail == "2.9.1, older than 2.11"
-    assert finding.mend.endswith("'torch>=2.11' 'torchvision>=0.26'")
-
-
-def test_a_torch_that_torchvision_does_not_fit(versions):
-    versions.update({"torch": "2.13.0+cpu", "torchvision": "0.29.2"})
-    finding = doctor.check_package("torchvision", "0.26", raises(NMS))
-    assert finding.state == FAIL
-    assert "torch 2.13.0+cpu and torchvision 0.29.2 do not fit" in finding.detail
-    assert "--force-reinstall" in finding.mend
-    assert finding.mend.endswith("'torch>=2.11' 'torchvision>=0.26'")
-
-
-def test_opencv_without_libgl(versions):
-    versions["opencv-python"] = "5.0.0.93"
-    finding = doctor.check_package("opencv-python", "4.10", raises(LIBGL))
-    assert "libGL.so.1" in finding.detail
-    assert finding.mend == f"{PYTHON} -m entreg_utils doctor --mend"
-
-
-def test_headless_opencv_will_do_and_is_not_swapped_for_itself(versions):
+    assert doctor.check_python((3, 11, 0)).state == OK
+    kernel = doctor.check_kernel()
+    assert (kernel.state, kernel.detail[-9:]) == (FAIL, "ipykernel")
+    assert kernel.mend.endswith("-m ipykernel install --sys-prefix")
     versions["opencv-python-headless"] = "5.0.0.93"
     assert doctor.check_package("opencv-python", "4.10", lambda name: None).state == OK
-    finding = doctor.check_package("opencv-python", "4.10", raises(LIBGL))
-    assert finding.mend == "sudo apt-get install libgl1 libglib2.0-0"
-
-
-def test_a_package_whose_own_requirement_is_missing(versions):
-    versions["seaborn"] = "0.13.2"
-    absent = ModuleNotFoundError("No module named 'pandas'", name="pandas")
-    finding = doctor.check_package("seaborn", "0.13", raises(absent))
-    assert finding.mend == f"{INSTALL} pandas"
-
-
-def test_a_missing_kernel(versions):
-    finding = doctor.check_kernel()
-    assert (finding.state, finding.detail[-9:]) == (FAIL, "ipykernel")
-    assert finding.mend.endswith("-m ipykernel install --sys-prefix")
 
 
 def test_short_memory_and_disk_are_notes_not_failures(monkeypatch, tmp_path):
@@ -216,46 +196,31 @@ class Pip:
         return subprocess.CompletedProcess(command, 1 if verb == self.failing else 0)
 
 
-@pytest.fixture
-def opencv(versions):
+def test_swaps_at_the_same_version_after_fetching_and_a_failing_download_removes_nothing(versions):
     versions["opencv-python"] = "5.0.0.93"
-
-
-def test_missing_library():
-    assert doctor.missing_library(NO_LIBGL) == "libGL.so.1"
-    assert doctor.missing_library("ModuleNotFoundError: No module named 'cv2'") == ""
-
-
-def test_swaps_at_the_same_version_after_fetching(opencv):
-    pip = Pip(NO_LIBGL)
-    line = doctor.swap_in_headless(pip)
-    wanted = "opencv-python-headless==5.0.0.93"
+    pip, wanted = Pip(NO_LIBGL), "opencv-python-headless==5.0.0.93"
+    assert doctor.swap_in_headless(pip) == (
+        f"This system has no libGL.so.1, which opencv-python loads: took {wanted} instead.\n"
+    )
     assert pip.calls == [
         ("download", wanted),
         ("uninstall", "opencv-python-headless"),
         ("install", wanted),
     ]
-    assert line == (
-        f"This system has no libGL.so.1, which opencv-python loads: took {wanted} instead.\n"
-    )
-
-
-@pytest.mark.parametrize("error", ["", "ModuleNotFoundError: No module named 'numpy'"])
-def test_leaves_a_working_or_otherwise_broken_opencv_alone(opencv, error):
-    pip = Pip(error)
-    assert doctor.swap_in_headless(pip) == ""
-    assert pip.calls == []
-
-
-def test_does_not_swap_the_headless_build_for_itself(versions):
-    versions["opencv-python-headless"] = "5.0.0.93"
-    pip = Pip(NO_LIBGL)
-    assert doctor.swap_in_headless(pip) == ""
-    assert pip.calls == []
-
-
-def test_a_failing_download_removes_nothing(opencv):
     pip = Pip(NO_LIBGL, failing="download")
     with pytest.raises(RuntimeError, match=r"could not swap in .*no libGL.so.1.*then run "):
         doctor.swap_in_headless(pip)
     assert [verb for verb, _ in pip.calls] == ["download"]
+
+
+@pytest.mark.parametrize(
+    ("package", "error"),
+    [
+        ("opencv-python", ""),
+        ("opencv-python", "ModuleNotFoundError: No module named 'numpy'"),
+        ("opencv-python-headless", NO_LIBGL),
+    ],
+)
+def test_leaves_an_opencv_alone_that_works_or_that_a_swap_does_not_mend(versions, package, error):
+    versions[package], pip = "5.0.0.93", Pip(error)
+    assert doctor.swap_in_headless(pip) == "" and pip.calls == []

@@ -32,17 +32,12 @@ def python(code, path, *options, **environment):
     return subprocess.run(command, env=kept, cwd="/", capture_output=True, text=True)
 
 
-def test_the_package_alone_is_light():
+def test_the_package_alone_is_light_and_rooms_and_verbs_are_there_when_they_are_asked_for():
+    heavy = "sorted({'torch', 'numpy', 'matplotlib'} & set(sys.modules))"
     answer = python(
-        "import sys, entreg_utils as eu\n"
-        "dir(eu)\n"
-        "print(sorted({'torch', 'numpy', 'matplotlib'} & set(sys.modules)), eu.__version__)\n",
-        ROOT,
+        f"import sys, entreg_utils as eu; dir(eu); print({heavy}, eu.__version__)", ROOT
     )
     assert answer.stdout == f"[] {eu.__version__}\n", answer.stderr
-
-
-def test_rooms_and_verbs_are_there_when_they_are_asked_for():
     assert {"losses", "cam", "figures", "load", "build", "fit", "run"} <= set(dir(eu))
     assert eu.theory.__name__ == "entreg_utils.theory"
     assert (eu.load, eu.build) == (eu.data.load, eu.models.build)
@@ -109,9 +104,9 @@ def test_without_a_home_folder_it_says_so(site):
 
 def test_the_doctor_reports_on_it(site, tmp_path):
     code = (
-        "import runpy, sys; sys.argv = ['entreg_utils', 'doctor']; runpy.run_module('entreg_utils')"
+        "import runpy, sys; sys.argv = ['entreg_utils', 'doctor']; "
+        "runpy.run_module('entreg_utils', run_name='__main__')"
     )
-    code = code.replace("')", "', run_name='__main__')")
     answer = python(code, site, "-S", HOME=str(tmp_path))
     assert answer.stderr == "" and answer.returncode == 1  # the packages are missing, ours is there
     assert f"ok    entreg_utils       imports from {site}/entreg_utils" in answer.stdout

@@ -63,10 +63,13 @@ def test_an_expected_error_is_one_sentence(room, capsys, error):
     assert capsys.readouterr().err == f"error: {error}\n"
 
 
-def test_an_error_of_someone_else_is_not_hidden(room):
+def test_an_error_of_someone_else_and_a_traceback_on_demand_are_not_hidden(room):
     room.tries = fails(RuntimeError("out of memory"))
     with pytest.raises(RuntimeError, match="out of memory"):
         cli.main(["try"])
+    room.tries = fails(ValueError("eps"))
+    with pytest.raises(ValueError, match="eps"):
+        cli.main(["--traceback", "try"])
 
 
 def test_a_warning_is_a_note(room, capsys):
@@ -77,27 +80,19 @@ def test_a_warning_is_a_note(room, capsys):
     assert warnings.showwarning is before
 
 
-def test_traceback_on_demand(room):
-    room.tries = fails(ValueError("eps"))
-    with pytest.raises(ValueError, match="eps"):
-        cli.main(["--traceback", "try"])
-
-
-def test_a_missing_package_points_to_the_doctor(room, capsys):
-    assert cli.main(["lost"]) == 1
-    assert "`python -m entreg_utils doctor` says what is missing" in capsys.readouterr().err
-
-
-def test_ctrl_c(room, capsys):
+@pytest.mark.parametrize(
+    ("command", "status", "sentences"),
+    [
+        ("lost", 1, ["`python -m entreg_utils doctor` says what is missing"]),
+        ("try", 130, ["the same command goes on"]),
+        ("nope", 2, ["error: no command 'nope'\n", "tries it"]),
+    ],
+)
+def test_a_missing_package_ctrl_c_and_an_unknown_command(room, capsys, command, status, sentences):
     room.tries = fails(KeyboardInterrupt())
-    assert cli.main(["try"]) == 130
-    assert "the same command goes on" in capsys.readouterr().err
-
-
-def test_an_unknown_command_is_refused(room, capsys):
-    assert cli.main(["nope"]) == 2
+    assert cli.main([command]) == status
     error = capsys.readouterr().err
-    assert error.startswith("error: no command 'nope'\n") and "tries it" in error
+    assert all(sentence in error for sentence in sentences)
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)

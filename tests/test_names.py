@@ -103,26 +103,21 @@ def test_the_digest_is_of_the_file_and_those_beside_it_that_it_imports_and_nothi
     assert not {"mine", "helper", "deeper"} & set(sys.modules)
     own_code("torn", "def")
     assert names.digest("torn:pull")  # it will be refused when it is run
-
-
-def test_a_package_is_searched_without_running_it(own_code, tmp_path):
-    package = tmp_path / "code" / "package"
-    (package / "inner").mkdir(parents=True)
-    (package / "__init__.py").write_text("raise RuntimeError('imported')")
-    (package / "inner" / "__init__.py").write_text("")
-    (package / "inner" / "mine.py").write_text("from package.inner import beside\n")
-    beside = package / "inner" / "beside.py"
-    beside.write_text("x = 1\n")
-    before = names.digest("package.inner.mine:pull")
-    beside.write_text("x = 2\n")
-    assert names.digest("package.inner.mine:pull") != before
-    assert names.digest("package.inner:pull") != before
-
-
-def test_a_source_that_is_not_there_is_one_sentence(own_code):
     for value in ("gone:pull", "math:sqrt"):
         with pytest.raises(ValueError, match=f"the source of '{value}' cannot be found: put it in"):
             names.digest(value)
+
+
+def test_a_package_is_searched_without_running_it(own_code, tmp_path):
+    inner = tmp_path / "code" / "package" / "inner"
+    inner.mkdir(parents=True)
+    (inner.parent / "__init__.py").write_text("raise RuntimeError('imported')")
+    (inner / "__init__.py").write_text("")
+    (inner / "mine.py").write_text("from package.inner import beside\n")
+    (inner / "beside.py").write_text("x = 1\n")
+    before = names.digest("package.inner.mine:pull")
+    (inner / "beside.py").write_text("x = 2\n")
+    assert names.digest("package.inner.mine:pull") != before != names.digest("package.inner:pull")
 
 
 def test_a_file_that_changed_is_imported_anew_and_a_function_of_before_is_refused(own_code):

@@ -47,37 +47,23 @@ def parts(box):
     return *sliders.children, picture, caption
 
 
-def test_it_starts_at_the_first_run_with_options_in_order(runs, test_split):
-    epsilon, image, picture, caption = parts(widgets.epsilon_explorer(runs, test_split))
-    assert epsilon.options == (("0", 0.0), ("0.5", 0.5))
-    assert epsilon.value == 0.5
-    assert (image.min, image.max, image.value) == (0, 1, 0)
-    figure, sentence = dashboard(runs[0], test_split)
-    assert picture.value == png(figure)
-    assert caption.value == sentence
-
-
-def test_each_slider_changes_picture_and_caption(runs, test_split):
-    epsilon, image, picture, caption = parts(widgets.epsilon_explorer(runs, test_split, 0.5))
-    first = picture.value
-    epsilon.value = 0.0
-    second = picture.value
-    assert first != second
-    assert caption.value.startswith("ε = 0: entropy 0.10 nats, accuracy 1.000")
-    image.value = 1
-    assert picture.value != second
-    assert picture.value == png(dashboard(runs[1], test_split, 1)[0])
-    epsilon.value, image.value = 0.5, 0
-    assert picture.value == first
-
-
-def test_moving_it_leaves_no_figure_open(runs, test_split):
+def test_it_starts_at_the_first_run_and_each_slider_changes_picture_and_caption(runs, test_split):
     import matplotlib.pyplot as plt
 
     plt.close("all")
-    epsilon, *_ = parts(widgets.epsilon_explorer(runs, test_split))
+    epsilon, image, picture, caption = parts(widgets.epsilon_explorer(runs, test_split))
+    assert (epsilon.options, epsilon.value) == ((("0", 0.0), ("0.5", 0.5)), 0.5)
+    assert (image.min, image.max, image.value) == (0, 1, 0)
+    first = picture.value
     epsilon.value = 0.0
-    assert plt.get_fignums() == []
+    second = picture.value
+    assert plt.get_fignums() == []  # no figure is left open
+    assert caption.value.startswith("ε = 0: entropy 0.10 nats, accuracy 1.000")
+    image.value = 1
+    assert picture.value == png(dashboard(runs[1], test_split, 1)[0]) != second
+    epsilon.value, image.value = 0.5, 0
+    figure, sentence = dashboard(runs[0], test_split)
+    assert picture.value == first == png(figure) != second and caption.value == sentence
 
 
 def test_bad_input_is_a_sentence(runs, test_split):

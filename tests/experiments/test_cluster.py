@@ -71,14 +71,17 @@ def test_a_node_dies_and_every_record_is_as_if_trained_here(
     whole, two_nodes, small, own_code, monkeypatch, capsys
 ):
     """One sweep: a run that breaks, a node that dies under a run, and three runs that succeed."""
+    import ray
+
     own_code("mine", OWN)
     good = [replace(small, seed=seed, probes=["mine:probe"]) for seed in range(3)]
     bad = replace(small, learning_rate=1e30, epochs=3)
-    places, killed, attempts = _places_of_runs(monkeypatch), [], {}
-    plain = Board.running
+    handles, killed, attempts = [], [], {}
+    plain, submit = Board.running, cluster._submit
+    monkeypatch.setattr(cluster, "_submit", lambda *a: (handles.append(submit(*a)), handles[-1])[1])
 
     def kill_once(board, where):
-        begun = places()
+        begun = ray.get(handles[-1][1].places.remote())  # host, node and attempt of each run
         attempts.update({name: attempt for name, (_, _, attempt) in begun.items()})
         training = {config.name for config in where}
         on_second = [c for c in begun if begun[c][1] == two_nodes.second.node_id and c in training]
@@ -140,19 +143,6 @@ def _cut_power(two_nodes):
     two_nodes.remove_node(two_nodes.second, allow_graceful=False)
 
 
-def _places_of_runs(monkeypatch):
-    """Spy on the actor: a function that gives host, node and attempt of each run begun so far."""
-    handles, plain = [], cluster._submit
-    monkeypatch.setattr(cluster, "_submit", lambda *a: (handles.append(plain(*a)), handles[-1])[1])
-
-    def places():
-        import ray
-
-        return ray.get(handles[-1][1].places.remote())
-
-    return places
-
-
 @needs_ray
 def test_ctrl_c_ends_the_tasks_and_keeps_what_is_stored(whole, two_nodes, small, monkeypatch):
     import ray
@@ -191,8 +181,7 @@ def test_no_cluster_is_one_sentence_that_says_how_to_start_one(project, small, m
         sweep([small], cluster="auto")
     sentence = str(caught.value)
     assert sentence.startswith("no Ray cluster at 'auto' (Could not find any running Ray instance")
-    assert "`ray start --head`" in sentence and "\n" not in sentence
-    assert not project.exists()
+    assert "`ray start --head`" in sentence and "\n" not in sentence and not project.exists()
 
 
 def test_ray_that_is_not_installed_is_one_sentence(project, small, monkeypatch):
@@ -270,23 +259,19 @@ def test_an_interrupted_run_goes_on_in_the_same_folder(
     assert again["record"]["weights_sha256"] == unbroken["weights_sha256"]
 
 
-def test_a_node_with_another_version_or_other_code_says_so(scratch, tiny, own_code):
+def test_a_node_with_another_version_other_code_or_a_gpu_it_cannot_use_says_so(
+    scratch, tiny, own_code, monkeypatch
+):
     own_code("mine", OWN)
     config = replace(tiny, probes=["mine:probe"])
     before = config.name
     own_code("mine", OWN + "# changed\n")
-    for settings, name in (
-        (tiny.to_dict(), "toy-x"),
-        ({"unheard": 1}, tiny.name),
-        (config.to_dict(), before),
-    ):
+    mine, changed = tiny.to_dict(), config.to_dict()
+    for settings, name in ((mine, "toy-x"), ({"unheard": 1}, tiny.name), (changed, before)):
         outcome = train_here(settings, name, 1, 0)
         assert "another version of entreg_utils, or of own code: install" in outcome["failure"]
-
-
-def test_a_gpu_that_torch_cannot_use_is_no_reason_to_train_on_the_cpu(scratch, tiny, monkeypatch):
     monkeypatch.setattr(cluster, "pick_device", lambda: torch.device("cpu"))
-    outcome = train_here(tiny.to_dict(), tiny.name, 1, 0.5)
+    outcome = train_here(mine, tiny.name, 1, 0.5)  # no reason to train on the CPU
     assert "a GPU that PyTorch there cannot use" in outcome["failure"]
     assert not scratch.exists()
 

@@ -8,7 +8,7 @@ from entreg_utils.experiments import Config, grids
 def test_er_at_epsilon_is_kl_uniform_at_epsilon_over_one_minus_epsilon():
     assert grids.er(0.5) == Config(regularizer="kl_uniform", strength=1.0)
     assert grids.er(0.0, 1, body=0.5) == Config(seed=1, body=0.5)
-    for epsilon in grids.EPSILONS:
+    for epsilon in (*grids.EPSILONS, 0.85):
         assert grids.er(epsilon).epsilon == pytest.approx(epsilon, abs=1e-9)
     with pytest.raises(ValueError, match=r"epsilon=1.0: give a number in \[0, 1\)"):
         grids.er(1.0)
@@ -27,10 +27,12 @@ def test_the_sweep_is_every_epsilon_with_every_seed():
         assert own == seeds[0.0] and len(own) == len(set(own)) >= len(grids.SEEDS) >= 3
 
 
-def test_the_grids_together_name_each_run_once():
+def test_the_grids_together_name_each_run_once_and_checkpoints_are_of_them():
     assert len({config.name for config in grids.ALL}) == len(grids.ALL) == 117
     for grid in (grids.SWEEP, grids.HURTS, grids.METHODS, grids.REGULARISERS, grids.COOCCURRING):
         assert set(grid) <= set(grids.ALL)
+    assert len(grids.CHECKPOINTS) <= 6 and set(grids.CHECKPOINTS) <= set(grids.ALL)
+    assert grids.EXAMPLE == Config() and grids.EXAMPLE in grids.CHECKPOINTS
 
 
 def test_where_it_hurts_the_body_is_weak_and_the_context_at_chance_or_loud():
@@ -39,9 +41,3 @@ def test_where_it_hurts_the_body_is_weak_and_the_context_at_chance_or_loud():
     assert grids.HURTS == grids.WEAK + grids.LOUD
     # each strength can be set beside the default world at the same strength
     assert {config.epsilon for config in grids.HURTS} <= {c.epsilon for c in grids.SWEEP}
-
-
-def test_checkpoints_and_the_example_are_runs_of_the_grids():
-    assert len(grids.CHECKPOINTS) <= 6
-    assert set(grids.CHECKPOINTS) <= set(grids.ALL)
-    assert grids.EXAMPLE == Config() and grids.EXAMPLE in grids.CHECKPOINTS

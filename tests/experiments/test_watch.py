@@ -61,15 +61,11 @@ def test_test_photographs_are_watched_only_where_asked(voc, one):
         assert columns(row, "test") == columns(row, "val")
 
 
-def test_few_training_images_evenly_spaced_in_the_middle_of_their_photographs(one, monkeypatch):
+def test_the_middle_of_a_photograph_is_shown_and_its_boxes_move(one, monkeypatch):
     monkeypatch.setattr("entreg_utils.experiments.watch.TRAIN_PROBE", 4)
-    watch, _, _ = watched(one)
-    assert watch.train.rows.tolist() == [0, 8, 15, 23] and TRAIN_PROBE == 100
-    assert watch.train.images(0, 4).shape[-1] == one.crop < one.resize
-
-
-def test_the_middle_of_a_photograph_is_shown_and_its_boxes_move(one):
     whole, _, _ = watched(one)
+    assert whole.train.rows.tolist() == [0, 8, 15, 23] and TRAIN_PROBE == 100  # evenly spaced
+    assert whole.train.images(0, 4).shape[-1] == one.crop < one.resize
     middle, model, row = watched(replace(one, eval_view="centre_crop", eval_size=224))
     assert middle.val.images(0, 1).shape[-1] == one.crop and whole.val.crop == 0
     boxes = np.concatenate(middle.test.dataset.boxes_at(280))  # 224 pixels are the middle of 280
