@@ -121,7 +121,7 @@ def test_regularisers_are_compared_with_plain_cross_entropy(turns):
 
 
 @pytest.mark.parametrize("rule", ["largest", "all"])
-def test_the_plain_count_by_hand(rule):
+def test_the_plain_count_by_hand(rule, monkeypatch):
     # a bright 3x3 block in 8x8: at every tau < 1 its box is 2, 2, 5, 5 (x1 = x0 + w)
     cam = np.zeros((1, 8, 8), dtype=np.float32)
     cam[0, 2:5, 2:5] = 1
@@ -129,18 +129,9 @@ def test_the_plain_count_by_hand(rule):
     # against 2, 2, 4, 4, nine of sixteen pixels: right at 0.3 and 0.5
     tight = scoring.plain_counts(cam, np.array([[2, 2, 4, 4]]), rule, 4, 8)
     assert right.tolist() == [[1] * 4] * 3 and tight.tolist() == [[1] * 4, [1] * 4, [0] * 4]
-
-
-def test_boxes_complain_when_the_loop_counts_otherwise(monkeypatch):
     monkeypatch.setattr(scoring, "plain_counts", lambda *_: np.full((3, 20), -1))
     with pytest.raises(ValueError, match="count differently"):
         scoring.boxes(**SMALL)
-
-
-def test_stored_maps_are_spread_over_the_file(tmp_path):
-    np.savez(tmp_path / "maps.npz", cams=np.arange(9.0).reshape(9, 1, 1), boxes_224=np.eye(9, 4))
-    cams, true = scoring.stored_maps(tmp_path / "maps.npz", 3)
-    assert cams.ravel().tolist() == [0, 4, 8] and np.array_equal(true, np.eye(9, 4)[[0, 4, 8]])
 
 
 def test_compiling_is_the_first_call_less_that_of_a_process_with_a_cache(monkeypatch):
@@ -178,7 +169,9 @@ def test_memory_is_kept_in_the_child_that_is_asked_to(monkeypatch):
     assert kept == [1]
 
 
-def test_a_fresh_run_trains_in_a_store_of_its_own(tmp_path, monkeypatch):
+def test_a_fresh_run_trains_in_a_store_of_its_own_and_what_is_stored_is_loaded(
+    tmp_path, monkeypatch, turns
+):
     monkeypatch.setenv("ENTREG_RESULTS", str(tmp_path))
     seen = {}
 
@@ -190,9 +183,6 @@ def test_a_fresh_run_trains_in_a_store_of_its_own(tmp_path, monkeypatch):
     assert (seen["config"], seen["fresh"]) == (Config(), "1")
     assert seen["folder"] != tmp_path and not seen["folder"].exists()
     assert store.results_folder() == tmp_path
-
-
-def test_loading_is_timed_for_what_is_stored(monkeypatch, turns):
     turns(training, {"load": 0.1})
     stored, asked = [Config(seed=1), Config(seed=3)], []
     monkeypatch.setattr(training.store, "find", lambda config: config in stored or None)
@@ -200,6 +190,9 @@ def test_loading_is_timed_for_what_is_stored(monkeypatch, turns):
     (row,) = training.stored_sweep([Config(seed=s) for s in range(4)])
     assert asked == [stored] and row.name == "loading 2 stored runs"
     assert training.stored_sweep([Config(seed=9)]) == []
+    np.savez(tmp_path / "maps.npz", cams=np.arange(9.0).reshape(9, 1, 1), boxes_224=np.eye(9, 4))
+    cams, true = scoring.stored_maps(tmp_path / "maps.npz", 3)  # spread over the file
+    assert cams.ravel().tolist() == [0, 4, 8] and np.array_equal(true, np.eye(9, 4)[[0, 4, 8]])
 
 
 def test_the_command_prints_all_and_writes_json(tmp_path, monkeypatch, capsys):

@@ -33,11 +33,7 @@ def test_settings_go_to_their_groups_by_their_flat_names():
     assert (config.epochs, config.seed, config.body, config.sigma) == (3, 1, 0.6, 0.2)
     assert (config.method, config.erase_rate) == ("has", 0.4)
     assert not {"rate", "sides"} & set(FLAT)  # a method's own are told apart by `erase_`
-
-
-def test_a_group_may_be_given_whole_and_settings_win_over_it():
-    recipe = Recipe(regularizer="jsd", strength=2.0, epochs=5)
-    assert Config(training=recipe).training == recipe
+    recipe = Recipe(regularizer="jsd", strength=2.0, epochs=5)  # a whole group; settings win
     assert Config(training=recipe, seed=3).training == replace(recipe, seed=3)
     own = Erasing("has", sides=(8,), rate=0.5)
     assert Config(erasing=own, erase_rate=0.25).erasing == replace(own, rate=0.25)
@@ -174,13 +170,8 @@ def test_hyperparameters_that_are_not_given_are_the_presets_and_the_name_holds_t
     assert config.to_dict()["erase_gamma"] == 0.76  # a new preset is a new run, not the old record
     far = Config(method="adl", erase_gamma=0.9, erase_rate=0.5, erase_points=["last"])
     assert far == Config(method="adl")  # the same values by another road
-
-
-def test_without_a_preset_all_hyperparameters_are_wanted():
-    with pytest.raises(ValueError, match="no preset of has for 'toy' with 'resnet18'"):
-        Config(model="resnet18", method="has")
     config = Config(model="resnet18", method="has", erase_sides=[0, 8], erase_rate=0.5)
-    assert config.erasing == Erasing("has", sides=(0, 8), rate=0.5)
+    assert config.erasing == Erasing("has", sides=(0, 8), rate=0.5)  # there is no preset
     assert config.erase_sides == (0, 8)
 
 
@@ -216,6 +207,7 @@ def test_own_code_is_named_with_the_digest_of_its_source(own_code):
         ({"probes": ["gt_known"]}, "the probe 'gt_known' is not package.module:function"),
         ({"probes": "mine:probe"}, "probes='mine:probe': give a list, each a name"),
         # what no group can refuse by itself
+        ({"model": "resnet18", "method": "has"}, "no preset of has for 'toy' with 'resnet18'"),
         ({"num_train": 20}, "batch_size=50 is larger than num_train=20"),
         ({"eval_size": 96}, "eval_size belongs to photographs"),
         ({"watch_test": True}, "watch_test belongs to photographs"),

@@ -170,9 +170,10 @@ def test_epsilon_by_itself_of_other_regularizers_and_over_presets():
         ({"epsilon": True}, "epsilon=True: give a number"),
         ({"epsilon": "0.5"}, "epsilon='0.5': give a number"),
         ({"epsilon": 0.5, "regularizer": "none"}, "an epsilon needs a regularizer"),
+        ({"preset": "modern"}, "no preset for the data set 'toy': known are cub"),
     ],
 )
-def test_what_is_no_epsilon_is_refused(given, sentence):
+def test_what_is_no_config_is_refused(given, sentence):
     with pytest.raises(ValueError, match=sentence):
         config_of(**given)
 
@@ -205,7 +206,7 @@ def test_the_plans_of_the_paper_are_complete():
         assert seeds == dict.fromkeys((0, 1, 2), runs // 3)  # three seeds, always
 
 
-def test_main_table_holds_each_pair_with_and_without_er():
+def test_main_table_holds_each_pair_with_and_without_er_and_the_ablation_both_readings():
     configs = plans.load("table_main").configs
     cells = Counter((c.dataset, c.model, c.method, c.regularizer) for c in configs)
     assert set(cells.values()) == {3} and len(cells) == 100
@@ -213,6 +214,11 @@ def test_main_table_holds_each_pair_with_and_without_er():
     assert {c.strength for c in configs if c.regularizer == "kl_uniform"} == {0.1}
     assert all(c.epoch_images == 32_000 and c.pretrained for c in configs)
     assert {c.multilabel for c in configs if c.dataset == "voc"} == {"softmax"}
+    configs = plans.load("lambda_ablation").configs
+    lambdas = (1e-4, 1e-3, 1e-2, 1e-1)
+    both = {0.0, *lambdas, *(round(value * 1000, 9) for value in lambdas)}
+    assert {config.strength for config in configs} == both
+    assert {config.head_outputs for config in configs} == {1000}
 
 
 def test_the_small_plans_share_a_preset_and_match_entropies():
@@ -225,11 +231,3 @@ def test_the_small_plans_share_a_preset_and_match_entropies():
             wanted = [losses.smoothed_optimum(epsilon, 30)[1] for epsilon in (0.1, 0.3, 0.6)]
             strengths = [losses.matched_strength(config.regularizer, h, 30) for h in wanted]
             assert min(abs(config.strength - s) for s in strengths) < 1e-3
-
-
-def test_the_ablation_has_both_readings_of_the_same_lambdas():
-    configs = plans.load("lambda_ablation").configs
-    lambdas = (1e-4, 1e-3, 1e-2, 1e-1)
-    both = {0.0, *lambdas, *(round(value * 1000, 9) for value in lambdas)}
-    assert {config.strength for config in configs} == both
-    assert {config.head_outputs for config in configs} == {1000}

@@ -21,7 +21,9 @@ def test_a_record_says_machine_versions_seed_and_time():
     assert origin["capability"] == torch.backends.cpu.get_cpu_capability() and origin["cpu"]
 
 
-def test_weights_and_split_are_named(tmp_path):
+def test_weights_and_split_are_named_and_outside_a_checkout_there_is_no_commit(
+    tmp_path, monkeypatch
+):
     path = tmp_path / "w.pth"
     path.write_bytes(b"weights")
     own = Config(dataset="cub", model="resnet18", weights=str(path))
@@ -30,9 +32,6 @@ def test_weights_and_split_are_named(tmp_path):
     origin = provenance.provenance(config, 0, source="official split")
     assert origin["weights"] == models.PUBLISHED["resnet18"]
     assert origin["source"] == "official split"
-
-
-def test_outside_a_checkout_there_is_no_commit(tmp_path, monkeypatch):
     monkeypatch.setenv("ENTREG_ROOT", str(tmp_path))
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))
     assert provenance.provenance(Config(), 0)["commit"] == "not a git checkout"
@@ -40,15 +39,13 @@ def test_outside_a_checkout_there_is_no_commit(tmp_path, monkeypatch):
     assert provenance.provenance(Config(), 0)["commit"] == "not a git checkout"
 
 
-def test_a_gpu_goes_by_its_name(monkeypatch):
-    gpu = SimpleNamespace(is_available=lambda: True, get_device_name=lambda *_: "A GPU")
-    monkeypatch.setattr(provenance.torch, "cuda", gpu)
-    assert pick_device() == torch.device("cuda") and device_name() == "A GPU"
-    assert provenance.provenance(Config(), 0)["gpu"] == "A GPU"
-
-
-def test_threads_and_cores(one_thread, monkeypatch):
+def test_a_gpu_goes_by_its_name_and_threads_and_cores_are_counted(one_thread, monkeypatch):
     assert device_name(torch.device("cpu")).endswith(", 1 thread")
+    gpu = SimpleNamespace(is_available=lambda: True, get_device_name=lambda *_: "A GPU")
+    with monkeypatch.context() as patch:
+        patch.setattr(provenance.torch, "cuda", gpu)
+        assert pick_device() == torch.device("cuda") and device_name() == "A GPU"
+        assert provenance.provenance(Config(), 0)["gpu"] == "A GPU"
     if hasattr(os, "sched_getaffinity"):
         monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
         assert usable_cores() == 1  # the machine may have more

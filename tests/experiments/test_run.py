@@ -104,7 +104,7 @@ def test_options_and_weights_reach_the_network(tmp_path):
 # ---- what a run holds
 
 
-def test_a_stored_run_is_not_trained_again_and_gives_back_config_history_metrics_and_maps(
+def test_a_stored_run_is_not_trained_again_and_gives_back_what_its_models_give(
     stored, tiny, training_forbidden
 ):
     before = stored.stat().st_mtime_ns
@@ -120,10 +120,6 @@ def test_a_stored_run_is_not_trained_again_and_gives_back_config_history_metrics
     assert result.metrics["val_pxap_best"] == result.history["val_pxap"].max()
     assert result.outcomes["right"].mean() == pytest.approx(result.metrics["accuracy"], abs=1e-5)
     assert result.provenance["threads"] == 1 and result.provenance["seed"] == 0
-
-
-def test_the_models_give_the_recorded_metrics_and_maps(stored, tiny, training_forbidden):
-    result = run(tiny)
     test = splits(tiny)[2]
     for which, end in (("last", ""), ("best", "_best")):
         model = result.model(which)
@@ -131,9 +127,10 @@ def test_the_models_give_the_recorded_metrics_and_maps(stored, tiny, training_fo
         for name, value in evaluate(model, test).items():
             assert round(value, 5) == result.metrics[name + end]
     images = test.images[result.panel].float() / 255
-    maps, _ = cam.class_activation_map(result.model(), images, test.labels[result.panel])
-    kept, span = result.maps[-1], np.ptp(maps.cpu().numpy(), axis=(1, 2), keepdims=True)
-    assert (np.abs(kept - maps.cpu().numpy()) <= span * (0.5 / 255 + 1e-3)).all()
+    maps = cam.class_activation_map(result.model(), images, test.labels[result.panel])[0]
+    maps = maps.cpu().numpy()
+    span = np.ptp(maps, axis=(1, 2), keepdims=True)
+    assert (np.abs(result.maps[-1] - maps) <= span * (0.5 / 255 + 1e-3)).all()
     with pytest.raises(ValueError, match="no 'first' checkpoint: kept are last, best"):
         result.model("first")
 
@@ -164,24 +161,18 @@ def test_a_run_on_photographs_chooses_on_validation_and_says_its_files(voc, proj
 # ---- loaded, not trained
 
 
-def test_committed_records_are_read_unless_they_are_damaged_or_everything_is_to_be_fresh(
-    project, trained, tiny, monkeypatch
-):
+def test_committed_records_are_read_unless_they_are_damaged(project, trained, tiny, monkeypatch):
     folder = shutil.copytree(trained, store.committed_folder(), dirs_exist_ok=True)
     with monkeypatch.context() as patch:
         patch.setattr(loop, "regularised_loss", None)
         committed = run(tiny)
         committed.model()  # its checkpoint lies beside the record
     assert not project.exists()
-    with monkeypatch.context() as patch:
-        patch.setenv("ENTREG_FRESH", "1")
-        assert run(tiny, progress=False).weights_sha256 == committed.weights_sha256
     record = project / f"{tiny.name}.json"
-    record.unlink()
     flip_a_byte(folder / record.name, 50)
     damaged = (folder / record.name).read_bytes()
     with pytest.warns(UserWarning, match="data/runs/.* is damaged and was not read"):
-        run(tiny, progress=False)
+        assert run(tiny, progress=False).weights_sha256 == committed.weights_sha256
     assert (folder / record.name).read_bytes() == damaged and store.read(record) is not None
 
 
@@ -202,16 +193,8 @@ def test_other_photographs_and_other_weights_are_other_runs(one, photographs, pr
 # ---- damage is noticed
 
 
-@pytest.mark.parametrize("damage", ["byte", "cut", "not json", "another run"])
-def test_a_damaged_record_is_named_and_its_run_trained_again(stored, tiny, damage):
-    if damage == "byte":  # a digit of a metric
-        flip_a_byte(stored, stored.read_bytes().index(b'"metrics":{"accuracy":0.') + 24)
-    elif damage == "cut":
-        stored.write_bytes(stored.read_bytes()[:-100])
-    elif damage == "not json":
-        stored.write_text("[1]")
-    else:
-        store.write(store.read(stored) | {"config": Config(width=4).to_dict()}, stored)
+def test_a_damaged_record_is_named_and_its_run_trained_again(stored, tiny):
+    flip_a_byte(stored, stored.read_bytes().index(b'"metrics":{"accuracy":0.') + 24)
     before = weights_of(stored)
     with pytest.warns(UserWarning, match=f"record .*{tiny.name}.json .*was not read") as caught:
         result = run(tiny, progress=False)
@@ -333,13 +316,6 @@ def test_a_partial_file_of_something_else_is_set_aside(project, tiny):
     with pytest.warns(UserWarning, match="training starts anew: .* is damaged"):
         assert count_steps(tiny) == 3 * STEPS
     assert partial.with_name(partial.name + ".damaged").exists() and not partial.exists()
-
-
-def test_a_run_that_diverges_leaves_no_record(project, tiny):
-    config = replace(tiny, learning_rate=1e30)
-    with pytest.raises(TrainingError, match=r"step \d+ \(epoch 1, .* nothing to keep"):
-        run(config, progress=False)
-    assert store.find(config) is None
 
 
 def test_too_little_memory_in_evaluation_is_one_sentence_and_keeps_the_epochs(voc, monkeypatch):

@@ -102,13 +102,6 @@ def test_committed_records_have_a_size_limit_and_a_readers_own_have_none(project
 # ---- where a record is looked for
 
 
-def test_the_readers_own_results_come_before_the_committed_records(project, record, tiny):
-    commit(record | {"metrics": {"pxap": 0.5}}, tiny.name)
-    assert store.find(tiny)["metrics"] == {"pxap": 0.5}
-    store.write(record, store.path_of(tiny))
-    assert store.find(tiny)["metrics"] == {"pxap": 0.125}
-
-
 def test_two_variables_move_the_store(project, record, tiny, monkeypatch):
     birds = Config(dataset="cub", model="resnet18")  # most readers cannot train these anew
     for config in (tiny, birds):
