@@ -24,14 +24,11 @@ def test_in_step_with_the_source(source):
 
 
 @pytest.mark.parametrize("path", BUILT, ids=lambda path: str(path.relative_to(FOLDER)))
-def test_clean_and_small(path):
+def test_clean_and_small_and_links_between_pages_lead_somewhere(path):
     assert path.stat().st_size <= build.MOST_BYTES
-    build.tidy(nbformat.read(path, as_version=4), path.name)  # raises where an output is refused
-
-
-@pytest.mark.parametrize("path", BUILT, ids=lambda path: str(path.relative_to(FOLDER)))
-def test_links_between_pages_lead_somewhere(path):
-    for cell in nbformat.read(path, as_version=4).cells:
+    notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells:
         if cell.cell_type == "markdown":
             for target in convert.links(cell.source):
                 assert (path.parent / target).exists(), f"{path.name} links to {target}"
+    build.tidy(notebook, path.name)  # raises where an output is refused

@@ -85,21 +85,17 @@ def test_for_nothing_the_perfect_part_carries_all(epsilon):
     assert entropy == pytest.approx(-p * math.log(p) - 3 * rest * math.log(rest), abs=1e-4)
 
 
-def test_what_is_too_dear_is_not_bought():
-    dear = ThreeCues((1.0, 0.9, 0.4), (0.05, 0.25, 0.7), num_classes=4, price=10)
+def test_what_is_too_dear_is_not_bought_and_where_the_collapse_is():
+    dear = replace(WORLD, price=10)
     np.testing.assert_array_equal(optimum(dear, 0.0), 0)
-    np.testing.assert_allclose(optimum(WORLD, 1.0), 0, atol=1e-9)
-    accuracy, entropy = prediction(dear, 0.0)
-    assert accuracy == pytest.approx(1 / 4)  # a guess among four
-    assert entropy == pytest.approx(math.log(4))
-
-
-def test_where_the_collapse_is():
+    # a guess among four
+    assert prediction(dear, 0.0) == (pytest.approx(1 / 4), pytest.approx(math.log(4)))
     # at w = 0 the loss falls along cue k at (1 - eps) a_k (r_k - 1/C); the body is the best bargain
     rate = 0.25 * (0.9 - 0.25)
     last = 1 - WORLD.price / rate
     assert optimum(WORLD, last - 1e-3).max() > 1e-3
-    np.testing.assert_allclose(optimum(WORLD, last + 1e-3), 0, atol=1e-9)
+    for epsilon in (last + 1e-3, 1.0):
+        np.testing.assert_allclose(optimum(WORLD, epsilon), 0, atol=1e-9)
 
 
 @pytest.mark.parametrize("reliability", [0.6, 0.9])

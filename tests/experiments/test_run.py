@@ -30,10 +30,6 @@ def flip_a_byte(path, position):
     path.write_bytes(raw)
 
 
-def weights_of(record, which=""):
-    return read_checked(record.with_suffix(f"{which}.pt"))
-
-
 def same(record):
     return {name: value for name, value in record.items() if name != "provenance"}
 
@@ -195,7 +191,7 @@ def test_other_photographs_and_other_weights_are_other_runs(one, photographs, pr
 
 def test_a_damaged_record_is_named_and_its_run_trained_again(stored, tiny):
     flip_a_byte(stored, stored.read_bytes().index(b'"metrics":{"accuracy":0.') + 24)
-    before = weights_of(stored)
+    before = read_checked(stored.with_suffix(".pt"))
     with pytest.warns(UserWarning, match=f"record .*{tiny.name}.json .*was not read") as caught:
         result = run(tiny, progress=False)
     assert len(caught) == 1
