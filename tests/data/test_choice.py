@@ -20,15 +20,9 @@ from entreg_utils.data import Data
         ({"crop": 48}, "crop belongs to photographs"),
         ({"classes": 3}, "classes belongs to photographs"),
         ({"lists": "evaluation"}, "lists is a choice that only cub has: leave it out"),
-        (
-            {"dataset": "cub", "lists": "auto"},
-            "unknown lists 'auto': known are official, evaluation",
-        ),
+        ({"dataset": "cub", "lists": "auto"}, "unknown lists 'auto': known are official, evaluat"),
         ({"dataset": "pets", "lists": "evaluation"}, "lists is a choice that only cub has"),
-        (
-            {"dataset": "cub", "num_train": 9},
-            "num_train belongs to the drawn world: photographs",
-        ),
+        ({"dataset": "cub", "num_train": 9}, "num_train belongs to the drawn world: photographs"),
         ({"dataset": "folder:x", "context": 1}, "context belongs to the drawn world"),
         ({"dataset": "a.b:c", "world_seed": 1}, "world_seed belongs to the drawn world"),
         ({"dataset": "cub", "classes": 1}, "classes=1: give 0 for all, or at least 2"),
@@ -65,26 +59,16 @@ def test_the_drawn_world_is_loaded_with_its_knobs(monkeypatch, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "split", "size", "options"),
+    ("name", "given", "words", "options"),
     [
-        ({"dataset": "cub"}, "train", None, {"size": 256, "lists": "official"}),
-        (
-            {"dataset": "cub", "lists": "evaluation"},
-            "val",
-            None,
-            {"size": 224, "lists": "evaluation"},
-        ),
-        (
-            {"dataset": "pets", "resize": 300, "classes": 4},
-            "train",
-            None,
-            {"size": 300, "classes": 4},
-        ),
-        ({"dataset": "pets", "root": "there"}, "test", 448, {"size": 448, "root": "there"}),
+        ("cub", {}, ["train"], {"size": 256, "lists": "official"}),
+        ("cub", {"lists": "evaluation"}, ["val"], {"size": 224, "lists": "evaluation"}),
+        ("pets", {"resize": 300, "classes": 4}, ["train"], {"size": 300, "classes": 4}),
+        ("pets", {"root": "there"}, ["test", 448], {"size": 448, "root": "there"}),
     ],
 )
-def test_photographs_are_loaded_with_their_options(monkeypatch, given, split, size, options):
+def test_photographs_are_loaded_with_their_options(monkeypatch, name, given, words, options):
     seen = []
-    monkeypatch.setattr(data, "load", lambda *words, **own: seen.append((words, own)))
-    Data(**given).load(split, size)
-    assert seen == [((given["dataset"], split), {"root": None} | options)]
+    monkeypatch.setattr(data, "load", lambda *given, **own: seen.append((given, own)))
+    Data(dataset=name, **given).load(*words)
+    assert seen == [((name, words[0]), {"root": None} | options)]

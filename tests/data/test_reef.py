@@ -33,16 +33,11 @@ def fish(**changes):
     return replace(scene, **changes)
 
 
-def column_ends(mask):
-    columns = np.flatnonzero(mask.any(0))
-    return int(columns[0]), int(columns[-1])
-
-
 def test_nose_and_mark_are_where_the_formulas_say():
     images, masks, parts = paint(fish(), SIDE)
     assert images.shape == (1, SIDE, SIDE, 3) and images.dtype == np.uint8
     # u = (x - 32) / 16: the nose, u = 1, ends with column 47 (centre 47.5, u = 0.97).
-    assert column_ends(masks[0])[1] == 47
+    assert np.flatnonzero(masks[0].any(0))[-1] == 47
     # The ring: radius 0.40 * 16 = 6.4 pixels about x = 32 + 0.40 * 16 = 38.4, y = 32.64.
     y, x = np.mgrid[:SIDE, :SIDE] + 0.5
     assert np.array_equal(parts[0], np.hypot(x - 38.4, y - 32.64) <= 6.4)
@@ -54,16 +49,11 @@ def test_nose_and_mark_are_where_the_formulas_say():
     assert (masks[0] >= body).all() and (masks[0] & ~body).sum() > 50  # tail and fins besides
 
 
-def test_a_fish_that_turns_round_is_mirrored():
-    right, left = paint(fish(), SIDE), paint(fish(facing=np.float32([-1])), SIDE)
-    for ours, theirs in zip(right[1:], left[1:], strict=True):
-        assert np.array_equal(ours, theirs[:, :, ::-1])
-        assert not np.array_equal(ours, theirs)
-
-
-def test_a_fish_that_moves_takes_its_regions_along():
+def test_a_fish_that_turns_round_or_moves_takes_its_regions_along():
     moved = fish(centre_x=np.float32([0.5 + 5 / SIDE]), centre_y=np.float32([0.5 - 3 / SIDE]))
-    for ours, theirs in zip(paint(fish(), SIDE)[1:], paint(moved, SIDE)[1:], strict=True):
+    every = (paint(one, SIDE)[1:] for one in (fish(), fish(facing=np.float32([-1])), moved))
+    for ours, turned, theirs in zip(*every, strict=True):
+        assert np.array_equal(ours, turned[:, :, ::-1]) and not np.array_equal(ours, turned)
         assert np.array_equal(np.roll(ours, (-3, 5), axis=(1, 2)), theirs)
 
 
@@ -89,15 +79,6 @@ def test_each_cue_paints_its_own_region_and_no_other():
         assert changed.sum() > 20 and not (changed & ~region).any()
 
 
-def test_an_image_does_not_depend_on_its_neighbours():
-    scene = draw_scene(World(), "train", 12)
-    together = paint(scene, 48)
-    for start, stop in ((0, 1), (5, 12)):
-        alone = paint(scene.rows(start, stop), 48)
-        for whole, part in zip(together, alone, strict=True):
-            assert np.array_equal(whole[start:stop], part)
-
-
 def test_painting_leaves_its_scene_and_tables_as_they_were():
     scene = draw_scene(World(part_visibility=0.5), "train", 6)
     kept = {field.name: getattr(scene, field.name).copy() for field in fields(Scene)}
@@ -106,21 +87,6 @@ def test_painting_leaves_its_scene_and_tables_as_they_were():
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
     assert all(np.array_equal(getattr(scene, name), value) for name, value in kept.items())
     assert np.array_equal(tables[0], BODY) and np.array_equal(tables[1], MARK)
-
-
-def test_colours_and_waves():
-    assert reef._table("ff0080 000000").tolist() == [[1, 0, np.float32(128 / 255)], [0, 0, 0]]
-    # Period 1, 1 at whole numbers, -1 half way.
-    x = np.float32([0, 0.25, 0.5, 0.75, 1, -0.25, 7.5])
-    assert reef._wave(x).tolist() == [1, 0, -1, 0, 1, 0, -1]
-    assert reef._cover(np.float32([-0.6, -0.5, 0, 0.25, 0.5, 2])).tolist() == [
-        0,
-        0,
-        0.5,
-        0.75,
-        1,
-        1,
-    ]
 
 
 def test_everything_is_computed_in_float32():

@@ -17,18 +17,9 @@ def within(share, probability, count, sigmas=4.5):
     return abs(share - probability) <= bound
 
 
-def agreement(world, split="train", count=COUNT):
-    scene = draw_scene(world, split, count)
-    return scene, scene.cues == scene.labels[:, None]
-
-
-# ---- the draws
-
-
 def test_draws_are_the_upper_bits_of_the_raw_stream():
-    stream = np.random.PCG64(
-        np.random.SeedSequence([1, 7, 1])
-    )  # version, seed, number of the split
+    # version, seed, number of the split
+    stream = np.random.PCG64(np.random.SeedSequence([1, 7, 1]))
     raw = [[int(value) for value in row] for row in stream.random_raw(3 * 40).reshape(3, 40)]
     draws = Draws(World(seed=7), "val", 3)
     first, second = draws.below(8), draws.below(1000)
@@ -36,21 +27,8 @@ def test_draws_are_the_upper_bits_of_the_raw_stream():
     assert second.tolist() == [(row[1] >> 33) * 1000 >> 31 for row in raw]
     third = draws.between(-1, 1)
     assert third.dtype == np.float32
-    assert third.tolist() == [
-        np.float32(-1 + 2 * (((r[2] >> 33) * 1025 >> 31) / 1024)) for r in raw
-    ]
-
-
-def test_draws_stay_in_their_range():
-    draws = Draws(World(), "train", COUNT)
-    assert set(draws.below(5).tolist()) == set(range(5))
-    assert draws.chance(1.0).all() and not draws.chance(0.0).any()
-    assert within(draws.chance(0.25).mean(), 0.25, COUNT)
-    values = draws.between(0.25, 0.5)
-    assert values.min() >= 0.25 and values.max() <= 0.5 and values.max() - values.min() > 0.24
-
-
-# ---- reliabilities
+    steps = [(row[2] >> 33) * 1025 >> 31 for row in raw]
+    assert third.tolist() == [np.float32(-1 + 2 * (step / 1024)) for step in steps]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +41,8 @@ def test_draws_stay_in_their_range():
 )
 def test_each_cue_agrees_with_the_label_as_often_as_its_knob_says(knobs):
     world = World(**knobs)
-    scene, agrees = agreement(world)
+    scene = draw_scene(world, "train", COUNT)
+    agrees = scene.cues == scene.labels[:, None]
     shown = scene.cues[:, 0] >= 0
     assert within(shown.mean(), world.part_visibility, COUNT) and scene.cues[:, 1:].min() >= 0
     agrees[~shown, 0], scene.cues[~shown, 0] = True, scene.labels[~shown]
@@ -80,20 +59,10 @@ def test_each_cue_agrees_with_the_label_as_often_as_its_knob_says(knobs):
 
 
 def test_cues_are_independent_of_each_other():
-    _, agrees = agreement(World(part=0.5, body=0.5, context=0.5))
+    scene = draw_scene(World(part=0.5, body=0.5, context=0.5), "train", COUNT)
+    agrees = scene.cues == scene.labels[:, None]
     for a, b in ((0, 1), (0, 2), (1, 2)):
         assert within((agrees[:, a] & agrees[:, b]).mean(), 0.25, COUNT)
-
-
-# ---- nothing disturbs anything else
-
-
-def test_more_images_extend_a_split():
-    few, many = draw_scene(World(), "test", 30), draw_scene(World(), "test", 100)
-    for field in fields(Scene):
-        assert np.array_equal(getattr(many.rows(0, 30), field.name), getattr(few, field.name))
-    assert len(few) == 30 and len(many.rows(20, 50)) == 30
-    assert np.array_equal(many.rows(20, 50).labels, many.labels[20:50])
 
 
 def test_a_knob_changes_its_own_cue_alone():
@@ -113,9 +82,6 @@ def test_splits_and_seeds_are_different_images():
     for i, first in enumerate(labels):
         for second in labels[:i]:
             assert within((first == second).mean(), 1 / 8, 200)
-
-
-# ---- refused
 
 
 @pytest.mark.parametrize(
@@ -146,7 +112,5 @@ def test_the_ends_of_the_ranges_are_allowed():
 
 @pytest.mark.parametrize("count", [0, -3, 2.5, "8"])
 def test_a_count_is_a_positive_whole_number(count):
-    with pytest.raises(
-        ValueError, match=f"num_images={count!r}: give a whole number of at least 1"
-    ):
+    with pytest.raises(ValueError, match=f"num_images={count!r}: give a whole number of at least"):
         draw_scene(World(), "train", count)
