@@ -118,9 +118,6 @@ class Scene:
     habitat_phase: np.ndarray
     noise_offset: np.ndarray
 
-    def __len__(self) -> int:
-        return len(self.labels)
-
     def rows(self, start: int, stop: int) -> Scene:
         """The images start..stop-1 as a scene of their own."""
         return Scene(*(getattr(self, field.name)[start:stop] for field in fields(self)))

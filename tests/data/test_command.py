@@ -159,16 +159,6 @@ def test_a_dry_run_fetches_nothing(birds, site, capsys, tmp_path):
     assert not (tmp_path / "there").exists()
 
 
-def test_a_failed_download_ends_in_one_sentence(birds, site, capsys):
-    site.files.clear()
-    assert cli.main(["data", "birds"]) == 1
-    error = capsys.readouterr().err
-    assert error.startswith(
-        f"error: {site.url('/b.tgz')} cannot be fetched: the server answers 404"
-    )
-    assert error.count("\n") == 1
-
-
 @pytest.mark.parametrize("words", [["--part-visibility", "0.9"], ["--num-train", "9"]])
 def test_knobs_of_the_world_are_refused_for_photographs(birds, site, capsys, words):
     assert cli.main(["data", "birds", *words]) == 1

@@ -136,16 +136,12 @@ def test_what_is_not_there_is_named(root):
     (root / "CUB_200_2011" / "images" / CLASSES[0] / "Grey_bird_3.jpg").unlink()
     with pytest.raises(StorageError, match="Grey_bird_3.jpg is not there"):
         data.load("cub", "test", root=root)
-    (root / "CUB_200_2011" / "bounding_boxes.txt").unlink()
-    with pytest.raises(StorageError, match="bounding_boxes.txt is not there: .* data cub fetches"):
-        data.load("cub", "test", root=root)
 
 
 @pytest.mark.parametrize(
     ("name", "line", "message"),
     [
         ("train_test_split", "16 2", r"train_test_split.txt, line 16: .* image number, 0 or 1"),
-        ("bounding_boxes", "1 2 3 4", r"bounding_boxes.txt, line 16"),
         ("images", "16 a.jpg", r"image_class_labels.txt says nothing about 16"),
     ],
 )

@@ -81,9 +81,6 @@ def test_damaged_flowers(flowers):
     (home / "imagelabels.mat").write_bytes(b"<html>" * 50)
     with pytest.raises(StorageError, match="imagelabels.mat holds no list 'labels'"):
         data.load("flowers", "test", root=flowers)
-    (home / "setid.mat").unlink()
-    with pytest.raises(StorageError, match="setid.mat is not there: .* data flowers fetches"):
-        data.load("flowers", "test", root=flowers)
 
 
 @pytest.fixture
@@ -138,6 +135,3 @@ def test_damaged_pets(pets):
     Image.new("L", (6, 4), 7).save(annotations / "trimaps" / "Abyssinian_5.png")
     with pytest.raises(StorageError, match="Abyssinian_5.png is not a trimap"):
         data.load("pets", "test", root=pets, cache=False).masks_at(8)
-    (annotations / "test.txt").write_text("Abyssinian_5 1 1 1\nAbyssinian_6 one 1 1\n")
-    with pytest.raises(ValueError, match="test.txt, line 2: 'Abyssinian_6 one 1 1' is not image"):
-        data.load("pets", "test", root=pets)

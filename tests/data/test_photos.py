@@ -77,13 +77,11 @@ def test_images_are_decoded_once_and_equal_a_resize_by_pillow(folder):
             expected = np.asarray(image.resize((16, 16), Image.Resampling.BILINEAR))
         assert np.array_equal(birds.images[index].permute(1, 2, 0), expected)
     assert birds.images.dtype == torch.uint8 and birds.images.shape == (4, 3, 16, 16)
-    (cached,) = (folder / "cache").glob("*.npy")
-    assert cached.name.startswith("birds-train-images-16-")
+    (cached,) = (folder / "cache").glob("birds-train-images-16-*.npy")
     before = cached.stat().st_mtime_ns
     assert torch.equal(dataset(folder).images, birds.images)
     assert cached.stat().st_mtime_ns == before
     assert torch.equal(dataset(folder, cache=False).images, birds.images)
-    assert torch.equal(birds.images[torch.tensor([3, 0])][1], birds.images[0])
 
 
 def test_another_size_order_or_file_is_another_cache(folder):

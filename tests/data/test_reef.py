@@ -66,19 +66,6 @@ def test_a_hidden_mark_leaves_the_object_and_takes_the_part():
     assert different.sum() > 60 and not (different[0] & ~ring).any()
 
 
-def test_each_cue_paints_its_own_region_and_no_other():
-    before, mask, part = (array[0] for array in paint(fish(), SIDE))
-    inside = np.ones_like(mask)  # pixels away from an edge, where two regions share a pixel
-    for shift in ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 1), (1, -1), (1, 0), (1, 1)):
-        for region in (mask, part):
-            inside &= np.roll(region, shift, (0, 1)) == region
-    for cue, region in enumerate((part, mask & ~part, ~mask)):
-        cues = np.array([[2, 2, 2]])
-        cues[0, cue] = 5
-        changed = (paint(fish(cues=cues), SIDE)[0][0] != before).any(-1) & inside
-        assert changed.sum() > 20 and not (changed & ~region).any()
-
-
 def test_painting_leaves_its_scene_and_tables_as_they_were():
     scene = draw_scene(World(part_visibility=0.5), "train", 6)
     kept = {field.name: getattr(scene, field.name).copy() for field in fields(Scene)}

@@ -151,7 +151,7 @@ def test_a_tar_cut_between_two_members_is_refused(tmp_path):
     ("make", "module", "stop", "kind", "message"),
     [
         (make_tar, tarfile, FULL, StorageError, "No space left on device; free some space"),
-        (make_zip, shutil, KeyboardInterrupt(), KeyboardInterrupt, ""),
+        (make_zip, shutil, KeyboardInterrupt(), KeyboardInterrupt, None),
     ],
 )
 def test_a_full_disk_or_ctrl_c_leaves_nothing(
