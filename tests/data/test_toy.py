@@ -84,8 +84,7 @@ def test_a_sample_is_a_row_of_the_arrays(world):
 def test_sizes_and_names(world):
     assert len(world) == 200 and world.split == "train" and world.world.part_visibility == 0.8
     assert world.images.shape == (200, 3, 48, 48) and world.images.dtype == torch.uint8
-    assert world.num_classes == 8 and len(set(world.class_names)) == 8
-    assert len(module.SPECIES) == 10
+    assert world.num_classes == len(world.class_names) == 8 and len(set(module.SPECIES)) == 10
     small = data.load("toy", "val", num_images=4, cache=False, num_classes=3, image_size=40)
     assert small.class_names == module.SPECIES[:3] and small.labels.max() < 3
     assert small.masks.shape == (4, 40, 40)
@@ -237,11 +236,10 @@ def test_boxes_and_masks_at_a_size(world):
     assert (world.name, world.multilabel) == ("toy", False)
     pairs = [[index, label] for index, label in enumerate(world.labels.tolist())]
     assert world.pairs.tolist() == pairs
-    own = world.boxes_at(48)
+    own, half = world.boxes_at(48), world.boxes_at(24)
     assert len(own) == 200 and own[7].shape == (1, 4) and own[7].dtype == np.int64
     assert np.array_equal(np.concatenate(own), world.boxes)
-    half = np.concatenate(world.boxes_at(24))
-    assert np.array_equal(half, np.floor(world.boxes.numpy() / 2))
+    assert np.array_equal(np.concatenate(half), world.boxes // 2)
     mask, ignore = world.masks_at(48)[7]
     assert ignore is None and np.array_equal(mask, world.masks[7])
     assert np.array_equal(world.masks_at(24)[7][0], world.masks[7, ::2, ::2])
