@@ -20,9 +20,8 @@ _PHOTOGRAPHS = ("root", "resize", "crop", "classes")
 class Data:
     """Which images are shown: the drawn world with its knobs, or photographs.
 
-    Raises:
-        ValueError: an unknown name, a number out of its range, or a field of the one kind of images
-            that is given for the other.
+    ValueError for an unknown name, a number out of its range, or a field of the one kind of images
+    that is given for the other.
     """
 
     dataset: Door = "toy"

@@ -23,7 +23,6 @@ Right", CVPR 2020) are its only split. Layout:
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -61,8 +60,8 @@ def cub(
     class_of = {number: index for index, number in enumerate(numbers)}
     folder = _lists_of("CUB", home, metadata)
     # The same lists for train, val and test, whichever of them is asked for.
-    known = (folder / "val" / "image_ids.txt").exists()
-    ids = read_ids(folder / "val" / "image_ids.txt", "cub") if known else []
+    listed = folder / "val" / "image_ids.txt"
+    ids = read_ids(listed, "cub") if listed.exists() else []
     bases = (home.parent / "CUBV2", home / "CUBV2", home / "images")
     newer = next((base for base in bases if ids and (base / ids[0]).exists()), None)
     if lists == "evaluation" or (lists == "auto" and newer):
@@ -71,21 +70,15 @@ def cub(
                 f"the photographs of CUBV2 are not in {bases[0]}: python -m entreg_utils data cub "
                 'says where they come from, or take lists="official"'
             )
-        listed = read_evaluation_list(folder / split, "cub")
+        base, source = newer if split == "val" else home / "images", PUBLIC
         photos = [
-            Photo(
-                path=(newer if split == "val" else home / "images") / one.image_id,
-                image_id=one.image_id,
-                label=class_of[one.label + 1],
-                boxes=tuple(one.places),
-                frame=one.frame,
-            )
-            for one in listed
-            if one.label + 1 in class_of
+            Photo(base / image_id, image_id, class_of[label + 1], boxes=tuple(boxes), frame=frame)
+            for image_id, label, frame, boxes in read_evaluation_list(folder / split, "cub")
+            if label + 1 in class_of
         ]
-        return PhotoDataset("cub", split, photos, names, PUBLIC, **shared)
-    source = f"official split, {val_per_class} images a class for validation"
-    photos = _official(home, split, class_of, val_per_class)
+    else:
+        source = f"official split, {val_per_class} images a class for validation"
+        photos = _official(home, split, class_of, val_per_class)
     return PhotoDataset("cub", split, photos, names, source, **shared)
 
 
@@ -114,21 +107,15 @@ def openimages(split: str, root=None, metadata=None, **shared) -> PhotoDataset:
     """Load one split of OpenImages30k: train (29,819, no masks), val (2,500) or test (5,000).
 
     Args:
-        metadata: as for :func:`cub`.
-        shared: of :class:`PhotoDataset`. Names of classes are the identifiers of OpenImages,
+        metadata: as for :func:`cub`. Names of classes are the identifiers of OpenImages,
             ``/m/0bt_c3``: the lists give no others.
     """
     home = find_folder("openimages", split, root, ["OpenImages"], split)
     folder = _lists_of("OpenImages", home, metadata)
-    photos = [
-        Photo(
-            path=home / one.image_id,
-            image_id=one.image_id,
-            label=one.label,
-            mask_files=tuple(home / name for row in one.places for name in row if name),
-        )
-        for one in read_evaluation_list(folder / split, "openimages")
-    ]
+    photos = []
+    for image_id, label, _, rows in read_evaluation_list(folder / split, "openimages"):
+        masks = tuple(home / name for row in rows for name in row if name)
+        photos.append(Photo(home / image_id, image_id, label, mask_files=masks))
     names: dict[int, str] = {}  # from the folders in the lists of all splits
     for path in (folder / name / "class_labels.txt" for name in SPLITS):
         if path.exists():
@@ -158,19 +145,11 @@ def _lists_of(name: str, home: Path, metadata) -> Path:
     return next((place / name for place in places if (place / name).is_dir()), places[0] / name)
 
 
-class Listed(NamedTuple):
-    """One image of those lists; ``frame`` is (W, H), ``places`` its rows of localization.txt."""
-
-    image_id: str
-    label: int
-    frame: tuple[int, int] | None
-    places: list[tuple]
-
-
-def read_evaluation_list(folder: Path, name: str) -> list[Listed]:
+def read_evaluation_list(folder: Path, name: str) -> list[tuple]:
     """One split (``metadata/CUB/test``) in the lists of the public evaluation code, in their order.
 
-    CUB has sizes and boxes, OpenImages has masks.
+    Rows (image id, label, size (W, H), its rows of ``localization.txt``): of CUB boxes, of
+    OpenImages, whose size is None, pairs of mask and ignore.
     """
 
     def column(file: str, columns: str, *types, several: bool = False) -> Column:
@@ -179,13 +158,11 @@ def read_evaluation_list(folder: Path, name: str) -> list[Listed]:
 
     ids = read_ids(folder / "image_ids.txt", name)
     labels = column("class_labels", "class", int)
-    boxed = name == "cub"
-    sizes = column("image_sizes", "width,height", int, int) if boxed else {}
-    places = None
-    if boxed or (folder / "localization.txt").exists():
-        what = ("x0,y0,x1,y1", *[int] * 4) if boxed else ("mask,ignore", str, str)
-        places = column("localization", *what, several=True)
-    return [
-        Listed(i, labels[i], sizes[i] if boxed else None, [] if places is None else places[i])
-        for i in ids
-    ]
+    if name == "cub":
+        sizes = column("image_sizes", "width,height", int, int)
+        places = column("localization", "x0,y0,x1,y1", *[int] * 4, several=True)
+        return [(i, labels[i], sizes[i], places[i]) for i in ids]
+    if not (folder / "localization.txt").exists():  # of training
+        return [(i, labels[i], None, []) for i in ids]
+    places = column("localization", "mask,ignore", str, str, several=True)
+    return [(i, labels[i], None, places[i]) for i in ids]

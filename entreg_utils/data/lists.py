@@ -30,10 +30,14 @@ def read_list(path: Path, name: str) -> bytes:
     """Bytes of a list of the data set ``name``, which the error says how to get."""
     content = read_bytes(path)
     if content is None:
-        raise StorageError(
-            f"{path} is not there: python -m entreg_utils data {name} fetches what is missing"
-        )
+        raise absent(f"{path} is", name)
     return content
+
+
+def absent(what: str, name: str) -> StorageError:
+    """The error that says how to get what the data set ``name`` lacks."""
+    fetched = f"python -m entreg_utils data {name} fetches what is missing"
+    return StorageError(f"{what} not there: {fetched}")
 
 
 def read_table(path: Path, name: str, columns: str, *types: Callable, separator=None) -> list:

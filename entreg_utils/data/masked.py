@@ -130,24 +130,21 @@ def voc(split: str, root=None, size: int | None = None, cache=True) -> PhotoData
     def listed(part: str) -> list[str]:
         return read_ids(home / "ImageSets" / "Segmentation" / f"{part}.txt", "voc")
 
-    def mask_file(image_id: str) -> Path:
-        return home / "SegmentationClass" / f"{image_id}.png"
-
-    def shown(image_id: str) -> list[int]:
-        codes = np.unique(_codes(mask_file(image_id), _PALETTE)).tolist()
+    def shown(path: Path) -> list[int]:
+        codes = np.unique(_codes(path, _PALETTE)).tolist()
         return [code - 1 for code in codes if 1 <= code <= len(CLASSES)]
 
     if segmented:
         ids = listed(_SEGMENTATION[split])
-        present = dict(zip(ids, read_all(ids, shown), strict=True))
+        files = [home / "SegmentationClass" / f"{image_id}.png" for image_id in ids]
+        found = zip(ids, read_all(files, shown), ((file,) for file in files), strict=True)
     else:
-        present = _classified(home)
-        for image_id in (image for part in _SEGMENTATION.values() for image in listed(part)):
-            present.pop(image_id, None)
-    photos = []
-    for image_id, classes in present.items():
-        path, masks = home / "JPEGImages" / f"{image_id}.jpg", (mask_file(image_id),)
-        photos.append(Photo(path, image_id, tuple(classes), mask_files=masks if segmented else ()))
+        evaluated = {image_id for part in _SEGMENTATION.values() for image_id in listed(part)}
+        found = ((i, own, ()) for i, own in _classified(home).items() if i not in evaluated)
+    photos = [
+        Photo(home / "JPEGImages" / f"{image_id}.jpg", image_id, tuple(classes), mask_files=masks)
+        for image_id, classes, masks in found
+    ]
     masks = MaskReader(read_class, True, "class; 255 ignored; 1") if segmented else None
     source = f"official {'segmentation' if segmented else 'classification'} lists"
     return PhotoDataset("voc", split, photos, CLASSES, source, masks, True, size, cache=cache)

@@ -19,7 +19,7 @@ import torch
 from entreg_utils import files
 from entreg_utils.cam.scaling import rescale_boxes
 from entreg_utils.data.decoding import RULE, cached_array, read_all, read_pixels, read_sizes
-from entreg_utils.data.lists import choose_classes
+from entreg_utils.data.lists import absent, choose_classes
 from entreg_utils.data.sample import FRAME, Images, fingerprint_of, pairs_of
 from entreg_utils.files import StorageError, sha256
 
@@ -57,29 +57,24 @@ class Photo:
         try:
             return rescale_boxes(corner_boxes([self.xywh], frame), frame, size)
         except ValueError as error:
-            raise ValueError(
-                f"{self.image_id}: {error}: the photographs and the list of boxes do not belong "
-                "together"
-            ) from error
+            why = "the photographs and the list of boxes do not belong together"
+            raise ValueError(f"{self.image_id}: {error}: {why}") from error
 
 
 def corner_boxes(xywh, frame: tuple[int, int]) -> np.ndarray:
     """Boxes ``x, y, w, h`` as ``(x, y, min(x + w, W - 1), min(y + h, H - 1))``, truncated.
 
-    The convention of the lists of Choe et al., "Evaluating Weakly Supervised Object Localization
-    Methods Right", CVPR 2020.
-
-    Takes (n, 4) numbers in pixels of an image of ``frame = (W, H)`` and gives int64 (n, 4);
-    ValueError for a box that begins outside the frame or has no area.
+    The convention of the lists of Choe et al. (see ``evaluated.py``). Takes (n, 4) numbers in
+    pixels of an image of ``frame = (W, H)`` and gives int64 (n, 4); ValueError for a box that
+    begins outside the frame or has no area.
     """
     x, y, w, h = np.asarray(xywh, float).T
     right, bottom = frame[0] - 1, frame[1] - 1
     bad = ~((0 <= x) & (x <= right) & (0 <= y) & (y <= bottom) & (w > 0) & (h > 0))
     if bad.any():
         box = np.asarray(xywh)[bad][0].tolist()
-        raise ValueError(
-            f"the box x, y, w, h = {box} does not fit an image of {frame[0]}x{frame[1]}"
-        )
+        size = f"{frame[0]}x{frame[1]}"
+        raise ValueError(f"the box x, y, w, h = {box} does not fit an image of {size}")
     return np.stack([x, y, np.minimum(x + w, right), np.minimum(y + h, bottom)], 1).astype(np.int64)
 
 
@@ -227,10 +222,7 @@ class PhotoDataset(Images):
             own = fingerprint_of([[pixels, self.labels[index], *places]])
             return np.frombuffer(bytes.fromhex(own), np.uint8)
 
-        path, title = (
-            self._path("fingerprint", key, "txt"),
-            f"{self.name} {self.split}: fingerprint",
-        )
+        path = self._path("fingerprint", key, "txt")
         with contextlib.suppress(StorageError):  # damaged: it is computed again
             if path and (kept := files.read_checked(path)):
                 return kept.decode()
@@ -255,10 +247,8 @@ class PhotoDataset(Images):
             return pixels, boxes, None, None
         classes = photo.label if self.multilabel else (photo.label,)
         read = [self._masks.read(photo.mask_files, label, shape) for label in classes]
-        ignore = read[0][1] if read else None
-        if not self.multilabel:
-            return pixels, boxes, read[0][0], ignore
-        return pixels, boxes, np.array([mask for mask, _ in read], bool).reshape(-1, *shape), ignore
+        masks = np.array([mask for mask, _ in read], bool).reshape(-1, *shape)
+        return pixels, boxes, masks if self.multilabel else masks[0], read[0][1] if read else None
 
     def _path(self, kind: str, key: list, ending: str) -> Path | None:
         name = f"{self.name}-{self.split}-{kind}-{sha256(json.dumps(key).encode())[:16]}.{ending}"
@@ -279,9 +269,6 @@ def _about(paths: Sequence[Path], name: str) -> list[list]:
         except OSError:
             missing.append(path)
     if missing:
-        more = len(missing) - 1
-        raise StorageError(
-            f"{missing[0]}{f' and {more} more are' if more else ' is'} not there: "
-            f"python -m entreg_utils data {name} fetches what is missing"
-        )
+        many = f" and {len(missing) - 1} more are" if len(missing) > 1 else " is"
+        raise absent(f"{missing[0]}{many}", name)
     return about

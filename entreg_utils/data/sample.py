@@ -86,8 +86,7 @@ def usual_ids(split: str, count: int) -> list[str]:
 def fingerprint_of(rows) -> str:
     """Hex SHA-256 of what images show and what is said about them; no bytes or paths of files.
 
-    Args:
-        rows: for each image a sequence of arrays and numbers: pixels, label, boxes, masks.
+    A row holds an image's arrays and numbers: pixels, label, boxes, masks.
     """
     whole = hashlib.sha256()
     for row in rows:

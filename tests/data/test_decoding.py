@@ -9,26 +9,12 @@ from PIL import Image
 from torchvision import transforms
 
 from entreg_utils.data import decoding
-from entreg_utils.data.decoding import (
-    UnreadableImage,
-    cached_array,
-    read_pixels,
-    read_sizes,
-)
+from entreg_utils.data.decoding import UnreadableImage, cached_array, read_pixels, read_sizes
 from entreg_utils.files import StorageError
 
 
-def noise(height, width, seed=0):
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8)
-
-
-def test_pixels_come_back_exactly(tmp_path):
-    pixels = noise(5, 7)
-    Image.fromarray(pixels).save(tmp_path / "a.png")
-    read = read_pixels(tmp_path / "a.png")
-    assert read.shape == (3, 5, 7) and read.flags["C_CONTIGUOUS"]
-    assert np.array_equal(read, pixels.transpose(2, 0, 1))
-    assert np.array_equal(read_pixels(tmp_path / "a.png", 16).shape, (3, 16, 16))
+def noise(height, width):
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), np.uint8)
 
 
 def test_the_resize_is_the_one_of_torchvision_on_pillow_images(tmp_path):
@@ -36,7 +22,8 @@ def test_the_resize_is_the_one_of_torchvision_on_pillow_images(tmp_path):
     with Image.open(tmp_path / "a.jpg") as image:
         expected = transforms.Resize((24, 24))(image.convert("RGB"))
     expected = np.asarray(expected).transpose(2, 0, 1)
-    assert np.array_equal(read_pixels(tmp_path / "a.jpg", 24), expected)
+    read = read_pixels(tmp_path / "a.jpg", 24)
+    assert read.flags["C_CONTIGUOUS"] and np.array_equal(read, expected)
 
 
 def test_grey_palette_cmyk_and_transparent_files(tmp_path):
@@ -131,10 +118,6 @@ def test_a_damaged_file_is_made_anew(tmp_path, damage):
     assert path.read_bytes() == whole
 
 
-def left(folder):
-    return [path.name for path in folder.iterdir() if path.suffix != ".lock"]
-
-
 @pytest.mark.parametrize("stop", [KeyboardInterrupt, MemoryError, UnreadableImage("a (torn)")])
 def test_nothing_is_left_when_it_is_stopped(tmp_path, stop):
     def read(index):
@@ -145,23 +128,22 @@ def test_nothing_is_left_when_it_is_stopped(tmp_path, stop):
     kind = StorageError if isinstance(stop, UnreadableImage) else stop
     with pytest.raises(kind):
         cached_array(tmp_path / "a.npy", 300, (2, 3), read, "x")
-    assert left(tmp_path) == []
+    assert [path.name for path in tmp_path.iterdir()] in ([], ["a.lock"])
 
 
-def test_a_full_disk_is_one_sentence(tmp_path, monkeypatch):
+def test_a_disk_that_takes_nothing_is_one_sentence(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StorageError, match="cannot use .*cache=FOLDER .*make the folder writable"):
+        cached_array(tmp_path / "file" / "a.npy", 3, (2, 3), rows, "x")
+    (tmp_path / "file").unlink()
+
     def full(*_):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(decoding.os, "fsync", full)
     with pytest.raises(StorageError, match="cannot use .*a.npy .cache=FOLDER .*No space left"):
         cached_array(tmp_path / "a.npy", 300, (2, 3), rows, "x")
-    assert left(tmp_path) == []
-
-
-def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(StorageError, match="cannot use .*cache=FOLDER .*make the folder writable"):
-        cached_array(tmp_path / "file" / "a.npy", 3, (2, 3), rows, "x")
+    assert [path.name for path in tmp_path.iterdir()] in ([], ["a.lock"])
 
 
 def test_of_two_at_once_one_works_and_the_other_waits(tmp_path):

@@ -91,12 +91,6 @@ def test_the_checksum_tells_whether_parts_belong_together(fetch, site):
     assert site.ranges() == ["bytes=1000-", None] and alone(fetch.path)
 
 
-def test_a_part_that_was_whole_needs_no_server(fetch, site):
-    fetch.part.write_bytes(BODY)
-    fetch()
-    assert site.log == [] and alone(fetch.path)
-
-
 @pytest.mark.parametrize("target", ["/a.tgz", "file:///etc/hostname"])
 def test_redirects_that_lead_nowhere_end(fetch, site, target):
     site.script["/a.tgz"] = [{"status": 302, "headers": {"Location": target}}] * 40
@@ -120,15 +114,12 @@ def test_silence_is_a_broken_connection(fetch, site, monkeypatch):
         fetch()
 
 
-@pytest.mark.parametrize("code", [401, 404, 410])
-def test_refusals_for_good_are_not_tried_again(fetch, site, code):
-    site.script["/a.tgz"] = [{"status": code}]
-    with pytest.raises(StorageError, match=f"cannot be fetched: the server answers {code} "):
-        fetch()
-    assert len(site.log) == 1 and site.waits == []
-
-
-def test_busy_servers_are_asked_again(fetch, site):
+def test_busy_servers_are_asked_again_and_those_that_refuse_are_not(fetch, site):
+    for code in (401, 404, 410):
+        site.script["/a.tgz"] = [{"status": code}]
+        with pytest.raises(StorageError, match=f"cannot be fetched: the server answers {code} "):
+            fetch()
+    assert len(site.log) == 3 and site.waits == []
     site.script["/a.tgz"] = [{"status": code} for code in (429, 503, 500)]
     fetch()
     assert site.waits == [1.0, 2.0, 4.0] and alone(fetch.path)
@@ -167,11 +158,15 @@ def test_a_host_that_is_not_there(site, tmp_path):
     assert site.waits == [1.0, 2.0, 4.0, 8.0] and os.listdir(tmp_path) == []
 
 
-def test_another_file_in_the_place_is_not_overwritten(fetch, site):
+def test_a_file_in_the_place_is_not_overwritten_and_a_whole_part_is_taken(fetch, site):
     fetch.path.write_text("mine")
     with pytest.raises(StorageError, match="is not the file that .*4 bytes instead of 1024000"):
         fetch()
-    assert fetch.path.read_text() == "mine" and site.log == []
+    assert fetch.path.read_text() == "mine"
+    fetch.path.unlink()
+    fetch.part.write_bytes(BODY)
+    fetch()
+    assert site.log == [] and alone(fetch.path)
 
 
 def test_a_full_disk_leaves_a_part_that_the_next_call_continues(fetch, site):

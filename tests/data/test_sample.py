@@ -35,21 +35,11 @@ def test_a_plain_loader_makes_batches_of_photographs_of_one_size(tmp_path):
     assert [len(own) for own in batch.boxes] == [1, 2, 0, 0] and batch.mask is None
     with pytest.raises(ValueError, match="images of 2 sizes make no batch: .*dataset.images"):
         next(iter(DataLoader(PhotoDataset("p", "val", rows, "ab", cache=False), batch_size=5)))
-
-
-def test_labels_of_several_classes_and_masks_that_differ_in_number():
-    mask = torch.zeros(2, 8, 8, dtype=torch.bool)
-    boxes = torch.zeros((0, 4), dtype=torch.int64)
-    samples = [
-        data.Sample(torch.zeros(3, 8, 8), torch.ones(2), boxes, own, None, "a")
-        for own in (mask, mask[:1], None)
-    ]
-    batch = data.collate(samples)
+    # labels of several classes, and masks that differ in number
+    mask, one = torch.zeros(2, 8, 8, dtype=torch.bool), photos[0]._replace(label=torch.ones(2))
+    batch = data.collate([one._replace(mask=own) for own in (mask, mask[:1], None)])
     assert batch.label.tolist() == [[1, 1]] * 3
     assert [own if own is None else len(own) for own in batch.mask] == [2, 1, None]
-
-
-# ---- own data sets
 
 
 class Own:
@@ -103,27 +93,22 @@ def test_fingerprints_follow_what_is_seen_and_said():
     changed = PIXELS.copy()
     changed[5, 2, 7, 7] ^= 1
     boxes = [[[0, 2, 4, 7]]] * 6
-    others = [
-        load(Own(**changes)).fingerprint
-        for changes in (
-            {"images": changed},
-            {"labels": [0, 1, 2, 0, 2, 1]},
-            {"boxes": boxes},
-            {"boxes": boxes[:5] + [[]]},
-            {"masks": np.zeros((6, 8, 8), bool)},
-        )
-    ]
-    assert len({plain, *others}) == 6
+    others = [{"images": changed}, {"labels": [0, 1, 2, 0, 2, 1]}, {"boxes": boxes}]
+    others += [{"boxes": boxes[:5] + [[]]}, {"masks": np.zeros((6, 8, 8), bool)}]
+    assert len({plain, *(load(Own(**changes)).fingerprint for changes in others)}) == 6
     assert load(Own(fingerprint="mine")).fingerprint == "mine"
 
 
-@pytest.mark.parametrize("kind", ["bytes", "floats", "pillow"])
-def test_pairs_of_torch_are_taken(kind):
-    images = {
-        "bytes": torch.from_numpy(PIXELS),
-        "floats": torch.from_numpy(PIXELS).float() / 255,
-        "pillow": [Image.fromarray(one.transpose(1, 2, 0)) for one in PIXELS],
-    }[kind]
+@pytest.mark.parametrize(
+    "images",
+    [
+        torch.from_numpy(PIXELS),
+        torch.from_numpy(PIXELS).float() / 255,
+        [Image.fromarray(one.transpose(1, 2, 0)) for one in PIXELS],
+    ],
+    ids=["bytes", "floats", "pillow"],
+)
+def test_pairs_of_torch_are_taken(images):
     own = load(Pairs(images))
     assert np.array_equal(own.images, PIXELS) and own.labels.tolist() == [0, 1, 2, 0, 1, 2]
     assert own.class_names == ("a", "b", "c")
@@ -141,10 +126,7 @@ def test_pairs_of_torch_are_taken(kind):
         (Own(labels=[0, 1, 2, 3, -1, 0]), "labels go beyond its 4 classes"),
         (Own(num_classes=2), "labels go beyond its 2 classes"),
         (Pairs(torch.randn(6, 3, 8, 8) - 9), "image 0 is not in 0..1: leave normalisation out"),
-        (
-            Pairs([torch.zeros(3, i + 8, 8) for i in range(6)]),
-            "images of 6 shapes: bring them to one",
-        ),
+        (Pairs([torch.zeros(3, i + 8, 8) for i in range(6)]), "images of 6 shapes: bring them to"),
     ],
 )
 def test_what_does_not_fit_is_one_sentence(found, message):
@@ -175,8 +157,7 @@ def test_own_functions_are_found_by_their_name(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="data set 3 is int: give a name or a function"):
         data.load(3, "test")
     chosen = data.Data(dataset="my_birds:birds", resize=12, crop=8)
-    assert (
-        chosen.load("train").images.shape[-1] == 12 and chosen.load("val", 9).images.shape[-1] == 9
-    )
+    sides = [own.images.shape[-1] for own in (chosen.load("train"), chosen.load("val", 9))]
+    assert sides == [12, 9]
     with pytest.raises(ValueError, match="my_birds:birds takes no classes: leave it out"):
         data.Data(dataset="my_birds:birds", classes=2).load("train")

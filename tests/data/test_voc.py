@@ -38,9 +38,8 @@ def root(tmp_path):
     for name in CLASSES:
         lines = [f"{image} {states.get(name, -1):2d}\n" for image, states in MAIN.items()]
         (home / "ImageSets" / "Main" / f"{name}_trainval.txt").write_text("".join(lines))
-    lists = {"train": ["2008_1"], "val": ["2009_1", "2008_2"]}
-    for part, names in lists.items():
-        (home / "ImageSets" / "Segmentation" / f"{part}.txt").write_text("\n".join(names) + "\n")
+    for part, names in {"train": "2008_1\n", "val": "2009_1\n2008_2\n"}.items():
+        (home / "ImageSets" / "Segmentation" / f"{part}.txt").write_text(names)
     segmentation(home / "SegmentationClass" / "2008_1.png", [[0, 6, 6, 255], [0, 0, 0, 0]])
     segmentation(home / "SegmentationClass" / "2009_1.png", [[0, 20, 15, 15], [255, 20, 0, 15]])
     segmentation(home / "SegmentationClass" / "2008_2.png", [[0, 0, 0, 0], [255, 255, 0, 0]])
@@ -90,10 +89,6 @@ def test_missing_and_damaged_files(root):
         (home / "SegmentationClass" / f"{name}.png").unlink()
     with pytest.raises(StorageError, match=r"2 files .*2008_2.png .*2009_1.png"):
         data.load("voc", "test", root=root)
-    path = home / "ImageSets" / "Main" / "cat_trainval.txt"
-    path.write_text("2007_1 1\n2007_2 2\n")
+    (home / "ImageSets" / "Main" / "cat_trainval.txt").write_text("2007_1 1\n2007_2 2\n")
     with pytest.raises(ValueError, match="cat_trainval.txt, line 2: '2007_2 2' is not image, 1, 0"):
-        data.load("voc", "train", root=root)
-    path.unlink()
-    with pytest.raises(StorageError, match="cat_trainval.txt is not there: .* data voc fetches"):
         data.load("voc", "train", root=root)
