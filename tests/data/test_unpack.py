@@ -4,17 +4,16 @@ import contextlib
 import errno
 import io
 import os
-import shutil
 import stat
 import tarfile
 import zipfile
 
 import pytest
 
+from entreg_utils.data import download
 from entreg_utils.data.download import unpack
 from entreg_utils.files import StorageError
 
-FULL = OSError(errno.ENOSPC, "No space left on device")
 CONTENT = {"birds/a/one.jpg": b"1" * 5000, "birds/b/two.jpg": b"22", "readme.txt": b"read"}
 
 
@@ -80,7 +79,10 @@ def test_the_wrong_archive_is_dropped(tmp_path):
     assert tree(tmp_path / "out") == CONTENT
 
 
-@pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/tmp/evil", "..\\evil", "C:/evil"])
+OUTSIDE = ["../evil", "a/../../evil", "/tmp/evil", "..\\evil", "C:/evil"]
+
+
+@pytest.mark.parametrize("name", OUTSIDE)
 @pytest.mark.parametrize("make", [make_tar, make_zip])
 def test_no_member_leaves_the_folder(tmp_path, make, name):
     folder = tmp_path / "a" / "out"
@@ -113,27 +115,14 @@ def test_a_link_of_a_zip_becomes_a_file(tmp_path):
     assert not (tmp_path / "out/birds/link").is_symlink()
 
 
-@pytest.mark.parametrize(
-    ("mode", "damage"),
-    [
-        (mode, damage)
-        for mode in ("w", "w:gz", "w:bz2", "w:xz", "zip")
-        for damage in (0.0, 0.3, 0.7, "page", "flip")
-        if (mode, damage) != ("w", "flip")  # a plain tar has no checksum of its content
-    ],
-)
-def test_a_damaged_archive_is_refused(tmp_path, mode, damage):
+@pytest.mark.parametrize("mode", ["w", "w:gz", "w:bz2", "w:xz", "zip"])
+@pytest.mark.parametrize("keep", [0.0, 0.3, 0.7])
+def test_a_cut_archive_is_refused(tmp_path, mode, keep):
     content = {f"birds/{i}": os.urandom(3000) for i in range(20)}
     path = tmp_path / "x"
     make_zip(path, content) if mode == "zip" else make_tar(path, content, mode=mode)
-    data = bytearray(path.read_bytes())
-    if damage == "page":
-        data = b"<html>please log in</html>" * 100
-    elif damage == "flip":
-        data[len(data) // 2] ^= 255
-    else:
-        data = data[: int(len(data) * damage)]
-    path.write_bytes(data)
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * keep)])
     with pytest.raises(StorageError, match="cut short, damaged or no tar or zip; delete it"):
         unpack(path, tmp_path / "out")
     assert empty(tmp_path / "out")
@@ -147,25 +136,43 @@ def test_a_tar_cut_between_two_members_is_refused(tmp_path):
     assert empty(tmp_path / "out")
 
 
-@pytest.mark.parametrize(
-    ("make", "module", "stop", "kind", "message"),
-    [
-        (make_tar, tarfile, FULL, StorageError, "No space left on device; free some space"),
-        (make_zip, shutil, KeyboardInterrupt(), KeyboardInterrupt, None),
-    ],
-)
-def test_a_full_disk_or_ctrl_c_leaves_nothing(
-    tmp_path, monkeypatch, make, module, stop, kind, message
-):
-    path = make(tmp_path / "x")
+@pytest.mark.parametrize("make", [make_tar, make_zip])
+def test_flipped_bytes_are_noticed(tmp_path, make):
+    path = make(tmp_path / "x", {"noise": os.urandom(20_000)})
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 255
+    path.write_bytes(data)
+    with pytest.raises(StorageError, match="cut short, damaged"):
+        unpack(path, tmp_path / "out")
+    assert empty(tmp_path / "out")
 
-    def fail(*_, **__):
-        raise stop
 
-    monkeypatch.setattr(module, "copyfileobj", fail)
-    with pytest.raises(kind, match=message):
+def test_a_web_page_is_no_archive(tmp_path):
+    (tmp_path / "x").write_text("<html>please log in</html>" * 100)
+    with pytest.raises(StorageError, match="cut short, damaged or no tar or zip"):
+        unpack(tmp_path / "x", tmp_path / "out")
+
+
+def test_a_full_disk_leaves_nothing(tmp_path, monkeypatch):
+    path = make_tar(tmp_path / "x")
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(download.tarfile, "copyfileobj", full)
+    with pytest.raises(StorageError, match="No space left on device; free some space"):
         unpack(path, tmp_path / "out")
     assert empty(tmp_path / "out") and path.exists()
+
+
+def test_ctrl_c_leaves_nothing(tmp_path, monkeypatch):
+    def stop(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(download.shutil, "copyfileobj", stop)
+    with pytest.raises(KeyboardInterrupt):
+        unpack(make_zip(tmp_path / "x"), tmp_path / "out")
+    assert empty(tmp_path / "out")
 
 
 def test_no_archive_and_no_folder(tmp_path):
