@@ -13,6 +13,7 @@ from hypothesis.extra.numpy import arrays
 from matplotlib import colormaps
 
 from entreg_utils import cam, metrics
+from entreg_utils.cam.scaling import rescale_boxes
 
 TEN = np.array([[[-4.0, -2.0, 0.0, 1.0, 2.0], [3.0, 4.0, 5.0, 6.0, 8.0]]])  # (1, 2, 5), sorted
 
@@ -239,3 +240,20 @@ def test_upsample_then_minmax_is_what_the_metrics_score():
     prepared = cam.normalize(cam.upsample(maps, 48))
     for one, ours in zip(maps, prepared, strict=True):
         assert np.array_equal(metrics.score_map(one, 48).scores, ours)
+
+
+@pytest.mark.parametrize(("percentile", "floor"), [(90, 900), (50, 500), (99.9, 999), (0, 0)])
+def test_the_floor_of_ivr_is_an_order_statistic(percentile, floor):
+    values = np.arange(1001.0).reshape(1, 7, 143)  # the value is the rank
+    expected = np.maximum(values - floor, 0) / (1000 - floor)
+    assert np.array_equal(cam.normalize(values, "ivr", percentile), expected)
+
+
+def test_boxes_in_another_size_by_hand():
+    # 500 x 250 pixels to 224: x * 224 / 500 and y * 224 / 250, truncated.
+    boxes = [[10, 10, 499, 249], [0, 125, 250, 126]]
+    wanted = np.array([[4, 8, 223, 223], [0, 112, 112, 112]])
+    assert np.array_equal(rescale_boxes(boxes, (500, 250)), wanted)
+    wide = rescale_boxes(boxes[0], (500, 250), (100, 200))  # (height, width)
+    assert wide.tolist() == [4, 4, 199, 99]
+    assert rescale_boxes([], (500, 250)).shape == (0, 4)

@@ -46,6 +46,9 @@ def test_bad_input_is_one_clear_sentence():
         seed_interval([0.7])
     with pytest.raises(ValueError, match="over seeds needs finite values"):
         seed_interval([0.7, np.nan, 0.7])
+    for confidence in (0, 1, 95):
+        with pytest.raises(ValueError, match="confidence in"):
+            seed_interval([0.7, 0.8], confidence)
     with pytest.raises(ValueError, match="at least two images"):
         bootstrap_interval([1.0])
     with pytest.raises(ValueError, match="confidence must lie in"):
