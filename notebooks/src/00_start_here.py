@@ -135,12 +135,12 @@ analysis.baselines(test)
 # | 05 | [CAM baselines](05_cam_baselines.ipynb) | what do erasing methods hide, and does the map move? |
 # | 06 | [entropy-regularised training](06_entropy_regularised_training.ipynb) | what does the one line do, seen while it trains? |
 # | 07 | [entropy against localisation](07_entropy_against_localisation.ipynb) | where is the sweet spot, why, and when does it hurt? |
-# | 08 | which regulariser | which one, at matched entropy? *not there yet* |
-# | 09 | looking inside | what do the layers show, and where is the limit? *not there yet* |
-# | 10 | real photographs | does it hold on birds, pets and street scenes? *not there yet* |
-# | 11 | reading critically | what should one ask of a paper's table? *not there yet* |
+# | 08 | [which regulariser](08_which_regulariser.ipynb) | which one, at matched entropy? |
+# | 09 | [looking inside](09_looking_inside.ipynb) | what do the layers show, and where is the limit? |
+# | 10 | [real photographs](10_real_photographs.ipynb) | does it hold on birds, pets and street scenes? |
+# | 11 | [reading critically](11_reading_critically.ipynb) | what should one ask of a paper's table? |
 #
-# **Alone at night?** Go through 01 to 07 in order, half an hour each. Where a page says *predict*, guess before
+# **Alone at night?** Go through 01 to 11 in order, half an hour each. Where a page says *predict*, guess before
 # you run the cell. Do the exercises in the copies under `exercises/`; each answer is checked at once.
 #
 # **Teaching a class?** 01 with 03 fills a session, 04 another, 06 with 07 a third; 02 is reading in between. Under every
