@@ -91,7 +91,15 @@ def is_running(pid):
     return True
 
 
-def test_ctrl_c_ends_the_processes(project, small):
+@pytest.fixture
+def ctrl_c():
+    """Ctrl-C interrupts, also where the shell starts this process with the signal ignored."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def test_ctrl_c_ends_the_processes(project, small, ctrl_c):
     """An interrupt that reaches this process alone, as a notebook's stop button sends it."""
     forever = [replace(small, epochs=10_000, seed=seed) for seed in range(3)]
     before = set(active_children())
