@@ -15,6 +15,7 @@ import torch
 from entreg_utils import checks, losses, metrics
 from entreg_utils.checks.check import SETTINGS, WORDS
 from entreg_utils.theory import ThreeCues
+from tests.checks.test_critique import SOUND as CLAIM
 
 
 def right_iou(a, b):
@@ -113,18 +114,6 @@ BODIES = shown([[0, 1, 0], [0, 2, 3], [0, 1, 3]], world=HALF)  # mark and habita
 # seed 0: hit in 2 of 2 right ones and 0 of 2 wrong ones; seed 1: 1 of 2 and 1 of 2
 HITS = np.array([[1, 1, 0, 0], [1, 0, 1, 0]], bool)
 RIGHT = np.array([[1, 1, 0, 0], [1, 1, 0, 0]], bool)
-CLAIM = {
-    "metric": "MaxBoxAcc",
-    "threshold": "carried",
-    "checkpoint": "last",
-    "choices": "validation",
-    "normalisation": "min-max",
-    "cam_class": "true",
-    "seeds": 3,
-    "interval": (0.5, 4.0),
-    "baselines": ["centred box"],
-    "gain": 2.0,
-}
 MEASURED = (2.0, (0.5, 4.0))
 
 CASES = [
