@@ -41,7 +41,8 @@ def build(
             ``module:function``, or a function, gives a network for a number of classes; a module is
             taken as it is. All of these go through :func:`entreg_utils.models.adapt`.
         num_classes: C, at least 2; a module given as it is may have more outputs.
-        pretrained: start from published ImageNet weights (``models.PUBLISHED``, or timm's own).
+        pretrained: start from published ImageNet weights (``models.PUBLISHED``, or timm's own; of
+            ``timm:tf_efficientnet_lite0`` without network where the extra ``photo`` is installed).
         weights: a file (.pth, .pt, .pth.tar, .safetensors, .npz) in place of ``pretrained``, with
             the keys of timm, for ``mobilenet_v2`` of torchvision, of other networks their own.
             ``model.weights_note`` says what was taken over. A file whose batch-norm was folded
@@ -104,8 +105,10 @@ def _other(name, num_classes: int, pretrained: bool, statistics, options: dict) 
         raise ValueError(f"unknown model {name!r}: known are {known}, timm:NAME, module:function")
     if pretrained and not timm:
         raise ValueError(f"{_called(name)} brings its own weights: use pretrained=False")
+    file = files.packaged(name.removeprefix("timm:")) if timm and pretrained else None
     if timm:
-        module = _of_timm(name.removeprefix("timm:"), num_classes, pretrained, options)
+        online = pretrained and file is None
+        module = _of_timm(name.removeprefix("timm:"), num_classes, online, options)
     else:
         module = name if ready else names.resolve(name, "model")(num_classes, **options)
     mean, std = STATISTICS.get(statistics, (None, None))
@@ -115,6 +118,10 @@ def _other(name, num_classes: int, pretrained: bool, statistics, options: dict) 
         raise ValueError(
             f"{_called(name)} has {found} outputs, but {num_classes} classes are asked for"
         )
+    if file is not None:
+        tensors = files.read(file).values()
+        state = dict(zip(module.state_dict(), tensors, strict=True))
+        files.load(model, state, f"{name} of {file.parents[1].name}")
     return model
 
 

