@@ -18,7 +18,14 @@ import torch
 
 from entreg_utils import files
 from entreg_utils.cam.scaling import rescale_boxes
-from entreg_utils.data.decoding import RULE, cached_array, read_all, read_pixels, read_sizes
+from entreg_utils.data.decoding import (
+    RULE,
+    UPRIGHT,
+    cached_array,
+    read_all,
+    read_pixels,
+    read_sizes,
+)
 from entreg_utils.data.lists import absent, choose_classes
 from entreg_utils.data.sample import FRAME, Images, fingerprint_of, pairs_of
 from entreg_utils.files import StorageError, sha256
@@ -151,7 +158,7 @@ class PhotoDataset(Images):
         self.pairs = pairs_of(self.labels)
         self._masks, self._upright = masks, upright
         self._cache = files.own("data", "cache") if cache is True else cache and Path(cache)
-        self._made_from = [RULE + ("; upright" if upright else ""), _about(self.paths, name)]
+        self._made_from = [RULE + (UPRIGHT if upright else ""), _about(self.paths, name)]
 
     def __getstate__(self) -> dict:
         # Workers map the file themselves: a mapped array would travel as its bytes.
