@@ -103,16 +103,18 @@ def read_pixels(path: Path, side: int | None = None, upright: bool = False) -> n
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 
+def size_of(path: Path, upright: bool = False) -> tuple[int, int]:
+    """(width, height) in pixels, from the header of the file."""
+    with _opened(path) as image:
+        turned = upright and image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+        turned = turned and image.format != "TIFF"  # which Pillow turns itself
+        return image.size[::-1] if turned else image.size
+
+
 def read_sizes(paths: Sequence[Path], upright: bool = False) -> np.ndarray:
-    """(N, 2) int64 of (width, height) in pixels, from the headers of the files."""
-
-    def size_of(path: Path) -> tuple[int, int]:
-        with _opened(path) as image:
-            turned = upright and image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-            turned = turned and image.format != "TIFF"  # which Pillow turns itself
-            return image.size[::-1] if turned else image.size
-
-    return np.array(read_all(paths, size_of), np.int64).reshape(-1, 2)
+    """(N, 2) int64 of the :func:`size_of` many files."""
+    found = read_all(paths, lambda path: size_of(path, upright))
+    return np.array(found, np.int64).reshape(-1, 2)
 
 
 def read_all(items: Sequence, read: Callable, title: str = "", use: Callable | None = None) -> list:
