@@ -11,10 +11,6 @@ as their EXIF tag says, and boxes and masks are those of the upright picture.
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-import unicodedata
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -22,14 +18,14 @@ from pathlib import Path
 import numpy as np
 
 from entreg_utils.cam.scaling import resize_mask
+from entreg_utils.data.annotations import Annotation, read_of, whole_boxes
 from entreg_utils.data.decoding import read_image, read_sizes
-from entreg_utils.data.lists import ranked
+from entreg_utils.data.lists import plain, ranked
 from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
 from entreg_utils.data.world import SPLITS, check_split
-from entreg_utils.files import StorageError, read_bytes
+from entreg_utils.files import StorageError
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-COLUMNS = ("image", "x0", "y0", "x1", "y1")
 
 
 def folder(
@@ -74,13 +70,13 @@ def folder(
     parts = _hold_out(pool, held, hold_out, seed) | parts
     every = {name for part in parts.values() for own in part.values() for name in own}
     given = Path(boxes).expanduser() if boxes is not None else home / "boxes.csv"
-    boxed = read_boxes(given, every) if boxes is not None or given.exists() else {}
+    boxed = read_of(every, given) if boxes is not None or given.exists() else {}
     photos = [
         Photo(place, image_id, names.index(name), mask_files=_mask_of(place, home))
         for name, own in sorted(parts[split].items())
         for image_id, place in own.items()
     ]
-    photos = _with_boxes(photos, boxed, given)
+    photos = _with_boxes(photos, boxed)
     reader = MaskReader(_read_mask, True, "non-zero; ignored where there is none; 1")
     masks = reader if any(photo.mask_files for photo in photos) else None
     held_names = " and ".join(sorted(held, reverse=True))
@@ -104,11 +100,11 @@ def _classes(place: Path, home: Path, without: list[str]) -> dict[str, dict[str,
             if not file.is_file() or any(p.startswith(".") or p == "masks" for p in inner):
                 continue
             if file.suffix.lower() in ENDINGS:
-                pictures[_composed(file.relative_to(home).as_posix())] = file
+                pictures[plain(file.relative_to(home).as_posix())] = file
             else:
                 left_out.append(file)
         if pictures:
-            found[_composed(own.name)] = pictures
+            found[plain(own.name)] = pictures
     if left_out:
         warnings.warn(
             f"{left_out[0]} and {len(left_out) - 1} more files are left out: photographs end in "
@@ -120,10 +116,6 @@ def _classes(place: Path, home: Path, without: list[str]) -> dict[str, dict[str,
             f"{place} has no class folders with photographs: put them in {place}/CLASS/"
         )
     return found
-
-
-def _composed(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
 
 
 def _hold_out(pool: dict, held: list[str], share: float, seed: int) -> dict:
@@ -145,55 +137,14 @@ def _hold_out(pool: dict, held: list[str], share: float, seed: int) -> dict:
     return parts
 
 
-def read_boxes(path: Path, images: set[str]) -> dict[str, list[tuple[int, list[float]]]]:
-    """{name of a photograph: [(line of the file, [x0, y0, x1, y1])]} of a CSV file.
-
-    ``images`` are the names of all photographs that it may speak of. A line that does not fit one
-    of them is a ValueError, a file that is missing or no text a StorageError.
-    """
-    content = read_bytes(path)
-    if content is None:
-        raise StorageError(f"{path} is not there: give boxes, a CSV of {','.join(COLUMNS)}")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise StorageError(f"{path} is no UTF-8 text: save it as CSV UTF-8") from error
-    first = text.partition("\n")[0]
-    rows = csv.DictReader(io.StringIO(text), delimiter=";" if ";" in first else ",")
-    rows.fieldnames = [cell.strip().lower() for cell in rows.fieldnames or ()]
-    if missing := [column for column in COLUMNS if column not in rows.fieldnames]:
-        raise ValueError(f"{path} has no column {missing[0]!r}: begin it with {','.join(COLUMNS)}")
-    files: dict[str, list[str]] = {}
-    for name in images:
-        files.setdefault(name.rpartition("/")[2], []).append(name)
-    found: dict[str, list] = {}
-    for row in rows:
-        line = f"{path}, line {rows.line_num}"
-        given = _composed((row["image"] or "").strip().replace("\\", "/"))
-        names = [given] if given in images else files.get(given, [])
-        if len(names) != 1:
-            raise ValueError(
-                f"{line}: {'several photographs are' if names else 'no photograph is'} named "
-                f"{given!r}: give its path in the folder, such as {min(images)}"
-            )
-        try:
-            box = [float(row[column]) for column in COLUMNS[1:]]
-        except (TypeError, ValueError):
-            box = [math.nan]
-        if not all(map(math.isfinite, box)):
-            raise ValueError(f"{line}: give four numbers x0,y0,x1,y1 in pixels")
-        found.setdefault(names[0], []).append((rows.line_num, box))
-    return found
-
-
-def _with_boxes(photos: list[Photo], boxed: dict, path: Path) -> list[Photo]:
+def _with_boxes(photos: list[Photo], boxed: dict[str, Annotation]) -> list[Photo]:
     """The photographs with their boxes in whole pixels; those with masks are checked as well."""
     chosen = [photo for photo in photos if photo.image_id in boxed or photo.mask_files]
     sizes = read_sizes([photo.path for photo in chosen], upright=True).tolist()
     frames = {photo.image_id: tuple(size) for photo, size in zip(chosen, sizes, strict=True)}
     result = []
     for photo in photos:
-        own, frame = [], frames.get(photo.image_id)
+        frame = frames.get(photo.image_id)
         if photo.mask_files:
             mask = read_sizes(photo.mask_files, upright=True)[0]
             if tuple(mask) != frame:
@@ -201,17 +152,9 @@ def _with_boxes(photos: list[Photo], boxed: dict, path: Path) -> list[Photo]:
                     f"{photo.mask_files[0]} has {mask[0]}x{mask[1]} pixels and its photograph "
                     f"{frame[0]}x{frame[1]}: draw the mask on the photograph as viewers show it"
                 )
-        for line, (x0, y0, x1, y1) in boxed.get(photo.image_id, ()):
-            width, height = frame
-            box = tuple(map(int, (x0, y0, min(x1, width - 1), min(y1, height - 1))))
-            if min(x0, y0) < 0 or x1 > width or y1 > height or box[0] >= box[2] or box[1] >= box[3]:
-                raise ValueError(
-                    f"{path}, line {line}: the box {x0:g},{y0:g},{x1:g},{y1:g} does not fit "
-                    f"{photo.image_id} of {width}x{height} pixels: give 0 <= x0 < x1 <= {width}, "
-                    f"0 <= y0 < y1 <= {height}"
-                )
-            own.append(box)
-        result.append(replace(photo, boxes=tuple(own) or None, frame=frame))
+        said = boxed.get(photo.image_id)
+        boxes = whole_boxes(said, frame) if said else ()
+        result.append(replace(photo, boxes=boxes or None, frame=frame))
     return result
 
 
