@@ -16,7 +16,8 @@ from entreg_utils.score import public
 from entreg_utils.score.scores import SIGMA, Scores
 from entreg_utils.score.truth import read_truth
 
-_said = functools.partial(arg, help_behavior_hint="", metavar="PATH")
+_flag = functools.partial(arg, help_behavior_hint="")
+_said = functools.partial(_flag, metavar="PATH")
 _TRUTH = (
     "boxes (.csv, COCO .json, folder of VOC .xml), a folder of masks as PNG, or one of the public "
     "evaluation code's lists"
@@ -32,7 +33,9 @@ def main(argv: list[str]) -> int:
         return public.main(argv)
 
     def command(
-        maps: Positional[Annotated[Path | None, _said(help="maps, a folder or .npz")]] = None,
+        maps: Positional[
+            Annotated[Path | None, _said(help="a folder or .npz", metavar="MAPS")]
+        ] = None,
         *,
         truth: Annotated[Path, _said(help=_TRUTH)],
         masks: Annotated[Path | None, _said(help=_MASKS)] = None,
@@ -42,7 +45,7 @@ def main(argv: list[str]) -> int:
         threshold: Annotated[float, arg(help="the fixed one, a share of the maximum")] = SIGMA,
         threshold_from: Annotated[Path | None, _said(help=_FROM)] = None,
         compare: Annotated[tuple[Path, Path] | None, _said(help=_COMPARE, metavar="A B")] = None,
-        partial: Annotated[bool, _said(help="score what has both map and truth")] = False,
+        partial: Annotated[bool, _flag(help="score what has both map and truth")] = False,
         thresholds: Annotated[int, arg(help="how many")] = 1000,
         samples: Annotated[int, arg(help="of the bootstrap over images")] = 1000,
         size: Annotated[int, arg(help="side to which maps and truth are brought")] = 224,
@@ -101,7 +104,7 @@ def _picture(found: Scores) -> bytes:
 
     with plt.rc_context():
         use_style()
-        figure, axes = plt.subplots(figsize=(7, 4.2))
+        figure, axes = plt.subplots(figsize=(8.5, 4.2))
         for name, style in zip(found.curve, ("-", ":", "--", "-."), strict=True):
             axes.plot(found.curve.index, found.curve[name], style, label=name)
         for row in found.table[found.table.score.eq("gt_known")].itertuples():
@@ -111,6 +114,6 @@ def _picture(found: Scores) -> bytes:
         label = "centred box, its best side, IoU 0.5"
         axes.axhline(found.value("centre_box"), color="black", lw=0.9, label=label)
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="threshold (share of the map's maximum)")
-        axes.set_ylabel(f"BoxAcc, {len(found.images)} images")
-        axes.legend(loc="lower left", fontsize=8)
+        axes.set_ylabel(f"BoxAcc, {found.table.num_images.iloc[0]} images")
+        axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
         return png(figure)
