@@ -159,7 +159,8 @@ def _size(width, height, where: str) -> tuple[int, int] | None:
     return size if min(size) > 0 else None
 
 
-def _csv(path: Path, columns: Collection[str], header=None) -> Iterator[tuple]:
+def rows_of(path: Path, columns: Collection[str], header=None) -> Iterator[tuple[str, dict]]:
+    """(its place, for messages, {column: cell}) of the lines of a CSV that has ``columns``."""
     text = _text(path)
     first = text.partition("\n")[0]
     rows = csv.DictReader(io.StringIO(text), header, delimiter=";" if ";" in first else ",")
@@ -169,14 +170,19 @@ def _csv(path: Path, columns: Collection[str], header=None) -> Iterator[tuple]:
             begin = f"begin it with {','.join(columns)}"
             raise ValueError(f"{path} has no column {missing[0]!r}: {begin}")
         for row in rows:
-            where, kind = f"{path}, line {rows.line_num}", (row.get("class") or "").strip()
-            if columns == LABELS and not kind:
-                raise ValueError(f"{where}: there is no class")
-            numbers = [row[column] for column in BOXES[1:]] if columns == BOXES else None
-            size = _size(row.get("width"), row.get("height"), where)
-            yield row["image"] or "", numbers, kind, size, where
+            yield f"{path}, line {rows.line_num}", row
     except csv.Error as error:
         raise ValueError(f"{path}, line {rows.line_num} is no CSV ({error})") from error
+
+
+def _csv(path: Path, columns: Collection[str], header=None) -> Iterator[tuple]:
+    for where, row in rows_of(path, columns, header):
+        kind = plain(row.get("class") or "").strip()
+        if columns == LABELS and not kind:
+            raise ValueError(f"{where}: there is no class")
+        numbers = [row[column] for column in BOXES[1:]] if columns == BOXES else None
+        size = _size(row.get("width"), row.get("height"), where)
+        yield row["image"] or "", numbers, kind, size, where
 
 
 def _evaluation(path: Path) -> Iterator[tuple]:
@@ -194,7 +200,7 @@ def _coco(path: Path) -> Iterator[tuple]:
         raise ValueError(f"{path} has no images: give COCO's images and annotations")
     where, known, names = path, {}, set()
     try:
-        kinds = {one["id"]: one["name"] for one in whole.get("categories", ())}
+        kinds = {one["id"]: plain(one["name"]) for one in whole.get("categories", ())}
         for one in whole["images"]:
             where = f"{path}, image {one['id']}"
             name = one["file_name"]
@@ -235,4 +241,4 @@ def _voc(path: Path, home: Path) -> Iterator[tuple]:
         where, box = f"{path}, object {number}", [thing.findtext(f"bndbox/{c}") for c in _VOC]
         with contextlib.suppress(TypeError, ValueError):  # refused where it is gathered
             box = [number - 1 if number >= 1 else number for number in map(float, box)]
-        yield name, box, (thing.findtext("name") or "").strip(), size, where
+        yield name, box, plain(thing.findtext("name") or "").strip(), size, where
