@@ -369,4 +369,31 @@ def honest_claim(value, gain, interval):
     return {"other": other, "weak": bool(items), "items": items}
 
 
+@reads(number)
+def boxes_needed(value, share, half_width):
+    """12: smallest n of boxes whose share p has a 95 % half-width, 1.96 sqrt(p (1 - p) / n)."""
+    error = 1.96**2 * share * (1 - share) / half_width**2
+    right = math.ceil(error)
+    wrong = {"rounded": right - 1, "width": math.ceil(error / 4), "points": value > 1e4}
+    return {"right": right, "one": math.ceil(error / 1.96**2)} | wrong
+
+
+@reads(function("test and training thumbnails and a distance", lambda given: np.asarray(given)))
+def twins_of(own):
+    """12: indices of the rows of test (N, D) nearer than a distance to a row of train (M, D)."""
+    train = torch.tensor([[0.0, 0.0], [10.0, 0.0]])
+    test = torch.tensor([[3.0, 4.0], [10.0, 1.0], [4.9, 0.0], [-1.0, 0.0]])  # 5, 1, 4.9, 1 away
+    found = own(test, train, 2.0)
+    if found.dtype == bool or found.ndim != 1:
+        return {"shape": True, "given": f"{found.dtype} {found.shape}"}
+    found, right = sorted(found.tolist()), [1, 3]
+    paired = found in ([1], [3])  # with one row of train only
+    edge = sorted(own(test, train, 5.0).tolist())
+    return {"paired": paired, "edge": found == right and edge != [1, 2, 3]} | {
+        "right": found == right,
+        "found": found,
+        "turned": found == [0, 2],
+    }
+
+
 __all__ = [name for name, value in globals().items() if hasattr(value, "__wrapped__")]
