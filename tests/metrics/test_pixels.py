@@ -34,6 +34,18 @@ def test_a_coarse_step_pools_scores_and_changes_the_answer():
     )
 
 
+@pytest.mark.parametrize("step", [0.001, 0.01, 0.0123, 0.1, 1 / 3, 0.7, 0.999, 1.0])
+def test_a_score_at_an_edge_or_beside_it_falls_where_numpy_s_histogram_puts_it(step):
+    pool = PixelAveragePrecision(step, size=(1, 8))
+    for edge in pool.edges[:-3]:
+        near = np.nextafter(edge, -1), edge, np.nextafter(edge, 2)
+        scores = np.array([[0, 1, *near, *near[::-1]]]).clip(0, 1)  # of length 8, stretched as is
+        pool.update(scores, np.ones((1, 8)))
+        wanted = np.histogram(scores, bins=pool.edges)[0]
+        assert pool.foreground.tolist() == wanted.tolist()
+        pool.foreground[:] = 0
+
+
 def test_histograms_are_pooled_over_images_not_averaged():
     # Image 1 ranks perfectly, image 2 the wrong way round; pooled: at 1, one of two is foreground
     # (precision 1/2, recall 1/2), at 0, two of four.
