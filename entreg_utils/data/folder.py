@@ -101,8 +101,8 @@ class Found:
     def photos(self, split: str, frames=None, refuse: Callable = _refuse) -> list[Photo]:
         """Those of a split with boxes in whole pixels, and with masks of their size.
 
-        ``frames``: {name: (W, H)} where they are known; ``refuse`` gets the ValueError of what does
-        not fit, which then is left out.
+        ``frames``: {name: (W, H)} where they are known; ``refuse`` gets the ValueError of boxes,
+        which then are left out, and masks that do not fit.
         """
         part = self.parts[split]
         if frames is None:
