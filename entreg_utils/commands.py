@@ -75,17 +75,21 @@ def _given(settings, argv: list[str]) -> dict:
     }
 
 
-CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
+CONFIG = (tyro.conf.HelptextFromCommentsOff,)
 Settings, Sweepable = _as_options(), _as_options(leave_out=("seed", "strength"))
 quiet = functools.partial(arg, help_behavior_hint="")  # says no default
-Fresh = Annotated[bool, quiet(help="leave out the records of the project")]
-AllowCode = Annotated[bool, quiet(help="let code that is named as module:function run")]
+Flag = tyro.conf.FlagCreatePairsOff[bool]  # a setting has both: what a preset turned on goes off
+Fresh = Annotated[Flag, quiet(help="leave out the records of the project")]
+AllowCode = Annotated[Flag, quiet(help="let code that is named as module:function run")]
 _ROLE = "weight of --regularizer (kl_uniform) beside cross-entropy: lambda = E/(1 - E)"
 Epsilon = Annotated[float | None, quiet(metavar="E", help=_ROLE)]
 _PRESETS = "|".join(presets.PRESETS)
 Preset = Annotated[
     Literal[tuple(presets.PRESETS)] | None,
-    quiet(help="a way to train photographs; other options win over it", metavar=_PRESETS),
+    quiet(
+        help="a way to train photographs, which without one take photographs; other options win",
+        metavar=_PRESETS,
+    ),
 ]
 GRIDS = ("SWEEP", "HURTS", "METHODS", "REGULARISERS", "COOCCURRING", "ALL")
 
@@ -97,7 +101,7 @@ def run_command(argv: list[str]) -> int:
         settings: Annotated[Settings, arg(name="")],
         epsilon: Epsilon = None,
         preset: Preset = None,
-        json: Annotated[bool, quiet(help="print one JSON object, nothing else")] = False,
+        json: Annotated[Flag, quiet(help="print one JSON object, nothing else")] = False,
         fresh: Fresh = False,
         allow_code: AllowCode = False,
     ) -> int:
@@ -154,7 +158,7 @@ def sweep_command(argv: list[str]) -> int:
             Annotated[str, arg(help="a plan of --list, or a file that ends in .toml")]
         ] = "",
         list: Annotated[
-            bool, arg(help="the plans, their runs, and what of the paper they are")
+            Flag, arg(help="the plans, their runs, and what of the paper they are")
         ] = False,
         grid: Annotated[
             Literal[GRIDS] | None, quiet(help="a grid of the course, see experiments.grids")
@@ -180,7 +184,7 @@ def sweep_command(argv: list[str]) -> int:
             arg(help="on a cluster: share of a GPU a run", help_behavior_hint="(default: one)"),
         ] = None,
         cpus_per_run: Annotated[int, arg(help="on a cluster: cores of each run")] = 1,
-        dry_run: Annotated[bool, arg(help="list what is stored, and what the rest costs")] = False,
+        dry_run: Annotated[Flag, arg(help="list what is stored, and what the rest costs")] = False,
         fresh: Fresh = False,
         allow_code: AllowCode = False,
     ) -> int:

@@ -115,7 +115,7 @@ def test_own_code_is_named_and_not_imported():
         ),
         ("0.5]", "1.5]", r"epsilon=1.5: give a number in \[0, 1\) \(\[\[runs\]\] 2 with epsilon ="),
         ("0.5]", "0.5]\nstrength = 1", "epsilon and strength in runs say the same thing"),
-        ('"preresnet18"', '"prenet"', "no preset for the model 'prenet'.*with .*model = 'prenet'"),
+        ('"preresnet18"', '"prenet"', "unknown model 'prenet': .*with .*model = 'prenet'"),
         ('"wsol_evaluation"', '"wsol"', "unknown preset 'wsol': known are adl_code"),
         ("[1, 2]", "[2, 1]", r"decay_epochs=\(2, 1\): give rising .*\[\[also\]\] 1 with"),
         ("[[also]]", "[[other]]", "unknown key 'other': a plan has title"),
@@ -170,7 +170,7 @@ def test_epsilon_by_itself_of_other_regularizers_and_over_presets():
         ({"epsilon": True}, "epsilon=True: give a number"),
         ({"epsilon": "0.5"}, "epsilon='0.5': give a number"),
         ({"epsilon": 0.5, "regularizer": "none"}, "an epsilon needs a regularizer"),
-        ({"preset": "modern"}, "no preset for the data set 'toy': known are cub"),
+        ({"preset": "modern"}, "no preset for the data set 'toy': modern trains photographs"),
     ],
 )
 def test_what_is_no_config_is_refused(given, sentence):

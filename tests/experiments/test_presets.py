@@ -7,13 +7,16 @@ from entreg_utils.data import PHOTOGRAPHS, SEVERAL_CLASSES
 from entreg_utils.experiments import presets
 from entreg_utils.training.loop import make_optimizer, make_scheduler
 
+BACKBONES = [name for name in models.MODELS if name != "toy"]
+
 
 @pytest.mark.parametrize("name", presets.PRESETS)
 def test_every_preset_makes_a_config_for_every_pair(name):
-    for dataset in PHOTOGRAPHS:
-        for model in presets.BACKBONES:
+    for dataset in (*PHOTOGRAPHS, "folder:mine", "mine:birds"):
+        for model in (*BACKBONES, "timm:tf_efficientnet_lite0", None):
             preset = presets.PRESETS[name](dataset, model)
-            config = preset.config(seed=2, method="has")
+            model = preset.settings["model"]
+            config = preset.config(seed=2, method="has", erase_sides=(16,), erase_rate=0.5)
             assert (config.dataset, config.model, config.seed) == (dataset, model, 2)
             assert {n: getattr(config, n) for n in preset.settings} == preset.settings
             assert config.pretrained or config.weights
@@ -21,9 +24,20 @@ def test_every_preset_makes_a_config_for_every_pair(name):
             assert (config.multilabel != "none") == (dataset in SEVERAL_CLASSES)
 
 
+@pytest.mark.parametrize("name", presets.PRESETS)
+def test_own_code_and_the_toy_network_bring_their_own_weights(name):
+    for model in ("mine:network", "toy"):
+        preset = presets.PRESETS[name]("folder:mine", model)
+        config = preset.config()
+        assert config.model == model and not (config.pretrained or config.weights)
+        assert preset.status in ("carried over", "own choice")
+        assert config.learning_rate == presets.PRESETS[name]("folder:mine").config().learning_rate
+
+
 CUB = presets.wsol_evaluation("cub", "resnet50")
 IMAGES = presets.wsol_evaluation("openimages", "resnet50")
 OURS = presets.two_cores("cub", "mobilenet_v2")
+OWN = presets.photographs("folder:mine")
 
 
 @pytest.mark.parametrize(
@@ -37,6 +51,8 @@ OURS = presets.two_cores("cub", "mobilenet_v2")
         (OURS, "own choice", "classes freeze_bn statistics", (30, True, "half")),
         (OURS, "own choice", "weights pretrained", ("mobilenet_v2_imagenet.npz", False)),
         (OURS, "own choice", "resize crop eval_size", (182, 160, 160)),
+        (OWN, "own choice", "model pretrained", ("timm:tf_efficientnet_lite0", True)),
+        (OWN, "own choice", "resize crop eval_size batch_size", (182, 160, 224, 32)),
         (presets.modern("cub", "resnet50"), "own choice", "", ()),
         (presets.wsol_evaluation("cub", "resnet18"), "carried over", "", ()),
         (presets.adl_code("cub", "preresnet18"), "carried over", "", ()),

@@ -417,7 +417,7 @@ def test_each_epoch_is_one_line_of_numbers_also_after_a_kill_and_a_turn_of_the_b
     tmp_path, capsys
 ):
     def report(*epochs, score):
-        with _Progress("title", 3, "score", True, tmp_path / "run.json") as progress:
+        with _Progress("title", 3, 9, "score", 2.0, True, tmp_path / "run.json") as progress:
             for epoch in epochs:
                 progress({"epoch": epoch, "loss": 2.5, "score": score, "maps": [[1.0]]})
             progress.bar.refresh()
