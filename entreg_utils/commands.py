@@ -111,9 +111,10 @@ def run_command(argv: list[str]) -> int:
         whole epoch. Results are written to results/, or where ENTREG_RESULTS points.
         Example: run --epsilon 0.85 --seed 1
         """
-        config = plans.config_of(preset, epsilon, **_given(settings, argv))
+        given = _given(settings, argv)
+        config = plans.config_of(preset, epsilon, **given)
         allow([config], allow_code)
-        return _run(config, json, fresh)
+        return _run(*_filled([config], preset, given), json, fresh)
 
     return tyro.cli(run, prog="python -m entreg_utils run", args=argv, config=CONFIG)
 
@@ -201,6 +202,7 @@ def sweep_command(argv: list[str]) -> int:
         given = _given(settings, argv)
         configs, files = _configs(plan, grid, epsilons, seeds, preset, given)
         allow(configs, allow_code)
+        configs = _filled(configs, preset, given) if epsilons else configs
         with freshly(fresh):
             if dry_run:
                 print(outline(configs, jobs))
@@ -236,6 +238,12 @@ def _configs(
     return list(dict.fromkeys(replace(c, **given) for c in configs)), (
         found.files if found else store.Files()
     )
+
+
+def _filled(configs: list[Config], preset: str | None, given: dict) -> list[Config]:
+    """Small folders of photographs work, unless somebody said how large a batch or an epoch is."""
+    said = preset or {"batch_size", "epoch_images"} & set(given)
+    return configs if said else presets.filled(configs)
 
 
 def allow(configs: list[Config], said: bool) -> None:

@@ -6,12 +6,17 @@ config = preset.config(regularizer="kl_uniform", strength=0.1, seed=1)
 
 from __future__ import annotations
 
+import contextlib
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
 from entreg_utils import names
 from entreg_utils.data import SEVERAL_CLASSES
 from entreg_utils.experiments.config import Config
+from entreg_utils.files import StorageError
 
 # Shared by all: SGD with Nesterov momentum; last stage and head learn ten times faster.
 _COMMON = {"pretrained": True, "batch_size": 32, "momentum": 0.9, "weight_decay": 1e-4}
@@ -116,6 +121,40 @@ def preset(name: str, dataset, model=None) -> Preset:
         return Preset(settings, "published", source)
     source += "; stated there for CUB with SE-ResNet-50" * (name == "adl_code")
     return Preset(settings, "carried over", source)
+
+
+def named(config: Config) -> str:
+    """The preset whose settings ``config`` has, with status and source; empty for none."""
+    for name, of in PRESETS.items() if not config.data.is_drawn else ():
+        one = of(config.dataset, config.model)
+        if all(getattr(config, key) == value for key, value in one.settings.items()):
+            return f"{name} ({one.status}; {one.source})"
+    return ""
+
+
+def filled(configs: Sequence[Config]) -> list[Config]:
+    """The configs, whose epochs of less than three batches become three batches.
+
+    A small folder is passed over as often as that takes; a warning says so. Where photographs are
+    not there a config stays as it is.
+    """
+    counts = {}
+    for config in configs:
+        if config.data not in counts and not config.data.is_drawn:
+            with contextlib.suppress(StorageError):
+                counts[config.data] = len(config.data.load("train"))
+    result = []
+    for config in configs:
+        count, least = counts.get(config.data), 3 * config.batch_size
+        if count is not None and count < least and not config.epoch_images:
+            warnings.warn(
+                f"{names.label(config.dataset)} has {count} photographs to train on: an epoch "
+                f"passes over them until it has drawn {least} (--epoch-images)",
+                stacklevel=2,
+            )
+            config = replace(config, epoch_images=least)
+        result.append(config)
+    return result
 
 
 PRESETS = {name: partial(preset, name) for name in _SETTINGS}  # each (dataset, model) -> Preset

@@ -34,6 +34,7 @@ from entreg_utils.training.evaluate import BASELINES
 from entreg_utils.training.recipe import loss_of_chance
 
 SUFFIXES = {"last": ".pt", "best": ".best.pt"}  # of the files of a run's checkpoints
+_TELLING = 20  # steps after which a loss above chance is no warming up
 EVALUATION = ("eval_size", "eval_view", "sigma")  # settings that training does not depend on
 
 
@@ -329,7 +330,7 @@ class _Progress:
     The log is a file, so that each process of a sweep has one. It is replaced as a whole: a reader
     never meets half a line, and an epoch that is trained again after a kill stands there once.
     After a third of the epochs and after the last one a warning says if no epoch's loss was below
-    ``chance``.
+    ``chance``, once there were steps enough to tell.
     """
 
     def __init__(
@@ -342,7 +343,7 @@ class _Progress:
         shown: bool,
         record: Path,
     ):
-        self.title, self.epochs, self.chance = title, epochs, chance
+        self.title, self.epochs, self.steps, self.chance = title, epochs, steps, chance
         self.criterion, self.log = criterion, record.with_suffix(".jsonl")
         self.before, self.said = time.perf_counter(), {"epoch": f"1/{epochs}"}
         self.bar = tqdm(total=steps, desc=title, unit="step", disable=not shown, leave=False)
@@ -363,7 +364,8 @@ class _Progress:
         lines = (read_bytes(self.log) or b"").decode().splitlines()[: row["epoch"] - 1]
         lines.append(json.dumps(numbers | {"seconds": round(seconds, 1)}))
         atomic_write(self.log, "\n".join(lines) + "\n")
-        if row["epoch"] in (self.epochs // 3, self.epochs):
+        enough = row["epoch"] * self.steps >= _TELLING * self.epochs
+        if row["epoch"] in (self.epochs // 3, self.epochs) and enough:
             self._compare(min(json.loads(line)["loss"] for line in lines), row["epoch"])
 
     def _compare(self, least: float, epoch: int) -> None:
@@ -375,7 +377,7 @@ class _Progress:
             "what equal probabilities for all classes give (log C, over 1 + lambda with a "
             "regularizer): nothing is learned; try a lower --learning-rate, and see whether the "
             "labels fit the images and --statistics the weights",
-            stacklevel=2,
+            stacklevel=4,
         )
 
     def __enter__(self) -> _Progress:

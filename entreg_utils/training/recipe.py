@@ -135,9 +135,8 @@ def regularised_loss(logits: Tensor, target: Tensor, recipe: Recipe) -> Tensor:
 def loss_of_chance(recipe: Recipe, classes: int) -> float:
     """The loss of a network that gives all ``classes`` the same logit, whatever it is shown.
 
-    Cross-entropy alone: log C; with a regulariser, which is 0 there, log C / (1 + lambda); of
-    sigmoids log 2 in place of log C, which a network beats that has only learned how rare classes
-    are.
+    Cross-entropy alone, and label smoothing: log C. With a divergence, 0 there: log C / (1 +
+    lambda). Sigmoids: log 2 for log C, which a network beats that only knows how rare classes are.
     """
     target = torch.zeros(2, dtype=torch.int64)
     if recipe.multilabel != "none":

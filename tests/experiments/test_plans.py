@@ -164,6 +164,34 @@ def test_epsilon_by_itself_of_other_regularizers_and_over_presets():
     assert birds == published("resnet50", regularizer="kl_uniform", strength=1.0)
 
 
+def test_photographs_without_a_preset_never_train_as_the_drawn_world_does():
+    own = presets.photographs("folder:mine")
+    with pytest.warns(
+        UserWarning, match=r"^folder:mine trains by the preset photographs, .*rate 0"
+    ):
+        assert grids.er(0.0, 1, dataset="folder:mine", epochs=3) == own.config(seed=1, epochs=3)
+    with pytest.warns(UserWarning, match="cub trains by .*model resnet50, pretrained True, epochs"):
+        config = config_of(dataset="cub", model="resnet50")
+    assert config == presets.photographs("cub", "resnet50").config()
+
+
+@pytest.mark.parametrize(
+    ("preset", "given", "pretrained", "weights", "statistics"),
+    [
+        ("modern", {"weights": "mine.pth"}, False, "mine.pth", "published"),
+        ("modern", {"pretrained": False}, False, "", "published"),
+        ("two_cores", {"pretrained": True}, True, "", "published"),
+        ("two_cores", {"weights": "mine.pth"}, False, "mine.pth", "half"),
+    ],
+)
+def test_weights_that_are_named_stand_in_place_of_the_presets(
+    preset, given, pretrained, weights, statistics
+):
+    config = config_of(preset, dataset="cub", **given)
+    assert (config.pretrained, config.weights) == (pretrained, weights)
+    assert config.statistics == statistics
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [

@@ -1,10 +1,13 @@
 """The papers' ways to train: their published numbers, and that every one of them is a config."""
 
+from dataclasses import replace
+
 import pytest
+from PIL import Image
 
 from entreg_utils import models
 from entreg_utils.data import PHOTOGRAPHS, SEVERAL_CLASSES
-from entreg_utils.experiments import presets
+from entreg_utils.experiments import Config, presets
 from entreg_utils.training.loop import make_optimizer, make_scheduler
 
 BACKBONES = [name for name in models.MODELS if name != "toy"]
@@ -32,6 +35,21 @@ def test_own_code_and_the_toy_network_bring_their_own_weights(name):
         assert config.model == model and not (config.pretrained or config.weights)
         assert preset.status in ("carried over", "own choice")
         assert config.learning_rate == presets.PRESETS[name]("folder:mine").config().learning_rate
+
+
+def test_a_config_knows_its_preset_and_a_small_folder_fills_its_epochs(tmp_path):
+    for name in ("a", "b"):
+        for i in range(10):
+            (tmp_path / name).mkdir(exist_ok=True)
+            Image.new("RGB", (20, 10)).save(tmp_path / name / f"{i}.png")
+    config = presets.photographs(f"folder:{tmp_path}").config(seed=4)
+    assert presets.named(config) == f"photographs (own choice; {OWN.source})"
+    assert presets.named(replace(config, epochs=3)) == presets.named(Config()) == ""
+    gone, few = replace(config, dataset="folder:gone"), replace(config, batch_size=4)
+    with pytest.warns(UserWarning, match="has 12 photographs to train on: .* drawn 96 .--epoch"):
+        found = presets.filled([config, Config(), gone, few, replace(config, epoch_images=50)])
+    assert found[0] == replace(config, epoch_images=96)  # 20 less 4 for val and 4 for test
+    assert found[1:] == [Config(), gone, few, replace(config, epoch_images=50)]
 
 
 CUB = presets.wsol_evaluation("cub", "resnet50")
