@@ -57,7 +57,11 @@ def read_pixels(path: Path, side: int | None = None, upright: bool = False) -> n
     The whole image is squashed into the square, bilinear with antialiasing, as by
     ``torchvision.transforms.Resize((side, side))`` on a Pillow image.
     """
-    image = read_image(path, "RGB", upright)
+    return pixels_of(read_image(path, "RGB", upright), side)
+
+
+def pixels_of(image: Image.Image, side: int | None = None) -> np.ndarray:
+    """An RGB image as :func:`read_pixels` gives it."""
     if side is not None and image.size != (side, side):
         image = image.resize((side, side), Image.Resampling.BILINEAR)
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
