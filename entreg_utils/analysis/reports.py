@@ -32,6 +32,7 @@ RULES = {
     "top1_loc_carried": ("Top-1 Loc, carried", "as BoxAcc, and the class right"),
     "top1_loc_oracle": ("Top-1 Loc, oracle", "as MaxBoxAcc, and the class right"),
     "num_boxed": ("maps with boxes", "box scores are taken over these alone"),
+    "num_masked": ("maps with masks", "pixel scores are taken over these alone"),
     "part": ("evidence: part", "mean normalised score on the mark"),
     "body": ("evidence: body", "mean normalised score on the rest of the fish"),
     "context": ("evidence: context", "mean normalised score on the habitat"),

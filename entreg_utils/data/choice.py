@@ -95,9 +95,11 @@ class Data:
         return isinstance(self.dataset, str) and self.dataset.startswith(data.FOLDER)
 
     @property
-    def several(self) -> bool:
-        """Whether the images show several classes each."""
-        return self.dataset in SEVERAL_CLASSES
+    def several(self) -> bool | None:
+        """Whether the images show several classes each; None: own ones, of which it is known when
+        they are loaded."""
+        own = self.is_folder or names.is_own(self.dataset)
+        return None if own else self.dataset in SEVERAL_CLASSES
 
     @property
     def side(self) -> int:

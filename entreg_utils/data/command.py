@@ -11,6 +11,7 @@ from tyro.conf import Positional, arg
 
 from entreg_utils import data
 from entreg_utils.data.fetch import fetch, read_source
+from entreg_utils.data.survey import survey
 from entreg_utils.data.toy import digest
 from entreg_utils.data.world import SPLITS, World
 from entreg_utils.files import StorageError, own
@@ -33,9 +34,10 @@ def main(argv: list[str]) -> int:
 
         Example: data toy --part-visibility 0.9. Calling it again changes nothing. Photographs are
         downloaded, checked and unpacked (data cub); an interrupted call goes on where it stopped.
+        Of one's own photographs (data folder:PATH) it is said what was found, and what looks wrong.
 
         Args:
-            name: the data set, see --list.
+            name: the data set, see --list, or folder:PATH.
             root: folder of the cache (toy: data/cache) or of all photographic data sets (data).
             dry_run: say what would be fetched and where, and stop.
             world: of the drawn world, for toy only.
@@ -44,11 +46,14 @@ def main(argv: list[str]) -> int:
         root = root and root.expanduser()
         if list:
             _list(root or own("data"))
-        elif name not in data.DATASETS:
-            raise ValueError(f"name a data set ({', '.join(data.DATASETS)}), or ask for --list")
+        elif name not in data.DATASETS and not name.startswith(data.FOLDER):
+            known = f"{', '.join(data.DATASETS)}, {data.FOLDER}PATH"
+            raise ValueError(f"name a data set ({known}), or ask for --list")
+        elif name != "toy" and (world, num_train) != (World(), SPLITS["train"]):
+            raise ValueError(f"options of the drawn world say nothing of {name}: drop them")
+        elif name.startswith(data.FOLDER):
+            print(survey(name.removeprefix(data.FOLDER), root))
         elif name != "toy":
-            if (world, num_train) != (World(), SPLITS["train"]):
-                raise ValueError(f"options of the drawn world say nothing of {name}: drop them")
             _fetch(name, root or own("data"), dry_run)
         else:
             print(f"toy: {TOY}")

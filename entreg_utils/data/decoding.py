@@ -2,27 +2,36 @@
 
 A photograph is read as the field's code reads it: by Pillow, converted to RGB (grey is repeated,
 palettes are looked up, CMYK is converted, transparency is dropped), in the orientation in which the
-file stores its pixels. An EXIF tag that asks viewers to turn the picture is followed (``upright``)
-only in folders of one's own: boxes and masks of the published sets were drawn on stored pixels.
+file stores its pixels. Only in folders of one's own (``upright``) a tag that asks viewers to turn
+the picture is followed, and what is transparent shows a grey of 128, not the colour that nobody has
+seen: boxes and masks of the published sets were drawn on stored pixels.
+
+Deep files, which Pillow would cut off at 255, are brought to 8 bits: whole numbers of 16 bits are
+divided by 257, fractions in 0..1 multiplied by 255. Other ranges are refused, and so are 16 bits
+that hold numbers of 12 at most, which would be nearly black.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
-from PIL import ExifTags, Image, ImageOps
+from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
 from tqdm.auto import tqdm
 
 from entreg_utils.data.download import storing
 from entreg_utils.files import StorageError
 
 RULE = "Pillow RGB, stored orientation, bilinear with antialiasing, squashed; 1"
+UPRIGHT = "; upright, transparent on grey 128, deep files scaled; 2"  # added for own folders
+GREY = 128
+_PHOTOMETRIC = ExifTags.Base.PhotometricInterpretation  # 0: white is zero
 _CHUNK = 128  # rows decoded between two writes: bounds the memory
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
@@ -37,18 +46,49 @@ class UnreadableImage(StorageError):
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     try:
-        with Image.open(path) as image:
-            yield image
+        with contextlib.ExitStack() as stack:
+            # Pillow maps a TIFF by its name, and then turns its rows wrongly
+            tiff = Path(path).suffix.lower() in (".tif", ".tiff")
+            file = stack.enter_context(open(path, "rb")) if tiff else path
+            yield stack.enter_context(Image.open(file))
     except _BROKEN as error:
-        raise UnreadableImage(f"{path} ({str(error) or type(error).__name__})") from error
+        strange = isinstance(error, UnidentifiedImageError)  # whose text may hold no name
+        why = "no format that Pillow reads" if strange else str(error) or type(error).__name__
+        raise UnreadableImage(f"{path} ({why})") from error
 
 
 def read_image(path: Path, mode: str | None = "RGB", upright: bool = False) -> Image.Image:
-    """The whole image of a file, converted to a Pillow ``mode``; None keeps the file's own."""
+    """The whole image of a file, its first frame, converted to a Pillow ``mode``; None keeps the
+    file's own. UnreadableImage: it is damaged, or RGB is asked for and its numbers do not say how
+    bright they are."""
     with _opened(path) as image:
+        if upright and getattr(image, "n_frames", 1) > 1 and image.format != "MPO":
+            warnings.warn("some photographs have several frames: the first is shown", stacklevel=2)
         image.load()
         whole = ImageOps.exif_transpose(image) if upright else image
+        if mode == "RGB" and whole.mode[0] in "IF":
+            whole = _eight_bits(whole, inverted=getattr(image, "tag_v2", {}).get(_PHOTOMETRIC) == 0)
+        elif mode == "RGB" and upright and whole.has_transparency_data:
+            whole = whole.convert("RGBA")
+            whole = Image.alpha_composite(
+                Image.new("RGBA", whole.size, (GREY,) * 3 + (255,)), whole
+            )
         return whole.convert(mode) if mode and whole.mode != mode else whole.copy()
+
+
+def _eight_bits(image: Image.Image, inverted: bool) -> Image.Image:
+    """Of a file of 16 or 32 bits; a ValueError names a range that cannot be read."""
+    values = np.asarray(image)
+    low, high = values.min(), values.max()
+    if image.mode == "F":
+        top, right = 1.0, 0 <= low <= high <= 1  # and no NaN
+    else:
+        top, right = 65535, 0 <= low <= high <= 65535 and not 0 < high < 4096
+    if not right:
+        asked = "0..1" if image.mode == "F" else "0..65535 with a largest one above 4095"
+        raise ValueError(f"numbers in {low:g}..{high:g} where {asked} can be read: save it anew")
+    values = top - values.astype(float) if inverted else values
+    return Image.fromarray(np.rint(values * (255 / top)).astype(np.uint8))
 
 
 def read_pixels(path: Path, side: int | None = None, upright: bool = False) -> np.ndarray:
@@ -67,15 +107,18 @@ def pixels_of(image: Image.Image, side: int | None = None) -> np.ndarray:
     return np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1))
 
 
+def size_of(path: Path, upright: bool = False) -> tuple[int, int]:
+    """(width, height) in pixels, from the header of the file."""
+    with _opened(path) as image:
+        turned = upright and image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
+        turned = turned and image.format != "TIFF"  # which Pillow turns itself
+        return image.size[::-1] if turned else image.size
+
+
 def read_sizes(paths: Sequence[Path], upright: bool = False) -> np.ndarray:
-    """(N, 2) int64 of (width, height) in pixels, from the headers of the files."""
-
-    def size_of(path: Path) -> tuple[int, int]:
-        with _opened(path) as image:
-            turned = upright and image.getexif().get(ExifTags.Base.Orientation, 1) in (5, 6, 7, 8)
-            return image.size[::-1] if turned else image.size
-
-    return np.array(read_all(paths, size_of), np.int64).reshape(-1, 2)
+    """(N, 2) int64 of the :func:`size_of` many files."""
+    found = read_all(paths, lambda path: size_of(path, upright))
+    return np.array(found, np.int64).reshape(-1, 2)
 
 
 def read_all(items: Sequence, read: Callable, title: str = "", use: Callable | None = None) -> list:

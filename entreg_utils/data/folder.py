@@ -1,35 +1,37 @@
 """A folder of one's own photographs: ``folder:PATH``.
 
     PATH/train/CLASS/a.jpg, PATH/val/CLASS/b.jpg, PATH/test/CLASS/c.jpg   or   PATH/CLASS/a.jpg
-    PATH/boxes.csv                        image,x0,y0,x1,y1 in pixels (optional)
-    PATH/masks/train/CLASS/a.png          non-zero on the object; also PATH/train/CLASS/masks/a.png
+    PATH/labels.csv                       image,class, a line for each class of it: instead of CLASS
+    PATH/boxes.csv                        image,x0,y0,x1,y1 in pixels; or COCO's boxes.json,
+                                          annotations.json, instances*.json; or VOC's annotations/
+    PATH/masks/train/CLASS/a.png          also PATH/train/CLASS/masks/a.png and, beside a.jpg,
+                                          a_mask.png; what no score counts: a_ignore.png
+    PATH/classes.txt                      value,name: which value of the masks is which class
 
-What a split has no folder for is held out of the photographs there are. Photographs without boxes
-or masks train like the others and are left out where those are scored. Pictures are turned upright
-as their EXIF tag says, and boxes and masks are those of the upright picture.
+All but the photographs is optional. What a split has no folder for is held out of the photographs
+there are. Those without boxes or masks train like the others and are left out where these are
+scored. Classes are the folders; a list of labels takes their place, and so does COCO or VOC beside
+photographs in fewer than two folders. Where some photograph then has several classes, or none, the
+labels are (N, C) as those of ``voc``, and boxes and masks belong to pairs of image and class. A
+mask is non-zero on the object, or has the values of ``classes.txt``; there, and in palettes, 255 is
+ignored. Pictures are turned upright as their EXIF tag says; boxes and masks are those of the
+upright picture. Nothing is ever written into the folder.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import math
-import unicodedata
 import warnings
-from dataclasses import replace
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from entreg_utils.cam.scaling import resize_mask
-from entreg_utils.data.decoding import read_image, read_sizes
-from entreg_utils.data.lists import ranked
+from entreg_utils.data.annotations import Annotation, whole_boxes
+from entreg_utils.data.decoding import read_sizes, size_of
 from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
+from entreg_utils.data.scan import ENDINGS, find_masks, mask_reader, photographs
+from entreg_utils.data.sorting import classes_of, draw, said_of
 from entreg_utils.data.world import SPLITS, check_split
-from entreg_utils.files import StorageError, read_bytes
-
-ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
-COLUMNS = ("image", "x0", "y0", "x1", "y1")
+from entreg_utils.files import StorageError
 
 
 def folder(
@@ -37,18 +39,24 @@ def folder(
     split: str,
     root=None,
     boxes: Path | str | None = None,
+    masks: Path | str | None = None,
+    labels: Path | str | None = None,
     hold_out: float = 0.2,
     seed: int = 0,
     **shared,
 ) -> PhotoDataset:
-    """Load one split of a folder of photographs in class folders.
+    """Load one split of a folder of photographs.
 
     Args:
         path: the folder; a relative one starts at ``root``, or where Python was started.
-        boxes: the CSV of boxes; default ``boxes.csv`` in the folder, where there is one. A name in
-            its column ``image`` is a path in the folder, or a file name that is there only once.
-        hold_out: share of each class, at least one photograph, that goes to ``val``, and as many to
-            ``test``, where these have no folder. ``.source`` says so.
+        boxes: a file or folder that ``annotations.read`` reads; default: what lies in the folder. A
+            name in it is a path in the folder, or the end of one that is there only once. Of boxes
+            that name a class, those of the photograph's own count.
+        masks: folder of masks; default: those in the folder.
+        labels: CSV of image,class; default ``labels.csv`` in the folder.
+        hold_out: share of each class (of all where photographs show several), at least one, that
+            goes to ``val``, and as many to ``test``, where these have no folder. ``.source`` says
+            so.
         seed: of that choice, which depends on it and on the photographs' names alone.
         shared: ``size``, ``classes`` and ``cache`` of :class:`PhotoDataset`.
 
@@ -57,178 +65,141 @@ def folder(
         StorageError: files that are missing or unreadable.
     """
     check_split(split)
+    found = find(path, root, boxes, masks, labels, hold_out, seed)
+    if found.several and shared.get("classes"):
+        raise ValueError(f"{found.home} has a column for each class: leave classes out")
+    photos, name = found.photos(split), f"folder-{found.home.resolve().name}"
+    reader = found.reader if any(photo.mask_files for photo in photos) else None
+    more = {"multilabel": found.several, "upright": True} | shared
+    return PhotoDataset(name, split, photos, found.names, found.source, reader, **more)
+
+
+def _refuse(error: Exception) -> None:
+    raise error
+
+
+@dataclass(frozen=True)
+class Found:
+    """What lies in a folder.
+
+    Attributes:
+        names: of the classes.  parts: {split: {name of a photograph: its file}}.
+        labels: {photograph: indices of its classes, rising}.  several: not each has just one.
+        said, masks: what is known of a photograph by its name.
+    """
+
+    home: Path
+    names: list[str]
+    parts: dict[str, dict[str, Path]]
+    labels: dict[str, tuple[int, ...]]
+    several: bool
+    said: dict[str, Annotation]
+    masks: dict[str, tuple[Path, ...]]
+    reader: MaskReader | None
+    source: str
+
+    def photos(self, split: str, frames=None, refuse: Callable = _refuse) -> list[Photo]:
+        """Those of a split with boxes in whole pixels, and with masks of their size.
+
+        ``frames``: {name: (W, H)} where they are known; ``refuse`` gets the ValueError of what does
+        not fit, which then is left out.
+        """
+        part = self.parts[split]
+        if frames is None:
+            known = {name: part[name] for name in part if name in self.said or name in self.masks}
+            sizes = read_sizes(list(known.values()), upright=True).tolist()
+            frames = dict(zip(known, map(tuple, sizes), strict=True))
+        photos = []
+        for name, file in part.items():
+            frame, boxes, masks = frames.get(name), None, self.masks.get(name, ())
+            try:
+                boxes = self._boxes(name, frame) if frame else None
+            except ValueError as error:
+                refuse(error)
+            for mask in masks:
+                size = size_of(mask, upright=True)
+                if frame and size != frame:
+                    refuse(
+                        ValueError(
+                            f"{mask} has {size[0]}x{size[1]} pixels and its photograph {frame[0]}x"
+                            f"{frame[1]}: draw the mask on the photograph as viewers show it"
+                        )
+                    )
+            label = self.labels[name] if self.several else self.labels[name][0]
+            photos.append(Photo(file, name, label, None, boxes, frame, masks))
+        return photos
+
+    def _boxes(self, name: str, frame: tuple[int, int]) -> tuple | None:
+        """Boxes of a photograph, or with several classes those of each of its classes."""
+        said, label = self.said.get(name), [self.names[index] for index in self.labels[name]]
+        if said is None or not said.boxes:
+            return None
+        kinds = said.classes or ("",) * len(said.boxes)
+        kinds = [kind or label[0] if len(label) == 1 else kind for kind in kinds]
+        if "" in kinds:
+            raise ValueError(
+                f"{said.where[kinds.index('')]}: {name} shows several classes: say in a column "
+                "class whose box this is"
+            )
+        boxes = list(zip(whole_boxes(said, frame), kinds, strict=True))
+        of = tuple(tuple(box for box, kind in boxes if kind == own) for own in label)
+        return (of if self.several else of[0]) if any(of) else None
+
+
+def find(path, root=None, boxes=None, masks=None, labels=None, share=0.2, seed=0) -> Found:
+    """What :func:`folder` loads, of all splits; same arguments and errors."""
     home = Path(root or ".", Path(path).expanduser())
     if not home.is_dir():
         raise StorageError(f"{home} is no folder: give folder:PATH of your photographs")
-    inside = {name: home / name for name in SPLITS if (home / name).is_dir()}
-    pool = _classes(inside.get("train", home), home, [*inside, "masks"])
-    parts = {name: _classes(inside[name], home, ["masks"]) for name in inside if name != "train"}
-    names = sorted(pool)
-    for name, classes in parts.items():
-        if strange := sorted(set(classes) - set(names)):
-            place = inside[name] / strange[0]
-            raise ValueError(f"{place} is a class that training has not: remove it")
+    given = None if masks is None else Path(masks).expanduser()
+    inside = {split: home / split for split in SPLITS if (home / split).is_dir()}
+    places, parts, others = {"train": home} | inside, {}, []
+    for split, place in places.items():
+        without = [*inside.values()] * (place == home) + [given] * (given is not None)
+        parts[split], left = photographs(place, home, without)
+        others += left
+    every = {name: file for part in parts.values() for name, file in part.items()}
+    said = said_of(home, boxes, every)
+    kinds = classes_of(home, labels, places, parts, said)
+    _tell(others, f"photographs end in {', '.join(ENDINGS)}")
+    _tell([name for name in every if name not in kinds], "nothing says their class")
+    names = _names(home, parts, kinds, said)
+    several = any(len(own) != 1 for own in kinds.values())
+    held = [split for split in ("test", "val") if split not in inside]
+    drawn = draw({name: kinds[name] for name in parts["train"] if name in kinds}, held, share, seed)
+    split_of = {name: split for split in inside for name in parts[split]} | drawn
+    order = sorted(kinds, key=lambda name: (kinds[name], every[name]))
+    parts = {s: {n: every[n] for n in order if split_of[n] == s} for s in SPLITS}
+    label_of = {n: tuple(sorted(map(names.index, own))) for n, own in kinds.items()}
+    found = find_masks(home, given, every)
+    reader = mask_reader(home, given, names, several) if found else None
+    what, which = "all" if several else "each class", " and ".join(sorted(held, reverse=True))
+    source = f"{which} held out: {share:g} of {what}, seed {seed}" if held else "own folders"
+    return Found(home, names, parts, label_of, several, said, found, reader, source)
+
+
+def _names(home: Path, parts: dict, kinds: dict[str, tuple], said: dict) -> list[str]:
+    """Classes of training, which the other splits and the boxes must know."""
+    own = {
+        split: {kind for name in part for kind in kinds.get(name, ())}
+        for split, part in parts.items()
+    }
+    names = sorted(own["train"])
+    for split, classes in own.items():
+        if strange := sorted(classes - own["train"]):
+            raise ValueError(f"{split} has the class {strange[0]!r}, and train has not: remove it")
     if len(names) < 2:
         raise ValueError(f"{home} has {len(names)} class: give two or more folders of photographs")
-    held = [name for name in ("test", "val") if name not in inside]
-    parts = _hold_out(pool, held, hold_out, seed) | parts
-    every = {name for part in parts.values() for own in part.values() for name in own}
-    given = Path(boxes).expanduser() if boxes is not None else home / "boxes.csv"
-    boxed = read_boxes(given, every) if boxes is not None or given.exists() else {}
-    photos = [
-        Photo(place, image_id, names.index(name), mask_files=_mask_of(place, home))
-        for name, own in sorted(parts[split].items())
-        for image_id, place in own.items()
-    ]
-    photos = _with_boxes(photos, boxed, given)
-    reader = MaskReader(_read_mask, True, "non-zero; ignored where there is none; 1")
-    masks = reader if any(photo.mask_files for photo in photos) else None
-    held_names = " and ".join(sorted(held, reverse=True))
-    source = f"{held_names} held out: {hold_out:g} of each class, seed {seed}"
-    source, name = source if held else "own folders", f"folder-{home.resolve().name}"
-    return PhotoDataset(name, split, photos, names, source, masks, upright=True, **shared)
-
-
-def _classes(place: Path, home: Path, without: list[str]) -> dict[str, dict[str, Path]]:
-    """{class: {name: photograph}} of a folder of class folders, in the order of the files.
-
-    A name is the path in ``home``, in the one form that all systems share.
-    """
-    found, left_out = {}, []
-    for own in sorted(place.iterdir()):
-        if not own.is_dir() or own.name.startswith((".", "__")) or own.name in without:
-            continue
-        pictures = {}
-        for file in sorted(own.rglob("*")):
-            inner = file.relative_to(own).parts
-            if not file.is_file() or any(p.startswith(".") or p == "masks" for p in inner):
-                continue
-            if file.suffix.lower() in ENDINGS:
-                pictures[_composed(file.relative_to(home).as_posix())] = file
-            else:
-                left_out.append(file)
-        if pictures:
-            found[_composed(own.name)] = pictures
-    if left_out:
-        warnings.warn(
-            f"{left_out[0]} and {len(left_out) - 1} more files are left out: photographs end in "
-            f"{', '.join(ENDINGS)}",
-            stacklevel=4,
-        )
-    if not found:
+    spoken = {kind for one in said.values() for kind in one.classes if kind}
+    if spoken and not spoken & own["train"]:
         raise ValueError(
-            f"{place} has no class folders with photographs: put them in {place}/CLASS/"
+            f"boxes are of the class {min(spoken)!r} and photographs of {', '.join(names)}: give "
+            "both the same names"
         )
-    return found
+    return names
 
 
-def _composed(text: str) -> str:
-    return unicodedata.normalize("NFC", text)
-
-
-def _hold_out(pool: dict, held: list[str], share: float, seed: int) -> dict:
-    """{split: {class: {name: photograph}}} of train and the splits that are held out of it."""
-    if not 0 < share < 0.5:
-        raise ValueError(f"hold_out={share!r}: give a share of each class between 0 and 0.5")
-    parts = {name: {} for name in (*held, "train")}
-    for name, own in pool.items():
-        if len(own) <= len(held):
-            raise ValueError(
-                f"class {name!r} has {len(own)} photographs, too few to hold out "
-                f"{' and '.join(held)}: add some, or make folders train, val and test"
-            )
-        left = ranked(own, f"{seed} ")
-        count = max(1, min(round(share * len(own)), (len(own) - 1) // max(1, len(held))))
-        for part in (*held, "train"):
-            chosen, left = (left, []) if part == "train" else (left[:count], left[count:])
-            parts[part][name] = {image: path for image, path in own.items() if image in chosen}
-    return parts
-
-
-def read_boxes(path: Path, images: set[str]) -> dict[str, list[tuple[int, list[float]]]]:
-    """{name of a photograph: [(line of the file, [x0, y0, x1, y1])]} of a CSV file.
-
-    ``images`` are the names of all photographs that it may speak of. A line that does not fit one
-    of them is a ValueError, a file that is missing or no text a StorageError.
-    """
-    content = read_bytes(path)
-    if content is None:
-        raise StorageError(f"{path} is not there: give boxes, a CSV of {','.join(COLUMNS)}")
-    try:
-        text = content.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise StorageError(f"{path} is no UTF-8 text: save it as CSV UTF-8") from error
-    first = text.partition("\n")[0]
-    rows = csv.DictReader(io.StringIO(text), delimiter=";" if ";" in first else ",")
-    rows.fieldnames = [cell.strip().lower() for cell in rows.fieldnames or ()]
-    if missing := [column for column in COLUMNS if column not in rows.fieldnames]:
-        raise ValueError(f"{path} has no column {missing[0]!r}: begin it with {','.join(COLUMNS)}")
-    files: dict[str, list[str]] = {}
-    for name in images:
-        files.setdefault(name.rpartition("/")[2], []).append(name)
-    found: dict[str, list] = {}
-    for row in rows:
-        line = f"{path}, line {rows.line_num}"
-        given = _composed((row["image"] or "").strip().replace("\\", "/"))
-        names = [given] if given in images else files.get(given, [])
-        if len(names) != 1:
-            raise ValueError(
-                f"{line}: {'several photographs are' if names else 'no photograph is'} named "
-                f"{given!r}: give its path in the folder, such as {min(images)}"
-            )
-        try:
-            box = [float(row[column]) for column in COLUMNS[1:]]
-        except (TypeError, ValueError):
-            box = [math.nan]
-        if not all(map(math.isfinite, box)):
-            raise ValueError(f"{line}: give four numbers x0,y0,x1,y1 in pixels")
-        found.setdefault(names[0], []).append((rows.line_num, box))
-    return found
-
-
-def _with_boxes(photos: list[Photo], boxed: dict, path: Path) -> list[Photo]:
-    """The photographs with their boxes in whole pixels; those with masks are checked as well."""
-    chosen = [photo for photo in photos if photo.image_id in boxed or photo.mask_files]
-    sizes = read_sizes([photo.path for photo in chosen], upright=True).tolist()
-    frames = {photo.image_id: tuple(size) for photo, size in zip(chosen, sizes, strict=True)}
-    result = []
-    for photo in photos:
-        own, frame = [], frames.get(photo.image_id)
-        if photo.mask_files:
-            mask = read_sizes(photo.mask_files, upright=True)[0]
-            if tuple(mask) != frame:
-                raise ValueError(
-                    f"{photo.mask_files[0]} has {mask[0]}x{mask[1]} pixels and its photograph "
-                    f"{frame[0]}x{frame[1]}: draw the mask on the photograph as viewers show it"
-                )
-        for line, (x0, y0, x1, y1) in boxed.get(photo.image_id, ()):
-            width, height = frame
-            box = tuple(map(int, (x0, y0, min(x1, width - 1), min(y1, height - 1))))
-            if min(x0, y0) < 0 or x1 > width or y1 > height or box[0] >= box[2] or box[1] >= box[3]:
-                raise ValueError(
-                    f"{path}, line {line}: the box {x0:g},{y0:g},{x1:g},{y1:g} does not fit "
-                    f"{photo.image_id} of {width}x{height} pixels: give 0 <= x0 < x1 <= {width}, "
-                    f"0 <= y0 < y1 <= {height}"
-                )
-            own.append(box)
-        result.append(replace(photo, boxes=tuple(own) or None, frame=frame))
-    return result
-
-
-def _mask_of(image: Path, home: Path) -> tuple[Path, ...]:
-    """The mask of a photograph: in the folder ``masks`` beside it, or at its path in one above."""
-    for place in image.parents:
-        if not place.is_relative_to(home):
-            break
-        below = image.relative_to(place).with_suffix("")
-        for mask in (place / "masks" / f"{below}{ending}" for ending in (".png", ".PNG")):
-            if mask.exists():
-                return (mask,)
-    return ()
-
-
-def _read_mask(files: tuple[Path, ...], label: int, size) -> tuple[np.ndarray, np.ndarray]:
-    """Mask, and what is ignored: of a photograph without mask every pixel, so that none counts."""
-    if not files:
-        return np.zeros(size, bool), np.ones(size, bool)
-    return resize_mask(read_image(files[0], "L", upright=True), size), np.zeros(size, bool)
+def _tell(left_out: list, why: str) -> None:
+    if left_out:
+        many = f" and {len(left_out) - 1} more are" if len(left_out) > 1 else " is"
+        warnings.warn(f"{left_out[0]}{many} left out: {why}", stacklevel=4)

@@ -1,10 +1,11 @@
-"""What the loaders of photographs share: folders, text lists, classes, held-out parts."""
+"""What the loaders of photographs share: folders, text lists, names, classes, held-out parts."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from pathlib import Path
+import unicodedata
+from collections.abc import Callable, Collection, Iterable, Sequence
+from pathlib import Path, PurePosixPath
 
 from entreg_utils.data.world import check_split
 from entreg_utils.files import StorageError, own, read_bytes
@@ -93,6 +94,53 @@ def one_of(*known: str) -> Callable[[str], int]:
         return int(cell)
 
     return convert
+
+
+def plain(name: str) -> str:
+    """A path in the one spelling that all systems share: NFC, "/" between folders."""
+    return unicodedata.normalize("NFC", name.replace("\\", "/"))
+
+
+def match(names: Iterable[str], known: Collection[str]) -> dict[str, str]:
+    """{name: the one of ``known`` that it means}, both paths with "/" between folders.
+
+    It is the path itself, else the one that ends as the name does (``1.jpg`` is ``cat/1.jpg``),
+    else the longest that the name ends in (``all/cat/1.jpg``); each also without the file's ending
+    (``cat/1.npy``). ValueError for a name that fits none or several, and for two names of one path.
+    """
+    whole: dict[str, list[str]] = {}
+    ends: dict[str, list[str]] = {}
+    known = dict.fromkeys(known)
+    for path in known:
+        for form in dict.fromkeys((path, _bare(path))):
+            whole.setdefault(form, []).append(path)
+            for tail in _tails(form):
+                ends.setdefault(tail, []).append(path)
+    found, owner = {}, {}
+    for name in names:
+        forms = dict.fromkeys((name, _bare(name)))
+        tried = [whole.get(form) for form in forms] + [ends.get(form) for form in forms]
+        tried += [whole.get(tail) for form in forms for tail in _tails(form)]
+        fits = [name] if name in known else next(filter(None, tried), [])
+        if len(fits) != 1:
+            what = f"several images ({', '.join(sorted(fits)[:3])}) are" if fits else "no image is"
+            such = f", such as {min(known)}" if known else ""
+            raise ValueError(f"{what} named {name!r}: give its path in the folder{such}")
+        found[name] = fits[0]
+        if (other := owner.setdefault(fits[0], name)) != name:
+            raise ValueError(
+                f"{other!r} and {name!r} are both {fits[0]}: write its name in one way"
+            )
+    return found
+
+
+def _bare(path: str) -> str:
+    return str(PurePosixPath(path).with_suffix("")) if PurePosixPath(path).name else path
+
+
+def _tails(path: str) -> list[str]:
+    parts = path.split("/")
+    return ["/".join(parts[start:]) for start in range(len(parts))]
 
 
 def choose_classes(classes, names: Sequence[str]) -> list[int]:

@@ -18,7 +18,14 @@ import torch
 
 from entreg_utils import files
 from entreg_utils.cam.scaling import rescale_boxes
-from entreg_utils.data.decoding import RULE, cached_array, read_all, read_pixels, read_sizes
+from entreg_utils.data.decoding import (
+    RULE,
+    UPRIGHT,
+    cached_array,
+    read_all,
+    read_pixels,
+    read_sizes,
+)
 from entreg_utils.data.lists import absent, choose_classes
 from entreg_utils.data.sample import FRAME, Images, fingerprint_of, pairs_of
 from entreg_utils.files import StorageError, sha256
@@ -36,7 +43,8 @@ class Photo:
         path: the image file.  image_id: its name in the data set's own lists.
         label: class index; for multi-label data the indices of the classes present, rising.
         xywh: ``x, y, w, h`` of the object in pixels of the file, or None.
-        boxes: rows ``x0, y0, x1, y1`` in an image of ``frame = (W, H)``, or None.
+        boxes: rows ``x0, y0, x1, y1`` in an image of ``frame = (W, H)``, or None; for multi-label
+            data such rows for each class of ``label``.
         mask_files: files from which the mask is read; empty when there is none.
     """
 
@@ -51,7 +59,8 @@ class Photo:
     def boxes_in(self, frame: tuple[int, int] | None, size: int | tuple[int, int]) -> np.ndarray:
         """Boxes int64 (n, 4) at ``size``, a side or (H, W); ``frame`` is the file's (W, H)."""
         if self.boxes:
-            return rescale_boxes(self.boxes, self.frame or frame, size)
+            boxes = sum(self.boxes, ()) if isinstance(self.label, tuple) else self.boxes
+            return rescale_boxes(boxes, self.frame or frame, size)
         if not self.xywh:
             return np.zeros((0, 4), np.int64)
         try:
@@ -151,7 +160,7 @@ class PhotoDataset(Images):
         self.pairs = pairs_of(self.labels)
         self._masks, self._upright = masks, upright
         self._cache = files.own("data", "cache") if cache is True else cache and Path(cache)
-        self._made_from = [RULE + ("; upright" if upright else ""), _about(self.paths, name)]
+        self._made_from = [RULE + (UPRIGHT if upright else ""), _about(self.paths, name)]
 
     def __getstate__(self) -> dict:
         # Workers map the file themselves: a mapped array would travel as its bytes.
@@ -173,15 +182,19 @@ class PhotoDataset(Images):
         return read_sizes(self.paths, self._upright)
 
     def boxes_at(self, size: int) -> list[np.ndarray] | None:
-        """N int64 arrays (n_i, 4), the boxes of every photograph in a square of side ``size``.
+        """N int64 arrays (n_i, 4), the boxes of every photograph in a square of side ``size``; for
+        multi-label data P, of every pair.
 
         Coordinates are scaled by ``size / side`` and truncated, as in the field's evaluation code.
-        A photograph without boxes has (0, 4); None when no photograph has any. ValueError for a box
-        outside its photograph.
+        Without boxes it is (0, 4); None when no photograph has any. ValueError for a box outside
+        its photograph.
         """
         boxed = [photo for photo in self.photos if photo.xywh or photo.boxes]
         if not boxed:
             return None
+        if self.multilabel:
+            rows = ((p, own) for p in self.photos for own in p.boxes or ((),) * len(p.label))
+            return [rescale_boxes(own, photo.frame or (1, 1), size) for photo, own in rows]
         stated = all(photo.frame for photo in boxed)
         frames = [photo.frame for photo in self.photos] if stated else self.sizes.tolist()
         return [p.boxes_in(frame, size) for p, frame in zip(self.photos, frames, strict=True)]
@@ -196,7 +209,9 @@ class PhotoDataset(Images):
 
         def read(index: int) -> np.ndarray:
             image, label = self.pairs[index].tolist()
-            mask, ignore = self._masks.read(self.photos[image].mask_files, label, (size, size))
+            photo = self.photos[image]  # with one class: its number before some were chosen
+            label = label if self.multilabel else photo.label
+            mask, ignore = self._masks.read(photo.mask_files, label, (size, size))
             codes = mask.astype(np.uint8)
             if ignore is not None:
                 codes[ignore] = IGNORE

@@ -29,7 +29,7 @@ from entreg_utils.files import (
     write_checked,
 )
 from entreg_utils.training import fit
-from entreg_utils.training.batches import steps_of
+from entreg_utils.training.batches import check_kind, steps_of
 from entreg_utils.training.evaluate import BASELINES
 from entreg_utils.training.recipe import loss_of_chance
 
@@ -191,11 +191,14 @@ def splits(config: Config) -> tuple:
     """Train, validation and test data of a config, at the sizes at which they are shown.
 
     Raises:
+        ValueError: labels of several classes without ``multilabel``, or of one with it.
         StorageError: photographs that are not there, with how to get them.
     """
     size = config.data.resize if config.eval_view == "centre_crop" else config.eval_size
     data = config.data
-    return data.load("train"), data.load("val", size), data.load("test", size)
+    train = data.load("train")
+    check_kind(train.labels, config.multilabel)  # of own photographs it is known only now
+    return train, data.load("val", size), data.load("test", size)
 
 
 def _record(config: Config, files: store.Files, measured: tuple, digest: str) -> dict:

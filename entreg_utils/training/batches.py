@@ -108,14 +108,19 @@ def crop_at(images: Tensor, corners: Tensor, side: int) -> Tensor:
     return images[first, :, rows, columns].permute(0, 3, 1, 2)
 
 
-def check_labels(labels: Tensor, classes: int, multilabel: str) -> None:
-    """ValueError for labels that the loss or the head has no place for: of a kind that does not fit
-    ``multilabel``; outside 0..classes-1; multi-hot rows of other values than 0 and 1, of another
-    length, or without a class where a softmax needs one."""
+def check_kind(labels: Tensor, multilabel: str) -> None:
+    """ValueError: labels (N,) for ``multilabel``, or (N, C) without it."""
     if (labels.ndim == 2) != (multilabel != "none"):
         kind = "several classes an image" if labels.ndim == 2 else "one class an image"
         way = "'softmax' or 'sigmoid'" if labels.ndim == 2 else "'none'"
         raise ValueError(f"this data set has {kind}: train it with multilabel={way}")
+
+
+def check_labels(labels: Tensor, classes: int, multilabel: str) -> None:
+    """ValueError for labels that the loss or the head has no place for: of a kind that does not fit
+    ``multilabel``; outside 0..classes-1; multi-hot rows of other values than 0 and 1, of another
+    length, or without a class where a softmax needs one."""
+    check_kind(labels, multilabel)
     if labels.ndim == 1:
         bad = ((labels < 0) | (labels >= classes)).nonzero()
         if len(bad):

@@ -37,7 +37,8 @@ def evaluate(
     Returns ``accuracy`` (several classes: ``mean_ap``) in 0..1 and ``entropy`` in nats; with boxes
     ``gt_known``, ``top1_loc`` at ``sigma`` and ``max_box_acc``, the threshold chosen on this split;
     with masks ``pxap``, or ``mpxap`` with several classes an image; and what the probes say. Where
-    only some images have boxes, box scores are over those, ``num_boxed`` of them.
+    only some images have boxes, box scores are over those, ``num_boxed`` of them; likewise masks of
+    which some pixel counts, and ``num_masked``.
     ValueError: a probe that gives no numbers, or one under the name of a score.
     """
     view = as_view(view)
@@ -62,7 +63,9 @@ def _scores(model, prediction, view: View, probes=(), sigma: float = SIGMA, hits
         if len(view.boxed) < len(view.boxes):
             scores["num_boxed"] = len(view.boxed)
     if view.has_masks:
-        scores["mpxap" if view.several else "pxap"] = _pixels(prediction.maps, view)
+        scores["mpxap" if view.several else "pxap"], count = _pixels(prediction.maps, view)
+        if count < len(view.pairs):
+            scores["num_masked"] = count
     for probe in probes:
         said, name = names.resolve(probe, "probe")(model, view, prediction), names.text_of(probe)
         try:
@@ -114,7 +117,7 @@ def summarise(
         more, own = _boxes(on_val, val, val_hits, on_test, test, hits, sigma)
         scores, outcomes = scores | more, outcomes | own
     if test.has_masks:
-        scores["constant_map"] = _pixels(np.zeros((len(test.pairs), 1, 1), np.float32), test)
+        scores["constant_map"] = _pixels(np.zeros((len(test.pairs), 1, 1), np.float32), test)[0]
         outcomes["pixel_ap"] = _pixels_of_images(on_test.maps, test)
     tuned = _scores(model, on_val, val, (), sigma, val_hits)
     return scores | {f"val_{name}": value for name, value in tuned.items()}, outcomes
@@ -185,14 +188,16 @@ def _right(prediction: Prediction, view: View) -> np.ndarray:
     return metrics.correct_classes(prediction.logits, view.labels)
 
 
-def _pixels(maps: np.ndarray, view: View) -> float:
-    """PxAP, or with several classes an image mPxAP, one mask in memory at a time."""
+def _pixels(maps: np.ndarray, view: View) -> tuple[float, int]:
+    """PxAP, or with several classes an image mPxAP, one mask in memory at a time; and the number of
+    masks that are not ignored as a whole."""
     several = view.several
     kind = metrics.MeanPixelAveragePrecision if several else metrics.PixelAveragePrecision
-    pool, classes = kind(size=view.size), view.pairs[:, 1].tolist()
+    pool, classes, count = kind(size=view.size), view.pairs[:, 1].tolist(), 0
     for own, (mask, ignore), label in zip(maps, view.masks(), classes, strict=True):
         pool.update(own, mask, *([label] if several else []), ignore=ignore)
-    return pool.compute()
+        count += ignore is None or not ignore.all()
+    return pool.compute(), int(count)
 
 
 def _pixels_of_images(maps: np.ndarray, view: View) -> np.ndarray:

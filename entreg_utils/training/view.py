@@ -70,6 +70,11 @@ class View:
             return None
         full, margin = self._frame()
         boxes = self.dataset.boxes_at(full)
+        if boxes is not None and len(boxes) != len(self.pairs):
+            raise ValueError(
+                f"there are boxes for {len(boxes)} maps of {len(self.pairs)}: with several classes "
+                "an image, boxes_at gives those of each pair of image and class"
+            )
         if boxes is None or not margin:
             return boxes
         return [np.clip(own - margin, 0, self.size - 1) for own in boxes]

@@ -48,6 +48,93 @@ def test_grey_palette_cmyk_and_transparent_files(tmp_path):
     assert np.array_equal(read_pixels(tmp_path / "rgba.png"), rgba[..., :3].transpose(2, 0, 1))
 
 
+RAMP = np.array([[0, 20000, 40000, 65535], [65535, 40000, 20000, 0]], np.uint16)
+SHADES = [[0, 78, 156, 255], [255, 156, 78, 0]]  # by 257, rounded
+
+
+@pytest.mark.parametrize(
+    ("name", "mode", "pixels"),
+    [
+        ("a.png", "I;16", RAMP),
+        ("a.tif", "I;16", RAMP),
+        ("a.tif", "I;16B", RAMP.astype(">u2")),
+        ("a.tif", "I", RAMP.astype(np.int32)),
+        ("a.tif", "F", (RAMP / 65535).astype(np.float32)),
+    ],
+)
+def test_deep_files_are_scaled(tmp_path, name, mode, pixels):
+    size = pixels.shape[::-1]
+    Image.frombytes(mode, size, pixels.tobytes()).save(tmp_path / name)
+    with Image.open(tmp_path / name) as image:
+        assert image.mode == mode
+    assert read_pixels(tmp_path / name).tolist() == [SHADES] * 3
+
+
+def test_white_may_be_zero(tmp_path):
+    Image.fromarray(65535 - RAMP).save(tmp_path / "a.tif", tiffinfo={262: 0})
+    assert read_pixels(tmp_path / "a.tif").tolist() == [SHADES] * 3
+
+
+@pytest.mark.parametrize(
+    ("pixels", "message"),
+    [
+        (RAMP // 16, "numbers in 0..4095 where 0..65535 with a largest one above 4095"),
+        (RAMP.astype(np.int32) - 1, "numbers in -1..65534 where 0..65535"),
+        (RAMP.astype(np.int32) * 2, "numbers in 0..131070 where 0..65535"),
+        (RAMP.astype(np.float32), "numbers in 0..65535 where 0..1 can be read: save it anew"),
+        (RAMP / np.float32(65535) - 1, "numbers in -1..0 where 0..1"),
+        (np.array([[0.5, np.nan]], np.float32), "numbers in nan..nan where 0..1"),
+    ],
+)
+def test_numbers_that_do_not_say_how_bright_they_are(tmp_path, pixels, message):
+    Image.fromarray(pixels).save(tmp_path / "a.tif")
+    with pytest.raises(UnreadableImage, match=f"a.tif .{message}"):
+        read_pixels(tmp_path / "a.tif")
+
+
+@pytest.mark.parametrize("mode", ["LA", "RGBA", "P", "RGB"])
+def test_what_is_transparent_in_an_own_photograph_is_grey(tmp_path, mode):
+    # left black and transparent, right 200 and opaque
+    if mode in ("P", "RGB"):
+        image = Image.new(mode, (2, 1))
+        if mode == "P":
+            image.putpalette([0, 0, 0, 200, 200, 200])
+        image.putpixel((1, 0), 1 if mode == "P" else (200,) * 3)
+        image.save(tmp_path / "a.png", transparency=0 if mode == "P" else (0, 0, 0))
+    else:
+        bands = (200, 255) if mode == "LA" else (200, 200, 200, 255)
+        image = Image.new(mode, (2, 1))
+        image.putpixel((1, 0), bands)
+        image.save(tmp_path / "a.png")
+    assert read_pixels(tmp_path / "a.png", upright=True).tolist() == [[[128, 200]]] * 3
+    assert read_pixels(tmp_path / "a.png").tolist() == [[[0, 200]]] * 3  # as published sets are
+
+
+def test_the_first_frame_is_shown_and_said(tmp_path):
+    frames = [Image.new("L", (4, 4), shade) for shade in (50, 200)]
+    for name in ("a.gif", "a.tif"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
+        with pytest.warns(UserWarning, match="have several frames: the first is shown"):
+            assert read_pixels(tmp_path / name, upright=True).max() == 50
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [(name, mode) for name in ("a.tif", "a.png") for mode in ("L", "RGB", "I;16")]
+    + [("a.webp", "RGB")],
+)
+def test_every_format_is_turned_upright(tmp_path, name, mode):
+    pixels = np.arange(8, dtype=np.uint8).reshape(2, 4) * 36
+    wide = pixels.astype(np.uint16) * 257 if mode == "I;16" else pixels
+    image = Image.fromarray(np.dstack([wide] * 3) if mode == "RGB" else wide)
+    exif = Image.Exif()
+    exif[274] = 6  # a quarter, clockwise
+    image.save(tmp_path / name, exif=exif, **{"lossless": True} if name == "a.webp" else {})
+    read = read_pixels(tmp_path / name, upright=True)
+    assert read.tolist() == [np.rot90(pixels, -1).tolist()] * 3
+    assert read_sizes([tmp_path / name], upright=True).tolist() == [[2, 4]]
+
+
 def test_the_orientation_is_the_one_of_the_stored_pixels(tmp_path):
     pixels = np.zeros((4, 8, 3), np.uint8)
     pixels[:, 4:] = 255

@@ -1,0 +1,153 @@
+"""What files lie in a folder of photographs, and what each of them is: photograph or mask."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+
+from entreg_utils.cam.scaling import resize_mask
+from entreg_utils.data.annotations import rows_of
+from entreg_utils.data.decoding import read_image
+from entreg_utils.data.lists import match, plain
+from entreg_utils.data.photos import MaskReader
+from entreg_utils.files import StorageError
+
+ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+MASKS, IGNORED = "masks", "_ignore"
+TABLES = ("classes.txt", "classes.csv")
+_SPOKEN = (".csv", ".json", ".txt", ".xml")  # annotations, which may lie beside the photographs
+_VOID = 255
+
+
+def walk(place: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+    """All files below a folder in the order of their names; links are followed, circles are not.
+
+    What begins with "." or "__" is left out. StorageError: a folder that cannot be read.
+    """
+    try:
+        inside = sorted(place.iterdir())
+    except OSError as error:
+        raise StorageError(f"cannot read {place}: {error.strerror}; make it readable") from error
+    above = (*above, place.resolve())
+    for own in inside:
+        if own.name.startswith((".", "__")):
+            continue
+        if not own.is_dir():
+            yield own
+        elif own.suffix.lower() in ENDINGS:
+            raise ValueError(f"{own} is a folder and is named as a photograph: rename it")
+        elif own.resolve() not in above:
+            yield from walk(own, above)
+
+
+def photographs(place: Path, home: Path, without: Iterable[Path] = ()) -> tuple[dict, list]:
+    """{name: photograph} below ``place``, and the other files below its folders.
+
+    A name is the path in ``home``, in the one form that all systems share.
+    """
+    found, others = {}, []
+    for file in walk(place):
+        folders = file.relative_to(place).parts[:-1]
+        if MASKS in folders or _kind(file) or any(map(file.is_relative_to, without)):
+            continue
+        if file.suffix.lower() not in ENDINGS:
+            others += [file] if folders and file.suffix.lower() not in _SPOKEN else []
+            continue
+        if not file.is_file():
+            raise ValueError(f"{file} is no file, or a link that leads nowhere: remove it")
+        name = plain(file.relative_to(home).as_posix())
+        if name in found:
+            raise ValueError(f"{file} and {found[name]} have one name: rename one")
+        found[name] = file
+    return found, others
+
+
+def find_masks(home: Path, given: Path | None, known: dict) -> dict[str, tuple[Path, ...]]:
+    """{photograph: its mask, and an ignore mask where there is one}, all PNG.
+
+    They lie in ``given``, else in folders ``masks`` and, as ``a_mask.png`` and ``a_ignore.png``,
+    beside the photographs. ValueError: one without a photograph, and two of one.
+    """
+    place, found = given or home, {}
+    if not place.is_dir():
+        raise StorageError(f"{place} is no folder: give masks, a folder of PNG files")
+    for file in walk(place):
+        inner = file.relative_to(place)
+        if file.suffix.lower() != ".png" or not (given or _kind(file) or MASKS in inner.parts[:-1]):
+            continue
+        folders = [name for name in inner.parts[:-1] if given or name != MASKS]
+        bare = plain("/".join([*folders, file.stem.removesuffix(_kind(file))]))
+        own, which = found.setdefault(bare, {}), _kind(file) == IGNORED
+        if which in own:
+            raise ValueError(f"{file} and {own[which]} are masks of one photograph: keep one")
+        own[which] = file
+    if alone := [own[True] for own in found.values() if False not in own]:
+        raise ValueError(f"{alone[0]} says what a mask ignores, and there is no mask: add it")
+    try:
+        owner = match(found, known)
+    except ValueError as error:
+        raise ValueError(f"{place} has a mask without a photograph: {error}") from None
+    return {owner[bare]: tuple(own[key] for key in sorted(own)) for bare, own in found.items()}
+
+
+def _kind(file: Path) -> str:
+    ends = ("_mask", IGNORED) if file.suffix.lower() == ".png" else ()
+    return next((end for end in ends if file.stem.endswith(end)), "")
+
+
+def mask_reader(home: Path, given: Path | None, names: list[str], several: bool) -> MaskReader:
+    """How masks are read: as values of the classes where there is a table of them, else non-zero.
+
+    ValueError: a table that lacks a class, and none where photographs show several classes.
+    """
+    places = [place / name for place in (given or home / MASKS, home) for name in TABLES]
+    path = next((place for place in places if place.exists()), None)
+    if path is None and several:
+        raise ValueError(
+            f"{home} has masks and photographs of several classes: say in {home / TABLES[0]} which "
+            "value of the masks is which class, value,name"
+        )
+    values, known = [], []
+    if path:
+        table = {}
+        for where, row in rows_of(path, (), ("value", "name")):
+            if (cell := (row["value"] or "").strip().lower()) != "value":  # else a header
+                if not cell.isdecimal() or not row["name"]:
+                    raise ValueError(f"{where}: give value,name, such as 1,{names[0]}")
+                table[plain(row["name"]).strip()] = int(cell)
+        for name in names:
+            if not 0 < table.get(name, 0) < _VOID:
+                raise ValueError(f"{path} has no value in 1..254 of the class {name!r}: add it")
+        values, known = [table[name] for name in names], sorted({0, _VOID, *table.values()})
+    rule = f"non-zero, or values {values}; 255 of these and palettes ignored; all where none; 2"
+    return MaskReader(partial(_read, values=values, known=known), True, rule)
+
+
+def _read(files: tuple[Path, ...], label: int, size, values: list, known: list) -> tuple:
+    """Mask, and what is ignored; of a photograph whose mask is not there, or has a table and does
+    not show the class, every pixel, so that none counts."""
+    inside = void = np.zeros((1, 1), bool)
+    if files:
+        image = read_image(files[0], None, upright=True)
+        codes = np.asarray(image if values or image.mode == "P" else image.convert("L"))
+        if values and (codes.ndim != 2 or not np.isin(codes, known).all()):
+            raise ValueError(
+                f"{files[0]} is no grey or palette image of the values "
+                f"{', '.join(map(str, known))}: correct it or the table of classes"
+            )
+        if values or image.mode == "P":
+            void = codes == _VOID
+        inside = codes == values[label] if values else (codes != 0) & ~void
+        if not values and void.any() and not inside.any():
+            raise ValueError(
+                f"{files[0]} is a palette of 0 and 255, which is ignored: save it grey"
+            )
+    if not files or (values and not inside.any()):
+        return np.zeros(size, bool), np.ones(size, bool)
+    mask, ignore = resize_mask(inside, size), resize_mask(void, size)
+    for file in files[1:]:
+        ignore = ignore | resize_mask(read_image(file, "L", upright=True), size)
+    return mask, ignore
