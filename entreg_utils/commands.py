@@ -14,6 +14,7 @@ import statistics
 import types
 import typing
 from dataclasses import field, make_dataclass, replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 import docstring_parser
@@ -101,6 +102,13 @@ def run_command(argv: list[str]) -> int:
         settings: Annotated[Settings, arg(name="")],
         epsilon: Epsilon = None,
         preset: Preset = None,
+        pictures: Annotated[
+            bool,
+            arg(
+                help="maps, boxes and overlays of the test photographs, beside the record",
+                help_behavior_hint="(default: of folder:)",
+            ),
+        ] = True,
         json: Annotated[Flag, quiet(help="print one JSON object, nothing else")] = False,
         fresh: Fresh = False,
         allow_code: AllowCode = False,
@@ -114,16 +122,19 @@ def run_command(argv: list[str]) -> int:
         given = _given(settings, argv)
         config = plans.config_of(preset, epsilon, **given)
         allow([config], allow_code)
-        return _run(*_filled([config], preset, given), json, fresh)
+        said = {"--pictures", "--no-pictures"} & set(argv)
+        pictures = pictures if said else config.data.is_folder
+        return _run(*_filled([config], preset, given), json, fresh, pictures)
 
     return tyro.cli(run, prog="python -m entreg_utils run", args=argv, config=CONFIG)
 
 
-def _run(config: Config, as_json: bool, fresh: bool) -> int:
+def _run(config: Config, as_json: bool, fresh: bool, pictures: bool) -> int:
     with freshly(fresh):
         was_there = store.find(config) is not None
         result = load_or_train(config, progress=not as_json)
         path, _ = store.locate(config)
+        made = _predictions(result, path.stem, not as_json) if pictures else None
     origin = result.provenance
     if as_json:
         rules = {name: ": ".join(rule) for name, rule in reports.rules_of(result).items()}
@@ -136,6 +147,7 @@ def _run(config: Config, as_json: bool, fresh: bool) -> int:
             "metrics": result.metrics,
             "rules": rules,
             "record": str(path),
+            "predictions": made and str(made),
             "weights_sha256": result.weights_sha256,
             "selection": result.selection,
             "provenance": origin,
@@ -147,7 +159,28 @@ def _run(config: Config, as_json: bool, fresh: bool) -> int:
         f"{origin['seconds']:g} s on {origin['device']} ({origin['threads']} threads), torch "
         f"{origin['torch']}, commit {origin['commit']}"
     )
+    if made:
+        print(
+            f"test photographs: {made}\n  table: predictions.csv; boxes: boxes.csv, "
+            "boxes.coco.json; overlays: overlays/, contact_sheet.png\n  maps of the predicted "
+            "classes: maps/"
+        )
     return 0
+
+
+def _predictions(result, name: str, shown: bool) -> Path:
+    """The folder of what ``predict`` says of a run's test photographs, boxes at the threshold of
+    validation where it chose one. ValueError: images that are no files."""
+    from entreg_utils.predict import predict  # late: it asks this module what its options share
+
+    test = result.config.data.load("test")
+    if not hasattr(test, "paths"):
+        raise ValueError(f"{test.name} has no files of photographs: leave --pictures out")
+    threshold = "carried" if "box_threshold" in result.metrics else result.config.sigma
+    out = store.results_folder() / f"{name}.predictions"
+    photographs = dict(zip(test.image_ids, test.paths, strict=True))
+    predict(photographs, result, out, threshold, progress=shown)
+    return out
 
 
 def sweep_command(argv: list[str]) -> int:

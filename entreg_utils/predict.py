@@ -25,7 +25,7 @@ from __future__ import annotations
 import sys
 import unicodedata
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -62,8 +62,8 @@ def predict(
     unchanged photographs is kept. Memory does not grow with their number, but for a table row each.
 
     Args:
-        images: a folder, a file, or a list of these. In folders, hidden files and those in
-            ``masks`` are left out.
+        images: a folder, a file, a list of these, or photographs by what tables call them. In
+            folders, hidden files and those in ``masks`` are left out.
         model: of :func:`entreg_utils.classifiers.classifier`, or what it takes, with ``options``.
         out: default ``results/predictions/NAME`` of the first of ``images``.
         threshold: of boxes, a share of the map's maximum; ``carried``: the run's, from validation.
@@ -81,9 +81,13 @@ def predict(
             ``classifier`` refuses.
         StorageError: files that cannot be read or written.
     """
-    given = [images] if isinstance(images, (str, Path)) else [*images]
-    out = Path(out) if out else results("predictions", Path(given[0]).resolve().name)
-    photographs = find(given, out)
+    if isinstance(images, Mapping):
+        images = {name: Path(path) for name, path in images.items()}
+        given = [*images.values()]
+    else:
+        given = [images] if isinstance(images, (str, Path)) else [*images]
+    out = Path(out).expanduser() if out else results("predictions", Path(given[0]).resolve().name)
+    photographs = images if isinstance(images, Mapping) else find(given, out)
     check_rule(contours)
     if threshold != "carried":
         threshold = float(threshold_list([threshold])[0])

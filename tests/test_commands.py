@@ -115,9 +115,9 @@ def test_every_setting_is_an_option_with_its_type_and_default(stored, monkeypatc
     ]
     for config in others:
         assert cli.main(["run", "--allow-code", *as_options(config)]) == 0
-        assert got.pop() == (config, False, False)
+        assert got.pop() == (config, False, False, False)
     assert cli.main(["run", "--learning_rate=0.05", "--json", "--fresh"]) == 0
-    assert got.pop() == (Config(learning_rate=0.05), True, True)
+    assert got.pop() == (Config(learning_rate=0.05), True, True, False)
 
 
 def test_only_named_options_win_over_a_preset_and_over_a_plan(plan, asked, monkeypatch):

@@ -166,7 +166,9 @@ def test_folders_that_cannot_be_used(tmp_path):
     with pytest.raises(ValueError, match="has 1 class: give two or more"):
         load(tmp_path, "train")
     picture(tmp_path / "b" / "1.jpg")
-    with pytest.raises(ValueError, match="class 'a' has 1 photograph, too few to hold out test and val"):
+    with pytest.raises(
+        ValueError, match="class 'a' has 1 photograph, too few to hold out test and val"
+    ):
         load(tmp_path, "train")
     for share in (0, 0.5, -1):
         with pytest.raises(ValueError, match="hold_out=.*: give a share of each class"):
