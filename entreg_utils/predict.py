@@ -82,6 +82,8 @@ def predict(
         StorageError: files that cannot be read or written.
     """
     given = [images] if isinstance(images, (str, Path)) else [*images]
+    if not given:
+        raise ValueError("name a folder of photographs, or photographs")
     out = Path(out) if out else results("predictions", Path(given[0]).resolve().name)
     photographs = find(given, out)
     check_rule(contours)
@@ -125,7 +127,7 @@ def find(given: Iterable[Path | str], out: Path) -> dict[str, Path]:
         raise ValueError(f"no photographs in {', '.join(map(str, given))}: they end in {endings}")
     if left_out:
         warnings.warn(
-            f"{left_out[0]} and {len(left_out) - 1} more files are left out: photographs end in "
+            f"{len(left_out)} files are left out, such as {left_out[0]}: photographs end in "
             f"{endings}",
             stacklevel=3,
         )
@@ -165,15 +167,18 @@ def main(argv: list[str]) -> int:
     """``python -m entreg_utils predict``."""
 
     def predict_command(
-        images: Positional[Annotated[tuple[str, ...], arg(metavar="FOLDER|IMAGE..")]],
+        images: Positional[Annotated[tuple[str, ...], quiet(metavar="FOLDER|IMAGE..")]],
         model: Annotated[str | None, quiet(metavar="NAME")] = None,
         run: Annotated[str | None, quiet(metavar="RUN")] = None,
-        weights: Annotated[Path | None, quiet()] = None,
-        classes: Annotated[Path | None, quiet()] = None,
+        weights: Annotated[Path | None, quiet(metavar="FILE")] = None,
+        classes: Annotated[Path | None, quiet(metavar="FILE")] = None,
         out: Annotated[
-            Path | None, arg(help_behavior_hint="(default: results/predictions/FOLDER)")
+            Path | None,
+            arg(metavar="DIR", help_behavior_hint="(default: results/predictions/FOLDER)"),
         ] = None,
-        size: Annotated[int | None, arg(help_behavior_hint="(default: 224, or the run's)")] = None,
+        size: Annotated[
+            int | None, arg(metavar="N", help_behavior_hint="(default: 224, or the run's)")
+        ] = None,
         threshold: Annotated[str, arg(metavar="X|carried")] = str(SIGMA),
         contours: Literal["largest", "all"] = "largest",
         of_class: Annotated[str | None, quiet(name="class", metavar="NAME")] = None,
