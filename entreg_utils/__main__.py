@@ -7,6 +7,7 @@ only when it is called, so that ``doctor`` runs where half the packages are miss
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import warnings
 
@@ -62,15 +63,22 @@ def main(argv: list[str] | None = None) -> int:
     if "--traceback" in argv:
         return _run([word for word in argv if word != "--traceback"])
     try:
+        if hasattr(sys.stdout, "reconfigure"):  # names in letters that the terminal has not
+            sys.stdout.reconfigure(errors="backslashreplace")
         with warnings.catch_warnings():
             warnings.showwarning = _note
-            return _run(argv)
+            status = _run(argv)
+            sys.stdout.flush()
+            return status
     except ImportError as error:
         message = f"{error}; `python -m entreg_utils doctor` says what is missing"
     except (RuntimeError, ValueError) as error:
         if isinstance(error, RuntimeError) and not _is_ours(error):
             raise
         message = str(error)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else exiting flushes again
+        message = "nobody reads the output any more (a closed pipe); what was finished is kept"
     except KeyboardInterrupt:
         print("stopped; what was finished is kept, and the same command goes on", file=sys.stderr)
         return 130

@@ -81,13 +81,13 @@ def predict(
             ``classifier`` refuses.
         StorageError: files that cannot be read or written.
     """
-    if isinstance(images, Mapping):
-        images = {name: Path(path) for name, path in images.items()}
-        given = [*images.values()]
-    else:
-        given = [images] if isinstance(images, (str, Path)) else [*images]
+    named = isinstance(images, Mapping)
+    given = [images] if isinstance(images, (str, Path)) else [*images]
+    given = [*images.values()] if named else given
+    if not given:
+        raise ValueError("name a folder of photographs, or photographs")
     out = Path(out).expanduser() if out else results("predictions", Path(given[0]).resolve().name)
-    photographs = images if isinstance(images, Mapping) else find(given, out)
+    photographs = dict(zip(images, map(Path, given), strict=True)) if named else find(given, out)
     check_rule(contours)
     if threshold != "carried":
         threshold = float(threshold_list([threshold])[0])
@@ -129,7 +129,7 @@ def find(given: Iterable[Path | str], out: Path) -> dict[str, Path]:
         raise ValueError(f"no photographs in {', '.join(map(str, given))}: they end in {endings}")
     if left_out:
         warnings.warn(
-            f"{left_out[0]} and {len(left_out) - 1} more files are left out: photographs end in "
+            f"{len(left_out)} files are left out, such as {left_out[0]}: photographs end in "
             f"{endings}",
             stacklevel=3,
         )
@@ -169,15 +169,18 @@ def main(argv: list[str]) -> int:
     """``python -m entreg_utils predict``."""
 
     def predict_command(
-        images: Positional[Annotated[tuple[str, ...], arg(metavar="FOLDER|IMAGE..")]],
+        images: Positional[Annotated[tuple[str, ...], quiet(metavar="FOLDER|IMAGE..")]],
         model: Annotated[str | None, quiet(metavar="NAME")] = None,
         run: Annotated[str | None, quiet(metavar="RUN")] = None,
-        weights: Annotated[Path | None, quiet()] = None,
-        classes: Annotated[Path | None, quiet()] = None,
+        weights: Annotated[Path | None, quiet(metavar="FILE")] = None,
+        classes: Annotated[Path | None, quiet(metavar="FILE")] = None,
         out: Annotated[
-            Path | None, arg(help_behavior_hint="(default: results/predictions/FOLDER)")
+            Path | None,
+            arg(metavar="DIR", help_behavior_hint="(default: results/predictions/FOLDER)"),
         ] = None,
-        size: Annotated[int | None, arg(help_behavior_hint="(default: 224, or the run's)")] = None,
+        size: Annotated[
+            int | None, arg(metavar="N", help_behavior_hint="(default: 224, or the run's)")
+        ] = None,
         threshold: Annotated[str, arg(metavar="X|carried")] = str(SIGMA),
         contours: Literal["largest", "all"] = "largest",
         of_class: Annotated[str | None, quiet(name="class", metavar="NAME")] = None,

@@ -64,7 +64,7 @@ def write_sheet(job: Job, rows: list[dict], photographs: dict[str, Path]) -> Non
     def tile(row: dict) -> np.ndarray:
         picture = np.asarray(read_image(photographs[row["image"]], upright=True))
         raw = np.load(job.path("map", row["image"]))
-        return job.draw(raster.fit(picture, _TILE), raw, row)[0]
+        return job.draw(raster.fit(picture, _TILE), raw, row, f"\n{row['image']}")[0]
 
     spaced = np.linspace(0, len(rows) - 1, min(len(rows), _SHEET)).round().astype(int)
     with ThreadPoolExecutor(usable_cores()) as pool:

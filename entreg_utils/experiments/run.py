@@ -54,6 +54,7 @@ class Run:
             ``epoch``, and ``weights_sha256``; None for one that was scored and not trained.
         outcomes: what became of each test image at the last checkpoint: ``training.summarise``.
         files, protocol: what it was made from, and which version of measuring.
+        path: of a record that was named by its file: its checkpoints lie beside it.
     """
 
     config: Config
@@ -67,6 +68,7 @@ class Run:
     outcomes: dict[str, np.ndarray] = field(default_factory=dict)
     files: store.Files = store.Files()
     protocol: int = PROTOCOL
+    path: Path | None = None
 
     def model(self, which: str = "last") -> torch.nn.Module:
         """The ``last`` or ``best`` (on validation) model in eval mode, from its checkpoint.
@@ -80,7 +82,9 @@ class Run:
         wanted = _digests(vars(self))
         if which not in wanted:
             raise ValueError(f"there is no {which!r} checkpoint: kept are {', '.join(wanted)}")
-        places = [path.with_suffix(SUFFIXES[which]) for path in store.candidates(self.config)]
+        records = [self.path] if self.path else []
+        records += store.candidates(self.config)
+        places = [path.with_suffix(SUFFIXES[which]) for path in records]
         content = next(filter(None, (_checkpoint(p, wanted[which]) for p in places)), None)
         if content is None:
             path = store.path_of(self.config)
