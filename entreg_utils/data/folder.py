@@ -126,6 +126,8 @@ class Found:
                         )
                     )
             label = self.labels[name] if self.several else self.labels[name][0]
+            if boxes and self.said[name].size:  # of which the boxes are
+                frame = self.said[name].size
             photos.append(Photo(file, name, label, None, boxes, frame, masks))
         return photos
 
@@ -146,8 +148,13 @@ class Found:
         return (of if self.several else of[0]) if any(of) else None
 
 
-def find(path, root=None, boxes=None, masks=None, labels=None, share=0.2, seed=0) -> Found:
-    """What :func:`folder` loads, of all splits; same arguments and errors."""
+def find(
+    path, root=None, boxes=None, masks=None, labels=None, hold_out=0.2, seed=0, refuse=_refuse
+) -> Found:
+    """What :func:`folder` loads, of all splits; same arguments and errors.
+
+    ``refuse`` gets the ValueError of classes that are not those of training, which then are added.
+    """
     home = Path(root or ".", Path(path).expanduser())
     if not home.is_dir():
         raise StorageError(f"{home} is no folder: give folder:PATH of your photographs")
@@ -163,10 +170,12 @@ def find(path, root=None, boxes=None, masks=None, labels=None, share=0.2, seed=0
     kinds = classes_of(home, labels, places, parts, said)
     _tell(others, f"photographs end in {', '.join(ENDINGS)}")
     _tell([name for name in every if name not in kinds], "nothing says their class")
-    names = _names(home, parts, kinds, said)
+    names = _names(home, parts, kinds, said, refuse)
     several = any(len(own) != 1 for own in kinds.values())
     held = [split for split in ("test", "val") if split not in inside]
-    drawn = draw({name: kinds[name] for name in parts["train"] if name in kinds}, held, share, seed)
+    drawn = draw(
+        {name: kinds[name] for name in parts["train"] if name in kinds}, held, hold_out, seed
+    )
     split_of = {name: split for split in inside for name in parts[split]} | drawn
     order = sorted(kinds, key=lambda name: (kinds[name], every[name]))
     parts = {s: {n: every[n] for n in order if split_of[n] == s} for s in SPLITS}
@@ -174,20 +183,21 @@ def find(path, root=None, boxes=None, masks=None, labels=None, share=0.2, seed=0
     found = find_masks(home, given, every)
     reader = mask_reader(home, given, names, several) if found else None
     what, which = "all" if several else "each class", " and ".join(sorted(held, reverse=True))
-    source = f"{which} held out: {share:g} of {what}, seed {seed}" if held else "own folders"
+    source = f"{which} held out: {hold_out:g} of {what}, seed {seed}" if held else "own folders"
     return Found(home, names, parts, label_of, several, said, found, reader, source)
 
 
-def _names(home: Path, parts: dict, kinds: dict[str, tuple], said: dict) -> list[str]:
+def _names(home: Path, parts: dict, kinds: dict[str, tuple], said: dict, refuse) -> list[str]:
     """Classes of training, which the other splits and the boxes must know."""
     own = {
         split: {kind for name in part for kind in kinds.get(name, ())}
         for split, part in parts.items()
     }
-    names = sorted(own["train"])
     for split, classes in own.items():
         if strange := sorted(classes - own["train"]):
-            raise ValueError(f"{split} has the class {strange[0]!r}, and train has not: remove it")
+            why = f"{split} has the class {strange[0]!r}, and train has not: remove it"
+            refuse(ValueError(why))
+    names = sorted(set().union(*own.values()))
     if len(names) < 2:
         raise ValueError(f"{home} has {len(names)} class: give two or more folders of photographs")
     spoken = {kind for one in said.values() for kind in one.classes if kind}

@@ -148,8 +148,11 @@ def test_boxes_in_whole_pixels():
     for box in ((9, 2, 41, 4), (-1, 2, 3, 4), (0.1, 0.2, 0.3, 0.4), (0, 0, 3, 20.5)):
         with pytest.raises(ValueError, match=r"a.csv, line 2: the box .* fit 1.jpg of 40x20 pix"):
             boxes(*box)
-    with pytest.raises(ValueError, match="line 2: 1.jpg had 80x40 pixels and now has 40x20"):
-        boxes(1, 2, 3, 4, size=(80, 40))
+    assert boxes(1, 2, 79, 41, size=(80, 41)) == ((1, 2, 79, 40),)  # of which 40x20 was made
+    with pytest.raises(
+        ValueError, match="line 2: 1.jpg is said to have 20x40 pixels and has 40x20"
+    ):
+        boxes(1, 2, 3, 4, size=(20, 40))
 
 
 @pytest.mark.parametrize(
