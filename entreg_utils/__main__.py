@@ -7,6 +7,7 @@ only when it is called, so that ``doctor`` runs where half the packages are miss
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 import warnings
@@ -19,6 +20,7 @@ COMMANDS = {
     "run": ("commands", "run_command", "one training, loaded or done now, and its scores"),
     "sweep": ("commands", "sweep_command", "many runs, and the table they make"),
     "predict": ("predict", "main", "classes, maps, boxes and overlays of photographs"),
+    "score": ("score.command", "main", "numbers for maps that exist, against boxes and masks"),
     "figures": ("figures.command", "main", "figures of the notebooks, as files"),
     "tutorial": ("tutorial", "main", "train the headline fresh and execute the notebooks"),
     "doctor": ("doctor", "main", "versions, device, and what is missing with its remedy"),
@@ -58,27 +60,37 @@ def _is_ours(error: RuntimeError) -> bool:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Run one command and return its exit status; errors end in one sentence on stderr."""
-    argv = sys.argv[1:] if argv is None else argv
+    """Run one command and return its exit status; errors end in one sentence on stderr.
+
+    What the terminal cannot show is written as ``\\u20ac``; a reader that leaves early, as
+    ``| head`` does, ends the command without a word (status 141, as the shell has it).
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+    try:
+        try:
+            return _status(sys.argv[1:] if argv is None else argv)
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more
+        return 141
+
+
+def _status(argv: list[str]) -> int:
     if "--traceback" in argv:
         return _run([word for word in argv if word != "--traceback"])
     try:
-        if hasattr(sys.stdout, "reconfigure"):  # names in letters that the terminal has not
-            sys.stdout.reconfigure(errors="backslashreplace")
         with warnings.catch_warnings():
             warnings.showwarning = _note
-            status = _run(argv)
-            sys.stdout.flush()
-            return status
+            return _run(argv)
     except ImportError as error:
         message = f"{error}; `python -m entreg_utils doctor` says what is missing"
     except (RuntimeError, ValueError) as error:
         if isinstance(error, RuntimeError) and not _is_ours(error):
             raise
         message = str(error)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # else exiting flushes again
-        message = "nobody reads the output any more (a closed pipe); what was finished is kept"
     except KeyboardInterrupt:
         print("stopped; what was finished is kept, and the same command goes on", file=sys.stderr)
         return 130

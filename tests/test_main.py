@@ -1,5 +1,6 @@
 """The command line: lazy rooms, errors in one sentence, exit statuses."""
 
+import os
 import subprocess
 import sys
 import warnings
@@ -111,3 +112,21 @@ def test_the_module_runs_and_passes_its_status_on():
     assert answer.returncode == 1
     known = ", ".join(DATASETS)
     assert answer.stderr == f"error: name a data set ({known}), or ask for --list\n"
+
+
+@pytest.mark.parametrize("words", [["--help"], ["data", "--help"]])  # ours, and one that exits
+def test_a_reader_that_leaves_early_ends_it_without_a_word(words):
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "entreg_utils", *words]
+    answer = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE)
+    os.close(writing)
+    assert (answer.returncode, answer.stderr) == (141, b"")
+
+
+def test_what_a_terminal_cannot_show_is_written_in_letters_that_it_has():
+    command = [sys.executable, "-m", "entreg_utils", "donn\u00e9es"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
+    answer = subprocess.run(command, capture_output=True, env=environment)
+    assert answer.returncode == 2
+    assert answer.stderr.startswith(rb"error: no command 'donn\xe9es'")

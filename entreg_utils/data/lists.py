@@ -101,12 +101,15 @@ def plain(name: str) -> str:
     return unicodedata.normalize("NFC", name.replace("\\", "/"))
 
 
-def match(names: Iterable[str], known: Collection[str]) -> dict[str, str]:
+def match(
+    names: Iterable[str], known: Collection[str], strangers: list[str] | None = None
+) -> dict[str, str]:
     """{name: the one of ``known`` that it means}, both paths with "/" between folders.
 
     It is the path itself, else the one that ends as the name does (``1.jpg`` is ``cat/1.jpg``),
     else the longest that the name ends in (``all/cat/1.jpg``); each also without the file's ending
-    (``cat/1.npy``). ValueError for a name that fits none or several, and for two names of one path.
+    (``cat/1.npy``). Names that fit none are added to ``strangers``, where it is given. ValueError
+    for other names that fit none or several, and for two names of one path.
     """
     whole: dict[str, list[str]] = {}
     ends: dict[str, list[str]] = {}
@@ -122,6 +125,9 @@ def match(names: Iterable[str], known: Collection[str]) -> dict[str, str]:
         tried = [whole.get(form) for form in forms] + [ends.get(form) for form in forms]
         tried += [whole.get(tail) for form in forms for tail in _tails(form)]
         fits = [name] if name in known else next(filter(None, tried), [])
+        if not fits and strangers is not None:
+            strangers.append(name)
+            continue
         if len(fits) != 1:
             what = f"several images ({', '.join(sorted(fits)[:3])}) are" if fits else "no image is"
             such = f", such as {min(known)}" if known else ""

@@ -2,7 +2,8 @@
 
 Boxes (:mod:`.contours`, :mod:`.boxes`; fast by :mod:`.trees`), pixels, class and box together, by
 the size of the object, step by step, what a score is worth, and, where the world is drawn, where
-the evidence lies. Scores are in 0..1; papers print them times 100. No torch is imported.
+the evidence lies. Scores are in 0..1; papers print them times 100. No torch is imported, but by
+:mod:`.torch`, the scores as ``torchmetrics.Metric``, which is imported by its own name.
 """
 
 from entreg_utils.cam.scaling import rescale_boxes

@@ -5,7 +5,7 @@ A claim about a method needs the second.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -45,7 +45,7 @@ def bootstrap_interval(
     draws = [
         statistic(values[generator.integers(len(values), size=len(values))]) for _ in range(samples)
     ]
-    return _central(statistic(values), draws, confidence)
+    return central(statistic(values), draws, confidence)
 
 
 def paired_bootstrap(
@@ -82,7 +82,7 @@ def paired_bootstrap(
 
     change = scores(pair[1]).astype(np.float64) - scores(pair[0])
     resampled = change[picks.T, np.arange(1, samples + 1)].mean(axis=0)
-    return _central(change[:, 0].mean(), resampled, confidence)
+    return central(change[:, 0].mean(), resampled, confidence)
 
 
 def seed_interval(values, confidence: float = 0.95) -> SeedInterval:
@@ -100,7 +100,19 @@ def seed_interval(values, confidence: float = 0.95) -> SeedInterval:
     return SeedInterval(float(values.mean()), float(half_width))
 
 
-def _central(estimate, draws, confidence: float) -> Interval:
+def resamples(images: int, samples: int, seed: int = 0, block: int = 100) -> Iterator[np.ndarray]:
+    """How often each of ``images`` is drawn in each of ``samples`` bootstraps: float32 (b, images),
+    at most ``block`` bootstraps at a time. For scores that are functions of sums over images, all
+    bootstraps of which are then one product of matrices."""
+    generator = np.random.default_rng(seed)
+    for start in range(0, samples, block):
+        count = min(block, samples - start)
+        drawn = generator.multinomial(images, np.full(images, 1 / images), size=count)
+        yield drawn.astype(np.float32)
+
+
+def central(estimate, draws, confidence: float) -> Interval:
+    """The estimate and the ends of the central ``confidence`` of its resamples."""
     if not 0 < confidence < 1 or not len(draws):
         raise ValueError("confidence must lie in (0, 1) and samples be at least 1")
     tail = (1 - confidence) / 2

@@ -148,7 +148,7 @@ def pixel_average_precision(
 
     ValueError: lengths or shapes that disagree; no foreground in any mask.
     """
-    return _pooled(cams, masks, np.zeros(len(cams), int), ignore, step, size).pools[0].compute()
+    return pooled(cams, masks, np.zeros(len(cams), int), ignore, step, size).pools[0].compute()
 
 
 def class_pixel_average_precision(
@@ -156,7 +156,7 @@ def class_pixel_average_precision(
 ) -> dict[int, float]:
     """PxAP of each class that has foreground, ``{class: 0..1}``; an entry is one (image, class)
     pair, and pixels are pooled within a class."""
-    return _pooled(cams, masks, classes, ignore, step, size).per_class
+    return pooled(cams, masks, classes, ignore, step, size).per_class
 
 
 def mean_pixel_average_precision(
@@ -164,10 +164,10 @@ def mean_pixel_average_precision(
 ) -> float:
     """mPxAP in 0..1: mean of :func:`class_pixel_average_precision`; classes without a foreground
     pixel are left out and named in a warning. ValueError: shapes that disagree; no foreground."""
-    return _pooled(cams, masks, classes, ignore, step, size).compute()
+    return pooled(cams, masks, classes, ignore, step, size).compute()
 
 
-def _pooled(cams, masks, classes, ignore, step, size) -> MeanPixelAveragePrecision:
+def pooled(cams, masks, classes, ignore, step, size) -> MeanPixelAveragePrecision:
     ignore = [None] * len(cams) if ignore is None else ignore
     classes = as_array(classes).reshape(-1)
     check_maps(cams, masks=masks, ignore=ignore, classes=classes)
