@@ -139,7 +139,7 @@ def find_run(name: str) -> Run:
     record = store.read(path)
     if record is None:
         raise ValueError(f"there is no record {path}: give the name of a run, or its path")
-    return as_run(Config(**record["config"]), record)
+    return dataclasses.replace(as_run(Config(**record["config"]), record), path=path)
 
 
 def _of_run(run: Run) -> Classifier:

@@ -14,6 +14,7 @@ import statistics
 import types
 import typing
 from dataclasses import field, make_dataclass, replace
+from pathlib import Path
 from typing import Annotated, Literal
 
 import docstring_parser
@@ -75,17 +76,21 @@ def _given(settings, argv: list[str]) -> dict:
     }
 
 
-CONFIG = (tyro.conf.FlagCreatePairsOff, tyro.conf.HelptextFromCommentsOff)
+CONFIG = (tyro.conf.HelptextFromCommentsOff,)
 Settings, Sweepable = _as_options(), _as_options(leave_out=("seed", "strength"))
 quiet = functools.partial(arg, help_behavior_hint="")  # says no default
-Fresh = Annotated[bool, quiet(help="leave out the records of the project")]
-AllowCode = Annotated[bool, quiet(help="let code that is named as module:function run")]
+Flag = tyro.conf.FlagCreatePairsOff[bool]  # a setting has both: what a preset turned on goes off
+Fresh = Annotated[Flag, quiet(help="leave out the records of the project")]
+AllowCode = Annotated[Flag, quiet(help="let code that is named as module:function run")]
 _ROLE = "weight of --regularizer (kl_uniform) beside cross-entropy: lambda = E/(1 - E)"
 Epsilon = Annotated[float | None, quiet(metavar="E", help=_ROLE)]
 _PRESETS = "|".join(presets.PRESETS)
 Preset = Annotated[
     Literal[tuple(presets.PRESETS)] | None,
-    quiet(help="a way to train photographs; other options win over it", metavar=_PRESETS),
+    quiet(
+        help="a way to train photographs, which without one take photographs; other options win",
+        metavar=_PRESETS,
+    ),
 ]
 GRIDS = ("SWEEP", "HURTS", "METHODS", "REGULARISERS", "COOCCURRING", "ALL")
 
@@ -97,7 +102,14 @@ def run_command(argv: list[str]) -> int:
         settings: Annotated[Settings, arg(name="")],
         epsilon: Epsilon = None,
         preset: Preset = None,
-        json: Annotated[bool, quiet(help="print one JSON object, nothing else")] = False,
+        pictures: Annotated[
+            bool,
+            arg(
+                help="maps, boxes and overlays of the test photographs, beside the record",
+                help_behavior_hint="(default: of folder:)",
+            ),
+        ] = True,
+        json: Annotated[Flag, quiet(help="print one JSON object, nothing else")] = False,
         fresh: Fresh = False,
         allow_code: AllowCode = False,
     ) -> int:
@@ -107,18 +119,22 @@ def run_command(argv: list[str]) -> int:
         whole epoch. Results are written to results/, or where ENTREG_RESULTS points.
         Example: run --epsilon 0.85 --seed 1
         """
-        config = plans.config_of(preset, epsilon, **_given(settings, argv))
+        given = _given(settings, argv)
+        config = plans.config_of(preset, epsilon, **given)
         allow([config], allow_code)
-        return _run(config, json, fresh)
+        said = {"--pictures", "--no-pictures"} & set(argv)
+        pictures = pictures if said else config.data.is_folder
+        return _run(*_filled([config], preset, given), json, fresh, pictures)
 
     return tyro.cli(run, prog="python -m entreg_utils run", args=argv, config=CONFIG)
 
 
-def _run(config: Config, as_json: bool, fresh: bool) -> int:
+def _run(config: Config, as_json: bool, fresh: bool, pictures: bool) -> int:
     with freshly(fresh):
         was_there = store.find(config) is not None
         result = load_or_train(config, progress=not as_json)
         path, _ = store.locate(config)
+        made = _predictions(result, path.stem, not as_json) if pictures else None
     origin = result.provenance
     if as_json:
         rules = {name: ": ".join(rule) for name, rule in reports.rules_of(result).items()}
@@ -131,6 +147,7 @@ def _run(config: Config, as_json: bool, fresh: bool) -> int:
             "metrics": result.metrics,
             "rules": rules,
             "record": str(path),
+            "predictions": made and str(made),
             "weights_sha256": result.weights_sha256,
             "selection": result.selection,
             "provenance": origin,
@@ -142,7 +159,28 @@ def _run(config: Config, as_json: bool, fresh: bool) -> int:
         f"{origin['seconds']:g} s on {origin['device']} ({origin['threads']} threads), torch "
         f"{origin['torch']}, commit {origin['commit']}"
     )
+    if made:
+        print(
+            f"test photographs: {made}\n  table: predictions.csv; boxes: boxes.csv, "
+            "boxes.coco.json; overlays: overlays/, contact_sheet.png\n  maps of the predicted "
+            "classes: maps/"
+        )
     return 0
+
+
+def _predictions(result, name: str, shown: bool) -> Path:
+    """The folder of what ``predict`` says of a run's test photographs, boxes at the threshold of
+    validation where it chose one. ValueError: images that are no files."""
+    from entreg_utils.predict import predict  # late: it asks this module what its options share
+
+    test = result.config.data.load("test")
+    if not hasattr(test, "paths"):
+        raise ValueError(f"{test.name} has no files of photographs: leave --pictures out")
+    threshold = "carried" if "box_threshold" in result.metrics else result.config.sigma
+    out = store.results_folder() / f"{name}.predictions"
+    photographs = dict(zip(test.image_ids, test.paths, strict=True))
+    predict(photographs, result, out, threshold, progress=shown)
+    return out
 
 
 def sweep_command(argv: list[str]) -> int:
@@ -154,7 +192,7 @@ def sweep_command(argv: list[str]) -> int:
             Annotated[str, arg(help="a plan of --list, or a file that ends in .toml")]
         ] = "",
         list: Annotated[
-            bool, arg(help="the plans, their runs, and what of the paper they are")
+            Flag, arg(help="the plans, their runs, and what of the paper they are")
         ] = False,
         grid: Annotated[
             Literal[GRIDS] | None, quiet(help="a grid of the course, see experiments.grids")
@@ -180,7 +218,7 @@ def sweep_command(argv: list[str]) -> int:
             arg(help="on a cluster: share of a GPU a run", help_behavior_hint="(default: one)"),
         ] = None,
         cpus_per_run: Annotated[int, arg(help="on a cluster: cores of each run")] = 1,
-        dry_run: Annotated[bool, arg(help="list what is stored, and what the rest costs")] = False,
+        dry_run: Annotated[Flag, arg(help="list what is stored, and what the rest costs")] = False,
         fresh: Fresh = False,
         allow_code: AllowCode = False,
     ) -> int:
@@ -197,6 +235,7 @@ def sweep_command(argv: list[str]) -> int:
         given = _given(settings, argv)
         configs, files = _configs(plan, grid, epsilons, seeds, preset, given)
         allow(configs, allow_code)
+        configs = _filled(configs, preset, given) if epsilons else configs
         with freshly(fresh):
             if dry_run:
                 print(outline(configs, jobs))
@@ -232,6 +271,12 @@ def _configs(
     return list(dict.fromkeys(replace(c, **given) for c in configs)), (
         found.files if found else store.Files()
     )
+
+
+def _filled(configs: list[Config], preset: str | None, given: dict) -> list[Config]:
+    """Small folders of photographs work, unless somebody said how large a batch or an epoch is."""
+    said = preset or {"batch_size", "epoch_images"} & set(given)
+    return configs if said else presets.filled(configs)
 
 
 def allow(configs: list[Config], said: bool) -> None:

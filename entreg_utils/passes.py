@@ -72,9 +72,12 @@ class Job:
 
         def read(pair: tuple[str, Path]) -> _Photo | None:
             try:
+                pair[0].encode()
                 return self._read(*pair)
             except UnreadableImage as error:
                 failed[pair[0]] = str(error)
+            except UnicodeEncodeError:
+                failed[pair[0]] = f"{ascii(pair[0])} has a name that is no UTF-8 text: rename it"
 
         def keep(answer: tuple) -> None:
             journal.add(self._keep(*answer))
@@ -88,6 +91,7 @@ class Job:
             finally:  # also after Ctrl-C
                 pool.shutdown(cancel_futures=True)
             bar.update(len(failed))
+        failed = {image: failed[image] for image in photographs if image in failed}  # in order
         return [journal.rows[image] for image in photographs if image not in failed], failed
 
     def _claim(self) -> None:
@@ -150,16 +154,14 @@ class Job:
         solid = (boxes[:, 2:] > boxes[:, :2]).all(axis=1)
         return row | {"boxes": boxes[solid].tolist()}
 
-    def draw(
-        self, picture: np.ndarray, raw: np.ndarray, row: dict
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The overlay, and the boxes (n, 4) at 224x224."""
+    def draw(self, picture: np.ndarray, raw: np.ndarray, row: dict, more: str = "") -> tuple:
+        """The overlay, with ``more`` in its caption, and the boxes (n, 4) at 224x224."""
         scored = metrics.score_map(raw, SIDE)
         gray = to_gray(scored.scores) * np.uint8(not scored.constant)
         level = int(level_of(np.array([self.threshold]), gray)[0])
         boxes = mask_boxes(gray, level, self.contours)
-        said = f"{self.asked.classes[row['index']]}  {row['probability']:.2f}"
-        said = f"UNTRAINED: {said}" if self.asked.weights == UNTRAINED else said
+        said = f"{row['probability']:.2f}  {self.asked.classes[row['index']]}{more}"
+        said = f"UNTRAINED {said}" if self.asked.weights == UNTRAINED else said
         return raster.overlay(picture, gray, level, boxes, self.threshold, said), boxes
 
 

@@ -25,7 +25,7 @@ from __future__ import annotations
 import sys
 import unicodedata
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -62,8 +62,8 @@ def predict(
     unchanged photographs is kept. Memory does not grow with their number, but for a table row each.
 
     Args:
-        images: a folder, a file, or a list of these. In folders, hidden files and those in
-            ``masks`` are left out.
+        images: a folder, a file, a list of these, or photographs by what tables call them. In
+            folders, hidden files and those in ``masks`` are left out.
         model: of :func:`entreg_utils.classifiers.classifier`, or what it takes, with ``options``.
         out: default ``results/predictions/NAME`` of the first of ``images``.
         threshold: of boxes, a share of the map's maximum; ``carried``: the run's, from validation.
@@ -81,9 +81,13 @@ def predict(
             ``classifier`` refuses.
         StorageError: files that cannot be read or written.
     """
+    named = isinstance(images, Mapping)
     given = [images] if isinstance(images, (str, Path)) else [*images]
-    out = Path(out) if out else results("predictions", Path(given[0]).resolve().name)
-    photographs = find(given, out)
+    given = [*images.values()] if named else given
+    if not given:
+        raise ValueError("name a folder of photographs, or photographs")
+    out = Path(out).expanduser() if out else results("predictions", Path(given[0]).resolve().name)
+    photographs = dict(zip(images, map(Path, given), strict=True)) if named else find(given, out)
     check_rule(contours)
     if threshold != "carried":
         threshold = float(threshold_list([threshold])[0])
@@ -125,7 +129,7 @@ def find(given: Iterable[Path | str], out: Path) -> dict[str, Path]:
         raise ValueError(f"no photographs in {', '.join(map(str, given))}: they end in {endings}")
     if left_out:
         warnings.warn(
-            f"{left_out[0]} and {len(left_out) - 1} more files are left out: photographs end in "
+            f"{len(left_out)} files are left out, such as {left_out[0]}: photographs end in "
             f"{endings}",
             stacklevel=3,
         )
@@ -165,15 +169,18 @@ def main(argv: list[str]) -> int:
     """``python -m entreg_utils predict``."""
 
     def predict_command(
-        images: Positional[Annotated[tuple[str, ...], arg(metavar="FOLDER|IMAGE..")]],
+        images: Positional[Annotated[tuple[str, ...], quiet(metavar="FOLDER|IMAGE..")]],
         model: Annotated[str | None, quiet(metavar="NAME")] = None,
         run: Annotated[str | None, quiet(metavar="RUN")] = None,
-        weights: Annotated[Path | None, quiet()] = None,
-        classes: Annotated[Path | None, quiet()] = None,
+        weights: Annotated[Path | None, quiet(metavar="FILE")] = None,
+        classes: Annotated[Path | None, quiet(metavar="FILE")] = None,
         out: Annotated[
-            Path | None, arg(help_behavior_hint="(default: results/predictions/FOLDER)")
+            Path | None,
+            arg(metavar="DIR", help_behavior_hint="(default: results/predictions/FOLDER)"),
         ] = None,
-        size: Annotated[int | None, arg(help_behavior_hint="(default: 224, or the run's)")] = None,
+        size: Annotated[
+            int | None, arg(metavar="N", help_behavior_hint="(default: 224, or the run's)")
+        ] = None,
         threshold: Annotated[str, arg(metavar="X|carried")] = str(SIGMA),
         contours: Literal["largest", "all"] = "largest",
         of_class: Annotated[str | None, quiet(name="class", metavar="NAME")] = None,

@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from entreg_utils.data.annotations import BOXES
 from entreg_utils.data.decoding import read_image
 from entreg_utils.data.download import storing
-from entreg_utils.data.folder import COLUMNS
 from entreg_utils.experiments.provenance import usable_cores
 from entreg_utils.figures import raster
 from entreg_utils.files import atomic_write
@@ -35,7 +35,7 @@ def write_tables(job: Job, rows: list[dict]) -> pd.DataFrame:
         predictions[f"probability_{rank + 1}"] = [own[rank][1] for own in best]
     boxes = table.explode("boxes").dropna(subset="boxes")
     corners = np.array(boxes.pop("boxes").tolist(), int).reshape(-1, 4)
-    for at, name in enumerate(COLUMNS[1:]):
+    for at, name in enumerate(BOXES[1:]):
         boxes.insert(1 + at, name, corners[:, at])
     boxes["threshold"] = job.threshold
     for name, one in {"predictions": predictions, "boxes": boxes}.items():
@@ -64,7 +64,7 @@ def write_sheet(job: Job, rows: list[dict], photographs: dict[str, Path]) -> Non
     def tile(row: dict) -> np.ndarray:
         picture = np.asarray(read_image(photographs[row["image"]], upright=True))
         raw = np.load(job.path("map", row["image"]))
-        return job.draw(raster.fit(picture, _TILE), raw, row)[0]
+        return job.draw(raster.fit(picture, _TILE), raw, row, f"\n{row['image']}")[0]
 
     spaced = np.linspace(0, len(rows) - 1, min(len(rows), _SHEET)).round().astype(int)
     with ThreadPoolExecutor(usable_cores()) as pool:

@@ -5,6 +5,7 @@ import os
 from dataclasses import replace
 
 import pytest
+from PIL import Image
 
 from entreg_utils import __main__ as cli
 from entreg_utils import commands
@@ -90,9 +91,9 @@ def test_help_fits_on_two_screens_and_names_every_setting(command, monkeypatch, 
     lines = sum(1 + (len(line) - 1) // 100 for line in printed.splitlines())
     assert lines <= (110 if command == "run" else 130)
     left_out = {"seed", "strength"} if command == "sweep" else set()
-    for name in set(FLAT) - left_out - {"flip"}:
-        assert f"--{name.replace('_', '-')} " in printed
-    assert "--no-flip" in printed
+    for name in set(FLAT) - left_out:
+        option, flag = name.replace("_", "-"), isinstance(getattr(Config(), name), bool)
+        assert (f"--{option}, --no-{option}" if flag else f"--{option} ") in printed
     text = " ".join(printed.replace("│", " ").split())
     assert f"of SGD (default: {Config().weight_decay})" in text
     assert all(name in text for name in REGULARIZERS) and "plit of cub" in text
@@ -114,9 +115,9 @@ def test_every_setting_is_an_option_with_its_type_and_default(stored, monkeypatc
     ]
     for config in others:
         assert cli.main(["run", "--allow-code", *as_options(config)]) == 0
-        assert got.pop() == (config, False, False)
+        assert got.pop() == (config, False, False, False)
     assert cli.main(["run", "--learning_rate=0.05", "--json", "--fresh"]) == 0
-    assert got.pop() == (Config(learning_rate=0.05), True, True)
+    assert got.pop() == (Config(learning_rate=0.05), True, True, False)
 
 
 def test_only_named_options_win_over_a_preset_and_over_a_plan(plan, asked, monkeypatch):
@@ -174,6 +175,44 @@ def test_words_that_are_no_options_are_exit_status_two(words, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(words.split())
     assert stop.value.code == 2 and words.split()[1] in capsys.readouterr().err
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two classes of ten photographs; gives the folder's name, below ``tmp_path``."""
+    for name in ("cat", "dog"):
+        for i in range(10):
+            (tmp_path / "mine" / name).mkdir(exist_ok=True, parents=True)
+            Image.new("RGB", (20, 10)).save(tmp_path / "mine" / name / f"{i}.png")
+    return "mine"
+
+
+def test_photographs_take_a_preset_of_theirs_and_a_small_folder_fills_its_epochs(
+    folder, tmp_path, asked, monkeypatch, capsys
+):
+    got = []
+    monkeypatch.setattr(commands, "_run", lambda config, *_: got.append(config) or 0)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    name = f"folder:{folder}"
+    base = presets.photographs(name).config(root="~")
+    for words, changes in [
+        ("", {"epoch_images": 96}),
+        ("--no-pretrained --epochs 3", {"epoch_images": 96, "pretrained": False, "epochs": 3}),
+        ("--batch-size 4", {"batch_size": 4}),
+        ("--preset photographs", {}),
+    ]:
+        assert cli.main(["run", "--dataset", name, "--root", "~", *words.split()]) == 0
+        assert got.pop() == replace(base, **changes)
+        error = capsys.readouterr().err
+        assert ("note: folder:mine trains by the preset photographs" in error) == (
+            "--preset" not in words
+        )
+        assert ("has 12 photographs to train on" in error) == ("epoch_images" in changes)
+    epsilons = ["--epsilons", "0", "0.5", "--seeds", "1", "--root", "~"]
+    assert cli.main(["sweep", "--dataset", name, *epsilons]) == 1
+    seeded = replace(base, epoch_images=96, seed=1)
+    assert asked[0][0] == [seeded, replace(seeded, regularizer="kl_uniform", strength=1.0)]
+    assert capsys.readouterr().err.count("note: ") == 2  # each once
 
 
 # ---- run

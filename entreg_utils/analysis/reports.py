@@ -10,7 +10,7 @@ import pandas as pd
 from entreg_utils.analysis import tables
 from entreg_utils.analysis.compare import by, change, complete, points
 from entreg_utils.analysis.tables import HEADLINE, choose, final, headline, markdown
-from entreg_utils.experiments import Config, Run
+from entreg_utils.experiments import Config, Run, presets
 from entreg_utils.experiments.config import DEFAULTS
 
 # Score: what it is called, and the rule by which it was measured. {sigma} is the config's.
@@ -73,9 +73,10 @@ def report(run: Run, was_there: bool) -> str:
     lines = [
         f"{what}, ε = {config.epsilon:g} (strength {config.strength:g}), seed {config.seed}: "
         + ("loaded" if was_there else "trained now"),
-        f"split: test of {settings['dataset']}; checkpoint: last (epoch {config.epochs}); maps: of "
-        "the true class, min-max per image",
+        f"split: test of {settings['dataset']}{_scored(run)}; checkpoint: last (epoch "
+        f"{config.epochs}); maps: of the true class, min-max per image",
     ]
+    lines += [f"preset: {said}" for said in [presets.named(config)] if said]
     if chosen is not None:
         lines.append(
             f"second column: checkpoint best by {chosen['criterion']} (epoch {chosen['epoch']})"
@@ -86,6 +87,13 @@ def report(run: Run, was_there: bool) -> str:
         second = "" if chosen is None else " " * 8 if best is None else f"{best:8.3f}"
         lines.append(f"{title:22}{run.metrics[name]:8.3f}{second}  {rule}")
     return "\n".join(lines)
+
+
+def _scored(run: Run) -> str:
+    """How many images were scored, where the record tells; and maps with boxes, where fewer."""
+    shown = len(run.outcomes.get("right", run.outcomes.get("logits", ())))
+    boxed = run.metrics.get("num_boxed")
+    return f", {shown} images" * bool(shown) + (f", boxes of {boxed:g}" if boxed else "")
 
 
 def groups(runs: Sequence[Run]) -> list[list[Run]]:
@@ -112,7 +120,7 @@ def summary(runs: Sequence[Run]) -> str:
     plain = Config().to_dict() | {n: settings[n] for n in ("regularizer", "strength", "seed")}
     changed = [f"{name}={value}" for name, value in settings.items() if value != plain[name]]
     what = ", ".join(changed) or "default world and recipe"
-    parts = [f"{', '.join(names) or 'no regularizer'}; {what}"]
+    parts = [f"{', '.join(names) or 'no regularizer'}; {what}{_scored(runs[0])}"]
     rules = rules_of(runs[0])
     titles = {n: rules[n][0].strip() for n in _SHOWN if all(n in run.metrics for run in runs)}
     scores = tables.final(runs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 from entreg_utils import names
 from entreg_utils.data.evaluated import cub, openimages
@@ -59,6 +60,7 @@ def load(name: str | Callable, split: str, root=None, **options):
         found = own(split, **options, **({} if root is None else {"root": root}))
         text = names.label(name)
         return found if isinstance(found, Images) else OwnDataset(found, split, text)
+    root = None if root is None else Path(root).expanduser()
     if name.startswith(FOLDER):
         loader = partial(folder, name.removeprefix(FOLDER))
     elif name in DATASETS:

@@ -135,7 +135,8 @@ def read_all(items: Sequence, read: Callable, title: str = "", use: Callable | N
         except UnreadableImage as error:
             failures.append(error.args[0])  # list.append is atomic
 
-    bar = tqdm(total=len(items), desc=title, unit="image", leave=False, disable=not title)
+    what = {"desc": title, "unit": "image", "disable": not title}
+    bar = tqdm(total=len(items), delay=2, leave=False, **what)
     with ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool, bar:
         for start in range(0, len(items), _CHUNK):
             for result in pool.map(guarded, items[start : start + _CHUNK]):

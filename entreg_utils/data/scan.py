@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -99,9 +99,9 @@ def _kind(file: Path) -> str:
 
 
 def mask_reader(home: Path, given: Path | None, names: list[str], several: bool) -> MaskReader:
-    """How masks are read: as values of the classes where there is a table of them, else non-zero.
+    """How masks are read, see :func:`reader_of`; the table lies beside the masks or in ``home``.
 
-    ValueError: a table that lacks a class, and none where photographs show several classes.
+    ValueError: there is none, and photographs show several classes.
     """
     places = [place / name for place in (given or home / MASKS, home) for name in TABLES]
     path = next((place for place in places if place.exists()), None)
@@ -110,20 +110,34 @@ def mask_reader(home: Path, given: Path | None, names: list[str], several: bool)
             f"{home} has masks and photographs of several classes: say in {home / TABLES[0]} which "
             "value of the masks is which class, value,name"
         )
+    return reader_of(path, names)
+
+
+def reader_of(path: Path | None, names: Sequence[str]) -> MaskReader:
+    """How masks are read: as values of the classes ``names`` by a table, without one as non-zero.
+
+    ValueError: the table is none, or lacks a class.
+    """
     values, known = [], []
     if path:
-        table = {}
-        for where, row in rows_of(path, (), ("value", "name")):
-            if (cell := (row["value"] or "").strip().lower()) != "value":  # else a header
-                if not cell.isdecimal() or not row["name"]:
-                    raise ValueError(f"{where}: give value,name, such as 1,{names[0]}")
-                table[plain(row["name"]).strip()] = int(cell)
+        table = value_table(path)
         for name in names:
             if not 0 < table.get(name, 0) < _VOID:
                 raise ValueError(f"{path} has no value in 1..254 of the class {name!r}: add it")
         values, known = [table[name] for name in names], sorted({0, _VOID, *table.values()})
     rule = f"non-zero, or values {values}; 255 of these and palettes ignored; all where none; 2"
     return MaskReader(partial(_read, values=values, known=known), True, rule)
+
+
+def value_table(path: Path) -> dict[str, int]:
+    """{class: its number} of a list ``value,name``, with that header or without."""
+    table = {}
+    for where, row in rows_of(path, (), ("value", "name")):
+        if (cell := (row["value"] or "").strip().lower()) != "value":
+            if not cell.isdecimal() or not row["name"]:
+                raise ValueError(f"{where}: give value,name, such as 1,cat")
+            table[plain(row["name"]).strip()] = int(cell)
+    return table
 
 
 def _read(files: tuple[Path, ...], label: int, size, values: list, known: list) -> tuple:

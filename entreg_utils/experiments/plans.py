@@ -29,9 +29,9 @@
 Where a setting takes one value, a list in ``grid``, ``runs`` or ``also`` means each of them; one
 that itself is a list (``decay_epochs``) then takes a list of lists. A block's settings win over the
 grid's, those over the base's, and all over what ``preset`` says, which is the name of one of
-``experiments.presets`` and fills in the rest for the run's data set and model. ``epsilon`` may
-stand in place of ``strength``, the regularizer being ``kl_uniform`` where none is named; at 0 there
-is none. Equal runs are kept once.
+``experiments.presets`` and fills in the rest for the run's data set and model; photographs without
+one take ``photographs``. ``epsilon`` may stand in place of ``strength``, the regularizer being
+``kl_uniform`` where none is named; at 0 there is none. Equal runs are kept once.
 """
 
 from __future__ import annotations
@@ -39,12 +39,13 @@ from __future__ import annotations
 import difflib
 import itertools
 import tomllib
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from entreg_utils.experiments.config import DEFAULTS, FLAT, Config
-from entreg_utils.experiments.presets import PRESETS
+from entreg_utils.experiments.presets import DEFAULT, PRESETS
 from entreg_utils.experiments.store import Files
 from entreg_utils.files import StorageError, read_bytes
 from entreg_utils.losses import lambda_from_epsilon
@@ -52,6 +53,7 @@ from entreg_utils.losses import lambda_from_epsilon
 FOLDER = Path(__file__).with_name("plans")  # the plans that come with the package
 _LISTS = {name for name in FLAT if isinstance(DEFAULTS[name], tuple)}
 _LISTS |= {"erase_sides", "erase_points"}
+_INSTEAD = {"weights": ("pretrained",), "pretrained": ("weights", "statistics")}  # of a preset's
 _SECTIONS = {"base": dict, "grid": dict, "runs": list, "also": list, "files": dict}
 
 
@@ -200,15 +202,36 @@ def config_of(preset: str | None = None, epsilon: float | None = None, **setting
     """The config of ``settings`` over a preset, the regularizer's weight given as ``epsilon``.
 
     That is lambda = epsilon / (1 - epsilon), or label smoothing's own eps; at 0 there is none.
+    Photographs never train as the drawn world does: without a preset it is ``photographs``, and a
+    warning says so. A source of weights that is named stands in place of the preset's.
 
     Raises:
         ValueError: an unknown preset, an epsilon outside [0, 1) or beside a strength, bad settings.
     """
-    if preset is not None:
-        if preset not in PRESETS:
-            raise ValueError(f"unknown preset {preset!r}: known are {', '.join(PRESETS)}")
-        pair = [settings.get(name, DEFAULTS[name]) for name in ("dataset", "model")]
-        settings = PRESETS[preset](*pair).settings | settings
+    if preset is None and settings.get("dataset", "toy") == "toy":
+        return _with_epsilon(epsilon, settings)
+    config = _with_epsilon(epsilon, _over_preset(preset or DEFAULT, settings))
+    if preset is None:
+        said = config.to_dict()
+        shown = ("model", "pretrained", "weights", "epochs", "batch_size", "learning_rate")
+        values = ", ".join(f"{name} {said[name]}" for name in shown if said[name] != "")
+        warnings.warn(
+            f"{said['dataset']} trains by the preset {DEFAULT}, for none is named: {values}",
+            stacklevel=2,
+        )
+    return config
+
+
+def _over_preset(name: str, settings: dict) -> dict:
+    if name not in PRESETS:
+        raise ValueError(f"unknown preset {name!r}: known are {', '.join(PRESETS)}")
+    dataset = settings.get("dataset", DEFAULTS["dataset"])
+    base = PRESETS[name](dataset, settings.get("model")).settings
+    replaced = [name for given in _INSTEAD if settings.get(given) for name in _INSTEAD[given]]
+    return {name: value for name, value in base.items() if name not in replaced} | settings
+
+
+def _with_epsilon(epsilon: float | None, settings: dict) -> Config:
     if epsilon is None:
         return Config(**settings)
     if "strength" in settings:

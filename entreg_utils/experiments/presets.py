@@ -6,16 +6,22 @@ config = preset.config(regularizer="kl_uniform", strength=0.1, seed=1)
 
 from __future__ import annotations
 
+import contextlib
+import warnings
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
-from entreg_utils.data import PHOTOGRAPHS, SEVERAL_CLASSES
+from entreg_utils import names
+from entreg_utils.data import SEVERAL_CLASSES
 from entreg_utils.experiments.config import Config
+from entreg_utils.files import StorageError
 
-BACKBONES = ("preresnet18", "resnet18", "resnet50", "seresnet50", "mobilenet_v2")
 # Shared by all: SGD with Nesterov momentum; last stage and head learn ten times faster.
 _COMMON = {"pretrained": True, "batch_size": 32, "momentum": 0.9, "weight_decay": 1e-4}
 _COMMON |= {"head_factor": 10.0, "resize": 256, "crop": 224, "flip": True}
+_OF_WEIGHTS = ("pretrained", "statistics", "freeze_bn")
 _SETTINGS = {
     # Public code of ADL, which entropy regularisation likely used. Its rate is 0.1 for the last
     # stage and the head, and a tenth of it before (there: gradients times 0.1); an "epoch" is
@@ -36,6 +42,10 @@ _SETTINGS = {
     # statistics, and pixels as x / 127.5 - 1.
     "two_cores": {"pretrained": False, "statistics": "half", "freeze_bn": True, "resize": 182}
     | {"crop": 160, "eval_size": 160, "learning_rate": 1e-3, "epochs": 10, "schedule": "one_cycle"},
+    # Some hundred to some thousand photographs of one's own, on a CPU or a GPU. It trains on crops
+    # of 160 pixels and is shown 224: half the time, and better maps (14x14) than those of 160.
+    "photographs": {"head_factor": 1.0, "resize": 182, "crop": 160, "learning_rate": 2.5e-2}
+    | {"epochs": 10, "schedule": "one_cycle"},
 }
 # On CUB instead.
 _CUB = {
@@ -43,6 +53,10 @@ _CUB = {
     | {"decay_epochs": (15, 30, 45)},
     "two_cores": {"classes": 30},
 }
+DEFAULT = "photographs"  # of photographs that name none
+# The network of each where none is named.
+_MODELS = {"adl_code": "seresnet50", "wsol_evaluation": "resnet50", "modern": "resnet50"}
+_MODELS |= {"two_cores": "mobilenet_v2", "photographs": "timm:tf_efficientnet_lite0"}
 # The pairs of data set and network that others have published.
 _PUBLISHED = {
     "adl_code": [("cub", "seresnet50")],
@@ -54,6 +68,8 @@ _SOURCES = {
     " search for {search} with ResNet-50, by training scripts of others",
     "modern": "nobody's: ours, for today's GPUs; tune the learning rate",
     "two_cores": "nobody's: ours, so that a CPU can repeat it over seeds",
+    "photographs": "nobody's: ours; with EfficientNet-Lite0, 750 photographs of 30 birds gave 69 %"
+    " accuracy, 20 of 5 birds 48 %, one run each",
 }
 
 
@@ -73,15 +89,20 @@ class Preset(NamedTuple):
         return Config(**(self.settings | changes))
 
 
-def preset(name: str, dataset: str, model: str) -> Preset:
-    """The preset ``name`` for one data set of photographs and one network of ``BACKBONES``.
+def preset(name: str, dataset, model=None) -> Preset:
+    """The preset ``name`` for a data set of photographs and a network, both as ``Config`` has them.
+
+    ``model`` None: the network that the preset is meant for. Own code and the toy network bring
+    weights of their own or none: nothing is fetched or read for them.
 
     Raises:
-        ValueError: no such data set or network.
+        ValueError: the drawn world, whose recipe is the default of ``Config``.
     """
-    for what, given, known in (("data set", dataset, PHOTOGRAPHS), ("model", model, BACKBONES)):
-        if given not in known:
-            raise ValueError(f"no preset for the {what} {given!r}: known are {', '.join(known)}")
+    if dataset == "toy":
+        raise ValueError(
+            f"no preset for the data set 'toy': {name} trains photographs, name them as dataset"
+        )
+    model = _MODELS[name] if model is None else model
     settings = {"dataset": dataset, "model": model} | _COMMON | _SETTINGS[name]
     settings |= _CUB.get(name, {}) if dataset == "cub" else {}
     several = dataset in SEVERAL_CLASSES
@@ -89,8 +110,10 @@ def preset(name: str, dataset: str, model: str) -> Preset:
         settings["multilabel"] = "softmax"
     if name == "adl_code" and not several:
         settings["head_outputs"] = 1000
-    if name == "two_cores":
-        settings["weights"] = f"{model}_imagenet.npz"
+    if model == "toy" or names.is_own(model):
+        settings = {key: own for key, own in settings.items() if key not in _OF_WEIGHTS}
+    elif name == "two_cores":
+        settings["weights"] = f"{model.removeprefix('timm:')}_imagenet.npz"
     source = _SOURCES[name].format(search="CUB" if dataset == "cub" else "OpenImages30k")
     if name not in _PUBLISHED:
         return Preset(settings, "own choice", source)
@@ -100,5 +123,39 @@ def preset(name: str, dataset: str, model: str) -> Preset:
     return Preset(settings, "carried over", source)
 
 
+def named(config: Config) -> str:
+    """The preset whose settings ``config`` has, with status and source; empty for none."""
+    for name, of in PRESETS.items() if not config.data.is_drawn else ():
+        one = of(config.dataset, config.model)
+        if all(getattr(config, key) == value for key, value in one.settings.items()):
+            return f"{name} ({one.status}; {one.source})"
+    return ""
+
+
+def filled(configs: Sequence[Config]) -> list[Config]:
+    """The configs, whose epochs of less than three batches become three batches.
+
+    A small folder is passed over as often as that takes; a warning says so. Where photographs are
+    not there a config stays as it is.
+    """
+    counts = {}
+    for config in configs:
+        if config.data not in counts and not config.data.is_drawn:
+            with contextlib.suppress(StorageError):
+                counts[config.data] = len(config.data.load("train"))
+    result = []
+    for config in configs:
+        count, least = counts.get(config.data), 3 * config.batch_size
+        if count is not None and count < least and not config.epoch_images:
+            warnings.warn(
+                f"{names.label(config.dataset)} has {count} photographs to train on: an epoch "
+                f"passes over them until it has drawn {least} (--epoch-images)",
+                stacklevel=2,
+            )
+            config = replace(config, epoch_images=least)
+        result.append(config)
+    return result
+
+
 PRESETS = {name: partial(preset, name) for name in _SETTINGS}  # each (dataset, model) -> Preset
-adl_code, wsol_evaluation, modern, two_cores = PRESETS.values()
+adl_code, wsol_evaluation, modern, two_cores, photographs = PRESETS.values()

@@ -29,10 +29,12 @@ from entreg_utils.files import (
     write_checked,
 )
 from entreg_utils.training import fit
-from entreg_utils.training.batches import check_kind
+from entreg_utils.training.batches import check_kind, steps_of
 from entreg_utils.training.evaluate import BASELINES
+from entreg_utils.training.recipe import loss_of_chance
 
 SUFFIXES = {"last": ".pt", "best": ".best.pt"}  # of the files of a run's checkpoints
+_TELLING = 20  # steps after which a loss above chance is no warming up
 EVALUATION = ("eval_size", "eval_view", "sigma")  # settings that training does not depend on
 
 
@@ -52,6 +54,7 @@ class Run:
             ``epoch``, and ``weights_sha256``; None for one that was scored and not trained.
         outcomes: what became of each test image at the last checkpoint: ``training.summarise``.
         files, protocol: what it was made from, and which version of measuring.
+        path: of a record that was named by its file: its checkpoints lie beside it.
     """
 
     config: Config
@@ -65,6 +68,7 @@ class Run:
     outcomes: dict[str, np.ndarray] = field(default_factory=dict)
     files: store.Files = store.Files()
     protocol: int = PROTOCOL
+    path: Path | None = None
 
     def model(self, which: str = "last") -> torch.nn.Module:
         """The ``last`` or ``best`` (on validation) model in eval mode, from its checkpoint.
@@ -78,7 +82,9 @@ class Run:
         wanted = _digests(vars(self))
         if which not in wanted:
             raise ValueError(f"there is no {which!r} checkpoint: kept are {', '.join(wanted)}")
-        places = [path.with_suffix(SUFFIXES[which]) for path in store.candidates(self.config)]
+        records = [self.path] if self.path else []
+        records += store.candidates(self.config)
+        places = [path.with_suffix(SUFFIXES[which]) for path in records]
         content = next(filter(None, (_checkpoint(p, wanted[which]) for p in places)), None)
         if content is None:
             path = store.path_of(self.config)
@@ -132,14 +138,18 @@ class Job:
         train_data, val, test = splits(config)
         model = build(config, test.num_classes)
         model = model.to(pick_device(), memory_format=torch.channels_last)
-        watch = Watch(config, train_data, val, test)
-        best, title = watch.best(), title_of(config)
+        recipe, title = config.training, title_of(config)
+        steps = recipe.epochs * steps_of(len(train_data), recipe)  # refused before all is decoded
+        watch = Watch(config, train_data, val, test, progress)
+        best, chance = watch.best(), loss_of_chance(recipe, test.num_classes)
         partial = path.with_suffix(".partial")
         try:
-            with _Progress(title, config.epochs, best.criterion, progress, path) as report:
+            with _Progress(
+                title, recipe.epochs, steps, best.criterion, chance, progress, path
+            ) as report:
                 crop = crop_of(config, train_data)
-                what = (model, train_data, config.training, config.erasing, crop)
-                history = fit(*what, watch.after_epoch, partial, report, best)
+                what = (model, train_data, recipe, config.erasing, crop)
+                history = fit(*what, watch.after_epoch, partial, report, best, report.step)
                 final, outcomes = watch.final(model)
                 weights = {"last": _packed(model.state_dict()), "best": _packed(best.weights)}
                 chosen = copy.deepcopy(model)
@@ -326,21 +336,56 @@ class _Progress:
 
     The log is a file, so that each process of a sweep has one. It is replaced as a whole: a reader
     never meets half a line, and an epoch that is trained again after a kill stands there once.
+    After a third of the epochs and after the last one a warning says if no epoch's loss was below
+    ``chance``, once there were steps enough to tell.
     """
 
-    def __init__(self, title: str, epochs: int, criterion: str, shown: bool, record: Path):
+    def __init__(
+        self,
+        title: str,
+        epochs: int,
+        steps: int,
+        criterion: str,
+        chance: float,
+        shown: bool,
+        record: Path,
+    ):
+        self.title, self.epochs, self.steps, self.chance = title, epochs, steps, chance
         self.criterion, self.log = criterion, record.with_suffix(".jsonl")
-        self.before = time.perf_counter()
-        self.bar = tqdm(total=epochs, desc=title, unit="epoch", disable=not shown, leave=False)
+        self.before, self.said = time.perf_counter(), {"epoch": f"1/{epochs}"}
+        self.bar = tqdm(total=steps, desc=title, unit="step", disable=not shown, leave=False)
+
+    def step(self, done: int, steps: int, loss: float) -> None:
+        if self.bar.n == 0 and not self.bar.disable:  # what was done before took this call no time
+            self.bar.initial = self.bar.n = self.bar.last_print_n = done - 1
+        epoch = (done - 1) * self.epochs // steps + 1
+        self.said |= {"epoch": f"{epoch}/{self.epochs}", "loss": f"{loss:.3g}"}
+        self.bar.set_postfix(self.said, refresh=False)
+        self.bar.update(done - self.bar.n)
 
     def __call__(self, row: dict) -> None:
-        self.bar.update(row["epoch"] - self.bar.n)
-        self.bar.set_postfix({name: row[name] for name in ("loss", self.criterion)})
+        self.said |= {name: f"{row[name]:.3g}" for name in ("loss", self.criterion)}
+        self.bar.set_postfix(self.said)
         seconds, self.before = time.perf_counter() - self.before, time.perf_counter()
         numbers = {name: value for name, value in row.items() if isinstance(value, (int, float))}
         lines = (read_bytes(self.log) or b"").decode().splitlines()[: row["epoch"] - 1]
         lines.append(json.dumps(numbers | {"seconds": round(seconds, 1)}))
         atomic_write(self.log, "\n".join(lines) + "\n")
+        enough = row["epoch"] * self.steps >= _TELLING * self.epochs
+        if row["epoch"] in (self.epochs // 3, self.epochs) and enough:
+            self._compare(min(json.loads(line)["loss"] for line in lines), row["epoch"])
+
+    def _compare(self, least: float, epoch: int) -> None:
+        if least < self.chance:
+            return
+        self.bar.clear()
+        warnings.warn(
+            f"{self.title}: after {epoch} epochs the training loss stays above {self.chance:.3g}, "
+            "what equal probabilities for all classes give (log C, over 1 + lambda with a "
+            "regularizer): nothing is learned; try a lower --learning-rate, and see whether the "
+            "labels fit the images and --statistics the weights",
+            stacklevel=4,
+        )
 
     def __enter__(self) -> _Progress:
         return self

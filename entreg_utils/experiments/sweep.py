@@ -6,6 +6,7 @@ import builtins
 import ctypes
 import sys
 import time
+import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
@@ -20,6 +21,7 @@ from entreg_utils.experiments import store
 from entreg_utils.experiments.config import Config, own_code
 from entreg_utils.experiments.provenance import pick_device, usable_cores
 from entreg_utils.experiments.run import Run, run, title_of
+from entreg_utils.files import variable
 
 # Of mallopt(3), in glibc: blocks may not be mapped one by one, and freed memory stays.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
@@ -77,7 +79,8 @@ def sweep(
     away = [config for config in missing if config not in here]
     with Board(missing) as board:
         if away and cluster is None:
-            _train_all(away, jobs, board)
+            with variable("TQDM_DISABLE", "1"):  # read by the processes to come: one bar is enough
+                _train_all(away, jobs, board)
         elif away:
             from entreg_utils.experiments import cluster as ray_cluster  # Ray is an optional extra
 
@@ -85,7 +88,7 @@ def sweep(
         for config in here:
             board.running({config: ""})
             try:
-                run(config, progress=False)
+                board.noted(_run_quietly(config))
             except (RuntimeError, ValueError) as error:
                 board.ended(config, f"{type(error).__name__}: {error}")
             else:
@@ -109,12 +112,13 @@ def _train_all(configs: list[Config], jobs: int | None, board: Board) -> None:
     # spawn: a forked child of a process that has used its threads or its GPU may hang
     pool = ProcessPoolExecutor(jobs, get_context("spawn"), _prepare, (max(1, cores // jobs),))
     try:
-        futures = {pool.submit(_run_quietly, c.to_dict(places=True)): c for c in configs}
+        futures = {pool.submit(_run_there, c.to_dict(places=True)): c for c in configs}
         while futures:
             # the pool hands them out in this order, so the first ones are those that train
             board.running(dict.fromkeys(list(futures.values())[:jobs], ""))
             for future in wait(futures, return_when=FIRST_COMPLETED).done:
                 config, error = futures.pop(future), future.exception()
+                board.noted(() if error else future.result())
                 reason = "" if error is None else f"{type(error).__name__}: {error}"
                 board.ended(config, _ENDED if isinstance(error, BrokenProcessPool) else reason)
         pool.shutdown()
@@ -130,8 +134,16 @@ def _prepare(threads: int) -> None:
     keep_memory()
 
 
-def _run_quietly(settings: dict) -> None:
-    run(Config(**settings), progress=False)
+def _run_there(settings: dict) -> list[str]:
+    return _run_quietly(Config(**settings))
+
+
+def _run_quietly(config: Config) -> list[str]:
+    """Run without a bar; the warnings are returned, for processes that write at once would garble
+    the lines of the board."""
+    with warnings.catch_warnings(record=True) as said:
+        run(config, progress=False)
+    return [str(one.message) for one in said]
 
 
 def keep_memory() -> bool:
@@ -160,6 +172,7 @@ class Board:
     def __init__(self, configs: Iterable[Config], stream=None):
         self.failures: dict[Config, str] = {}
         self._places: Mapping[Config, str] = {}
+        self._noted: set[str] = set()
         self._state = dict.fromkeys(configs, "left")
         self._stream = sys.stderr if stream is None else stream
         # a log of carriage returns cannot be read; a notebook draws a bar and is no terminal
@@ -194,6 +207,13 @@ class Board:
                 tqdm.write(line, file=self._stream)
         self._bar.update()
         self._say(line)
+
+    def noted(self, warnings: Iterable[str]) -> None:
+        """Show each warning of the runs once; that stays on the screen."""
+        for line in dict.fromkeys(warnings):
+            if line not in self._noted:
+                self._noted.add(line)
+                tqdm.write(f"note: {line}", file=self._stream)
 
     def _say(self, line: str) -> None:
         counts = Counter(self._state.values())

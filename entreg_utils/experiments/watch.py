@@ -19,10 +19,10 @@ class Watch:
     knows in weak supervision), all of validation, and the maps of ``panel``, test images. Test
     itself is measured at the end alone, since looking at it would only tempt to choose by it; the
     drawn world and ``watch_test``, for studies of just that, watch it too. ``criterion`` is the
-    column of the history by which the best checkpoint is chosen.
+    column of the history by which the best checkpoint is chosen. ``shown``: with bars.
     """
 
-    def __init__(self, config: Config, train, val, test):
+    def __init__(self, config: Config, train, val, test, shown: bool = False):
         data, self.sigma = config.data, config.sigma
         crop = crop_of(config, test) if config.eval_view == "centre_crop" else 0
         several, self.own = config.multilabel, tuple(config.probes)
@@ -34,6 +34,8 @@ class Watch:
         middle = crop_of(config, train)
         self.train = View(train, crop=middle, rows=probe, multilabel=several)
         self.val, self.test = (View(own, crop=crop, multilabel=several) for own in (val, test))
+        for split in (self.val, self.test) if shown else ():
+            split.title = f"{split.dataset.name} {split.dataset.split}: scoring"
         self.watched = {"train": self.train, "val": self.val}
         if config.watch_test or data.is_drawn:
             self.watched["test"] = self.test

@@ -80,7 +80,10 @@ def write(names: Iterable[str] = (), out: Path | str | None = None) -> list[Path
     for notebook in dict.fromkeys(place.notebook for place in chosen.values()):
         own = {name: place.cell for name, place in chosen.items() if place.notebook == notebook}
         drawn |= draw(notebook, own)
-    out, text = Path(out) if out else results("figures"), ["# Figures of the notebooks", RULE]
+    out, text = (
+        Path(out).expanduser() if out else results("figures"),
+        ["# Figures of the notebooks", RULE],
+    )
     for name, (notebook, _, heading) in chosen.items():
         text += [f"## {name}", f"{notebook.name}: {heading}", f"![{name}]({name}.png)"]
         text += [drawn[name][1]]

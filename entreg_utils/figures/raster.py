@@ -49,7 +49,8 @@ def overlay(
         gray: uint8 (S, S), the score map of ``metrics.to_gray``; of one value: blank, no outline.
         level: pixels of ``gray`` above it are on.
         boxes: (n, 4), x0 y0 x1 y1 in pixels of ``gray``.
-        threshold: what the colour bar marks.  caption: cut where it does not fit.
+        threshold: what the colour bar marks.
+        caption: lines of text, cut where they do not fit.
 
     Returns:
         uint8 (H + h, W + w, 3).
@@ -63,12 +64,13 @@ def overlay(
         large = cv2.resize(gray, (width, height), interpolation=cv2.INTER_LINEAR)
         blend = cv2.addWeighted(picture, 0.5, cv2.applyColorMap(large, _colours()), 0.5, 0)
         scale = np.array([width, height]) / gray.shape[::-1]
-        lines = [((o + 0.5) * scale - 0.5) for o in outlines_of(gray, level)]
-        _lines(blend, lines, (255, 255, 255), (0, 0, 0), max(1, letter // 10))
+        outlines = [((o + 0.5) * scale - 0.5) for o in outlines_of(gray, level)]
+        _lines(blend, outlines, (255, 255, 255), (0, 0, 0), max(1, letter // 10))
         corners = np.array(boxes).reshape(-1, 4)[:, [0, 1, 2, 1, 2, 3, 0, 3]].reshape(-1, 4, 2)
         green = tuple(round(255 * value) for value in to_rgb(PREDICTED))
         _lines(blend, [one * scale for one in corners], green, (255, 255, 255), letter // 8 + 1)
-    foot = 3 * letter // 2
+    lines = caption.splitlines()
+    foot = 3 * letter * len(lines) // 2
     tall, gap = max(height, 4 * letter), letter // 2
     canvas = np.full((tall + foot, width + 4 * letter, 3), 255, np.uint8)
     canvas[:height, :width] = blend
@@ -81,7 +83,9 @@ def overlay(
         canvas[max(mark - 1, 0) : mark + 1, right : right + gap // 2] = 0
     drawn = Image.fromarray(canvas)
     pen, font = ImageDraw.Draw(drawn), _font(letter)
-    pen.text((2, tall + foot // 2), _cut(caption, font, canvas.shape[1] - 4), 0, font, "lm")
+    for at, line in enumerate(lines):
+        row = tall + (at + 0.5) * foot / len(lines)
+        pen.text((2, row), _cut(line, font, canvas.shape[1] - 4), 0, font, "lm")
     if not blank:
         free = [
             (row, text) for row, text in ((0, "1"), (tall - 1, "0")) if abs(row - mark) > letter
@@ -94,13 +98,18 @@ def overlay(
 
 def sheet(tiles: Sequence[np.ndarray], shape: float = 1.4) -> np.ndarray:
     """Pictures (h, w, 3) of any sizes in one of about ``shape`` times as wide as high."""
-    high, wide = (max(tile.shape[axis] for tile in tiles) + 6 for axis in (0, 1))
-    columns = int(np.clip(round((len(tiles) * shape * high / wide) ** 0.5), 1, len(tiles)))
-    grid = np.full((-(-len(tiles) // columns) * high, columns * wide, 3), 255, np.uint8)
-    for index, tile in enumerate(tiles):
-        top, left = index // columns * high + 3, index % columns * wide + 3
-        grid[top : top + tile.shape[0], left : left + tile.shape[1]] = tile
-    return grid
+    heights, widths = zip(*(tile.shape[:2] for tile in tiles), strict=True)
+    columns = (len(tiles) * shape * np.mean(heights) / max(widths)) ** 0.5
+    columns = int(np.clip(round(columns), 1, len(tiles)))
+    rows = []
+    for start in range(0, len(tiles), columns):
+        own = tiles[start : start + columns]
+        row = np.full((max(t.shape[0] for t in own) + 8, columns * (max(widths) + 8), 3), 255)
+        for at, tile in enumerate(own):
+            left = at * (max(widths) + 8) + 4
+            row[4 : 4 + tile.shape[0], left : left + tile.shape[1]] = tile
+        rows.append(row.astype(np.uint8))
+    return np.concatenate(rows)
 
 
 def png(picture: np.ndarray) -> bytes:

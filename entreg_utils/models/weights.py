@@ -75,7 +75,8 @@ def not_fetched(published: str, name: str, error: Exception) -> StorageError:
     """The error for weights that cannot be had from the network."""
     return StorageError(
         f"cannot fetch the ImageNet weights {published} of {name} ({type(error).__name__}): go "
-        "online once (they stay in the cache), or give a file of them with weights=PATH"
+        "online once (they stay in the cache), give a file of them with weights=PATH (--weights "
+        "FILE), or start from random ones with pretrained=False (--no-pretrained)"
     )
 
 
@@ -93,7 +94,7 @@ def read(path: Path | str) -> dict[str, Tensor]:
     ValueError for another suffix; StorageError for a file that is not there, is damaged or holds
     something else than tensors and numbers.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     check_name(path)
     content = read_bytes(path)
     if content is None:

@@ -47,9 +47,9 @@ def read_right(path: Path | str, images: Sequence[str], truth: Truth) -> dict[st
             f"{path.name} a column label"
         )
     said = own[ranks].to_numpy()
-    classes = set(truth.table.values()) or set(labels.values())
+    classes = set(truth.classes) or set(labels.values())
     strange = sorted(set(said.ravel()) - classes)
-    if strange and (truth.table or not set(said.ravel()) & classes):
+    if strange and (truth.classes or not set(said.ravel()) & classes):
         raise ValueError(
             f"{path}: the class {strange[0]!r} is none of the true ones, such as "
             f"{min(classes)!r}: --classes TABLE, value,name, names those of numbers"

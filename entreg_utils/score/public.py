@@ -67,7 +67,7 @@ def main(argv: list[str]) -> int:
         pool = metrics.PixelAveragePrecision(given.cam_curve_interval)
 
         def pixels(pair):
-            mask, ignore, _ = truth.mask_of(pair.image, None)
+            mask, ignore = truth.mask_of(pair.image, None)
             own = metrics.PixelAveragePrecision(given.cam_curve_interval)
             own.update(pair.read(), mask, ignore)
             return own

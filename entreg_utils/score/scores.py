@@ -185,7 +185,7 @@ def paired(
     """A :class:`Pair` for each map of the truth, in its order, and notes of what is left out.
 
     ``more``: there may be maps of other images."""
-    kinds, groups = {*truth.table.values()}, {}
+    kinds, groups = set(truth.classes), {}
     for name in found:
         head, _, rest = name.partition("/")
         kind, own = (head, rest) if rest and head in kinds else (None, name)
@@ -199,7 +199,8 @@ def paired(
                 Pair(image, kind, array if callable(array) else lambda a=array: as_array(a))
             )
         lonely += [own[name] for name in strangers]
-    bare = sorted({*truth.images} - {pair.image for pair in pairs})
+    told = {image for image, own in truth.boxes.items() if len(own)} | {*truth.files}
+    bare = sorted(told - {pair.image for pair in pairs})
     notes = []
     for names, what in (
         ([] if more else lonely, "maps have no truth"),
@@ -229,7 +230,7 @@ def outcome(pair: Pair, truth: Truth, taus: np.ndarray, step: float) -> Outcome:
             centre = metrics.centre_box_baseline([boxes], truth.size, [0.5]).counts[0] > 0
         if pair.image in truth.files:
             pool = metrics.PixelAveragePrecision(step, truth.size)
-            mask, ignore, kind = truth.mask_of(pair.image, kind)
+            mask, ignore = truth.mask_of(pair.image, kind)
             pool.update(cam, mask, ignore)
             counts = np.array([pool.foreground, pool.background], np.int32)
     except ValueError as error:

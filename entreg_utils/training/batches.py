@@ -32,7 +32,10 @@ def steps_of(count: int, recipe: Recipe) -> int:
     """Steps of an epoch over ``count`` images; ValueError: not even one."""
     images, size = recipe.epoch_images or count, recipe.batch_size
     if images < size:
-        raise ValueError(f"batch_size={size} is larger than the {images} training images")
+        raise ValueError(
+            f"fewer images than one batch: batch_size={size} is larger than the {images} training "
+            "images; lower it, or let epoch_images pass over them several times"
+        )
     return images // size
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import math
+import statistics
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +28,7 @@ class Guard:
         self.every = 1 if device.type == "cpu" else _CHECK_EVERY
         self.losses: list[torch.Tensor] = []
         self.rates: list[float] = []
+        self.recent = math.nan  # mean loss of the steps before the last look
 
     def step(self, rate: float, logits: torch.Tensor, target: torch.Tensor) -> Guard:
         self.rates.append(rate)
@@ -44,12 +47,14 @@ class Guard:
         self.losses.append(loss.detach())
         if len(self.losses) % self.every and len(self.losses) < self.steps:
             return
-        recent = torch.stack(self.losses[-self.every :]).isfinite()
-        if not bool(recent.all()):
-            good = len(self.losses) - len(recent) + int((~recent).nonzero()[0])
+        recent = torch.stack(self.losses[-self.every :]).tolist()  # an accelerator waits here
+        finite = [math.isfinite(one) for one in recent]
+        if not all(finite):
+            good = len(self.losses) - len(recent) + finite.index(False)
             self.rates = self.rates[: good + 1]  # the step where it began
             losses.validate(*self.seen)  # leaves through __exit__ with what is wrong
             raise TrainingError(self._sentence("the loss is not finite; lower the learning_rate"))
+        self.recent = statistics.fmean(recent)
 
     def look_at_weights(self, model: nn.Module) -> None:
         """The loss of a step does not yet see what that step does to the weights."""

@@ -36,6 +36,7 @@ def fit(
     checkpoint: Path | str | None = None,
     progress: Callable[[dict], None] | None = None,
     best: Best | None = None,
+    after_step: Callable[[int, int, float], None] | None = None,
 ) -> list[dict]:
     """Train ``model`` in place and return its history, one dictionary an epoch.
 
@@ -50,6 +51,8 @@ def fit(
             that is damaged, or of another recipe, model or data, is set aside with a warning.
         progress: called with the row of each finished epoch.
         best: keeps the weights of the best epoch by one column of the history.
+        after_step: called with the steps done, those of the whole training, and a recent loss
+            (NaN before the first look at it; an accelerator is not made to wait for one).
 
     TrainingError: loss or weights are not finite, or the device has too little memory; the last
     checkpoint stays. ValueError: fewer images than one batch, a crop larger than the images, a
@@ -94,6 +97,9 @@ def fit(
                         nn.utils.clip_grad_norm_(model.parameters(), recipe.grad_clip)
                     optimizer.step()
                     scheduler.step()
+                    if after_step:
+                        done = epoch * steps + len(guard.losses)
+                        after_step(done, recipe.epochs * steps, guard.recent)
             guard.look_at_weights(model)
             row = {"epoch": epoch + 1, "loss": guard.mean()}
             row |= after_epoch(epoch + 1, model) if after_epoch else {}

@@ -9,6 +9,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from entreg_utils import losses, names
 from entreg_utils.fields import settle
@@ -129,6 +130,18 @@ def regularised_loss(logits: Tensor, target: Tensor, recipe: Recipe) -> Tensor:
     loss = losses.objective(logits, target, recipe.regularizer, recipe.strength)
     averaged = recipe.regularizer in ("none", "label_smoothing")
     return loss if averaged else loss / (1 + recipe.strength)
+
+
+def loss_of_chance(recipe: Recipe, classes: int) -> float:
+    """The loss of a network that gives all ``classes`` the same logit, whatever it is shown.
+
+    Cross-entropy alone, and label smoothing: log C. With a divergence, 0 there: log C / (1 +
+    lambda). Sigmoids: log 2 for log C, which a network beats that only knows how rare classes are.
+    """
+    target = torch.zeros(2, dtype=torch.int64)
+    if recipe.multilabel != "none":
+        target = functional.one_hot(target, classes)
+    return float(regularised_loss(torch.zeros(2, classes), target, recipe))
 
 
 def binary_questions(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:

@@ -9,6 +9,7 @@ from functools import cached_property
 import numpy as np
 import torch
 from torch import Tensor, nn
+from tqdm.auto import tqdm
 
 from entreg_utils import cam
 from entreg_utils.training.batches import as_input
@@ -35,6 +36,7 @@ class View:
         self, dataset, size: int | None = None, crop: int = 0, rows=None, multilabel: str = "none"
     ):
         self.dataset, self.crop, self.multilabel = dataset, crop, multilabel
+        self.title = ""  # of the bar of a pass of two seconds or more; none without one
         self.size = getattr(dataset, "frame", 224) if size is None else size
         self.rows = None if rows is None else torch.as_tensor(rows)
         self.labels = dataset.labels if rows is None else dataset.labels[self.rows]
@@ -133,8 +135,9 @@ def predict(model: nn.Module, view, batch: int = _BATCH) -> Prediction:
     """
     view = as_view(view)
     device, maps, logits = next(model.parameters()).device, [], []
+    what = {"desc": view.title, "unit": "batch", "disable": not view.title}
     with enough_memory("a pass in evaluation"):
-        for start in range(0, len(view), batch):
+        for start in tqdm(range(0, len(view), batch), delay=2, leave=False, **what):
             stop = min(start + batch, len(view))
             images = as_input(view.images(start, stop), device)
             if view.several:

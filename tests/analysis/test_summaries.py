@@ -27,7 +27,9 @@ def test_each_number_of_a_run_has_its_rule(stored, tiny):
     assert set(rules) == wanted
     lines = reports.report(result, True).splitlines()
     assert lines[0] == "kl_uniform, ε = 0.5 (strength 1), seed 0: loaded"
-    assert lines[1].startswith("split: test of toy; checkpoint: last (epoch 3); maps: of the true")
+    assert lines[1].startswith(
+        "split: test of toy, 64 images; checkpoint: last (epoch 3); maps: of"
+    )
     for name, (title, rule) in rules.items():
         line = next(one for one in lines if one.endswith(rule) and one.startswith(f"{title:22}"))
         assert f"{result.metrics[name]:8.3f}" in line
@@ -83,6 +85,18 @@ def test_photographs_have_their_own_scores_with_baselines_beside_them():
     assert plain.startswith("0.0") and "0.650 ± 0.635" in plain and "0.590 ± 0.000" in plain
     assert er.startswith("0.5") and "0.750 ± 0.635" in er
     assert best == "Best on validation (val_max_box_acc, mean over seeds): ε = 0."
+
+
+def test_how_many_images_were_scored_and_by_which_preset():
+    own = made_up(presets.photographs("folder:mine").config(), num_boxed=3)
+    own = replace(own, outcomes={"right": np.ones(12, bool)})
+    lines = reports.report(own, True).splitlines()
+    assert lines[1].startswith(
+        "split: test of folder:mine, 12 images, boxes of 3; checkpoint: last"
+    )
+    assert lines[2].startswith("preset: photographs (own choice; nobody's: ours")
+    own = replace(own, metrics=own.metrics | {"val_accuracy": 0.5})
+    assert reports.summary([own]).splitlines()[0].endswith(", 12 images, boxes of 3")
 
 
 def test_one_seed_has_no_interval():

@@ -115,7 +115,7 @@ def test_own_code_is_named_and_not_imported():
         ),
         ("0.5]", "1.5]", r"epsilon=1.5: give a number in \[0, 1\) \(\[\[runs\]\] 2 with epsilon ="),
         ("0.5]", "0.5]\nstrength = 1", "epsilon and strength in runs say the same thing"),
-        ('"preresnet18"', '"prenet"', "no preset for the model 'prenet'.*with .*model = 'prenet'"),
+        ('"preresnet18"', '"prenet"', "unknown model 'prenet': .*with .*model = 'prenet'"),
         ('"wsol_evaluation"', '"wsol"', "unknown preset 'wsol': known are adl_code"),
         ("[1, 2]", "[2, 1]", r"decay_epochs=\(2, 1\): give rising .*\[\[also\]\] 1 with"),
         ("[[also]]", "[[other]]", "unknown key 'other': a plan has title"),
@@ -164,13 +164,41 @@ def test_epsilon_by_itself_of_other_regularizers_and_over_presets():
     assert birds == published("resnet50", regularizer="kl_uniform", strength=1.0)
 
 
+def test_photographs_without_a_preset_never_train_as_the_drawn_world_does():
+    own = presets.photographs("folder:mine")
+    with pytest.warns(
+        UserWarning, match=r"^folder:mine trains by the preset photographs, .*rate 0"
+    ):
+        assert grids.er(0.0, 1, dataset="folder:mine", epochs=3) == own.config(seed=1, epochs=3)
+    with pytest.warns(UserWarning, match="cub trains by .*model resnet50, pretrained True, epochs"):
+        config = config_of(dataset="cub", model="resnet50")
+    assert config == presets.photographs("cub", "resnet50").config()
+
+
+@pytest.mark.parametrize(
+    ("preset", "given", "pretrained", "weights", "statistics"),
+    [
+        ("modern", {"weights": "mine.pth"}, False, "mine.pth", "published"),
+        ("modern", {"pretrained": False}, False, "", "published"),
+        ("two_cores", {"pretrained": True}, True, "", "published"),
+        ("two_cores", {"weights": "mine.pth"}, False, "mine.pth", "half"),
+    ],
+)
+def test_weights_that_are_named_stand_in_place_of_the_presets(
+    preset, given, pretrained, weights, statistics
+):
+    config = config_of(preset, dataset="cub", **given)
+    assert (config.pretrained, config.weights) == (pretrained, weights)
+    assert config.statistics == statistics
+
+
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
         ({"epsilon": True}, "epsilon=True: give a number"),
         ({"epsilon": "0.5"}, "epsilon='0.5': give a number"),
         ({"epsilon": 0.5, "regularizer": "none"}, "an epsilon needs a regularizer"),
-        ({"preset": "modern"}, "no preset for the data set 'toy': known are cub"),
+        ({"preset": "modern"}, "no preset for the data set 'toy': modern trains photographs"),
     ],
 )
 def test_what_is_no_config_is_refused(given, sentence):

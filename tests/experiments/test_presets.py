@@ -1,19 +1,25 @@
 """The papers' ways to train: their published numbers, and that every one of them is a config."""
 
+from dataclasses import replace
+
 import pytest
+from PIL import Image
 
 from entreg_utils import models
 from entreg_utils.data import PHOTOGRAPHS, SEVERAL_CLASSES
-from entreg_utils.experiments import presets
+from entreg_utils.experiments import Config, presets
 from entreg_utils.training.loop import make_optimizer, make_scheduler
+
+BACKBONES = [name for name in models.MODELS if name != "toy"]
 
 
 @pytest.mark.parametrize("name", presets.PRESETS)
 def test_every_preset_makes_a_config_for_every_pair(name):
-    for dataset in PHOTOGRAPHS:
-        for model in presets.BACKBONES:
+    for dataset in (*PHOTOGRAPHS, "folder:mine", "mine:birds"):
+        for model in (*BACKBONES, "timm:tf_efficientnet_lite0", None):
             preset = presets.PRESETS[name](dataset, model)
-            config = preset.config(seed=2, method="has")
+            model = preset.settings["model"]
+            config = preset.config(seed=2, method="has", erase_sides=(16,), erase_rate=0.5)
             assert (config.dataset, config.model, config.seed) == (dataset, model, 2)
             assert {n: getattr(config, n) for n in preset.settings} == preset.settings
             assert config.pretrained or config.weights
@@ -21,9 +27,35 @@ def test_every_preset_makes_a_config_for_every_pair(name):
             assert (config.multilabel != "none") == (dataset in SEVERAL_CLASSES)
 
 
+@pytest.mark.parametrize("name", presets.PRESETS)
+def test_own_code_and_the_toy_network_bring_their_own_weights(name):
+    for model in ("mine:network", "toy"):
+        preset = presets.PRESETS[name]("folder:mine", model)
+        config = preset.config()
+        assert config.model == model and not (config.pretrained or config.weights)
+        assert preset.status in ("carried over", "own choice")
+        assert config.learning_rate == presets.PRESETS[name]("folder:mine").config().learning_rate
+
+
+def test_a_config_knows_its_preset_and_a_small_folder_fills_its_epochs(tmp_path):
+    for name in ("a", "b"):
+        for i in range(10):
+            (tmp_path / name).mkdir(exist_ok=True)
+            Image.new("RGB", (20, 10)).save(tmp_path / name / f"{i}.png")
+    config = presets.photographs(f"folder:{tmp_path}").config(seed=4)
+    assert presets.named(config) == f"photographs (own choice; {OWN.source})"
+    assert presets.named(replace(config, epochs=3)) == presets.named(Config()) == ""
+    gone, few = replace(config, dataset="folder:gone"), replace(config, batch_size=4)
+    with pytest.warns(UserWarning, match="has 12 photographs to train on: .* drawn 96 .--epoch"):
+        found = presets.filled([config, Config(), gone, few, replace(config, epoch_images=50)])
+    assert found[0] == replace(config, epoch_images=96)  # 20 less 4 for val and 4 for test
+    assert found[1:] == [Config(), gone, few, replace(config, epoch_images=50)]
+
+
 CUB = presets.wsol_evaluation("cub", "resnet50")
 IMAGES = presets.wsol_evaluation("openimages", "resnet50")
 OURS = presets.two_cores("cub", "mobilenet_v2")
+OWN = presets.photographs("folder:mine")
 
 
 @pytest.mark.parametrize(
@@ -37,6 +69,8 @@ OURS = presets.two_cores("cub", "mobilenet_v2")
         (OURS, "own choice", "classes freeze_bn statistics", (30, True, "half")),
         (OURS, "own choice", "weights pretrained", ("mobilenet_v2_imagenet.npz", False)),
         (OURS, "own choice", "resize crop eval_size", (182, 160, 160)),
+        (OWN, "own choice", "model pretrained", ("timm:tf_efficientnet_lite0", True)),
+        (OWN, "own choice", "resize crop eval_size batch_size", (182, 160, 224, 32)),
         (presets.modern("cub", "resnet50"), "own choice", "", ()),
         (presets.wsol_evaluation("cub", "resnet18"), "carried over", "", ()),
         (presets.adl_code("cub", "preresnet18"), "carried over", "", ()),

@@ -3,10 +3,12 @@
 import errno
 import io
 import json
+import math
 import os
 import shutil
 import signal
 import sys
+import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -413,11 +415,37 @@ def test_an_own_regulariser_and_metric_by_name_and_by_themselves(project, own_co
 # ---- the log and the bar
 
 
+def test_the_bar_moves_with_the_steps_and_a_loss_above_chance_is_a_warning(tmp_path, capsys):
+    def report(losses, steps=60, first=1):
+        what = len(losses), steps, "score", 2.0, True, tmp_path / "run.json"
+        with _Progress("title", *what) as progress:
+            progress.step(steps * (first - 1) // len(losses) + 1, steps, math.nan)
+            assert progress.bar.initial == steps * (first - 1) // len(losses)
+            for epoch in range(first, len(losses) + 1):
+                progress.step(steps * epoch // len(losses), steps, losses[epoch - 1])
+                progress({"epoch": epoch, "loss": losses[epoch - 1], "score": 0.5})
+            progress.bar.refresh()
+            assert progress.bar.n == progress.bar.total == steps
+
+    with pytest.warns(UserWarning) as said:
+        report([2.5, 2.0, 2.0])
+    assert [str(one.message).partition(", what")[0] for one in said] == [
+        f"title: after {epoch} epochs the training loss stays above 2" for epoch in (1, 3)
+    ]
+    shown = capsys.readouterr().err
+    assert "60/60" in shown and "epoch=3/3, loss=2, score=0.5" in shown
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        report([1.9, 2.5, 2.5])  # it was below once
+        report([1.9, 2.5, 2.5], first=2)  # and the log remembers
+        report([2.5, 2.5, 2.5], steps=9)  # too few steps to tell
+
+
 def test_each_epoch_is_one_line_of_numbers_also_after_a_kill_and_a_turn_of_the_bar(
     tmp_path, capsys
 ):
     def report(*epochs, score):
-        with _Progress("title", 3, "score", True, tmp_path / "run.json") as progress:
+        with _Progress("title", 3, 9, "score", 2.0, True, tmp_path / "run.json") as progress:
             for epoch in epochs:
                 progress({"epoch": epoch, "loss": 2.5, "score": score, "maps": [[1.0]]})
             progress.bar.refresh()

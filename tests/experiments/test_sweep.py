@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+import warnings
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import replace
@@ -81,6 +82,17 @@ def test_functions_that_do_not_travel_are_trained_with_in_this_process(
         sweep([here, small, bad], jobs=2)
     assert away == [small] and trained_here == [here, bad]
     assert run(here).metrics["images"] == 64
+
+
+def test_warnings_of_the_runs_are_shown_by_the_board_and_each_once(monkeypatch):
+    monkeypatch.setattr(
+        MODULE, "run", lambda config, progress: warnings.warn("chance", stacklevel=1)
+    )
+    stream = io.StringIO()
+    with Board(RUNS, stream) as board:
+        for config in RUNS:
+            board.noted(MODULE._run_quietly(config))
+    assert stream.getvalue() == "note: chance\n"
 
 
 def is_running(pid):

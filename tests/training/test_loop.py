@@ -92,9 +92,17 @@ def test_rows_join_what_after_epoch_measures():
         calls.append(epoch)
         return {"bias": model.head.bias.sum().item()}
 
-    history = fit(Net(), Colours(), RECIPE, after_epoch=after_epoch, progress=shown.append)
+    steps = []
+    history = fit(
+        *(Net(), Colours(), RECIPE, None, 0, after_epoch, None, shown.append),
+        after_step=lambda *told: steps.append(told),
+    )
     assert calls == [1, 2, 3, 4] == [row["epoch"] for row in history]
     assert shown == history and set(history[0]) == {"epoch", "loss", "bias"}
+    count = len(steps) // 4  # of an epoch
+    assert [told[:2] for told in steps] == [(i + 1, 4 * count) for i in range(4 * count)]
+    first = [loss for _, _, loss in steps[:count]]
+    assert history[0]["loss"] == pytest.approx(sum(first) / count, rel=1e-6)
 
 
 # ---- resumed

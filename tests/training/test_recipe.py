@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from entreg_utils import losses
 from entreg_utils.training import Recipe, regularised_loss
-from entreg_utils.training.recipe import binary_questions
+from entreg_utils.training.recipe import binary_questions, loss_of_chance
 
 
 def test_the_weights_of_the_two_terms_add_up_to_one():
@@ -21,6 +21,21 @@ def test_the_weights_of_the_two_terms_add_up_to_one():
     penalty = regularised_loss(logits, target, Recipe("confidence_penalty", 1.0)).item()
     assert penalty == pytest.approx((ce - losses.entropy(logits).item()) / 2, rel=1e-6)
     assert regularised_loss(logits, target, Recipe()).item() == pytest.approx(ce, rel=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "expected"),
+    [
+        (Recipe(), math.log(5)),
+        (Recipe("label_smoothing", 0.3), math.log(5)),
+        (Recipe("kl_uniform", 3.0), math.log(5) / 4),
+        (Recipe("confidence_penalty", 0.5), (math.log(5) - 0.5 * math.log(5)) / 1.5),
+        (Recipe(multilabel="softmax"), math.log(5)),
+        (Recipe("kl_uniform", 1.0, multilabel="sigmoid"), math.log(2) / 2),
+    ],
+)
+def test_chance_is_the_loss_of_equal_probabilities(recipe, expected):
+    assert loss_of_chance(recipe, 5) == pytest.approx(expected, rel=1e-6)
 
 
 # ---- several classes an image
