@@ -154,8 +154,8 @@ def _box(numbers: Iterable, where: str) -> tuple[float, ...]:
 def _size(width, height, where: str) -> tuple[int, int] | None:
     """(W, H); None where a file leaves it out or has 0, as some tools write."""
     try:
-        size = int(width or 0), int(height or 0)
-    except (TypeError, ValueError):
+        size = int(float(width or 0)), int(float(height or 0))
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{where}: {width!r} x {height!r} is no size in pixels") from None
     return size if min(size) > 0 else None
 
