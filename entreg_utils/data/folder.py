@@ -101,8 +101,8 @@ class Found:
     def photos(self, split: str, frames=None, refuse: Callable = _refuse) -> list[Photo]:
         """Those of a split with boxes in whole pixels, and with masks of their size.
 
-        ``frames``: {name: (W, H)} where they are known; ``refuse`` gets the ValueError of boxes,
-        which then are left out, and masks that do not fit.
+        ``frames``: {name: (W, H)} where they are known; ``refuse`` gets the errors of boxes, which
+        then are left out, and of masks.
         """
         part = self.parts[split]
         if frames is None:
@@ -114,17 +114,14 @@ class Found:
             frame, boxes, masks = frames.get(name), None, self.masks.get(name, ())
             try:
                 boxes = self._boxes(name, frame) if frame else None
-            except ValueError as error:
-                refuse(error)
-            for mask in masks:
-                size = size_of(mask, upright=True)
-                if frame and size != frame:
-                    refuse(
-                        ValueError(
+                for mask in masks if frame else ():
+                    if (size := size_of(mask, upright=True)) != frame:
+                        raise ValueError(
                             f"{mask} has {size[0]}x{size[1]} pixels and its photograph {frame[0]}x"
                             f"{frame[1]}: draw the mask on the photograph as viewers show it"
                         )
-                    )
+            except (ValueError, StorageError) as error:
+                refuse(error)
             label = self.labels[name] if self.several else self.labels[name][0]
             if boxes and self.said[name].size:  # of which the boxes are
                 frame = self.said[name].size
@@ -163,7 +160,7 @@ def find(
     places, parts, others = {"train": home} | inside, {}, []
     for split, place in places.items():
         without = [*inside.values()] * (place == home) + [given] * (given is not None)
-        parts[split], left = photographs(place, home, without)
+        parts[split], left = photographs(place, home, [own.resolve() for own in without])
         others += left
     every = {name: file for part in parts.values() for name, file in part.items()}
     said = said_of(home, boxes, every)

@@ -6,7 +6,6 @@ import re
 import pytest
 
 from entreg_utils.data.annotations import LABELS, Annotation, read, read_of, whole_boxes
-from entreg_utils.data.lists import match
 from entreg_utils.files import StorageError
 
 VOC = """<annotation><filename>old.jpg</filename><size><width>{width}</width><height>20</height>
@@ -128,6 +127,8 @@ def test_content_that_does_not_fit_is_named(tmp_path, name, content, message):
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(StorageError, match="none.csv is not there: give a .csv of image,x0,y0,x1"):
         read(tmp_path / "none.csv")
+    with pytest.raises(StorageError, match="none.csv is not there: give a .csv of image,class$"):
+        read(tmp_path / "none.csv", LABELS)
     with pytest.raises(ValueError, match="holds no .xml and no localization.txt: give a .csv of"):
         read(tmp_path)
     (tmp_path / "a.csv").write_bytes("image,x0,y0,x1,y1\nHündin.jpg".encode("latin-1"))
@@ -153,35 +154,6 @@ def test_boxes_in_whole_pixels():
         ValueError, match="line 2: 1.jpg is said to have 20x40 pixels and has 40x20"
     ):
         boxes(1, 2, 3, 4, size=(20, 40))
-
-
-@pytest.mark.parametrize(
-    ("name", "place"),
-    [
-        ("cat/1.jpg", "cat/1.jpg"),
-        ("1.jpg", None),  # two
-        ("2.jpg", "cat/2.jpg"),
-        ("2", "cat/2.jpg"),
-        ("cat/1", "cat/1.jpg"),
-        ("cat/1.npy", "cat/1.jpg"),
-        ("/home/all/cat/1.JPG", "cat/1.jpg"),
-        ("birds/2.jpg", "birds/2.jpg"),
-        ("birds/3.jpg", "3.jpg"),
-        ("dog/2.jpg", None),  # that of cats is another
-        ("v1.5", "v1.5.png"),
-        ("v1.5.npy", "v1.5.png"),
-        ("v1", None),
-    ],
-)
-def test_names_that_fit_one_image(name, place):
-    known = ["cat/1.jpg", "dog/1.jpg", "cat/2.jpg", "birds/2.jpg", "3.jpg", "v1.5.png"]
-    if name in ("2.jpg", "2"):
-        known.remove("birds/2.jpg")
-    if place:
-        assert match([name], known) == {name: place}
-    else:
-        with pytest.raises(ValueError, match=f"named '{name}': give its path in the folder, such"):
-            match([name], known)
 
 
 def test_two_names_of_one_image(tmp_path):

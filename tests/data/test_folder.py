@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -356,7 +357,10 @@ def test_what_a_mask_ignores(home):
     known = load_all(home)
     assert [*map(quarters, known["cat/1.jpg", "cat"][1:])] == [[1, 0, 0, 1], [0, 1, 0, 0]]
     assert [*map(quarters, known["cat/2.jpg", "cat"][1:])] == [[0, 1, 0, 0], [0, 0, 1, 0]]
-    known = load_all(home, masks=home.parent / "other")  # in place of those
+    other = shutil.move(home.parent / "other", home / "other")  # no class, however it is spelled
+    for split in SPLITS:
+        assert load(home, split, masks=home / "cat" / ".." / "other").num_classes == 2
+    known = load_all(home, masks=other)  # in place of those
     assert quarters(known["cat/5.jpg", "cat"][1]) == [0, 0, 0, 1]
     assert (
         len(known) == 20

@@ -41,6 +41,7 @@ def test_suspects_are_named_and_the_rest_is_counted(home):
     (home / "boxes.csv").write_text("image,x0,y0,x1,y1\nval/a/1.png,0,0,50,9\ntest/a/1.png,1,1,3,3")
     picture(home / "masks" / "val" / "b" / "1.png", 20, 20)
     picture(home / "val" / "c" / "1.png")
+    (home / "masks" / "test" / "b" / "1.png").write_text("no image")
     (home / "train" / "a" / "2.png").write_bytes(b"")
     (home / "train" / "a" / "notes.odt").write_text("")
     found = data.survey(home)
@@ -50,6 +51,7 @@ def test_suspects_are_named_and_the_rest_is_counted(home):
         "2.png (no format that Pillow reads) cannot be read as an image",
         "boxes.csv, line 2: the box 0,0,50,9 does not fit val/a/1.png of 40x20 pixels",
         "masks/val/b/1.png has 20x20 pixels and its photograph 40x20",
+        "test/b/1.png (no format that Pillow reads) cannot be read",
         "class 'c' is in val only",
     )
     assert len(found.suspects) == len(expected)
