@@ -12,7 +12,7 @@ import numpy as np
 from entreg_utils.data.decoding import size_of
 from entreg_utils.data.folder import find
 from entreg_utils.data.world import SPLITS
-from entreg_utils.files import StorageError
+from entreg_utils.files import StorageError, sha256
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,8 +42,8 @@ def survey(path: Path | str, root=None, **options) -> Survey:
     Columns: ``images``, ``classes``, images ``with_boxes`` and their ``boxes``, ``with_masks``, and
     the sizes of the ``smallest``, ``median`` and ``largest`` image by area, "WxH" in pixels.
     Suspects: files that are no images, boxes outside their photograph, masks of another size (these
-    three are refused when they are loaded), files that are left out, and classes that are not in
-    all splits.
+    three are refused when they are loaded), files that are left out, equal files in two splits
+    (twins that differ by a bit are not seen), and classes that are not in all splits.
 
     ``options``: ``boxes``, ``masks``, ``labels``, ``hold_out`` and ``seed`` of ``data.folder``, and
     its errors for what leaves nothing to count.
@@ -56,11 +56,15 @@ def survey(path: Path | str, root=None, **options) -> Survey:
         found = find(path, root, **options, refuse=lambda error: suspects.append(str(error)))
     suspects, rows = [str(one.message) for one in said] + suspects, {}
     shown = {split: set() for split in SPLITS}
+    first: dict[str, tuple[str, str]] = {}  # digest of a file: its split and name
     for split, part in found.parts.items():
         frames = {}
         for name, file in part.items():
             try:
                 frames[name] = size_of(file, upright=True)
+                place, same = first.setdefault(sha256(file.read_bytes()), (split, name))
+                if place != split:
+                    suspects.append(f"{name} of {split} and {same} of {place} are the same file")
             except StorageError as error:
                 suspects.append(str(error))
         photos = found.photos(split, frames, lambda error: suspects.append(str(error)))

@@ -1,5 +1,8 @@
 """What ``data folder:PATH`` says of a folder before anything is trained on it."""
 
+import shutil
+from hashlib import sha256
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,7 +13,9 @@ from entreg_utils import data
 
 def picture(path, width=40, height=20):
     path.parent.mkdir(parents=True, exist_ok=True)
-    Image.fromarray(np.full((height, width, 3), 90, np.uint8)).save(path)
+    pixels = np.full((height, width, 3), 90, np.uint8)
+    pixels[0, 0] = list(sha256("/".join(path.parts[-3:]).encode()).digest()[:3])  # no two are equal
+    Image.fromarray(pixels).save(path)
 
 
 @pytest.fixture
@@ -63,6 +68,13 @@ def test_suspects_are_named_and_the_rest_is_counted(home):
         "10x30",
         "40x20",
     ]
+
+
+def test_a_file_that_stands_in_two_splits_is_named_and_one_twice_in_one_split_is_not(home):
+    for name in ("test/b/7.png", "train/b/9.png"):
+        shutil.copy(home / "train" / "a" / "3.png", home / name)
+    (said,) = data.survey(home).suspects
+    assert said == "test/b/7.png of test and train/a/3.png of train are the same file"
 
 
 def test_the_command_prints_it(home, capsys):
