@@ -114,11 +114,14 @@ def find(given: Iterable[Path | str], out: Path) -> dict[str, Path]:
     for place in map(Path, given):
         if not place.exists():
             raise StorageError(f"there is no {place}: name a folder or photographs")
+        home, kept = place.resolve(), out.resolve()
+        kept = kept if home in kept.parents else None  # predictions among the photographs
         inside = sorted(place.rglob("*")) if place.is_dir() else []
         pairs += [] if place.is_dir() else [(place.name, place)]
         for path in inside:
             inner = path.relative_to(place)
-            if any(p.startswith(".") or p == "masks" for p in inner.parts) or out in path.parents:
+            hidden = any(part.startswith(".") or part == "masks" for part in inner.parts)
+            if hidden or kept in (home / inner).parents:
                 continue
             if path.suffix.lower() in ENDINGS:
                 pairs.append((inner.as_posix(), path))
