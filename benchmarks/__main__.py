@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 import benchmarks
-from benchmarks import photographs, scoring, training
+from benchmarks import photographs, predicting, scoring, training
 from benchmarks.timing import table
 from entreg_utils.files import atomic_write
 
@@ -30,6 +30,8 @@ PARTS = {
     "memory": training.memory,
     "photographs_32": photographs.epoch,
     "photographs_128": partial(photographs.epoch, batch=128, steps=1),
+    "predict": predicting.speed,
+    "predict_memory": predicting.memory,
     "stored_sweep": training.stored_sweep,
     "fresh_run": training.fresh_run,
 }

@@ -78,7 +78,14 @@ def main(argv: list[str] | None = None) -> int:
         return 141
 
 
+def _with_home(word: str) -> str:
+    """The word with ``~`` expanded, for what a shell leaves as it is: ``--out=~/maps``."""
+    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return option + equals + os.path.expanduser(value)
+
+
 def _status(argv: list[str]) -> int:
+    argv = [_with_home(word) for word in argv]
     if "--traceback" in argv:
         return _run([word for word in argv if word != "--traceback"])
     try:

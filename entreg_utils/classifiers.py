@@ -162,7 +162,7 @@ def _of_run(run: Run) -> Classifier:
 
 def _of_network(model, weights, classes: Sequence[str] | None) -> Classifier:
     title = model if isinstance(model, str) else names.label(model)
-    own = names.is_own(model) or isinstance(model, nn.Module)
+    own = names.is_own(model)  # a module is callable, too
     count = len(classes) if classes and (own or weights is not None) else _outputs(model)
     if own or weights is not None:
         network = models.build(model, count, weights=weights)
@@ -187,7 +187,7 @@ def _of_network(model, weights, classes: Sequence[str] | None) -> Classifier:
         title,
         label,
         known["input_size"][-1] if known.get("fixed_input_size") else 224,
-        code=names.digest(model) if names.is_own(model) else "",
+        code=names.digest(model) if own and not isinstance(model, nn.Module) else "",
     )
 
 

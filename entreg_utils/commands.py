@@ -88,7 +88,7 @@ _PRESETS = "|".join(presets.PRESETS)
 Preset = Annotated[
     Literal[tuple(presets.PRESETS)] | None,
     quiet(
-        help="a way to train photographs, which without one take photographs; other options win",
+        help=f"a way to train photographs, {presets.DEFAULT} where none is named; options win",
         metavar=_PRESETS,
     ),
 ]

@@ -22,6 +22,7 @@ COCO is x1 - x0. A blank map, of one value, has no box, and no row in ``boxes.cs
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import unicodedata
 import warnings
@@ -86,7 +87,7 @@ def predict(
     given = [*images.values()] if named else given
     if not given:
         raise ValueError("name a folder of photographs, or photographs")
-    out = Path(out).expanduser() if out else results("predictions", Path(given[0]).resolve().name)
+    out = Path(out) if out else results("predictions", Path(given[0]).resolve().name)
     photographs = dict(zip(images, map(Path, given), strict=True)) if named else find(given, out)
     check_rule(contours)
     if threshold != "carried":
@@ -114,11 +115,14 @@ def find(given: Iterable[Path | str], out: Path) -> dict[str, Path]:
     for place in map(Path, given):
         if not place.exists():
             raise StorageError(f"there is no {place}: name a folder or photographs")
+        home, kept = place.resolve(), out.resolve()
+        kept = kept if home in kept.parents else None  # predictions among the photographs
         inside = sorted(place.rglob("*")) if place.is_dir() else []
         pairs += [] if place.is_dir() else [(place.name, place)]
         for path in inside:
             inner = path.relative_to(place)
-            if any(p.startswith(".") or p == "masks" for p in inner.parts) or out in path.parents:
+            hidden = any(part.startswith(".") or part == "masks" for part in inner.parts)
+            if hidden or kept in (home / inner).parents:
                 continue
             if path.suffix.lower() in ENDINGS:
                 pairs.append((inner.as_posix(), path))
@@ -174,6 +178,7 @@ def main(argv: list[str]) -> int:
         run: Annotated[str | None, quiet(metavar="RUN")] = None,
         weights: Annotated[Path | None, quiet(metavar="FILE")] = None,
         classes: Annotated[Path | None, quiet(metavar="FILE")] = None,
+        root: Annotated[str | None, quiet(metavar="DIR")] = None,
         out: Annotated[
             Path | None,
             arg(metavar="DIR", help_behavior_hint="(default: results/predictions/FOLDER)"),
@@ -203,6 +208,7 @@ def main(argv: list[str]) -> int:
                 ImageNet weights, and where these cannot be had "untrained" ones.
             run: in its place a stored run: its record's name, how that begins, or its path.
             weights: file of weights for --model.
+            root: with --run: folder of its data set, which names its classes.
             classes: text file with the names of the classes of --weights, one a line.
             out: folder of the files, new, or of the same call.
             size: side in pixels of the square that the network is shown.
@@ -221,6 +227,9 @@ def main(argv: list[str]) -> int:
         options = {"threshold": threshold, "contours": contours, "of_class": of_class, "npz": npz}
         if run is not None:
             model = find_run(run)
+            if root is not None:
+                config = dataclasses.replace(model.config, root=root)
+                model = dataclasses.replace(model, config=config)
             allow([model.config], allow_code)
         elif is_own(model) and not allow_code:
             raise ValueError(

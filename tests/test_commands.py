@@ -194,7 +194,7 @@ def test_photographs_take_a_preset_of_theirs_and_a_small_folder_fills_its_epochs
     monkeypatch.setattr(commands, "_run", lambda config, *_: got.append(config) or 0)
     monkeypatch.setenv("HOME", str(tmp_path))
     name = f"folder:{folder}"
-    base = presets.photographs(name).config(root="~")
+    base = presets.photographs(name).config(root=str(tmp_path))
     for words, changes in [
         ("", {"epoch_images": 96}),
         ("--no-pretrained --epochs 3", {"epoch_images": 96, "pretrained": False, "epochs": 3}),

@@ -81,6 +81,16 @@ def test_a_warning_is_a_note(room, capsys):
     assert warnings.showwarning is before
 
 
+def test_a_home_is_found_where_the_shell_leaves_it_out(room, monkeypatch):
+    got = []
+    room.tries = lambda argv: got.extend(argv)
+    monkeypatch.setenv("HOME", "/home/me")
+    words = ["~/a", "--out=~/b", "--out", "~", "c~d", "--name=c~d", "folder:~/e"]
+    assert cli.main(["try", *words]) == 0
+    known = ["/home/me/a", "--out=/home/me/b", "--out", "/home/me", "c~d", "--name=c~d"]
+    assert got == [*known, "folder:~/e"]  # a name, which data.load expands
+
+
 @pytest.mark.parametrize(
     ("command", "status", "sentences"),
     [

@@ -43,7 +43,6 @@ def main(argv: list[str]) -> int:
             world: of the drawn world, for toy only.
             num_train: training images of the drawn world.
         """
-        root = root and root.expanduser()
         if list:
             _list(root or own("data"))
         elif name not in data.DATASETS and not name.startswith(data.FOLDER):

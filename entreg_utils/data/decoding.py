@@ -135,7 +135,8 @@ def read_all(items: Sequence, read: Callable, title: str = "", use: Callable | N
         except UnreadableImage as error:
             failures.append(error.args[0])  # list.append is atomic
 
-    what = {"desc": title, "unit": "image", "disable": not title}
+    # TQDM_DISABLE, of the processes of a sweep, counts where disable is not given
+    what = {"desc": title, "unit": "image"} | ({} if title else {"disable": True})
     bar = tqdm(total=len(items), delay=2, leave=False, **what)
     with ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool, bar:
         for start in range(0, len(items), _CHUNK):

@@ -124,12 +124,19 @@ def preset(name: str, dataset, model=None) -> Preset:
 
 
 def named(config: Config) -> str:
-    """The preset whose settings ``config`` has, with status and source; empty for none."""
-    for name, of in PRESETS.items() if not config.data.is_drawn else ():
+    """The nearest preset, with status, source and up to three other settings; empty for none."""
+    if config.data.is_drawn:
+        return ""
+    found = {}
+    for name, of in PRESETS.items():
         one = of(config.dataset, config.model)
-        if all(getattr(config, key) == value for key, value in one.settings.items()):
-            return f"{name} ({one.status}; {one.source})"
-    return ""
+        changed = [key for key, v in one.settings.items() if getattr(config, key) != v]
+        found[f"{name} ({one.status}; {one.source})"] = changed
+    nearest = min(found, key=lambda said: len(found[said]))
+    but = ", ".join(f"{key} {getattr(config, key)}" for key in found[nearest])
+    if len(found[nearest]) > 3:
+        return ""
+    return nearest + f", but {but}" * bool(but)
 
 
 def filled(configs: Sequence[Config]) -> list[Config]:

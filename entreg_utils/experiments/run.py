@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import io
 import json
+import math
 import sys
 import time
 import warnings
@@ -359,7 +360,8 @@ class _Progress:
         if self.bar.n == 0 and not self.bar.disable:  # what was done before took this call no time
             self.bar.initial = self.bar.n = self.bar.last_print_n = done - 1
         epoch = (done - 1) * self.epochs // steps + 1
-        self.said |= {"epoch": f"{epoch}/{self.epochs}", "loss": f"{loss:.3g}"}
+        self.said |= {"epoch": f"{epoch}/{self.epochs}"}
+        self.said |= {"loss": f"{loss:.3g}"} if math.isfinite(loss) else {}
         self.bar.set_postfix(self.said, refresh=False)
         self.bar.update(done - self.bar.n)
 
@@ -376,7 +378,7 @@ class _Progress:
             self._compare(min(json.loads(line)["loss"] for line in lines), row["epoch"])
 
     def _compare(self, least: float, epoch: int) -> None:
-        if least < self.chance:
+        if not least >= self.chance:  # an own regulariser may say NaN of equal probabilities
             return
         self.bar.clear()
         warnings.warn(

@@ -81,7 +81,7 @@ def write(names: Iterable[str] = (), out: Path | str | None = None) -> list[Path
         own = {name: place.cell for name, place in chosen.items() if place.notebook == notebook}
         drawn |= draw(notebook, own)
     out, text = (
-        Path(out).expanduser() if out else results("figures"),
+        Path(out) if out else results("figures"),
         ["# Figures of the notebooks", RULE],
     )
     for name, (notebook, _, heading) in chosen.items():

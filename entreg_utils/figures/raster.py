@@ -24,7 +24,7 @@ from entreg_utils.metrics.contours import outlines_of
 LONGEST, SHORTEST = 1280, 192  # pixels of a drawn picture's longer side
 _SUBPIXEL = 4  # bits of a coordinate behind the point, as OpenCV draws lines
 # Half the time of the defaults. Numbers for the filter UP: versions before 4.11 lack the names.
-_QUICK = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, 3, 19, 32]
+_QUICK = [cv2.IMWRITE_PNG_COMPRESSION, 1, cv2.IMWRITE_PNG_STRATEGY, 2, 19, 32]
 
 
 def fit(picture: np.ndarray, longest: int = LONGEST) -> np.ndarray:

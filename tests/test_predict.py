@@ -1,0 +1,349 @@
+"""``predict``: files, tables and boxes of photographs made by hand, interruptions, refusals."""
+
+import errno
+import json
+import os
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+from torch import nn
+
+from entreg_utils import __main__ as cli
+from entreg_utils import metrics, passes
+from entreg_utils.classifiers import classifier
+from entreg_utils.data import annotations
+from entreg_utils.files import StorageError
+from entreg_utils.predict import find, predict
+
+COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
+
+
+class Colours(nn.Module):
+    """Says which of three colours there is most of; its maps are their means in 16x16 squares."""
+
+    mean, std = (0.0,) * 3, (1.0,) * 3
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Conv2d(3, 3, 16, 16, bias=False)
+        self.pool, self.head = nn.AdaptiveAvgPool2d(1), nn.Linear(3, 3, bias=False)
+        self.body.weight.data = nn.init.dirac_(self.body.weight.data * 0).mean((2, 3), True)
+        self.body.weight.data = self.body.weight.data.expand(3, 3, 16, 16).clone()
+        nn.init.eye_(self.head.weight)
+
+    def forward(self, images):
+        return self.head(self.pool(self.body(images)).flatten(1))
+
+
+@pytest.fixture(scope="module")
+def asked():
+    return classifier(Colours(), classes=list(COLOURS))
+
+
+def picture(colour, box, size=(448, 336)):
+    image = Image.new("RGB", size)
+    image.paste(COLOURS[colour], box)
+    return image
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """Two photographs in folders, one that a viewer turns, a black one, and what is none."""
+    home = tmp_path / "photos"
+    (home / "a" / "masks").mkdir(parents=True)
+    picture("red", (64, 96, 192, 240)).save(home / "a" / "красный.png")
+    picture("blue", (200, 0, 448, 100), (600, 800)).save(home / "a" / "b.c.png")
+    turned = picture("green", (0, 0, 160, 144))
+    exif = turned.getexif()
+    exif[274] = 6  # shown after a quarter turn to the right: its upper left is the upper right
+    turned.save(home / "turned.jpg", exif=exif)
+    Image.new("RGB", (30, 20)).save(home / "black.png")
+    picture("red", (0, 0, 9, 9)).save(home / "a" / "masks" / "a.png")
+    picture("red", (0, 0, 9, 9)).save(home / ".hidden.png")
+    return home
+
+
+@pytest.fixture
+def broken(photos):
+    (photos / "text.jpg").write_text("no picture")
+    (photos / "empty.jpg").touch()
+    (photos / "folder.jpg").mkdir()
+    whole = (photos / "a" / "красный.png").read_bytes()
+    (photos / "short.png").write_bytes(whole[: len(whole) // 2])
+    return ["empty.jpg", "folder.jpg", "short.png", "text.jpg"]
+
+
+NAMES = ["a/b.c.png", "a/красный.png", "black.png", "turned.jpg"]
+
+
+def test_maps_boxes_and_tables_of_every_photograph(photos, broken, asked, tmp_path):
+    out = tmp_path / "out"
+    table = predict(photos, asked, out, threshold=0.5, npz=True, progress=False)
+    assert [*table["image"]] == NAMES and [*table.attrs["failed"]] == broken
+    assert [*table["class"]] == ["blue", "red", "red", "green"]
+    assert all(name in table.attrs["failed"][name] for name in broken)
+    maps = np.load(out / "maps.npz")
+    sizes = {"a/b.c.png": (600, 800), "a/красный.png": (448, 336), "turned.jpg": (336, 448)}
+    for image, name, path, own in zip(
+        NAMES, ["a/b.c", "a/красный", "black", "turned"], table["map"], table["boxes"], strict=True
+    ):
+        assert path == out / "maps" / f"{name}.npy"
+        raw = np.load(path)
+        assert raw.dtype == np.float32 and raw.shape == (14, 14)
+        np.testing.assert_array_equal(maps[name], raw)
+        if image == "black.png":
+            assert own == []
+            continue
+        (box,) = own
+        at_224 = metrics.rescale_boxes(box, sizes[image])
+        np.testing.assert_array_equal(at_224, metrics.boxes_at(raw, 0.5)[0])
+    # 16-pixel squares of the map are 32x24 pixels of the photograph, and half the kernel's slope
+    assert np.abs(np.subtract(table["boxes"][1][0], (64, 96, 192, 240))).max() <= 8
+    assert np.abs(np.subtract(table["boxes"][3][0], (192, 0, 335, 160))).max() <= 8
+    predictions = pd.read_csv(out / "predictions.csv")
+    assert [*predictions["image"]] == NAMES and set(predictions["weights"]) == {"own"}
+    assert predictions["class_1"].tolist() == table["class"].tolist()
+    ranks = predictions[[f"probability_{k}" for k in (1, 2, 3)]].to_numpy()
+    assert np.allclose(ranks.sum(1), 1) and (np.diff(ranks) <= 0).all()
+    assert list(predictions.columns[-2:]) == ["probability_3", "weights"]
+
+
+def test_boxes_are_read_by_folders_and_as_coco(photos, asked, tmp_path):
+    out = tmp_path / "out"
+    table = predict(photos, asked, out, contours="all", progress=False)
+    found = annotations.read(out / "boxes.csv")
+    coco = json.loads((out / "boxes.coco.json").read_text())
+    names = {one["id"]: one["file_name"] for one in coco["images"]}
+    frames = {one["file_name"]: (one["width"], one["height"]) for one in coco["images"]}
+    assert frames["turned.jpg"] == (336, 448) and names[2] == "black.png"
+    assert [one["id"] for one in coco["annotations"]] == [1, 2, 3]
+    for one in coco["annotations"]:
+        x, y, w, h = one["bbox"]
+        (box,) = found[names[one["image_id"]]].boxes
+        assert box == (x, y, x + w, y + h) and one["area"] == w * h
+        row = table[table["image"] == names[one["image_id"]]].iloc[0]
+        assert coco["categories"][one["category_id"]]["name"] == row["class"]
+        assert one["score"] == row["probability"]
+    boxes = pd.read_csv(out / "boxes.csv")
+    assert set(boxes["threshold"]) == {0.15} and set(boxes["weights"]) == {"own"}
+
+
+def test_pictures_are_there_and_the_sheet_has_up_to_60(photos, asked, tmp_path, monkeypatch):
+    for index in range(62):
+        picture("red", (9, 9, 60, 60), (90, 60)).save(photos / f"{index}.png")
+    drawn = []
+    draw = passes.Job.draw
+    monkeypatch.setattr(passes.Job, "draw", lambda *a: drawn.append(a[-1]) or draw(*a))
+    table = predict(photos, asked, tmp_path / "out", progress=False)
+    on_sheet = [one for one in drawn if isinstance(one, str)]
+    assert len(on_sheet) == 60 and on_sheet[-1] == "\nturned.jpg"
+    for path in table["overlay"]:
+        assert cv2.imread(str(path)) is not None or not str(path).isascii()
+    assert cv2.imread(str(tmp_path / "out" / "contact_sheet.png")).shape[1] > 1000
+
+
+def test_one_class_for_all_maps(photos, asked, tmp_path):
+    table = predict(photos, asked, tmp_path / "out", of_class="green", progress=False)
+    assert set(table["class"]) == {"green"}
+    assert [len(own) for own in table["boxes"]] == [0, 0, 0, 1]
+    assert pd.read_csv(tmp_path / "out" / "predictions.csv")["class_1"][0] == "blue"
+
+
+@pytest.fixture
+def shown(asked, monkeypatch):
+    """How many photographs the network is shown, pass by pass; passes of two."""
+    counts = []
+    monkeypatch.setattr(passes, "_BATCH", 2)
+    with_count = passes.cam.class_activation_map
+
+    def counted(network, images, classes):
+        counts.append(len(images))
+        return with_count(network, images, classes)
+
+    monkeypatch.setattr(passes.cam, "class_activation_map", counted)
+    return counts
+
+
+def test_what_is_whole_is_kept_and_the_rest_is_done_again(photos, asked, tmp_path, shown):
+    out = tmp_path / "out"
+    first = predict(photos, asked, out, progress=False)
+    assert shown == [2, 2]
+    shown.clear()
+    pd.testing.assert_frame_equal(predict(photos, asked, out, progress=False), first)
+    assert shown == []
+    (out / "overlays" / "black.png").unlink()
+    (out / "maps" / "a" / "b.c.npy").unlink()
+    picture("red", (0, 0, 99, 99)).save(photos / "turned.jpg")
+    journal = out / "journal.jsonl"
+    journal.write_text(journal.read_text() + '\n{"image": "a/крас')
+    again = predict(photos, asked, out, progress=False)
+    assert sum(shown) == 3 and [*again["class"]] == ["blue", "red", "red", "red"]
+    assert (out / "overlays" / "black.png").exists() and (out / "maps" / "a" / "b.c.npy").exists()
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), OSError(errno.ENOSPC, "No space left")])
+def test_an_interruption_and_a_full_disk_lose_nothing(
+    photos, asked, tmp_path, shown, monkeypatch, error
+):
+    out, sync, written = tmp_path / "out", os.fsync, []
+
+    def stop(handle):
+        written.append(handle)
+        if len(written) == 6:  # settings, maps and overlays of two, and then a map
+            raise error
+        return sync(handle)
+
+    monkeypatch.setattr(os, "fsync", stop)
+    with pytest.raises((KeyboardInterrupt, StorageError)) as caught:
+        predict(photos, asked, out, progress=False)
+    assert isinstance(error, KeyboardInterrupt) or "no room for" in str(caught.value)
+    assert not [*out.rglob(".*")] and not (out / "predictions.csv").exists()
+    monkeypatch.setattr(os, "fsync", sync)
+    shown.clear()
+    resumed = predict(photos, asked, out, progress=False)
+    assert 0 < sum(shown) <= 3
+    fresh = predict(photos, asked, tmp_path / "fresh", progress=False)
+    kept = ["image", "class", "probability", "boxes"]
+    pd.testing.assert_frame_equal(resumed[kept], fresh[kept])
+    for name in ("predictions.csv", "boxes.csv", "boxes.coco.json"):
+        assert (out / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes()
+
+
+def test_no_more_than_a_batch_waits():
+    class Pool:
+        def submit(self, function, item):
+            taken.append(item)
+            return self
+
+        def result(self):
+            return None
+
+    taken, given = [], 0
+    for _ in passes._ahead(Pool(), None, range(1000)):
+        given += 1
+        assert len(taken) - given <= passes._BATCH
+    assert given == 1000
+
+
+@pytest.mark.parametrize(
+    ("change", "options", "sentence"),
+    [
+        (None, {"images": []}, "name a folder of photographs"),
+        (None, {"images": "EMPTY"}, "no photographs in .*: they end in .bmp, .gif"),
+        (None, {"images": "gone"}, "there is no gone: name a folder or photographs"),
+        ("a/b.c.jpg", {}, "a/b.c.jpg and .*a/b.c.png would both write maps/a/b.c.npy: rename one"),
+        (None, {"threshold": 1.5}, "give values in 0..1"),
+        (None, {"threshold": -0.1}, "give values in 0..1"),
+        (None, {"threshold": "carried"}, "Colours has no threshold from validation"),
+        (None, {"contours": "some"}, "contours must be one of"),
+        (None, {"of_class": "black"}, "class 'black' is none of Colours"),
+        (None, {"out": "PHOTOS"}, "holds something else: give a new folder"),
+        (None, {"out": "FILE"}, "cannot write .*predict.json"),
+    ],
+)
+def test_refusals_are_one_sentence_and_nothing_is_written(
+    photos, asked, tmp_path, change, options, sentence
+):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "file").touch()
+    places = {"EMPTY": tmp_path / "empty", "PHOTOS": photos, "FILE": tmp_path / "file"}
+    given = {"images": photos, "out": tmp_path / "out"} | options
+    given = {k: places.get(v, v) if isinstance(v, str) else v for k, v in given.items()}
+    if change:
+        (photos / change).touch()
+    before = {*photos.rglob("*")}
+    with pytest.raises((ValueError, StorageError), match=sentence):
+        predict(model=asked, progress=False, **given)
+    assert {*photos.rglob("*")} == before and not (tmp_path / "out").exists()
+
+
+def test_a_folder_of_another_call_is_refused(photos, asked, tmp_path):
+    out = tmp_path / "out"
+    predict(photos, asked, out, progress=False)
+    other = classifier(Colours(), classes=list(COLOURS))
+    predict(photos, other, out, progress=False)  # the same weights
+    other.network.network.head.weight.data[0] = 0.5
+    other = classifier(other.network, classes=list(COLOURS))
+    for changed in ({"threshold": 0.2}, {"contours": "all"}, {"of_class": 0}, {"model": other}):
+        with pytest.raises(ValueError, match="of another network, weights or settings .*--out"):
+            predict(photos, **{"model": asked, "out": out, "progress": False} | changed)
+
+
+def test_listed_files_and_an_out_among_the_photographs(photos, asked):
+    out = photos / "out"
+    one = photos / "a" / "b.c.png"
+    table = predict([one, photos / "turned.jpg"], asked, out, progress=False)
+    assert [*table["image"]] == ["b.c.png", "turned.jpg"]
+    assert [*find([photos], out)] == NAMES
+    (photos / "notes.txt").touch()
+    with pytest.warns(UserWarning, match="1 files are left out, such as .*notes.txt"):
+        find([photos], out)
+
+
+# ---- the command
+def run(*words):
+    return cli.main(["predict", *map(str, words)])
+
+
+def test_the_command_says_what_became_of_it(photos, broken, tmp_path, monkeypatch, capfd, own_code):
+    own_code(
+        "mine_to_predict", "from tests_colours import Colours\n\ndef net(n):\n    return Colours()"
+    )
+    monkeypatch.setitem(sys.modules, "tests_colours", sys.modules[__name__])
+    (tmp_path / "names.txt").write_text("\ufeffrouge\nvert\n\nbleu\n", encoding="utf-8")
+    words = [photos, "--model", "mine_to_predict:net", "--out", tmp_path / "out"]
+    words += ["--classes", tmp_path / "names.txt"]
+    assert run(*words) == 1
+    assert "give --allow-code" in capfd.readouterr().err and not (tmp_path / "out").exists()
+    assert run(*words, "--allow-code", "--threshold", "0.5", "--class", "vert") == 1
+    said = capfd.readouterr()
+    assert said.out == f"4 of 8 photographs are in {tmp_path / 'out'}\n"
+    left_out = [line for line in said.err.splitlines() if line.startswith("left out: ")]
+    assert len(left_out) == 4 and all(n in s for n, s in zip(broken, left_out, strict=True))
+    for name in broken[:1] + broken[2:]:
+        (photos / name).unlink()
+    (photos / "folder.jpg").rmdir()
+    assert run(*words, "--allow-code", "--threshold", "0.5", "--class", "vert") == 0
+
+
+def test_the_command_with_a_stored_run(photos, stored, tiny, tmp_path, capsys, training_forbidden):
+    out = tmp_path / "out"
+    assert run(photos, "--run", tiny.name, "--threshold", "carried", "--out", out) == 0
+    boxes = pd.read_csv(out / "boxes.csv")
+    record = json.loads(stored.read_text())
+    assert set(boxes["threshold"]) == {record["metrics"]["box_threshold"]}
+    assert set(boxes["weights"]) == {f"run {tiny.name}"}
+    assert len(pd.read_csv(out / "predictions.csv").columns) == 12
+    capsys.readouterr()
+    for words, sentence in (
+        ([photos], "give one of --model and --run"),
+        ([photos, "--run", "x", "--model", "y"], "give one of --model and --run"),
+        ([photos, "--run", "gone"], "there is no run 'gone'"),
+        ([photos, "--model", "vgg"], "unknown model 'vgg'"),
+        ([photos, "--run", tiny.name, "--threshold", "high"], "threshold 'high': give 0..1"),
+        ([photos, "--model", "toy", "--classes", tmp_path / "no"], "no is not there or empty"),
+    ):
+        assert run(*words) == 1
+        error = capsys.readouterr().err
+        assert error.startswith("error: ") and sentence in error and error.count("\n") == 1
+
+
+def test_a_closed_pipe_and_a_terminal_of_few_letters(photos, stored, tiny, tmp_path):
+    (photos / "a" / "красный.png").write_text("broken")
+    command = [sys.executable, "-m", "entreg_utils", "predict", photos, "--run", tiny.name, "--out"]
+    environment = os.environ | {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    reader, writer = os.pipe()
+    os.close(reader)
+    for stdout, status, sentence in ((subprocess.PIPE, 1, "\\u043a"), (writer, 141, "")):
+        done = subprocess.run(
+            [*map(str, command), str(tmp_path / "выход")],
+            env=environment, stdout=stdout, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert done.returncode == status and sentence in done.stderr
+        assert "Traceback" not in done.stderr
+    os.close(writer)
