@@ -164,12 +164,8 @@ def _iou_rows(
     true_boxes = [check_boxes(own, size, index) for index, own in enumerate(boxes)]
 
     def row(cam, true) -> tuple[np.ndarray, bool, bool]:
-        scores, constant, invalid = score_map(cam, size, *normalization)
-        gray = framed(scores)
-        levels = level_of(taus, gray)
-        best = np.zeros(256)
-        best_ious(*boxes_of_levels(gray, np.unique(levels), contours), true, best)
-        return best[levels], constant, invalid
+        ious, *flags = map_ious(cam, true, taus, [contours], size, normalization)
+        return ious[0], *flags
 
     if threads == 1:
         yield from map(row, cams, true_boxes)
@@ -177,6 +173,20 @@ def _iou_rows(
     # Threads suffice: OpenCV and the compiled loops let go of the interpreter.
     with ThreadPoolExecutor(threads) as pool:
         yield from pool.map(row, cams, true_boxes)
+
+
+def map_ious(
+    cam, true, taus, rules: Sequence[str], size: Size, normalization=("minmax",)
+) -> tuple[np.ndarray, bool, bool]:
+    """The row of :func:`iou_curves` of one map under each contour rule, (R, T) float64, and whether
+    the map is constant and invalid, see :func:`.score_map`; ``true`` as of :func:`check_boxes`."""
+    scores, constant, invalid = score_map(cam, size, *normalization)
+    gray = framed(scores)
+    levels = level_of(taus, gray)
+    different, best = np.unique(levels), np.zeros((len(rules), 256))
+    for rule, row in zip(rules, best, strict=True):
+        best_ious(*boxes_of_levels(gray, different, rule), true, row)
+    return best[:, levels], constant, invalid
 
 
 def box_iou(predicted, true) -> np.ndarray:

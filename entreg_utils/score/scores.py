@@ -22,6 +22,7 @@ from entreg_utils.cam.scaling import as_array
 from entreg_utils.data.decoding import read_all
 from entreg_utils.data.lists import match
 from entreg_utils.files import StorageError, read_bytes
+from entreg_utils.metrics.boxes import check_boxes, map_ious
 from entreg_utils.metrics.contours import threshold_list
 from entreg_utils.score import measures
 from entreg_utils.score.mapfiles import find
@@ -224,9 +225,8 @@ def outcome(pair: Pair, truth: Truth, taus: np.ndarray, step: float) -> Outcome:
     boxes = truth.boxes_of(pair.image, pair.kind)
     try:
         if len(boxes):
-            options = {"thresholds": taus, "size": truth.size}
-            ious = [metrics.iou_curves([cam], [boxes], rule, **options)[0] for rule in RULES]
-            hits = np.array(ious)[:, None] >= np.array(IOUS)[:, None]
+            ious, *_ = map_ious(cam, check_boxes(boxes, truth.size, 0), taus, RULES, truth.size)
+            hits = ious[:, None] >= np.array(IOUS)[:, None]
             centre = metrics.centre_box_baseline([boxes], truth.size, [0.5]).counts[0] > 0
         if pair.image in truth.files:
             pool = metrics.PixelAveragePrecision(step, truth.size)

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from entreg_utils import metrics
 from entreg_utils.files import StorageError
@@ -242,3 +243,19 @@ def test_two_sets_of_maps_are_compared_on_the_same_draws(scored, lists, parity):
     assert abs(row.low - wanted.low) < 0.03 and abs(row.high - wanted.high) < 0.03
     with pytest.raises(ValueError, match="of other images, such as a.jpg"):
         compare(scored, score(MAPS, TRUTH, **SMALL))
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_masks_without_foreground_have_no_score(tmp_path, value):
+    for name, inside in (("a", value), ("b", 0)):
+        Image.fromarray(np.full((8, 8), inside, np.uint8)).save(tmp_path / f"{name}.png")
+    maps = {"a": SPOT, "b": SPOT}
+    if not value:
+        with pytest.raises(ValueError, match="no foreground pixel in any mask"):
+            score(maps, tmp_path, size=8, **SMALL)
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = score(maps, tmp_path, size=8, **SMALL).table
+    assert set(table.score) == {"pxap", "constant_map", "pxap_large", "constant_map_large"}
+    assert table.value.iloc[1] == 0.5
