@@ -82,16 +82,17 @@ def read_of(known: Collection[str], path: Path | str, columns=BOXES) -> dict[str
 
 
 def whole_boxes(found: Annotation, frame: tuple[int, int]) -> tuple[tuple[int, ...], ...]:
-    """The boxes truncated to whole pixels of an image of ``frame = (W, H)``.
+    """The boxes truncated to whole pixels of an image of ``found.size``, else ``frame = (W, H)``.
 
     A box may end at W and H, and then ends at W - 1 and H - 1. ValueError: a box outside the image
-    or without a whole pixel, and a file that speaks of an image of another size.
+    or without a whole pixel, and a size that is not ``frame`` made larger or smaller, within a
+    pixel.
     """
-    width, height = frame
-    if found.size not in (None, frame):
+    width, height = found.size or frame
+    if abs(width * frame[1] - height * frame[0]) > max(width, height, *frame):
         raise ValueError(
-            f"{(*found.where, found.image)[0]}: {found.image} had {found.size[0]}x{found.size[1]} "
-            f"pixels and now has {width}x{height}: bring the boxes to this size"
+            f"{(*found.where, found.image)[0]}: {found.image} is said to have {width}x{height} "
+            f"pixels and has {frame[0]}x{frame[1]}: correct the boxes and this size"
         )
     result = []
     for (x0, y0, x1, y1), where in zip(found.boxes, found.where, strict=True):
@@ -153,8 +154,8 @@ def _box(numbers: Iterable, where: str) -> tuple[float, ...]:
 def _size(width, height, where: str) -> tuple[int, int] | None:
     """(W, H); None where a file leaves it out or has 0, as some tools write."""
     try:
-        size = int(width or 0), int(height or 0)
-    except (TypeError, ValueError):
+        size = int(float(width or 0)), int(float(height or 0))
+    except (TypeError, ValueError, OverflowError):
         raise ValueError(f"{where}: {width!r} x {height!r} is no size in pixels") from None
     return size if min(size) > 0 else None
 

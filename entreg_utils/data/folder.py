@@ -101,8 +101,8 @@ class Found:
     def photos(self, split: str, frames=None, refuse: Callable = _refuse) -> list[Photo]:
         """Those of a split with boxes in whole pixels, and with masks of their size.
 
-        ``frames``: {name: (W, H)} where they are known; ``refuse`` gets the ValueError of what does
-        not fit, which then is left out.
+        ``frames``: {name: (W, H)} where they are known; ``refuse`` gets the errors of boxes, which
+        then are left out, and of masks.
         """
         part = self.parts[split]
         if frames is None:
@@ -114,18 +114,17 @@ class Found:
             frame, boxes, masks = frames.get(name), None, self.masks.get(name, ())
             try:
                 boxes = self._boxes(name, frame) if frame else None
-            except ValueError as error:
-                refuse(error)
-            for mask in masks:
-                size = size_of(mask, upright=True)
-                if frame and size != frame:
-                    refuse(
-                        ValueError(
+                for mask in masks if frame else ():
+                    if (size := size_of(mask, upright=True)) != frame:
+                        raise ValueError(
                             f"{mask} has {size[0]}x{size[1]} pixels and its photograph {frame[0]}x"
                             f"{frame[1]}: draw the mask on the photograph as viewers show it"
                         )
-                    )
+            except (ValueError, StorageError) as error:
+                refuse(error)
             label = self.labels[name] if self.several else self.labels[name][0]
+            if boxes and self.said[name].size:  # of which the boxes are
+                frame = self.said[name].size
             photos.append(Photo(file, name, label, None, boxes, frame, masks))
         return photos
 
@@ -146,8 +145,13 @@ class Found:
         return (of if self.several else of[0]) if any(of) else None
 
 
-def find(path, root=None, boxes=None, masks=None, labels=None, share=0.2, seed=0) -> Found:
-    """What :func:`folder` loads, of all splits; same arguments and errors."""
+def find(
+    path, root=None, boxes=None, masks=None, labels=None, hold_out=0.2, seed=0, refuse=_refuse
+) -> Found:
+    """What :func:`folder` loads, of all splits; same arguments and errors.
+
+    ``refuse`` gets the ValueError of classes that are not those of training, which then are added.
+    """
     home = Path(root or ".", Path(path).expanduser())
     if not home.is_dir():
         raise StorageError(f"{home} is no folder: give folder:PATH of your photographs")
@@ -156,17 +160,19 @@ def find(path, root=None, boxes=None, masks=None, labels=None, share=0.2, seed=0
     places, parts, others = {"train": home} | inside, {}, []
     for split, place in places.items():
         without = [*inside.values()] * (place == home) + [given] * (given is not None)
-        parts[split], left = photographs(place, home, without)
+        parts[split], left = photographs(place, home, [own.resolve() for own in without])
         others += left
     every = {name: file for part in parts.values() for name, file in part.items()}
     said = said_of(home, boxes, every)
     kinds = classes_of(home, labels, places, parts, said)
     _tell(others, f"photographs end in {', '.join(ENDINGS)}")
     _tell([name for name in every if name not in kinds], "nothing says their class")
-    names = _names(home, parts, kinds, said)
+    names = _names(home, parts, kinds, said, refuse)
     several = any(len(own) != 1 for own in kinds.values())
     held = [split for split in ("test", "val") if split not in inside]
-    drawn = draw({name: kinds[name] for name in parts["train"] if name in kinds}, held, share, seed)
+    drawn = draw(
+        {name: kinds[name] for name in parts["train"] if name in kinds}, held, hold_out, seed
+    )
     split_of = {name: split for split in inside for name in parts[split]} | drawn
     order = sorted(kinds, key=lambda name: (kinds[name], every[name]))
     parts = {s: {n: every[n] for n in order if split_of[n] == s} for s in SPLITS}
@@ -174,20 +180,21 @@ def find(path, root=None, boxes=None, masks=None, labels=None, share=0.2, seed=0
     found = find_masks(home, given, every)
     reader = mask_reader(home, given, names, several) if found else None
     what, which = "all" if several else "each class", " and ".join(sorted(held, reverse=True))
-    source = f"{which} held out: {share:g} of {what}, seed {seed}" if held else "own folders"
+    source = f"{which} held out: {hold_out:g} of {what}, seed {seed}" if held else "own folders"
     return Found(home, names, parts, label_of, several, said, found, reader, source)
 
 
-def _names(home: Path, parts: dict, kinds: dict[str, tuple], said: dict) -> list[str]:
+def _names(home: Path, parts: dict, kinds: dict[str, tuple], said: dict, refuse) -> list[str]:
     """Classes of training, which the other splits and the boxes must know."""
     own = {
         split: {kind for name in part for kind in kinds.get(name, ())}
         for split, part in parts.items()
     }
-    names = sorted(own["train"])
     for split, classes in own.items():
         if strange := sorted(classes - own["train"]):
-            raise ValueError(f"{split} has the class {strange[0]!r}, and train has not: remove it")
+            why = f"{split} has the class {strange[0]!r}, and train has not: remove it"
+            refuse(ValueError(why))
+    names = sorted(set().union(*own.values()))
     if len(names) < 2:
         raise ValueError(f"{home} has {len(names)} class: give two or more folders of photographs")
     spoken = {kind for one in said.values() for kind in one.classes if kind}

@@ -121,8 +121,9 @@ class OwnDataset(Images):
 
     Taken are objects with ``images`` uint8 (N, 3, S, S) and ``labels``, int (N,) or 0 and 1
     (N, C), and, where they have them, ``boxes``, N arrays (n, 4) in pixels of the images, ``masks``
-    bool (N, S, S), ``boxes_at``, ``masks_at``, ``class_names``, ``image_ids``, ``frame``,
-    ``fingerprint``; and data sets of torch that give pairs (image, label), read whole.
+    bool (N, S, S) (of labels (N, C) one a row of ``pairs``, not N), ``boxes_at``, ``masks_at``,
+    ``class_names``, ``image_ids``, ``frame``, ``fingerprint``; and data sets of torch that give
+    pairs (image, label), read whole.
 
     Raises:
         ValueError: what is missing or of another shape, in one sentence.
@@ -157,16 +158,17 @@ class OwnDataset(Images):
 
     def _shown(self, index: int) -> tuple:
         boxes, masks = self._places
-        own = np.zeros((0, 4), np.int64) if boxes is None else boxes[index]
+        rows = (self.pairs[:, 0] == index).nonzero().flatten() if self.multilabel else [index]
+        own = [np.zeros((0, 4), np.int64), *(() if boxes is None else (boxes[row] for row in rows))]
         mask = (None, None) if masks is None or self.multilabel else masks[index]
-        return self.images[index], own, *mask
+        return self.images[index], np.concatenate(own), *mask
 
     @cached_property
     def _places(self) -> tuple:
         return self.boxes_at(self.images.shape[-1]), self.masks_at(self.images.shape[-1])
 
     def boxes_at(self, size: int) -> list[np.ndarray] | None:
-        """N int64 arrays (n, 4) in an image of side ``size``, or None."""
+        """N int64 arrays (n, 4) in an image of side ``size``, or of labels (N, C) P; or None."""
         if hasattr(self.found, "boxes_at"):
             return self.found.boxes_at(size)
         boxes, side = getattr(self.found, "boxes", None), self.images.shape[-1]

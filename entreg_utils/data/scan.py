@@ -22,16 +22,17 @@ _SPOKEN = (".csv", ".json", ".txt", ".xml")  # annotations, which may lie beside
 _VOID = 255
 
 
-def walk(place: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
+def walk(place: Path, without: Iterable[Path] = ()) -> Iterator[Path]:
     """All files below a folder in the order of their names; links are followed, circles are not.
 
-    What begins with "." or "__" is left out. StorageError: a folder that cannot be read.
+    What begins with "." or "__" is left out, and folders ``without``, as ``Path.resolve`` gives
+    them. StorageError: a folder that cannot be read.
     """
     try:
         inside = sorted(place.iterdir())
     except OSError as error:
         raise StorageError(f"cannot read {place}: {error.strerror}; make it readable") from error
-    above = (*above, place.resolve())
+    without = (*without, place.resolve())
     for own in inside:
         if own.name.startswith((".", "__")):
             continue
@@ -39,8 +40,8 @@ def walk(place: Path, above: tuple[Path, ...] = ()) -> Iterator[Path]:
             yield own
         elif own.suffix.lower() in ENDINGS:
             raise ValueError(f"{own} is a folder and is named as a photograph: rename it")
-        elif own.resolve() not in above:
-            yield from walk(own, above)
+        elif own.resolve() not in without:
+            yield from walk(own, without)
 
 
 def photographs(place: Path, home: Path, without: Iterable[Path] = ()) -> tuple[dict, list]:
@@ -49,9 +50,9 @@ def photographs(place: Path, home: Path, without: Iterable[Path] = ()) -> tuple[
     A name is the path in ``home``, in the one form that all systems share.
     """
     found, others = {}, []
-    for file in walk(place):
+    for file in walk(place, without):
         folders = file.relative_to(place).parts[:-1]
-        if MASKS in folders or _kind(file) or any(map(file.is_relative_to, without)):
+        if MASKS in folders or _kind(file):
             continue
         if file.suffix.lower() not in ENDINGS:
             others += [file] if folders and file.suffix.lower() not in _SPOKEN else []

@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
+_SHOWN = 20  # suspects of one printing
+
+
 @dataclass(frozen=True)
 class Survey:
     """``table``: a row a split. ``suspects``: a sentence for each thing that may be a mistake."""
@@ -27,7 +30,9 @@ class Survey:
     suspects: tuple[str, ...]
 
     def __str__(self) -> str:
-        found = [f"suspect: {one}" for one in self.suspects] or ["nothing looks like a mistake"]
+        found = [f"suspect: {one}" for one in self.suspects[:_SHOWN]]
+        found += [f"and {len(self.suspects) - _SHOWN} more"] * (len(self.suspects) > _SHOWN)
+        found = found or ["nothing looks like a mistake"]
         return "\n".join([self.table.to_string(), self.source, *found])
 
 
@@ -45,10 +50,11 @@ def survey(path: Path | str, root=None, **options) -> Survey:
     """
     import pandas as pd  # takes half a second: not for who loads the drawn world
 
+    suspects = []
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        found = find(path, root, **options)
-    suspects, rows = [str(one.message) for one in said], {}
+        found = find(path, root, **options, refuse=lambda error: suspects.append(str(error)))
+    suspects, rows = [str(one.message) for one in said] + suspects, {}
     shown = {split: set() for split in SPLITS}
     for split, part in found.parts.items():
         frames = {}

@@ -42,7 +42,8 @@ def test_equal_choices_are_equal_and_say_what_they_are():
     assert isinstance(Data(context=1).context, float)
     drawn, birds = Data(image_size=32), Data(dataset="cub", crop=128)
     assert drawn.is_drawn and not birds.is_drawn and (drawn.side, birds.side) == (32, 128)
-    assert Data(dataset="voc").several and not birds.several
+    assert Data(dataset="voc").several and birds.several is drawn.several is False
+    assert Data(dataset="folder:x").several is Data(dataset="mine:birds").several is None
     assert drawn.knobs == data.World(image_size=32).to_dict()
 
 

@@ -1,10 +1,17 @@
-"""Folders, text lists, classes and the validation part."""
+"""Folders, text lists, names, classes and the validation part."""
 
 import hashlib
 
 import pytest
 
-from entreg_utils.data.lists import Column, choose_classes, find_folder, held_out, read_table
+from entreg_utils.data.lists import (
+    Column,
+    choose_classes,
+    find_folder,
+    held_out,
+    match,
+    read_table,
+)
 from entreg_utils.files import StorageError
 
 NAMES = ["ant", "bee", "cat", "dog"]
@@ -94,3 +101,32 @@ def test_the_validation_part_is_stratified_and_depends_on_names_alone():
 def test_a_validation_part_that_cannot_be(per_class, message):
     with pytest.raises(ValueError, match=message):
         held_out(dict(zip("abcdefg", [0, 0, 0, 1, 1, 1, 1], strict=True)), per_class)
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("cat/1.jpg", "cat/1.jpg"),
+        ("1.jpg", None),  # two
+        ("2.jpg", "cat/2.jpg"),
+        ("2", "cat/2.jpg"),
+        ("cat/1", "cat/1.jpg"),
+        ("cat/1.npy", "cat/1.jpg"),
+        ("/home/all/cat/1.JPG", "cat/1.jpg"),
+        ("birds/2.jpg", "birds/2.jpg"),
+        ("birds/3.jpg", "3.jpg"),
+        ("dog/2.jpg", None),  # that of cats is another
+        ("v1.5", "v1.5.png"),
+        ("v1.5.npy", "v1.5.png"),
+        ("v1", None),
+    ],
+)
+def test_names_that_fit_one_image(name, place):
+    known = ["cat/1.jpg", "dog/1.jpg", "cat/2.jpg", "birds/2.jpg", "3.jpg", "v1.5.png"]
+    if name in ("2.jpg", "2"):
+        known.remove("birds/2.jpg")
+    if place:
+        assert match([name], known) == {name: place}
+    else:
+        with pytest.raises(ValueError, match=f"named '{name}': give its path in the folder, such"):
+            match([name], known)

@@ -92,6 +92,19 @@ def test_a_folder_of_photographs_is_a_data_set(project, tmp_path):
     Image.fromarray(np.full((40, 50, 3), 7, np.uint8)).save(first)
     again = experiments.run(Config(**settings), progress=False)  # other photographs: another run
     assert again.files.photographs != runs[0].files.photographs
+    # whether they show several classes is known only when they are loaded
+    with pytest.raises(ValueError, match="one class an image: train it with multilabel='none'"):
+        experiments.run(Config(**settings, multilabel="softmax"), progress=False)
+    rows = [
+        f"{path.relative_to(tmp_path / 'photos')},fish"
+        for path in (tmp_path / "photos").rglob("*.png")
+    ]
+    rows += [row.replace(",fish", ",bird") for row in rows[::2]]
+    (tmp_path / "photos" / "labels.csv").write_text("\n".join(["image,class", *rows]))
+    with pytest.raises(ValueError, match="several classes an image: train it with multilabel='so"):
+        experiments.run(Config(**settings), progress=False)
+    several = experiments.run(Config(**settings, multilabel="softmax"), progress=False)
+    assert 0 < several.metrics["mean_ap"] <= 1
 
 
 SCRIPT = """

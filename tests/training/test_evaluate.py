@@ -106,6 +106,18 @@ def test_images_without_a_box_are_left_out_of_box_scores_alone(photographs):
     assert outcomes["pixel_ap"].shape == (6,) and scores["num_boxed"] == 5
 
 
+def test_images_without_a_mask_are_left_out_of_pixel_scores_alone(photographs):
+    dataset = photographs(LABELS)
+    model = painted(dataset, quadrants(LABELS, 224))
+    whole, masks_at = evaluate(model, View(dataset)), dataset.masks_at
+    dataset.masks_at = lambda size: [
+        (own if k != 2 else np.zeros_like(own), None if k < 2 else np.full_like(own, k == 2))
+        for k, (own, _) in enumerate(masks_at(size))
+    ]
+    scores = evaluate(model, View(dataset))
+    assert scores.pop("num_masked") == 5 and scores == whole
+
+
 def test_several_classes_are_pairs_and_their_scores_means_over_classes(several):
     maps = quadrants(torch.zeros(16, dtype=torch.int64), 224)
     maps[:, 3] = 0.0  # constant maps of class 3: PxAP is a quarter there, 1 elsewhere
