@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -150,7 +151,7 @@ def iou_curves(
     rule = normalization, percentile
     rows = list(_iou_rows(cams, boxes, taus, contours, size, threads, rule))
     warn_invalid(sum(broken for _, _, broken in rows), len(cams))
-    return np.stack([ious for ious, _, _ in rows])
+    return np.concatenate([ious for ious, _, _ in rows])
 
 
 def _iou_rows(
@@ -162,11 +163,8 @@ def _iou_rows(
     if threads < 1:
         raise ValueError(f"threads={threads}: give at least 1")
     true_boxes = [check_boxes(own, size, index) for index, own in enumerate(boxes)]
-
-    def row(cam, true) -> tuple[np.ndarray, bool, bool]:
-        ious, *flags = map_ious(cam, true, taus, [contours], size, normalization)
-        return ious[0], *flags
-
+    rule = {"rules": [contours], "size": size, "normalization": normalization}
+    row = partial(map_ious, taus=taus, **rule)
     if threads == 1:
         yield from map(row, cams, true_boxes)
         return
