@@ -121,7 +121,7 @@ def reader_of(path: Path | None, names: Sequence[str]) -> MaskReader:
     """
     values, known = [], []
     if path:
-        table = value_table(path)
+        table = value_table(path, names[0] if names else "cat")
         for name in names:
             if not 0 < table.get(name, 0) < _VOID:
                 raise ValueError(f"{path} has no value in 1..254 of the class {name!r}: add it")
@@ -130,13 +130,13 @@ def reader_of(path: Path | None, names: Sequence[str]) -> MaskReader:
     return MaskReader(partial(_read, values=values, known=known), True, rule)
 
 
-def value_table(path: Path) -> dict[str, int]:
+def value_table(path: Path, example: str = "cat") -> dict[str, int]:
     """{class: its number} of a list ``value,name``, with that header or without."""
     table = {}
     for where, row in rows_of(path, (), ("value", "name")):
         if (cell := (row["value"] or "").strip().lower()) != "value":
             if not cell.isdecimal() or not row["name"]:
-                raise ValueError(f"{where}: give value,name, such as 1,cat")
+                raise ValueError(f"{where}: give value,name, such as 1,{example}")
             table[plain(row["name"]).strip()] = int(cell)
     return table
 

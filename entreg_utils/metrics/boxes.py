@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -150,7 +151,7 @@ def iou_curves(
     rule = normalization, percentile
     rows = list(_iou_rows(cams, boxes, taus, contours, size, threads, rule))
     warn_invalid(sum(broken for _, _, broken in rows), len(cams))
-    return np.stack([ious for ious, _, _ in rows])
+    return np.concatenate([ious for ious, _, _ in rows])
 
 
 def _iou_rows(
@@ -162,21 +163,28 @@ def _iou_rows(
     if threads < 1:
         raise ValueError(f"threads={threads}: give at least 1")
     true_boxes = [check_boxes(own, size, index) for index, own in enumerate(boxes)]
-
-    def row(cam, true) -> tuple[np.ndarray, bool, bool]:
-        scores, constant, invalid = score_map(cam, size, *normalization)
-        gray = framed(scores)
-        levels = level_of(taus, gray)
-        best = np.zeros(256)
-        best_ious(*boxes_of_levels(gray, np.unique(levels), contours), true, best)
-        return best[levels], constant, invalid
-
+    rule = {"rules": [contours], "size": size, "normalization": normalization}
+    row = partial(map_ious, taus=taus, **rule)
     if threads == 1:
         yield from map(row, cams, true_boxes)
         return
     # Threads suffice: OpenCV and the compiled loops let go of the interpreter.
     with ThreadPoolExecutor(threads) as pool:
         yield from pool.map(row, cams, true_boxes)
+
+
+def map_ious(
+    cam, true, taus, rules: Sequence[str], size: Size, normalization=("minmax",)
+) -> tuple[np.ndarray, bool, bool]:
+    """The row of :func:`iou_curves` of one map under each contour rule, (R, T) float64, and whether
+    the map is constant and invalid, see :func:`.score_map`; ``true`` as of :func:`check_boxes`."""
+    scores, constant, invalid = score_map(cam, size, *normalization)
+    gray = framed(scores)
+    levels = level_of(taus, gray)
+    different, best = np.unique(levels), np.zeros((len(rules), 256))
+    for rule, row in zip(rules, best, strict=True):
+        best_ious(*boxes_of_levels(gray, different, rule), true, row)
+    return best[:, levels], constant, invalid
 
 
 def box_iou(predicted, true) -> np.ndarray:

@@ -16,6 +16,8 @@ from entreg_utils import metrics
 from entreg_utils.metrics.intervals import central, resamples
 from entreg_utils.metrics.sizes import GROUPS
 
+COLUMNS = ("score", "value", "low", "high", "threshold", "rule", "num_images")
+
 
 class Measure(NamedTuple):
     """One row of the table. ``threshold``: of the maps, or the side of the centred box; NaN where
@@ -67,9 +69,8 @@ def pixel_ap(counts: np.ndarray, groups: np.ndarray) -> Callable:
 
     def of(w):
         rows = [_pooled_ap(_counts(w if w is None else w[:, m], counts[m])) for m in members]
-        stack = np.array(rows)
-        seen = np.isfinite(stack)
-        return np.where(seen, stack, 0).sum(axis=0) / np.maximum(seen.sum(axis=0), 1)
+        seen = np.isfinite(rows)
+        return np.where(seen, rows, 0).sum(axis=0) / seen.sum(axis=0)
 
     return of
 
@@ -146,9 +147,6 @@ def _ends(measures: Sequence[Measure], samples: int, seed: int) -> list[tuple[fl
     return ends
 
 
-COLUMNS = ("score", "value", "low", "high", "threshold", "rule", "num_images")
-
-
 def of_boxes(hits, centre, grid, fixed: dict[str, float], shares, right) -> list[Measure]:
     """Measures of boxes.
 
@@ -189,12 +187,16 @@ def of_boxes(hits, centre, grid, fixed: dict[str, float], shares, right) -> list
 def of_pixels(counts: np.ndarray, classes: Sequence[str | None], shares) -> list[Measure]:
     """Measures of masks: counts (N, 2, B) as of :func:`pixel_ap`, classes of the maps (N,), shares
     (N,) of the frame that the masks cover."""
+    if not counts[:, 0].any():
+        raise ValueError("no foreground pixel in any mask: PxAP is undefined; check the masks")
     number, nan, every = len(counts), np.nan, np.zeros(len(counts))
     found = [Measure("pxap", pixel_ap(counts, every), nan, "none", number)]
     if len(set(classes)) > 1 and None not in classes:
         found.append(Measure("mpxap", pixel_ap(counts, np.array(classes)), nan, "none", number))
     found.append(Measure("constant_map", prevalence(counts), nan, "none", number))
     for name, own in _groups(shares):
+        if not counts[own, 0].any():
+            continue
         for kind, of in (
             ("pxap", pixel_ap(counts[own], every[own])),
             ("constant_map", prevalence(counts[own])),

@@ -37,7 +37,9 @@ def read_right(path: Path | str, images: Sequence[str], truth: Truth) -> dict[st
     found = match(places, images, strangers=[])
     row_of = {image: places[name] for name, image in found.items()}
     if lonely := [image for image in images if image not in row_of]:
-        raise ValueError(f"{path} says nothing about {len(lonely)} images, such as {lonely[0]}")
+        raise ValueError(
+            f"{path} has no row for {lonely[0]} ({len(lonely)} of {len(images)} images)"
+        )
     own = rows.iloc[[row_of[image] for image in images]]
     labels = dict(zip(images, own["label"], strict=True)) if "label" in own else {}
     labels |= {image: truth.labels[image] for image in images if image in truth.labels}

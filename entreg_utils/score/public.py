@@ -15,8 +15,7 @@ import numpy as np
 from entreg_utils import metrics
 from entreg_utils.data.decoding import read_all
 from entreg_utils.files import StorageError
-from entreg_utils.score.mapfiles import find
-from entreg_utils.score.scores import paired
+from entreg_utils.score.pairs import paired
 from entreg_utils.score.truth import read_truth
 
 
@@ -60,7 +59,7 @@ def main(argv: list[str]) -> int:
     if not (lists / "image_ids.txt").exists():
         raise StorageError(f"{lists / 'image_ids.txt'} is not there: give --metadata_root")
     truth = read_truth(lists, Path(given.mask_root, "OpenImages"))
-    pairs, _ = paired(find(given.scoremap_root), truth, more=True)
+    pairs, _ = paired(given.scoremap_root, truth, more=True)
     taus = np.arange(0, 1, given.cam_curve_interval)
     print("Loading and evaluating cams.")
     if given.dataset_name == "OpenImages":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NamedTuple
@@ -18,13 +18,12 @@ import numpy as np
 import pandas as pd
 
 from entreg_utils import metrics
-from entreg_utils.cam.scaling import as_array
 from entreg_utils.data.decoding import read_all
-from entreg_utils.data.lists import match
 from entreg_utils.files import StorageError, read_bytes
+from entreg_utils.metrics.boxes import check_boxes, map_ious
 from entreg_utils.metrics.contours import threshold_list
 from entreg_utils.score import measures
-from entreg_utils.score.mapfiles import find
+from entreg_utils.score.pairs import Pair, paired
 from entreg_utils.score.predictions import read_right
 from entreg_utils.score.truth import Truth, read_truth
 
@@ -72,14 +71,6 @@ def as_json(table: pd.DataFrame, notes: Sequence[str] = ()) -> str:
     """``{"scores": [row, ..], "notes": [..]}``; NaN is null."""
     rows = table.astype(object).where(table.notna(), None).to_dict("records")
     return json.dumps({"scores": rows, "notes": list(notes)}, indent=1) + "\n"
-
-
-class Pair(NamedTuple):
-    """One map: its image, its class where its name says one, and how it is read."""
-
-    image: str
-    kind: str | None
-    read: Callable[[], np.ndarray]
 
 
 class Outcome(NamedTuple):
@@ -138,7 +129,7 @@ def score(
     known = truth if isinstance(truth, Truth) else read_truth(truth, masks, images, classes, size)
     fixed = {"fixed": threshold} | ({} if carried is None else {"carried": threshold_of(carried)})
     threshold_list(list(fixed.values()))
-    pairs, notes = paired(maps if isinstance(maps, Mapping) else find(maps), known, partial)
+    pairs, notes = paired(maps, known, partial)
     # Maps have 255 levels: of thresholds that cut all maps alike, the smallest stands for them.
     taus = threshold_list(thresholds)
     grid = taus[np.unique((taus * 255).astype(int), return_index=True)[1]]
@@ -179,42 +170,6 @@ def score(
     )
 
 
-def paired(
-    found: Mapping, truth: Truth, partial: bool = False, more: bool = False
-) -> tuple[list[Pair], list[str]]:
-    """A :class:`Pair` for each map of the truth, in its order, and notes of what is left out.
-
-    ``more``: there may be maps of other images."""
-    kinds, groups = set(truth.classes), {}
-    for name in found:
-        head, _, rest = name.partition("/")
-        kind, own = (head, rest) if rest and head in kinds else (None, name)
-        groups.setdefault(kind, {})[own] = name
-    pairs, lonely = [], []
-    for kind, own in groups.items():
-        strangers: list[str] = []
-        for name, image in match(own, truth.images, strangers).items():
-            array = found[own[name]]
-            pairs.append(
-                Pair(image, kind, array if callable(array) else lambda a=array: as_array(a))
-            )
-        lonely += [own[name] for name in strangers]
-    told = {image for image, own in truth.boxes.items() if len(own)} | {*truth.files}
-    bare = sorted(told - {pair.image for pair in pairs})
-    notes = []
-    for names, what in (
-        ([] if more else lonely, "maps have no truth"),
-        (bare, "images of the truth have no map"),
-    ):
-        if names:
-            some = ", ".join(names[:3]) + (", .." if len(names) > 3 else "")
-            notes.append(f"{len(names)} {what} ({some})")
-    if notes and not partial:
-        raise ValueError(f"{' and '.join(notes)}: --partial scores the images that have both")
-    place = {image: index for index, image in enumerate(truth.images)}
-    return sorted(pairs, key=lambda pair: place[pair.image]), [f"{n}: left out" for n in notes]
-
-
 def outcome(pair: Pair, truth: Truth, taus: np.ndarray, step: float) -> Outcome:
     """Score one map. ValueError: it is no map; its truth cannot be; the message names the image."""
     cam, hits, centre, counts = pair.read(), None, None, None
@@ -224,9 +179,8 @@ def outcome(pair: Pair, truth: Truth, taus: np.ndarray, step: float) -> Outcome:
     boxes = truth.boxes_of(pair.image, pair.kind)
     try:
         if len(boxes):
-            options = {"thresholds": taus, "size": truth.size}
-            ious = [metrics.iou_curves([cam], [boxes], rule, **options)[0] for rule in RULES]
-            hits = np.array(ious)[:, None] >= np.array(IOUS)[:, None]
+            ious, *_ = map_ious(cam, check_boxes(boxes, truth.size, 0), taus, RULES, truth.size)
+            hits = ious[:, None] >= np.array(IOUS)[:, None]
             centre = metrics.centre_box_baseline([boxes], truth.size, [0.5]).counts[0] > 0
         if pair.image in truth.files:
             pool = metrics.PixelAveragePrecision(step, truth.size)

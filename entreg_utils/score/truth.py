@@ -100,6 +100,8 @@ def read_truth(path, masks=None, images=None, classes=None, size=224) -> Truth:
         raise ValueError(f"{masks} holds no masks: put PNG files there, named as the images")
     classes = classes or next(filter(Path.exists, (masks / name for name in TABLES)), None)
     names = tuple(value_table(classes)) if classes else ()
+    if classes and not names:
+        raise ValueError(f"{classes} names no class: give each a row value,name, such as 1,cat")
     reader = reader_of(classes, names)
     return Truth(size, tuple(said), boxes, kinds, labels, names, files, reader)
 

@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+from PIL import Image
 
 from entreg_utils import metrics
 from entreg_utils.files import StorageError
@@ -119,7 +120,7 @@ HEAD = "image,class_1"
     ("text", "message"),
     [
         ("image,class,probability\na,cat,1", "has the columns image, class, probability: begin it"),
-        (f"{HEAD}\na,cat\nb,dog", "says nothing about 1 images, such as c.jpg"),
+        (f"{HEAD}\na,cat\nb,dog", r"has no row for c.jpg \(1 of 3 images\)"),
         (f"{HEAD}\na,0\nb,1\nc,1", "the class '0' is none of the true ones, such as 'cat'"),
         (f"{HEAD}\na,cat\nb,dog\nx/b,cat\nc,cat", "'b' and 'x/b' are both b.jpg"),
         ("", "is no CSV in UTF-8"),
@@ -169,8 +170,8 @@ def test_a_map_below_the_name_of_a_class_is_of_this_class(tmp_path):
 @pytest.mark.parametrize(
     ("maps", "options", "message"),
     [
-        ({"a": SPOT, "b": SPOT}, {}, r"^1 images of the truth have no map \(c.jpg\): --partial"),
-        (MAPS | {"d": SPOT}, {}, r"^1 maps have no truth \(d\): --partial scores"),
+        ({"a": SPOT, "b": SPOT}, {}, r"^images of the truth without map: 1 \(c.jpg\): --partial"),
+        (MAPS | {"d": SPOT}, {}, r"^maps without truth: 1 \(d\): --partial scores"),
         (MAPS | {"a.png": SPOT}, {}, "'a' and 'a.png' are both a.jpg"),
         ({"d": SPOT}, {"partial": True}, "there is nothing to score"),
         (MAPS | {"a": SPOT[0]}, {}, r"^a.jpg: a map must have shape \(h, w\)"),
@@ -188,8 +189,8 @@ def test_what_does_not_fit_is_refused_in_one_sentence(maps, options, message):
 def test_partial_scores_what_has_both_and_says_what_is_left_out():
     found = score({"a": SPOT, "c": FULL, "d": SPOT}, TRUTH, partial=True, **SMALL)
     assert found.images == ("a.jpg", "c.jpg") and found.value("max_box_acc") == 0.5
-    left = ("1 maps have no truth (d): left out", "1 images of the truth have no map (b.jpg)")
-    assert found.notes == (left[0], f"{left[1]}: left out")
+    left = ("maps without truth: 1 (d)", "images of the truth without map: 1 (b.jpg)")
+    assert found.notes == tuple(f"left out, {one}" for one in left)
 
 
 def test_an_image_without_a_box_needs_no_map_and_one_that_has_it_is_left_out():
@@ -242,3 +243,19 @@ def test_two_sets_of_maps_are_compared_on_the_same_draws(scored, lists, parity):
     assert abs(row.low - wanted.low) < 0.03 and abs(row.high - wanted.high) < 0.03
     with pytest.raises(ValueError, match="of other images, such as a.jpg"):
         compare(scored, score(MAPS, TRUTH, **SMALL))
+
+
+@pytest.mark.parametrize("value", [0, 1])
+def test_masks_without_foreground_have_no_score(tmp_path, value):
+    for name, inside in (("a", value), ("b", 0)):
+        Image.fromarray(np.full((8, 8), inside, np.uint8)).save(tmp_path / f"{name}.png")
+    maps = {"a": SPOT, "b": SPOT}
+    if not value:
+        with pytest.raises(ValueError, match="no foreground pixel in any mask"):
+            score(maps, tmp_path, size=8, **SMALL)
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = score(maps, tmp_path, size=8, **SMALL).table
+    assert set(table.score) == {"pxap", "constant_map", "pxap_large", "constant_map_large"}
+    assert table.value.iloc[1] == 0.5

@@ -152,6 +152,7 @@ HEAD = "image,x0,y0,x1,y1"
         (lambda f: boxes(f, f"{HEAD}\n"), {"masks": "lost"}, "lost is no folder"),
         (lambda f: boxes(f, f"{HEAD}\n"), {"masks": "."}, "holds no masks: put PNG files"),
         (lambda f: masked(f, "one,cat"), {}, "give value,name, such as 1,cat"),
+        (lambda f: masked(f, "value,name"), {}, "classes.txt names no class: give each a row"),
         (lambda f: masked(f, "0,cat"), {}, r"no value in 1..254 of the class 'cat'"),
         (lambda f: masked(f), {}, "1.png is no grey or palette image of the values 0, 1, 255"),
     ],
