@@ -11,7 +11,7 @@ __version__ = "0.1.0"
 
 _ROOMS = (
     *("losses", "cam", "models", "erasing", "data", "metrics", "training", "experiments"),
-    *("analysis", "figures", "checks", "score", "theory", "widgets"),
+    *("analysis", "figures", "checks", "predict", "score", "theory", "widgets"),
 )
 _VERBS = {"load": "data", "build": "models", "fit": "training", "run": "experiments"}
 

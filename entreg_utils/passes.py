@@ -1,7 +1,8 @@
 """Photographs through a network: read ahead by threads, asked in batches, written by threads.
 
-What waits is at most two batches, so memory does not grow with the number of photographs, but for a
-row each. A photograph is done when its map, its overlay and its line in the journal are written.
+Three batches are held at most: one is read ahead, one asked, one written. So memory does not grow
+with the number of photographs, but for a row each. A photograph is done when its map, its overlay
+and its line in the journal are written.
 """
 
 from __future__ import annotations

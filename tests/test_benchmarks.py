@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from benchmarks import __main__ as bench
-from benchmarks import photographs, scoring, timing, training
+from benchmarks import photographs, predicting, scoring, timing, training
 from benchmarks.timing import Row
 from entreg_utils import losses, models
 from entreg_utils.experiments import Config, store
@@ -193,6 +193,21 @@ def test_a_fresh_run_trains_in_a_store_of_its_own_and_what_is_stored_is_loaded(
     np.savez(tmp_path / "maps.npz", cams=np.arange(9.0).reshape(9, 1, 1), boxes_224=np.eye(9, 4))
     cams, true = scoring.stored_maps(tmp_path / "maps.npz", 3)  # spread over the file
     assert cams.ravel().tolist() == [0, 4, 8] and np.array_equal(true, np.eye(9, 4)[[0, 4, 8]])
+
+
+def test_predict_stands_beside_decoding_and_a_pass(turns, monkeypatch):
+    turns(predicting, {"predict": 3.0, "plain": 2.0})
+    rate, ratio = predicting.speed("timm:test_resnet", count=3, repeats=1)
+    assert (rate.value, ratio.value, ratio.met) == (1, 1.5, False)
+    asked = []
+
+    def run(command, **_):
+        asked.append(len(os.listdir(command[-2])))
+        return SimpleNamespace(stdout=f"a line\n{1000 + asked[-1]}\n")
+
+    monkeypatch.setattr(predicting.subprocess, "run", run)
+    (row,) = predicting.memory(3, 50)
+    assert asked == [3, 50] and row.value == 1050 / 1003 and row.met
 
 
 def test_the_command_prints_all_and_writes_json(tmp_path, monkeypatch, capsys):
