@@ -15,9 +15,9 @@ import torch
 from benchmarks.photographs import photographs
 from benchmarks.timing import Row, in_turns, paired_ratio
 from entreg_utils import models
-from entreg_utils.classifiers import classifier
 from entreg_utils.data.decoding import read_pixels
 from entreg_utils.predict import predict
+from entreg_utils.predict.classifiers import classifier
 from entreg_utils.training.batches import as_input
 
 _PEAK = """

@@ -19,7 +19,7 @@ COMMANDS = {
     "data": ("data.command", "main", "make or fetch a data set, check it, and say where it is"),
     "run": ("commands", "run_command", "one training, loaded or done now, and its scores"),
     "sweep": ("commands", "sweep_command", "many runs, and the table they make"),
-    "predict": ("predict", "main", "classes, maps, boxes and overlays of photographs"),
+    "predict": ("predict.command", "main", "classes, maps, boxes and overlays of photographs"),
     "score": ("score.command", "main", "numbers for maps that exist, against boxes and masks"),
     "figures": ("figures.command", "main", "figures of the notebooks, as files"),
     "tutorial": ("tutorial", "main", "train the headline fresh and execute the notebooks"),

@@ -621,7 +621,7 @@ figures.show(
 # %%
 from skimage import data as photographs
 
-from entreg_utils.classifiers import classifier
+from entreg_utils.predict.classifiers import classifier
 
 TRUTH = {  # x0, y0, x1, y1 in pixels of the photograph
     "coffee": (75, 15, 479, 388),  # cup and saucer

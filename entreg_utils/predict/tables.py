@@ -19,7 +19,7 @@ from entreg_utils.data.download import storing
 from entreg_utils.experiments.provenance import usable_cores
 from entreg_utils.figures import raster
 from entreg_utils.files import atomic_write
-from entreg_utils.passes import TOP, Job, name_of
+from entreg_utils.predict.passes import TOP, Job, name_of
 
 _SHEET, _TILE = 60, 240  # photographs of the contact sheet, and their longer side in pixels
 

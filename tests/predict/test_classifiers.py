@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from entreg_utils import models
-from entreg_utils.classifiers import classifier, find_run
 from entreg_utils.experiments import store
 from entreg_utils.files import StorageError
+from entreg_utils.predict.classifiers import classifier, find_run
 
 
 @pytest.fixture

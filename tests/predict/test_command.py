@@ -14,11 +14,11 @@ from PIL import Image
 from torch import nn
 
 from entreg_utils import __main__ as cli
-from entreg_utils import metrics, passes
-from entreg_utils.classifiers import classifier
+from entreg_utils import metrics
 from entreg_utils.data import annotations
 from entreg_utils.files import StorageError
-from entreg_utils.predict import find, predict
+from entreg_utils.predict import find, passes, predict
+from entreg_utils.predict.classifiers import classifier
 
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255)}
 

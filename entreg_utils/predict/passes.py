@@ -24,7 +24,6 @@ import torch
 from tqdm.auto import tqdm
 
 from entreg_utils import cam, metrics
-from entreg_utils.classifiers import UNTRAINED, Classifier
 from entreg_utils.data.decoding import UnreadableImage, pixels_of, read_image
 from entreg_utils.data.download import storing
 from entreg_utils.experiments.provenance import usable_cores
@@ -32,6 +31,7 @@ from entreg_utils.figures import raster
 from entreg_utils.files import atomic_write, read_bytes
 from entreg_utils.metrics.contours import level_of, mask_boxes
 from entreg_utils.metrics.maps import to_gray
+from entreg_utils.predict.classifiers import UNTRAINED, Classifier
 from entreg_utils.training.batches import as_input
 from entreg_utils.training.guard import enough_memory
 
