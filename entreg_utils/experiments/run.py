@@ -378,13 +378,14 @@ class _Progress:
             self._compare(min(json.loads(line)["loss"] for line in lines), row["epoch"])
 
     def _compare(self, least: float, epoch: int) -> None:
-        if not least >= self.chance:  # an own regulariser may say NaN of equal probabilities
+        # a thousandth of noise is nothing learned; an own regulariser may have NaN as its chance
+        if not least >= self.chance - abs(self.chance) / 1000:
             return
         self.bar.clear()
         warnings.warn(
             f"{self.title}: after {epoch} epochs the training loss stays above {self.chance:.3g}, "
             "what equal probabilities for all classes give (log C, over 1 + lambda with a "
-            "regularizer): nothing is learned; try a lower --learning-rate, and see whether the "
+            "regularizer): nothing is learned; try another --learning-rate, and see whether the "
             "labels fit the images and --statistics the weights",
             stacklevel=4,
         )

@@ -428,7 +428,7 @@ def test_the_bar_moves_with_the_steps_and_a_loss_above_chance_is_a_warning(tmp_p
             assert progress.bar.n == progress.bar.total == steps
 
     with pytest.warns(UserWarning) as said:
-        report([2.5, 2.0, 2.0])
+        report([2.5, 1.999, 2.0])
     assert [str(one.message).partition(", what")[0] for one in said] == [
         f"title: after {epoch} epochs the training loss stays above 2" for epoch in (1, 3)
     ]
