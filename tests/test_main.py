@@ -110,7 +110,7 @@ def test_the_module_runs_and_passes_its_status_on():
     words = [sys.executable, "-m", "entreg_utils", "data"]
     answer = subprocess.run(words, capture_output=True, text=True)
     assert answer.returncode == 1
-    known = ", ".join(DATASETS)
+    known = ", ".join([*DATASETS, "folder:PATH"])
     assert answer.stderr == f"error: name a data set ({known}), or ask for --list\n"
 
 

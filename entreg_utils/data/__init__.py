@@ -39,11 +39,11 @@ def load(name: str | Callable, split: str, root=None, **options):
 
     Returns:
         A ``torch.utils.data.Dataset`` of :class:`Sample` with ``images`` uint8 (N, 3, S, S),
-        ``labels`` (N,) or (N, C), ``pairs`` (P, 2) of (image, class), ``boxes_at(size)``,
-        ``masks_at(size)``, ``num_classes``, ``class_names``, ``image_ids``, ``name``, ``split``,
-        ``multilabel``, ``source``, ``frame`` (side at which maps are scored: the image's for
-        ``toy``, 224 for photographs) and ``fingerprint`` (hex of decoded pixels and annotations;
-        empty for ``toy``).
+        ``labels`` (N,) or (N, C), ``pairs`` (P, 2) of (image, class), ``boxes_at(size)`` and
+        ``masks_at(size)`` of these, ``num_classes``, ``class_names``, ``image_ids``, ``name``,
+        ``split``, ``multilabel``, ``source``, ``frame`` (side at which maps are scored: the image's
+        for ``toy``, 224 for photographs) and ``fingerprint`` (hex of decoded pixels and
+        annotations; empty for ``toy``).
 
     Raises:
         ValueError: an unknown name, split or option, each with the known ones; an own function

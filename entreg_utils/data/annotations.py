@@ -61,6 +61,9 @@ def read(path: Path | str, columns: Collection[str] = BOXES) -> dict[str, Annota
         StorageError: a file that is missing, unreadable or no UTF-8 text.
     """
     path = Path(path).expanduser()
+    if not path.exists():
+        kinds = KINDS if columns == BOXES else f"a .csv of {','.join(columns)}"
+        raise StorageError(f"{path} is not there: give {kinds}")
     if path.is_dir():
         if lists := sorted(path.rglob("localization.txt")):
             return _gathered(row for file in lists for row in _evaluation(file))
@@ -106,15 +109,9 @@ def whole_boxes(found: Annotation, frame: tuple[int, int]) -> tuple[tuple[int, .
     return tuple(result)
 
 
-def _bytes(path: Path) -> bytes:
-    if (content := read_bytes(path)) is None:
-        raise StorageError(f"{path} is not there: give {KINDS}")
-    return content
-
-
 def _text(path: Path) -> str:
     try:
-        return _bytes(path).decode("utf-8-sig")
+        return (read_bytes(path) or b"").decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise StorageError(f"{path} is no UTF-8 text: save it as UTF-8") from error
 
@@ -230,7 +227,7 @@ def _coco(path: Path) -> Iterator[tuple]:
 
 def _voc(path: Path, home: Path) -> Iterator[tuple]:
     try:
-        tree = ElementTree.fromstring(_bytes(path))
+        tree = ElementTree.fromstring(read_bytes(path) or b"")
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise ValueError(f"{path} is no XML ({error})") from error
     if tree.tag != "annotation":

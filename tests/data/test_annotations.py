@@ -127,6 +127,8 @@ def test_content_that_does_not_fit_is_named(tmp_path, name, content, message):
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(StorageError, match="none.csv is not there: give a .csv of image,x0,y0,x1"):
         read(tmp_path / "none.csv")
+    with pytest.raises(StorageError, match="none.csv is not there: give a .csv of image,class$"):
+        read(tmp_path / "none.csv", LABELS)
     with pytest.raises(ValueError, match="holds no .xml and no localization.txt: give a .csv of"):
         read(tmp_path)
     (tmp_path / "a.csv").write_bytes("image,x0,y0,x1,y1\nHündin.jpg".encode("latin-1"))
