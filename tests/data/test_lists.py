@@ -130,3 +130,14 @@ def test_names_that_fit_one_image(name, place):
     else:
         with pytest.raises(ValueError, match=f"named '{name}': give its path in the folder, such"):
             match([name], known)
+
+
+def test_names_that_are_no_image_can_be_collected_but_not_those_that_fit_several():
+    known, strangers = ("a/1.jpg", "b/1.jpg", "b/2.jpg"), []
+    assert match(["b/1", "x", "2.npy", "y"], known, strangers) == {
+        "b/1": "b/1.jpg",
+        "2.npy": "b/2.jpg",
+    }
+    assert strangers == ["x", "y"]
+    with pytest.raises(ValueError, match="several images"):
+        match(["1"], known, strangers)

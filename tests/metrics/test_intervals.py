@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from entreg_utils.metrics import bootstrap_interval, paired_bootstrap, seed_interval
+from entreg_utils.metrics.intervals import resamples
 
 
 def test_three_seeds_by_hand():
@@ -100,3 +101,12 @@ def test_pairs_that_are_none_are_refused():
         paired_bootstrap(np.zeros((1, 2)), np.array([[0, np.nan]]))
     with pytest.raises(ValueError, match="confidence must lie"):
         paired_bootstrap(np.zeros((1, 2)), np.zeros((1, 2)), confidence=95)
+
+
+def test_resamples_are_the_same_draws_in_blocks_of_any_size():
+    whole = np.concatenate(list(resamples(5, 40)))
+    assert whole.shape == (40, 5) and (whole.sum(axis=1) == 5).all() and whole.max() > 1
+    blocks = list(resamples(5, 40, block=15))
+    assert [len(one) for one in blocks] == [15, 15, 10]
+    assert np.array_equal(np.concatenate(blocks), whole)
+    assert abs(np.concatenate(list(resamples(5, 4000, seed=1))).mean(axis=0) - 1).max() < 0.05
