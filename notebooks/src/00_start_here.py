@@ -139,8 +139,9 @@ analysis.baselines(test)
 # | 09 | [looking inside](09_looking_inside.ipynb) | what do the layers show, and where is the limit? |
 # | 10 | [real photographs](10_real_photographs.ipynb) | does it hold on birds, pets and street scenes? |
 # | 11 | [reading critically](11_reading_critically.ipynb) | what should one ask of a paper's table? |
+# | 12 | [your own photographs](12_your_own_photographs.ipynb) | what does it take to do this with your pictures? |
 #
-# **Alone at night?** Go through 01 to 11 in order, half an hour each. Where a page says *predict*, guess before
+# **Alone at night?** Go through 01 to 12 in order, half an hour each. Where a page says *predict*, guess before
 # you run the cell. Do the exercises in the copies under `exercises/`; each answer is checked at once.
 #
 # **Teaching a class?** 01 with 03 fills a session, 04 another, 06 with 07 a third; 02 is reading in between. Under every
@@ -148,6 +149,8 @@ analysis.baselines(test)
 #
 # **Here to challenge a number?** Begin with 07 and 04. Every figure comes from records with their settings, seeds and
 # origin, and `make tutorial` trains all of them anew.
+#
+# **Here with photographs or maps of your own?** 12, with 03 and 04 for what the words mean.
 #
 # **Run or load.** Every page asks for its networks by `experiments.run(config)`. What is stored is loaded, so an unchanged
 # page is there within seconds. Turn any knob (a strength, a seed, a habitat) and the same line really trains.
