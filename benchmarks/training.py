@@ -92,9 +92,10 @@ def regularisers(repeats: int = 60, batch: int = 50, side: int = 48, width: int 
 
 def mobile_step(folded: bool, side: int = 160, batch: int = 32) -> Callable[[], None]:
     """A step of MobileNetV2 with frozen batch-norm, as in the recipe `two_cores`."""
-    model = models.freeze_batchnorm(models.build("mobilenet_v2", 8))
-    if not folded:
-        models.tuning.unfold(model)
+    model = models.build("mobilenet_v2", 8)
+    if folded:
+        models.freeze_batchnorm(model)
+    model.batchnorm_frozen = True
     return step_of(model, side, batch)
 
 

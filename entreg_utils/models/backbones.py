@@ -36,8 +36,6 @@ class PhotoNet(Backbone):
 
     def __init__(self, num_classes: int, large_map: bool = False, statistics: str = "imagenet"):
         super().__init__()
-        if statistics not in STATISTICS:
-            raise ValueError(f"unknown statistics={statistics!r}: use {' or '.join(STATISTICS)}")
         self.body = self.make_body()
         self.add_head(self.channels, num_classes)
         self.add_statistics(*STATISTICS[statistics])

@@ -44,23 +44,16 @@ class ToyNet(Backbone):
     the erasing point ``stage1`` (what stage 1 hands on), and the closing BN-ReLU, which is what
     stage 2 hands on, is ``last``.
 
-    Args:
-        num_classes: C.
-        width: w, channels of the stem.
-        blocks: residual blocks per stage.
+    ``num_classes``: C; ``width``: w, channels of the stem.
     """
 
-    def __init__(self, num_classes: int, width: int = 16, blocks: int = 1):
+    def __init__(self, num_classes: int, width: int = 16):
         super().__init__()
-        for name, value in (("width", width), ("blocks", blocks)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}={value!r}: give a whole number of at least 1")
+        if not isinstance(width, int) or width < 1:
+            raise ValueError(f"width={width!r}: give a whole number of at least 1")
         self.stem = nn.Conv2d(3, width, 4, 2, 1, bias=False)
         self.stages = nn.ModuleList(
-            nn.Sequential(
-                PreActBlock(inputs, outputs, stride),
-                *(PreActBlock(outputs, outputs, 1) for _ in range(blocks - 1)),
-            )
+            nn.Sequential(PreActBlock(inputs, outputs, stride))
             for inputs, outputs, stride in ((width, 2 * width, 2), (2 * width, 3 * width, 1))
         )
         self.norm = nn.BatchNorm2d(3 * width)
