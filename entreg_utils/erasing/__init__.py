@@ -8,8 +8,8 @@ caller gives, and none of ours reads a value back from an accelerator in a train
 from entreg_utils.erasing.attention import ADL, RDAP, Attached, attach
 from entreg_utils.erasing.has import hide_and_seek
 from entreg_utils.erasing.methods import METHODS, Erasing, Hidden, hidden
-from entreg_utils.erasing.mixing import cutmix, soft_targets
-from entreg_utils.erasing.presets import PRESETS, Preset, find_preset, preset
+from entreg_utils.erasing.mixing import cutmix
+from entreg_utils.erasing.presets import PRESETS, Preset, preset
 
 __all__ = [
     "ADL",
@@ -22,9 +22,7 @@ __all__ = [
     "Preset",
     "attach",
     "cutmix",
-    "find_preset",
     "hidden",
     "hide_and_seek",
     "preset",
-    "soft_targets",
 ]

@@ -67,6 +67,8 @@ def hidden_tiles(
 
 def paint_over(images: Tensor, hidden: Tensor, fill: float | Sequence[float] | Tensor) -> Tensor:
     """New images (N, C, H, W) that show ``fill`` where ``hidden`` (N, H, W) is true."""
+    if fill is None:
+        raise ValueError("HaS needs fill, the mean colour in 0..1: fill=model.mean")
     channels = images.shape[1]
     colour = torch.as_tensor(fill, dtype=torch.float32).detach()
     if colour.shape not in ((), (channels,)):
