@@ -10,19 +10,3 @@ from entreg_utils.erasing.has import hide_and_seek
 from entreg_utils.erasing.methods import METHODS, Erasing, Hidden, hidden
 from entreg_utils.erasing.mixing import cutmix
 from entreg_utils.erasing.presets import PRESETS, Preset, preset
-
-__all__ = [
-    "ADL",
-    "METHODS",
-    "PRESETS",
-    "RDAP",
-    "Attached",
-    "Erasing",
-    "Hidden",
-    "Preset",
-    "attach",
-    "cutmix",
-    "hidden",
-    "hide_and_seek",
-    "preset",
-]
