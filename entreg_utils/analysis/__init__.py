@@ -23,7 +23,6 @@ from entreg_utils.analysis.matched import (
     tally,
     verdicts,
 )
-from entreg_utils.analysis.reports import readme_block
 from entreg_utils.analysis.tables import (
     HEADLINE,
     baselines,
