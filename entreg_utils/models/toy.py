@@ -47,6 +47,10 @@ class ToyNet(Backbone):
     ``num_classes``: C; ``width``: w, channels of the stem.
     """
 
+    points = {"stage1": "stages.1.0.relu", "last": "relu"}
+    ends = {"stage1": "stages.1.0.relu", "stage2": "relu"}
+    parts = ("stem", "stages.0"), ("stages.1", "norm")
+
     def __init__(self, num_classes: int, width: int = 16):
         super().__init__()
         if not isinstance(width, int) or width < 1:
@@ -68,12 +72,3 @@ class ToyNet(Backbone):
         for stage in self.stages:
             x = stage(x)
         return self.relu(self.norm(x))
-
-    def erasing_points(self) -> dict[str, nn.Module]:
-        return {"stage1": self.stages[1][0].relu, "last": self.relu}
-
-    def stage_outputs(self) -> dict[str, nn.Module]:
-        return {"stage1": self.stages[1][0].relu, "stage2": self.relu}
-
-    def stage_modules(self) -> tuple[tuple[nn.Module, ...], ...]:
-        return (self.stem, self.stages[0]), (self.stages[1], self.norm)
