@@ -14,7 +14,8 @@ from benchmarks import __main__ as bench
 from benchmarks import photographs, scoring, timing, training
 from benchmarks.timing import Row
 from entreg_utils import losses, models
-from entreg_utils.experiments import Config, store
+from entreg_utils.experiments import Config
+from entreg_utils.files import results
 
 
 @pytest.fixture
@@ -176,13 +177,13 @@ def test_a_fresh_run_trains_in_a_store_of_its_own_and_what_is_stored_is_loaded(
     seen = {}
 
     def run(config, progress):
-        seen.update(config=config, folder=store.results_folder(), fresh=os.environ["ENTREG_FRESH"])
+        seen.update(config=config, folder=results(), fresh=os.environ["ENTREG_FRESH"])
 
     monkeypatch.setattr(training.experiments, "run", run)
     training.fresh_run()
     assert (seen["config"], seen["fresh"]) == (Config(), "1")
     assert seen["folder"] != tmp_path and not seen["folder"].exists()
-    assert store.results_folder() == tmp_path
+    assert results() == tmp_path
     turns(training, {"load": 0.1})
     stored, asked = [Config(seed=1), Config(seed=3)], []
     monkeypatch.setattr(training.store, "find", lambda config: config in stored or None)

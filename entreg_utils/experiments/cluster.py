@@ -24,14 +24,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from entreg_utils.experiments import store
 from entreg_utils.experiments.config import Config
 from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.experiments.run import Job
 from entreg_utils.experiments.sweep import Board
-from entreg_utils.files import StorageError, atomic_write, sha256, variable
+from entreg_utils.files import atomic_write, sha256, variable
 
 PASSED_ON = ("ENTREG_ROOT", "ENTREG_SCRATCH")  # environment of a task, where the driver sets them
 RETRIES = 5  # of one run, when its node is lost or its process killed
@@ -172,19 +172,11 @@ def _keep(config: Config, outcome: dict) -> None:
             "the node trained from other weights or photographs than those that lie here: make "
             "them the same"
         )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock"), timeout=0):
-            for file, content in files.items():
-                atomic_write(path.parent / file, content)
-            store.write(record, path)
-    except Timeout:  # a process here trains the same run: `sweep` waits for its record at the end
-        return
-    except OSError as error:
-        raise StorageError(
-            f"cannot write in {path.parent}: {error.strerror}; make it writable, or point "
-            "ENTREG_RESULTS elsewhere"
-        ) from error
+    # Another process here may train the same run: then `sweep` waits for its record at the end.
+    with contextlib.suppress(Timeout), store.only_one(path, wait=False):
+        for file, content in files.items():
+            atomic_write(path.parent / file, content)
+        store.write(record, path)
 
 
 def _starts() -> type:

@@ -64,11 +64,6 @@ def files_of(config: Config) -> Files:
     return Files(config.network.weights_sha256(), photographs)
 
 
-def results_folder() -> Path:
-    """Where this machine's own records, checkpoints and unfinished runs are written."""
-    return results()
-
-
 def committed_folder() -> Path:
     """Where the records that come with the project lie."""
     return shipped("data", "runs")
@@ -80,7 +75,7 @@ def path_of(config: Config) -> Path:
     Raises:
         StorageError: photographs or weights that a new run would need are not there.
     """
-    return results_folder() / f"{config.name}{files_of(config).suffix}.json"
+    return results() / f"{config.name}{files_of(config).suffix}.json"
 
 
 def find(config: Config) -> dict | None:
@@ -104,7 +99,7 @@ def locate(config: Config) -> tuple[Path, dict] | None:
 
 def candidates(config: Config) -> Iterator[Path]:
     """Files that may hold the record of ``config``, or its checkpoints under other suffixes."""
-    if any(results_folder().glob(f"{config.name}*.json")):
+    if any(results().glob(f"{config.name}*.json")):
         with contextlib.suppress(StorageError):  # no files: no own record is known to be of them
             yield path_of(config)
     if config.data.is_drawn and os.environ.get("ENTREG_FRESH") == "1":
@@ -196,18 +191,19 @@ def _digest(content: dict) -> str:
 
 
 @contextlib.contextmanager
-def only_one(path: Path) -> Iterator[None]:
-    """Lock of one run; the system frees it when its process ends, however it ends."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(
-            f"cannot make {path.parent}: {error.strerror}; point ENTREG_RESULTS elsewhere"
-        ) from error
+def only_one(path: Path, wait: bool = True) -> Iterator[None]:
+    """Lock of one run; the system frees it when its process ends, however it ends.
+
+    Raises:
+        StorageError: the folder cannot be written.  Timeout: it is taken, and not to be waited for.
+    """
     lock = FileLock(path.with_suffix(".lock"))
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
+        if not wait:
+            raise
         print(f"another process trains {path.stem}: waiting for its record", file=sys.stderr)
         lock.acquire()
     except OSError as error:

@@ -15,7 +15,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from entreg_utils import metrics
-from entreg_utils.figures.scenes import as_array, draw_picture
+from entreg_utils.cam.scaling import as_array
+from entreg_utils.figures.scenes import draw_picture
 from entreg_utils.figures.style import MAP_CMAP, picture_axes
 
 

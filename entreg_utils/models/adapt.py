@@ -154,20 +154,8 @@ class Adapted(Backbone):
             logits = self(images)
         return maps[-1], logits
 
-    def erasing_points(self) -> dict[str, nn.Module]:
-        return self.stage_outputs() if self.non_negative else {}
-
-    def stage_outputs(self) -> dict[str, nn.Module]:
-        return {"last": self.network.get_submodule(self.layer)}
-
     def stage_features(self, images: Tensor) -> dict[str, Tensor]:
         return {"last": self.forward_features(images)}
-
-    def stage_modules(self) -> tuple[tuple[nn.Module, ...], ...]:
-        """The network, and the head once more as a stage of its own."""
-        if self.classifier is None:
-            return ((self.network,),)
-        return (self.network,), (self.network.get_submodule(self.classifier),)
 
 
 def _statistics(module: nn.Module, mean, std) -> tuple[list[float], list[float], bool]:
@@ -259,6 +247,7 @@ def _find_places(model: Adapted, layer: str | None, head: str | None) -> None:
     model.num_classes = logits.shape[1]
     model.classifier = head = head or _last_linear(calls, model.num_classes)
     model.head_name = f"network.{head}"
+    model.parts = (("network",), (model.head_name,))[: 2 if head else 1]  # the head once more
     order = [call.name for call in calls]
     end = order.index(head) if head else len(order)
     found = [c for c in calls[:end] if order.count(c.name) == 1 and _layout(c.output)]
@@ -285,7 +274,8 @@ def _find_places(model: Adapted, layer: str | None, head: str | None) -> None:
     features = layout.to_map(output, *size)
     model.layer, model.layout = call.name, layout
     model.stride = round(size[0] / features.shape[2])
-    model.non_negative = layout.kind == "map" and call.lowest >= 0
+    model.ends = {"last": f"network.{call.name}"}
+    model.points = model.ends if layout.kind == "map" and call.lowest >= 0 else {}
     between = [one for one in calls[order.index(call.name) + 1 : end]]
     between = [one.layer for one in between if not call.name.startswith(f"{one.name}.")]
     model.linear_head = (

@@ -13,7 +13,7 @@ import pytest
 from entreg_utils.experiments import Config, grids, store
 from entreg_utils.experiments.config import PROTOCOL
 from entreg_utils.experiments.store import Files
-from entreg_utils.files import StorageError, read_checked, sha256
+from entreg_utils.files import StorageError, own, read_checked, sha256
 
 COMMITTED = Path(__file__).parents[2] / "data" / "runs"
 
@@ -111,8 +111,7 @@ def test_two_variables_move_the_store(project, record, tiny, monkeypatch):
     monkeypatch.setenv("ENTREG_FRESH", "0")
     assert store.find(tiny) is not None
     monkeypatch.delenv("ENTREG_RESULTS")
-    assert store.path_of(tiny).parent == store.results_folder() != project
-    assert store.results_folder().name == "results"
+    assert store.path_of(tiny).parent == own("results") != project
 
 
 def test_committed_records_of_the_last_protocol_count_and_older_ones_do_not(project, tiny):
@@ -123,10 +122,10 @@ def test_committed_records_of_the_last_protocol_count_and_older_ones_do_not(proj
         commit(record_of(config, protocol), names[protocol])
     assert store.find(replace(tiny, seed=3)) is None
     assert store.find(replace(tiny, seed=4))["protocol"] == 4
-    own = replace(tiny, seed=5)  # what can be trained again has to be
-    name = store.name_of(own.to_dict(), {}, 4)
-    store.write(record_of(own, 4), project / f"{name}.json")
-    assert store.find(own) is None
+    mine = replace(tiny, seed=5)  # what can be trained again has to be
+    name = store.name_of(mine.to_dict(), {}, 4)
+    store.write(record_of(mine, 4), project / f"{name}.json")
+    assert store.find(mine) is None
 
 
 # ---- the files that a run was made from
