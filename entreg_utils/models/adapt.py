@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from entreg_utils.cam.activation import evaluating
 from entreg_utils.models.base import STATISTICS, Backbone, outputs_of
 
 # Sides tried one after another: networks with fixed inputs run at their own alone.
@@ -49,15 +50,9 @@ def adapt(
         return module
     if not isinstance(module, nn.Module):
         raise TypeError(f"{type(module).__name__} is no network: give a torch.nn.Module")
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        with torch.inference_mode(False), torch.enable_grad():
-            model = Adapted(module, *_statistics(module, mean, std))
-            _find_places(model, _name_of(module, layer, "layer"), _name_of(module, head, "head"))
-    finally:
-        for part, mode in modes:
-            part.training = mode
+    with evaluating(module), torch.inference_mode(False), torch.enable_grad():
+        model = Adapted(module, *_statistics(module, mean, std))
+        _find_places(model, _name_of(module, layer, "layer"), _name_of(module, head, "head"))
     return model
 
 
