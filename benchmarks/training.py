@@ -1,4 +1,4 @@
-"""The cost of painting, of a training step and its parts, of a run, and of loading stored ones."""
+"""The cost of painting, of a training step and its parts, and of a run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,6 @@ from entreg_utils import experiments, losses, models
 from entreg_utils.data import World
 from entreg_utils.data.toy import generate
 from entreg_utils.data.world import SPLITS
-from entreg_utils.experiments import grids, store
 from entreg_utils.experiments.sweep import keep_memory
 
 OWN = "  its loss alone, as a share of a step"
@@ -142,15 +141,6 @@ def fresh_run(config: experiments.Config | None = None) -> list[Row]:
             seconds = time.perf_counter() - start
     name = f"one run, {config.epochs} epochs, {torch.get_num_threads()} threads"
     return [Row(name, seconds, "s", 1, "<= 15 s", seconds <= 15)]
-
-
-def stored_sweep(configs=grids.SWEEP, repeats: int = 3) -> list[Row]:
-    """Seconds to load those of ``configs`` that are stored; no row when none is."""
-    stored = [config for config in configs if store.find(config) is not None]
-    if not stored:
-        return []
-    seconds = in_turns({"load": lambda: experiments.sweep(stored)}, repeats)["load"]
-    return [Row(f"loading {len(stored)} stored runs", float(np.median(seconds)), "s", repeats)]
 
 
 if __name__ == "__main__":
