@@ -30,7 +30,6 @@ from filelock import FileLock, Timeout
 from entreg_utils.experiments.config import PROTOCOL, Config, name_of
 from entreg_utils.files import StorageError, atomic_write, read_bytes, results, sha256, shipped
 
-MAX_RECORD_BYTES = 30_000  # of a committed record; a reader's own may be larger
 # Scores of photographs that no reader can take again stay as they were taken; on 801 real maps the
 # resize in float32 changed no count.
 PROTOCOLS = (PROTOCOL, 4)
@@ -144,16 +143,10 @@ def write(record: dict, path: Path) -> Path:
     """Write a record behind the hash of its content; the file appears whole or not at all.
 
     Raises:
-        StorageError: no room or no permission, or a committed record beyond 30 KB.
+        StorageError: no room or no permission.
     """
     content = {name: value for name, value in record.items() if name != "sha256"}
     text = json.dumps(content | {"sha256": _digest(content)}, separators=(",", ":"))
-    size = len(text) + 1
-    if size > MAX_RECORD_BYTES and path.parent.resolve() == committed_folder().resolve():
-        raise StorageError(
-            f"record {path.name} has {size} bytes, and {path.parent} takes {MAX_RECORD_BYTES} at "
-            "most: keep runs of many epochs or large images in the results"
-        )
     return atomic_write(path, text + "\n")
 
 

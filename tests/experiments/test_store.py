@@ -3,7 +3,6 @@
 import base64
 import json
 import math
-import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -85,18 +84,6 @@ def test_a_record_under_another_name_or_of_another_version_is_refused(project, r
         store.write(record | change, path)
         with pytest.raises(StorageError, match="one that this version does not know|another run"):
             store.read(path)
-
-
-def test_committed_records_have_a_size_limit_and_a_readers_own_have_none(project, record, tiny):
-    record |= {"maps": "x" * store.MAX_RECORD_BYTES}
-    with pytest.raises(StorageError, match=r"has \d+ bytes, and .*runs takes 30000 at most"):
-        commit(record, tiny.name)
-    assert not list(store.committed_folder().iterdir())
-    assert store.read(store.write(record, store.path_of(tiny))) == record
-    record["maps"] = ""
-    size = os.path.getsize(store.write(record, store.path_of(tiny)))
-    record["maps"] = "x" * (store.MAX_RECORD_BYTES - size)
-    assert os.path.getsize(commit(record, tiny.name)) == 30_000
 
 
 # ---- where a record is looked for
@@ -201,7 +188,7 @@ def test_every_committed_record_is_whole_and_small_and_the_checkpoints_are_their
     paths, models = (sorted(COMMITTED.glob(f"*.{end}")) for end in ("json", "pt"))
     for path in paths:
         assert store.read(path) is not None  # checks hash and name
-        assert path.stat().st_size <= store.MAX_RECORD_BYTES, path.name
+        assert path.stat().st_size <= 30_000, path.name
     assert {config.name for config in grids.ALL} <= {path.stem for path in paths}
     assert {path.stem for path in models} == {config.name for config in grids.CHECKPOINTS}
     for path in models:
