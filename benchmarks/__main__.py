@@ -1,7 +1,5 @@
 """Print the table of costs; ``make bench``."""
 
-from __future__ import annotations
-
 import argparse
 import os
 import platform

@@ -1,7 +1,5 @@
 """The cost of painting, of a training step and its parts, and of a run."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

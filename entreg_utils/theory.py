@@ -22,8 +22,6 @@ body, large and almost always right, carries the class alone. Past a last eps no
 weights are zero: the collapse.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product

@@ -6,8 +6,6 @@ tutorial that was interrupted goes on where it stopped; after a finished one the
 anew.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess

@@ -4,8 +4,6 @@ They set the value of an image instead of capturing output, so that the state a 
 kernel shows is the picture itself.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets

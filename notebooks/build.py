@@ -11,8 +11,6 @@ page without a kernel shows them; a widget that captures output (``interact``, `
 refused, since nbval sees such output in the cell: set the ``value`` of an ``Image`` or ``HTML``.
 """
 
-from __future__ import annotations
-
 import argparse
 import copy
 import hashlib

@@ -4,8 +4,6 @@ That is ``data/runs``, the two blocks of README, the built notebooks and ``data/
 records of photographs stay: few machines can train them anew.
 """
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Mapping, Sequence

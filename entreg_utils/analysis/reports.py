@@ -1,7 +1,5 @@
 """What runs and sweeps found, as text for the command line."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 

@@ -7,8 +7,6 @@ with features ``A`` (K, H, W), head weights ``w`` (C, K) and bias ``b`` (C,), wh
 number everywhere and is left out. Zhou et al., CVPR 2016; Selvaraju et al., ICCV 2017 (Grad-CAM).
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator, Sequence
 

@@ -1,7 +1,5 @@
 """What the erasing methods ask of numbers, images and generators; each refusal is one sentence."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from numbers import Integral

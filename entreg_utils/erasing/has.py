@@ -1,7 +1,5 @@
 """Hide-and-Seek: squares of a training image are hidden at random (Singh & Lee, ICCV 2017)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch

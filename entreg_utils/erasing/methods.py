@@ -1,7 +1,5 @@
 """Which erasing method, with which hyperparameters: :class:`Erasing`; and what it hides."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields

@@ -7,8 +7,6 @@ with lambda' the share of pixels that stay, counted after the box was cut off at
 al., ICCV 2019).
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

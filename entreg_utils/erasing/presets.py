@@ -1,7 +1,5 @@
 """Hyperparameters by method, data set and model, each with where it comes from."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from entreg_utils.erasing.methods import METHODS, Erasing

@@ -11,8 +11,6 @@ mean the same on every node, and so must ``ENTREG_SCRATCH``, the folder in which
 the last whole epoch.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil

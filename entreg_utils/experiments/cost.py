@@ -4,8 +4,6 @@ Each measurement stands in ``data/throughput.json`` with its device, versions an
 scaled from one device, network or image side to another: what was not timed has no hours.
 """
 
-from __future__ import annotations
-
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence

@@ -31,8 +31,6 @@ stand in place of ``strength``, the regularizer being ``kl_uniform`` where none 
 is none. Equal runs are kept once.
 """
 
-from __future__ import annotations
-
 import difflib
 import itertools
 import tomllib

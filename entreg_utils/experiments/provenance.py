@@ -1,7 +1,5 @@
 """Where a record comes from, and the device that it is made on."""
 
-from __future__ import annotations
-
 import os
 import platform
 import subprocess

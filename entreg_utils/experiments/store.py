@@ -10,8 +10,6 @@ that other files give another run. A committed record counts wherever its config
 other files lie here, one line says so.
 """
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import functools

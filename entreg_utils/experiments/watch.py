@@ -1,7 +1,5 @@
 """What is measured while a run trains, and at its end."""
 
-from __future__ import annotations
-
 import numpy as np
 from torch import nn
 

@@ -1,7 +1,5 @@
 """What erasing methods hide, drawn on the images themselves."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt

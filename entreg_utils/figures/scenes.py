@@ -1,7 +1,5 @@
 """Pictures on axes: a grid of them with words, boxes drawn on them, a loss over three classes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 

@@ -6,8 +6,6 @@ Features are those of ``model.stage_features(images)``, stage -> (N, K, h, w), n
 maps have no common scale: each is min-maxed by itself. Functions return ``(Figure, sentence)``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt

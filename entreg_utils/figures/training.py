@@ -6,8 +6,6 @@ is not a sure one. The number under a map is its own PxAP: the average precision
 against the object's mask, 0..1.
 """
 
-from __future__ import annotations
-
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure

@@ -1,7 +1,5 @@
 """Any network as a backbone: its last map, its head and its images' statistics, found by a run."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import NamedTuple

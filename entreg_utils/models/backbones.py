@@ -16,8 +16,6 @@ stride 8 (:func:`entreg_utils.models.map_offset`). Nothing here corrects it, as 
 does. It vanishes in the middle of the map at sides of 16 m + 1 pixels (225 instead of 224).
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from entreg_utils.models.base import STATISTICS, Backbone

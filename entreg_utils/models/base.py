@@ -1,9 +1,8 @@
 """What every backbone shares: GAP and a linear head on a body, and where one may look into it."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -84,7 +83,7 @@ class Backbone(nn.Module):
         """The map after each stage, by name (``stage1``, ...), from one pass, with gradients."""
         return outputs_of(self.stage_outputs(), lambda: self.forward_features(images))
 
-    def train(self, mode: bool = True) -> Backbone:
+    def train(self, mode: bool = True) -> Self:
         """As ``nn.Module.train``, but frozen stages and batch-norm layers stay in eval mode."""
         super().train(mode)
         still = [module for part in self.stage_modules()[: self.frozen_stages] for module in part]

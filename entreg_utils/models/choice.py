@@ -1,7 +1,5 @@
 """``Network``: which network a run trains, and what it begins with."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields

@@ -1,7 +1,5 @@
 """Where the cells of a feature map lie on the image, and where resizing draws them."""
 
-from __future__ import annotations
-
 import contextlib
 
 import torch

@@ -1,7 +1,5 @@
 """A pre-activation residual network small enough to train in seconds on two CPU cores."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

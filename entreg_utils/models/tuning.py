@@ -6,8 +6,6 @@ those of the two layers up to rounding, ``weight`` and ``bias`` still learn, and
 kept. ``python -m benchmarks --only folding`` measures it.
 """
 
-from __future__ import annotations
-
 import itertools
 
 from torch import Tensor, nn

@@ -1,10 +1,9 @@
 """What stops a training, in one sentence: numbers that are none, and memory that is not there."""
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import nn
@@ -27,7 +26,7 @@ class Guard:
         self.losses: list[torch.Tensor] = []
         self.rates: list[float] = []
 
-    def step(self, rate: float, logits: torch.Tensor, target: torch.Tensor) -> Guard:
+    def step(self, rate: float, logits: torch.Tensor, target: torch.Tensor) -> Self:
         self.rates.append(rate)
         self.seen = logits, target
         return self
