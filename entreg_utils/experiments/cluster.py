@@ -29,13 +29,11 @@ from entreg_utils.experiments.config import Config
 from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.experiments.run import Job
 from entreg_utils.experiments.sweep import Board
-from entreg_utils.files import atomic_write, sha256, variable
+from entreg_utils.files import atomic_write, environment, sha256, variable
 
 PASSED_ON = ("ENTREG_ROOT", "ENTREG_SCRATCH")  # environment of a task, where the driver sets them
 RETRIES = 5  # of one run, when its node is lost or its process killed
 POLL = 1.0  # seconds between looks at how many runs fit
-# Of a run's folder: the record travels by itself, the others not at all.
-_LEFT_BEHIND = (".json", ".lock", ".partial", ".damaged", ".jsonl")
 
 
 class ClusterError(RuntimeError):
@@ -109,11 +107,11 @@ def _gpus_of_a_run(ray, gpus: float | None, cpus: int) -> float:
 
 def _submit(ray, configs: list[Config], gpus: float, cpus: int) -> dict:
     """References of the tasks with their configs."""
-    environment = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
+    variables = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
     # where own code lies here it is looked for on the nodes as well
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    variables["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     own = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": RETRIES}
-    task = ray.remote(train_here).options(**own, runtime_env={"env_vars": environment})
+    task = ray.remote(train_here).options(**own, runtime_env={"env_vars": variables})
     return {task.remote(c.to_dict(places=True), c.name, cpus, gpus): c for c in configs}
 
 
@@ -181,11 +179,7 @@ def train_here(settings: dict, name: str, cpus: int, gpus: float) -> dict:
         folder = scratch_folder() / name
         with variable("ENTREG_RESULTS", str(folder)):
             record, name = Job(config).train(progress=False), store.path_of(config).stem
-        files = {
-            path.name: path.read_bytes()
-            for path in folder.iterdir()
-            if path.suffix not in _LEFT_BEHIND and not path.name.startswith(".")
-        }
+        files = {path.name: path.read_bytes() for path in folder.glob("*.pt")}
     except Exception as error:  # as a sentence: the driver may not have the error's class
         return {"failure": f"{type(error).__name__}: {error} [on {socket.gethostname()}]"}
     shutil.rmtree(folder, ignore_errors=True)
@@ -194,6 +188,5 @@ def train_here(settings: dict, name: str, cpus: int, gpus: float) -> dict:
 
 def scratch_folder() -> Path:
     """Where tasks of this user train on this node: found again by a later attempt."""
-    given = os.environ.get("ENTREG_SCRATCH")
     user = os.getuid() if hasattr(os, "getuid") else "runs"
-    return Path(given).expanduser() if given else Path(tempfile.gettempdir()) / f"entreg-{user}"
+    return environment("ENTREG_SCRATCH") or Path(tempfile.gettempdir()) / f"entreg-{user}"
