@@ -8,10 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entreg_utils.erasing import has, hide_and_seek
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
+from tests.erasing.conftest import seeded
 
 
 def hidden_tiles(count, height, width, sides, rate, generator):

@@ -10,15 +10,12 @@ from torch import nn
 
 from entreg_utils.cam import class_activation_map
 from entreg_utils.erasing import Erasing, attach
+from tests.erasing.conftest import seeded
 
 BOTH = Erasing("adl", gamma=0.8, rate=1.0, points=("first", "last"))
 LAST = Erasing("adl", gamma=0.8, rate=0.5, points=("last",))
 STAGE9 = Erasing("adl", gamma=0.8, rate=0.5, points=("last", "stage9"))
 LAST_ALWAYS = Erasing("adl", gamma=0.5, rate=1.0, points=("last",))
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def test_a_layer_changes_what_flows_on_and_nothing_before(net, images):

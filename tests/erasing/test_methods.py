@@ -8,16 +8,13 @@ import pytest
 import torch
 
 from entreg_utils.erasing import ADL, METHODS, RDAP, Erasing, cutmix, hidden, hide_and_seek
+from tests.erasing.conftest import seeded
 
 HAS = {"method": "has", "sides": [0, 4], "rate": 0.5}
 CUTMIX = {"method": "cutmix", "beta": 1, "probability": 1}
 ADL_ = {"method": "adl", "gamma": 0.9, "rate": 0.75, "points": ["last"]}
 RDAP_ = {"method": "rdap", "square": 0.35, "rate": 0.5, "points": ("last",)}
 ALL = [{"method": "cam"}, HAS, CUTMIX, ADL_, RDAP_]
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.mark.parametrize("fields", ALL)

@@ -12,10 +12,7 @@ from scipy.special import betainc
 from entreg_utils import losses
 from entreg_utils.erasing import cutmix, mixing
 from entreg_utils.erasing.mixing import draw_box, soft_targets
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
+from tests.erasing.conftest import seeded
 
 
 def numbered(count, height, width):
