@@ -100,7 +100,7 @@ notebooks: $(READY)
 	  "configs to experiments.grids.ALL and refresh the records (make records)." >&2; exit 1; }
 
 records: $(READY)
-	@$(PY) -m entreg_utils tutorial --records
+	@$(PY) notebooks/records.py
 
 bench: $(READY)
 	@$(PY) -m benchmarks

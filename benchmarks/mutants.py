@@ -3,8 +3,6 @@
 Each mutant is tried in a copy of the repository by the tests of its room, see ``mutation.toml``.
 """
 
-from __future__ import annotations
-
 import argparse
 import ast
 import contextlib

@@ -1,7 +1,5 @@
 """Training on photographs: this package's loop beside the plain one that most codes have."""
 
-from __future__ import annotations
-
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path

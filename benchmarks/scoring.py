@@ -1,7 +1,5 @@
 """The cost of maps beside the forward pass they come from, and of the scores made from them."""
 
-from __future__ import annotations
-
 import os
 import subprocess
 import sys

@@ -4,8 +4,6 @@ What is compared is run in turns (A B, B A, A B, ..), and a ratio is the median 
 the turns: a neighbour that takes the CPU for a while slows both sides alike.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 

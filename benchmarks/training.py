@@ -1,6 +1,4 @@
-"""The cost of painting, of a training step and its parts, of a run, and of loading stored ones."""
-
-from __future__ import annotations
+"""The cost of painting, of a training step and its parts, and of a run."""
 
 import os
 import subprocess
@@ -21,7 +19,6 @@ from entreg_utils import experiments, losses, models
 from entreg_utils.data import World
 from entreg_utils.data.toy import generate
 from entreg_utils.data.world import SPLITS
-from entreg_utils.experiments import grids, store
 from entreg_utils.experiments.sweep import keep_memory
 
 OWN = "  its loss alone, as a share of a step"
@@ -92,9 +89,10 @@ def regularisers(repeats: int = 60, batch: int = 50, side: int = 48, width: int 
 
 def mobile_step(folded: bool, side: int = 160, batch: int = 32) -> Callable[[], None]:
     """A step of MobileNetV2 with frozen batch-norm, as in the recipe `two_cores`."""
-    model = models.freeze_batchnorm(models.build("mobilenet_v2", 8))
-    if not folded:
-        models.tuning.unfold(model)
+    model = models.build("mobilenet_v2", 8)
+    if folded:
+        models.freeze_batchnorm(model)
+    model.batchnorm_frozen = True
     return step_of(model, side, batch)
 
 
@@ -141,15 +139,6 @@ def fresh_run(config: experiments.Config | None = None) -> list[Row]:
             seconds = time.perf_counter() - start
     name = f"one run, {config.epochs} epochs, {torch.get_num_threads()} threads"
     return [Row(name, seconds, "s", 1, "<= 15 s", seconds <= 15)]
-
-
-def stored_sweep(configs=grids.SWEEP, repeats: int = 3) -> list[Row]:
-    """Seconds to load those of ``configs`` that are stored; no row when none is."""
-    stored = [config for config in configs if store.find(config) is not None]
-    if not stored:
-        return []
-    seconds = in_turns({"load": lambda: experiments.sweep(stored)}, repeats)["load"]
-    return [Row(f"loading {len(stored)} stored runs", float(np.median(seconds)), "s", repeats)]
 
 
 if __name__ == "__main__":

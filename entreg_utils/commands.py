@@ -29,7 +29,7 @@ from entreg_utils.experiments import sweep as train_all
 from entreg_utils.experiments.config import DEFAULTS, FLAT, GROUPS, Config, own_code
 from entreg_utils.experiments.provenance import device_name, usable_cores
 from entreg_utils.experiments.sweep import duration
-from entreg_utils.files import StorageError, variable
+from entreg_utils.files import StorageError, results, variable
 
 _METAVARS = {int: "N", float: "X", str: "NAME"}
 
@@ -177,7 +177,7 @@ def _predictions(result, name: str, shown: bool) -> Path:
     if not hasattr(test, "paths"):
         raise ValueError(f"{test.name} has no files of photographs: leave --pictures out")
     threshold = "carried" if "box_threshold" in result.metrics else result.config.sigma
-    out = store.results_folder() / f"{name}.predictions"
+    out = results(f"{name}.predictions")
     photographs = dict(zip(test.image_ids, test.paths, strict=True))
     predict(photographs, result, out, threshold, progress=shown)
     return out

@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-from entreg_utils.files import checkout, own, results, shipped
+from entreg_utils.files import checkout, own, shipped
 
 OK, NOTE, FAIL = "ok", "note", "FAIL"
 # Builds of one module, cv2: any of them will do.
@@ -211,21 +211,7 @@ def check_machine() -> list[Finding]:
     return findings
 
 
-def check_stores() -> list[Finding]:
-    """What is stored: committed records, the reader's own results, downloads and caches."""
-    places = {"committed records": shipped("data", "runs"), "your results": results()}
-    kept = [path for path in sorted(own("data").glob("*")) if path.is_dir()]
-    places |= {f"data/{path.name}": path for path in kept if path != places["committed records"]}
-    findings = []
-    for name, folder in places.items():
-        sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
-        detail = f"{len(sizes)} files, {sum(sizes) / 1e6:.1f} MB" if sizes else "none"
-        findings.append(Finding(name, OK, f"{detail} in {folder}"))
-    return findings
-
-
-CHECKS = (check_python, check_packages, check_project, check_kernel, check_device)
-CHECKS += (check_machine, check_stores)
+CHECKS = (check_python, check_packages, check_project, check_kernel, check_device, check_machine)
 
 
 def examine() -> list[Finding]:

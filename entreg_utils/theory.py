@@ -22,8 +22,6 @@ body, large and almost always right, carries the class alone. Past a last eps no
 weights are zero: the collapse.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import product
@@ -141,7 +139,4 @@ def data_loss(logit_weights, epsilon, num_classes, shown, chance):
 
 
 def _probabilities(logit_weights, num_classes: int, shown: np.ndarray) -> np.ndarray:
-    logits = np.zeros((len(shown), num_classes))
-    for cue in range(3):
-        logits[np.arange(len(shown)), shown[:, cue]] += logit_weights[cue]
-    return softmax(logits, axis=1)
+    return softmax(logit_weights @ np.eye(num_classes)[shown], axis=1)  # cues as one-hot rows

@@ -6,8 +6,6 @@ tutorial that was interrupted goes on where it stopped; after a finished one the
 anew.
 """
 
-from __future__ import annotations
-
 import os
 import shutil
 import subprocess
@@ -19,7 +17,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import arg
 
-from entreg_utils.files import atomic_write, own, project_root, results
+from entreg_utils.files import atomic_write, project_root, results
 
 RULES = """\
 The drawn world, test split, last checkpoint, mean ± 95 % interval over four seeds; maps of the
@@ -36,24 +34,18 @@ def main(argv: list[str]) -> int:
             arg(help="trainings side by side", help_behavior_hint="(default: one a usable core)"),
         ] = None,
         all: Annotated[bool, arg(help="train every run of the drawn world, not the sweep")] = False,
-        records: Annotated[
-            bool, arg(help="for maintainers: train all, then replace data/runs by these records")
-        ] = False,
     ) -> int:
         """Train the headline fresh, execute the notebooks, and say how near the records are."""
-        return run(jobs, all or records, records)
+        return run(jobs, all)
 
     config = (tyro.conf.FlagCreatePairsOff,)
     return tyro.cli(tutorial, prog="python -m entreg_utils tutorial", args=argv, config=config)
 
 
-def run(jobs: int | None, everything: bool, records: bool) -> int:
+def run(jobs: int | None, everything: bool) -> int:
     """The tutorial; 0 when everything worked."""
-    start, root = time.perf_counter(), project_root()
-    folder = results("records" if records else "tutorial")
-    if (folder / _DONE).exists():
-        shutil.rmtree(folder)
-    os.environ |= {"ENTREG_RESULTS": str(folder), "ENTREG_FRESH": "1"}
+    start, folder = time.perf_counter(), results("tutorial")
+    begin(folder)
 
     from entreg_utils import analysis, data, experiments  # slow to import: only when needed
     from entreg_utils.experiments import grids
@@ -63,32 +55,30 @@ def run(jobs: int | None, everything: bool, records: bool) -> int:
     runs = experiments.sweep(configs, jobs=jobs)
     trained = time.perf_counter()
     report = analysis.report(runs[: len(grids.SWEEP)], data.load("toy", "test"))
-    said = reproducibility(runs)
-    if records:
-        _replace_records(folder, root / "data" / "runs")
-        readme = root / "README.md"
-        text = with_block(readme.read_text(encoding="utf-8"), "headline", report)
-        atomic_write(readme, with_block(text, "photographs", analysis.readme_block()))
-    if not everything or records:
+    if not everything:
         del os.environ["ENTREG_FRESH"]  # what was not trained now comes from the records
-    status = _notebooks(root, None if records else folder / "notebooks")
-    if status:
+    if status := notebooks(project_root(), folder / "notebooks"):
         return status
-    if records:
-        from entreg_utils.figures import command
-
-        pictures = own("results", "figures")
-        command.write(["plane"], pictures)
-        atomic_write(root / "data" / "headline.png", (pictures / "plane.png").read_bytes())
-    atomic_write(folder / _DONE, "all runs trained\n")
-    print(f"\n{RULES}\n\n{report}\n\n{said}")
-    if not records:
-        print(f"\nNotebooks: {folder / 'notebooks'}")
-    end = time.perf_counter()
+    end(folder)
+    print(f"\n{RULES}\n\n{report}\n\n{reproducibility(runs)}")
+    print(f"\nNotebooks: {folder / 'notebooks'}")
+    now = time.perf_counter()
     print(
-        f"Training took {(trained - start) / 60:.1f} min, all of it {(end - start) / 60:.1f} min."
+        f"Training took {(trained - start) / 60:.1f} min, all of it {(now - start) / 60:.1f} min."
     )
     return 0
+
+
+def begin(folder: Path) -> None:
+    """Make ``folder`` the results, empty unless it is of a tutorial that was interrupted."""
+    if (folder / _DONE).exists():
+        shutil.rmtree(folder)
+    os.environ |= {"ENTREG_RESULTS": str(folder), "ENTREG_FRESH": "1"}
+
+
+def end(folder: Path) -> None:
+    """Say there that all is done: the next one begins anew."""
+    atomic_write(folder / _DONE, "all runs trained\n")
 
 
 def reproducibility(runs) -> str:
@@ -125,7 +115,8 @@ def reproducibility(runs) -> str:
     return "\n".join(lines)
 
 
-def _notebooks(root: Path, out: Path | None) -> int:
+def notebooks(root: Path, out: Path | None = None) -> int:
+    """Execute them, solved into ``out`` or in their place as they are committed; 0 for success."""
     print("Executing the notebooks")
     build = [sys.executable, str(root / "notebooks" / "build.py")]
     build += [] if out is None else ["--solved", "--out", str(out)]
@@ -137,32 +128,3 @@ def _notebooks(root: Path, out: Path | None) -> int:
             file=sys.stderr,
         )
     return status
-
-
-def with_block(text: str, name: str, report: str) -> str:
-    """README's text with what stands between the two marks of block ``name`` replaced."""
-    first, last = marks(name)
-    before, _, rest = text.partition(first)
-    _, _, after = rest.partition(last)
-    if not after:
-        raise ValueError(f"README.md has no block between {first} and {last}: put it back")
-    return f"{before}{first}\n{report}\n{last}{after}"
-
-
-def marks(name: str) -> tuple[str, str]:
-    """The comments between which a block of README stands."""
-    return f"<!-- {name}: written by make records -->", f"<!-- end of {name} -->"
-
-
-def _replace_records(source: Path, target: Path) -> None:
-    """Put the records of all grids and the few checkpoints that are committed into ``target``."""
-    from entreg_utils.experiments import grids
-
-    target.mkdir(parents=True, exist_ok=True)
-    for old in [*target.glob("toy-*.json"), *target.glob("toy-*.pt")]:
-        old.unlink()
-    names = [f"{config.name}.json" for config in grids.ALL]
-    names += [f"{config.name}.pt" for config in grids.CHECKPOINTS]
-    for name in names:
-        atomic_write(target / name, (source / name).read_bytes())
-    print(f"{len(names)} files in {target}")

@@ -4,8 +4,6 @@ They set the value of an image instead of capturing output, so that the state a 
 kernel shows is the picture itself.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets
@@ -14,7 +12,7 @@ from matplotlib.figure import Figure
 from entreg_utils.experiments import Run
 from entreg_utils.figures import png, steps
 from entreg_utils.figures.stages import one_stage, same_stages
-from entreg_utils.figures.training import check_panel, dashboard
+from entreg_utils.figures.training import dashboard
 
 
 def epsilon_explorer(runs: Sequence[Run], dataset, start: float | None = None) -> ipywidgets.VBox:
@@ -29,7 +27,7 @@ def epsilon_explorer(runs: Sequence[Run], dataset, start: float | None = None) -
 
     Raises:
         ValueError: no runs, two runs of one epsilon, a ``start`` that no run has, or a data set
-            that the runs' maps do not belong to.
+            that its maps do not belong to.
     """
     stored = {run.config.epsilon: run for run in runs}
     if not stored or len(stored) != len(runs):
@@ -42,43 +40,35 @@ def epsilon_explorer(runs: Sequence[Run], dataset, start: float | None = None) -
     if start not in stored:
         raise ValueError(f"no run at epsilon {start:g}: start at one of {', '.join(options)}")
     images = min(len(run.panel) for run in runs)
-    for run in runs:
-        check_panel(run, dataset, images - 1)
     epsilon = ipywidgets.SelectionSlider(options=[*options.items()], value=start, description="ε")
     return _explorer(epsilon, images, lambda value, image: dashboard(stored[value], dataset, image))
 
 
-def threshold_explorer(examples: Sequence[tuple], threshold: float = 0.15) -> ipywidgets.VBox:
+def threshold_explorer(examples: Sequence[tuple]) -> ipywidgets.VBox:
     """Slider over the threshold of the map -> its mask, its box and the IoU, with the sentence.
 
     Args:
         examples: (image float (H, W, 3) in 0..1, raw map (h, w), true box x0, y0, x1, y1), one for
             each position of the second slider.
-        threshold: share of the map's maximum that is shown first, 0..1.
 
     Raises:
-        ValueError: no examples, or a threshold outside 0..1.
+        ValueError: no examples.
     """
     if not len(examples):
         raise ValueError("the explorer wants at least one (image, map, true box)")
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"threshold={threshold}: give a share of the map's maximum, 0..1")
     tau = ipywidgets.FloatSlider(
-        value=threshold, min=0, max=1, step=0.01, description="threshold", readout_format=".2f"
+        value=0.15, min=0, max=1, step=0.01, description="threshold", readout_format=".2f"
     )
     return _explorer(tau, len(examples), lambda value, image: steps(*examples[image], value))
 
 
-def stage_explorer(
-    images, features: Mapping[str, Mapping], masks=None, top: int = 4
-) -> ipywidgets.VBox:
+def stage_explorer(images, features: Mapping[str, Mapping], masks=None) -> ipywidgets.VBox:
     """Walk through the stages and the images: energy and strongest channels of each network.
 
     Args:
         images: (n, 3, S, S), n > 0.
         features: network -> stage -> (n, K, h, w), as ``model.stage_features(images)`` gives them.
         masks: (n, S, S) of the object, drawn as an outline.
-        top: how many channels are shown, the loudest first.
 
     Raises:
         ValueError: no networks, networks of other stages, or another number of maps than images.
@@ -90,7 +80,8 @@ def stage_explorer(
 
     def draw(value: str, image: int) -> tuple[Figure, str]:
         own = {name: {value: maps[value][image : image + 1]} for name, maps in features.items()}
-        return one_stage(images[image], own, value, top, None if masks is None else masks[image])
+        mask = None if masks is None else masks[image]
+        return one_stage(images[image], own, value, mask=mask)
 
     return _explorer(stage, len(images), draw)
 

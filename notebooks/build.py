@@ -11,8 +11,6 @@ page without a kernel shows them; a widget that captures output (``interact``, `
 refused, since nbval sees such output in the cell: set the ``value`` of an ``Image`` or ``HTML``.
 """
 
-from __future__ import annotations
-
 import argparse
 import copy
 import hashlib
@@ -34,7 +32,6 @@ from entreg_utils.files import StorageError, atomic_write
 HERE = Path(__file__).resolve().parent
 MOST_BYTES = 1_500_000
 CELL_SECONDS = 900  # a cell may train a few networks; every other one ends within seconds
-WORDS, CODE_LINES = (1500, 3000), (100, 300)
 STATE = "application/vnd.jupyter.widget-state+json"
 
 
@@ -107,22 +104,8 @@ def tidy(notebook: NotebookNode, name: str) -> NotebookNode:
     return notebook
 
 
-def remarks(notebook: NotebookNode, name: str) -> list[str]:
-    """Where a notebook leaves the house style's length; for the author, not a fault."""
-    prose = [cell.source for cell in notebook.cells if cell.cell_type == "markdown"]
-    words = sum(len(text.split()) for text in prose)
-    code = [cell.source for cell in notebook.cells if cell.cell_type == "code"]
-    lines = sum(1 for text in code for line in text.splitlines() if line.strip())
-    found = []
-    for what, number, bounds in (("words", words, WORDS), ("lines of code", lines, CODE_LINES)):
-        low, high = bounds
-        if not low <= number <= high:
-            found.append(f"{name}: {number} {what}, outside {low} to {high}")
-    return found
-
-
-def build(source: Path, out: Path = HERE, folder: Path = HERE, students: bool = True) -> list[str]:
-    """Build both notebooks of one source, write them, and return remarks for the author.
+def build(source: Path, out: Path = HERE, folder: Path = HERE, students: bool = True) -> None:
+    """Build both notebooks of one source, and write them.
 
     The student's copy is run too, unsolved, and not stored: it must reach its end.
 
@@ -137,7 +120,6 @@ def build(source: Path, out: Path = HERE, folder: Path = HERE, students: bool = 
         tidy(execute(student(source), out / "exercises"), f"exercises/{name}")
         atomic_write(out / "exercises" / name, render(students_copy))
     atomic_write(out / name, render(notebook))
-    return remarks(notebook, name)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -162,7 +144,7 @@ def main(argv: list[str] | None = None) -> int:
     # Kernels that run side by side share the cores instead of fighting over them.
     threads = max(1, (os.cpu_count() or 1) // max(1, args.jobs))
     os.environ.setdefault("OMP_NUM_THREADS", str(threads))
-    failures, notes = [], []
+    failures = []
     with ProcessPoolExecutor(max_workers=max(1, args.jobs)) as pool:
         jobs = {
             pool.submit(build, source, args.out, HERE, not args.solved): source for source in chosen
@@ -170,13 +152,11 @@ def main(argv: list[str] | None = None) -> int:
         with tqdm(total=len(jobs), unit="notebook") as bar:
             for job in as_completed(jobs):
                 try:
-                    notes += job.result()
+                    job.result()
                 except (BuildError, StorageError) as error:
                     failures.append(f"{jobs[job].name}: {error}")
                 bar.set_postfix_str(jobs[job].stem)
                 bar.update()
-    for line in sorted(notes):
-        print("remark:", line)
     for line in sorted(failures):
         print("failed:", line, file=sys.stderr)
     return 1 if failures else 0

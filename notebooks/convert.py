@@ -8,8 +8,6 @@ placeholder, ``#! answer = None``): the solved notebook drops them; the student'
 comment lines at the top of the cell (``# Exercise: ...``) and these lines, without the mark.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 import re

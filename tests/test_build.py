@@ -41,8 +41,7 @@ def test_builds_both_files_the_same_each_time(write, tmp_path, monkeypatch):
     monkeypatch.setattr(build, "CELL_SECONDS", 30)
     source = write(GOOD)
     files = [tmp_path / "01_one.ipynb", tmp_path / "exercises" / "01_one.ipynb"]
-    remarks = build.build(source, tmp_path, tmp_path)
-    assert remarks[0] == "01_one.ipynb: 2 words, outside 1500 to 3000"
+    build.build(source, tmp_path, tmp_path)
     assert convert.out_of_step(source, tmp_path) == []
     first = [file.read_bytes() for file in files]
     build.build(source, tmp_path, tmp_path)

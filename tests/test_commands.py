@@ -9,7 +9,7 @@ from PIL import Image
 
 from entreg_utils import __main__ as cli
 from entreg_utils import commands
-from entreg_utils.experiments import Config, SweepError, cost, grids, plans, presets, store
+from entreg_utils.experiments import Config, SweepError, grids, plans, presets, store
 from entreg_utils.experiments.config import FLAT
 from entreg_utils.experiments.cost import Measured, Step
 from entreg_utils.losses import REGULARIZERS
@@ -369,17 +369,18 @@ def test_dry_run_estimates_by_the_records_that_come_with_the_project(
 def test_dry_run_of_photographs_says_hours_of_measured_devices_only(project, monkeypatch, capsys):
     monkeypatch.setattr(commands, "device_name", lambda: "this machine")
     table = store.committed_folder().parent / "throughput.json"
-    cost.save([], table)
+    table.write_text('{"measured": []}')
     words = ["sweep", "wsol_evaluation", "--dry-run"]
     assert cli.main(words) == 0
     printed = capsys.readouterr().out
     group = "cub resnet50 cam               9 runs, 0 stored: kl_uniform 0.1, kl_uniform 0.3, none"
     assert f"{group}; 3 seeds\n" in printed
     assert "0 of 90 runs are stored.\n90 would be trained on photographs.\n" in printed
-    assert printed.endswith("this machine: not measured here: run `make bench` on that machine.\n")
+    assert printed.endswith("this machine: not measured (data/throughput.json has what was).\n")
     assert "hours" not in printed
     step = Step("resnet50", 224, 32, "fp32", False, False)
-    cost.save([Measured("a GPU", step, 1000.0, 10, "2.11", "2026-01-01", None)], table)
+    row = Measured("a GPU", step._asdict(), 1000.0, 10, "2.11", "2026-01-01", None)._asdict()
+    table.write_text(json.dumps({"measured": [row]}))
     assert cli.main(words) == 0
     # 45 runs of 50 epochs of 5,984 images, 45 of 10 epochs of 29,792, at 1,000 a second
     hours = 45 * (50 * 5_984 + 10 * 29_792) / 1000 / 3600

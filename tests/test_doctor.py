@@ -120,19 +120,6 @@ def test_short_memory_and_disk_are_notes_not_failures(monkeypatch, tmp_path):
     ]
 
 
-def test_stores_counts_files_and_bytes(monkeypatch, tmp_path):
-    monkeypatch.setenv("ENTREG_ROOT", str(tmp_path))
-    monkeypatch.setenv("ENTREG_RESULTS", str(tmp_path / "mine"))
-    (tmp_path / "data" / "runs").mkdir(parents=True)
-    (tmp_path / "data" / "runs" / "a.json").write_bytes(b"x" * 1_500_000)
-    (tmp_path / "data" / "cub").mkdir()
-    assert [(line.name, line.detail) for line in doctor.check_stores()] == [
-        ("committed records", f"1 files, 1.5 MB in {tmp_path}/data/runs"),
-        ("your results", f"none in {tmp_path}/mine"),
-        ("data/cub", f"none in {tmp_path}/data/cub"),
-    ]
-
-
 def test_the_device_says_what_the_cpu_can_do():
     import torch
 
@@ -141,12 +128,12 @@ def test_the_device_says_what_the_cpu_can_do():
 
 
 def test_a_check_that_breaks_is_a_finding(monkeypatch):
-    def check_stores():
+    def check_machine():
         raise PermissionError("no")
 
-    monkeypatch.setattr(doctor, "CHECKS", (check_stores, doctor.check_python))
+    monkeypatch.setattr(doctor, "CHECKS", (check_machine, doctor.check_python))
     first, second = doctor.examine()
-    assert first == ("stores", FAIL, "not examined, PermissionError: no", "")
+    assert first == ("machine", FAIL, "not examined, PermissionError: no", "")
     assert second.name == "python"
 
 

@@ -1,53 +1,11 @@
-"""The parts of the tutorial that can be tested without training for minutes."""
+"""How near fresh runs are to the committed records: nothing is trained for minutes."""
 
-from pathlib import Path
 from types import SimpleNamespace
 
-import pytest
-
-from entreg_utils import analysis, data, experiments, tutorial
+from entreg_utils import analysis, tutorial
 from entreg_utils.experiments import grids, store
 
-ROOT = Path(__file__).resolve().parents[1]
-START, END = tutorial.marks("headline")
 ORIGIN = {"cpu": "A", "capability": "AVX2", "torch": "2.11", "threads": 1, "device": "cpu"}
-
-
-def test_only_the_block_between_the_marks_is_replaced():
-    text = f"title\n{START}\nold | old\n{END}\nrest\n"
-    assert tutorial.with_block(text, "headline", "new") == f"title\n{START}\nnew\n{END}\nrest\n"
-    with pytest.raises(ValueError, match="no block between .*headline.* put it back"):
-        tutorial.with_block("title\n", "headline", "new")
-
-
-def test_readme_shows_what_the_committed_records_say(tmp_path, monkeypatch):
-    monkeypatch.setenv("ENTREG_RESULTS", str(tmp_path))
-    assert all(store.find(config) for config in grids.ALL), "run `make records`"
-    report = analysis.report(experiments.sweep(grids.SWEEP), data.load("toy", "test"))
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert tutorial.with_block(text, "headline", report) == text, "run `make records`"
-    report = analysis.readme_block()
-    assert tutorial.with_block(text, "photographs", report) == text, "run `make records`"
-    assert not list(tmp_path.glob("*.json"))
-
-
-def test_records_come_with_the_checkpoints_that_notebooks_open(tmp_path):
-    source, target = tmp_path / "source", tmp_path / "target"
-    source.mkdir()
-    for config in grids.ALL:
-        (source / f"{config.name}.json").write_text(config.name)
-        (source / f"{config.name}.pt").write_text(config.name)
-    target.mkdir()
-    (target / "toy-old.json").write_text("old")
-    (target / "cub-kept.json").write_text("photographs are not trained here")
-    tutorial._replace_records(source, target)
-    records = {f"{config.name}.json" for config in grids.ALL} | {"cub-kept.json"}
-    checkpoints = {f"{config.name}.pt" for config in grids.CHECKPOINTS}
-    assert {path.name for path in target.iterdir()} == records | checkpoints
-    assert (target / "cub-kept.json").read_text() == "photographs are not trained here"
-
-
-# ---- how near fresh runs are to the committed records
 
 
 def fresh(seed, weights="same", pxap=0.5, **origin):

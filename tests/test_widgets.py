@@ -96,21 +96,19 @@ def test_the_threshold_explorer_shows_the_steps_at_its_threshold(test_split):
     assert "[0, 0, 0, 0]" in caption.value
     with pytest.raises(ValueError, match="at least one"):
         widgets.threshold_explorer([])
-    with pytest.raises(ValueError, match="threshold=2"):
-        widgets.threshold_explorer(examples, 2)
 
 
 def test_the_stage_explorer_walks_through_stages_and_images(test_split):
     images, masks = test_split.images[:2], test_split.masks[:2]
     maps = torch.rand(2, 4, 6, 6)
     features = {"a": {"stage1": maps, "stage2": 2 * maps}, "b": {"stage1": maps, "stage2": maps}}
-    stage, image, picture, caption = parts(widgets.stage_explorer(images, features, masks, top=2))
+    stage, image, picture, caption = parts(widgets.stage_explorer(images, features, masks))
     assert stage.options == ("stage1", "stage2")
     assert (image.min, image.max, image.value) == (0, 1, 0)
     first = picture.value
     stage.value, image.value = "stage2", 1
     own = {name: {"stage2": each["stage2"][1:]} for name, each in features.items()}
-    figure, sentence = one_stage(images[1], own, "stage2", 2, masks[1])
+    figure, sentence = one_stage(images[1], own, "stage2", mask=masks[1])
     assert (picture.value, caption.value) == (png(figure), sentence)
     stage.value, image.value = "stage1", 0
     assert picture.value == first

@@ -23,7 +23,6 @@ from entreg_utils.analysis.matched import (
     tally,
     verdicts,
 )
-from entreg_utils.analysis.reports import readme_block
 from entreg_utils.analysis.tables import (
     HEADLINE,
     baselines,
@@ -38,38 +37,3 @@ from entreg_utils.analysis.tables import (
     table,
     verdict,
 )
-
-__all__ = [
-    "ER",
-    "HEADLINE",
-    "INSIDE",
-    "MISSED",
-    "NAMES",
-    "at_entropy",
-    "baselines",
-    "by",
-    "by_checkpoint",
-    "change",
-    "changes",
-    "choose",
-    "complete",
-    "differences",
-    "differences_by_seed",
-    "final",
-    "headline",
-    "history",
-    "markdown",
-    "optimism",
-    "outcomes",
-    "over_seeds",
-    "paired",
-    "points",
-    "readable",
-    "readme_block",
-    "report",
-    "stored",
-    "table",
-    "tally",
-    "verdict",
-    "verdicts",
-]

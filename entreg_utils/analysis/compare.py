@@ -1,7 +1,5 @@
 """Is the difference real? Runs beside runs, by image and seed; matched entropies; choices."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import numpy as np

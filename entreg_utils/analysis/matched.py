@@ -4,8 +4,6 @@ A ``tables`` maps the name of a regulariser to rows of its runs (``tables.final`
 ``seed``, ``entropy`` and scores. The runs without regularisation belong to each, as strength 0.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 

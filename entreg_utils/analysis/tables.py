@@ -1,7 +1,5 @@
 """From runs to tables: one row a run, then mean and interval over seeds."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -6,14 +6,11 @@ A raw map in logit units (``class_activation_map``, ``grad_cam``), then the prot
 
 from entreg_utils.cam.scaling import NORMALIZATIONS, is_blank, normalize, overlay, upsample
 
-# fmt: off
-__all__ = ["NORMALIZATIONS", "class_activation_map", "grad_cam", "is_blank", "normalize",
-           "overlay", "upsample"]
-# fmt: on
+_WITH_TORCH = "class_activation_map", "grad_cam"
 
 
 def __getattr__(name: str):
-    if name in ("class_activation_map", "grad_cam"):
+    if name in _WITH_TORCH:
         from entreg_utils.cam import activation
 
         return getattr(activation, name)
@@ -21,4 +18,4 @@ def __getattr__(name: str):
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_WITH_TORCH})

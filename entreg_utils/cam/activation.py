@@ -7,8 +7,6 @@ with features ``A`` (K, H, W), head weights ``w`` (C, K) and bias ``b`` (C,), wh
 number everywhere and is left out. Zhou et al., CVPR 2016; Selvaraju et al., ICCV 2017 (Grad-CAM).
 """
 
-from __future__ import annotations
-
 import contextlib
 from collections.abc import Iterator, Sequence
 
@@ -43,7 +41,7 @@ def class_activation_map(
             f"model.head is {kind}, but CAM needs nn.Linear after global average pooling: use "
             "grad_cam for other heads"
         )
-    with _evaluating(model), torch.no_grad():
+    with evaluating(model), torch.no_grad():
         features = _features(model, images)
         logits = _logits(head, features)
         weights = head.weight[_classes(classes, logits)].to(features.dtype)
@@ -64,7 +62,7 @@ def grad_cam(
     (N, C), without gradients; no parameter's ``.grad`` changes. Also right inside
     ``torch.no_grad()`` and ``torch.inference_mode()``.
     """
-    with _evaluating(model), torch.inference_mode(False):
+    with evaluating(model), torch.inference_mode(False):
         features, logits = _map_and_logits(model, images)
         with torch.enable_grad():
             chosen = _classes(classes, logits)
@@ -89,7 +87,7 @@ def _map_and_logits(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
 
 
 @contextlib.contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
     """Eval mode inside; afterwards each submodule's own mode again (some may have been frozen)."""
     modes = [(module, module.training) for module in model.modules()]
     model.eval()

@@ -5,8 +5,6 @@ threshold, in float64; another order gives another map. The project's only resiz
 boxes. Takes arrays and tensors alike, and imports no torch.
 """
 
-from __future__ import annotations
-
 import warnings
 
 import cv2

@@ -4,8 +4,6 @@ Every check takes the student's answer, then what the exercise gives, and prints
 ``words.toml``: :mod:`entreg_utils.checks.check`.
 """
 
-from __future__ import annotations
-
 import itertools
 import math
 

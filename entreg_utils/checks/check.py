@@ -16,8 +16,6 @@ that the answer is close to (``within``, ``relative`` as in ``math.isclose``; wi
 An answer that is missing, not finite, or of another type or shape is told what it should have been.
 """
 
-from __future__ import annotations
-
 import functools
 import inspect
 import math

@@ -3,8 +3,6 @@
 What a claim must say is what the course's own tables say: see :data:`ITEMS`.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 

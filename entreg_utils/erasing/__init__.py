@@ -5,26 +5,8 @@ that :func:`attach` puts behind a model's erasing points. All draw from a CPU ge
 caller gives, and none of ours reads a value back from an accelerator in a training step.
 """
 
-from entreg_utils.erasing.attention import ADL, RDAP, Attached, attach
+from entreg_utils.erasing.attention import ADL, RDAP, attach
 from entreg_utils.erasing.has import hide_and_seek
 from entreg_utils.erasing.methods import METHODS, Erasing, Hidden, hidden
-from entreg_utils.erasing.mixing import cutmix, soft_targets
-from entreg_utils.erasing.presets import PRESETS, Preset, find_preset, preset
-
-__all__ = [
-    "ADL",
-    "METHODS",
-    "PRESETS",
-    "RDAP",
-    "Attached",
-    "Erasing",
-    "Hidden",
-    "Preset",
-    "attach",
-    "cutmix",
-    "find_preset",
-    "hidden",
-    "hide_and_seek",
-    "preset",
-    "soft_targets",
-]
+from entreg_utils.erasing.mixing import cutmix
+from entreg_utils.erasing.presets import PRESETS, Preset, preset

@@ -1,7 +1,5 @@
 """What the erasing methods ask of numbers, images and generators; each refusal is one sentence."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from numbers import Integral
@@ -29,11 +27,9 @@ def number(name: str, value: float) -> float:
     return value
 
 
-def square_sides(sides: int | Sequence[int | None]) -> tuple[int, ...]:
-    """Sides in pixels, None as 0 (hide nothing); ValueError for other than whole numbers >= 0."""
+def square_sides(sides: int | Sequence[int]) -> tuple[int, ...]:
+    """Sides in pixels, 0 for hiding nothing; ValueError for other than whole numbers >= 0."""
     sides = (sides,) if isinstance(sides, Integral) else sides
-    if isinstance(sides, (tuple, list)):
-        sides = [0 if side is None else side for side in sides]
     sides = plain("sides", tuple[int, ...], sides)
     if not sides or min(sides) < 0:
         raise ValueError(f"sides={sides}: give at least one, in pixels, 0 for hiding nothing")

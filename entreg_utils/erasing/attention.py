@@ -1,8 +1,7 @@
 """ADL and RDAP: layers that hide the most discriminative place of a feature map in training."""
 
-from __future__ import annotations
-
 import contextlib
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import torch
@@ -113,8 +112,11 @@ def _attention(features: Tensor) -> Tensor:
     return features.mean(dim=1, keepdim=True, dtype=precise)
 
 
-def attach(model: nn.Module, erasing: Erasing, generator: torch.Generator) -> Attached:
-    """Put the layers of ADL or RDAP behind the model's erasing points, until they are removed.
+@contextlib.contextmanager
+def attach(
+    model: nn.Module, erasing: "Erasing", generator: torch.Generator
+) -> Iterator[dict[str, AttentionErasing]]:
+    """Within it the layers of ADL or RDAP work behind the model's erasing points; by point.
 
     ``model.erasing_points()`` gives modules whose output is a non-negative map (N, C, h, w), by
     name. The layers work while ``model.training``; the mode of its parts does not count, as they
@@ -131,15 +133,15 @@ def attach(model: nn.Module, erasing: Erasing, generator: torch.Generator) -> At
     for name, module in chosen.items():
         if any(isinstance(hook, _Hook) for hook in module._forward_hooks.values()):
             kind = type(model).__name__
-            raise ValueError(f"{kind} has a layer at {name!r} already: remove() it first")
-    attached = Attached()
-    attached.layers = {name: erasing.layer(generator) for name in chosen}
-    for name, layer in attached.layers.items():
-        attached.callback(chosen[name].register_forward_hook(_Hook(layer, model)).remove)
-    return attached
+            raise ValueError(f"{kind} has a layer at {name!r} already: leave its attach first")
+    layers = {name: erasing.layer(generator) for name in chosen}
+    with contextlib.ExitStack() as hooks:
+        for name, layer in layers.items():
+            hooks.enter_context(chosen[name].register_forward_hook(_Hook(layer, model)))
+        yield layers
 
 
-def points_of(model: nn.Module, erasing: Erasing) -> dict[str, nn.Module]:
+def points_of(model: nn.Module, erasing: "Erasing") -> dict[str, nn.Module]:
     """The modules behind which the method's layers belong, by point; empty without layers."""
     if not erasing.has_layers:
         return {}
@@ -154,13 +156,6 @@ def points_of(model: nn.Module, erasing: Erasing) -> dict[str, nn.Module]:
             has = f"{type(model).__name__} has the points {', '.join(known)}"
             raise ValueError(f"{erasing.method} cannot go behind {name!r}: {has}")
     return {name: known[name] for name in erasing.points}
-
-
-class Attached(contextlib.ExitStack):
-    """Handle of attached ``layers``, by point: a context, or ``remove()`` as often as you like."""
-
-    layers: dict[str, AttentionErasing]
-    remove = contextlib.ExitStack.close
 
 
 class _Hook:

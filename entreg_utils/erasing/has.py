@@ -1,7 +1,5 @@
 """Hide-and-Seek: squares of a training image are hidden at random (Singh & Lee, ICCV 2017)."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
@@ -12,7 +10,7 @@ from entreg_utils.erasing.arguments import cpu_generator, image_batch, number, s
 
 def hide_and_seek(
     images: Tensor,
-    sides: int | Sequence[int | None],
+    sides: int | Sequence[int],
     rate: float,
     fill: float | Sequence[float] | Tensor,
     generator: torch.Generator,
@@ -22,8 +20,8 @@ def hide_and_seek(
     An image is tiled from its top left corner, with narrower tiles at the right and the bottom.
 
     Args:
-        sides: of the tiles in pixels, one drawn for each image with equal chances; 0 or None
-            leaves the image whole. The paper draws from (0, 16, 32, 44, 56).
+        sides: of the tiles in pixels, one drawn for each image with equal chances; 0 leaves
+            the image whole. The paper draws from (0, 16, 32, 44, 56).
         rate: probability that a tile is hidden, 0..1; 0.5 in the paper.
         fill: colour in 0..1, one number or (C,), also for uint8. The mean colour (``model.mean``)
             is 0 after normalisation, so that training and testing have the same distribution.
@@ -37,7 +35,7 @@ def hide_and_seek(
 
 
 def hidden_tiles(
-    images: Tensor, sides: int | Sequence[int | None], rate: float, generator: torch.Generator
+    images: Tensor, sides: int | Sequence[int], rate: float, generator: torch.Generator
 ) -> Tensor:
     """Which pixels :func:`hide_and_seek` hides: bool (N, H, W) on the images' device."""
     count, _, height, width = image_batch(images).shape
@@ -67,6 +65,8 @@ def hidden_tiles(
 
 def paint_over(images: Tensor, hidden: Tensor, fill: float | Sequence[float] | Tensor) -> Tensor:
     """New images (N, C, H, W) that show ``fill`` where ``hidden`` (N, H, W) is true."""
+    if fill is None:
+        raise ValueError("HaS needs fill, the mean colour in 0..1: fill=model.mean")
     channels = images.shape[1]
     colour = torch.as_tensor(fill, dtype=torch.float32).detach()
     if colour.shape not in ((), (channels,)):

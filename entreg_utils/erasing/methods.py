@@ -1,7 +1,5 @@
 """Which erasing method, with which hyperparameters: :class:`Erasing`; and what it hides."""
 
-from __future__ import annotations
-
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
@@ -25,7 +23,6 @@ METHODS: dict[str, tuple[str, ...]] = {
     "adl": ("gamma", "rate", "points"),
     "rdap": ("square", "rate", "points"),
 }
-_NO_FILL = "HaS needs fill, the mean colour in 0..1: fill=model.mean"
 
 
 @dataclass(frozen=True)
@@ -111,8 +108,6 @@ class Erasing:
             changed = names.resolve(self.method, "erasing method")(images, targets, generator)
             return self._checked(changed, images)
         if self.method == "has":
-            if fill is None:
-                raise ValueError(_NO_FILL)
             return hide_and_seek(images, self.sides, self.rate, fill, generator), targets
         if self.method == "cutmix":
             settings = self.beta, self.probability, generator, num_classes, as_distribution
@@ -169,15 +164,17 @@ def hidden(
     """What ``erasing`` hides on this batch when it strikes.
 
     HaS is as in training, its "hide nothing" included. CutMix mixes for certain, whatever its
-    ``probability``; its mask is the pasted box. Own code gets targets of class 0; its mask are the
-    pixels that it changed. ADL and RDAP show what each layer hides in a hiding pass, each by
-    itself: a copy of the model runs in eval mode, no layer sees what another hid, nothing is drawn.
+    ``probability``; its mask is the pasted box. ADL and RDAP show what each layer hides in a hiding
+    pass, each by itself: a copy of the model runs in eval mode, no layer sees what another hid,
+    nothing is drawn.
 
-    images (N, C, H, W), float in 0..1 or uint8; ADL and RDAP need ``model``, which also gives HaS
-    its ``fill`` as ``model.mean``. ValueError for what is missing, or as of the method itself.
+    images (N, C, H, W), float in 0..1 or uint8; ADL and RDAP need ``model``, HaS ``fill``.
+    ValueError for what is missing, for own code, or as of the method itself.
     """
     count, _, height, width = image_batch(images).shape
-    method = names.label(erasing.method)
+    method = erasing.method
+    if names.is_own(method):
+        raise ValueError(f"where {names.label(method)} hides is not known: compare its images")
     if method == "cam":
         return Hidden(method, images)
     if erasing.has_layers:
@@ -189,18 +186,11 @@ def hidden(
             maps = outputs_of(points_of(twin, erasing), lambda: twin(given))
         return Hidden(method, images, {name: layer.hidden(one) for name, one in maps.items()})
     if method == "has":
-        fill = getattr(model, "mean", None) if fill is None else fill
-        if fill is None:
-            raise ValueError(f"{_NO_FILL}, or give a model that has one")
         mask = hidden_tiles(images, erasing.sides, erasing.rate, generator)
         changed = paint_over(images, mask, fill)
-    elif method == "cutmix":
+    else:
         x0, y0, x1, y1 = box = draw_box(height, width, erasing.beta, generator)
         changed = paste(images, torch.randperm(count, generator=generator), box)
         mask = torch.zeros(count, height, width, dtype=torch.bool, device=images.device)
         mask[:, y0:y1, x0:x1] = True
-    else:
-        targets = torch.zeros(count, dtype=torch.long, device=images.device)
-        changed, _ = erasing.apply_to_batch(images, targets, generator)
-        mask = (changed != images).any(dim=1)
     return Hidden(method, changed, {"image": mask})

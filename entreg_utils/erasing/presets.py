@@ -1,7 +1,5 @@
 """Hyperparameters by method, data set and model, each with where it comes from."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 from entreg_utils.erasing.methods import METHODS, Erasing
@@ -26,7 +24,7 @@ class Preset:
 
 
 _CAM = Erasing("cam")
-_MIX, _HALF_MIX = (Erasing("cutmix", beta=1.0, probability=p) for p in (1.0, 0.5))
+_MIX = Erasing("cutmix", beta=1.0, probability=1.0)
 _LATE = ("stage3.0", "stage4.0", "last")  # layer3[0], layer4[0] and before GAP
 _ADL = Erasing("adl", gamma=0.9, rate=0.75, points=_LATE)
 
@@ -37,7 +35,7 @@ _CHOE = (
 )
 _SHIM = "Choe & Shim, CVPR 2019, SE-ResNet-50 (keep_prob 0.25, threshold 0.9 in their code)"
 _SINGH = "Singh & Lee, ICCV 2017: ImageNet at about 224 px, other networks"
-_EVERYWHERE = (*PHOTOGRAPHS, "cifar", "toy"), (*BACKBONES, "toy")
+_EVERYWHERE = (*PHOTOGRAPHS, "toy"), (*BACKBONES, "toy")
 _CARRIED = PHOTOGRAPHS, BACKBONES, "carried over"
 _OURS = PHOTOGRAPHS, BACKBONES, "own choice"
 _TOY = ("toy",), ("toy",), "own choice"
@@ -53,13 +51,13 @@ PRESETS: tuple[Preset, ...] = tuple(Preset(*row) for row in (
     (_MIX, ("imagenet",), _R50, "published", "Yun et al., ICCV 2019, ImageNet"),
     (Erasing("has", sides=(0, 16, 32, 44, 56), rate=0.5), *_CARRIED, _SINGH),
     (_MIX, *_CARRIED, "Yun et al., ICCV 2019: ImageNet, ResNet-50"),
-    (_HALF_MIX, ("cifar",), BACKBONES, "carried over", "Yun et al., ICCV 2019: CIFAR, PyramidNet"),
     (_ADL, *_CARRIED, "Choe & Shim, CVPR 2019: CUB, SE-ResNet-50"),
     (Erasing("rdap", square=0.35, rate=0.5, points=_LATE), *_OURS,
      "one setting for every network, as the paper wants; 5x5 cells of a 14x14 map"),
     (Erasing("has", sides=(0, 3, 7, 9, 12), rate=0.5), *_TOY,
      "the sides of Singh & Lee, ICCV 2017, times 48/224 and rounded"),
-    (_HALF_MIX, *_TOY, "small images, so as Yun et al., ICCV 2019, on CIFAR"),
+    (Erasing("cutmix", beta=1.0, probability=0.5), *_TOY,
+     "small images, so as Yun et al., ICCV 2019, on CIFAR"),
     (Erasing("adl", gamma=0.9, rate=0.5, points=("last",)), *_TOY,
      "two stages only, so one layer, before GAP, which hides in every other pass"),
     (Erasing("rdap", square=0.35, rate=0.5, points=("last",)), *_TOY,
@@ -71,20 +69,15 @@ PRESETS: tuple[Preset, ...] = tuple(Preset(*row) for row in (
 def preset(method: str, dataset: str, model: str) -> Erasing:
     """Hyperparameters for a method on a data set with a model: published ones where there are.
 
-    Names as in ``METHODS``, ``data.load`` (or ``imagenet``, ``cifar``) and ``models.build``;
-    ValueError, which lists the known rows, where the table has none.
+    Names as in ``METHODS``, ``data.load`` (or ``imagenet``) and ``models.build``; ValueError, which
+    lists the known rows, where the table has none.
     """
-    return find_preset(method, dataset, model).erasing
-
-
-def find_preset(method: str, dataset: str, model: str) -> Preset:
-    """The whole row behind :func:`preset`, with status and source; raises as that does."""
     if method not in METHODS:
         raise ValueError(f"unknown erasing method {method!r}: choose one of {', '.join(METHODS)}")
     rows = [row for row in PRESETS if row.erasing.method == method]
     for row in rows:
         if dataset in row.datasets and model in row.models:
-            return row
+            return row.erasing
     known = {(row.datasets, row.models): None for row in rows}  # each once, in order
     listed = "; ".join(f"{', '.join(sets)} with {', '.join(nets)}" for sets, nets in known)
     raise ValueError(

@@ -5,22 +5,3 @@ from entreg_utils.experiments.config import Config, Evaluation
 from entreg_utils.experiments.grids import er, sweep_epsilon
 from entreg_utils.experiments.run import Run, build, rescore, run, splits
 from entreg_utils.experiments.sweep import SweepError, sweep
-
-__all__ = [
-    "Config",
-    "Evaluation",
-    "Run",
-    "SweepError",
-    "build",
-    "cost",
-    "er",
-    "grids",
-    "plans",
-    "presets",
-    "rescore",
-    "run",
-    "splits",
-    "store",
-    "sweep",
-    "sweep_epsilon",
-]

@@ -11,8 +11,6 @@ mean the same on every node, and so must ``ENTREG_SCRATCH``, the folder in which
 the last whole epoch.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import shutil
@@ -24,20 +22,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
+from filelock import Timeout
 
 from entreg_utils.experiments import store
 from entreg_utils.experiments.config import Config
 from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.experiments.run import Job
 from entreg_utils.experiments.sweep import Board
-from entreg_utils.files import StorageError, atomic_write, sha256, variable
+from entreg_utils.files import atomic_write, environment, sha256, variable
 
 PASSED_ON = ("ENTREG_ROOT", "ENTREG_SCRATCH")  # environment of a task, where the driver sets them
 RETRIES = 5  # of one run, when its node is lost or its process killed
-POLL = 1.0  # seconds between looks at what runs where
-# Of a run's folder: the record travels by itself, the others not at all.
-_LEFT_BEHIND = (".json", ".lock", ".partial", ".damaged", ".jsonl")
+POLL = 1.0  # seconds between looks at how many runs fit
 
 
 class ClusterError(RuntimeError):
@@ -62,9 +58,9 @@ def train_all(
         store.path_of(config)  # refuses weights and photographs that are not here
     with _connected(ray, address):
         gpus = _gpus_of_a_run(ray, gpus, cpus)
-        pending, starts = _submit(ray, configs, gpus, cpus)
+        pending = _submit(ray, configs, gpus, cpus)
         try:
-            _collect(ray, pending, starts, board)
+            _collect(ray, pending, gpus, cpus, board)
         except BaseException:  # Ctrl-C, or no room for a record: end what runs, keep what is stored
             for ref in pending:
                 with contextlib.suppress(ray.exceptions.RayError):
@@ -109,25 +105,23 @@ def _gpus_of_a_run(ray, gpus: float | None, cpus: int) -> float:
     return gpus
 
 
-def _submit(ray, configs: list[Config], gpus: float, cpus: int) -> tuple[dict, object]:
-    """References of the tasks with their configs, and the actor that hears when a task starts."""
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
-    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
-    starts = ray.remote(_starts()).options(num_cpus=0, scheduling_strategy=here).remote()
-    environment = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
+def _submit(ray, configs: list[Config], gpus: float, cpus: int) -> dict:
+    """References of the tasks with their configs."""
+    variables = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
     # where own code lies here it is looked for on the nodes as well
-    environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+    variables["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
     own = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": RETRIES}
-    task = ray.remote(_task).options(**own, runtime_env={"env_vars": environment})
-    refs = {task.remote(c.to_dict(places=True), c.name, cpus, gpus, starts): c for c in configs}
-    return refs, starts
+    task = ray.remote(train_here).options(**own, runtime_env={"env_vars": variables})
+    return {task.remote(c.to_dict(places=True), c.name, cpus, gpus): c for c in configs}
 
 
-def _collect(ray, pending: dict, starts, board: Board) -> None:
+def _collect(ray, pending: dict, gpus: float, cpus: int, board: Board) -> None:
     """Store what comes back until nothing is pending; a finished task leaves ``pending``."""
-    by_name = {config.name: config for config in pending.values()}
     while pending:
+        there = ray.cluster_resources()
+        fit = [there.get("CPU", 0) / cpus, *([there.get("GPU", 0) / gpus] if gpus else [])]
+        # Ray hands tasks out in their order, so the first ones are those that train
+        board.running(dict.fromkeys(list(pending.values())[: int(min(fit))], ""))
         finished, _ = ray.wait(list(pending), timeout=POLL, fetch_local=False)
         for ref in finished:
             try:
@@ -140,17 +134,6 @@ def _collect(ray, pending: dict, starts, board: Board) -> None:
             else:
                 reason = ""
             board.ended(pending.pop(ref), reason)
-        waiting = {config.name for config in pending.values()}
-        nodes = {node["NodeID"] for node in ray.nodes() if node["Alive"]}
-        with contextlib.suppress(ray.exceptions.RayError):  # then it is not known what runs
-            places = ray.get(starts.places.remote(), timeout=10 * POLL)
-            board.running(
-                {
-                    by_name[name]: f"{host}, attempt {attempt}" if attempt > 1 else host
-                    for name, (host, node, attempt) in places.items()
-                    if name in waiting and node in nodes
-                }
-            )
 
 
 class _RunFailed(RuntimeError):
@@ -172,52 +155,15 @@ def _keep(config: Config, outcome: dict) -> None:
             "the node trained from other weights or photographs than those that lie here: make "
             "them the same"
         )
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(path.with_suffix(".lock"), timeout=0):
-            for file, content in files.items():
-                atomic_write(path.parent / file, content)
-            store.write(record, path)
-    except Timeout:  # a process here trains the same run: `sweep` waits for its record at the end
-        return
-    except OSError as error:
-        raise StorageError(
-            f"cannot write in {path.parent}: {error.strerror}; make it writable, or point "
-            "ENTREG_RESULTS elsewhere"
-        ) from error
-
-
-def _starts() -> type:
-    """Class of the actor that hears where runs begin.
-
-    Defined in here it travels by its source: its process need not import this package, which takes
-    longer than a short run.
-    """
-
-    class Starts:
-        def __init__(self):
-            self._places = {}
-
-        def begun(self, name, host, node):
-            attempts = self._places[name][2] if name in self._places else 0
-            self._places[name] = host, node, attempts + 1
-
-        def places(self):
-            """By the name of a run: host and node where it was begun last, and how often it was."""
-            return self._places
-
-    return Starts
-
-
-def _task(settings: dict, name: str, cpus: int, gpus: float, starts) -> dict:  # Ray runs it
-    import ray
-
-    starts.begun.remote(name, socket.gethostname(), ray.get_runtime_context().get_node_id())
-    return train_here(settings, name, cpus, gpus)
+    # Another process here may train the same run: then `sweep` waits for its record at the end.
+    with contextlib.suppress(Timeout), store.only_one(path, wait=False):
+        for file, content in files.items():
+            atomic_write(path.parent / file, content)
+        store.write(record, path)
 
 
 def train_here(settings: dict, name: str, cpus: int, gpus: float) -> dict:
-    """Train one run on this node: its record, name and files, or the reason of the failure."""
+    """Ray's task: one run trained on this node; its record, name and files, or why it failed."""
     try:
         config = None
         with contextlib.suppress(TypeError, ValueError):
@@ -233,11 +179,7 @@ def train_here(settings: dict, name: str, cpus: int, gpus: float) -> dict:
         folder = scratch_folder() / name
         with variable("ENTREG_RESULTS", str(folder)):
             record, name = Job(config).train(progress=False), store.path_of(config).stem
-        files = {
-            path.name: path.read_bytes()
-            for path in folder.iterdir()
-            if path.suffix not in _LEFT_BEHIND and not path.name.startswith(".")
-        }
+        files = {path.name: path.read_bytes() for path in folder.glob("*.pt")}
     except Exception as error:  # as a sentence: the driver may not have the error's class
         return {"failure": f"{type(error).__name__}: {error} [on {socket.gethostname()}]"}
     shutil.rmtree(folder, ignore_errors=True)
@@ -246,6 +188,5 @@ def train_here(settings: dict, name: str, cpus: int, gpus: float) -> dict:
 
 def scratch_folder() -> Path:
     """Where tasks of this user train on this node: found again by a later attempt."""
-    given = os.environ.get("ENTREG_SCRATCH")
     user = os.getuid() if hasattr(os, "getuid") else "runs"
-    return Path(given).expanduser() if given else Path(tempfile.gettempdir()) / f"entreg-{user}"
+    return environment("ENTREG_SCRATCH") or Path(tempfile.gettempdir()) / f"entreg-{user}"

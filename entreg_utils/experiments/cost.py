@@ -4,24 +4,13 @@ Each measurement stands in ``data/throughput.json`` with its device, versions an
 scaled from one device, network or image side to another: what was not timed has no hours.
 """
 
-from __future__ import annotations
-
 import json
-import os
-import statistics
-import time
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import UTC, datetime
-from pathlib import Path
 from typing import NamedTuple
 
-import torch
-
-from entreg_utils import losses, models
 from entreg_utils.experiments.config import Config
-from entreg_utils.experiments.provenance import device_name, pick_device
-from entreg_utils.files import StorageError, atomic_write, project_root, read_bytes, shipped
+from entreg_utils.files import StorageError, read_bytes, shipped
 
 # Images of the training splits, and classes. Where a validation split is carved out of the training
 # part (data.cub, data.pets), it is left out.
@@ -139,75 +128,20 @@ def report(configs: Iterable[Config], table: Sequence[Measured], here: str) -> s
             rest = one.unmeasured.items()
             lines += [f"  not measured there: {step} ({n} runs)" for step, n in rest]
     if here not in {row.device for row in table}:
-        lines.append(f"{here}: not measured here: run `make bench` on that machine.")
+        lines.append(f"{here}: not measured (data/throughput.json has what was).")
     return "\n".join(lines)
 
 
-def measure(
-    step: Step, steps: int = 10, warmup: int = 3, device: torch.device | None = None
-) -> Measured:
-    """Time training steps (forward, loss, backward, update) on random images on the device.
-
-    Raises:
-        ValueError: fewer than one step.
-    """
-    if steps < 1 or warmup < 0:
-        raise ValueError(f"steps={steps}, warmup={warmup}: give at least 1 and 0")
-    device = device or pick_device()
-    load = round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None
-    options = {"large_map": True} if step.large_map else {}
-    model = models.build(step.model, 200, **options)
-    model = model.to(device, memory_format=torch.channels_last).train()
-    network = torch.compile(model) if step.compile else model
-    optimizer = torch.optim.SGD(model.parameters(), 1e-3, 0.9, nesterov=True)
-    images = torch.rand(step.batch_size, 3, step.crop, step.crop, device=device)
-    images = images.contiguous(memory_format=torch.channels_last)
-    target = torch.arange(step.batch_size, device=device) % 200
-    seconds = []
-    for turn in range(-warmup, steps):
-        start = time.perf_counter()
-        with torch.autocast(device.type, torch.bfloat16, enabled=step.precision == "bf16"):
-            logits = network(images)
-        loss = losses.objective(logits.float(), target, "kl_uniform", 0.1)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        optimizer.step()
-        if device.type != "cpu":
-            getattr(torch, device.type).synchronize()
-        if turn >= 0:
-            seconds.append(time.perf_counter() - start)
-    rate = float(f"{step.batch_size / statistics.median(seconds):.4g}")
-    date = datetime.now(UTC).date().isoformat()
-    return Measured(device_name(device), step, rate, steps, torch.__version__, date, load)
-
-
-def load(path: Path | None = None) -> list[Measured]:
-    """The table in a file, default the one that comes with the project; empty when there is none.
+def load() -> list[Measured]:
+    """The table that comes with the project; empty where there is none.
 
     Raises:
         StorageError: the file is no such table.
     """
-    path = path or shipped("data", "throughput.json")
-    content = read_bytes(path)
-    if content is None:
-        return []
+    path = shipped("data", "throughput.json")
+    content = read_bytes(path) or b'{"measured": []}'
     try:
         rows = json.loads(content)["measured"]
         return [Measured(**(row | {"step": Step(**row["step"])})) for row in rows]
     except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(
-            f"{path} is no table of throughput: put it back, or delete it and measure anew"
-        ) from error
-
-
-def save(rows: Sequence[Measured], path: Path | None = None) -> Path:
-    """Add measurements to the file; one of the same step on the same device is replaced.
-
-    Raises:
-        StorageError: the file is no such table, or cannot be written.
-    """
-    path = path or project_root() / "data" / "throughput.json"
-    table = {(row.device, row.step): row for row in [*load(path), *rows]}
-    ordered = sorted(table.values(), key=lambda row: (row.device, str(row.step)))
-    content = {"measured": [row._asdict() | {"step": row.step._asdict()} for row in ordered]}
-    return atomic_write(path, json.dumps(content, indent=1) + "\n")
+        raise StorageError(f"{path} is no table of throughput: put it back") from error

@@ -1,7 +1,5 @@
 """The grids behind the figures: which configs, and why these."""
 
-from __future__ import annotations
-
 from entreg_utils import data, erasing
 from entreg_utils.experiments.config import Config
 from entreg_utils.experiments.plans import config_of

@@ -17,24 +17,19 @@
     regularizer = "none"
     [[runs]]
     epsilon = [0.1, 0.3]
-
-    [[also]]                                 # optional: further runs, over base, without the grid
-    model = "resnet50"
-    weights = "mine.pt"
+    seed = 0                                 # in place of the grid's
 
     [files]                                  # optional: digests that the runs are meant for
     weights = "8f3c..."                      # SHA-256 of the weights file
     photographs = "02ab..."                  # fingerprint of the photographs
 
-Where a setting takes one value, a list in ``grid``, ``runs`` or ``also`` means each of them; one
-that itself is a list (``decay_epochs``) then takes a list of lists. A block's settings win over the
+Where a setting takes one value, a list in ``grid`` or ``runs`` means each of them; one that itself
+is a list (``decay_epochs``) then takes a list of lists. A block's settings win over the
 grid's, those over the base's, and all over what ``preset`` says, which is the name of one of
 ``experiments.presets`` and fills in the rest for the run's data set and model; photographs without
 one take ``photographs``. ``epsilon`` may stand in place of ``strength``, the regularizer being
 ``kl_uniform`` where none is named; at 0 there is none. Equal runs are kept once.
 """
-
-from __future__ import annotations
 
 import difflib
 import itertools
@@ -54,12 +49,12 @@ FOLDER = Path(__file__).with_name("plans")  # the plans that come with the packa
 _LISTS = {name for name in FLAT if isinstance(DEFAULTS[name], tuple)}
 _LISTS |= {"erase_sides", "erase_points"}
 _INSTEAD = {"weights": ("pretrained",), "pretrained": ("weights", "statistics")}  # of a preset's
-_SECTIONS = {"base": dict, "grid": dict, "runs": list, "also": list, "files": dict}
+_SECTIONS = {"base": dict, "grid": dict, "runs": list, "files": dict}
 
 
 @dataclass(frozen=True)
 class Plan:
-    """A sweep read from a file: different configs in its order; ``dropped`` were equal to one.
+    """A sweep read from a file: different configs in its order.
 
     ``paper`` is the table or figure of the paper behind which it stands, or ""; ``files`` are the
     digests of the files that it is meant for, empty where it does not say.
@@ -69,7 +64,6 @@ class Plan:
     title: str
     paper: str
     configs: tuple[Config, ...]
-    dropped: int
     files: Files = Files()
 
 
@@ -116,17 +110,14 @@ def _plan(tree: dict, name: str) -> Plan:
     _check(tree)
     base, grid = tree.get("base", {}), tree.get("grid", {})
     configs = []
-    alone = "also" in tree and not grid  # then base by itself is no run
-    runs = tree.get("runs", [] if alone else [{}])
-    for section, shared, blocks in (("runs", grid, runs), ("also", {}, tree.get("also", []))):
-        for number, block in enumerate(blocks, 1):
-            # a block varies slower than the grid, whichever of the two comes first in the file
-            together = block | {key: value for key, value in shared.items() if key not in block}
-            varied = {k: v if _is_listed(k, v) else [v] for k, v in together.items()}
-            configs += _configs(base, varied, f"[[{section}]] {number}")
+    for number, block in enumerate(tree.get("runs", [{}]), 1):
+        # a block varies slower than the grid, whichever of the two comes first in the file
+        together = block | {key: value for key, value in grid.items() if key not in block}
+        varied = {k: v if _is_listed(k, v) else [v] for k, v in together.items()}
+        configs += _configs(base, varied, f"[[runs]] {number}")
     different = tuple(dict.fromkeys(configs))
     said = name, tree["title"], tree.get("paper", "")
-    return Plan(*said, different, len(configs) - len(different), Files(**tree.get("files", {})))
+    return Plan(*said, different, Files(**tree.get("files", {})))
 
 
 def _check(tree: dict) -> None:

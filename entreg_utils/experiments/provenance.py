@@ -1,7 +1,5 @@
 """Where a record comes from, and the device that it is made on."""
 
-from __future__ import annotations
-
 import os
 import platform
 import subprocess
@@ -20,9 +18,9 @@ def pick_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def device_name(device: torch.device | None = None) -> str:
-    """A device by its name; a CPU with the number of PyTorch's threads."""
-    device = device or pick_device()
+def device_name() -> str:
+    """The device of :func:`pick_device` by its name; a CPU with the number of its threads."""
+    device = pick_device()
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     if device.type == "mps":

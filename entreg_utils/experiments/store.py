@@ -10,8 +10,6 @@ that other files give another run. A committed record counts wherever its config
 other files lie here, one line says so.
 """
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import functools
@@ -30,7 +28,6 @@ from filelock import FileLock, Timeout
 from entreg_utils.experiments.config import PROTOCOL, Config, name_of
 from entreg_utils.files import StorageError, atomic_write, read_bytes, results, sha256, shipped
 
-MAX_RECORD_BYTES = 30_000  # of a committed record; a reader's own may be larger
 # Scores of photographs that no reader can take again stay as they were taken; on 801 real maps the
 # resize in float32 changed no count.
 PROTOCOLS = (PROTOCOL, 4)
@@ -64,11 +61,6 @@ def files_of(config: Config) -> Files:
     return Files(config.network.weights_sha256(), photographs)
 
 
-def results_folder() -> Path:
-    """Where this machine's own records, checkpoints and unfinished runs are written."""
-    return results()
-
-
 def committed_folder() -> Path:
     """Where the records that come with the project lie."""
     return shipped("data", "runs")
@@ -80,7 +72,7 @@ def path_of(config: Config) -> Path:
     Raises:
         StorageError: photographs or weights that a new run would need are not there.
     """
-    return results_folder() / f"{config.name}{files_of(config).suffix}.json"
+    return results() / f"{config.name}{files_of(config).suffix}.json"
 
 
 def find(config: Config) -> dict | None:
@@ -104,7 +96,7 @@ def locate(config: Config) -> tuple[Path, dict] | None:
 
 def candidates(config: Config) -> Iterator[Path]:
     """Files that may hold the record of ``config``, or its checkpoints under other suffixes."""
-    if any(results_folder().glob(f"{config.name}*.json")):
+    if any(results().glob(f"{config.name}*.json")):
         with contextlib.suppress(StorageError):  # no files: no own record is known to be of them
             yield path_of(config)
     if config.data.is_drawn and os.environ.get("ENTREG_FRESH") == "1":
@@ -149,16 +141,10 @@ def write(record: dict, path: Path) -> Path:
     """Write a record behind the hash of its content; the file appears whole or not at all.
 
     Raises:
-        StorageError: no room or no permission, or a committed record beyond 30 KB.
+        StorageError: no room or no permission.
     """
     content = {name: value for name, value in record.items() if name != "sha256"}
     text = json.dumps(content | {"sha256": _digest(content)}, separators=(",", ":"))
-    size = len(text) + 1
-    if size > MAX_RECORD_BYTES and path.parent.resolve() == committed_folder().resolve():
-        raise StorageError(
-            f"record {path.name} has {size} bytes, and {path.parent} takes {MAX_RECORD_BYTES} at "
-            "most: keep runs of many epochs or large images in the results"
-        )
     return atomic_write(path, text + "\n")
 
 
@@ -196,18 +182,19 @@ def _digest(content: dict) -> str:
 
 
 @contextlib.contextmanager
-def only_one(path: Path) -> Iterator[None]:
-    """Lock of one run; the system frees it when its process ends, however it ends."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise StorageError(
-            f"cannot make {path.parent}: {error.strerror}; point ENTREG_RESULTS elsewhere"
-        ) from error
+def only_one(path: Path, wait: bool = True) -> Iterator[None]:
+    """Lock of one run; the system frees it when its process ends, however it ends.
+
+    Raises:
+        StorageError: the folder cannot be written.  Timeout: it is taken, and not to be waited for.
+    """
     lock = FileLock(path.with_suffix(".lock"))
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except Timeout:
+        if not wait:
+            raise
         print(f"another process trains {path.stem}: waiting for its record", file=sys.stderr)
         lock.acquire()
     except OSError as error:

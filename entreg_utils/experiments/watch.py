@@ -1,7 +1,5 @@
 """What is measured while a run trains, and at its end."""
 
-from __future__ import annotations
-
 import numpy as np
 from torch import nn
 
@@ -42,8 +40,8 @@ class Watch:
         self.criterion = f"val_{self.val.criterion}"
         self.test.criterion  # noqa: B018  its masks, likewise decoded now
         pairs = self.test.pairs.numpy()  # (image, class)
-        shown = np.unique(pairs[:, 1])[:PANEL]
-        wanted = [(int(pairs[pairs[:, 1] == c][0, 0]), int(c)) for c in shown]
+        firsts = np.unique(pairs[:, 1], return_index=True)[1][:PANEL]
+        wanted = [tuple(pair) for pair in pairs[firsts].tolist()]
         self.panel = [image for image, _ in wanted]
         rows = sorted(set(self.panel))
         self.shown = View(test, crop=crop, rows=rows, multilabel=several)

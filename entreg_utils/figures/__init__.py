@@ -19,27 +19,3 @@ from entreg_utils.figures.style import (
     student,
     use_style,
 )
-
-__all__ = [
-    "CUE_COLOURS",
-    "OKABE_ITO",
-    "Example",
-    "as_picture",
-    "captured",
-    "draw_box",
-    "draw_picture",
-    "entropy_axis",
-    "forest",
-    "ink",
-    "invariance",
-    "picture_axes",
-    "picture_grid",
-    "png",
-    "show",
-    "steps",
-    "student",
-    "triangle",
-    "triptych",
-    "triptychs",
-    "use_style",
-]

@@ -4,8 +4,6 @@ A figure's name is a tag of the cell that draws it, ``figure:NAME``. That cell i
 before it in its notebook, here and without a kernel.
 """
 
-from __future__ import annotations
-
 import contextlib
 import io
 import json

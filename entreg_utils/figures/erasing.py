@@ -1,7 +1,5 @@
 """What erasing methods hide, drawn on the images themselves."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import matplotlib.pyplot as plt
@@ -20,8 +18,8 @@ TITLES = {
 }
 
 
-def what_is_hidden(shown: Sequence[Hidden], count: int = 6) -> tuple[Figure, str]:
-    """A row a method, a column an image: what the network gets to see.
+def what_is_hidden(shown: Sequence[Hidden]) -> tuple[Figure, str]:
+    """A row a method, a column an image, of the first six: what the network gets to see.
 
     HaS and CutMix change the image; the cells of the feature map that ADL and RDAP hide are drawn
     dark on it, at the map's own resolution.
@@ -29,6 +27,7 @@ def what_is_hidden(shown: Sequence[Hidden], count: int = 6) -> tuple[Figure, str
     Args:
         shown: what :func:`entreg_utils.erasing.hidden` gives, one a method.
     """
+    count = min(6, len(shown[0].images))
     size = (1.45 * count + 0.9, 1.5 * len(shown))
     figure, axes = plt.subplots(len(shown), count, figsize=size, squeeze=False)
     said = []

@@ -1,7 +1,5 @@
 """Pictures on axes: a grid of them with words, boxes drawn on them, a loss over three classes."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable, Sequence
 
@@ -15,14 +13,10 @@ from matplotlib.patches import Polygon, Rectangle
 from matplotlib.patheffects import withStroke
 from torch import Tensor
 
+from entreg_utils.cam.scaling import as_array
 from entreg_utils.figures.style import MAP_CMAP, picture_axes
 
 WIDTH = 9  # of a figure, inches
-
-
-def as_array(values) -> np.ndarray:
-    """Numpy array of a tensor on any device, or of anything array-like."""
-    return np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
 
 
 def as_picture(image, square: bool = True) -> np.ndarray:

@@ -6,8 +6,6 @@ Features are those of ``model.stage_features(images)``, stage -> (N, K, h, w), n
 maps have no common scale: each is min-maxed by itself. Functions return ``(Figure, sentence)``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -15,7 +13,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from entreg_utils import metrics
-from entreg_utils.figures.scenes import as_array, draw_picture
+from entreg_utils.cam.scaling import as_array
+from entreg_utils.figures.scenes import draw_picture
 from entreg_utils.figures.style import MAP_CMAP, picture_axes
 
 
@@ -76,10 +75,8 @@ def beside(
     )
 
 
-def one_stage(
-    image, features: Mapping[str, Mapping], stage: str, top: int = 4, mask=None
-) -> tuple[Figure, str]:
-    """One stage of one picture: energy and the strongest channels, a row for each network.
+def one_stage(image, features: Mapping[str, Mapping], stage: str, mask=None) -> tuple[Figure, str]:
+    """One stage of one picture: energy and the four strongest channels, a row for each network.
 
     All energies share a colour scale, and all channels share another.
 
@@ -88,14 +85,12 @@ def one_stage(
         mask: (S, S) of the object, drawn as an outline.
 
     Raises:
-        ValueError: a stage that is not there, or more channels than there are.
+        ValueError: a stage that is not there.
     """
     if stage not in (known := same_stages(features)):
         raise ValueError(f"no stage {stage!r}: there are {', '.join(known)}")
     tensors = {name: as_array(maps[stage])[0] for name, maps in features.items()}  # (K, h, w)
-    channels = min(len(tensor) for tensor in tensors.values())
-    if not 1 <= top <= channels:
-        raise ValueError(f"top is {top}, but must be 1 to the number of channels, {channels}")
+    top = min(4, *map(len, tensors.values()))
     energy = {name: tensor.mean(axis=0) for name, tensor in tensors.items()}
     order = {name: np.argsort(-t.mean(axis=(1, 2)))[:top] for name, t in tensors.items()}
     high = max(one.max() for one in energy.values())

@@ -4,8 +4,6 @@ Colours are the Okabe-Ito set, told apart with any colour vision; maps use ``mag
 lightness rises with the value, so that they survive a grey printer.
 """
 
-from __future__ import annotations
-
 import base64
 import contextlib
 import io

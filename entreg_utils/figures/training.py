@@ -6,8 +6,6 @@ is not a sure one. The number under a map is its own PxAP: the average precision
 against the object's mask, 0..1.
 """
 
-from __future__ import annotations
-
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
@@ -26,13 +24,12 @@ def dashboard(run: Run, dataset, image: int = 0) -> tuple[Figure, str]:
     Raises:
         ValueError: an image that the run does not hold, or another data set than its own.
     """
-    check_panel(run, dataset, image)
     figure, (left, map_axes, middle, right) = plt.subplots(
         1, 4, figsize=(10, 2.8), width_ratios=(1, 1, 1.45, 1.45)
     )
+    pxap = draw_map(map_axes, run, dataset, image)
     draw_picture(left, dataset.images[run.panel[image]])
     left.set_title(dataset.class_names[int(dataset.labels[run.panel[image]])])
-    pxap = draw_map(map_axes, run, dataset, image)
     map_axes.set_title(f"map at ε = {run.config.epsilon:g}")
     map_axes.set_xlabel(f"PxAP of this map: {pxap:.2f}", fontsize=9)
     draw_entropy(middle, run)
@@ -48,8 +45,12 @@ def dashboard(run: Run, dataset, image: int = 0) -> tuple[Figure, str]:
     return figure, sentence
 
 
-def check_panel(run: Run, dataset, image: int) -> None:
-    """Refuse a data set that the run's kept maps do not belong to, or an image it did not keep."""
+def draw_map(axes, run: Run, dataset, image: int, epoch: int = 0) -> float:
+    """Draw the map of an epoch (0: the last) with the object's outline; return its PxAP.
+
+    Raises:
+        ValueError: an image that the run does not hold, or another data set than its own.
+    """
     if not 0 <= image < len(run.panel):
         raise ValueError(
             f"image {image} is not kept: {run.config.name} holds maps of {len(run.panel)} test "
@@ -60,15 +61,6 @@ def check_panel(run: Run, dataset, image: int) -> None:
             f"the maps of {run.config.name} belong to the test split of its own world: give "
             "experiments.splits(run.config)[2]"
         )
-
-
-def draw_map(axes, run: Run, dataset, image: int, epoch: int = 0) -> float:
-    """Draw the map of an epoch (0: the last) with the object's outline; return its PxAP.
-
-    Raises:
-        ValueError: an image that the run does not hold, or another data set than its own.
-    """
-    check_panel(run, dataset, image)
     raw, mask = run.maps[epoch - 1, image], dataset.masks[run.panel[image]].numpy()
     axes.imshow(metrics.score_map(raw, mask.shape).scores, vmin=0, vmax=1)
     axes.contour(mask, levels=[0.5], colors="white", linewidths=0.9)

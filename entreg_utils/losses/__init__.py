@@ -19,11 +19,3 @@ from entreg_utils.losses.strengths import (
     matched_strength,
     smoothed_optimum,
 )
-
-# fmt: off
-__all__ = [
-    "REGULARIZERS", "objective", "cross_entropy", "validate",
-    "entropy", "kl_uniform", "kl_to_uniform", "jeffreys", "jsd", "alpha_divergence",
-    "epsilon_from_lambda", "lambda_from_epsilon", "matched_strength", "smoothed_optimum",
-]
-# fmt: on

@@ -5,8 +5,6 @@ Each public function maps logits (N, C) to one value a row, (N,), in nats; its f
 the same name with an underscore, so that a training step takes ``log_softmax`` only once.
 """
 
-from __future__ import annotations
-
 import math
 
 import torch

@@ -5,8 +5,6 @@ queue in every step: there a bad target turns the loss of its row into NaN, and 
 meets a NaN loss calls :func:`validate` for the sentence.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Callable
 

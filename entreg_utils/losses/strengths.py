@@ -1,7 +1,5 @@
 """What a strength means: lambda of either convention, eps of label smoothing, and the optimum."""
 
-from __future__ import annotations
-
 import math
 
 import torch

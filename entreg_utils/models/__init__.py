@@ -10,26 +10,7 @@ from entreg_utils.models.backbones import PhotoNet, remove_stride
 from entreg_utils.models.base import STATISTICS, Backbone
 from entreg_utils.models.choice import Network
 from entreg_utils.models.factory import MODELS, build
-from entreg_utils.models.geometry import cell_centres, map_offset
+from entreg_utils.models.geometry import map_offset
 from entreg_utils.models.toy import ToyNet
 from entreg_utils.models.tuning import freeze_batchnorm, freeze_stages, parameter_groups
 from entreg_utils.models.weights import PUBLISHED
-
-__all__ = [
-    "MODELS",
-    "PUBLISHED",
-    "STATISTICS",
-    "Adapted",
-    "Backbone",
-    "Network",
-    "PhotoNet",
-    "ToyNet",
-    "adapt",
-    "build",
-    "cell_centres",
-    "freeze_batchnorm",
-    "freeze_stages",
-    "map_offset",
-    "parameter_groups",
-    "remove_stride",
-]

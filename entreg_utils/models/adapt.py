@@ -1,7 +1,5 @@
 """Any network as a backbone: its last map, its head and its images' statistics, found by a run."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -9,6 +7,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+from entreg_utils.cam.activation import evaluating
 from entreg_utils.models.base import STATISTICS, Backbone, outputs_of
 
 # Sides tried one after another: networks with fixed inputs run at their own alone.
@@ -49,15 +48,9 @@ def adapt(
         return module
     if not isinstance(module, nn.Module):
         raise TypeError(f"{type(module).__name__} is no network: give a torch.nn.Module")
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
-    try:
-        with torch.inference_mode(False), torch.enable_grad():
-            model = Adapted(module, *_statistics(module, mean, std))
-            _find_places(model, _name_of(module, layer, "layer"), _name_of(module, head, "head"))
-    finally:
-        for part, mode in modes:
-            part.training = mode
+    with evaluating(module), torch.inference_mode(False), torch.enable_grad():
+        model = Adapted(module, *_statistics(module, mean, std))
+        _find_places(model, _name_of(module, layer, "layer"), _name_of(module, head, "head"))
     return model
 
 
@@ -154,20 +147,8 @@ class Adapted(Backbone):
             logits = self(images)
         return maps[-1], logits
 
-    def erasing_points(self) -> dict[str, nn.Module]:
-        return self.stage_outputs() if self.non_negative else {}
-
-    def stage_outputs(self) -> dict[str, nn.Module]:
-        return {"last": self.network.get_submodule(self.layer)}
-
     def stage_features(self, images: Tensor) -> dict[str, Tensor]:
         return {"last": self.forward_features(images)}
-
-    def stage_modules(self) -> tuple[tuple[nn.Module, ...], ...]:
-        """The network, and the head once more as a stage of its own."""
-        if self.classifier is None:
-            return ((self.network,),)
-        return (self.network,), (self.network.get_submodule(self.classifier),)
 
 
 def _statistics(module: nn.Module, mean, std) -> tuple[list[float], list[float], bool]:
@@ -259,6 +240,7 @@ def _find_places(model: Adapted, layer: str | None, head: str | None) -> None:
     model.num_classes = logits.shape[1]
     model.classifier = head = head or _last_linear(calls, model.num_classes)
     model.head_name = f"network.{head}"
+    model.parts = (("network",), (model.head_name,))[: 2 if head else 1]  # the head once more
     order = [call.name for call in calls]
     end = order.index(head) if head else len(order)
     found = [c for c in calls[:end] if order.count(c.name) == 1 and _layout(c.output)]
@@ -285,7 +267,8 @@ def _find_places(model: Adapted, layer: str | None, head: str | None) -> None:
     features = layout.to_map(output, *size)
     model.layer, model.layout = call.name, layout
     model.stride = round(size[0] / features.shape[2])
-    model.non_negative = layout.kind == "map" and call.lowest >= 0
+    model.ends = {"last": f"network.{call.name}"}
+    model.points = model.ends if layout.kind == "map" and call.lowest >= 0 else {}
     between = [one for one in calls[order.index(call.name) + 1 : end]]
     between = [one.layer for one in between if not call.name.startswith(f"{one.name}.")]
     model.linear_head = (

@@ -16,8 +16,6 @@ stride 8 (:func:`entreg_utils.models.map_offset`). Nothing here corrects it, as 
 does. It vanishes in the middle of the map at sides of 16 m + 1 pixels (225 instead of 224).
 """
 
-from __future__ import annotations
-
 from torch import Tensor, nn
 
 from entreg_utils.models.base import STATISTICS, Backbone
@@ -33,16 +31,15 @@ class PhotoNet(Backbone):
 
     architecture: str
     channels: int
+    strided: tuple[str, str]  # names of the first blocks of the last two stages
 
     def __init__(self, num_classes: int, large_map: bool = False, statistics: str = "imagenet"):
         super().__init__()
-        if statistics not in STATISTICS:
-            raise ValueError(f"unknown statistics={statistics!r}: use {' or '.join(STATISTICS)}")
         self.body = self.make_body()
         self.add_head(self.channels, num_classes)
         self.add_statistics(*STATISTICS[statistics])
-        for block in self.strided_blocks()[-2 if large_map else -1 :]:
-            remove_stride(block)
+        for block in self.strided[-2 if large_map else -1 :]:
+            remove_stride(self.get_submodule(block))
         self.stride = 8 if large_map else 16
 
     def make_body(self) -> nn.Module:
@@ -50,10 +47,6 @@ class PhotoNet(Backbone):
         import timm  # late: it takes a second or two, and the drawn world does without
 
         return timm.create_model(self.architecture, num_classes=0)
-
-    def strided_blocks(self) -> tuple[nn.Module, ...]:
-        """The first blocks of the last two stages."""
-        raise NotImplementedError
 
     def forward_features(self, images: Tensor) -> Tensor:
         """Feature map (N, K, h, w), non-negative: h = H / 16 rounded up, or H / 8 (large map).
@@ -84,21 +77,10 @@ class ResNet(PhotoNet):
     """
 
     classifier = "fc"
-
-    def strided_blocks(self) -> tuple[nn.Module, ...]:
-        return self.body.layer3[0], self.body.layer4[0]
-
-    def erasing_points(self) -> dict[str, nn.Module]:
-        body = self.body
-        return {"stage3.0": body.layer3[0], "stage4.0": body.layer4[0], "last": body.layer4}
-
-    def stage_outputs(self) -> dict[str, nn.Module]:
-        return {f"stage{k}": self.body.get_submodule(f"layer{k}") for k in range(1, 5)}
-
-    def stage_modules(self) -> tuple[tuple[nn.Module, ...], ...]:
-        body = self.body
-        stem = body.conv1, body.bn1
-        return (*stem, body.layer1), (body.layer2,), (body.layer3,), (body.layer4,)
+    strided = "body.layer3.0", "body.layer4.0"
+    points = {"stage3.0": "body.layer3.0", "stage4.0": "body.layer4.0", "last": "body.layer4"}
+    ends = {f"stage{k}": f"body.layer{k}" for k in range(1, 5)}
+    parts = ("body.conv1", "body.bn1", "body.layer1"), *((f"body.layer{k}",) for k in (2, 3, 4))
 
 
 class ResNet18(ResNet):
@@ -130,24 +112,13 @@ class PreResNet18(PhotoNet):
     """
 
     architecture, channels, classifier = "resnetv2_18", 512, "head.fc"
-
-    def strided_blocks(self) -> tuple[nn.Module, ...]:
-        return self.body.stages[2].blocks[0], self.body.stages[3].blocks[0]
-
-    def _opening(self, stage: int) -> nn.Module:
-        return self.body.stages[stage - 1].blocks[0].norm1
-
-    def erasing_points(self) -> dict[str, nn.Module]:
-        opening = self._opening
-        return {"stage3.0": opening(3), "stage4.0": opening(4), "last": self.body.norm}
-
-    def stage_outputs(self) -> dict[str, nn.Module]:
-        outputs = {f"stage{k}": self._opening(k + 1) for k in range(1, 4)}
-        return outputs | {"stage4": self.body.norm}
-
-    def stage_modules(self) -> tuple[tuple[nn.Module, ...], ...]:
-        first, second, third, fourth = self.body.stages
-        return (self.body.stem, first), (second,), (third,), (fourth, self.body.norm)
+    strided = "body.stages.2.blocks.0", "body.stages.3.blocks.0"
+    points = {"stage3.0": f"{strided[0]}.norm1", "stage4.0": f"{strided[1]}.norm1"}
+    points |= {"last": "body.norm"}
+    ends = {f"stage{k}": f"body.stages.{k}.blocks.0.norm1" for k in range(1, 4)}
+    ends |= {"stage4": "body.norm"}
+    parts = ("body.stem", "body.stages.0"), ("body.stages.1",), ("body.stages.2",)
+    parts += (("body.stages.3", "body.norm"),)
 
 
 class MobileNetV2(PhotoNet):
@@ -161,6 +132,15 @@ class MobileNetV2(PhotoNet):
     """
 
     channels, classifier = 1280, "classifier.1"
+    strided = "body.features.7", "body.features.14"
+    points = {"stage3.0": f"{strided[0]}.conv.1", "stage4.0": f"{strided[1]}.conv.1"}
+    points |= {"last": "body.features.18"}
+    ends = {f"stage{k}": f"body.features.{at}.conv.0" for k, at in ((1, 4), (2, 7), (3, 14))}
+    ends |= {"stage4": "body.features.18"}
+    parts = tuple(
+        tuple(f"body.features.{k}" for k in range(*ends))
+        for ends in ((0, 4), (4, 7), (7, 14), (14, 19))
+    )
 
     def make_body(self) -> nn.Module:
         from torchvision.models import mobilenet_v2  # late, as timm
@@ -171,22 +151,6 @@ class MobileNetV2(PhotoNet):
 
     def features(self, normalized: Tensor) -> Tensor:
         return self.body.features(normalized)
-
-    def strided_blocks(self) -> tuple[nn.Module, ...]:
-        return self.body.features[7], self.body.features[14]
-
-    def erasing_points(self) -> dict[str, nn.Module]:
-        blocks = self.body.features
-        return {"stage3.0": blocks[7].conv[1], "stage4.0": blocks[14].conv[1], "last": blocks[18]}
-
-    def stage_outputs(self) -> dict[str, nn.Module]:
-        blocks = self.body.features
-        opening = {f"stage{k}": blocks[at].conv[0] for k, at in ((1, 4), (2, 7), (3, 14))}
-        return opening | {"stage4": blocks[18]}
-
-    def stage_modules(self) -> tuple[tuple[nn.Module, ...], ...]:
-        blocks = tuple(self.body.features)
-        return blocks[:4], blocks[4:7], blocks[7:14], blocks[14:]
 
 
 def remove_stride(block: nn.Module) -> None:

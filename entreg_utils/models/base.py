@@ -1,9 +1,8 @@
 """What every backbone shares: GAP and a linear head on a body, and where one may look into it."""
 
-from __future__ import annotations
-
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +17,7 @@ class Backbone(nn.Module):
     """A body whose feature map is averaged over positions (GAP) and read by one linear layer.
 
     A subclass sets ``head`` and the buffers ``mean`` and ``std``, and gives ``forward_features``;
-    where it has them also ``erasing_points``, ``stage_outputs`` and ``stage_modules``.
+    where it has them also ``points``, ``ends`` and ``parts``, names of modules in it.
     """
 
     head: nn.Linear  # K -> C
@@ -29,6 +28,9 @@ class Backbone(nn.Module):
     weights_note = ""  # where the weights are from and what was left out; empty for random ones
     batchnorm_frozen = False  # see freeze_batchnorm
     frozen_stages = 0  # see freeze_stages
+    points: Mapping[str, str] = {}  # see erasing_points
+    ends: Mapping[str, str] = {}  # see stage_outputs
+    parts: tuple[tuple[str, ...], ...] = ()  # see stage_modules
     # For files of weights: the prefix of its names here, its head's name, and that name here.
     prefix, classifier, head_name = "body.", "", "head"
 
@@ -67,21 +69,21 @@ class Backbone(nn.Module):
 
     def erasing_points(self) -> dict[str, nn.Module]:
         """Modules whose output is non-negative and all that flows on, by name."""
-        return {}
+        return {name: self.get_submodule(path) for name, path in self.points.items()}
 
     def stage_outputs(self) -> dict[str, nn.Module]:
         """Modules whose output is the map that a stage hands on, by stage; the last is the map."""
-        return {}
+        return {name: self.get_submodule(path) for name, path in self.ends.items()}
 
     def stage_modules(self) -> tuple[tuple[nn.Module, ...], ...]:
         """The modules of each stage; the stem is the first's, the closing batch-norm the last's."""
-        return ()
+        return tuple(tuple(map(self.get_submodule, paths)) for paths in self.parts)
 
     def stage_features(self, images: Tensor) -> dict[str, Tensor]:
         """The map after each stage, by name (``stage1``, ...), from one pass, with gradients."""
         return outputs_of(self.stage_outputs(), lambda: self.forward_features(images))
 
-    def train(self, mode: bool = True) -> Backbone:
+    def train(self, mode: bool = True) -> Self:
         """As ``nn.Module.train``, but frozen stages and batch-norm layers stay in eval mode."""
         super().train(mode)
         still = [module for part in self.stage_modules()[: self.frozen_stages] for module in part]

@@ -1,8 +1,5 @@
 """``Network``: which network a run trains, and what it begins with."""
 
-from __future__ import annotations
-
-import functools
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -111,7 +108,7 @@ class Network:
 
     def erasing_points(self) -> tuple[str, ...] | None:
         """Names of the network's erasing points; None: they are known when it is built."""
-        return _points_of(self.model) if self.model in MODELS else None
+        return tuple(MODELS[self.model].points) if self.model in MODELS else None
 
     def weights_file(self) -> Path | None:
         """The file of ``weights``: a path, else in ``data/weights``; StorageError for neither."""
@@ -134,12 +131,6 @@ class Network:
             return ""
         with open(path, "rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-@functools.cache
-def _points_of(name: str) -> tuple[str, ...]:
-    with torch.device("meta"):  # no weight is allocated
-        return tuple(MODELS[name](2).erasing_points())
 
 
 _DEFAULTS = {field.name: field.default for field in fields(Network)}

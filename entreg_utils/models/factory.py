@@ -49,7 +49,7 @@ def build(
             into the convolutions (running mean 0, variance 1) wants :func:`freeze_batchnorm`.
         statistics: ``imagenet`` or ``half``, of the images that the weights know; None: the
             published ones (``half`` for ``preresnet18``), or those that ``adapt`` finds.
-        options: ``width``, ``blocks`` of ``toy``; ``large_map`` (28x28) of the networks for
+        options: ``width`` of ``toy``; ``large_map`` (28x28) of the networks for
             photographs; others go to timm or to the function.
 
     Raises:

@@ -1,7 +1,5 @@
 """A pre-activation residual network small enough to train in seconds on two CPU cores."""
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 
@@ -44,23 +42,20 @@ class ToyNet(Backbone):
     the erasing point ``stage1`` (what stage 1 hands on), and the closing BN-ReLU, which is what
     stage 2 hands on, is ``last``.
 
-    Args:
-        num_classes: C.
-        width: w, channels of the stem.
-        blocks: residual blocks per stage.
+    ``num_classes``: C; ``width``: w, channels of the stem.
     """
 
-    def __init__(self, num_classes: int, width: int = 16, blocks: int = 1):
+    points = {"stage1": "stages.1.0.relu", "last": "relu"}
+    ends = {"stage1": "stages.1.0.relu", "stage2": "relu"}
+    parts = ("stem", "stages.0"), ("stages.1", "norm")
+
+    def __init__(self, num_classes: int, width: int = 16):
         super().__init__()
-        for name, value in (("width", width), ("blocks", blocks)):
-            if not isinstance(value, int) or value < 1:
-                raise ValueError(f"{name}={value!r}: give a whole number of at least 1")
+        if not isinstance(width, int) or width < 1:
+            raise ValueError(f"width={width!r}: give a whole number of at least 1")
         self.stem = nn.Conv2d(3, width, 4, 2, 1, bias=False)
         self.stages = nn.ModuleList(
-            nn.Sequential(
-                PreActBlock(inputs, outputs, stride),
-                *(PreActBlock(outputs, outputs, 1) for _ in range(blocks - 1)),
-            )
+            nn.Sequential(PreActBlock(inputs, outputs, stride))
             for inputs, outputs, stride in ((width, 2 * width, 2), (2 * width, 3 * width, 1))
         )
         self.norm = nn.BatchNorm2d(3 * width)
@@ -75,12 +70,3 @@ class ToyNet(Backbone):
         for stage in self.stages:
             x = stage(x)
         return self.relu(self.norm(x))
-
-    def erasing_points(self) -> dict[str, nn.Module]:
-        return {"stage1": self.stages[1][0].relu, "last": self.relu}
-
-    def stage_outputs(self) -> dict[str, nn.Module]:
-        return {"stage1": self.stages[1][0].relu, "stage2": self.relu}
-
-    def stage_modules(self) -> tuple[tuple[nn.Module, ...], ...]:
-        return (self.stem, self.stages[0]), (self.stages[1], self.norm)

@@ -6,9 +6,7 @@ those of the two layers up to rounding, ``weight`` and ``bias`` still learn, and
 kept. ``python -m benchmarks --only folding`` measures it.
 """
 
-from __future__ import annotations
-
-from collections.abc import Iterator
+import itertools
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -39,19 +37,19 @@ def parameter_groups(module: Backbone, factor: float = 10.0) -> list[dict]:
     ]
 
 
-def freeze_batchnorm(module: Backbone, frozen: bool = True) -> Backbone:
+def freeze_batchnorm(module: Backbone) -> Backbone:
     """Keep the batch-norm statistics as they are, in ``train()`` too; scale and shift still learn.
 
     Right for weights whose batch-norm was folded into the convolutions (running mean 0, variance
     1): statistics of a batch would normalise once more and undo the network. Also usual for small
-    batches. The module is changed in place and returned; ``frozen=False`` thaws it. The setting
-    goes along in ``copy.deepcopy`` and is not part of the state dict. TypeError for no backbone.
+    batches. The module is changed in place and returned. The setting goes along in
+    ``copy.deepcopy`` and is not part of the state dict. TypeError for no backbone.
     """
     check_backbone(module)
-    module.batchnorm_frozen = bool(frozen)
+    module.batchnorm_frozen = True
     for layer in module.batchnorms():
-        layer.train(module.training and not frozen)
-    (fold if frozen else unfold)(module)
+        layer.eval()
+    fold(module)
     return module
 
 
@@ -103,29 +101,15 @@ class PassedNorm(nn.BatchNorm2d):
         return x
 
 
-def fold(module: nn.Module) -> int:
-    """Fold each batch-norm behind a convolution in an ``nn.Sequential``; how many.
+def fold(module: nn.Module) -> None:
+    """Fold each batch-norm behind a convolution in an ``nn.Sequential``.
 
     Only there it is certain that nothing else reads the map between them.
     """
-    pairs = list(_pairs(module, nn.Conv2d, nn.BatchNorm2d))
-    for convolution, norm in pairs:
-        convolution.__class__, norm.__class__ = FoldedConv, PassedNorm
-        convolution.after = (norm,)
-    return len(pairs)
-
-
-def unfold(module: nn.Module) -> None:
-    """Undo :func:`fold`."""
-    for convolution, norm in _pairs(module, FoldedConv, PassedNorm):
-        convolution.__class__, norm.__class__ = nn.Conv2d, nn.BatchNorm2d
-        del convolution.after
-
-
-def _pairs(module: nn.Module, first: type, second: type) -> Iterator[tuple]:
     for sequence in [own for own in module.modules() if isinstance(own, nn.Sequential)]:
-        layers = list(sequence.children())
-        for one, other in zip(layers, layers[1:], strict=False):
+        for one, other in itertools.pairwise(sequence.children()):
             # exactly these: a subclass may do more (timm's batch-norms hold an activation)
-            if type(one) is first and type(other) is second and one.padding_mode == "zeros":
-                yield one, other
+            plain = type(one) is nn.Conv2d and type(other) is nn.BatchNorm2d
+            if plain and one.padding_mode == "zeros":
+                one.__class__, other.__class__ = FoldedConv, PassedNorm
+                one.after = (other,)

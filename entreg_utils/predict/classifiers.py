@@ -23,7 +23,7 @@ from entreg_utils import models, names
 from entreg_utils.experiments import Config, Run, store
 from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.experiments.run import as_run
-from entreg_utils.files import StorageError
+from entreg_utils.files import StorageError, results
 
 UNTRAINED = "untrained"
 
@@ -126,7 +126,7 @@ def find_run(name: str) -> Run:
 
     Its own code is not run yet: ``config`` names it. ValueError: there is none, or several.
     """
-    path, folders = Path(name), (store.results_folder(), store.committed_folder())
+    path, folders = Path(name), (results(), store.committed_folder())
     if path.suffix != ".json":
         found = {file.name: file for folder in folders for file in folder.glob("*.json")}
         near = sorted(file for file in found if file.startswith(name))

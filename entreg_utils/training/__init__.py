@@ -7,8 +7,3 @@ from entreg_utils.training.loop import fit
 from entreg_utils.training.probes import evidence, reliance
 from entreg_utils.training.recipe import Recipe, regularised_loss
 from entreg_utils.training.view import Prediction, View, predict
-
-# fmt: off
-__all__ = ["Recipe", "regularised_loss", "fit", "Best", "TrainingError", "View", "Prediction",
-           "predict", "evaluate", "summarise", "SIGMA", "evidence", "reliance"]
-# fmt: on

@@ -3,8 +3,6 @@
 All of it is drawn from one generator of (seed, epoch): a batch does not depend on what was before.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 

@@ -1,7 +1,5 @@
 """The last whole epoch on disk, and the best one: written whole, read only where they belong."""
 
-from __future__ import annotations
-
 import io
 import math
 import warnings

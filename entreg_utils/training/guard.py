@@ -1,12 +1,11 @@
 """What stops a training, in one sentence: numbers that are none, and memory that is not there."""
 
-from __future__ import annotations
-
 import contextlib
 import math
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Self
 
 import torch
 from torch import nn
@@ -30,7 +29,7 @@ class Guard:
         self.rates: list[float] = []
         self.recent = math.nan  # mean loss of the steps before the last look
 
-    def step(self, rate: float, logits: torch.Tensor, target: torch.Tensor) -> Guard:
+    def step(self, rate: float, logits: torch.Tensor, target: torch.Tensor) -> Self:
         self.rates.append(rate)
         self.seen = logits, target
         return self

@@ -3,8 +3,6 @@
 A probe is ``probe(model, view, prediction) -> {name: number}``, handed to ``training.evaluate``.
 """
 
-from __future__ import annotations
-
 import torch
 from torch import nn
 

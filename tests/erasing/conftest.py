@@ -36,3 +36,7 @@ def net():
 @pytest.fixture
 def images():
     return torch.rand(4, 3, 16, 12, generator=torch.Generator().manual_seed(1))
+
+
+def seeded(seed=0):
+    return torch.Generator().manual_seed(seed)

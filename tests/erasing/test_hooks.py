@@ -10,31 +10,28 @@ from torch import nn
 
 from entreg_utils.cam import class_activation_map
 from entreg_utils.erasing import Erasing, attach
+from tests.erasing.conftest import seeded
 
 BOTH = Erasing("adl", gamma=0.8, rate=1.0, points=("first", "last"))
 LAST = Erasing("adl", gamma=0.8, rate=0.5, points=("last",))
+STAGE9 = Erasing("adl", gamma=0.8, rate=0.5, points=("last", "stage9"))
 LAST_ALWAYS = Erasing("adl", gamma=0.5, rate=1.0, points=("last",))
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
 
 
 def test_a_layer_changes_what_flows_on_and_nothing_before(net, images):
     plain_first = net.first(images)
     seen = {}
     net.last.register_forward_pre_hook(lambda module, inputs: seen.update(inputs=inputs[0]))
-    with attach(net, BOTH, seeded()) as attached:
+    with attach(net, BOTH, seeded()) as layers:
         features = net.forward_features(images)
         net.head(features.mean(dim=(2, 3))).sum().backward()
     assert net.first[0].weight.grad.abs().sum() > 0  # gradients pass through both layers
-    assert list(attached.layers) == ["first", "last"]
-    assert len({layer.generator for layer in attached.layers.values()}) == 1
-    layer = attached.layers["first"]
-    keep = ~layer.hidden(plain_first)[:, None]
+    assert list(layers) == ["first", "last"]
+    assert len({layer.generator for layer in layers.values()}) == 1
+    keep = ~layers["first"].hidden(plain_first)[:, None]
     assert torch.equal(seen["inputs"], plain_first * keep)
     plain_last = net.last(seen["inputs"])
-    keep = ~attached.layers["last"].hidden(plain_last)[:, None]
+    keep = ~layers["last"].hidden(plain_last)[:, None]
     torch.testing.assert_close(features, plain_last * keep)
 
 
@@ -50,21 +47,19 @@ def test_eval_is_as_if_nothing_were_attached(net, images):
 def test_the_mode_of_the_whole_model_counts(net, images):
     net.train()
     net.last.eval()  # frozen batch-norm
-    with attach(net, LAST, seeded(1)) as attached:
-        state = attached.layers["last"].generator.get_state()
+    with attach(net, LAST, seeded(1)) as layers:
+        state = layers["last"].generator.get_state()
         net(images)
-        assert not torch.equal(attached.layers["last"].generator.get_state(), state)
+        assert not torch.equal(layers["last"].generator.get_state(), state)
 
 
 def test_after_removal_the_model_is_what_it_was(net, images):
     before, state = net(images), {key: value.clone() for key, value in net.state_dict().items()}
     modules = [name for name, _ in net.named_modules()]
-    attached = attach(net, BOTH, seeded())
-    assert list(net.state_dict()) == list(state)
-    assert [name for name, _ in net.named_modules()] == modules
-    assert not torch.equal(net(images), before)
-    attached.remove()
-    attached.remove()
+    with attach(net, BOTH, seeded()):
+        assert list(net.state_dict()) == list(state)
+        assert [name for name, _ in net.named_modules()] == modules
+        assert not torch.equal(net(images), before)
     net.load_state_dict(state)
     assert torch.equal(net(images), before)
     copied = pickle.loads(pickle.dumps(copy.deepcopy(net)))
@@ -113,8 +108,8 @@ def test_a_run_that_goes_on_draws_what_it_would_have_drawn(net, images):
 )
 def test_methods_without_layers_attach_nothing(erasing):
     plain = nn.Linear(3, 2)  # not even asked for its points
-    with attach(plain, erasing, seeded()) as attached:
-        assert attached.layers == {} and not plain._forward_hooks
+    with attach(plain, erasing, seeded()) as layers:
+        assert layers == {} and not plain._forward_hooks
 
 
 def test_compiled_models_draw_anew_in_each_pass(net, images):
@@ -129,16 +124,21 @@ def test_compiled_models_draw_anew_in_each_pass(net, images):
     assert len(torch.stack(plain).unique()) > 1
 
 
-def test_what_cannot_work_is_refused_and_leaves_nothing_behind(net):
-    with pytest.raises(ValueError, match="adl cannot go behind 'stage9'.*the points first, last"):
-        attach(net, Erasing("adl", gamma=0.8, rate=0.5, points=("last", "stage9")), seeded())
-    assert not net.last._forward_hooks
-    with pytest.raises(TypeError, match=r"Linear has no erasing_points\(\)"):
-        attach(nn.Linear(3, 2), BOTH, seeded())
-    with pytest.raises(TypeError, match="must be a torch.Generator"):
-        attach(net, BOTH, None)
-    message = "has a layer at 'last' already: remove"
-    with pytest.raises(ValueError, match=message), attach(net, LAST, seeded()):
-        attach(net, BOTH, seeded())
+@pytest.mark.parametrize(
+    ("model", "erasing", "generator", "error", "message"),
+    [
+        (None, STAGE9, seeded(), ValueError, "adl cannot go behind 'stage9'.*points first, last"),
+        (nn.Linear(3, 2), BOTH, seeded(), TypeError, r"Linear has no erasing_points\(\)"),
+        (None, BOTH, None, TypeError, "must be a torch.Generator"),
+    ],
+)
+def test_what_cannot_work_is_refused_and_leaves_nothing_behind(
+    net, model, erasing, generator, error, message
+):
+    with pytest.raises(error, match=message), attach(model or net, erasing, generator):
+        pass
+    with pytest.raises(ValueError, match="has a layer at 'last' already"):
+        with attach(net, LAST, seeded()), attach(net, BOTH, seeded()):
+            pass
     # Nothing was attached, and the layers that were are gone although an error ended the block.
     assert not net.first._forward_hooks and not net.last._forward_hooks

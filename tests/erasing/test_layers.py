@@ -10,11 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from entreg_utils.erasing import ADL, RDAP
-
-
-def seeded(seed=0):
-    return torch.Generator().manual_seed(seed)
-
+from tests.erasing.conftest import seeded
 
 # Two channels; their mean is [[1, 2], [3, 4]].
 FEATURES = torch.tensor([[[[0.0, 4.0], [3.0, 1.0]], [[2.0, 0.0], [3.0, 7.0]]]])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from entreg_utils.erasing import METHODS, PRESETS, find_preset, preset
+from entreg_utils.erasing import METHODS, PRESETS, preset
 from entreg_utils.erasing.presets import BACKBONES, PHOTOGRAPHS
 
 LATE = ("stage3.0", "stage4.0", "last")
@@ -16,14 +16,15 @@ LATE = ("stage3.0", "stage4.0", "last")
         ("adl", "cub", "resnet50", "published", {"gamma": 0.76, "rate": 0.24, "points": LATE}),
         ("adl", "cub", "seresnet50", "published", {"gamma": 0.9, "rate": 0.75, "points": LATE}),
         ("cutmix", "imagenet", "resnet50", "published", {"beta": 1.0, "probability": 1.0}),
-        ("cutmix", "cifar", "preresnet18", "carried over", {"beta": 1.0, "probability": 0.5}),
         ("has", "pets", "preresnet18", "carried over", {"sides": (0, 16, 32, 44, 56), "rate": 0.5}),
         ("adl", "voc", "seresnet50", "carried over", {"gamma": 0.9, "rate": 0.75, "points": LATE}),
     ],
 )
 def test_values_of_the_papers(method, dataset, model, status, values):
     assert preset(method, dataset, model).to_dict() == {"method": method} | values
-    assert find_preset(method, dataset, model).status == status
+    rows = [row for row in PRESETS if row.erasing.method == method]
+    first = next(row for row in rows if dataset in row.datasets and model in row.models)
+    assert first.status == status
 
 
 def test_every_system_of_the_course_has_one():
@@ -49,11 +50,11 @@ def test_each_row_says_where_it_comes_from_and_is_reached():
     for row in PRESETS:
         assert row.status in ("published", "carried over", "own choice") and len(row.source) > 20
         reached = [
-            find_preset(row.erasing.method, dataset, model)
+            preset(row.erasing.method, dataset, model)
             for dataset in row.datasets
             for model in row.models
         ]
-        assert row in reached  # not hidden behind an earlier row
+        assert row.erasing in reached  # not hidden behind an earlier row
 
 
 @pytest.mark.parametrize(

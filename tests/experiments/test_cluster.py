@@ -71,26 +71,19 @@ def test_a_node_dies_and_every_record_is_as_if_trained_here(
     whole, two_nodes, small, own_code, monkeypatch, capsys
 ):
     """One sweep: a run that breaks, a node that dies under a run, and three runs that succeed."""
-    import ray
-
     own_code("mine", OWN)
     good = [replace(small, seed=seed, probes=["mine:probe"]) for seed in range(3)]
     bad = replace(small, learning_rate=1e30, epochs=3)
-    handles, killed, attempts = [], [], {}
-    plain, submit = Board.running, cluster._submit
-    monkeypatch.setattr(cluster, "_submit", lambda *a: (handles.append(submit(*a)), handles[-1])[1])
+    killed, plain = [], Board.running
 
     def kill_once(board, where):
-        begun = ray.get(handles[-1][1].places.remote())  # host, node and attempt of each run
-        attempts.update({name: attempt for name, (_, _, attempt) in begun.items()})
-        training = {config.name for config in where}
-        on_second = [c for c in begun if begun[c][1] == two_nodes.second.node_id and c in training]
-        if not killed and on_second:
-            killed.append(on_second[0])
+        training = list((whole.parent / "scratch").glob("*/*.lock"))
+        if not killed and len(training) == 2:  # a run on each node
+            killed.append(two_nodes.second)
             _cut_power(two_nodes)
         plain(board, where)
 
-    monkeypatch.setattr(cluster, "POLL", 0.1)  # see the first run of that node while it trains
+    monkeypatch.setattr(cluster, "POLL", 0.1)  # see the first runs while they train
     monkeypatch.setattr(Board, "running", kill_once)
     with _connected_to_head(two_nodes), pytest.raises(SweepError) as caught:
         sweep([*good, bad], cluster="auto")
@@ -100,7 +93,7 @@ def test_a_node_dies_and_every_record_is_as_if_trained_here(
     assert f"[on {os.uname().nodename}]" in reason
 
     printed = capsys.readouterr().err
-    assert {name for name, attempt in attempts.items() if attempt > 1} == set(killed) != set()
+    assert killed and " lost " in printed  # one run less fits
     assert printed.count(" done ") >= 3 and "failed kl_uniform 0.5 seed 0: TrainingErr" in printed
     assert "(3 done, 0 running, 1 failed, 0 left of 4)" in printed
     # the driver's files, and none but those that `run` leaves behind
@@ -152,7 +145,7 @@ def test_ctrl_c_ends_the_tasks_and_keeps_what_is_stored(whole, two_nodes, small,
     assert not ray.is_initialized()
 
     def interrupt(board, where):
-        if forever in where:
+        if forever in where and (whole.parent / "scratch" / forever.name).exists():
             raise KeyboardInterrupt
 
     monkeypatch.setattr(Board, "running", interrupt)

@@ -28,8 +28,9 @@ regularizer = "none"
 [[runs]]
 epsilon = [0.2, 0.5]
 
-[[also]]
+[[runs]]
 model = "resnet50"
+seed = 0
 decay_epochs = [1, 2]
 
 [files]
@@ -41,7 +42,7 @@ def published(model, **changes):
     return presets.wsol_evaluation("cub", model).config(epochs=3, **changes)
 
 
-def test_blocks_times_grid_over_base_over_preset_and_further_runs():
+def test_blocks_times_grid_over_base_over_preset():
     plan = plans.parse(PLAN, "mine.toml")
     assert (plan.name, plan.title, plan.paper) == ("mine", "two networks", "main table")
     networks = ("preresnet18", "seresnet50")
@@ -53,40 +54,37 @@ def test_blocks_times_grid_over_base_over_preset_and_further_runs():
         *(published(model, seed=seed, strength=1.0, **er) for model, seed in pairs),
         published("resnet50", decay_epochs=(1, 2)),
     )
-    assert plan.dropped == 0 and plan.files == Files(photographs="02ab")
+    assert plan.files == Files(photographs="02ab")
 
 
 SMALL = [
-    ("", [Config()], 0),
-    ("[base]\nseed = 3", [Config(seed=3)], 0),
-    ("[base]\nepochs = 2\n[[also]]\nseed = [1, 2]", [Config(epochs=2, seed=s) for s in (1, 2)], 0),
-    ("[grid]\nseed = [1, 1, 2]\n[[also]]\nseed = 2", [Config(seed=1), Config(seed=2)], 2),
+    ("", [Config()]),
+    ("[base]\nseed = 3", [Config(seed=3)]),
+    ("[base]\nepochs = 2\n[[runs]]\nseed = [1, 2]", [Config(epochs=2, seed=s) for s in (1, 2)]),
+    ("[grid]\nseed = [1, 1, 2]\n[[runs]]\n[[runs]]\nseed = 2", [Config(seed=1), Config(seed=2)]),
     # a block's setting wins over the grid's and the base's
-    ("[base]\nwidth = 8\n[grid]\nseed = [0, 1]\n[[runs]]\nseed = 7", [Config(seed=7, width=8)], 0),
+    ("[base]\nwidth = 8\n[grid]\nseed = [0, 1]\n[[runs]]\nseed = 7", [Config(seed=7, width=8)]),
     # so does epsilon over strength, its other name
     (
         "[base]\nregularizer = 'jsd'\nstrength = 3\n[grid]\nepsilon = [0, 0.5]",
         [Config(), Config(regularizer="jsd", strength=1.0)],
-        0,
     ),
     # a list of lists for a setting that is a list
     (
         "[base]\nschedule = 'step'\n[grid]\ndecay_epochs = [[], [2, 4]]",
         [Config(schedule="step"), Config(schedule="step", decay_epochs=(2, 4))],
-        0,
     ),
     (
         "[base]\nmethod = 'has'\nerase_sides = [8]\n[grid]\nerase_rate = [0.1, 0.2]",
         [Config(method="has", erase_sides=(8,), erase_rate=rate) for rate in (0.1, 0.2)],
-        0,
     ),
 ]
 
 
-@pytest.mark.parametrize(("text", "expected", "dropped"), SMALL)
-def test_small_plans_by_hand(text, expected, dropped):
+@pytest.mark.parametrize(("text", "expected"), SMALL)
+def test_small_plans_by_hand(text, expected):
     plan = plans.parse(f'title = "t"\n{text}', "t.toml")
-    assert list(plan.configs) == expected and plan.dropped == dropped and plan.files == Files()
+    assert list(plan.configs) == expected and plan.files == Files()
 
 
 def test_own_code_is_named_and_not_imported():
@@ -117,9 +115,8 @@ def test_own_code_is_named_and_not_imported():
         ("0.5]", "0.5]\nstrength = 1", "epsilon and strength in runs say the same thing"),
         ('"preresnet18"', '"prenet"', "unknown model 'prenet': .*with .*model = 'prenet'"),
         ('"wsol_evaluation"', '"wsol"', "unknown preset 'wsol': known are adl_code"),
-        ("[1, 2]", "[2, 1]", r"decay_epochs=\(2, 1\): give rising .*\[\[also\]\] 1 with"),
-        ("[[also]]", "[[other]]", "unknown key 'other': a plan has title"),
-        ("[[also]]", "[also]", r"also must be a section that begins with \[\[also\]\]"),
+        ("[1, 2]", "[2, 1]", r"decay_epochs=\(2, 1\): give rising .*\[\[runs\]\] 3 with"),
+        ("[files]", "[other]", "unknown key 'other': a plan has title"),
         ("[base]", "[[base]]", r"base must be a section that begins with \[base\]"),
         ("photographs", "images", "unknown key 'images' in files: weights, photographs"),
         ("title =", "titel =", "unknown key 'titel'"),
@@ -133,6 +130,8 @@ def test_what_is_wrong_is_said_with_file_section_and_setting(old, new, sentence)
     with pytest.raises(ValueError, match=rf"^mine\.toml(: | ){sentence}") as caught:
         plans.parse(PLAN.replace(old, new, 1), "mine.toml")
     assert "\n" not in str(caught.value)
+    with pytest.raises(ValueError, match=r"runs must be a section that begins with \[\[runs\]\]"):
+        plans.parse('title = "t"\nruns = 3', "t.toml")
 
 
 def test_files_are_found_by_path_and_packaged_plans_by_name(tmp_path):

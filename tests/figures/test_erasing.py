@@ -12,7 +12,7 @@ def test_hidden_pixels_are_drawn_dark_where_the_mask_says():
     mask = torch.zeros(2, 2, 2, dtype=torch.bool)
     mask[0, 0, 1] = True
     figure, sentence = what_is_hidden(
-        [Hidden("cam", images), Hidden("adl", images, {"last": mask})], count=2
+        [Hidden("cam", images), Hidden("adl", images, {"last": mask})]
     )
     shown = [panel.images[0].get_array() for panel in figure.axes]
     assert len(shown) == 4
@@ -26,6 +26,6 @@ def test_hidden_pixels_are_drawn_dark_where_the_mask_says():
 def test_images_of_whole_numbers_are_shown_in_their_colours():
     images = torch.full((1, 3, 4, 4), 255, dtype=torch.uint8)
     mask = torch.ones(1, 4, 4, dtype=torch.bool)
-    figure, sentence = what_is_hidden([Hidden("has", images, {"image": mask})], count=1)
+    figure, sentence = what_is_hidden([Hidden("has", images, {"image": mask})])
     assert np.allclose(figure.axes[0].images[0].get_array(), 1)
     assert "HaS 100% to 100% of the image" in sentence

@@ -62,22 +62,19 @@ def test_class_maps_are_stretched_each_by_itself_and_say_their_range():
 
 
 def test_one_stage_shows_the_loudest_channels_on_one_scale():
-    quiet = torch.stack([CORNER, 3 * CORNER, 2 * CORNER])[None]
+    quiet = torch.stack([CORNER, 3 * CORNER, 2 * CORNER, 0 * CORNER, 0 * CORNER])[None]
     features = {"a": {"last": quiet}, "b": {"last": quiet / 2}}
-    figure, sentence = stages.one_stage(IMAGES[0], features, "last", top=2, mask=MASKS[0])
+    figure, sentence = stages.one_stage(IMAGES[0], features, "last", mask=MASKS[0])
     pictures = shown(figure)
-    assert [axes.get_title() for axes in pictures[:4]] == [
-        "",
-        "last: energy",
-        "channel 1",
-        "channel 2",
-    ]
-    np.testing.assert_allclose(drawn(pictures[1]), 2 * CORNER)
-    assert pictures[1].images[0].get_clim() == pictures[5].images[0].get_clim() == (0, 8)
-    assert pictures[2].images[0].get_clim() == pictures[7].images[0].get_clim() == (0, 12)
+    titles = [axes.get_title() for axes in pictures[:5]]
+    assert titles == ["", "last: energy", "channel 1", "channel 2", "channel 0"]
+    np.testing.assert_allclose(drawn(pictures[1]), 1.2 * CORNER)
+    assert pictures[1].images[0].get_clim() == pictures[7].images[0].get_clim()
+    assert pictures[1].images[0].get_clim() == pytest.approx((0, 4.8))
+    assert pictures[2].images[0].get_clim() == pictures[9].images[0].get_clim() == (0, 12)
     assert sentence == (
-        "last: a: mean energy 2.00, 83% of it in the 2 strongest of 3 channels; "
-        "b: mean energy 1.00, 83% of it in the 2 strongest of 3 channels."
+        "last: a: mean energy 1.20, 100% of it in the 4 strongest of 5 channels; "
+        "b: mean energy 0.60, 100% of it in the 4 strongest of 5 channels."
     )
 
 
@@ -90,5 +87,3 @@ def test_bad_input_is_a_sentence():
         stages.beside(IMAGES, {"a": PLAIN, "b": {"stage1": ER["stage1"][:1]}})
     with pytest.raises(ValueError, match="no stage 'stage7': there are stage1"):
         stages.one_stage(IMAGES[0], FEATURES, "stage7")
-    with pytest.raises(ValueError, match="top is 5"):
-        stages.one_stage(IMAGES[0], FEATURES, "stage1", top=5)

@@ -12,7 +12,7 @@ def test_logits_are_the_head_on_the_mean_of_a_map_that_is_not_negative():
     net, images = models.build("toy", 8).eval(), torch.rand(3, 3, 48, 48)
     features = net.forward_features(images)
     assert features.shape == (3, 48, 12, 12)
-    assert models.build("toy", 5, width=4, blocks=2).forward_features(images).shape[1] == 12
+    assert models.build("toy", 5, width=4).forward_features(images).shape[1] == 12
     assert net.head.weight.std().item() == pytest.approx(0.01, rel=0.2)
     assert torch.equal(net(images), net.head(features.mean((2, 3))))
     assert (features >= 0).all() and (features > 0).any()
@@ -49,7 +49,6 @@ def test_a_block_by_hand():
         (("toy", 2.5), {}, "num_classes=2.5: a classifier needs at least 2"),
         (("toy", 8), {"pretrained": True}, "no published weights for 'toy': use pretrained=False"),
         (("toy", 8), {"width": 0}, "width=0: give a whole number of at least 1"),
-        (("toy", 8), {"blocks": 1.5}, "blocks=1.5: give a whole number of at least 1"),
     ],
 )
 def test_bad_input_is_refused(arguments, options, sentence):
@@ -77,7 +76,7 @@ def test_hooks_are_removed_after_an_exception():
 
 def test_zeros_at_an_erasing_point_of_the_toy_cut_every_path():
     torch.manual_seed(0)
-    net = models.build("toy", 3, blocks=2).eval()
+    net = models.build("toy", 3).eval()
     images = torch.rand(2, 3, 48, 48)
     assert list(net.erasing_points()) == ["stage1", "last"]
     for module in net.erasing_points().values():

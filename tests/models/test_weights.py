@@ -171,7 +171,7 @@ def test_published_weights_bring_their_normalisation(monkeypatch):
     ("name", "options", "sentence"),
     [
         ("resnet18", {"width": 3}, "no option 'width': it has large_map, statistics, weights"),
-        ("toy", {"large_map": True}, "toy has no option 'large_map': it has width, blocks"),
+        ("toy", {"large_map": True}, "toy has no option 'large_map': it has width"),
         ("resnet18", {"statistics": "none"}, "unknown statistics='none': use imagenet or half"),
         ("resnet18", {"pretrained": True, "weights": "a.pth"}, "are two sources: give one"),
         ("preresnet18", {"pretrained": True, "statistics": "imagenet"}, "trained with 'half'"),
