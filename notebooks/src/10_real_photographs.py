@@ -779,8 +779,7 @@ pd.DataFrame(priced).T
 
 # %% [markdown]
 # A device that is not in the first line has no hours here. In particular, where no GPU is listed none was timed, and no
-# GPU hours are stated: `make bench` on your machine adds its line, and the same cell then prices the plans for it. What a
-# processor would take is printed so that nobody starts it by mistake. The plans are independent runs, so a cluster
+# GPU hours are stated. What a processor would take is printed so that nobody starts it by mistake. The plans are independent runs, so a cluster
 # divides the time by the number of its GPUs: `python -m entreg_utils sweep table_main --cluster auto --gpus-per-run 0.5`.
 #
 # Beside it, what was really spent on this notebook and on [08](08_which_regulariser.ipynb):
