@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -65,24 +65,29 @@ def main(argv: list[str]) -> int:
         """
         if (maps is None) == (compare is None):
             raise ValueError("give MAPS or --compare A B: they say what is scored")
-        known = read_truth(truth, masks, images, classes, size)
-        shared = {"predictions": predictions, "threshold": threshold, "carried": threshold_from}
-        shared |= {"thresholds": thresholds, "partial": partial, "progress": sys.stderr.isatty()}
-        files = {}
+        of = functools.partial(
+            score.score,
+            truth=read_truth(truth, masks, images, classes, size),
+            predictions=predictions,
+            threshold=threshold,
+            carried=threshold_from,
+            thresholds=thresholds,
+            partial=partial,
+        )
         if compare is None:
-            found = score.score(maps, known, samples=samples, **shared)
-            print(found)
-            files[json], table = found.to_json(), found.table
+            found = of(maps, samples=samples)
         else:
-            pair = [score.score(one, known, samples=0, **shared) for one in compare]
-            table = score.compare(*pair, samples)
-            print(score.as_text(table), *dict.fromkeys(pair[0].notes + pair[1].notes), sep="\n")
-            files[json] = score.as_json(table)
-            found = pair[1]
-        files[csv] = table.to_csv(index=False)
-        if curve is not None:
-            files[curve] = _picture(found)
-        for path, content in files.items():
+            old, found = (of(one, samples=0) for one in compare)
+            table, notes = (
+                score.compare(old, found, samples),
+                dict.fromkeys(old.notes + found.notes),
+            )
+        picture = None if curve is None else _picture(found)
+        if compare is not None:
+            found = dataclasses.replace(found, table=table, notes=tuple(notes))
+        print(found)
+        files = (json, found.to_json()), (csv, found.table.to_csv(index=False)), (curve, picture)
+        for path, content in files:
             if path is not None:
                 atomic_write(path.expanduser(), content)
         return 0
@@ -98,15 +103,11 @@ def _picture(found: Scores) -> bytes:
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
     from entreg_utils.figures.style import png, use_style
 
-    with plt.rc_context():
+    with matplotlib.rc_context():
         use_style()
-        figure, axes = plt.subplots(figsize=(8.5, 4.2))
-        for name, style in zip(found.curve, ("-", ":", "--", "-."), strict=True):
-            axes.plot(found.curve.index, found.curve[name], style, label=name)
+        axes = found.curve.plot(style=["-", ":", "--", "-."], figsize=(8.5, 4.2))
         for row in found.table[found.table.score.eq("gt_known")].itertuples():
             axes.axvline(row.threshold, color="0.6", lw=0.9)
             mark = f" {row.rule} {row.threshold:g}: {row.value:.3f}"
@@ -116,4 +117,4 @@ def _picture(found: Scores) -> bytes:
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="threshold (share of the map's maximum)")
         axes.set_ylabel(f"BoxAcc, {found.table.num_images.iloc[0]} images")
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
-        return png(figure)
+        return png(axes.figure)

@@ -15,7 +15,7 @@ import numpy as np
 from entreg_utils import metrics
 from entreg_utils.data.decoding import read_all
 from entreg_utils.files import StorageError
-from entreg_utils.score.pairs import paired
+from entreg_utils.score.maps import paired
 from entreg_utils.score.truth import read_truth
 
 
@@ -42,10 +42,7 @@ def parser() -> argparse.ArgumentParser:
     return made
 
 
-OPTIONS = {word for action in parser()._actions for word in action.option_strings} - {
-    "-h",
-    "--help",
-}
+OPTIONS = {w for action in parser()._actions for w in action.option_strings} - {"-h", "--help"}
 
 
 def main(argv: list[str]) -> int:
@@ -53,8 +50,6 @@ def main(argv: list[str]) -> int:
     given = parser().parse_args(argv)
     if not 0 < given.cam_curve_interval <= 1:
         raise ValueError(f"--cam_curve_interval {given.cam_curve_interval}: give 0 to 1")
-    if not given.multi_iou_eval and 50 not in given.iou_threshold_list:
-        raise ValueError("--iou_threshold_list has no 50: add it, or give --multi_iou_eval")
     lists = Path(given.metadata_root).expanduser() / given.dataset_name / given.split
     if not (lists / "image_ids.txt").exists():
         raise StorageError(f"{lists / 'image_ids.txt'} is not there: give --metadata_root")
@@ -66,9 +61,8 @@ def main(argv: list[str]) -> int:
         pool = metrics.PixelAveragePrecision(given.cam_curve_interval)
 
         def pixels(pair):
-            mask, ignore = truth.mask_of(pair.image, None)
             own = metrics.PixelAveragePrecision(given.cam_curve_interval)
-            own.update(pair.read(), mask, ignore)
+            own.update(pair.read(), *truth.mask_of(pair.image, None))
             return own
 
         read_all(pairs, pixels, use=pool.merge)
@@ -76,15 +70,13 @@ def main(argv: list[str]) -> int:
         print(f"Mask AUC on split {given.split}: {score}")
     else:
         rule = "all" if given.multi_contour_eval else "largest"
-        deltas = np.array(given.iou_threshold_list) / 100
+        deltas = np.array(given.iou_threshold_list if given.multi_iou_eval else [50]) / 100
 
         def boxes(pair):
             own = [truth.boxes_of(pair.image, None)]
             return metrics.box_accuracy([pair.read()], own, rule, deltas, taus)
 
         found = sum(read_all(pairs, boxes))
-        best = (found.counts * 100.0 / found.num_images).max(axis=1).tolist()
-        score = best[given.iou_threshold_list.index(50)] if not given.multi_iou_eval else best
-        score = float(np.average(score))
+        score = float(np.average((found.counts * 100.0 / found.num_images).max(axis=1)))
     print(f"localization: {score}")
     return 0

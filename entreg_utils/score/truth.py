@@ -8,14 +8,14 @@ boxes or masks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from entreg_utils.cam.scaling import height_width, rescale_boxes
-from entreg_utils.data.annotations import read, whole_boxes
+from entreg_utils.data.annotations import read, rows_of, whole_boxes
 from entreg_utils.data.decoding import read_sizes
 from entreg_utils.data.evaluated import read_evaluation_list, read_instances
 from entreg_utils.data.lists import match, plain
@@ -29,7 +29,7 @@ from entreg_utils.data.scan import (
     value_table,
     walk,
 )
-from entreg_utils.files import read_bytes
+from entreg_utils.files import StorageError, read_bytes
 
 _INSTANCES = MaskReader(read_instances, True, "")
 
@@ -141,3 +141,38 @@ def _frames(path: Path, boxed: Iterable, images) -> dict[str, tuple[int, int]]:
         found = read_sizes(paths, upright=True).tolist()
         sizes |= {name: tuple(size) for name, size in zip(unknown, found, strict=True)}
     return sizes
+
+
+def read_right(path: Path | str, images: Sequence[str], truth: Truth) -> dict[str, np.ndarray]:
+    """{"top1": (N,) bool, whether ``class_1`` of an image is its class; "top5": one of them all}.
+
+    ``path``: CSV ``image,class_1,..,class_5``. The true class is the truth's, else that in the
+    column ``label``; "top5" is left out where the file has one class an image. ValueError: other
+    columns, an image without a row or a class, and classes spelled otherwise than the true ones.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise StorageError(f"{path} is not there: give predictions.csv")
+    rows = {plain(row["image"] or ""): row for _, row in rows_of(path, ("image", "class_1"))}
+    own = {image: rows[name] for name, image in match(rows, images, strangers=[]).items()}
+    if lonely := [image for image in images if image not in own]:
+        raise ValueError(
+            f"{path} has no row for {lonely[0]} ({len(lonely)} of {len(images)} images)"
+        )
+    labels = [truth.labels.get(image) or own[image].get("label") for image in images]
+    if not all(labels):
+        raise ValueError(
+            f"the true class of {images[[*map(bool, labels)].index(False)]} is not known: give "
+            f"boxes with a column class, or {path.name} a column label"
+        )
+    ranks = [name for name in (f"class_{rank}" for rank in range(1, 6)) if name in own[images[0]]]
+    said = [[own[image][rank] or "" for rank in ranks] for image in images]
+    named, classes = {kind for row in said for kind in row}, set(truth.classes) or set(labels)
+    strange = sorted(named - classes)
+    if strange and (truth.classes or not named & classes):
+        raise ValueError(
+            f"{path}: the class {strange[0]!r} is none of the true ones, such as "
+            f"{min(classes)!r}: --classes TABLE, value,name, names those of numbers"
+        )
+    hits = np.array(said) == np.array(labels)[:, None]
+    return {"top1": hits[:, 0]} | ({"top5": hits.any(axis=1)} if len(ranks) > 1 else {})
