@@ -8,7 +8,7 @@ boxes or masks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -19,9 +19,7 @@ from entreg_utils.data.annotations import read, rows_of, whole_boxes
 from entreg_utils.data.decoding import read_sizes
 from entreg_utils.data.evaluated import read_evaluation_list, read_instances
 from entreg_utils.data.lists import match, plain
-from entreg_utils.data.photos import MaskReader
 from entreg_utils.data.scan import (
-    IGNORED,
     TABLES,
     find_masks,
     photographs,
@@ -30,8 +28,6 @@ from entreg_utils.data.scan import (
     walk,
 )
 from entreg_utils.files import StorageError, read_bytes
-
-_INSTANCES = MaskReader(read_instances, True, "")
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ class Truth:
     labels: dict[str, str] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     files: dict[str, tuple[Path, ...]] = field(default_factory=dict)
-    reader: MaskReader = _INSTANCES
+    read: Callable = read_instances
 
     def boxes_of(self, image: str, kind: str | None) -> np.ndarray:
         """(n, 4) int64: all boxes, or those of one class where boxes say theirs."""
@@ -59,14 +55,14 @@ class Truth:
     def mask_of(self, image: str, kind: str | None) -> tuple[np.ndarray, np.ndarray]:
         """(mask, ignore), bool (H, W), of one class where masks have values of classes."""
         label = 0
-        if self.classes and self.reader is not _INSTANCES:
+        if self.classes and self.read is not read_instances:
             if kind not in self.classes:
                 raise ValueError(
                     "no class says which value of its mask is meant: put its map into a folder of "
                     "its class, CLASS/NAME"
                 )
             label = self.classes.index(kind)
-        return self.reader.read(self.files[image], label, self.size)
+        return self.read(self.files[image], label, self.size)
 
 
 def read_truth(path, masks=None, images=None, classes=None, size=224) -> Truth:
@@ -89,12 +85,6 @@ def read_truth(path, masks=None, images=None, classes=None, size=224) -> Truth:
     labels = {name: own[0] for name, own in kinds.items() if len(set(own)) == 1}
     if masks is None:
         return Truth(size, tuple(said), boxes, kinds, labels)
-    if masks.is_dir() and not said:
-        pictures = [
-            file.relative_to(masks) for file in walk(masks) if file.suffix.lower() == ".png"
-        ]
-        names = [plain(file.with_suffix("").as_posix()) for file in pictures]
-        said = dict.fromkeys(n.removesuffix("_mask") for n in names if not n.endswith(IGNORED))
     files = find_masks(masks, masks, said)
     if not files:
         raise ValueError(f"{masks} holds no masks: put PNG files there, named as the images")
@@ -102,28 +92,23 @@ def read_truth(path, masks=None, images=None, classes=None, size=224) -> Truth:
     names = tuple(value_table(classes)) if classes else ()
     if classes and not names:
         raise ValueError(f"{classes} names no class: give each a row value,name, such as 1,cat")
-    reader = reader_of(classes, names)
-    return Truth(size, tuple(said), boxes, kinds, labels, names, files, reader)
+    mask = reader_of(classes, names).read
+    return Truth(size, tuple(said) or tuple(files), boxes, kinds, labels, names, files, mask)
 
 
 def _of_lists(path: Path, masks: Path | None, table: dict[str, int], size) -> Truth:
     first = (read_bytes(path / "localization.txt") or b"").partition(b"\n")[0]
     boxed = first.count(b",") != 2
-    rows = read_evaluation_list(path, "cub" if boxed else "openimages")
-    images, name_of = (
-        tuple(row[0] for row in rows),
-        {number: name for name, number in table.items()},
-    )
-    labels = {image: name_of.get(label, str(label)) for image, label, _, _ in rows}
-    if boxed:
-        boxes = {image: rescale_boxes(own, frame, size) for image, _, frame, own in rows}
-        return Truth(size, images, boxes, labels=labels, classes=tuple(table))
-    if masks is None:
+    if not boxed and masks is None:
         raise ValueError(f"{path} names files of masks: say which folder they are in with --masks")
-    files = {
-        i: tuple(masks / name for pair in own for name in pair if name) for i, _, _, own in rows
-    }
-    return Truth(size, images, labels=labels, classes=tuple(table), files=files)
+    rows = read_evaluation_list(path, "cub" if boxed else "openimages")
+    name_of = {number: name for name, number in table.items()}
+    labels = {image: name_of.get(label, str(label)) for image, label, _, _ in rows}
+    shared = {"size": size, "images": tuple(labels), "labels": labels, "classes": tuple(table)}
+    if boxed:
+        return Truth(**shared, boxes={i: rescale_boxes(b, frame, size) for i, _, frame, b in rows})
+    files = {i: tuple(masks / n for pair in own for n in pair if n) for i, _, _, own in rows}
+    return Truth(**shared, files=files)
 
 
 def _frames(path: Path, boxed: Iterable, images) -> dict[str, tuple[int, int]]:
