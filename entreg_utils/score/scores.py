@@ -36,7 +36,8 @@ class Scores:
     ``table``: a row a score, see :data:`.measures.COLUMNS`; values in 0..1; thresholds as shares of
     a map's maximum, of ``centre_box`` the side as a share of the frame. ``notes``: sentences about
     maps and images that are not as others. ``images``: the names of what was scored, in the order
-    of the truth. ``curve``: BoxAcc over the thresholds (its index), or None without boxes.
+    of the truth. ``curve``: BoxAcc over the thresholds (its index); None without boxes, and of two
+    sets.
     ``rows``: the scores as a function of the draws of images, as :func:`.measures.table` wants it.
     """
 
@@ -188,11 +189,11 @@ def threshold_of(source: float | Path | str) -> float:
         ) from error
 
 
-def compare(first: Scores, second: Scores, samples: int = 1000, seed: int = 0) -> pd.DataFrame:
+def compare(first: Scores, second: Scores, samples: int = 1000, seed: int = 0) -> Scores:
     """Change from ``first`` to ``second``, maps of the same images: both are scored on the same
     draws of images, so that what makes an image easy for both drops out.
 
-    Returns a row a score that both have: score, rule, first, second, change, low, high (95 %
+    Its table has a row a score that both have: score, rule, first, second, change, low, high (95 %
     bootstrap), num_images. Oracles choose anew in each draw. ValueError: other images.
     """
     if first.images != second.images:
@@ -202,13 +203,14 @@ def compare(first: Scores, second: Scores, samples: int = 1000, seed: int = 0) -
             "score both on the same, with partial=True for each truth"
         )
 
-    def gap(w: np.ndarray) -> measures.Rows:
+    def rows(w: np.ndarray) -> measures.Rows:
         after = second.rows(w)
         own = {key: row for key, row in first.rows(w).items() if key in after}
         return {k: row._replace(value=after[k].value - row.value) for k, row in own.items()}
 
     both = first.table.merge(second.table, on=["score", "rule"], suffixes=("", "_after"))
-    changes = measures.table(gap, len(first.images), samples, seed)
+    changes = measures.table(rows, len(first.images), samples, seed)
     changes = changes.assign(first=both.value, second=both.value_after, change=changes.value)
     names = ("score", "rule", "first", "second", "change", "low", "high", "num_images")
-    return changes[list(names)]
+    notes = tuple(dict.fromkeys(first.notes + second.notes))
+    return Scores(changes[list(names)], notes, first.images, None, rows)
