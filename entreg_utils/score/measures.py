@@ -88,7 +88,7 @@ def of_pixels(
     PxAP pools the pixels of all images. mPxAP, for maps of several classes, is the mean over those
     that have foreground.
     """
-    every, kinds = np.ones(len(counts), bool), np.array(classes)
+    kinds, every = np.array(classes), slice(None)
 
     def pooled(own) -> np.ndarray:  # (2, b, B)
         return _sums(w[:, own], counts[own]).swapaxes(0, 1)

@@ -8,7 +8,7 @@ boxes or masks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -76,11 +76,9 @@ def read_truth(path, masks=None, images=None, classes=None, size=224) -> Truth:
         masks, said = path, {}
     else:
         said = read(path)
-    frames = _frames(path, [one for one in said.values() if one.boxes], images)
-    boxes = {
-        name: rescale_boxes(whole_boxes(said[name], frame), frame, size)
-        for name, frame in frames.items()
-    }
+    frames = _frames(path, {name: one.size for name, one in said.items() if one.boxes}, images)
+    whole = {name: whole_boxes(said[name], frame) for name, frame in frames.items()}
+    boxes = {name: rescale_boxes(own, frames[name], size) for name, own in whole.items()}
     kinds = {name: one.classes for name, one in said.items() if one.classes}
     labels = {name: own[0] for name, own in kinds.items() if len(set(own)) == 1}
     if masks is None:
@@ -111,9 +109,8 @@ def _of_lists(path: Path, masks: Path | None, table: dict[str, int], size) -> Tr
     return Truth(**shared, files=files)
 
 
-def _frames(path: Path, boxed: Iterable, images) -> dict[str, tuple[int, int]]:
-    """(W, H) of every image that has boxes, as its file says it or as the picture has it."""
-    sizes = {one.image: one.size for one in boxed}
+def _frames(path: Path, sizes: dict, images) -> dict[str, tuple[int, int]]:
+    """``sizes`` with (W, H) of the pictures in the folder ``images`` where the file has None."""
     if unknown := [name for name, size in sizes.items() if size is None]:
         if images is None:
             raise ValueError(
