@@ -1,5 +1,6 @@
 """Maps of every form are the same array, and what is no map is named in one sentence."""
 
+import io
 import zipfile
 
 import numpy as np
@@ -39,10 +40,8 @@ def test_one_map_a_file_of_any_number_type(tmp_path, name, array, write):
 
 
 def npy(array):
-    import io
-
     buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=True)
+    np.save(buffer, array)
     return buffer.getvalue()
 
 
