@@ -70,7 +70,8 @@ def find_masks(home: Path, given: Path | None, known: dict) -> dict[str, tuple[P
     """{photograph: its mask, and an ignore mask where there is one}, all PNG.
 
     They lie in ``given``, else in folders ``masks`` and, as ``a_mask.png`` and ``a_ignore.png``,
-    beside the photographs. ValueError: one without a photograph, and two of one.
+    beside the photographs. Where no photograph is ``known``, names are those of the masks.
+    ValueError: one without a photograph, and two of one.
     """
     place, found = given or home, {}
     if not place.is_dir():
@@ -88,7 +89,7 @@ def find_masks(home: Path, given: Path | None, known: dict) -> dict[str, tuple[P
     if alone := [own[True] for own in found.values() if False not in own]:
         raise ValueError(f"{alone[0]} says what a mask ignores, and there is no mask: add it")
     try:
-        owner = match(found, known)
+        owner = match(found, known or found)
     except ValueError as error:
         raise ValueError(f"{place} has a mask without a photograph: {error}") from None
     return {owner[bare]: tuple(own[key] for key in sorted(own)) for bare, own in found.items()}

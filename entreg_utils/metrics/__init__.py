@@ -31,7 +31,6 @@ from entreg_utils.metrics.localization import (
     gt_known_loc,
     localisation,
     mean_entropy,
-    top1_loc,
 )
 from entreg_utils.metrics.maps import ScoreMap, score_map
 from entreg_utils.metrics.pixels import (
@@ -45,8 +44,6 @@ from entreg_utils.metrics.sizes import (
     SizeAccuracy,
     box_accuracy_by_size,
     box_shares,
-    mask_shares,
-    pixel_average_precision_by_size,
     size_groups,
 )
 
@@ -57,15 +54,14 @@ __all__ = [
     "BoxAccuracy", "box_accuracy", "iou_curves",
     # class and box
     "Localisation", "localisation", "accuracy", "correct_classes", "mean_entropy",
-    "gt_known_correct", "gt_known_loc", "top1_loc",
+    "gt_known_correct", "gt_known_loc",
     # pixels
     "PixelAveragePrecision", "MeanPixelAveragePrecision", "pixel_average_precision",
     "class_pixel_average_precision", "mean_pixel_average_precision",
     # what a score is worth, and for whom
     "centre_box_baseline", "full_box_baseline", "constant_map_baseline",
     "Interval", "SeedInterval", "bootstrap_interval", "paired_bootstrap", "seed_interval",
-    "SizeAccuracy", "box_accuracy_by_size", "pixel_average_precision_by_size", "box_shares",
-    "mask_shares", "size_groups",
+    "SizeAccuracy", "box_accuracy_by_size", "box_shares", "size_groups",
     # where the evidence lies
     "EvidenceShares", "energy_shares", "evidence_shares",
 ]

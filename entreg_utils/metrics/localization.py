@@ -155,10 +155,3 @@ def gt_known_loc(
 ) -> float:
     """GT-known Loc in 0..1, the mean of :func:`gt_known_correct`: BoxAcc at a fixed threshold."""
     return localisation(cams, boxes, None, None, float(threshold), iou, contours, size).gt_known
-
-
-def top1_loc(
-    cams, boxes, logits, labels, threshold=0.15, iou=0.5, contours="largest", size=224
-) -> float:
-    """Top-1 Loc in 0..1 at a fixed threshold: box **and** class are right; :func:`localisation`."""
-    return localisation(cams, boxes, logits, labels, float(threshold), iou, contours, size).top1

@@ -22,6 +22,21 @@ def counted_pixels(mask, ignore, size: Size) -> tuple[np.ndarray, np.ndarray]:
     return inside, ~inside if ignore is None else ~(inside | resize_mask(ignore, size))
 
 
+def average_precision(foreground: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """PxAP (...) of counts (..., B) of pixels by rising score, the last bin empty; NaN without
+    foreground."""
+    precision, recall = _curves(foreground, background)
+    area = np.nansum(precision[..., 1:] * np.diff(recall), axis=-1)
+    return np.where(foreground.any(axis=-1), area, np.nan)
+
+
+def _curves(foreground, background) -> tuple[np.ndarray, np.ndarray]:
+    hits = foreground[..., ::-1].cumsum(axis=-1)
+    taken = hits + background[..., ::-1].cumsum(axis=-1)
+    with np.errstate(invalid="ignore"):  # 0 / 0: no pixel is above the score, or none inside
+        return hits / taken, hits / hits[..., -1:]
+
+
 class PixelAveragePrecision:
     """Accumulates score histograms image by image; :meth:`compute` reads off the PxAP.
 
@@ -80,15 +95,12 @@ class PixelAveragePrecision:
                 "no foreground pixel in any mask: PxAP is undefined; check the masks, or leave "
                 "this class out"
             )
-        hits = self.foreground[::-1].cumsum()
-        taken = hits + self.background[::-1].cumsum()
-        precision = np.divide(hits, taken, out=np.full(len(hits), np.nan), where=taken > 0)
-        return precision, hits / hits[-1]
+        return _curves(self.foreground, self.background)
 
     def compute(self) -> float:
-        """PxAP in 0..1 of the images so far."""
-        precision, recall = self.precision_recall()
-        return float(np.nansum(precision[1:] * np.diff(recall)))
+        """PxAP in 0..1 of the images so far. ValueError: as :meth:`precision_recall`."""
+        self.precision_recall()
+        return float(average_precision(self.foreground, self.background))
 
 
 class MeanPixelAveragePrecision:

@@ -7,16 +7,15 @@ scored at the threshold that is best for all images, and its own maximum stands 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 
-from entreg_utils.cam.scaling import Size, height_width, resize_mask
+from entreg_utils.cam.scaling import Size, height_width
 from entreg_utils.metrics.boxes import BoxAccuracy, box_accuracy, check_boxes
 from entreg_utils.metrics.maps import check_maps
-from entreg_utils.metrics.pixels import pixel_average_precision
 
 GROUPS = ("small", "medium", "large")
 EDGES = (0.2, 0.4)
@@ -58,11 +57,6 @@ def box_shares(boxes, size: Size = 224) -> np.ndarray:
     return np.array(shares)
 
 
-def mask_shares(masks, size: Size = 224) -> np.ndarray:
-    """(N,) share of the frame, 0..1, that each object mask (H, W) covers, nearest-resized."""
-    return np.array([resize_mask(mask, size).mean() for mask in masks])
-
-
 def size_groups(shares, edges: Sequence[float] = EDGES) -> np.ndarray:
     """(N,) of ``"small"``, ``"medium"``, ``"large"``: below, between, from the two edges on.
     ValueError: edges that are not two rising shares in (0, 1), or shares outside 0..1."""
@@ -83,33 +77,9 @@ def box_accuracy_by_size(
     of an image.
     """
     check_maps(cams, boxes=boxes)
-    results = {}
-    for name, rows in _rows(box_shares(boxes, size), edges):
+    groups, results = size_groups(box_shares(boxes, size), edges), {}
+    for name in [name for name in GROUPS if name in groups]:
+        rows = np.flatnonzero(groups == name)
         own = [cams[i] for i in rows], [boxes[i] for i in rows]
         results[name] = box_accuracy(*own, contours, size=size, **options)
     return SizeAccuracy(results, sum(results.values()))
-
-
-def pixel_average_precision_by_size(
-    cams, masks, ignore=None, step: float = 0.001, size: Size = 224, edges: Sequence[float] = EDGES
-) -> dict[str, float]:
-    """PxAP in 0..1 of the images of each size group that occurs, pixels pooled within the group.
-
-    Its floor, :func:`~entreg_utils.metrics.constant_map_baseline`, rises with the size: compare
-    methods within a group. Images without foreground are small ones.
-    """
-    check_maps(cams, masks=masks)
-    result = {}
-    for name, rows in _rows(mask_shares(masks, size), edges):
-        skip = None if ignore is None else [ignore[i] for i in rows]
-        own = [cams[i] for i in rows], [masks[i] for i in rows]
-        result[name] = pixel_average_precision(*own, skip, step, size)
-    return result
-
-
-def _rows(shares: np.ndarray, edges: Sequence[float]) -> Iterator[tuple[str, np.ndarray]]:
-    """Each group that occurs and the images in it."""
-    names = size_groups(shares, edges)
-    for name in GROUPS:
-        if (names == name).any():
-            yield name, np.flatnonzero(names == name)

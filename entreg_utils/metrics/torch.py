@@ -29,7 +29,7 @@ except ImportError as error:
 class MaxBoxAcc(Metric):
     """MaxBoxAcc: :func:`~entreg_utils.metrics.box_accuracy` at its best threshold, largest contour.
 
-    ``iou_thresholds``, ``thresholds``, ``size``, ``threads`` as there; with several IoU thresholds
+    ``iou_thresholds``, ``thresholds``, ``size`` as there; with several IoU thresholds
     the mean of each one's own maximum. Other options are those of ``torchmetrics.Metric``.
     ValueError: as there, and at ``compute`` when no image was seen.
     """
@@ -42,20 +42,18 @@ class MaxBoxAcc(Metric):
         iou_thresholds: Sequence[float] = (0.5,),
         thresholds: int | Sequence[float] = 1000,
         size: Size = 224,
-        threads: int = 1,
         **options,
     ):
         super().__init__(**options)
         self.deltas = np.atleast_1d(np.asarray(iou_thresholds, dtype=np.float64))
-        self.taus, self.size, self.threads = threshold_list(thresholds), size, threads
+        self.taus, self.size = threshold_list(thresholds), size
         counts = torch.zeros(len(self.deltas), len(self.taus), dtype=torch.int64)
         self.add_state("counts", counts, dist_reduce_fx="sum")
         self.add_state("num_images", torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, cams, boxes) -> None:
         """Add a batch: raw maps (N, h, w), and (N, 4) boxes or N of (n_i, 4) at ``size``."""
-        shape = self.contours, self.deltas, self.taus, self.size
-        found = box_accuracy(cams, boxes, *shape, threads=self.threads)
+        found = box_accuracy(cams, boxes, self.contours, self.deltas, self.taus, self.size)
         self.counts += torch.from_numpy(found.counts).to(self.counts.device)
         self.num_images += found.num_images
 
@@ -92,31 +90,29 @@ class MeanPxAP(Metric):
             raise ValueError(f"num_classes={num_classes!r}: give a whole number above 0")
         self.step, self.size = step, size
         bins = len(PixelAveragePrecision(step, size).foreground)
-        for side in ("foreground", "background"):
-            empty = torch.zeros(int(num_classes), bins, dtype=torch.int64)
-            self.add_state(side, empty, dist_reduce_fx="sum")
+        empty = torch.zeros(int(num_classes), 2, bins, dtype=torch.int64)
+        self.add_state("counts", empty, dist_reduce_fx="sum")  # of foreground and background
 
     def update(self, cams, masks, classes, ignore=None) -> None:
         """Add (image, class) pairs: raw maps (N, h, w), masks (N, H, W), classes (N,), ignore (N,
         H, W) or None."""
         classes = as_array(classes).reshape(-1)
-        if len(classes) and not (0 <= classes.min() and classes.max() < len(self.foreground)):
+        if len(classes) and not (0 <= classes.min() and classes.max() < len(self.counts)):
             raise ValueError(
-                f"classes must lie in 0..{len(self.foreground) - 1}, found "
+                f"classes must lie in 0..{len(self.counts) - 1}, found "
                 f"{classes.min()}..{classes.max()}"
             )
         for label, pool in pooled(cams, masks, classes, ignore, self.step, self.size).pools.items():
-            for side in ("foreground", "background"):
-                state = getattr(self, side)
-                state[label] += torch.from_numpy(getattr(pool, side)).to(state.device)
+            added = np.stack([pool.foreground, pool.background])
+            self.counts[label] += torch.from_numpy(added).to(self.counts.device)
 
     def compute(self) -> torch.Tensor:
         """The score of all pairs so far, in 0..1."""
         streams = MeanPixelAveragePrecision(self.step, self.size)
-        sides = as_array(self.foreground), as_array(self.background)
-        for label in np.flatnonzero(np.add(*sides).any(axis=1)):
-            pool = streams.pools[int(label)] = PixelAveragePrecision(self.step, self.size)
-            pool.foreground, pool.background = (side[label] for side in sides)
+        for label, counts in enumerate(as_array(self.counts)):
+            if counts.any():
+                pool = streams.pools[label] = PixelAveragePrecision(self.step, self.size)
+                pool.foreground, pool.background = counts
         return torch.tensor(streams.compute(), dtype=torch.float64)
 
 

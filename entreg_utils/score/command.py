@@ -1,18 +1,21 @@
-"""``python -m entreg_utils score``: numbers for maps that exist."""
+"""``python -m entreg_utils score``: numbers for maps that exist, and what the public evaluation
+script prints for its own options."""
 
 from __future__ import annotations
 
+import argparse
 import functools
-import sys
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import tyro
 from tyro.conf import Positional, arg
 
-from entreg_utils import score
-from entreg_utils.files import atomic_write
-from entreg_utils.score import public
+from entreg_utils import metrics, score
+from entreg_utils.data.decoding import read_all
+from entreg_utils.files import StorageError, atomic_write
+from entreg_utils.score.maps import paired
 from entreg_utils.score.scores import SIGMA, Scores
 from entreg_utils.score.truth import read_truth
 
@@ -29,8 +32,8 @@ _COMPARE = "in place of MAPS, two sets of the same images, and the change from A
 
 def main(argv: list[str]) -> int:
     """``python -m entreg_utils score``."""
-    if public.OPTIONS & {word.partition("=")[0] for word in argv}:
-        return public.main(argv)
+    if any(word.partition("=")[0] == "--dataset_name" for word in argv):
+        return public_script(argv)
 
     def command(
         maps: Positional[
@@ -65,24 +68,23 @@ def main(argv: list[str]) -> int:
         """
         if (maps is None) == (compare is None):
             raise ValueError("give MAPS or --compare A B: they say what is scored")
-        known = read_truth(truth, masks, images, classes, size)
-        shared = {"predictions": predictions, "threshold": threshold, "carried": threshold_from}
-        shared |= {"thresholds": thresholds, "partial": partial, "progress": sys.stderr.isatty()}
-        files = {}
+        of = functools.partial(
+            score.score,
+            truth=read_truth(truth, masks, images, classes, size),
+            predictions=predictions,
+            threshold=threshold,
+            carried=threshold_from,
+            thresholds=thresholds,
+            partial=partial,
+        )
         if compare is None:
-            found = score.score(maps, known, samples=samples, **shared)
-            print(found)
-            files[json], table = found.to_json(), found.table
+            found = of(maps, samples=samples)
         else:
-            pair = [score.score(one, known, samples=0, **shared) for one in compare]
-            table = score.compare(*pair, samples)
-            print(score.as_text(table), *dict.fromkeys(pair[0].notes + pair[1].notes), sep="\n")
-            files[json] = score.as_json(table)
-            found = pair[1]
-        files[csv] = table.to_csv(index=False)
-        if curve is not None:
-            files[curve] = _picture(found)
-        for path, content in files.items():
+            found = score.compare(*(of(one, samples=0) for one in compare), samples)
+        picture = None if curve is None else _picture(found)
+        print(found)
+        files = (json, found.to_json()), (csv, found.table.to_csv(index=False)), (curve, picture)
+        for path, content in files:
             if path is not None:
                 atomic_write(path.expanduser(), content)
         return 0
@@ -94,19 +96,15 @@ def main(argv: list[str]) -> int:
 def _picture(found: Scores) -> bytes:
     """BoxAcc over the thresholds as PNG, with the thresholds of the table and the centred box."""
     if found.curve is None:
-        raise ValueError("--curve draws BoxAcc, and there are no boxes: leave it out")
+        raise ValueError("--curve draws BoxAcc of one set of maps with boxes: leave it out")
     import matplotlib
 
     matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
-
     from entreg_utils.figures.style import png, use_style
 
-    with plt.rc_context():
+    with matplotlib.rc_context():
         use_style()
-        figure, axes = plt.subplots(figsize=(8.5, 4.2))
-        for name, style in zip(found.curve, ("-", ":", "--", "-."), strict=True):
-            axes.plot(found.curve.index, found.curve[name], style, label=name)
+        axes = found.curve.plot(style=["-", ":", "--", "-."], figsize=(8.5, 4.2))
         for row in found.table[found.table.score.eq("gt_known")].itertuples():
             axes.axvline(row.threshold, color="0.6", lw=0.9)
             mark = f" {row.rule} {row.threshold:g}: {row.value:.3f}"
@@ -116,4 +114,63 @@ def _picture(found: Scores) -> bytes:
         axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="threshold (share of the map's maximum)")
         axes.set_ylabel(f"BoxAcc, {found.table.num_images.iloc[0]} images")
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
-        return png(figure)
+        return png(axes.figure)
+
+
+def public_script(argv: list[str]) -> int:
+    """The options, defaults and output of ``evaluation.py`` of clovaai/wsolevaluation (Choe et al.,
+    CVPR 2020); scores in percent; maps of other images are not looked at.
+
+    The script scores maps as they are stored: 224x224, 0 and 1 both attained. Resize and min-max
+    leave those as they are, and bring others into that form.
+    """
+    about = "Maps scored with the options, defaults and output of the public evaluation script."
+    parser = argparse.ArgumentParser("python -m entreg_utils score", description=about)
+    switch = {"type": _yes, "nargs": "?", "const": True, "default": False}
+    add = parser.add_argument
+    add("--scoremap_root", default="train_log/scoremaps/", help="folder of IMAGE_ID.npy")
+    add("--metadata_root", default="metadata/", help="folder of DATASET/SPLIT/image_ids.txt ..")
+    add("--mask_root", default="dataset/", help="folder of OpenImages/..png")
+    add("--dataset_name", required=True, choices=("CUB", "ILSVRC", "OpenImages"))
+    add("--split", required=True, choices=("train", "val", "test"))
+    add("--cam_curve_interval", type=float, default=0.01, help="step of thresholds, score bins")
+    add("--multi_contour_eval", help="boxes of all contours, not the largest one's", **switch)
+    add("--multi_iou_eval", help="mean over --iou_threshold_list, not IoU 50", **switch)
+    add("--iou_threshold_list", nargs="+", type=int, default=[30, 50, 70], help="in percent")
+    given = parser.parse_args(argv)
+    if not 0 < (step := given.cam_curve_interval) <= 1:
+        raise ValueError(f"--cam_curve_interval {step}: give 0 to 1")
+    lists = Path(given.metadata_root).expanduser() / given.dataset_name / given.split
+    if not (lists / "image_ids.txt").exists():
+        raise StorageError(f"{lists / 'image_ids.txt'} is not there: give --metadata_root")
+    truth = read_truth(lists, Path(given.mask_root, "OpenImages"))
+    pairs, _ = paired(given.scoremap_root, truth, more=True)
+    rule = "all" if given.multi_contour_eval else "largest"
+    deltas = np.array(given.iou_threshold_list if given.multi_iou_eval else [50]) / 100
+    pool = metrics.PixelAveragePrecision(step)
+
+    def pixels(pair):
+        own = metrics.PixelAveragePrecision(step)
+        own.update(pair.read(), *truth.mask_of(pair.image, None))
+        return own
+
+    def boxes(pair):
+        own = [truth.boxes_of(pair.image, None)]
+        return metrics.box_accuracy([pair.read()], own, rule, deltas, np.arange(0, 1, step))
+
+    print("Loading and evaluating cams.")
+    if given.dataset_name == "OpenImages":
+        read_all(pairs, pixels, use=pool.merge)
+        found = pool.compute() * 100
+        print(f"Mask AUC on split {given.split}: {found}")
+    else:
+        result = sum(read_all(pairs, boxes))
+        found = float(np.average((result.counts * 100.0 / result.num_images).max(axis=1)))
+    print(f"localization: {found}")
+    return 0
+
+
+def _yes(word: str) -> bool:
+    if word.lower() not in ("yes", "true", "t", "y", "1", "no", "false", "f", "n", "0"):
+        raise argparse.ArgumentTypeError(f"{word!r} is neither true nor false")
+    return word.lower()[0] in "yt1"

@@ -7,12 +7,11 @@ thresholds, pooled. Maps are read one at a time; what stays is some 10 kB an ima
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -23,9 +22,8 @@ from entreg_utils.files import StorageError, read_bytes
 from entreg_utils.metrics.boxes import check_boxes, map_ious
 from entreg_utils.metrics.contours import threshold_list
 from entreg_utils.score import measures
-from entreg_utils.score.pairs import Pair, paired
-from entreg_utils.score.predictions import read_right
-from entreg_utils.score.truth import Truth, read_truth
+from entreg_utils.score.maps import Pair, paired
+from entreg_utils.score.truth import Truth, read_right, read_truth
 
 RULES, IOUS = ("largest", "all"), (0.3, 0.5, 0.7)
 SIGMA = 0.15  # the papers' fixed threshold
@@ -38,21 +36,25 @@ class Scores:
     ``table``: a row a score, see :data:`.measures.COLUMNS`; values in 0..1; thresholds as shares of
     a map's maximum, of ``centre_box`` the side as a share of the frame. ``notes``: sentences about
     maps and images that are not as others. ``images``: the names of what was scored, in the order
-    of the truth. ``curve``: BoxAcc over the thresholds (its index), or None without boxes.
+    of the truth. ``curve``: BoxAcc over the thresholds (its index); None without boxes, and of two
+    sets.
+    ``rows``: the scores as a function of the draws of images, as :func:`.measures.table` wants it.
     """
 
     table: pd.DataFrame
     notes: tuple[str, ...]
     images: tuple[str, ...]
     curve: pd.DataFrame | None
-    boxed: list[measures.Measure] = field(repr=False, default_factory=list)
-    masked: list[measures.Measure] = field(repr=False, default_factory=list)
+    rows: Callable[[np.ndarray], measures.Rows] = field(repr=False)
 
     def __str__(self) -> str:
-        return "\n".join([as_text(self.table), *self.notes])
+        table = self.table.to_string(index=False, na_rep="", float_format="{:.4f}".format)
+        return "\n".join([table, *self.notes])
 
     def to_json(self) -> str:
-        return as_json(self.table, self.notes)
+        """``{"scores": [row, ..], "notes": [..]}``; NaN is null."""
+        rows = self.table.astype(object).where(self.table.notna(), None).to_dict("records")
+        return json.dumps({"scores": rows, "notes": self.notes}, indent=1) + "\n"
 
     def value(self, score: str, rule: str | None = None) -> float:
         """The value of one row; ``rule`` where a score has several."""
@@ -61,28 +63,6 @@ class Scores:
         if len(rows) != 1:
             raise ValueError(f"{len(rows)} rows are {score!r} under {rule!r}: see the table")
         return float(rows.value.iloc[0])
-
-
-def as_text(table: pd.DataFrame) -> str:
-    return table.to_string(index=False, na_rep="", float_format="{:.4f}".format)
-
-
-def as_json(table: pd.DataFrame, notes: Sequence[str] = ()) -> str:
-    """``{"scores": [row, ..], "notes": [..]}``; NaN is null."""
-    rows = table.astype(object).where(table.notna(), None).to_dict("records")
-    return json.dumps({"scores": rows, "notes": list(notes)}, indent=1) + "\n"
-
-
-class Outcome(NamedTuple):
-    """What one map is worth: ``hits`` (2, 3, T) bool, rule by IoU by threshold, and those (S,) of a
-    centred box of each side; ``counts`` (2, B) of fore- and background by score; None without."""
-
-    hits: np.ndarray | None
-    centre: np.ndarray | None
-    counts: np.ndarray | None
-    kind: str | None
-    constant: bool
-    invalid: bool
 
 
 def score(
@@ -99,12 +79,11 @@ def score(
     partial: bool = False,
     samples: int = 1000,
     seed: int = 0,
-    progress: bool = False,
 ) -> Scores:
     """Score maps against boxes, masks, or both.
 
     Args:
-        maps: a folder or ``.npz`` as :mod:`.mapfiles` has it, or {name: map (h, w)}. A name is an
+        maps: a folder or ``.npz`` as :mod:`.maps` has it, or {name: map (h, w)}. A name is an
             image of the truth by its path or the end of it, with or without the file's ending;
             below a folder with the name of a class, a map of this class.
         truth: boxes (CSV, COCO, VOC XML), a folder of masks, or one of the public evaluation
@@ -128,80 +107,75 @@ def score(
     """
     known = truth if isinstance(truth, Truth) else read_truth(truth, masks, images, classes, size)
     fixed = {"fixed": threshold} | ({} if carried is None else {"carried": threshold_of(carried)})
-    threshold_list(list(fixed.values()))
-    pairs, notes = paired(maps, known, partial)
-    # Maps have 255 levels: of thresholds that cut all maps alike, the smallest stands for them.
     taus = threshold_list(thresholds)
+    # Maps have 255 levels: of thresholds that cut all maps alike, the smallest stands for them.
     grid = taus[np.unique((taus * 255).astype(int), return_index=True)[1]]
-    every, rows = np.append(grid, list(fixed.values())), []
-    title = "maps" if progress else ""
-    read_all(pairs, lambda pair: outcome(pair, known, every, 1 / thresholds), title, rows.append)
-    boxed = [row for row in rows if row.hits is not None]
-    masked = [row for row in rows if row.counts is not None]
-    on_boxes, on_masks, curve = [], [], None
-    if boxed:
-        own = [pair for pair, row in zip(pairs, rows, strict=True) if row.hits is not None]
-        shares = metrics.box_shares([known.boxes_of(*pair[:2]) for pair in own], known.size)
-        names = [pair.image for pair in own]
-        right = {} if predictions is None else read_right(predictions, names, known)
-        hits, centre = (np.stack([row[part] for row in boxed]) for part in (0, 1))
-        on_boxes = measures.of_boxes(hits, centre, grid, fixed, shares, right)
-        curve = _curve(hits[..., : len(grid)], grid)
-    elif predictions is not None:
+    taus = np.append(grid, threshold_list(list(fixed.values())))
+    pairs, notes = paired(maps, known, partial)
+    own = [known.boxes_of(*pair[:2]) for pair in pairs]
+    boxed = [index for index, boxes in enumerate(own) if len(boxes)]
+    if predictions is not None and not boxed:
         raise ValueError("predictions are for boxes and classes together, and there are no boxes")
-    if masked:
-        counts = np.stack([row.counts for row in masked])
-        shares = counts[:, 0].sum(axis=1) / np.prod(known.size)
-        on_masks = measures.of_pixels(counts, [row.kind for row in masked], shares)
-    if not rows or not (boxed or masked):
-        raise ValueError("no map is of an image with a box or a mask: there is nothing to score")
-    table = [measures.table(own, samples, seed) for own in (on_boxes, on_masks) if own]
-    for what, of in {
-        "hold NaN or infinite values and are scored as zeros": [row.invalid for row in rows],
-        "are the same everywhere": [row.constant for row in rows],
-        "are of images without a box or mask and are left out": [
-            row.hits is None and row.counts is None for row in rows
-        ],
+    named = [pairs[index].image for index in boxed]
+    right = {} if predictions is None else read_right(predictions, named, known)
+    title = "maps" if sys.stderr.isatty() else ""
+    outcomes = read_all(pairs, lambda pair: outcome(pair, known, taus, 1 / thresholds), title)
+    all_hits, all_counts, constant, invalid = zip(*outcomes, strict=True)
+    for what, many in {
+        "hold NaN or infinite values and are scored as zeros": sum(invalid),
+        "are the same everywhere": sum(constant),
     }.items():
-        notes += [f"{sum(of)} of {len(rows)} maps {what}"] if any(of) else []
-    images = tuple(pair.image for pair in pairs)
-    return Scores(
-        pd.concat(table, ignore_index=True), tuple(notes), images, curve, on_boxes, on_masks
-    )
+        notes += [f"{many} of {len(pairs)} maps {what}"] if many else []
+    on_boxes = on_masks = curve = None
+    if boxed:
+        boxes, hits = [own[index] for index in boxed], np.stack([all_hits[i] for i in boxed])
+        centre = [metrics.centre_box_baseline([one], known.size, [0.5]).counts[0] for one in boxes]
+        shares = metrics.box_shares(boxes, known.size)
+        on_boxes = hits, np.array(centre, bool), taus, list(fixed), shares, right
+        accuracy = hits[..., : len(grid)].mean(axis=0)
+        curves = {f"largest contour, IoU {IOUS[1]}": accuracy[0, 1]}
+        curves |= {f"all contours, IoU {iou}": accuracy[1, i] for i, iou in enumerate(IOUS)}
+        curve = pd.DataFrame(curves, index=pd.Index(grid, name="threshold"))
+    if masked := [index for index, counts in enumerate(all_counts) if counts is not None]:
+        counts = np.stack([all_counts[index] for index in masked])
+        if not counts[:, 0].any():
+            raise ValueError("no foreground pixel in any mask: PxAP is undefined; check the masks")
+        shares = counts[:, 0].sum(axis=1) / np.prod(known.size)
+        on_masks = counts, [pairs[index].kind for index in masked], shares
+
+    def rows(w: np.ndarray) -> measures.Rows:
+        found = measures.of_boxes(w[:, boxed], *on_boxes) if on_boxes else {}
+        return found | (measures.of_pixels(w[:, masked], *on_masks) if on_masks else {})
+
+    table = measures.table(rows, len(pairs), samples, seed)
+    return Scores(table, tuple(notes), tuple(pair.image for pair in pairs), curve, rows)
 
 
-def outcome(pair: Pair, truth: Truth, taus: np.ndarray, step: float) -> Outcome:
-    """Score one map. ValueError: it is no map; its truth cannot be; the message names the image."""
-    cam, hits, centre, counts = pair.read(), None, None, None
-    kind = pair.kind or truth.labels.get(pair.image)
+def outcome(pair: Pair, truth: Truth, taus: np.ndarray, step: float) -> tuple:
+    """What one map is worth: hits (2, 3, T) bool, rule by IoU by threshold; counts (2, B) of
+    foreground and background pixels by score; None without; whether it is constant, and invalid.
+
+    ValueError, which names the image: it is no map, or its truth cannot be.
+    """
+    cam, hits, counts = pair.read(), None, None
     constant, invalid = bool(cam.min() == cam.max()), not np.isfinite(cam).all()
     cam = np.zeros((1, 1)) if invalid else cam
-    boxes = truth.boxes_of(pair.image, pair.kind)
     try:
-        if len(boxes):
+        if len(boxes := truth.boxes_of(pair.image, pair.kind)):
             ious, *_ = map_ious(cam, check_boxes(boxes, truth.size, 0), taus, RULES, truth.size)
             hits = ious[:, None] >= np.array(IOUS)[:, None]
-            centre = metrics.centre_box_baseline([boxes], truth.size, [0.5]).counts[0] > 0
         if pair.image in truth.files:
             pool = metrics.PixelAveragePrecision(step, truth.size)
-            mask, ignore = truth.mask_of(pair.image, kind)
-            pool.update(cam, mask, ignore)
-            counts = np.array([pool.foreground, pool.background], np.int32)
+            pool.update(cam, *truth.mask_of(pair.image, pair.kind))
+            counts = np.array([pool.foreground, pool.background], np.float32)  # exact to 2^24
     except ValueError as error:
         raise ValueError(f"{pair.image}: {error}") from error
-    return Outcome(hits, centre, counts, kind, constant, invalid)
-
-
-def _curve(hits: np.ndarray, grid: np.ndarray) -> pd.DataFrame:
-    """BoxAcc over the thresholds, a column a rule and IoU."""
-    curves = {f"largest contour, IoU {IOUS[1]}": hits[:, 0, 1].mean(axis=0)}
-    curves |= {f"all contours, IoU {d}": hits[:, 1, i].mean(axis=0) for i, d in enumerate(IOUS)}
-    return pd.DataFrame(curves, index=pd.Index(grid, name="threshold"))
+    return hits, counts, constant, invalid
 
 
 def threshold_of(source: float | Path | str) -> float:
     """A threshold, or the one that ``max_box_acc`` has in the JSON of a ``score``."""
-    with contextlib.suppress(ValueError, TypeError):
+    if not isinstance(source, str | Path):
         return float(source)
     content = read_bytes(Path(source).expanduser())
     if content is None:
@@ -215,11 +189,11 @@ def threshold_of(source: float | Path | str) -> float:
         ) from error
 
 
-def compare(first: Scores, second: Scores, samples: int = 1000, seed: int = 0) -> pd.DataFrame:
+def compare(first: Scores, second: Scores, samples: int = 1000, seed: int = 0) -> Scores:
     """Change from ``first`` to ``second``, maps of the same images: both are scored on the same
     draws of images, so that what makes an image easy for both drops out.
 
-    Returns a row a score that both have: score, rule, first, second, change, low, high (95 %
+    Its table has a row a score that both have: score, rule, first, second, change, low, high (95 %
     bootstrap), num_images. Oracles choose anew in each draw. ValueError: other images.
     """
     if first.images != second.images:
@@ -228,9 +202,15 @@ def compare(first: Scores, second: Scores, samples: int = 1000, seed: int = 0) -
             f"the two sets are of other images, such as {other[0] if other else first.images[0]}: "
             "score both on the same, with partial=True for each truth"
         )
-    tables = []
-    for own, its in ((first.boxed, second.boxed), (first.masked, second.masked)):
-        others = {(one.score, one.rule): one for one in its}
-        pairs = [(one, others[key]) for one in own if (key := (one.score, one.rule)) in others]
-        tables.append(measures.changes(pairs, samples, seed))
-    return pd.concat([one for one in tables if len(one)], ignore_index=True)
+
+    def rows(w: np.ndarray) -> measures.Rows:
+        after = second.rows(w)
+        own = {key: row for key, row in first.rows(w).items() if key in after}
+        return {k: row._replace(value=after[k].value - row.value) for k, row in own.items()}
+
+    both = first.table.merge(second.table, on=["score", "rule"], suffixes=("", "_after"))
+    changes = measures.table(rows, len(first.images), samples, seed)
+    changes = changes.assign(first=both.value, second=both.value_after, change=changes.value)
+    names = ("score", "rule", "first", "second", "change", "low", "high", "num_images")
+    notes = tuple(dict.fromkeys(first.notes + second.notes))
+    return Scores(changes[list(names)], notes, first.images, None, rows)

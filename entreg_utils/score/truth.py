@@ -8,20 +8,18 @@ boxes or masks.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from entreg_utils.cam.scaling import height_width, rescale_boxes
-from entreg_utils.data.annotations import read, whole_boxes
+from entreg_utils.data.annotations import read, rows_of, whole_boxes
 from entreg_utils.data.decoding import read_sizes
 from entreg_utils.data.evaluated import read_evaluation_list, read_instances
 from entreg_utils.data.lists import match, plain
-from entreg_utils.data.photos import MaskReader
 from entreg_utils.data.scan import (
-    IGNORED,
     TABLES,
     find_masks,
     photographs,
@@ -29,9 +27,7 @@ from entreg_utils.data.scan import (
     value_table,
     walk,
 )
-from entreg_utils.files import read_bytes
-
-_INSTANCES = MaskReader(read_instances, True, "")
+from entreg_utils.files import StorageError, read_bytes
 
 
 @dataclass(frozen=True)
@@ -49,7 +45,7 @@ class Truth:
     labels: dict[str, str] = field(default_factory=dict)
     classes: tuple[str, ...] = ()
     files: dict[str, tuple[Path, ...]] = field(default_factory=dict)
-    reader: MaskReader = _INSTANCES
+    read: Callable = read_instances
 
     def boxes_of(self, image: str, kind: str | None) -> np.ndarray:
         """(n, 4) int64: all boxes, or those of one class where boxes say theirs."""
@@ -59,14 +55,14 @@ class Truth:
     def mask_of(self, image: str, kind: str | None) -> tuple[np.ndarray, np.ndarray]:
         """(mask, ignore), bool (H, W), of one class where masks have values of classes."""
         label = 0
-        if self.classes and self.reader is not _INSTANCES:
+        if self.classes and self.read is not read_instances:
             if kind not in self.classes:
                 raise ValueError(
                     "no class says which value of its mask is meant: put its map into a folder of "
                     "its class, CLASS/NAME"
                 )
             label = self.classes.index(kind)
-        return self.reader.read(self.files[image], label, self.size)
+        return self.read(self.files[image], label, self.size)
 
 
 def read_truth(path, masks=None, images=None, classes=None, size=224) -> Truth:
@@ -80,21 +76,13 @@ def read_truth(path, masks=None, images=None, classes=None, size=224) -> Truth:
         masks, said = path, {}
     else:
         said = read(path)
-    frames = _frames(path, [one for one in said.values() if one.boxes], images)
-    boxes = {
-        name: rescale_boxes(whole_boxes(said[name], frame), frame, size)
-        for name, frame in frames.items()
-    }
+    frames = _frames(path, {name: one.size for name, one in said.items() if one.boxes}, images)
+    whole = {name: whole_boxes(said[name], frame) for name, frame in frames.items()}
+    boxes = {name: rescale_boxes(own, frames[name], size) for name, own in whole.items()}
     kinds = {name: one.classes for name, one in said.items() if one.classes}
     labels = {name: own[0] for name, own in kinds.items() if len(set(own)) == 1}
     if masks is None:
         return Truth(size, tuple(said), boxes, kinds, labels)
-    if masks.is_dir() and not said:
-        pictures = [
-            file.relative_to(masks) for file in walk(masks) if file.suffix.lower() == ".png"
-        ]
-        names = [plain(file.with_suffix("").as_posix()) for file in pictures]
-        said = dict.fromkeys(n.removesuffix("_mask") for n in names if not n.endswith(IGNORED))
     files = find_masks(masks, masks, said)
     if not files:
         raise ValueError(f"{masks} holds no masks: put PNG files there, named as the images")
@@ -102,33 +90,27 @@ def read_truth(path, masks=None, images=None, classes=None, size=224) -> Truth:
     names = tuple(value_table(classes)) if classes else ()
     if classes and not names:
         raise ValueError(f"{classes} names no class: give each a row value,name, such as 1,cat")
-    reader = reader_of(classes, names)
-    return Truth(size, tuple(said), boxes, kinds, labels, names, files, reader)
+    mask = reader_of(classes, names).read
+    return Truth(size, tuple(said) or tuple(files), boxes, kinds, labels, names, files, mask)
 
 
 def _of_lists(path: Path, masks: Path | None, table: dict[str, int], size) -> Truth:
     first = (read_bytes(path / "localization.txt") or b"").partition(b"\n")[0]
     boxed = first.count(b",") != 2
-    rows = read_evaluation_list(path, "cub" if boxed else "openimages")
-    images, name_of = (
-        tuple(row[0] for row in rows),
-        {number: name for name, number in table.items()},
-    )
-    labels = {image: name_of.get(label, str(label)) for image, label, _, _ in rows}
-    if boxed:
-        boxes = {image: rescale_boxes(own, frame, size) for image, _, frame, own in rows}
-        return Truth(size, images, boxes, labels=labels, classes=tuple(table))
-    if masks is None:
+    if not boxed and masks is None:
         raise ValueError(f"{path} names files of masks: say which folder they are in with --masks")
-    files = {
-        i: tuple(masks / name for pair in own for name in pair if name) for i, _, _, own in rows
-    }
-    return Truth(size, images, labels=labels, classes=tuple(table), files=files)
+    rows = read_evaluation_list(path, "cub" if boxed else "openimages")
+    name_of = {number: name for name, number in table.items()}
+    labels = {image: name_of.get(label, str(label)) for image, label, _, _ in rows}
+    shared = {"size": size, "images": tuple(labels), "labels": labels, "classes": tuple(table)}
+    if boxed:
+        return Truth(**shared, boxes={i: rescale_boxes(b, frame, size) for i, _, frame, b in rows})
+    files = {i: tuple(masks / n for pair in own for n in pair if n) for i, _, _, own in rows}
+    return Truth(**shared, files=files)
 
 
-def _frames(path: Path, boxed: Iterable, images) -> dict[str, tuple[int, int]]:
-    """(W, H) of every image that has boxes, as its file says it or as the picture has it."""
-    sizes = {one.image: one.size for one in boxed}
+def _frames(path: Path, sizes: dict, images) -> dict[str, tuple[int, int]]:
+    """``sizes`` with (W, H) of the pictures in the folder ``images`` where the file has None."""
     if unknown := [name for name, size in sizes.items() if size is None]:
         if images is None:
             raise ValueError(
@@ -141,3 +123,38 @@ def _frames(path: Path, boxed: Iterable, images) -> dict[str, tuple[int, int]]:
         found = read_sizes(paths, upright=True).tolist()
         sizes |= {name: tuple(size) for name, size in zip(unknown, found, strict=True)}
     return sizes
+
+
+def read_right(path: Path | str, images: Sequence[str], truth: Truth) -> dict[str, np.ndarray]:
+    """{"top1": (N,) bool, whether ``class_1`` of an image is its class; "top5": one of them all}.
+
+    ``path``: CSV ``image,class_1,..,class_5``. The true class is the truth's, else that in the
+    column ``label``; "top5" is left out where the file has one class an image. ValueError: other
+    columns, an image without a row or a class, and classes spelled otherwise than the true ones.
+    """
+    path = Path(path).expanduser()
+    if not path.exists():
+        raise StorageError(f"{path} is not there: give predictions.csv")
+    rows = {plain(row["image"] or ""): row for _, row in rows_of(path, ("image", "class_1"))}
+    own = {image: rows[name] for name, image in match(rows, images, strangers=[]).items()}
+    if lonely := [image for image in images if image not in own]:
+        raise ValueError(
+            f"{path} has no row for {lonely[0]} ({len(lonely)} of {len(images)} images)"
+        )
+    labels = [truth.labels.get(image) or own[image].get("label") for image in images]
+    if not all(labels):
+        raise ValueError(
+            f"the true class of {images[[*map(bool, labels)].index(False)]} is not known: give "
+            f"boxes with a column class, or {path.name} a column label"
+        )
+    ranks = [name for name in (f"class_{rank}" for rank in range(1, 6)) if name in own[images[0]]]
+    said = [[own[image][rank] or "" for rank in ranks] for image in images]
+    named, classes = {kind for row in said for kind in row}, set(truth.classes) or set(labels)
+    strange = sorted(named - classes)
+    if strange and (truth.classes or not named & classes):
+        raise ValueError(
+            f"{path}: the class {strange[0]!r} is none of the true ones, such as "
+            f"{min(classes)!r}: --classes TABLE, value,name, names those of numbers"
+        )
+    hits = np.array(said) == np.array(labels)[:, None]
+    return {"top1": hits[:, 0]} | ({"top5": hits.any(axis=1)} if len(ranks) > 1 else {})

@@ -15,7 +15,6 @@ from entreg_utils.metrics import (
     gt_known_loc,
     localisation,
     mean_entropy,
-    top1_loc,
 )
 
 # Four maps of 20 x 20: a bright core of 5 x 5 (1.0) in a body of 10 x 10 (0.4) from (5, 5).
@@ -39,7 +38,6 @@ def test_a_fixed_threshold():
     assert "GT-known Loc 0.750, Top-1 Loc 0.250, Top-5 Loc 0.500" in str(result)
     assert "threshold 0.15 fixed before the data were seen" in str(result)
     assert result.gt_known == gt_known_loc(MAPS, BOXES, size=20)
-    assert result.top1 == top1_loc(MAPS, BOXES, LOGITS, LABELS, size=20)
 
 
 def test_a_threshold_carried_over_from_other_images():
@@ -125,5 +123,3 @@ def test_bad_classes_are_one_clear_sentence():
         accuracy(np.zeros((2, 2)), [0, 1, 1])
     with pytest.raises(ValueError, match="logits hold NaN"):
         accuracy(np.full((1, 2), np.nan), [0])
-    with pytest.raises(ValueError, match="2 maps but 1 rows of logits"):
-        top1_loc(BLOBS, TRUTH, np.zeros((1, 2)), [0], size=10)

@@ -3,13 +3,10 @@
 import numpy as np
 import pytest
 
-from entreg_utils import metrics
 from entreg_utils.metrics import (
     box_accuracy,
     box_accuracy_by_size,
     box_shares,
-    mask_shares,
-    pixel_average_precision_by_size,
     size_groups,
 )
 
@@ -18,9 +15,6 @@ def test_shares_and_groups_by_hand():
     boxes = [[[0, 0, 9, 9]], [[0, 0, 4, 9], [0, 0, 0, 0]], [3, 3, 3, 3]]
     assert box_shares(boxes, 10).tolist() == [1.0, 0.5, 0.01]
     assert box_shares([[0, 0, 4, 1]], (2, 10)).tolist() == [0.5]
-    masks = np.zeros((2, 4, 4))
-    masks[0, :2] = 7
-    assert mask_shares(masks, 8).tolist() == [0.5, 0.0]
     groups = size_groups([0.0, 0.19, 0.2, 0.39, 0.4, 1.0])
     assert groups.tolist() == ["small"] * 2 + ["medium"] * 2 + ["large"] * 2
     assert size_groups([0.3], edges=(0.01, 0.1)).tolist() == ["large"]
@@ -52,17 +46,3 @@ def test_an_average_hides_the_small_objects():
     assert table.loc["all", "box_acc"] == table.loc["all", "own_max"] == 0.75
     whole = box_accuracy(cams, boxes, size=20)
     assert np.array_equal(result.overall.counts, whole.counts)
-
-
-def test_pxap_by_size_is_pxap_of_the_group():
-    rng = np.random.default_rng(0)
-    cams = rng.random((6, 5, 5))
-    masks = np.zeros((6, 20, 20), bool)
-    for index, side in enumerate((4, 5, 10, 12, 18, 19)):
-        masks[index, :side, :side] = True
-    ignore = [None, np.ones((20, 20)), None, None, np.eye(20), None]
-    scores = pixel_average_precision_by_size(cams, masks, ignore, size=20)
-    assert list(scores) == ["small", "medium", "large"]
-    for name, rows in (("small", slice(0, 2)), ("medium", slice(2, 4)), ("large", slice(4, 6))):
-        own = metrics.pixel_average_precision(cams[rows], masks[rows], ignore[rows], size=20)
-        assert scores[name] == own

@@ -65,13 +65,8 @@ def test_boxes_of_every_form_are_brought_to_the_size(tmp_path, kind):
 
 
 def test_boxes_that_say_their_class_are_those_of_a_map_of_that_class(tmp_path):
-    rows = [
-        "image,x0,y0,x1,y1,class,width,height",
-        "1.jpg,0,0,4,4,cat,8,8",
-        "1.jpg,4,4,6,6,dog,8,8",
-    ]
-    (tmp_path / "boxes.csv").write_text("\n".join(rows))
-    truth = read_truth(tmp_path / "boxes.csv", size=8)
+    rows = "image,x0,y0,x1,y1,class,width,height\n1.jpg,0,0,4,4,cat,8,8\n1.jpg,4,4,6,6,dog,8,8"
+    truth = read_truth(boxes(tmp_path, rows), size=8)
     assert truth.labels == {} and truth.kinds == {"1.jpg": ("cat", "dog")}
     assert truth.boxes_of("1.jpg", "dog").tolist() == [[4, 4, 6, 6]]
     assert truth.boxes_of("1.jpg", None).shape == (2, 4)
@@ -126,27 +121,16 @@ def masked(folder, table="1,cat", codes=((0, 1), (2, 0))):
 
 
 HEAD = "image,x0,y0,x1,y1"
+BOX, SIZED = f"{HEAD}\n1.jpg,0,0,4,4", f"{HEAD},width,height"
 
 
 @pytest.mark.parametrize(
     ("make", "given", "message"),
     [
-        (
-            lambda f: boxes(f, f"{HEAD}\n1.jpg,0,0,4,4"),
-            {},
-            "how large 1.jpg is: give --images FOLD",
-        ),
-        (
-            lambda f: boxes(f, f"{HEAD}\n1.jpg,0,0,4,4"),
-            {"images": "."},
-            "no image is named '1.jpg'",
-        ),
+        (lambda f: boxes(f, BOX), {}, "how large 1.jpg is: give --images FOLD"),
+        (lambda f: boxes(f, BOX), {"images": "."}, "no image is named '1.jpg'"),
         (lambda f: boxes(f, "image,x,y,w,h\n1.jpg,0,0,4,4"), {}, "no column 'x0'"),
-        (
-            lambda f: boxes(f, f"{HEAD},width,height\n1.jpg,0,0,9,4,8,8"),
-            {},
-            "does not fit 1.jpg of",
-        ),
+        (lambda f: boxes(f, f"{SIZED}\n1.jpg,0,0,9,4,8,8"), {}, "does not fit 1.jpg of"),
         (lambda f: f / "lost.csv", {}, "lost.csv is not there"),
         (lambda f: f, {}, "holds no .xml and no localization.txt"),
         (lambda f: boxes(f, f"{HEAD}\n"), {"masks": "lost"}, "lost is no folder"),

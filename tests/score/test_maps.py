@@ -1,5 +1,6 @@
 """Maps of every form are the same array, and what is no map is named in one sentence."""
 
+import io
 import zipfile
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 from PIL import Image
 
 from entreg_utils.files import StorageError
-from entreg_utils.score.mapfiles import find
+from entreg_utils.score.maps import find
 
 MAP = np.arange(12, dtype=np.uint8).reshape(3, 4)
 
@@ -39,10 +40,8 @@ def test_one_map_a_file_of_any_number_type(tmp_path, name, array, write):
 
 
 def npy(array):
-    import io
-
     buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=True)
+    np.save(buffer, array)
     return buffer.getvalue()
 
 
@@ -69,9 +68,9 @@ def damaged(path):
         ("1.npy", lambda p: p.write_bytes(b""), "cannot be read as a map"),
         ("1.npy", lambda p: p.write_bytes(npy(MAP)[:-4]), "cannot be read as a map"),
         ("1.npz", lambda p: np.savez(p, a=MAP, b=MAP), r"holds 2 arrays \(a, b\)"),
-        ("1.npz", lambda p: np.savez(p, a=MAP.astype(object)), "1.npz: a holds Python objects"),
+        ("1.npz", lambda p: np.savez(p, a=MAP.astype(object)), "1.npz/a.npy holds Python objects"),
         ("1.npz", lambda p: p.write_bytes(b"PK no zip"), "cannot be read as .npz"),
-        ("1.npz", damaged, "1.npz: a cannot be read as a map"),
+        ("1.npz", damaged, "1.npz/a.npy cannot be read as a map"),
         ("1.png", lambda p: png(p, np.zeros((3, 4, 3), np.uint8)), "mode RGB, not a map"),
         ("1.png", lambda p: Image.new("P", (4, 3)).save(p), "mode P, not a map"),
         ("1.png", lambda p: p.write_bytes(b"GIF"), "cannot be read as an image"),
