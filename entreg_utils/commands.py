@@ -13,6 +13,7 @@ import math
 import statistics
 import types
 import typing
+from collections.abc import Iterable
 from dataclasses import field, make_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -121,7 +122,7 @@ def run_command(argv: list[str]) -> int:
         """
         given = _given(settings, argv)
         config = plans.config_of(preset, epsilon, **given)
-        allow([config], allow_code)
+        allow(own_code(config), allow_code)
         said = {"--pictures", "--no-pictures"} & set(argv)
         pictures = pictures if said else config.data.is_folder
         return _run(*_filled([config], preset, given), json, fresh, pictures)
@@ -234,7 +235,7 @@ def sweep_command(argv: list[str]) -> int:
             return 0
         given = _given(settings, argv)
         configs, files = _configs(plan, grid, epsilons, seeds, preset, given)
-        allow(configs, allow_code)
+        allow((code for config in configs for code in own_code(config)), allow_code)
         configs = _filled(configs, preset, given) if epsilons else configs
         with freshly(fresh):
             if dry_run:
@@ -279,9 +280,9 @@ def _filled(configs: list[Config], preset: str | None, given: dict) -> list[Conf
     return configs if said else presets.filled(configs)
 
 
-def allow(configs: list[Config], said: bool) -> None:
+def allow(named: Iterable, said: bool) -> None:
     """Refuse own code (ValueError) without ``--allow-code``: a name in a plan would run a file."""
-    code = {names.text_of(value) for config in configs for value in own_code(config)}
+    code = {names.text_of(value) for value in named if names.is_own(value)}
     if code and not said:
         raise ValueError(
             f"{', '.join(sorted(code))} would be imported and run: give --allow-code if you trust "
