@@ -6,7 +6,6 @@ own, ``classifier(run)`` the last checkpoint of a run and the names of its data 
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import hashlib
@@ -167,9 +166,12 @@ def _outputs(model) -> int:
         return 2  # it may have more
     count = 1000
     if isinstance(model, str) and model.startswith("timm:"):
-        with contextlib.suppress(RuntimeError):  # timm does not know it, as `build` will say
-            name = model.removeprefix("timm:")
+        name = model.removeprefix("timm:")
+        try:
             count = timm.get_pretrained_cfg(name, allow_unregistered=False).num_classes
+        except RuntimeError as error:
+            if timm.is_model(name):  # of others `build` says more
+                raise ValueError(f"{model}: {error}") from error
     if not count:
         raise ValueError(f"{model} has features and no classes: take a network with a classifier")
     return count

@@ -20,7 +20,6 @@ import pytest
 from entreg_utils.experiments import Config, SweepError, run, store, sweep
 from entreg_utils.experiments import sweep as sweep_function
 from entreg_utils.experiments.provenance import usable_cores
-from entreg_utils.experiments.run import Job
 from entreg_utils.experiments.sweep import Board, _train_all, duration, keep_memory
 
 MODULE = sys.modules[sweep_function.__module__]
@@ -35,8 +34,9 @@ def small(tiny):
 @pytest.fixture
 def trained_here(monkeypatch):
     """The configs that this process trains."""
-    configs, plain = [], Job._train
-    monkeypatch.setattr(Job, "_train", lambda j, *a: (configs.append(j.config), plain(j, *a))[1])
+    module = sys.modules[run.__module__]
+    configs, plain = [], module._train
+    monkeypatch.setattr(module, "_train", lambda c, *a: (configs.append(c), plain(c, *a))[1])
     return configs
 
 

@@ -64,6 +64,7 @@ class Strict(nn.Module):
     [
         ("vgg", {}, "unknown model 'vgg'"),
         ("timm:resnet1", {}, "timm has no model 'resnet1'"),
+        ("timm:resnet18.one", {}, r"timm:resnet18.one: Invalid pretrained tag \(one\)"),
         ("toy", {}, "no published weights for 'toy'"),
         ("timm:vit_small_patch14_dinov2", {}, "has features and no classes"),
         ("timm:test_vit", {"weights": "FILE", "size": 150}, "does not run on 150x150 .*size"),
