@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import sys
 import time
@@ -282,16 +283,12 @@ def _packed(state: dict) -> bytes:
 
 def _own_record(path: Path) -> dict | None:
     """The record at ``path`` if its checkpoints lie beside it, all of them whole."""
-    try:
+    with contextlib.suppress(StorageError):  # damaged: it is trained again and replaced
         record = store.read(path)
-    except StorageError:  # damaged: it is trained again and replaced
-        return None
-    if record is None:
-        return None
-    digests = _digests(record).items()
-    return (
-        record if all(_checkpoint(path.with_suffix(SUFFIXES[w]), d) for w, d in digests) else None
-    )
+        digests = _digests(record).items() if record else []
+        if all(_checkpoint(path.with_suffix(SUFFIXES[which]), own) for which, own in digests):
+            return record
+    return None
 
 
 def _digests(run: dict) -> dict[str, str]:
