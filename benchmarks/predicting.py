@@ -29,7 +29,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 
 
-def speed(name: str = "timm:resnet18", count: int = 64, repeats: int = 2) -> list[Row]:
+def speed(name: str = "timm:resnet18", count: int = 256, repeats: int = 2) -> list[Row]:
     """Time of ``predict`` on 640x480 photographs over that of decoding them and a pass in batches.
 
     Both at 224 pixels in batches of 16 on all threads; the plain loop keeps nothing.

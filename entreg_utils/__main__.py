@@ -54,11 +54,6 @@ def _note(message, *_, **__) -> None:
     print(f"note: {message}", file=sys.stderr)
 
 
-def _is_ours(error: RuntimeError) -> bool:
-    """StorageError, TrainingError, SweepError: told apart by name, for their rooms import torch."""
-    return type(error).__module__.startswith("entreg_utils.")
-
-
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status; errors end in one sentence on stderr.
 
@@ -95,7 +90,8 @@ def _status(argv: list[str]) -> int:
     except ImportError as error:
         message = f"{error}; `python -m entreg_utils doctor` says what is missing"
     except (RuntimeError, ValueError) as error:
-        if isinstance(error, RuntimeError) and not _is_ours(error):
+        # ours (StorageError, TrainingError) by name, for their rooms import torch
+        if isinstance(error, RuntimeError) and not type(error).__module__.startswith(__package__):
             raise
         message = str(error)
     except KeyboardInterrupt:

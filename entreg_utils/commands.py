@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import json
 import math
 import statistics
 import types
 import typing
+from collections.abc import Iterable
 from dataclasses import field, make_dataclass, replace
 from pathlib import Path
 from typing import Annotated, Literal
@@ -28,7 +30,6 @@ from entreg_utils.experiments import run as load_or_train
 from entreg_utils.experiments import sweep as train_all
 from entreg_utils.experiments.config import DEFAULTS, FLAT, GROUPS, Config, own_code
 from entreg_utils.experiments.provenance import device_name, usable_cores
-from entreg_utils.experiments.sweep import duration
 from entreg_utils.files import StorageError, results, variable
 
 _METAVARS = {int: "N", float: "X", str: "NAME"}
@@ -83,14 +84,12 @@ Flag = tyro.conf.FlagCreatePairsOff[bool]  # a setting has both: what a preset t
 Fresh = Annotated[Flag, quiet(help="leave out the records of the project")]
 AllowCode = Annotated[Flag, quiet(help="let code that is named as module:function run")]
 _ROLE = "weight of --regularizer (kl_uniform) beside cross-entropy: lambda = E/(1 - E)"
+_PICTURES = "maps, boxes and overlays of the test photographs, beside the record"
+_OWN = "(default: of folder:)"
 Epsilon = Annotated[float | None, quiet(metavar="E", help=_ROLE)]
-_PRESETS = "|".join(presets.PRESETS)
+_WAY = f"a way to train photographs, {presets.DEFAULT} where none is named; options win"
 Preset = Annotated[
-    Literal[tuple(presets.PRESETS)] | None,
-    quiet(
-        help=f"a way to train photographs, {presets.DEFAULT} where none is named; options win",
-        metavar=_PRESETS,
-    ),
+    Literal[tuple(presets.PRESETS)] | None, quiet(help=_WAY, metavar="|".join(presets.PRESETS))
 ]
 GRIDS = ("SWEEP", "HURTS", "METHODS", "REGULARISERS", "COOCCURRING", "ALL")
 
@@ -102,13 +101,7 @@ def run_command(argv: list[str]) -> int:
         settings: Annotated[Settings, arg(name="")],
         epsilon: Epsilon = None,
         preset: Preset = None,
-        pictures: Annotated[
-            bool,
-            arg(
-                help="maps, boxes and overlays of the test photographs, beside the record",
-                help_behavior_hint="(default: of folder:)",
-            ),
-        ] = True,
+        pictures: Annotated[bool, arg(help=_PICTURES, help_behavior_hint=_OWN)] = True,
         json: Annotated[Flag, quiet(help="print one JSON object, nothing else")] = False,
         fresh: Fresh = False,
         allow_code: AllowCode = False,
@@ -121,7 +114,7 @@ def run_command(argv: list[str]) -> int:
         """
         given = _given(settings, argv)
         config = plans.config_of(preset, epsilon, **given)
-        allow([config], allow_code)
+        allow(own_code(config), allow_code)
         said = {"--pictures", "--no-pictures"} & set(argv)
         pictures = pictures if said else config.data.is_folder
         return _run(*_filled([config], preset, given), json, fresh, pictures)
@@ -130,7 +123,7 @@ def run_command(argv: list[str]) -> int:
 
 
 def _run(config: Config, as_json: bool, fresh: bool, pictures: bool) -> int:
-    with freshly(fresh):
+    with variable("ENTREG_FRESH", "1" if fresh else None):
         was_there = store.find(config) is not None
         result = load_or_train(config, progress=not as_json)
         path, _ = store.locate(config)
@@ -234,9 +227,9 @@ def sweep_command(argv: list[str]) -> int:
             return 0
         given = _given(settings, argv)
         configs, files = _configs(plan, grid, epsilons, seeds, preset, given)
-        allow(configs, allow_code)
+        allow((code for config in configs for code in own_code(config)), allow_code)
         configs = _filled(configs, preset, given) if epsilons else configs
-        with freshly(fresh):
+        with variable("ENTREG_FRESH", "1" if fresh else None):
             if dry_run:
                 print(outline(configs, jobs))
                 return 0
@@ -259,18 +252,16 @@ def _configs(
     if sum(map(bool, (plan, grid, epsilons))) != 1:
         raise ValueError("give one of PLAN, --grid and --epsilons: they say which runs")
     if epsilons:
-        seeds = seeds or grids.SEEDS
-        pairs = [(epsilon, seed) for epsilon in epsilons for seed in seeds]
-        return [plans.config_of(preset, e, seed=s, **given) for e, s in pairs], store.Files()
+        pairs = itertools.product(epsilons, seeds or grids.SEEDS)
+        configs = [plans.config_of(preset, e, seed=s, **given) for e, s in pairs]
+        return configs, store.Files()
     fixed = {"--seeds": seeds, "--regularizer": given.get("regularizer"), "--preset": preset}
     for option in (name for name, value in fixed.items() if value):
         what = "plan" if plan else "grid"
         raise ValueError(f"a {what} fixes its own {option}: use --epsilons, or a plan of your own")
     found = plans.load(plan) if plan else None
-    configs = found.configs if found else getattr(grids, grid)
-    return list(dict.fromkeys(replace(c, **given) for c in configs)), (
-        found.files if found else store.Files()
-    )
+    configs = [replace(c, **given) for c in (found.configs if found else getattr(grids, grid))]
+    return list(dict.fromkeys(configs)), found.files if found else store.Files()
 
 
 def _filled(configs: list[Config], preset: str | None, given: dict) -> list[Config]:
@@ -279,14 +270,12 @@ def _filled(configs: list[Config], preset: str | None, given: dict) -> list[Conf
     return configs if said else presets.filled(configs)
 
 
-def allow(configs: list[Config], said: bool) -> None:
+def allow(named: Iterable, said: bool) -> None:
     """Refuse own code (ValueError) without ``--allow-code``: a name in a plan would run a file."""
-    code = {names.text_of(value) for config in configs for value in own_code(config)}
+    code = {names.text_of(value) for value in named if names.is_own(value)}
     if code and not said:
-        raise ValueError(
-            f"{', '.join(sorted(code))} would be imported and run: give --allow-code if you trust "
-            "it"
-        )
+        what = f"{', '.join(sorted(code))} would be imported and run"
+        raise ValueError(f"{what}: give --allow-code if you trust it")
 
 
 def _check_files(configs: list[Config], wanted: store.Files) -> None:
@@ -305,11 +294,6 @@ def _check_files(configs: list[Config], wanted: store.Files) -> None:
                 )
 
 
-def freshly(fresh: bool) -> contextlib.AbstractContextManager:
-    """Within it the committed records are not read, here and in the processes of a sweep."""
-    return variable("ENTREG_FRESH", "1" if fresh else None)
-
-
 def listing() -> str:
     """The plans that come with the package: name, number of runs, title, and the paper's part."""
     lines = []
@@ -322,41 +306,34 @@ def listing() -> str:
 
 def outline(configs: list[Config], jobs: int | None = None) -> str:
     """The runs by data set, model and method: strengths, seeds, what is stored, what is missing."""
-    by_kind: dict[str, list[Config]] = {}
+    missing = [config for config in configs if store.find(config) is None]
+    groups: dict[str, list[Config]] = {}
     for config in configs:
         kind = " ".join(config.to_dict()[n] for n in ("dataset", "model", "method"))
-        by_kind.setdefault(kind, []).append(config)
-    width = max(map(len, by_kind))
-    lines, missing = [], []
-    for name, own in by_kind.items():
-        absent = [config for config in own if store.find(config) is None]
-        missing += absent
+        groups.setdefault(kind, []).append(config)
+    lines, width = [], max(map(len, groups))
+    for name, own in groups.items():
         kinds = {
             f"{c.to_dict()['regularizer']} {c.epsilon:.3g}" if c.epsilon else "none" for c in own
         }
         shown = ", ".join(sorted(kinds)) if len(kinds) < 5 else f"{len(kinds)} regularisations"
         seeds = len({config.seed for config in own})
+        stored = sum(config not in missing for config in own)
         lines.append(
-            f"{name:{width}}  {len(own):4} runs, {len(own) - len(absent)} stored: {shown}; "
-            f"{seeds} seed{'s' if seeds > 1 else ''}"
+            f"{name:{width}}  {len(own):4} runs, {stored} stored: {shown}; {seeds} "
+            f"seed{'s' * (seeds > 1)}"
         )
     lines.append(f"{len(configs) - len(missing)} of {len(configs)} runs are stored.")
-    return "\n".join(lines + _what_it_takes(missing, jobs))
-
-
-def _what_it_takes(missing: list[Config], jobs: int | None) -> list[str]:
     drawn = [config for config in missing if config.data.is_drawn]
     photographs = [config for config in missing if config.dataset in cost.TRAIN_IMAGES]
-    rest = len(missing) - len(drawn) - len(photographs)
-    lines = []
     if drawn:
         lines.append(f"{len(drawn)} would be trained, {_duration(drawn, jobs)}")
     if photographs:
         lines.append(f"{len(photographs)} would be trained on photographs.")
         lines.append(cost.report(photographs, cost.load(), device_name()))
-    if rest:
+    if rest := len(missing) - len(drawn) - len(photographs):
         lines.append(f"{rest} would be trained on own data, whose size is not known before.")
-    return lines
+    return "\n".join(lines)
 
 
 def _duration(missing: list[Config], jobs: int | None) -> str:
@@ -371,7 +348,7 @@ def _duration(missing: list[Config], jobs: int | None) -> str:
     jobs = min(jobs or usable_cores(), len(missing))
     seconds = sum(_work(config.to_dict()) for config in missing) * statistics.median(rates) / jobs
     return (
-        f"in about {duration(max(seconds, 1))} with {jobs} side by side (by the wall time of "
+        f"in about {math.ceil(seconds / 60)} min with {jobs} side by side (by the wall time of "
         f"{len(rates)} stored records, wherever they were trained)."
     )
 

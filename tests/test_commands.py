@@ -251,10 +251,6 @@ def test_run_trains_what_is_not_stored_and_fresh_leaves_the_committed_record_out
     assert cli.main(["run", *SMALL]) == 0
     printed = capsys.readouterr().out
     assert "seed 0: loaded" in printed and "0.123" not in printed  # the reader's own comes first
-    monkeypatch.setenv("ENTREG_FRESH", "0")
-    with commands.freshly(True):
-        assert os.environ["ENTREG_FRESH"] == "1"
-    assert os.environ["ENTREG_FRESH"] == "0"
 
 
 def test_a_damaged_record_is_a_note_and_the_next_one_is_read(stored, tiny, capsys):

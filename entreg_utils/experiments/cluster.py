@@ -27,7 +27,7 @@ from filelock import Timeout
 from entreg_utils.experiments import store
 from entreg_utils.experiments.config import Config
 from entreg_utils.experiments.provenance import pick_device
-from entreg_utils.experiments.run import Job
+from entreg_utils.experiments.run import train
 from entreg_utils.experiments.sweep import Board
 from entreg_utils.files import atomic_write, environment, sha256, variable
 
@@ -178,7 +178,7 @@ def train_here(settings: dict, name: str, cpus: int, gpus: float) -> dict:
         torch.set_num_threads(cpus)
         folder = scratch_folder() / name
         with variable("ENTREG_RESULTS", str(folder)):
-            record, name = Job(config).train(progress=False), store.path_of(config).stem
+            record, name = train(config, progress=False), store.path_of(config).stem
         files = {path.name: path.read_bytes() for path in folder.glob("*.pt")}
     except Exception as error:  # as a sentence: the driver may not have the error's class
         return {"failure": f"{type(error).__name__}: {error} [on {socket.gethostname()}]"}

@@ -130,13 +130,11 @@ def named(config: Config) -> str:
     found = {}
     for name, of in PRESETS.items():
         one = of(config.dataset, config.model)
-        changed = [key for key, v in one.settings.items() if getattr(config, key) != v]
+        own = {key: getattr(config, key) for key in one.settings}
+        changed = [f"{key} {value}" for key, value in own.items() if value != one.settings[key]]
         found[f"{name} ({one.status}; {one.source})"] = changed
-    nearest = min(found, key=lambda said: len(found[said]))
-    but = ", ".join(f"{key} {getattr(config, key)}" for key in found[nearest])
-    if len(found[nearest]) > 3:
-        return ""
-    return nearest + f", but {but}" * bool(but)
+    nearest, but = min(found.items(), key=lambda pair: len(pair[1]))
+    return "" if len(but) > 3 else nearest + f", but {', '.join(but)}" * bool(but)
 
 
 def filled(configs: Sequence[Config]) -> list[Config]:
@@ -145,17 +143,15 @@ def filled(configs: Sequence[Config]) -> list[Config]:
     A small folder is passed over as often as that takes; a warning says so. Where photographs are
     not there a config stays as it is.
     """
-    counts = {}
+    counts, result = {}, []
     for config in configs:
-        if config.data not in counts and not config.data.is_drawn:
+        data, least = config.data, 3 * config.batch_size
+        if data not in counts and not data.is_drawn:
             with contextlib.suppress(StorageError):
-                counts[config.data] = len(config.data.load("train"))
-    result = []
-    for config in configs:
-        count, least = counts.get(config.data), 3 * config.batch_size
-        if count is not None and count < least and not config.epoch_images:
+                counts[data] = len(data.load("train"))
+        if counts.get(data, least) < least and not config.epoch_images:
             warnings.warn(
-                f"{names.label(config.dataset)} has {count} photographs to train on: an epoch "
+                f"{names.label(data.dataset)} has {counts[data]} photographs to train on: an epoch "
                 f"passes over them until it has drawn {least} (--epoch-images)",
                 stacklevel=2,
             )

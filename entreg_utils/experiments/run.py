@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import copy
+import contextlib
 import io
-import json
-import math
 import sys
 import time
 import warnings
@@ -15,27 +13,18 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from tqdm.auto import tqdm
 
 from entreg_utils.experiments import store
 from entreg_utils.experiments.config import DEFAULTS, PROTOCOL, Config
 from entreg_utils.experiments.provenance import pick_device, provenance
-from entreg_utils.experiments.watch import Watch, crop_of
-from entreg_utils.files import (
-    StorageError,
-    atomic_write,
-    read_bytes,
-    read_checked,
-    sha256,
-    write_checked,
-)
-from entreg_utils.training import fit
+from entreg_utils.experiments.watch import Log, Watch, crop_of
+from entreg_utils.files import StorageError, read_checked, sha256, write_checked
+from entreg_utils.training import Best, fit
 from entreg_utils.training.batches import check_kind, steps_of
 from entreg_utils.training.evaluate import BASELINES
 from entreg_utils.training.recipe import loss_of_chance
 
 SUFFIXES = {"last": ".pt", "best": ".best.pt"}  # of the files of a run's checkpoints
-_TELLING = 20  # steps after which a loss above chance is no warming up
 EVALUATION = ("eval_size", "eval_view", "sigma")  # settings that training does not depend on
 
 
@@ -91,7 +80,7 @@ class Run:
             path = store.path_of(self.config)
             if _own_record(path) is None:
                 print(f"{path.stem} has no checkpoint here: training it again", file=sys.stderr)
-                Job(self.config).train()
+                train(self.config)
             content = read_checked(path.with_suffix(SUFFIXES[which]))
             if content is None:
                 raise StorageError(f"{path} is gone again: something else empties that folder")
@@ -113,67 +102,57 @@ def run(config: Config, progress: bool = True) -> Run:
         training.TrainingError: the loss is not finite.
         StorageError: photographs or weights are not there, or a file cannot be written.
     """
-    return Job(config).run(progress)
+    record = store.find(config)
+    return as_run(config, train(config, progress) if record is None else record)
 
 
-class Job:
-    """A config on its way to its record: found in the store, or trained into it."""
+def train(config: Config, progress: bool = True) -> dict:
+    """Train unless the results hold both record and checkpoints, whole; write them there."""
+    path = store.path_of(config)
+    with store.only_one(path):
+        return _own_record(path) or _train(config, path, progress)
 
-    def __init__(self, config: Config):
-        self.config = config
 
-    def run(self, progress: bool = True) -> Run:
-        """The run, as :func:`run` says."""
-        record = store.find(self.config)
-        return as_run(self.config, self.train(progress) if record is None else record)
-
-    def train(self, progress: bool = True) -> dict:
-        """Train unless the results hold both record and checkpoints, whole; write them there."""
-        path = store.path_of(self.config)
-        with store.only_one(path):
-            record = _own_record(path)
-            return self._train(path, progress) if record is None else record
-
-    def _train(self, path: Path, progress: bool) -> dict:
-        config, start, files = self.config, time.perf_counter(), store.files_of(self.config)
-        train_data, val, test = splits(config)
-        model = build(config, test.num_classes)
-        model = model.to(pick_device(), memory_format=torch.channels_last)
-        recipe, title = config.training, title_of(config)
-        steps = recipe.epochs * steps_of(len(train_data), recipe)  # refused before all is decoded
-        watch = Watch(config, train_data, val, test, progress)
-        best, chance = watch.best(), loss_of_chance(recipe, test.num_classes)
-        partial = path.with_suffix(".partial")
-        try:
-            with _Progress(
-                title, recipe.epochs, steps, best.criterion, chance, progress, path
-            ) as report:
-                crop = crop_of(config, train_data)
-                what = (model, train_data, recipe, config.erasing, crop)
-                history = fit(*what, watch.after_epoch, partial, report, best, report.step)
-                final, outcomes = watch.final(model)
-                weights = {"last": _packed(model.state_dict()), "best": _packed(best.weights)}
-                chosen = copy.deepcopy(model)
-                chosen.load_state_dict(best.weights)
-                scores, _ = watch.final(chosen)  # baselines have no checkpoint
-                final |= {f"{n}_best": v for n, v in scores.items() if n not in BASELINES}
-        except KeyboardInterrupt:
-            kept = "keeps its last whole epoch" if partial.exists() else "had no whole epoch yet"
-            print(f"\nstopped; {title} {kept}, the same call goes on from there", flush=True)
-            raise
-        maps = np.array([row.pop("maps") for row in history])
-        seconds = time.perf_counter() - start
-        columns = {name: [row[name] for row in history] for name in history[0]}
-        measured = columns, final, watch.panel, maps, outcomes
-        digests = {which: sha256(content) for which, content in weights.items()}
-        chosen = {"criterion": best.criterion, "epoch": best.epoch}
-        record = _record(config, files, measured, digests["last"]) | {
-            "selection": chosen | {"weights_sha256": digests["best"]},
-            "provenance": provenance(config, seconds, getattr(train_data, "source", "")),
-        }
-        _keep(record, weights, path)
-        partial.unlink(missing_ok=True)
-        return record
+def _train(config: Config, path: Path, progress: bool) -> dict:
+    start, files, recipe = time.perf_counter(), store.files_of(config), config.training
+    train_data, val, test = splits(config)
+    model = build(config, test.num_classes)
+    model = model.to(pick_device(), memory_format=torch.channels_last)
+    steps = recipe.epochs * steps_of(len(train_data), recipe)  # refused before all is decoded
+    watch = Watch(config, train_data, val, test, progress)
+    best, partial = Best(watch.criterion), path.with_suffix(".partial")
+    chance = loss_of_chance(recipe, test.num_classes)
+    log = Log(path, title_of(config), recipe.epochs, steps, watch.criterion, chance, progress)
+    try:
+        with log.bar:
+            crop = crop_of(config, train_data)
+            what = (model, train_data, recipe, config.erasing, crop)
+            history = fit(*what, watch.after_epoch, partial, log.epoch, best, log.step)
+            final, outcomes = watch.final(model)
+            weights = {"last": _packed(model.state_dict()), "best": _packed(best.weights)}
+            scores = final
+            if best.epoch < recipe.epochs:
+                model.load_state_dict(best.weights)
+                scores, _ = watch.final(model)
+            final |= {f"{n}_best": v for n, v in scores.items() if n not in BASELINES}
+    except KeyboardInterrupt:
+        kept = "keeps its last whole epoch" if partial.exists() else "had no whole epoch yet"
+        said = f"stopped; {title_of(config)} {kept}, the same call goes on from there"
+        print(f"\n{said}", flush=True)
+        raise
+    maps = np.array([row.pop("maps") for row in history])
+    seconds = time.perf_counter() - start
+    columns = {name: [row[name] for row in history] for name in history[0]}
+    measured = columns, final, watch.panel, maps, outcomes
+    digests = {which: sha256(content) for which, content in weights.items()}
+    chosen = {"criterion": best.criterion, "epoch": best.epoch}
+    record = _record(config, files, measured, digests["last"]) | {
+        "selection": chosen | {"weights_sha256": digests["best"]},
+        "provenance": provenance(config, seconds, getattr(train_data, "source", "")),
+    }
+    _keep(record, weights, path)
+    partial.unlink(missing_ok=True)
+    return record
 
 
 def build(config: Config, num_classes: int | None = None, with_weights: bool = True):
@@ -304,16 +283,12 @@ def _packed(state: dict) -> bytes:
 
 def _own_record(path: Path) -> dict | None:
     """The record at ``path`` if its checkpoints lie beside it, all of them whole."""
-    try:
+    with contextlib.suppress(StorageError):  # damaged: it is trained again and replaced
         record = store.read(path)
-    except StorageError:  # damaged: it is trained again and replaced
-        return None
-    if record is None:
-        return None
-    digests = _digests(record).items()
-    return (
-        record if all(_checkpoint(path.with_suffix(SUFFIXES[w]), d) for w, d in digests) else None
-    )
+        digests = _digests(record).items() if record else []
+        if all(_checkpoint(path.with_suffix(SUFFIXES[which]), own) for which, own in digests):
+            return record
+    return None
 
 
 def _digests(run: dict) -> dict[str, str]:
@@ -330,68 +305,3 @@ def _checkpoint(path: Path, digest: str) -> bytes | None:
         warnings.warn(f"passed over: {error}", stacklevel=4)
         return None
     return content if content is not None and sha256(content) == digest else None
-
-
-class _Progress:
-    """The bar of a run, and its log beside the record: a JSON line of numbers for each epoch.
-
-    The log is a file, so that each process of a sweep has one. It is replaced as a whole: a reader
-    never meets half a line, and an epoch that is trained again after a kill stands there once.
-    After a third of the epochs and after the last one a warning says if no epoch's loss was below
-    ``chance``, once there were steps enough to tell.
-    """
-
-    def __init__(
-        self,
-        title: str,
-        epochs: int,
-        steps: int,
-        criterion: str,
-        chance: float,
-        shown: bool,
-        record: Path,
-    ):
-        self.title, self.epochs, self.steps, self.chance = title, epochs, steps, chance
-        self.criterion, self.log = criterion, record.with_suffix(".jsonl")
-        self.before, self.said = time.perf_counter(), {"epoch": f"1/{epochs}"}
-        self.bar = tqdm(total=steps, desc=title, unit="step", disable=not shown, leave=False)
-
-    def step(self, done: int, steps: int, loss: float) -> None:
-        if self.bar.n == 0 and not self.bar.disable:  # what was done before took this call no time
-            self.bar.initial = self.bar.n = self.bar.last_print_n = done - 1
-        epoch = (done - 1) * self.epochs // steps + 1
-        self.said |= {"epoch": f"{epoch}/{self.epochs}"}
-        self.said |= {"loss": f"{loss:.3g}"} if math.isfinite(loss) else {}
-        self.bar.set_postfix(self.said, refresh=False)
-        self.bar.update(done - self.bar.n)
-
-    def __call__(self, row: dict) -> None:
-        self.said |= {name: f"{row[name]:.3g}" for name in ("loss", self.criterion)}
-        self.bar.set_postfix(self.said)
-        seconds, self.before = time.perf_counter() - self.before, time.perf_counter()
-        numbers = {name: value for name, value in row.items() if isinstance(value, (int, float))}
-        lines = (read_bytes(self.log) or b"").decode().splitlines()[: row["epoch"] - 1]
-        lines.append(json.dumps(numbers | {"seconds": round(seconds, 1)}))
-        atomic_write(self.log, "\n".join(lines) + "\n")
-        enough = row["epoch"] * self.steps >= _TELLING * self.epochs
-        if row["epoch"] in (self.epochs // 3, self.epochs) and enough:
-            self._compare(min(json.loads(line)["loss"] for line in lines), row["epoch"])
-
-    def _compare(self, least: float, epoch: int) -> None:
-        # a thousandth of noise is nothing learned; an own regulariser may have NaN as its chance
-        if not least >= self.chance - abs(self.chance) / 1000:
-            return
-        self.bar.clear()
-        warnings.warn(
-            f"{self.title}: after {epoch} epochs the training loss stays above {self.chance:.3g}, "
-            "what equal probabilities for all classes give (log C, over 1 + lambda with a "
-            "regularizer): nothing is learned; try another --learning-rate, and see whether the "
-            "labels fit the images and --statistics the weights",
-            stacklevel=4,
-        )
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *_) -> None:
-        self.bar.close()

@@ -222,11 +222,3 @@ class Board:
         if self._lines:
             stamp, total = time.strftime("%H:%M:%S"), len(self._state)
             print(f"{stamp} {line} ({known} of {total})", file=self._stream, flush=True)
-
-
-def duration(seconds: float) -> str:
-    """Seconds as a reader says them: ``40 s``, ``12 min``, ``3.4 h``, ``2.1 days``."""
-    for limit, unit, name in ((90, 1, "s"), (5400, 60, "min"), (48 * 3600, 3600, "h")):
-        if seconds < limit:
-            return f"{seconds / unit:.{0 if unit < 3600 else 1}f} {name}"
-    return f"{seconds / 86400:.1f} days"

@@ -1,12 +1,21 @@
-"""What is measured while a run trains, and at its end."""
+"""What is measured while a run trains and at its end, and what is said of it meanwhile."""
+
+import json
+import math
+import time
+import warnings
+from pathlib import Path
 
 import numpy as np
 from torch import nn
+from tqdm.auto import tqdm
 
 from entreg_utils.experiments.config import Config
-from entreg_utils.training import Best, View, evaluate, evidence, predict, reliance, summarise
+from entreg_utils.files import atomic_write, read_bytes
+from entreg_utils.training import View, evaluate, evidence, predict, reliance, summarise
 
 TRAIN_PROBE = 100  # training images on which each epoch's train accuracy and entropy are measured
+_TELLING = 20  # steps after which a loss above chance is no warming up
 PANEL = 4  # test images whose maps are kept at each epoch: the first of each of the first classes
 
 
@@ -67,9 +76,62 @@ class Watch:
         scores, outcomes = summarise(model, self.val, self.test, probes, self.sigma)
         return rounded(scores), outcomes
 
-    def best(self) -> Best:
-        """The keeper of the best checkpoint on validation."""
-        return Best(self.criterion)
+
+class Log:
+    """The bar of a run, and its log beside the record: a JSON line of numbers for each epoch.
+
+    The log is a file, so that each process of a sweep has one. It is replaced as a whole: a reader
+    never meets half a line, and an epoch that is trained again after a kill stands there once.
+    After a third of the epochs and after the last one a warning says if no epoch's loss was below
+    ``chance``, once there were steps enough to tell. ``total``: steps of all epochs.
+    """
+
+    def __init__(
+        self,
+        record: Path,
+        title: str,
+        epochs: int,
+        total: int,
+        criterion: str,
+        chance: float,
+        shown: bool,
+    ):
+        self.path, self.title, self.epochs = record.with_suffix(".jsonl"), title, epochs
+        self.total, self.criterion, self.chance = total, criterion, chance
+        self.before, self.said = time.perf_counter(), {}
+        self.bar = tqdm(total=total, desc=title, unit="step", disable=not shown, leave=False)
+
+    def step(self, done: int, total: int, loss: float) -> None:
+        """Move the bar; ``loss`` may be NaN, not looked at yet."""
+        if self.bar.n == 0 and not self.bar.disable:  # what was done before took this call no time
+            self.bar.initial = self.bar.n = self.bar.last_print_n = done - 1
+        self.said |= {"epoch": f"{(done - 1) * self.epochs // total + 1}/{self.epochs}"}
+        self.said |= {"loss": f"{loss:.3g}"} if math.isfinite(loss) else {}
+        self.bar.set_postfix(self.said, refresh=False)
+        self.bar.update(done - self.bar.n)
+
+    def epoch(self, row: dict) -> None:
+        """Write the row of an epoch."""
+        self.bar.set_postfix(self.said | {n: f"{row[n]:.3g}" for n in ("loss", self.criterion)})
+        seconds, self.before = time.perf_counter() - self.before, time.perf_counter()
+        numbers = {name: value for name, value in row.items() if isinstance(value, (int, float))}
+        epoch = row["epoch"]
+        lines = (read_bytes(self.path) or b"").decode().splitlines()[: epoch - 1]
+        lines.append(json.dumps(numbers | {"seconds": round(seconds, 1)}))
+        atomic_write(self.path, "\n".join(lines) + "\n")
+        # a thousandth of noise is nothing learned; an own regulariser may have NaN as its chance
+        limit = self.chance - abs(self.chance) / 1000
+        stays = min(json.loads(line)["loss"] for line in lines) >= limit
+        telling = epoch in (self.epochs // 3, self.epochs)
+        if stays and telling and epoch * self.total >= _TELLING * self.epochs:
+            self.bar.clear()
+            warnings.warn(
+                f"{self.title}: after {epoch} epochs the training loss stays above "
+                f"{self.chance:.3g}, what equal probabilities for all classes give (log C, over 1 "
+                "+ lambda with a regularizer): nothing is learned; try another --learning-rate, "
+                "and see whether the labels fit the images and --statistics the weights",
+                stacklevel=3,
+            )
 
 
 def crop_of(config: Config, dataset) -> int:

@@ -3,7 +3,7 @@
 The output folder::
 
     predict.json       what was asked: the same call goes on, another is refused
-    maps/NAME.npy      float32 (h, w), raw map of the class in ``boxes.csv``
+    maps/NAME.npy      float32 (h, w), raw map of the predicted class
     overlays/NAME.png  photograph, map, outline, boxes, colour bar, class; a longer side of at most
                        1280 pixels
     predictions.csv    image, class_1, probability_1, ..., class_5, probability_5, weights

@@ -10,7 +10,7 @@ import dataclasses
 import functools
 import hashlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,23 +60,6 @@ class Classifier:
             found.update(value.cpu().contiguous().flatten().view(torch.uint8).numpy())
         return found.hexdigest()
 
-    def index_of(self, name: str | int) -> int:
-        """Index of a class by its name, by one of several names in it, or by its number.
-
-        ValueError: there is none, or there are several.
-        """
-        own = [one.split(", ") for one in self.classes]
-        found = [i for i, every in enumerate(own) if name in every or name == self.classes[i]]
-        if not found and str(name).isdecimal() and int(name) < len(self.classes):
-            found = [int(name)]
-        if len(found) != 1:
-            many = f"the numbers {', '.join(map(str, found))}" if found else "none"
-            raise ValueError(
-                f"class {str(name)!r} is {many} of {self.title}: give its number, "
-                f"0..{len(self.classes) - 1}, or a name such as {self.classes[0]!r}"
-            )
-        return found[0]
-
 
 def classifier(
     model: str | Callable | nn.Module | Run,
@@ -91,8 +74,7 @@ def classifier(
             ImageNet weights; where these cannot be had, a warning says so, and ``weights`` of the
             result is ``untrained``.
         weights: a file in their place.  classes: names, where they are not those of ImageNet.
-        size: side in pixels of the square shown; default: that of the run's evaluation, of networks
-            with a fixed side their own, else 224.
+        size: side in pixels of the square shown; default: that of the run's evaluation, else 224.
 
     Raises:
         ValueError: an unknown network, weights that do not fit, or a size at which it fails.
@@ -104,19 +86,15 @@ def classifier(
         found = _of_run(model)
     else:
         found = _of_network(model, weights, classes)
-    size = found.size if size is None else size
-    if size < 1:
-        raise ValueError(f"size={size}: give a whole number of pixels, 224 is usual")
     network = found.network.to(pick_device(), memory_format=torch.channels_last).eval()
-    found = dataclasses.replace(found, network=network, size=size)
+    found = dataclasses.replace(found, network=network, size=found.size if size is None else size)
     try:
-        parameter = next(network.parameters())
         with torch.no_grad():
-            network(torch.zeros(1, 3, found.size, found.size).to(parameter))
+            side = found.size
+            network(torch.zeros(1, 3, side, side).to(next(network.parameters())))
     except (AssertionError, RuntimeError, ValueError) as error:
-        side = f"{found.size}x{found.size}"
         raise ValueError(
-            f"{found.title} does not run on {side} pixels ({error}): give another size"
+            f"{found.title} does not run on {side}x{side} pixels ({error}): give another size"
         ) from error
     return found
 
@@ -126,16 +104,15 @@ def find_run(name: str) -> Run:
 
     Its own code is not run yet: ``config`` names it. ValueError: there is none, or several.
     """
-    path, folders = Path(name), (results(), store.committed_folder())
+    path = Path(name)
     if path.suffix != ".json":
-        found = {file.name: file for folder in folders for file in folder.glob("*.json")}
-        near = sorted(file for file in found if file.startswith(name))
-        near = [f"{name}.json"] if f"{name}.json" in near else near
-        if len(near) != 1:
-            said = f"{len(near)} runs begin with {name!r}" if near else f"there is no run {name!r}"
-            where = " nor ".join(map(str, folders))
-            raise ValueError(f"{said} in {where}: name a record there, or give the path of one")
-        path = found[near[0]]
+        folders = store.committed_folder(), results()
+        files = {file.name: file for folder in folders for file in folder.glob("*.json")}
+        near = [file for file in files if file.startswith(name)]
+        path = files.get(f"{name}.json") or (files[near[0]] if len(near) == 1 else None)
+        if path is None:
+            said = f"{len(near) or 'no'} runs begin with {name!r} in {folders[1]} and {folders[0]}"
+            raise ValueError(f"{said}: give the name of a record there, or the path of one")
     record = store.read(path)
     if record is None:
         raise ValueError(f"there is no record {path}: give the name of a run, or its path")
@@ -150,7 +127,7 @@ def _of_run(run: Run) -> Classifier:
         known = ()
     return Classifier(
         network,
-        (*known, *_numbered(range(len(known), network.num_classes))),
+        _named(known, network.num_classes),
         config.name,
         f"run {config.name}",
         config.image_size if config.data.is_drawn else config.eval_size,
@@ -161,10 +138,12 @@ def _of_run(run: Run) -> Classifier:
 
 
 def _of_network(model, weights, classes: Sequence[str] | None) -> Classifier:
-    title = model if isinstance(model, str) else names.label(model)
-    own = names.is_own(model)  # a module is callable, too
-    count = len(classes) if classes and (own or weights is not None) else _outputs(model)
-    if own or weights is not None:
+    title, own = names.label(model), names.is_own(model)  # a module is callable, too
+    published = not own and weights is None
+    count = len(classes) if classes and not published else _outputs(model)
+    if published:
+        network, label = _published(model, count)
+    else:
         network = models.build(model, count, weights=weights)
         label = "own" if weights is None else Path(weights).name
         if "head new" in network.weights_note:
@@ -172,36 +151,30 @@ def _of_network(model, weights, classes: Sequence[str] | None) -> Classifier:
                 f"{network.weights_note}: its answers would mean nothing; give weights with a "
                 "classifier, and the names of its classes where they are not ImageNet's"
             )
-    else:
-        network, label = _published(model, count)
-    if classes and len(classes) != network.num_classes:
-        raise ValueError(
-            f"{title} has {network.num_classes} classes, but {len(classes)} names are given"
-        )
-    known = getattr(getattr(network, "network", None), "pretrained_cfg", None) or {}
-    return Classifier(
-        network,
-        tuple(
-            classes or ([] if own else _imagenet(count)) or _numbered(range(network.num_classes))
-        ),
-        title,
-        label,
-        known["input_size"][-1] if known.get("fixed_input_size") else 224,
-        code=names.digest(model) if own and not isinstance(model, nn.Module) else "",
-    )
+    count = network.num_classes
+    if classes and len(classes) != count:
+        raise ValueError(f"{title} has {count} classes, but {len(classes)} names are given")
+    if not classes and not own and (subset := infer_imagenet_subset({"num_classes": count})):
+        classes = map(ImageNetInfo(subset).index_to_description, range(count))
+    code = names.digest(model) if own and not isinstance(model, nn.Module) else ""
+    return Classifier(network, _named(classes or (), count), title, label, 224, code=code)
 
 
 def _outputs(model) -> int:
     """Classes of the published weights of a network; of own code what it is asked for."""
     if isinstance(model, nn.Module):
         return 2  # it may have more
-    if not (isinstance(model, str) and model.startswith("timm:")):
-        return 1000
-    name = model.removeprefix("timm:")
-    known = timm.get_pretrained_cfg(name) if timm.is_model(name) else None
-    if known and not known.num_classes:
+    count = 1000
+    if isinstance(model, str) and model.startswith("timm:"):
+        name = model.removeprefix("timm:")
+        try:
+            count = timm.get_pretrained_cfg(name, allow_unregistered=False).num_classes
+        except RuntimeError as error:
+            if timm.is_model(name):  # of others `build` says more
+                raise ValueError(f"{model}: {error}") from error
+    if not count:
         raise ValueError(f"{model} has features and no classes: take a network with a classifier")
-    return known.num_classes if known else 1000
+    return count
 
 
 def _published(model: str, count: int) -> tuple[nn.Module, str]:
@@ -214,17 +187,9 @@ def _published(model: str, count: int) -> tuple[nn.Module, str]:
             "mean anything",
             stacklevel=4,
         )
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(0)  # the same call goes on with the same network
-        return models.build(model, count), UNTRAINED
+    return models.Network(model).build(count, seed=0), UNTRAINED  # the same at each call
 
 
-def _imagenet(count: int) -> list[str]:
-    """Names of the classes of that part of ImageNet which has so many; [] for none."""
-    subset = infer_imagenet_subset({"num_classes": count})
-    known = ImageNetInfo(subset) if subset else None
-    return [known.index_to_description(index) for index in range(count if known else 0)]
-
-
-def _numbered(indices: range) -> tuple[str, ...]:
-    return tuple(f"class {index}" for index in indices)
+def _named(known: Iterable[str], count: int) -> tuple[str, ...]:
+    known = tuple(known)
+    return (*known, *(f"class {index}" for index in range(len(known), count)))

@@ -7,36 +7,14 @@ import sys
 from pathlib import Path
 from typing import Annotated, Literal
 
-import pandas as pd
 import tyro
 from tyro.conf import Positional, arg
 
 from entreg_utils.commands import AllowCode, allow, quiet
-from entreg_utils.files import StorageError, read_bytes
-from entreg_utils.names import is_own
+from entreg_utils.experiments.config import own_code
 from entreg_utils.predict.classifiers import find_run
 from entreg_utils.predict.photographs import predict
 from entreg_utils.training import SIGMA
-
-
-def _lines(path: Path) -> list[str]:
-    """The lines of a text file that hold something."""
-    try:
-        lines = (read_bytes(path) or b"").decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise StorageError(f"{path} is no UTF-8 text: save it as UTF-8") from error
-    if not (lines := [line.strip() for line in lines if line.strip()]):
-        raise StorageError(f"{path} is not there or empty: give a file with a name on each line")
-    return lines
-
-
-def _report(table: pd.DataFrame) -> int:
-    """Say what became of it; the exit status."""
-    failed = table.attrs["failed"]
-    print(f"{len(table)} of {len(table) + len(failed)} photographs are in {table.attrs['out']}")
-    for reason in failed.values():
-        print(f"left out: {reason}", file=sys.stderr)
-    return 1 if failed else 0
 
 
 def main(argv: list[str]) -> int:
@@ -47,7 +25,7 @@ def main(argv: list[str]) -> int:
         model: Annotated[str | None, quiet(metavar="NAME")] = None,
         run: Annotated[str | None, quiet(metavar="RUN")] = None,
         weights: Annotated[Path | None, quiet(metavar="FILE")] = None,
-        classes: Annotated[Path | None, quiet(metavar="FILE")] = None,
+        classes: Annotated[tuple[str, ...], quiet(metavar="NAME..")] = (),
         root: Annotated[str | None, quiet(metavar="DIR")] = None,
         out: Annotated[
             Path | None,
@@ -56,9 +34,8 @@ def main(argv: list[str]) -> int:
         size: Annotated[
             int | None, arg(metavar="N", help_behavior_hint="(default: 224, or the run's)")
         ] = None,
-        threshold: Annotated[str, arg(metavar="X|carried")] = str(SIGMA),
+        threshold: Annotated[float | Literal["carried"], arg(metavar="X|carried")] = SIGMA,
         contours: Literal["largest", "all"] = "largest",
-        of_class: Annotated[str | None, quiet(name="class", metavar="NAME")] = None,
         npz: Annotated[bool, quiet()] = False,
         allow_code: AllowCode = False,
     ) -> int:
@@ -78,37 +55,25 @@ def main(argv: list[str]) -> int:
                 ImageNet weights, and where these cannot be had "untrained" ones.
             run: in its place a stored run: its record's name, how that begins, or its path.
             weights: file of weights for --model.
+            classes: their names in the order of the network's outputs, where not ImageNet's.
             root: with --run: folder of its data set, which names its classes.
-            classes: text file with the names of the classes of --weights, one a line.
-            out: folder of the files, new, or of the same call.
-            size: side in pixels of the square that the network is shown.
             threshold: of boxes, a share of the map's maximum; carried: the run's, from validation.
             contours: the box of the largest object above the threshold, or of all.
-            of_class: the class of all maps, name or number; else each photograph's predicted one.
             npz: write maps.npz as well, all maps in one file.
         """
         if (model is None) == (run is None):
             raise ValueError("give one of --model and --run: they say which network is asked")
-        if threshold != "carried":
-            try:
-                threshold = float(threshold)
-            except ValueError:
-                raise ValueError(f"threshold {threshold!r}: give 0..1, or carried") from None
-        options = {"threshold": threshold, "contours": contours, "of_class": of_class, "npz": npz}
-        if run is not None:
-            model = find_run(run)
-            if root is not None:
-                config = dataclasses.replace(model.config, root=root)
-                model = dataclasses.replace(model, config=config)
-            allow([model.config], allow_code)
-        elif is_own(model) and not allow_code:
-            raise ValueError(
-                f"{model} would be imported and run: give --allow-code if you trust it"
-            )
-        if classes is not None:
-            options["classes"] = _lines(classes)
-        table = predict(images, model, out, weights=weights, size=size, **options)
-        return _report(table)
+        asked = model if run is None else find_run(run)
+        if run is not None and root is not None:
+            asked = dataclasses.replace(asked, config=dataclasses.replace(asked.config, root=root))
+        allow([model] if run is None else own_code(asked.config), allow_code)
+        options = {"weights": weights, "classes": classes or None, "size": size}
+        table = predict(images, asked, out, threshold, contours, npz, **options)
+        failed = table.attrs["failed"]
+        print(f"{len(table)} of {len(table) + len(failed)} photographs are in {table.attrs['out']}")
+        for reason in failed.values():
+            print(f"left out: {reason}", file=sys.stderr)
+        return 1 if failed else 0
 
     config = (tyro.conf.FlagCreatePairsOff,)
     return tyro.cli(

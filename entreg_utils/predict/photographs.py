@@ -1,22 +1,48 @@
-"""From photographs to the files of the room: which they are, and one call for all of it."""
+"""Photographs through a network: read ahead by threads, asked in batches, written by threads.
+
+Three batches are held at most: one is read ahead, one asked, one written. So memory does not grow
+with the number of photographs, but for a row each. A photograph is done when its map, its overlay
+and its line in the journal are written.
+"""
 
 from __future__ import annotations
 
-import unicodedata
+import contextlib
+import io
+import itertools
+import json
+import os
 import warnings
-from collections.abc import Iterable, Mapping
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
 import pandas as pd
+import torch
+from tqdm.auto import tqdm
 
-from entreg_utils.data.folder import ENDINGS
-from entreg_utils.files import StorageError, results
-from entreg_utils.metrics.contours import check_rule, threshold_list
+from entreg_utils import cam, metrics
+from entreg_utils.data.decoding import UnreadableImage, pixels_of, read_image
+from entreg_utils.data.download import storing
+from entreg_utils.data.lists import plain
+from entreg_utils.data.scan import ENDINGS, MASKS, walk
+from entreg_utils.experiments.provenance import usable_cores
+from entreg_utils.figures import raster
+from entreg_utils.files import StorageError, atomic_write, read_bytes, results
+from entreg_utils.metrics.contours import check_rule, level_of, mask_boxes, threshold_list
+from entreg_utils.metrics.maps import to_gray
 from entreg_utils.predict import tables
-from entreg_utils.predict.classifiers import Classifier, classifier
-from entreg_utils.predict.passes import Job, name_of
+from entreg_utils.predict.classifiers import UNTRAINED, Classifier, classifier
 from entreg_utils.training import SIGMA
+from entreg_utils.training.batches import as_input
+from entreg_utils.training.guard import enough_memory
+
+_SIDE = 224  # of the map from which a box is read
+_BATCH = 16
 
 
 def predict(
@@ -25,7 +51,6 @@ def predict(
     out: Path | str | None = None,
     threshold: float | Literal["carried"] = SIGMA,
     contours: str = "largest",
-    of_class: str | int | None = None,
     npz: bool = False,
     progress: bool = True,
     **options,
@@ -33,7 +58,7 @@ def predict(
     """Ask a network about photographs, and write what the module says to ``out``.
 
     An interrupted call goes on where it was: what is there of the same network, settings and
-    unchanged photographs is kept. Memory does not grow with their number, but for a table row each.
+    unchanged photographs is kept.
 
     Args:
         images: a folder, a file, a list of these, or photographs by what tables call them. In
@@ -42,12 +67,11 @@ def predict(
         out: default ``results/predictions/NAME`` of the first of ``images``.
         threshold: of boxes, a share of the map's maximum; ``carried``: the run's, from validation.
         contours: ``largest``, or ``all``, a box each.
-        of_class: of all maps, by name or index; None takes each photograph's predicted class.
         npz: also ``maps.npz``, all maps by their NAME.
 
     Returns:
-        A row a photograph: ``image, class, probability`` of the map's class, ``boxes`` (a list of
-        [x0, y0, x1, y1]), ``map`` and ``overlay`` (paths). ``.attrs["failed"]`` says of each
+        A row a photograph: ``image, class, probability`` of the predicted class, ``boxes`` (a list
+        of [x0, y0, x1, y1]), ``map`` and ``overlay`` (paths). ``.attrs["failed"]`` says of each
         photograph that cannot be read why.
 
     Raises:
@@ -55,26 +79,22 @@ def predict(
             ``classifier`` refuses.
         StorageError: files that cannot be read or written.
     """
-    named = isinstance(images, Mapping)
-    given = [images] if isinstance(images, (str, Path)) else [*images]
-    given = [*images.values()] if named else given
+    given = [images] if isinstance(images, (str, Path)) else list(images)
     if not given:
         raise ValueError("name a folder of photographs, or photographs")
     out = Path(out) if out else results("predictions", Path(given[0]).resolve().name)
-    photographs = dict(zip(images, map(Path, given), strict=True)) if named else find(given, out)
+    photographs = images if isinstance(images, Mapping) else find(given, out)
     check_rule(contours)
-    if threshold != "carried":
-        threshold = float(threshold_list([threshold])[0])
     asked = model if isinstance(model, Classifier) else classifier(model, **options)
     if threshold == "carried" and (threshold := asked.threshold) is None:
         raise ValueError(f"{asked.title} has no threshold from validation: give a number")
-    index = None if of_class is None else asked.index_of(of_class)
-    job = Job(asked, out, threshold, contours, index)
-    rows, failed = job.run(photographs, progress)
+    job = Job(asked, out, float(threshold_list([threshold])[0]), contours)
+    rows = job.run(photographs, progress)
     table = tables.write_tables(job, rows)
     tables.write_sheet(job, rows, photographs)
     if npz:
         tables.write_npz(job, rows)
+    failed = {image: job.failed[image] for image in photographs if image in job.failed}  # in order
     table.attrs |= {"failed": failed, "out": out}
     return table
 
@@ -82,41 +102,149 @@ def predict(
 def find(given: Iterable[Path | str], out: Path) -> dict[str, Path]:
     """The photographs by what tables call them, in order; none of those in ``out``.
 
-    StorageError: a path that is not there. ValueError: no photographs, or two with one NAME.
+    StorageError: a path that is not there. ValueError: no photographs, two with one NAME, or a
+    folder that is named as one.
     """
-    pairs, left_out = [], []
+    found, others, endings = {}, [], ", ".join(ENDINGS)
     for place in map(Path, given):
         if not place.exists():
             raise StorageError(f"there is no {place}: name a folder or photographs")
-        home, kept = place.resolve(), out.resolve()
-        kept = kept if home in kept.parents else None  # predictions among the photographs
-        inside = sorted(place.rglob("*")) if place.is_dir() else []
-        pairs += [] if place.is_dir() else [(place.name, place)]
-        for path in inside:
-            inner = path.relative_to(place)
-            hidden = any(part.startswith(".") or part == "masks" for part in inner.parts)
-            if hidden or kept in (home / inner).parents:
-                continue
-            if path.suffix.lower() in ENDINGS:
-                pairs.append((inner.as_posix(), path))
-            elif path.is_file():
-                left_out.append(path)
-    endings = ", ".join(ENDINGS)
-    if not pairs:
+        folder = place.is_dir()
+        for path in walk(place, [out.resolve()]) if folder else [place]:
+            inner = path.relative_to(place if folder else place.parent)
+            if folder and path.suffix.lower() not in ENDINGS:
+                others.append(path)
+            elif MASKS not in inner.parts[:-1]:
+                image = plain(os.fsencode(inner.as_posix()).decode(errors="replace"))
+                name = os.path.splitext(image)[0]
+                _, other = found.setdefault(name, (image, path))
+                if other != path:
+                    raise ValueError(
+                        f"{other} and {path} would both write maps/{name}.npy: rename one"
+                    )
+    if not found:
         raise ValueError(f"no photographs in {', '.join(map(str, given))}: they end in {endings}")
-    if left_out:
-        warnings.warn(
-            f"{len(left_out)} files are left out, such as {left_out[0]}: photographs end in "
-            f"{endings}",
-            stacklevel=3,
-        )
-    found, taken = {}, {}
-    for name, path in pairs:
-        name = unicodedata.normalize("NFC", name)
-        other = taken.setdefault(name_of(name), path)
-        if other is not path:
+    if others:
+        said = f"{len(others)} files are left out, such as {others[0]}"
+        warnings.warn(f"{said}: photographs end in {endings}", stacklevel=3)
+    return dict(found.values())
+
+
+@dataclass(frozen=True)
+class Job:
+    """One call: ``rows`` of the journal, and why photographs ``failed``, by their names."""
+
+    asked: Classifier
+    out: Path
+    threshold: float
+    contours: str
+    rows: dict[str, dict] = field(default_factory=dict)
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def path(self, kind: str, image: str) -> Path:
+        ending = "npy" if kind == "map" else "png"
+        return self.out / f"{kind}s" / f"{os.path.splitext(image)[0]}.{ending}"
+
+    def run(self, photographs: Mapping[str, Path], progress: bool) -> list[dict]:
+        """Do what is not done; the rows in the photographs' order."""
+        self._claim()
+        for line in (read_bytes(self.out / "journal.jsonl") or b"").splitlines():
+            with contextlib.suppress(ValueError):  # cut by a kill
+                row = json.loads(line)
+                self.rows[row["image"]] = row
+        todo = [pair for pair in photographs.items() if not self._is_done(*pair)]
+        count, pool = len(photographs), ThreadPoolExecutor(usable_cores())
+        shown = {"desc": self.asked.title, "unit": "image", "disable": not progress}
+        with tqdm(total=count, initial=count - len(todo), **shown) as bar:
+            try:
+                for _ in _ahead(pool, self._keep, self._answers(_ahead(pool, self._read, todo))):
+                    bar.update()
+            finally:  # also after Ctrl-C
+                pool.shutdown(cancel_futures=True)
+            bar.update(len(self.failed))
+        return [self.rows[image] for image in photographs if image not in self.failed]
+
+    def _claim(self) -> None:
+        """Make the folder that of this call, or refuse what is in it."""
+        asked = self.asked
+        settings = {"network": asked.title, "weights": asked.weights, "digest": asked.digest}
+        settings |= {"size": asked.size, "threshold": self.threshold, "contours": self.contours}
+        text = json.dumps(settings, indent=1) + "\n"
+        path = self.out / "predict.json"
+        taken = self.out.is_dir() and any(self.out.iterdir())
+        if taken and read_bytes(path) != text.encode():
             raise ValueError(
-                f"{other} and {path} would both write maps/{name_of(name)}.npy: rename one"
+                f"{self.out} holds something else, or predictions of another network, weights or "
+                "settings (see predict.json there): give another folder with --out"
             )
-        found[name] = path
-    return found
+        atomic_write(path, text)
+
+    def _is_done(self, image: str, path: Path) -> bool:
+        """Whether all of it is there, of the file as it is now."""
+        files = [path, self.path("map", image), self.path("overlay", image)]
+        changed = self.rows.get(image, {}).get("changed")
+        return all(file.exists() for file in files) and changed == path.stat().st_mtime_ns
+
+    def _read(self, pair: tuple[str, Path]) -> tuple[dict, np.ndarray, np.ndarray] | None:
+        """Begin of a row, and the photograph as it is drawn, and as the network is shown it."""
+        image, path = pair
+        try:
+            whole = read_image(path, upright=True)
+        except UnreadableImage as error:
+            self.failed[image] = str(error)
+            return None
+        row = {"image": image, "changed": path.stat().st_mtime_ns, "frame": whole.size}
+        return row, raster.fit(np.asarray(whole)), pixels_of(whole, self.asked.size)
+
+    def _answers(self, photos: Iterator[tuple | None]) -> Iterator[tuple]:
+        """(row, photograph, raw map, probability of each class), in order."""
+        network, photos = self.asked.network, filter(None, photos)
+        device = next(network.parameters()).device
+        while batch := list(itertools.islice(photos, _BATCH)):
+            rows, pictures, pixels = zip(*batch, strict=True)
+            images = as_input(torch.from_numpy(np.stack(pixels)), device)
+            with enough_memory("photographs"):
+                maps, logits = cam.class_activation_map(network, images, None)
+            shares = logits.sigmoid() if self.asked.sigmoid else logits.softmax(1)
+            yield from zip(rows, pictures, maps.cpu().numpy(), shares.cpu().numpy(), strict=True)
+
+    def _keep(self, answer: tuple[dict, np.ndarray, np.ndarray, np.ndarray]) -> None:
+        """Write map, overlay and row of one photograph."""
+        row, picture, raw, shares = answer
+        best, names = np.argsort(-shares, kind="stable")[: tables.TOP].tolist(), self.asked.classes
+        row |= {"index": best[0], "best": [[names[one], float(shares[one])] for one in best]}
+        content = io.BytesIO()
+        np.save(content, raw)
+        atomic_write(self.path("map", row["image"]), content.getvalue())
+        drawn, boxes = self.draw(picture, raw, row)
+        atomic_write(self.path("overlay", row["image"]), raster.png(drawn))
+        ends = np.array(row["frame"] * 2)
+        boxes = np.minimum(np.ceil(boxes * ends / _SIDE), ends - 1).astype(int)
+        row["boxes"] = boxes[(boxes[:, 2:] > boxes[:, :2]).all(axis=1)].tolist()
+        journal = self.out / "journal.jsonl"
+        with storing(f"write {journal}"), journal.open("ab", buffering=0) as file:
+            # in one piece, for there are other threads, and not behind one that was cut
+            file.write(f"\n{json.dumps(row)}".encode())
+        self.rows[row["image"]] = row
+
+    def draw(self, picture: np.ndarray, raw: np.ndarray, row: dict) -> tuple:
+        """The overlay, and the boxes (n, 4) at 224x224."""
+        scored = metrics.score_map(raw, _SIDE)
+        gray = to_gray(scored.scores) * np.uint8(not scored.constant)
+        level = int(level_of(np.array(self.threshold), gray))
+        boxes = mask_boxes(gray, level, self.contours)
+        name, share = row["best"][0]
+        said = "UNTRAINED " * (self.asked.weights == UNTRAINED)
+        said += f"{share:.2f}  {name}\n{row['image']}"
+        return raster.overlay(picture, gray, level, boxes, self.threshold, said), boxes
+
+
+def _ahead(pool: ThreadPoolExecutor, function, items: Iterable) -> Iterator:
+    """``function`` of each item, in order; the pool is at most a batch ahead."""
+    waiting = deque()
+    for item in items:
+        waiting.append(pool.submit(function, item))
+        if len(waiting) > _BATCH:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()

@@ -18,7 +18,8 @@ import torch
 from entreg_utils import cam, models
 from entreg_utils.experiments import Config, build, rescore, run, splits, store
 from entreg_utils.experiments import run as run_function
-from entreg_utils.experiments.run import Job, _Progress, title_of
+from entreg_utils.experiments.run import title_of, train
+from entreg_utils.experiments.watch import Log, Watch
 from entreg_utils.files import StorageError, atomic_write, read_checked, sha256, write_checked
 from entreg_utils.training import TrainingError, View, checkpoint, evaluate, loop
 
@@ -107,7 +108,7 @@ def test_a_stored_run_is_not_trained_again_and_gives_back_what_its_models_give(
 ):
     before = stored.stat().st_mtime_ns
     result = run(tiny)
-    assert Job(tiny).train() == store.read(stored) and stored.stat().st_mtime_ns == before
+    assert train(tiny) == store.read(stored) and stored.stat().st_mtime_ns == before
     assert result.config == tiny and result.files == store.Files()
     assert result.history["epoch"].tolist() == [1, 2, 3]
     assert result.maps.shape == (3, 4, 8, 8)
@@ -154,6 +155,14 @@ def test_a_run_on_photographs_chooses_on_validation_and_says_its_files(voc, proj
     log = path.with_suffix(".jsonl").read_text().splitlines()
     assert [json.loads(line)["val_mpxap"] for line in log] == history["val_mpxap"].tolist()
     assert {own.suffix for own in project.iterdir()} == {".json", ".jsonl", ".lock", ".pt"}
+
+
+def test_where_the_last_epoch_is_the_best_it_is_scored_once(project, tiny, monkeypatch):
+    plain, count = Watch.final, []
+    monkeypatch.setattr(Watch, "final", lambda *a: (count.append(1), plain(*a))[1])
+    metrics = run(replace(tiny, epochs=1), progress=False).metrics
+    assert len(count) == 1 and metrics["pxap_best"] == metrics["pxap"]
+    assert metrics["entropy_best"] == metrics["entropy"] and "constant_map_best" not in metrics
 
 
 # ---- loaded, not trained
@@ -417,13 +426,13 @@ def test_an_own_regulariser_and_metric_by_name_and_by_themselves(project, own_co
 
 def test_the_bar_moves_with_the_steps_and_a_loss_above_chance_is_a_warning(tmp_path, capsys):
     def report(losses, steps=60, first=1):
-        what = len(losses), steps, "score", 2.0, True, tmp_path / "run.json"
-        with _Progress("title", *what) as progress:
+        progress = Log(tmp_path / "run.json", "title", len(losses), steps, "score", 2.0, True)
+        with progress.bar:
             progress.step(steps * (first - 1) // len(losses) + 1, steps, math.nan)
             assert progress.bar.initial == steps * (first - 1) // len(losses)
             for epoch in range(first, len(losses) + 1):
                 progress.step(steps * epoch // len(losses), steps, losses[epoch - 1])
-                progress({"epoch": epoch, "loss": losses[epoch - 1], "score": 0.5})
+                progress.epoch({"epoch": epoch, "loss": losses[epoch - 1], "score": 0.5})
             progress.bar.refresh()
             assert progress.bar.n == progress.bar.total == steps
 
@@ -445,9 +454,10 @@ def test_each_epoch_is_one_line_of_numbers_also_after_a_kill_and_a_turn_of_the_b
     tmp_path, capsys
 ):
     def report(*epochs, score):
-        with _Progress("title", 3, 9, "score", 2.0, True, tmp_path / "run.json") as progress:
+        progress = Log(tmp_path / "run.json", "title", 3, 9, "score", 2.0, True)
+        with progress.bar:
             for epoch in epochs:
-                progress({"epoch": epoch, "loss": 2.5, "score": score, "maps": [[1.0]]})
+                progress.epoch({"epoch": epoch, "loss": 2.5, "score": score, "maps": [[1.0]]})
             progress.bar.refresh()
 
     report(1, 2, 3, score=0.5)
@@ -504,7 +514,7 @@ def test_a_finished_run_at_another_size_is_what_training_with_that_size_gives(
     assert found.provenance["rescored"] == one.name
     assert list(found.history) == ["epoch", "loss"] and found.selection is None
     # its record is found, and not made twice
-    monkeypatch.setattr(Job, "_train", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr(MODULE, "_train", lambda *_: pytest.fail("trained"))
     monkeypatch.setattr(MODULE, "_scored", lambda *_: pytest.fail("scored"))
     assert run(other).metrics == found.metrics == rescore(source, eval_size=48).metrics
     found.model()  # its checkpoint lies beside it

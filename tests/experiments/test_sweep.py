@@ -20,8 +20,7 @@ import pytest
 from entreg_utils.experiments import Config, SweepError, run, store, sweep
 from entreg_utils.experiments import sweep as sweep_function
 from entreg_utils.experiments.provenance import usable_cores
-from entreg_utils.experiments.run import Job
-from entreg_utils.experiments.sweep import Board, _train_all, duration, keep_memory
+from entreg_utils.experiments.sweep import Board, _train_all, keep_memory
 
 MODULE = sys.modules[sweep_function.__module__]
 RUNS = [Config(seed=seed) for seed in range(3)]
@@ -35,8 +34,9 @@ def small(tiny):
 @pytest.fixture
 def trained_here(monkeypatch):
     """The configs that this process trains."""
-    configs, plain = [], Job._train
-    monkeypatch.setattr(Job, "_train", lambda j, *a: (configs.append(j.config), plain(j, *a))[1])
+    module = sys.modules[run.__module__]
+    configs, plain = [], module._train
+    monkeypatch.setattr(module, "_train", lambda c, *a: (configs.append(c), plain(c, *a))[1])
     return configs
 
 
@@ -221,12 +221,6 @@ def test_a_screen_has_a_bar_and_above_it_what_failed(where, monkeypatch, capsys)
     assert screen.getvalue() == "failed none 0 seed 0: no room\n"
     bar = capsys.readouterr().err
     assert "training" in bar and "1 done, 0 running, 1 failed, 1 left of 3" in bar
-
-
-def test_durations():
-    seconds = (0, 89, 90, 5399, 5400, 47 * 3600, 72 * 3600)
-    said = ["0 s", "89 s", "2 min", "90 min", "1.5 h", "47.0 h", "3.0 days"]
-    assert [duration(value) for value in seconds] == said
 
 
 # ---- memory that a training process keeps

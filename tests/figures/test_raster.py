@@ -54,10 +54,9 @@ def test_the_bar_goes_from_0_to_1_and_marks_the_threshold(threshold, row):
     assert len(ticks) and abs(ticks - row).max() <= 1
 
 
-def test_captions_are_cut_where_the_picture_ends_and_may_be_in_other_letters():
+def test_captions_do_not_widen_a_picture_and_may_be_in_other_letters():
     short, long = (raster.overlay(PICTURE, GRAY, 255, [], 0.5, text) for text in ("кот", "w" * 99))
     assert short.shape == long.shape and (short[80:] < 128).any()
-    assert (long[80:, -1] == 255).all()
     two = raster.overlay(PICTURE, GRAY, 255, [], 0.5, "one\ntwo")
     assert two.shape[0] - 80 >= 2 * (short.shape[0] - 80) - 1
 
