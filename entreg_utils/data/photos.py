@@ -284,6 +284,5 @@ def _about(paths: Sequence[Path], name: str) -> list[list]:
         except OSError:
             missing.append(path)
     if missing:
-        many = f" and {len(missing) - 1} more are" if len(missing) > 1 else " is"
-        raise absent(f"{missing[0]}{many}", name)
+        raise absent(missing, name)
     return about

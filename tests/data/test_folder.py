@@ -92,7 +92,7 @@ def test_split_folders_are_taken_as_they_are(tmp_path):
     assert load(tmp_path, "val").labels.tolist() == [1]
     assert load(tmp_path, "val").source == "own folders"
     picture(tmp_path / "val" / "c" / "v.jpeg")
-    with pytest.raises(ValueError, match="val has the class 'c', and train has not: remove it"):
+    with pytest.raises(ValueError, match="train has no class 'c', and val or test has: remove it"):
         load(tmp_path, "train")
 
 
