@@ -62,7 +62,7 @@ def read_table(path: Path, name: str, columns: str, *types: Callable, separator=
             try:
                 cells = [cell.strip() for cell in line.split(separator)]
                 rows.append(tuple(kind(cell) for kind, cell in zip(types, cells, strict=True)))
-            except ValueError:
+            except (ValueError, KeyError):
                 raise ValueError(
                     f"{path}, line {number}: {line!r} is not {columns}: fetch the file again"
                 ) from None
@@ -88,17 +88,6 @@ class Column(dict):
 
     def __missing__(self, key):
         raise ValueError(f"{self.path} says nothing about {key}: fetch the file again")
-
-
-def one_of(*known: str) -> Callable[[str], int]:
-    """Converter of a column that holds one of a few whole numbers."""
-
-    def convert(cell: str) -> int:
-        if cell not in known:
-            raise ValueError(cell)
-        return int(cell)
-
-    return convert
 
 
 def plain(name: str) -> str:

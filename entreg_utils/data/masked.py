@@ -26,7 +26,7 @@ import numpy as np
 
 from entreg_utils.cam.scaling import resize_mask
 from entreg_utils.data.decoding import read_all, read_image
-from entreg_utils.data.lists import Column, find_folder, held_out, one_of, read_ids, read_list
+from entreg_utils.data.lists import Column, find_folder, held_out, read_ids, read_list
 from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
 from entreg_utils.files import StorageError
 
@@ -40,6 +40,7 @@ CLASSES = (
     "person pottedplant sheep sofa train tvmonitor"
 ).split()
 _SEGMENTATION = {"val": "train", "test": "val"}
+_STATES = {"1": 1, "0": 1, "-1": 0}.__getitem__  # present, only difficult ones, absent
 _VOID = 255  # outlines, and objects too hard to outline
 
 
@@ -161,9 +162,9 @@ def _classified(home: Path) -> dict[str, list[int]]:
     present: dict[str, list[int]] = {}
     for index, name in enumerate(CLASSES):
         path = home / "ImageSets" / "Main" / f"{name}_trainval.txt"
-        states = Column(path, "voc", "image, 1, 0 or -1", str, one_of("1", "0", "-1"))
-        for image_id, state in states.items():  # 1 present, 0 only difficult ones, -1 absent
-            present.setdefault(image_id, []).extend([index] if state >= 0 else [])
+        states = Column(path, "voc", "image, 1, 0 or -1", str, _STATES)
+        for image_id, state in states.items():
+            present.setdefault(image_id, []).extend([index] * state)
     return present
 
 

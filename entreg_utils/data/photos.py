@@ -56,35 +56,32 @@ class Photo:
     frame: tuple[int, int] | None = None
     mask_files: tuple[Path, ...] = ()
 
-    def boxes_in(self, frame: tuple[int, int] | None, size: int | tuple[int, int]) -> np.ndarray:
-        """Boxes int64 (n, 4) at ``size``, a side or (H, W); ``frame`` is the file's (W, H)."""
-        if self.boxes:
-            boxes = sum(self.boxes, ()) if isinstance(self.label, tuple) else self.boxes
-            return rescale_boxes(boxes, self.frame or frame, size)
-        if not self.xywh:
-            return np.zeros((0, 4), np.int64)
-        try:
-            return rescale_boxes(corner_boxes([self.xywh], frame), frame, size)
-        except ValueError as error:
-            why = "the photographs and the list of boxes do not belong together"
-            raise ValueError(f"{self.image_id}: {error}: {why}") from error
+    def boxes_in(self, frame, size: int | tuple[int, int]) -> list[np.ndarray]:
+        """Boxes int64 (n, 4) of each class at ``size``, a side or (H, W).
+
+        ``frame`` = (W, H) of the file counts where ``self.frame`` is None; without boxes none does.
+        """
+        boxes, frame = self.boxes, self.frame or frame or (1, 1)
+        if self.xywh:
+            boxes = (corner_box(self.xywh, frame, self.image_id),)
+        if not isinstance(self.label, tuple):
+            boxes = (boxes or (),)
+        return [rescale_boxes(own, frame, size) for own in boxes or ((),) * len(self.label)]
 
 
-def corner_boxes(xywh, frame: tuple[int, int]) -> np.ndarray:
-    """Boxes ``x, y, w, h`` as ``(x, y, min(x + w, W - 1), min(y + h, H - 1))``, truncated.
+def corner_box(xywh, frame: tuple[int, int], where: str = "") -> tuple[int, ...]:
+    """A box ``x, y, w, h`` as ``(x, y, min(x + w, W - 1), min(y + h, H - 1))``, truncated.
 
-    The convention of the lists of Choe et al. (see ``evaluated.py``). Takes (n, 4) numbers in
-    pixels of an image of ``frame = (W, H)`` and gives int64 (n, 4); ValueError for a box that
-    begins outside the frame or has no area.
+    The convention of the lists of Choe et al. (see ``evaluated.py``), in pixels of an image of
+    ``frame = (W, H)``. ValueError: it begins outside the frame or has no area.
     """
-    x, y, w, h = np.asarray(xywh, float).T
-    right, bottom = frame[0] - 1, frame[1] - 1
-    bad = ~((0 <= x) & (x <= right) & (0 <= y) & (y <= bottom) & (w > 0) & (h > 0))
-    if bad.any():
-        box = np.asarray(xywh)[bad][0].tolist()
-        size = f"{frame[0]}x{frame[1]}"
-        raise ValueError(f"the box x, y, w, h = {box} does not fit an image of {size}")
-    return np.stack([x, y, np.minimum(x + w, right), np.minimum(y + h, bottom)], 1).astype(np.int64)
+    (x, y, w, h), (right, bottom) = xywh, (side - 1 for side in frame)
+    if not (0 <= x <= right and 0 <= y <= bottom and w > 0 and h > 0):
+        raise ValueError(
+            f"{where}: the box x, y, w, h = {[*xywh]} does not fit an image of {frame[0]}x"
+            f"{frame[1]}: the photographs and the list of boxes do not belong together"
+        )
+    return tuple(map(int, (x, y, min(x + w, right), min(y + h, bottom))))
 
 
 class MaskReader(NamedTuple):
@@ -192,12 +189,10 @@ class PhotoDataset(Images):
         boxed = [photo for photo in self.photos if photo.xywh or photo.boxes]
         if not boxed:
             return None
-        if self.multilabel:
-            rows = ((p, own) for p in self.photos for own in p.boxes or ((),) * len(p.label))
-            return [rescale_boxes(own, photo.frame or (1, 1), size) for photo, own in rows]
         stated = all(photo.frame for photo in boxed)
         frames = [photo.frame for photo in self.photos] if stated else self.sizes.tolist()
-        return [p.boxes_in(frame, size) for p, frame in zip(self.photos, frames, strict=True)]
+        boxes = [p.boxes_in(frame, size) for p, frame in zip(self.photos, frames, strict=True)]
+        return [own for each in boxes for own in each]
 
     def masks_at(self, size: int) -> Masks | None:
         """The masks of all P pairs, nearest-resized to a square of side ``size``; None without.
@@ -257,7 +252,7 @@ class PhotoDataset(Images):
         photo = self.photos[index]
         pixels = read_pixels(photo.path, None, self._upright)
         shape = pixels.shape[1:]
-        boxes = photo.boxes_in(shape[::-1], shape)
+        boxes = np.concatenate([np.zeros((0, 4), int), *photo.boxes_in(shape[::-1], shape)])
         if self._masks is None or not (photo.mask_files or self.multilabel):
             return pixels, boxes, None, None
         classes = photo.label if self.multilabel else (photo.label,)

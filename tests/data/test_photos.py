@@ -12,7 +12,7 @@ from PIL import Image
 
 from entreg_utils import data
 from entreg_utils.data import photos as decoder
-from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset, corner_boxes
+from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset, corner_box
 from entreg_utils.files import StorageError
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
@@ -245,21 +245,25 @@ def test_one_photograph_without_a_box_keeps_the_boxes_of_the_others(folder):
     assert birds[1].boxes.shape == (0, 4)
 
 
-def test_corners_by_hand():
-    # ends inside; ends on the frame's edge (last column 99, last row 49); ends beyond; fractions
-    xywh = [[10, 20, 30, 10], [40, 30, 60, 20], [90, 0, 30, 80], [1.9, 2.5, 3.2, 4.6]]
-    assert corner_boxes(xywh, (100, 50)).tolist() == [
-        [10, 20, 40, 30],
-        [40, 30, 99, 49],
-        [90, 0, 99, 49],
-        [1, 2, 5, 7],  # 1.9 + 3.2 = 5.1 and 2.5 + 4.6 = 7.1
-    ]
-
-
-@pytest.mark.parametrize("box", [[100, 0, 5, 5], [0, 50, 5, 5], [-1, 0, 5, 5], [0, 0, 0, 5]])
-def test_a_box_that_does_not_fit_is_refused(box):
-    with pytest.raises(ValueError, match="does not fit an image of 100x50"):
-        corner_boxes([[1, 1, 2, 2], box], (100, 50))
+@pytest.mark.parametrize(
+    ("xywh", "corners"),
+    [
+        ([10, 20, 30, 10], (10, 20, 40, 30)),  # ends inside
+        ([40, 30, 60, 20], (40, 30, 99, 49)),  # on the edge: last column 99, last row 49
+        ([90, 0, 30, 80], (90, 0, 99, 49)),  # beyond
+        ([1.9, 2.5, 3.2, 4.6], (1, 2, 5, 7)),  # 1.9 + 3.2 = 5.1 and 2.5 + 4.6 = 7.1
+        ([100, 0, 5, 5], None),
+        ([0, 50, 5, 5], None),
+        ([-1, 0, 5, 5], None),
+        ([0, 0, 0, 5], None),
+    ],
+)
+def test_corners_by_hand(xywh, corners):
+    if corners:
+        assert corner_box(xywh, (100, 50)) == corners
+    else:
+        with pytest.raises(ValueError, match="7.jpg: the box .* does not fit an image of 100x50"):
+            corner_box(xywh, (100, 50), "7.jpg")
 
 
 @pytest.mark.skipif(not (SHARED / "wsol_metadata").exists(), reason="real lists not here")
@@ -283,4 +287,4 @@ def test_corners_equal_the_lists_of_the_evaluation_code_on_thirty_classes():
         x, y, w, h = stated[number]
         kx, ky = round(width * scale) / width, round(height * scale) / height
         original = [round(x / kx), round(y / ky), round(w / kx), round(h / ky)]
-        assert tuple(corner_boxes([original], (width, height))[0]) == boxes[path]
+        assert corner_box(original, (width, height)) == boxes[path]
