@@ -94,8 +94,6 @@ def _paint(world: World, num_train: int, folder: Path) -> None:
                 kept = data.load("toy", split, root=folder, **options)
             except UserWarning as warning:
                 raise StorageError(str(warning)) from None
-        sha256 = digest(kept.arrays)
-        if sha256 != digest(data.load("toy", split, cache=False, **options).arrays):
-            raise StorageError(f"the cached {split} split is not what is painted: delete {folder}")
-        print(f"{split:6}{len(kept):6} images, {kept.num_classes} classes; sha256 {sha256}")
-    print(f"each equals a fresh painting; cached in {folder}")
+        found = f"{len(kept):6} images, {kept.num_classes} classes; sha256 {digest(kept.arrays)}"
+        print(f"{split:6}{found}")
+    print(f"cached in {folder}")

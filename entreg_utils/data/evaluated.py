@@ -114,7 +114,7 @@ def openimages(split: str, root=None, **shared) -> PhotoDataset:
             label_of = Column(path, "openimages", "path,class", str, int, separator=",")
             names |= {label: f"/m/{Path(i).parent.name}" for i, label in label_of.items()}
     every = [names.get(index, f"class {index}") for index in range(max(names, default=-1) + 1)]
-    reader = MaskReader(read_instances, True, "union of instances, ignore; 1")
+    reader = MaskReader(read_instances, "union of instances, ignore; 1")
     masks = reader if any(photo.mask_files for photo in photos) else None
     return PhotoDataset("openimages", split, photos, every, PUBLIC, masks, **shared)
 

@@ -88,22 +88,21 @@ class MaskReader(NamedTuple):
     """How the masks of a data set are read."""
 
     read: Callable  # (mask files, class index, (H, W)) -> (mask, ignore or None), bool (H, W)
-    has_ignore: bool
     rule: str  # what ``read`` does, in words that change with it: part of the cache's name
 
 
 class Masks(Sequence):
-    """P masks of one square size: item p is (mask bool (S, S), ignore bool (S, S) or None)."""
+    """P masks of one square size: item p is (mask, ignore), bool (S, S)."""
 
-    def __init__(self, codes: np.ndarray, has_ignore: bool):
-        self.codes, self.has_ignore = codes, has_ignore
+    def __init__(self, codes: np.ndarray):
+        self.codes = codes
 
     def __len__(self) -> int:
         return len(self.codes)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         code = np.asarray(self.codes[index])
-        return code == 1, (code == IGNORE if self.has_ignore else None)
+        return code == 1, code == IGNORE
 
 
 class PhotoDataset(Images):
@@ -213,8 +212,7 @@ class PhotoDataset(Images):
             return codes
 
         key = [*self._masks_made_from, self.image_ids, self.pairs.tolist()]
-        codes = self._array("masks", key, len(self.pairs), (size, size), read)
-        return Masks(codes, self._masks.has_ignore)
+        return Masks(self._array("masks", key, len(self.pairs), (size, size), read))
 
     @cached_property
     def fingerprint(self) -> str:

@@ -118,7 +118,7 @@ def reader_of(path: Path | None, names: Sequence[str]) -> MaskReader:
                 raise ValueError(f"{path} has no value in 1..254 of the class {name!r}: add it")
         values, known = [table[name] for name in names], sorted({0, _VOID, *table.values()})
     rule = f"non-zero, or values {values}; 255 of these and palettes ignored; all where none; 2"
-    return MaskReader(partial(_read, values=values, known=known), True, rule)
+    return MaskReader(partial(_read, values=values, known=known), rule)
 
 
 def value_table(path: Path, example: str = "cat") -> dict[str, int]:

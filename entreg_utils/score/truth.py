@@ -31,7 +31,7 @@ from entreg_utils.data.scan import (
 )
 from entreg_utils.files import read_bytes
 
-_INSTANCES = MaskReader(read_instances, True, "")
+_INSTANCES = MaskReader(read_instances, "")
 
 
 @dataclass(frozen=True)

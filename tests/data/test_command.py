@@ -6,7 +6,6 @@ import json
 import os
 import tarfile
 
-import numpy as np
 import pytest
 from torch.utils.data import Dataset
 
@@ -14,7 +13,6 @@ from entreg_utils import __main__ as cli
 from entreg_utils import data
 from entreg_utils.data.toy import digest, generate
 from entreg_utils.data.world import SPLITS, World
-from entreg_utils.files import write_checked
 
 WORDS = ["data", "toy", "--num-train", "6", "--image-size", "32", "--num-classes", "3"]
 KNOBS = {"image_size": 32, "num_classes": 3}
@@ -37,7 +35,7 @@ def test_paints_caches_and_says_so(tmp_path, capsys):
     assert "train      6 images, 3 classes; sha256 " in printed
     for split, count in {"train": 6, "val": 4, "test": 5}.items():
         assert digest(generate(World(**KNOBS), split, count)) in printed
-    assert f"each equals a fresh painting; cached in {tmp_path}\n" in printed
+    assert f"cached in {tmp_path}\n" in printed
     assert len(list(tmp_path.glob("*.npz"))) == 3 and "(MIT, nothing is downloaded)" in printed
 
 
@@ -54,19 +52,6 @@ def test_knobs_are_options(tmp_path, capsys):
     assert call(tmp_path, "--part-visibility", "0", "--seed", "4", "--body", "0.5") == 0
     world = World(part_visibility=0.0, seed=4, body=0.5, **KNOBS)
     assert digest(generate(world, "test", 5)) in capsys.readouterr().out
-
-
-def test_a_cache_that_is_whole_but_wrong_ends_in_one_sentence(tmp_path, capsys):
-    call(tmp_path)
-    path = next(tmp_path.glob("toy-test-*.npz"))
-    arrays = generate(World(seed=9, **KNOBS), "test", 5)  # another world under this one's name
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    write_checked(path, buffer.getvalue())
-    capsys.readouterr()
-    assert call(tmp_path) == 1
-    error = capsys.readouterr().err
-    assert error == f"error: the cached test split is not what is painted: delete {tmp_path}\n"
 
 
 def test_a_folder_that_cannot_be_written_is_an_error(tmp_path, capsys):

@@ -55,7 +55,7 @@ def dataset(folder, size=16, **options):
 def test_multi_hot_labels_and_a_pair_for_every_class_present(folder):
     classes = [(0, 2), (), (1,), (0, 1, 2)]
     rows = [Photo(folder / f"{i}.png", str(i), own) for i, own in enumerate(classes)]
-    reader = MaskReader(left_half, True, "halves")
+    reader = MaskReader(left_half, "halves")
     many = PhotoDataset("m", "val", rows, "abc", "", reader, True, size=8, cache=folder / "cache")
     assert many.labels.dtype == torch.float32
     assert many.labels.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 1]]
@@ -141,7 +141,7 @@ def test_masks_are_read_once_for_every_size(folder):
         calls.append(target)
         return left_half(files, label, target)
 
-    birds = dataset(folder, masks=MaskReader(read, True, "halves"))
+    birds = dataset(folder, masks=MaskReader(read, "halves"))
     masks = birds.masks_at(10)
     assert len(masks) == 4 and calls == [(10, 10)] * 4
     mask, ignore = masks[1]
@@ -151,8 +151,8 @@ def test_masks_are_read_once_for_every_size(folder):
     assert np.array_equal(birds.masks_at(10)[1][0], mask) and len(calls) == 4
     birds.masks_at(6)
     assert len(calls) == 8
-    plain = dataset(folder, masks=MaskReader(lambda *a: (read(*a)[0], None), False, "plain"))
-    assert plain.masks_at(10)[0][1] is None and len(calls) == 12
+    plain = dataset(folder, masks=MaskReader(lambda *a: (read(*a)[0], None), "plain"))
+    assert not plain.masks_at(10)[0][1].any() and len(calls) == 12
     assert dataset(folder).masks_at(10) is None
     assert [item[0].shape for item in masks] == [(10, 10)] * 4
     with pytest.raises(IndexError):
@@ -160,7 +160,7 @@ def test_masks_are_read_once_for_every_size(folder):
 
 
 def test_workers_get_the_data_set_without_its_pixels(folder):
-    birds = dataset(folder, size=64, masks=MaskReader(left_half, True, "halves"))
+    birds = dataset(folder, size=64, masks=MaskReader(left_half, "halves"))
     assert birds.images.numel() > 40_000
     sent = pickle.dumps(birds)
     assert len(sent) < 10_000
@@ -213,7 +213,7 @@ def test_the_fingerprint_follows_pixels_and_what_is_said_of_them(folder, monkeyp
     rows = [Photo(moved / f"{i}.bmp", str(i), i % 2) for i in range(4)]
     assert dataset(folder, rows=rows).fingerprint == plain
     boxes = [(1, 2, 3, 4), None, None, None]
-    reader = MaskReader(left_half, True, "halves")
+    reader = MaskReader(left_half, "halves")
     own = photos(folder)
     other = [*own[:3], Photo(own[3].path, "", 0)]
     changed = (own[::-1], own[:3], photos(folder, xywh=boxes), other)
