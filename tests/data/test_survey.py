@@ -89,5 +89,3 @@ def test_the_command_prints_it(home, capsys):
 def test_what_leaves_nothing_to_count(home, capsys):
     assert cli.main(["data", f"folder:{home}/none"]) == 1
     assert "none is no folder: give folder:PATH of your photographs" in capsys.readouterr().err
-    assert cli.main(["data", f"folder:{home}", "--num-train", "5"]) == 1
-    assert "options of the drawn world say nothing of folder:" in capsys.readouterr().err
