@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from functools import cached_property
@@ -56,6 +57,11 @@ class Photo:
     frame: tuple[int, int] | None = None
     mask_files: tuple[Path, ...] = ()
 
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """Indices of the classes present, one or several."""
+        return self.label if isinstance(self.label, tuple) else (self.label,)
+
     def boxes_in(self, frame, size: int | tuple[int, int]) -> list[np.ndarray]:
         """Boxes int64 (n, 4) of each class at ``size``, a side or (H, W).
 
@@ -66,7 +72,7 @@ class Photo:
             boxes = (corner_box(self.xywh, frame, self.image_id),)
         if not isinstance(self.label, tuple):
             boxes = (boxes or (),)
-        return [rescale_boxes(own, frame, size) for own in boxes or ((),) * len(self.label)]
+        return [rescale_boxes(own, frame, size) for own in boxes or ((),) * len(self.classes)]
 
 
 def corner_box(xywh, frame: tuple[int, int], where: str = "") -> tuple[int, ...]:
@@ -149,10 +155,9 @@ class PhotoDataset(Images):
         if multilabel:
             self.labels = torch.zeros(len(self.photos), self.num_classes)
             for row, photo in zip(self.labels, self.photos, strict=True):
-                row[list(photo.label)] = 1
+                row[[*photo.classes]] = 1
         else:
-            own = [chosen.index(photo.label) for photo in self.photos]
-            self.labels = torch.tensor(own, dtype=torch.int64)
+            self.labels = torch.tensor([chosen.index(photo.label) for photo in self.photos])
         self.pairs = pairs_of(self.labels)
         self._masks, self._upright = masks, upright
         self._cache = files.own("data", "cache") if cache is True else cache and Path(cache)
@@ -201,10 +206,11 @@ class PhotoDataset(Images):
         if self._masks is None:
             return None
 
+        # classes by their numbers before some were chosen
+        pairs = [(photo, label) for photo in self.photos for label in photo.classes]
+
         def read(index: int) -> np.ndarray:
-            image, label = self.pairs[index].tolist()
-            photo = self.photos[image]  # with one class: its number before some were chosen
-            label = label if self.multilabel else photo.label
+            photo, label = pairs[index]
             mask, ignore = self._masks.read(photo.mask_files, label, (size, size))
             codes = mask.astype(np.uint8)
             if ignore is not None:
@@ -253,8 +259,7 @@ class PhotoDataset(Images):
         boxes = np.concatenate([np.zeros((0, 4), int), *photo.boxes_in(shape[::-1], shape)])
         if self._masks is None or not (photo.mask_files or self.multilabel):
             return pixels, boxes, None, None
-        classes = photo.label if self.multilabel else (photo.label,)
-        read = [self._masks.read(photo.mask_files, label, shape) for label in classes]
+        read = [self._masks.read(photo.mask_files, label, shape) for label in photo.classes]
         masks = np.array([mask for mask, _ in read], bool).reshape(-1, *shape)
         return pixels, boxes, masks if self.multilabel else masks[0], read[0][1] if read else None
 
@@ -269,13 +274,6 @@ class PhotoDataset(Images):
 
 def _about(paths: Sequence[Path], name: str) -> list[list]:
     """[bytes, time of the last change] of every file: what a cache was made from."""
-    about, missing = [], []
-    for path in paths:
-        try:
-            facts = path.stat()
-            about.append([facts.st_size, facts.st_mtime_ns])
-        except OSError:
-            missing.append(path)
-    if missing:
+    if missing := [path for path in paths if not os.path.exists(path)]:
         raise absent(missing, name)
-    return about
+    return [[facts.st_size, facts.st_mtime_ns] for facts in map(Path.stat, paths)]
