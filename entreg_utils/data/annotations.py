@@ -11,7 +11,6 @@ counted from 0, and ``x1 = min(x0 + w, W - 1)``.
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
@@ -117,34 +116,33 @@ def _text(path: Path) -> str:
 
 
 def _gathered(rows: Iterable[tuple]) -> dict[str, Annotation]:
-    """Rows (image, four numbers or None, class, size or None, where), brought together by image."""
+    """Rows (image, box or None, class, size or None, where), brought together by image."""
     found: dict[str, Annotation] = {}
-    for name, numbers, kind, size, where in rows:
+    for name, box, kind, size, where in rows:
         old = found.get(name := plain(name).strip(), Annotation(name))
         if not name:
             raise ValueError(f"{where}: there is no name of an image")
         if size and old.size and size != old.size:
             raise ValueError(f"{where}: {name} has two sizes, {old.size} and {size}: correct one")
-        new = old._replace(size=size or old.size)
-        if numbers is not None:
-            new = new._replace(boxes=(*old.boxes, _box(numbers, where)))
-        if numbers is not None or kind:
+        if box and (box[0] >= box[2] or box[1] >= box[3]):
+            text = ",".join(f"{number:g}" for number in box)
+            raise ValueError(f"{where}: the box {text} has no area: give x0 < x1 and y0 < y1")
+        new = old._replace(boxes=(*old.boxes, *[box] * bool(box)), size=size or old.size)
+        if box or kind:
             new = new._replace(classes=(*old.classes, kind), where=(*old.where, where))
         found[name] = new
     unnamed = [name for name, own in found.items() if not any(own.classes)]
     return found | {name: found[name]._replace(classes=()) for name in unnamed}
 
 
-def _box(numbers: Iterable, where: str) -> tuple[float, ...]:
+def _four(cells, where) -> tuple[float, ...]:
+    """The numbers of a box."""
     try:
-        box = tuple(map(float, numbers))
+        box = tuple(map(float, cells))
     except (TypeError, ValueError):
         box = ()
     if len(box) != 4 or not all(map(math.isfinite, box)):
         raise ValueError(f"{where}: give four numbers of a box in pixels")
-    if box[0] >= box[2] or box[1] >= box[3]:
-        text = ",".join(f"{number:g}" for number in box)
-        raise ValueError(f"{where}: the box {text} has no area: give x0 < x1 and y0 < y1")
     return box
 
 
@@ -178,9 +176,9 @@ def _csv(path: Path, columns: Collection[str], header=None) -> Iterator[tuple]:
         kind = plain(row.get("class") or "").strip()
         if columns == LABELS and not kind:
             raise ValueError(f"{where}: there is no class")
-        numbers = [row[column] for column in BOXES[1:]] if columns == BOXES else None
+        box = _four([row[side] for side in BOXES[1:]], where) if columns == BOXES else None
         size = _size(row.get("width"), row.get("height"), where)
-        yield row["image"] or "", numbers, kind, size, where
+        yield row["image"] or "", box, kind, size, where
 
 
 def _evaluation(path: Path) -> Iterator[tuple]:
@@ -216,10 +214,8 @@ def _coco(path: Path) -> Iterator[tuple]:
             if not one.get("iscrowd"):
                 name, size = known[one["image_id"]]
                 right, bottom = (side - 1 for side in size or (math.inf, math.inf))
-                box = one.get("bbox") or ()
-                if isinstance(box, list) and len(box) == 4:  # others are refused where gathered
-                    x, y, w, h = box
-                    box = x, y, min(x + w, right), min(y + h, bottom)
+                x, y, w, h = _four(one.get("bbox"), where)
+                box = x, y, min(x + w, right), min(y + h, bottom)
                 yield name, box, kinds.get(one.get("category_id"), ""), size, where
     except (KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{where}: this is not as COCO has it ({error})") from error
@@ -236,7 +232,7 @@ def _voc(path: Path, home: Path) -> Iterator[tuple]:
     size = _size(tree.findtext("size/width"), tree.findtext("size/height"), path)
     yield name, None, "", size, path
     for number, thing in enumerate(tree.findall("object"), 1):
-        where, box = f"{path}, object {number}", [thing.findtext(f"bndbox/{c}") for c in _VOC]
-        with contextlib.suppress(TypeError, ValueError):  # refused where it is gathered
-            box = [number - 1 if number >= 1 else number for number in map(float, box)]
+        where = f"{path}, object {number}"
+        box = _four([thing.findtext(f"bndbox/{side}") for side in _VOC], where)
+        box = tuple(number - 1 if number >= 1 else number for number in box)
         yield name, box, plain(thing.findtext("name") or "").strip(), size, where

@@ -164,9 +164,21 @@ def cached_array(
     with storing(f"use {path} (cache=FOLDER names another folder)"):
         if _mapped(path, whole) is None:
             path.parent.mkdir(parents=True, exist_ok=True)
+            part = path.with_name(f".{path.name}.part")
             with FileLock(path.with_suffix(".lock")):
-                if _mapped(path, whole) is None:  # else another process made it
-                    _write(path, whole, read, title)
+                try:
+                    if _mapped(path, whole) is None:  # else another process made it
+                        with part.open("wb") as file:
+                            header = {"descr": "|u1", "fortran_order": False, "shape": whole}
+                            np.lib.format.write_array_header_1_0(file, header)
+                            read_all(
+                                range(count), read, title, lambda row: file.write(row.tobytes())
+                            )
+                            file.flush()
+                            os.fsync(file.fileno())
+                        part.replace(path)
+                finally:  # also after Ctrl-C
+                    part.unlink(missing_ok=True)
         return _mapped(path, whole)
 
 
@@ -177,17 +189,3 @@ def _mapped(path: Path, shape: tuple[int, ...]) -> np.ndarray | None:
     except (FileNotFoundError, ValueError, EOFError):
         return None
     return array if array.shape == shape and array.dtype == np.uint8 else None
-
-
-def _write(path: Path, shape: tuple[int, ...], read: Callable, title: str) -> None:
-    part = path.with_name(f".{path.name}.part")  # one writer at a time holds the lock
-    try:
-        with part.open("wb") as file:
-            header = {"descr": "|u1", "fortran_order": False, "shape": shape}
-            np.lib.format.write_array_header_1_0(file, header)
-            read_all(range(shape[0]), read, title, lambda row: file.write(row.tobytes()))
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:  # also after Ctrl-C
-        part.unlink(missing_ok=True)

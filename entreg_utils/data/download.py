@@ -11,24 +11,23 @@ import contextlib
 import hashlib
 import os
 import shutil
-import sys
 import tarfile
 import tempfile
-import time
 import zipfile
 from pathlib import Path
 
 import requests
 import urllib3
+from requests.adapters import HTTPAdapter
 from tqdm.auto import tqdm
+from urllib3.util import Retry
 
 from entreg_utils.files import StorageError
 
-ATTEMPTS = 5  # tries in a row that bring nothing new
 TIMEOUT = 30.0  # seconds of silence after which a connection counts as broken
-_BUSY = {408, 425, 429, 500, 502, 503, 504}  # answers that another try may change
+_BUSY = (408, 425, 429, 500, 502, 503, 504)  # answers that another try may change
+RETRIES = Retry(4, backoff_factor=1, status_forcelist=_BUSY, raise_on_status=False)
 _BROKEN = (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError)
-_sleep = time.sleep
 
 
 @contextlib.contextmanager
@@ -51,35 +50,34 @@ def download(
     Size in bytes, checksums in hex: of two the SHA-256 counts, without one only the size.
 
     Raises:
-        StorageError: what is at ``path`` is another file; the server refuses, breaks off too often
-            or offers another size; no room. The part stays, unless its size or checksum is wrong.
+        StorageError: what is at ``path`` is another file; the server refuses, breaks off and then
+            gives no more, or offers another size; no room. The part stays, unless its size or
+            checksum is wrong.
     """
     part = path.with_name(path.name + ".part")
     if path.exists():
         if wrong := _wrong(path, size, sha256, md5):
             raise StorageError(f"{path} is not the file that {url} is ({wrong}): move it away")
         return path
-    # Without a checksum nothing would tell whether two parts belong together.
-    continued, failures, furthest = bool(sha256 or md5), 0, 0
-    with storing(f"write {part}"):
+    with storing(f"write {part}"), requests.Session() as session:
+        for scheme in ("http://", "https://"):
+            session.mount(scheme, HTTPAdapter(max_retries=RETRIES))
         part.parent.mkdir(parents=True, exist_ok=True)
-        while not continued or _size(part) != size:
-            start = _size(part) if continued and _size(part) < size else 0
+        if not (sha256 or md5) or _size(part) > size:
+            part.unlink(missing_ok=True)  # nothing would tell whether two parts belong together
+        while (start := _size(part)) < size:
+            reason = "the server ends early"
             try:
-                _transfer(url, part, size, start)
-                break
+                _transfer(session, url, part, size, start)
             except _BROKEN as error:
-                failures = 1 if _size(part) > max(start, furthest) else failures + 1
-                furthest, reason = max(furthest, _size(part)), error.args[-1]
-                if failures >= ATTEMPTS:
-                    raise StorageError(
-                        f"no more of {url} came in {ATTEMPTS} tries ({reason}): run the same "
-                        f"command again later, it goes on there; or put the file at {path}"
-                    ) from error
-                print(f"{path.name}: {reason}; trying again in a moment", file=sys.stderr)
-                _sleep(2.0 ** (failures - 1))
+                reason = error.args[-1]
             except requests.RequestException as error:  # refused, or redirects that lead nowhere
                 raise StorageError(f"{url} cannot be fetched: {error}") from error
+            if _size(part) <= start:
+                raise StorageError(
+                    f"no more of {url} came ({reason}): run the same command again later, it goes "
+                    f"on there; or put the file at {path}"
+                )
         if wrong := _wrong(part, size, sha256, md5):
             part.unlink()
             raise StorageError(
@@ -89,16 +87,16 @@ def download(
         return part.replace(path)
 
 
-def _transfer(url: str, part: Path, size: int, start: int) -> None:
+def _transfer(session: requests.Session, url: str, part: Path, size: int, start: int) -> None:
     """Append to ``part`` what follows its byte ``start``, or write it anew."""
     headers = {"User-Agent": "entreg_utils", "Accept-Encoding": "identity"}
     headers |= {"Range": f"bytes={start}-"} if start else {}
-    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
+    with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
         if url.startswith("https:") and not answer.url.startswith("https:"):
             raise StorageError(f"{url} redirects to {answer.url}, which is not encrypted")
         if not answer.ok:
-            kind = requests.ConnectionError if answer.status_code in _BUSY else requests.HTTPError
-            raise kind(f"the server answers {answer.status_code} {answer.reason}; open the page")
+            said = f"the server answers {answer.status_code} {answer.reason}; open the page"
+            raise requests.HTTPError(said)
         start = start if answer.status_code == 206 else 0
         offered = start + int(answer.headers.get("Content-Length", size - start))
         if offered != size:
@@ -110,8 +108,6 @@ def _transfer(url: str, part: Path, size: int, start: int) -> None:
         with bar, part.open("ab" if start else "wb") as file:
             while chunk := answer.raw.read1(1 << 18):
                 bar.update(file.write(chunk))
-            file.flush()
-            os.fsync(file.fileno())
 
 
 def _wrong(path: Path, size: int, sha256: str | None, md5: str | None) -> str | None:
@@ -167,9 +163,6 @@ def _extract(archive: Path, folder: Path) -> None:
             file.extractall(folder, filter="data")  # refuses what leaves the folder, and devices
             while file.fileobj.read(1 << 20):  # to the end, where gzip, bzip2 and xz check
                 pass
-        with archive.open("rb") as file:  # a plain tar cut between two members shows only here
-            if file.read(262)[257:] == b"ustar" and (file.seek(-512, 2), any(file.read()))[1]:
-                raise tarfile.ReadError("the mark of its end is missing")
     except tarfile.FilterError as error:
         raise StorageError(f"{archive} is refused: {error}") from error
     except Exception as error:  # the unpackers raise anything where bytes are wrong

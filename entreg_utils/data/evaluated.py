@@ -28,29 +28,27 @@ import numpy as np
 
 from entreg_utils.cam.scaling import resize_mask
 from entreg_utils.data.decoding import read_image
-from entreg_utils.data.lists import Column, find_folder, held_out, one_of, read_ids, read_table
+from entreg_utils.data.lists import Column, find_folder, held_out, read_ids
 from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
 from entreg_utils.data.world import SPLITS
 from entreg_utils.files import StorageError
 
-LISTS = ("auto", "official", "evaluation")
+LISTS = ("official", "evaluation")
 PUBLIC = "lists of the public evaluation code"
+_BINARY = {"0": 0, "1": 1}.__getitem__
 
 
 def cub(
-    split: str, root=None, lists: str = "auto", val_per_class: int = 5, metadata=None, **shared
+    split: str, root=None, lists: str = "official", val_per_class: int = 5, **shared
 ) -> PhotoDataset:
     """Load one split of CUB; test is the same 5,794 images under both lists.
 
     Args:
         lists: ``official`` takes the split of CUB itself and carves ``val`` out of its training
             part, which then is smaller by it; ``evaluation`` takes the lists of the public
-            evaluation code, whose ``val`` are the 1,000 photographs of CUBV2; ``auto`` is
-            ``evaluation`` where both those lists and CUBV2 are there. ``.source`` says which.
+            evaluation code, whose ``val`` are the 1,000 photographs of CUBV2.
         val_per_class: validation images of a class (official only). They are chosen by their names,
             so every call chooses the same.
-        metadata: folder that holds ``CUB/train`` and so on; default ``metadata`` beside or in the
-            data set's folder.
     """
     home = find_folder("cub", split, root, ["CUB_200_2011"], "images.txt")
     if lists not in LISTS:
@@ -58,28 +56,24 @@ def cub(
     numbers = Column(home / "classes.txt", "cub", "class number, name", int, str)
     names = [name.split(".", 1)[-1].replace("_", " ") for name in numbers.values()]
     class_of = {number: index for index, number in enumerate(numbers)}
-    folder = _lists_of("CUB", home, metadata)
-    # The same lists for train, val and test, whichever of them is asked for.
-    listed = folder / "val" / "image_ids.txt"
-    ids = read_ids(listed, "cub") if listed.exists() else []
-    bases = (home.parent / "CUBV2", home / "CUBV2", home / "images")
-    newer = next((base for base in bases if ids and (base / ids[0]).exists()), None)
-    if lists == "evaluation" or (lists == "auto" and newer):
-        if split == "val" and ids and newer is None:
-            raise StorageError(
-                f"the photographs of CUBV2 are not in {bases[0]}: python -m entreg_utils data cub "
-                'says where they come from, or take lists="official"'
-            )
-        base, source = newer if split == "val" else home / "images", PUBLIC
-        photos = [
-            Photo(base / image_id, image_id, class_of[label + 1], boxes=tuple(boxes), frame=frame)
-            for image_id, label, frame, boxes in read_evaluation_list(folder / split, "cub")
-            if label + 1 in class_of
-        ]
-    else:
+    if lists == "official":
         source = f"official split, {val_per_class} images a class for validation"
         photos = _official(home, split, class_of, val_per_class)
-    return PhotoDataset("cub", split, photos, names, source, **shared)
+        return PhotoDataset("cub", split, photos, names, source, **shared)
+    rows = read_evaluation_list(_lists_of("CUB", home) / split, "cub")
+    bases = (home.parent / "CUBV2", home / "CUBV2") if split == "val" else (home / "images",)
+    base = next((base for base in bases if base.is_dir()), None)
+    if base is None:
+        raise StorageError(
+            f"the photographs of CUBV2 are not in {bases[0]}: python -m entreg_utils data cub says "
+            'where they come from, or take lists="official"'
+        )
+    photos = [
+        Photo(base / image_id, image_id, class_of[label + 1], boxes=tuple(boxes), frame=frame)
+        for image_id, label, frame, boxes in rows
+        if label + 1 in class_of
+    ]
+    return PhotoDataset("cub", split, photos, names, PUBLIC, **shared)
 
 
 def _official(home: Path, split: str, class_of: dict, val_per_class: int) -> list[Photo]:
@@ -88,7 +82,7 @@ def _official(home: Path, split: str, class_of: dict, val_per_class: int) -> lis
 
     paths = column("images", "path", str)
     classes = column("image_class_labels", "class number", int)
-    training = column("train_test_split", "0 or 1", one_of("0", "1"))
+    training = column("train_test_split", "0 or 1", _BINARY)
     boxes = column("bounding_boxes", "x, y, width, height", *[float] * 4)
     kept = {number: path for number, path in paths.items() if classes[number] in class_of}
     part = {path: "train" if training[number] else "test" for number, path in kept.items()}
@@ -103,15 +97,13 @@ def _official(home: Path, split: str, class_of: dict, val_per_class: int) -> lis
     ]
 
 
-def openimages(split: str, root=None, metadata=None, **shared) -> PhotoDataset:
+def openimages(split: str, root=None, **shared) -> PhotoDataset:
     """Load one split of OpenImages30k: train (29,819, no masks), val (2,500) or test (5,000).
 
-    Args:
-        metadata: as for :func:`cub`. Names of classes are the identifiers of OpenImages,
-            ``/m/0bt_c3``: the lists give no others.
+    Names of classes are the identifiers of OpenImages, ``/m/0bt_c3``: the lists give no others.
     """
     home = find_folder("openimages", split, root, ["OpenImages"], split)
-    folder = _lists_of("OpenImages", home, metadata)
+    folder = _lists_of("OpenImages", home)
     photos = []
     for image_id, label, _, rows in read_evaluation_list(folder / split, "openimages"):
         masks = tuple(home / name for row in rows for name in row if name)
@@ -119,10 +111,10 @@ def openimages(split: str, root=None, metadata=None, **shared) -> PhotoDataset:
     names: dict[int, str] = {}  # from the folders in the lists of all splits
     for path in (folder / name / "class_labels.txt" for name in SPLITS):
         if path.exists():
-            rows = read_table(path, "openimages", "path,class", str, int, separator=",")
-            names |= {label: f"/m/{Path(image).parent.name}" for image, label in rows}
+            label_of = Column(path, "openimages", "path,class", str, int, separator=",")
+            names |= {label: f"/m/{Path(i).parent.name}" for i, label in label_of.items()}
     every = [names.get(index, f"class {index}") for index in range(max(names, default=-1) + 1)]
-    reader = MaskReader(read_instances, True, "union of instances, ignore; 1")
+    reader = MaskReader(read_instances, "union of instances, ignore; 1")
     masks = reader if any(photo.mask_files for photo in photos) else None
     return PhotoDataset("openimages", split, photos, every, PUBLIC, masks, **shared)
 
@@ -139,10 +131,10 @@ def read_instances(files: tuple[Path, ...], label: int, size) -> tuple[np.ndarra
     return mask, ignore & ~mask
 
 
-def _lists_of(name: str, home: Path, metadata) -> Path:
-    """Folder of the evaluation code's lists of a data set, ``metadata/CUB``."""
-    places = [Path(metadata)] if metadata else [home.parent / "metadata", home / "metadata"]
-    return next((place / name for place in places if (place / name).is_dir()), places[0] / name)
+def _lists_of(name: str, home: Path) -> Path:
+    """Folder of the evaluation code's lists of a data set, beside it or in it."""
+    beside, inside = (place / "metadata" / name for place in (home.parent, home))
+    return inside if inside.is_dir() else beside
 
 
 def read_evaluation_list(folder: Path, name: str) -> list[tuple]:

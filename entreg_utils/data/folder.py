@@ -21,17 +21,20 @@ upright picture. Nothing is ever written into the folder.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-from entreg_utils.data.annotations import Annotation, whole_boxes
+from entreg_utils.data.annotations import LABELS, Annotation, read_of, whole_boxes
 from entreg_utils.data.decoding import read_sizes, size_of
+from entreg_utils.data.lists import ranked, some
 from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
-from entreg_utils.data.scan import ENDINGS, find_masks, mask_reader, photographs
-from entreg_utils.data.sorting import classes_of, draw, said_of
+from entreg_utils.data.scan import ENDINGS, MASKS, find_masks, photographs, reader_of, table_in
 from entreg_utils.data.world import SPLITS, check_split
 from entreg_utils.files import StorageError
+
+_LISTS = ("[aA]nnotations/instances*.json", "instances*.json")
+_SPEAKING = ("annotations.json", "boxes.csv", "boxes.json", "[aA]nnotations", *_LISTS)
 
 
 def folder(
@@ -55,8 +58,7 @@ def folder(
         masks: folder of masks; default: those in the folder.
         labels: CSV of image,class; default ``labels.csv`` in the folder.
         hold_out: share of each class (of all where photographs show several), at least one, that
-            goes to ``val``, and as many to ``test``, where these have no folder. ``.source`` says
-            so.
+            goes to each of ``val`` and ``test`` that has no folder, as ``.source`` says.
         seed: of that choice, which depends on it and on the photographs' names alone.
         shared: ``size``, ``classes`` and ``cache`` of :class:`PhotoDataset`.
 
@@ -66,16 +68,19 @@ def folder(
     """
     check_split(split)
     found = find(path, root, boxes, masks, labels, hold_out, seed)
+    if found.strange:
+        raise ValueError(f"train has no class {found.strange[0]!r}, and val or test has: remove it")
     if found.several and shared.get("classes"):
         raise ValueError(f"{found.home} has a column for each class: leave classes out")
-    photos, name = found.photos(split), f"folder-{found.home.resolve().name}"
+    files = found.parts[split]
+    told = [name for name in files if name in found.said or name in found.masks]
+    sizes = read_sizes([files[name] for name in told], upright=True).tolist()
+    frames = dict(zip(told, map(tuple, sizes), strict=True))
+    photos = [found.photo(name, file, frames.get(name)) for name, file in files.items()]
     reader = found.reader if any(photo.mask_files for photo in photos) else None
+    name = f"folder-{found.home.resolve().name}"
     more = {"multilabel": found.several, "upright": True} | shared
     return PhotoDataset(name, split, photos, found.names, found.source, reader, **more)
-
-
-def _refuse(error: Exception) -> None:
-    raise error
 
 
 @dataclass(frozen=True)
@@ -83,13 +88,15 @@ class Found:
     """What lies in a folder.
 
     Attributes:
-        names: of the classes.  parts: {split: {name of a photograph: its file}}.
+        names: of the classes.  strange: those that no photograph of training shows.
+        parts: {split: {name of a photograph: its file}}.
         labels: {photograph: indices of its classes, rising}.  several: not each has just one.
         said, masks: what is known of a photograph by its name.
     """
 
     home: Path
     names: list[str]
+    strange: list[str]
     parts: dict[str, dict[str, Path]]
     labels: dict[str, tuple[int, ...]]
     several: bool
@@ -98,43 +105,27 @@ class Found:
     reader: MaskReader | None
     source: str
 
-    def photos(self, split: str, frames=None, refuse: Callable = _refuse) -> list[Photo]:
-        """Those of a split with boxes in whole pixels, and with masks of their size.
+    def photo(self, name: str, file: Path, frame: tuple[int, int] | None) -> Photo:
+        """A photograph with its boxes in whole pixels, and with masks of its size.
 
-        ``frames``: {name: (W, H)} where they are known; ``refuse`` gets the errors of boxes, which
-        then are left out, and of masks.
+        ``frame`` = (W, H) may be None where neither is known. ValueError: they do not fit it.
         """
-        part = self.parts[split]
-        if frames is None:
-            known = {name: part[name] for name in part if name in self.said or name in self.masks}
-            sizes = read_sizes(list(known.values()), upright=True).tolist()
-            frames = dict(zip(known, map(tuple, sizes), strict=True))
-        photos = []
-        for name, file in part.items():
-            frame, boxes, masks = frames.get(name), None, self.masks.get(name, ())
-            try:
-                boxes = self._boxes(name, frame) if frame else None
-                for mask in masks if frame else ():
-                    if (size := size_of(mask, upright=True)) != frame:
-                        raise ValueError(
-                            f"{mask} has {size[0]}x{size[1]} pixels and its photograph {frame[0]}x"
-                            f"{frame[1]}: draw the mask on the photograph as viewers show it"
-                        )
-            except (ValueError, StorageError) as error:
-                refuse(error)
-            label = self.labels[name] if self.several else self.labels[name][0]
-            if boxes and self.said[name].size:  # of which the boxes are
-                frame = self.said[name].size
-            photos.append(Photo(file, name, label, None, boxes, frame, masks))
-        return photos
+        label, said, masks = self.labels[name], self.said.get(name), self.masks.get(name, ())
+        boxes = self._boxes(said, name, frame) if said and said.boxes else None
+        for mask in masks:
+            if (size := size_of(mask, upright=True)) != frame:
+                raise ValueError(
+                    f"{mask} has {size[0]}x{size[1]} pixels and its photograph {frame[0]}x"
+                    f"{frame[1]}: draw the mask on the photograph as viewers show it"
+                )
+        frame = said.size or frame if boxes else frame  # of which the boxes are
+        return Photo(file, name, label if self.several else label[0], None, boxes, frame, masks)
 
-    def _boxes(self, name: str, frame: tuple[int, int]) -> tuple | None:
+    def _boxes(self, said: Annotation, name: str, frame: tuple[int, int]) -> tuple | None:
         """Boxes of a photograph, or with several classes those of each of its classes."""
-        said, label = self.said.get(name), [self.names[index] for index in self.labels[name]]
-        if said is None or not said.boxes:
-            return None
-        kinds = said.classes or ("",) * len(said.boxes)
-        kinds = [kind or label[0] if len(label) == 1 else kind for kind in kinds]
+        label = [self.names[index] for index in self.labels[name]]
+        usual = label[0] if len(label) == 1 else ""
+        kinds = [kind or usual for kind in said.classes or ("",) * len(said.boxes)]
         if "" in kinds:
             raise ValueError(
                 f"{said.where[kinds.index('')]}: {name} shows several classes: say in a column "
@@ -145,68 +136,115 @@ class Found:
         return (of if self.several else of[0]) if any(of) else None
 
 
-def find(
-    path, root=None, boxes=None, masks=None, labels=None, hold_out=0.2, seed=0, refuse=_refuse
-) -> Found:
-    """What :func:`folder` loads, of all splits; same arguments and errors.
-
-    ``refuse`` gets the ValueError of classes that are not those of training, which then are added.
-    """
+def find(path, root=None, boxes=None, masks=None, labels=None, hold_out=0.2, seed=0) -> Found:
+    """What :func:`folder` loads, of all splits; same arguments and errors."""
     home = Path(root or ".", Path(path).expanduser())
     if not home.is_dir():
         raise StorageError(f"{home} is no folder: give folder:PATH of your photographs")
     given = None if masks is None else Path(masks).expanduser()
-    inside = {split: home / split for split in SPLITS if (home / split).is_dir()}
-    places, parts, others = {"train": home} | inside, {}, []
-    for split, place in places.items():
-        without = [*inside.values()] * (place == home) + [given] * (given is not None)
-        parts[split], left = photographs(place, home, [own.resolve() for own in without])
-        others += left
-    every = {name: file for part in parts.values() for name, file in part.items()}
-    said = said_of(home, boxes, every)
-    kinds = classes_of(home, labels, places, parts, said)
+    every, others = photographs(home, given)
+    inside = [split for split in SPLITS if (home / split).is_dir()]
+    placed = {name: _place(name, inside) for name in every}
+    every = {name: file for name, file in every.items() if placed[name][0]}
+    others = [name for name in others if _place(name, inside)[0]]
     _tell(others, f"photographs end in {', '.join(ENDINGS)}")
+    said = _said(home, boxes, every)
+    kinds = _classes(home, labels, every, placed, said)
     _tell([name for name in every if name not in kinds], "nothing says their class")
-    names = _names(home, parts, kinds, said, refuse)
-    several = any(len(own) != 1 for own in kinds.values())
-    held = [split for split in ("test", "val") if split not in inside]
-    drawn = draw(
-        {name: kinds[name] for name in parts["train"] if name in kinds}, held, hold_out, seed
-    )
-    split_of = {name: split for split in inside for name in parts[split]} | drawn
-    order = sorted(kinds, key=lambda name: (kinds[name], every[name]))
-    parts = {s: {n: every[n] for n in order if split_of[n] == s} for s in SPLITS}
-    label_of = {n: tuple(sorted(map(names.index, own))) for n, own in kinds.items()}
-    found = find_masks(home, given, every)
-    reader = mask_reader(home, given, names, several) if found else None
-    what, which = "all" if several else "each class", " and ".join(sorted(held, reverse=True))
-    source = f"{which} held out: {hold_out:g} of {what}, seed {seed}" if held else "own folders"
-    return Found(home, names, parts, label_of, several, said, found, reader, source)
-
-
-def _names(home: Path, parts: dict, kinds: dict[str, tuple], said: dict, refuse) -> list[str]:
-    """Classes of training, which the other splits and the boxes must know."""
-    own = {
-        split: {kind for name in part for kind in kinds.get(name, ())}
-        for split, part in parts.items()
-    }
-    for split, classes in own.items():
-        if strange := sorted(classes - own["train"]):
-            why = f"{split} has the class {strange[0]!r}, and train has not: remove it"
-            refuse(ValueError(why))
-    names = sorted(set().union(*own.values()))
+    names = sorted({kind for own in kinds.values() for kind in own})
     if len(names) < 2:
         raise ValueError(f"{home} has {len(names)} class: give two or more folders of photographs")
-    spoken = {kind for one in said.values() for kind in one.classes if kind}
-    if spoken and not spoken & own["train"]:
+    spoken = {kind for one in said.values() for kind in one.classes} - {""}
+    if spoken and not spoken & set(names):
         raise ValueError(
             f"boxes are of the class {min(spoken)!r} and photographs of {', '.join(names)}: give "
             "both the same names"
         )
-    return names
+    training = {name: own for name, own in kinds.items() if placed[name][0] == "train"}
+    strange = sorted({*names}.difference(*training.values()))
+    several = any(len(own) != 1 for own in kinds.values())
+    held = [split for split in ("test", "val") if split not in inside]
+    drawn = _draw(training, held, hold_out, seed)
+    order = sorted(kinds, key=lambda name: (kinds[name], every[name]))
+    parts = {s: {n: every[n] for n in order if drawn.get(n, placed[n][0]) == s} for s in SPLITS}
+    label_of = {n: tuple(sorted(map(names.index, own))) for n, own in kinds.items()}
+    found = find_masks(home, given, every)
+    table = table_in(given or home / MASKS, home)
+    if found and several and table is None:
+        raise ValueError(
+            f"{home} has masks and photographs of several classes: say in {home / 'classes.txt'} "
+            "which value of the masks is which class, value,name"
+        )
+    reader = reader_of(table, names) if found else None
+    what, which = "all" if several else "each class", " and ".join(sorted(held, reverse=True))
+    source = f"{which} held out: {hold_out:g} of {what}, seed {seed}" if held else "own folders"
+    return Found(home, names, strange, parts, label_of, several, said, found, reader, source)
 
 
-def _tell(left_out: list, why: str) -> None:
+def _place(name: str, inside: Collection[str]) -> tuple[str, str]:
+    """(split, class) that the folders in a name say; "" for none."""
+    first, second = (*name.split("/")[:-1], "", "")[:2]
+    return (first, second) if first in inside else ("" if "train" in inside else "train", first)
+
+
+def _said(home: Path, boxes: Path | str | None, known: Collection[str]) -> dict[str, Annotation]:
+    """{photograph: its annotation} of ``boxes``, or of the files of the usual names in ``home``."""
+    files = [boxes]
+    if boxes is None:
+        files = [own for pattern in _SPEAKING for own in sorted(home.glob(pattern))]
+        files = [own for own in files if own.is_file() or any(own.rglob("*.[xX][mM][lL]"))]
+    said: dict[str, Annotation] = {}
+    for file in files:
+        own = read_of(known, file)
+        if twice := sorted(set(own) & set(said)):
+            raise ValueError(f"{file} and {files[0]} speak of {twice[0]}: name one with boxes")
+        said |= own
+    return said
+
+
+def _classes(home: Path, labels, every: Collection[str], placed: dict, said: dict) -> dict:
+    """{photograph: names of its classes} where a list, folders, or annotations say any."""
+    path = home / "labels.csv" if labels is None else labels
+    folders = {name: placed[name][1] for name in every if placed[name][1]}
+    trained = {kind for name, kind in folders.items() if placed[name][0] == "train"}
+    if labels is not None or path.exists():
+        said = read_of(every, path, LABELS)
+    elif len(trained) > 1 or not any(own.classes for own in said.values()):
+        if not trained:
+            raise ValueError(
+                f"{home} has no class folders with photographs: put them in CLASS/ or train/CLASS/ "
+                "there, or say their classes in labels.csv"
+            )
+        return {name: (kind,) for name, kind in folders.items()}
+    return {name: tuple(sorted(set(own.classes) - {""})) for name, own in said.items()}
+
+
+def _draw(kinds: dict[str, tuple], held: list[str], share: float, seed: int) -> dict[str, str]:
+    """{photograph: its split} of those of training, of which ``held`` are held out.
+
+    ``kinds`` are the classes: a share of each, and of all where some photograph has not just one.
+    """
+    if not 0 < share < 0.5:
+        raise ValueError(f"hold_out={share!r}: give a share of each class between 0 and 0.5")
+    groups: dict[tuple, list[str]] = {}
+    alike = all(len(own) == 1 for own in kinds.values())
+    for name, own in kinds.items():
+        groups.setdefault(own if alike else (), []).append(name)
+    found = dict.fromkeys(kinds, "train")
+    for kind, own in groups.items():
+        if len(own) <= len(held):
+            few = f"{len(own)} photograph{'s' * (len(own) != 1)}"
+            raise ValueError(
+                f"{f'class {kind[0]!r}' if kind else 'the folder'} has {few}, too few to hold out "
+                f"{' and '.join(held)}: add some, or make folders train, val and test"
+            )
+        order = ranked(own, f"{seed} ")
+        count = max(1, min(round(share * len(own)), (len(own) - 1) // max(1, len(held))))
+        for index, part in enumerate(held):
+            found |= dict.fromkeys(order[index * count : (index + 1) * count], part)
+    return found
+
+
+def _tell(left_out: list[str], why: str) -> None:
     if left_out:
-        many = f" and {len(left_out) - 1} more are" if len(left_out) > 1 else " is"
-        warnings.warn(f"{left_out[0]}{many} left out: {why}", stacklevel=4)
+        warnings.warn(f"{some(left_out)} left out: {why}", stacklevel=4)

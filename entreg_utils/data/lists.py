@@ -31,14 +31,19 @@ def read_list(path: Path, name: str) -> bytes:
     """Bytes of a list of the data set ``name``, which the error says how to get."""
     content = read_bytes(path)
     if content is None:
-        raise absent(f"{path} is", name)
+        raise absent([path], name)
     return content
 
 
-def absent(what: str, name: str) -> StorageError:
+def absent(paths: Sequence, name: str) -> StorageError:
     """The error that says how to get what the data set ``name`` lacks."""
     fetched = f"python -m entreg_utils data {name} fetches what is missing"
-    return StorageError(f"{what} not there: {fetched}")
+    return StorageError(f"{some(paths)} not there: {fetched}")
+
+
+def some(things: Sequence) -> str:
+    """The first of several things and their number, with the verb."""
+    return f"{things[0]} and {len(things) - 1} more are" if len(things) > 1 else f"{things[0]} is"
 
 
 def read_table(path: Path, name: str, columns: str, *types: Callable, separator=None) -> list:
@@ -57,7 +62,7 @@ def read_table(path: Path, name: str, columns: str, *types: Callable, separator=
             try:
                 cells = [cell.strip() for cell in line.split(separator)]
                 rows.append(tuple(kind(cell) for kind, cell in zip(types, cells, strict=True)))
-            except ValueError:
+            except (ValueError, KeyError):
                 raise ValueError(
                     f"{path}, line {number}: {line!r} is not {columns}: fetch the file again"
                 ) from None
@@ -83,17 +88,6 @@ class Column(dict):
 
     def __missing__(self, key):
         raise ValueError(f"{self.path} says nothing about {key}: fetch the file again")
-
-
-def one_of(*known: str) -> Callable[[str], int]:
-    """Converter of a column that holds one of a few whole numbers."""
-
-    def convert(cell: str) -> int:
-        if cell not in known:
-            raise ValueError(cell)
-        return int(cell)
-
-    return convert
 
 
 def plain(name: str) -> str:

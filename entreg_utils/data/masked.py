@@ -26,7 +26,7 @@ import numpy as np
 
 from entreg_utils.cam.scaling import resize_mask
 from entreg_utils.data.decoding import read_all, read_image
-from entreg_utils.data.lists import Column, find_folder, held_out, one_of, read_ids, read_list
+from entreg_utils.data.lists import Column, find_folder, held_out, read_ids, read_list
 from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
 from entreg_utils.files import StorageError
 
@@ -40,6 +40,7 @@ CLASSES = (
     "person pottedplant sheep sofa train tvmonitor"
 ).split()
 _SEGMENTATION = {"val": "train", "test": "val"}
+_STATES = {"1": 1, "0": 1, "-1": 0}.__getitem__  # present, only difficult ones, absent
 _VOID = 255  # outlines, and objects too hard to outline
 
 
@@ -66,7 +67,7 @@ def flowers(split: str, root=None, **shared) -> PhotoDataset:
         image, mask = home / "jpg" / f"image_{number:05d}.jpg", f"segmim/segmim_{number:05d}.jpg"
         masks = (home / mask,) if segmented else ()
         photos.append(Photo(image, image.stem, int(labels[number - 1]) - 1, mask_files=masks))
-    reader = MaskReader(read_segmentation, False, f"not {_BLUE} +- {_TOLERANCE}; 1")
+    reader = MaskReader(read_segmentation, f"not {_BLUE} +- {_TOLERANCE}; 1")
     masks, names = reader if segmented else None, Flowers102.classes
     return PhotoDataset("flowers", split, photos, names, "official split", masks, **shared)
 
@@ -104,7 +105,7 @@ def pets(split: str, root=None, val_per_class: int = 10, **shared) -> PhotoDatas
         label = numbers.index(number)
         photos.append(Photo(home / image, image_id, label, mask_files=(home / mask,)))
     source = f"official split, {val_per_class} images a class for validation"
-    masks = MaskReader(read_trimap, True, "ignore; 1")
+    masks = MaskReader(read_trimap, "ignore; 1")
     return PhotoDataset("pets", split, photos, names, source, masks, **shared)
 
 
@@ -145,7 +146,7 @@ def voc(split: str, root=None, size: int | None = None, cache=True) -> PhotoData
         Photo(home / "JPEGImages" / f"{image_id}.jpg", image_id, tuple(classes), mask_files=masks)
         for image_id, classes, masks in found
     ]
-    masks = MaskReader(read_class, True, "class; 255 ignored; 1") if segmented else None
+    masks = MaskReader(read_class, "class; 255 ignored; 1") if segmented else None
     source = f"official {'segmentation' if segmented else 'classification'} lists"
     return PhotoDataset("voc", split, photos, CLASSES, source, masks, True, size, cache=cache)
 
@@ -161,9 +162,9 @@ def _classified(home: Path) -> dict[str, list[int]]:
     present: dict[str, list[int]] = {}
     for index, name in enumerate(CLASSES):
         path = home / "ImageSets" / "Main" / f"{name}_trainval.txt"
-        states = Column(path, "voc", "image, 1, 0 or -1", str, one_of("1", "0", "-1"))
-        for image_id, state in states.items():  # 1 present, 0 only difficult ones, -1 absent
-            present.setdefault(image_id, []).extend([index] if state >= 0 else [])
+        states = Column(path, "voc", "image, 1, 0 or -1", str, _STATES)
+        for image_id, state in states.items():
+            present.setdefault(image_id, []).extend([index] * state)
     return present
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import astuple, dataclass
 from functools import cached_property
@@ -56,57 +57,58 @@ class Photo:
     frame: tuple[int, int] | None = None
     mask_files: tuple[Path, ...] = ()
 
-    def boxes_in(self, frame: tuple[int, int] | None, size: int | tuple[int, int]) -> np.ndarray:
-        """Boxes int64 (n, 4) at ``size``, a side or (H, W); ``frame`` is the file's (W, H)."""
-        if self.boxes:
-            boxes = sum(self.boxes, ()) if isinstance(self.label, tuple) else self.boxes
-            return rescale_boxes(boxes, self.frame or frame, size)
-        if not self.xywh:
-            return np.zeros((0, 4), np.int64)
-        try:
-            return rescale_boxes(corner_boxes([self.xywh], frame), frame, size)
-        except ValueError as error:
-            why = "the photographs and the list of boxes do not belong together"
-            raise ValueError(f"{self.image_id}: {error}: {why}") from error
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """Indices of the classes present, one or several."""
+        return self.label if isinstance(self.label, tuple) else (self.label,)
+
+    def boxes_in(self, frame, size: int | tuple[int, int]) -> list[np.ndarray]:
+        """Boxes int64 (n, 4) of each class at ``size``, a side or (H, W).
+
+        ``frame`` = (W, H) of the file counts where ``self.frame`` is None; without boxes none does.
+        """
+        boxes, frame = self.boxes, self.frame or frame or (1, 1)
+        if self.xywh:
+            boxes = (corner_box(self.xywh, frame, self.image_id),)
+        if not isinstance(self.label, tuple):
+            boxes = (boxes or (),)
+        return [rescale_boxes(own, frame, size) for own in boxes or ((),) * len(self.classes)]
 
 
-def corner_boxes(xywh, frame: tuple[int, int]) -> np.ndarray:
-    """Boxes ``x, y, w, h`` as ``(x, y, min(x + w, W - 1), min(y + h, H - 1))``, truncated.
+def corner_box(xywh, frame: tuple[int, int], where: str = "") -> tuple[int, ...]:
+    """A box ``x, y, w, h`` as ``(x, y, min(x + w, W - 1), min(y + h, H - 1))``, truncated.
 
-    The convention of the lists of Choe et al. (see ``evaluated.py``). Takes (n, 4) numbers in
-    pixels of an image of ``frame = (W, H)`` and gives int64 (n, 4); ValueError for a box that
-    begins outside the frame or has no area.
+    The convention of the lists of Choe et al. (see ``evaluated.py``), in pixels of an image of
+    ``frame = (W, H)``. ValueError: it begins outside the frame or has no area.
     """
-    x, y, w, h = np.asarray(xywh, float).T
-    right, bottom = frame[0] - 1, frame[1] - 1
-    bad = ~((0 <= x) & (x <= right) & (0 <= y) & (y <= bottom) & (w > 0) & (h > 0))
-    if bad.any():
-        box = np.asarray(xywh)[bad][0].tolist()
-        size = f"{frame[0]}x{frame[1]}"
-        raise ValueError(f"the box x, y, w, h = {box} does not fit an image of {size}")
-    return np.stack([x, y, np.minimum(x + w, right), np.minimum(y + h, bottom)], 1).astype(np.int64)
+    (x, y, w, h), (right, bottom) = xywh, (side - 1 for side in frame)
+    if not (0 <= x <= right and 0 <= y <= bottom and w > 0 and h > 0):
+        raise ValueError(
+            f"{where}: the box x, y, w, h = {[*xywh]} does not fit an image of {frame[0]}x"
+            f"{frame[1]}: the photographs and the list of boxes do not belong together"
+        )
+    return tuple(map(int, (x, y, min(x + w, right), min(y + h, bottom))))
 
 
 class MaskReader(NamedTuple):
     """How the masks of a data set are read."""
 
     read: Callable  # (mask files, class index, (H, W)) -> (mask, ignore or None), bool (H, W)
-    has_ignore: bool
     rule: str  # what ``read`` does, in words that change with it: part of the cache's name
 
 
 class Masks(Sequence):
-    """P masks of one square size: item p is (mask bool (S, S), ignore bool (S, S) or None)."""
+    """P masks of one square size: item p is (mask, ignore), bool (S, S)."""
 
-    def __init__(self, codes: np.ndarray, has_ignore: bool):
-        self.codes, self.has_ignore = codes, has_ignore
+    def __init__(self, codes: np.ndarray):
+        self.codes = codes
 
     def __len__(self) -> int:
         return len(self.codes)
 
-    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray | None]:
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
         code = np.asarray(self.codes[index])
-        return code == 1, (code == IGNORE if self.has_ignore else None)
+        return code == 1, code == IGNORE
 
 
 class PhotoDataset(Images):
@@ -153,10 +155,9 @@ class PhotoDataset(Images):
         if multilabel:
             self.labels = torch.zeros(len(self.photos), self.num_classes)
             for row, photo in zip(self.labels, self.photos, strict=True):
-                row[list(photo.label)] = 1
+                row[[*photo.classes]] = 1
         else:
-            own = [chosen.index(photo.label) for photo in self.photos]
-            self.labels = torch.tensor(own, dtype=torch.int64)
+            self.labels = torch.tensor([chosen.index(photo.label) for photo in self.photos])
         self.pairs = pairs_of(self.labels)
         self._masks, self._upright = masks, upright
         self._cache = files.own("data", "cache") if cache is True else cache and Path(cache)
@@ -192,12 +193,10 @@ class PhotoDataset(Images):
         boxed = [photo for photo in self.photos if photo.xywh or photo.boxes]
         if not boxed:
             return None
-        if self.multilabel:
-            rows = ((p, own) for p in self.photos for own in p.boxes or ((),) * len(p.label))
-            return [rescale_boxes(own, photo.frame or (1, 1), size) for photo, own in rows]
         stated = all(photo.frame for photo in boxed)
         frames = [photo.frame for photo in self.photos] if stated else self.sizes.tolist()
-        return [p.boxes_in(frame, size) for p, frame in zip(self.photos, frames, strict=True)]
+        boxes = [p.boxes_in(frame, size) for p, frame in zip(self.photos, frames, strict=True)]
+        return [own for each in boxes for own in each]
 
     def masks_at(self, size: int) -> Masks | None:
         """The masks of all P pairs, nearest-resized to a square of side ``size``; None without.
@@ -207,10 +206,11 @@ class PhotoDataset(Images):
         if self._masks is None:
             return None
 
+        # classes by their numbers before some were chosen
+        pairs = [(photo, label) for photo in self.photos for label in photo.classes]
+
         def read(index: int) -> np.ndarray:
-            image, label = self.pairs[index].tolist()
-            photo = self.photos[image]  # with one class: its number before some were chosen
-            label = label if self.multilabel else photo.label
+            photo, label = pairs[index]
             mask, ignore = self._masks.read(photo.mask_files, label, (size, size))
             codes = mask.astype(np.uint8)
             if ignore is not None:
@@ -218,8 +218,7 @@ class PhotoDataset(Images):
             return codes
 
         key = [*self._masks_made_from, self.image_ids, self.pairs.tolist()]
-        codes = self._array("masks", key, len(self.pairs), (size, size), read)
-        return Masks(codes, self._masks.has_ignore)
+        return Masks(self._array("masks", key, len(self.pairs), (size, size), read))
 
     @cached_property
     def fingerprint(self) -> str:
@@ -257,11 +256,10 @@ class PhotoDataset(Images):
         photo = self.photos[index]
         pixels = read_pixels(photo.path, None, self._upright)
         shape = pixels.shape[1:]
-        boxes = photo.boxes_in(shape[::-1], shape)
+        boxes = np.concatenate([np.zeros((0, 4), int), *photo.boxes_in(shape[::-1], shape)])
         if self._masks is None or not (photo.mask_files or self.multilabel):
             return pixels, boxes, None, None
-        classes = photo.label if self.multilabel else (photo.label,)
-        read = [self._masks.read(photo.mask_files, label, shape) for label in classes]
+        read = [self._masks.read(photo.mask_files, label, shape) for label in photo.classes]
         masks = np.array([mask for mask, _ in read], bool).reshape(-1, *shape)
         return pixels, boxes, masks if self.multilabel else masks[0], read[0][1] if read else None
 
@@ -276,14 +274,6 @@ class PhotoDataset(Images):
 
 def _about(paths: Sequence[Path], name: str) -> list[list]:
     """[bytes, time of the last change] of every file: what a cache was made from."""
-    about, missing = [], []
-    for path in paths:
-        try:
-            facts = path.stat()
-            about.append([facts.st_size, facts.st_mtime_ns])
-        except OSError:
-            missing.append(path)
-    if missing:
-        many = f" and {len(missing) - 1} more are" if len(missing) > 1 else " is"
-        raise absent(f"{missing[0]}{many}", name)
-    return about
+    if missing := [path for path in paths if not os.path.exists(path)]:
+        raise absent(missing, name)
+    return [[facts.st_size, facts.st_mtime_ns] for facts in map(Path.stat, paths)]

@@ -13,6 +13,7 @@ from torch.utils.data._utils.collate import default_collate_fn_map
 from entreg_utils.cam.scaling import rescale_boxes, resize_mask
 
 FRAME = 224  # side at which the maps of photographs are scored
+_REGIONS = ("mask", "ignore", "part", "context")
 
 
 class Sample(NamedTuple):
@@ -51,21 +52,23 @@ def collate(samples: list[Sample], *, collate_fn_map=None) -> Sample:
     Raises:
         ValueError: images of several sizes.
     """
-    shapes = {tuple(sample.image.shape) for sample in samples}
+    columns = Sample(*map(list, zip(*samples, strict=True)))
+    shapes = {tuple(image.shape) for image in columns.image}
     if len(shapes) > 1:
         raise ValueError(
             f"images of {len(shapes)} sizes make no batch: photographs come at their own sizes; "
             "take rows of dataset.images, which have one, or give the DataLoader a collate_fn"
         )
-    columns = Sample(*map(list, zip(*samples, strict=True)))
-    together = {}
-    for name in ("mask", "ignore", "part", "context"):
-        values = getattr(columns, name)
+
+    def together(values: list):
+        if all(value is None for value in values):
+            return None
         alike = all(value is not None and value.ndim == 2 for value in values)
-        none = all(value is None for value in values)
-        together[name] = torch.stack(values) if alike else None if none else values
-    labels = [torch.as_tensor(label) for label in columns.label]
-    return columns._replace(image=torch.stack(columns.image), label=torch.stack(labels), **together)
+        return torch.stack(values) if alike else values
+
+    regions = {name: together(getattr(columns, name)) for name in _REGIONS}
+    labels = torch.stack([torch.as_tensor(label) for label in columns.label])
+    return columns._replace(image=torch.stack(columns.image), label=labels, **regions)
 
 
 default_collate_fn_map[Sample] = collate  # the way that torch's documentation gives

@@ -17,7 +17,6 @@ from entreg_utils.files import StorageError
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 MASKS, IGNORED = "masks", "_ignore"
-TABLES = ("classes.txt", "classes.csv")
 _SPOKEN = (".csv", ".json", ".txt", ".xml")  # annotations, which may lie beside the photographs
 _VOID = 255
 
@@ -44,22 +43,23 @@ def walk(place: Path, without: Iterable[Path] = ()) -> Iterator[Path]:
             yield from walk(own, without)
 
 
-def photographs(place: Path, home: Path, without: Iterable[Path] = ()) -> tuple[dict, list]:
-    """{name: photograph} below ``place``, and the other files below its folders.
+def photographs(home: Path, without: Path | None = None) -> tuple[dict[str, Path], list[str]]:
+    """{name: photograph} below ``home``, and names of the other files in its folders.
 
-    A name is the path in ``home``, in the one form that all systems share.
+    A name is the path in ``home``, in the one form that all systems share; the folder ``without``
+    is left out.
     """
     found, others = {}, []
-    for file in walk(place, without):
-        folders = file.relative_to(place).parts[:-1]
-        if MASKS in folders or _kind(file):
+    for file in walk(home, () if without is None else (without.resolve(),)):
+        inner, ending = file.relative_to(home), file.suffix.lower()
+        name = plain(inner.as_posix())
+        if MASKS in inner.parts[:-1] or _kind(file):
             continue
-        if file.suffix.lower() not in ENDINGS:
-            others += [file] if folders and file.suffix.lower() not in _SPOKEN else []
+        if ending not in ENDINGS:
+            others += [name] if "/" in name and ending not in _SPOKEN else []
             continue
         if not file.is_file():
             raise ValueError(f"{file} is no file, or a link that leads nowhere: remove it")
-        name = plain(file.relative_to(home).as_posix())
         if name in found:
             raise ValueError(f"{file} and {found[name]} have one name: rename one")
         found[name] = file
@@ -100,19 +100,10 @@ def _kind(file: Path) -> str:
     return next((end for end in ends if file.stem.endswith(end)), "")
 
 
-def mask_reader(home: Path, given: Path | None, names: list[str], several: bool) -> MaskReader:
-    """How masks are read, see :func:`reader_of`; the table lies beside the masks or in ``home``.
-
-    ValueError: there is none, and photographs show several classes.
-    """
-    places = [place / name for place in (given or home / MASKS, home) for name in TABLES]
-    path = next((place for place in places if place.exists()), None)
-    if path is None and several:
-        raise ValueError(
-            f"{home} has masks and photographs of several classes: say in {home / TABLES[0]} which "
-            "value of the masks is which class, value,name"
-        )
-    return reader_of(path, names)
+def table_in(*places: Path) -> Path | None:
+    """The first table ``value,name`` in one of these folders."""
+    paths = (place / name for place in places for name in ("classes.txt", "classes.csv"))
+    return next(filter(Path.exists, paths), None)
 
 
 def reader_of(path: Path | None, names: Sequence[str]) -> MaskReader:
@@ -128,7 +119,7 @@ def reader_of(path: Path | None, names: Sequence[str]) -> MaskReader:
                 raise ValueError(f"{path} has no value in 1..254 of the class {name!r}: add it")
         values, known = [table[name] for name in names], sorted({0, _VOID, *table.values()})
     rule = f"non-zero, or values {values}; 255 of these and palettes ignored; all where none; 2"
-    return MaskReader(partial(_read, values=values, known=known), True, rule)
+    return MaskReader(partial(_read, values=values, known=known), rule)
 
 
 def value_table(path: Path, example: str = "cat") -> dict[str, int]:
@@ -145,7 +136,6 @@ def value_table(path: Path, example: str = "cat") -> dict[str, int]:
 def _read(files: tuple[Path, ...], label: int, size, values: list, known: list) -> tuple:
     """Mask, and what is ignored; of a photograph whose mask is not there, or has a table and does
     not show the class, every pixel, so that none counts."""
-    inside = void = np.zeros((1, 1), bool)
     if files:
         image = read_image(files[0], None, upright=True)
         codes = np.asarray(image if values or image.mode == "P" else image.convert("L"))
@@ -154,8 +144,7 @@ def _read(files: tuple[Path, ...], label: int, size, values: list, known: list) 
                 f"{files[0]} is no grey or palette image of the values "
                 f"{', '.join(map(str, known))}: correct it or the table of classes"
             )
-        if values or image.mode == "P":
-            void = codes == _VOID
+        void = (codes == _VOID) & bool(values or image.mode == "P")
         inside = codes == values[label] if values else (codes != 0) & ~void
         if not values and void.any() and not inside.any():
             raise ValueError(
@@ -163,7 +152,5 @@ def _read(files: tuple[Path, ...], label: int, size, values: list, known: list) 
             )
     if not files or (values and not inside.any()):
         return np.zeros(size, bool), np.ones(size, bool)
-    mask, ignore = resize_mask(inside, size), resize_mask(void, size)
-    for file in files[1:]:
-        ignore = ignore | resize_mask(read_image(file, "L", upright=True), size)
-    return mask, ignore
+    others = [resize_mask(read_image(own, "L", upright=True), size) for own in files[1:]]
+    return resize_mask(inside, size), np.any([resize_mask(void, size), *others], axis=0)

@@ -50,35 +50,31 @@ def survey(path: Path | str, root=None, **options) -> Survey:
     """
     import pandas as pd  # takes half a second: not for who loads the drawn world
 
-    suspects = []
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always")
-        found = find(path, root, **options, refuse=lambda error: suspects.append(str(error)))
-    suspects, rows = [str(one.message) for one in said] + suspects, {}
-    shown = {split: set() for split in SPLITS}
+        found = find(path, root, **options)
+    suspects, rows, shown = [str(one.message) for one in said], {}, {}
     first: dict[str, tuple[str, str]] = {}  # digest of a file: its split and name
     for split, part in found.parts.items():
-        frames = {}
+        sizes, boxes = [], []
         for name, file in part.items():
             try:
-                frames[name] = size_of(file, upright=True)
+                sizes.append(size_of(file, upright=True))
                 place, same = first.setdefault(sha256(file.read_bytes()), (split, name))
                 if place != split:
                     suspects.append(f"{name} of {split} and {same} of {place} are the same file")
-            except StorageError as error:
+                boxes.append(found.photo(name, file, sizes[-1]).boxes)
+            except (ValueError, StorageError) as error:
                 suspects.append(str(error))
-        photos = found.photos(split, frames, lambda error: suspects.append(str(error)))
-        sizes = sorted(frames.values(), key=np.prod) or [("-", "-")]
-        shown[split] = {kind for photo in photos for kind in found.labels[photo.image_id]}
-        boxes = [
-            sum(map(len, p.boxes)) if found.several else len(p.boxes) for p in photos if p.boxes
-        ]
+        sizes = sorted(sizes, key=np.prod) or [("-", "-")]
+        shown[split] = {kind for name in part for kind in found.labels[name]}
+        boxes = [sum(map(len, own)) if found.several else len(own) for own in boxes if own]
         rows[split] = {
             "images": len(part),
             "classes": len(shown[split]),
             "with_boxes": len(boxes),
             "boxes": sum(boxes),
-            "with_masks": sum(bool(photo.mask_files) for photo in photos),
+            "with_masks": sum(name in found.masks for name in part),
         } | {
             column: "{}x{}".format(*sizes[row])
             for column, row in (("smallest", 0), ("median", len(sizes) // 2), ("largest", -1))

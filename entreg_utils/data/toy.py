@@ -53,11 +53,6 @@ class ToyDataset(Images):
         self.class_names = SPECIES[: world.num_classes]
         self.image_ids = usual_ids(split, len(self.labels))
 
-    @property
-    def arrays(self) -> dict[str, np.ndarray]:
-        """What was painted, as :func:`generate` gives it."""
-        return {name: getattr(self, name).numpy() for name in ARRAYS}
-
     def __getitem__(self, index: int) -> Sample:
         regions = {"part": self.parts[index], "context": self.contexts[index]}
         return super().__getitem__(index)._replace(**regions)
@@ -134,11 +129,6 @@ def counterfactual(dataset: ToyDataset, cue: str, count: int | None = None) -> t
     scene.cues[:, column] = np.where(scene.cues[:, column] < 0, -1, following)
     images = paint(scene, dataset.world.image_size)[0]
     return torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
-
-
-def digest(arrays: dict[str, np.ndarray]) -> str:
-    """SHA-256 over every array's bytes, in the order of the names."""
-    return sha256(b"".join(np.ascontiguousarray(arrays[name]).tobytes() for name in sorted(arrays)))
 
 
 def _cached(path: Path, paint_all) -> dict[str, np.ndarray]:

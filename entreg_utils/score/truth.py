@@ -20,10 +20,10 @@ from entreg_utils.data.decoding import read_sizes
 from entreg_utils.data.evaluated import read_evaluation_list, read_instances
 from entreg_utils.data.lists import match, plain
 from entreg_utils.data.scan import (
-    TABLES,
     find_masks,
     photographs,
     reader_of,
+    table_in,
     value_table,
     walk,
 )
@@ -86,7 +86,7 @@ def read_truth(path, masks=None, images=None, classes=None, size=224) -> Truth:
     files = find_masks(masks, masks, said)
     if not files:
         raise ValueError(f"{masks} holds no masks: put PNG files there, named as the images")
-    classes = classes or next(filter(Path.exists, (masks / name for name in TABLES)), None)
+    classes = classes or table_in(masks)
     names = tuple(value_table(classes)) if classes else ()
     if classes and not names:
         raise ValueError(f"{classes} names no class: give each a row value,name, such as 1,cat")
@@ -118,7 +118,7 @@ def _frames(path: Path, sizes: dict, images) -> dict[str, tuple[int, int]]:
                 "columns width,height"
             )
         home = Path(images).expanduser()
-        places, _ = photographs(home, home)
+        places, _ = photographs(home)
         paths = [places[image] for image in match(unknown, places).values()]
         found = read_sizes(paths, upright=True).tolist()
         sizes |= {name: tuple(size) for name, size in zip(unknown, found, strict=True)}

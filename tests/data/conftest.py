@@ -72,12 +72,11 @@ def _handler(holder):
 
 @pytest.fixture
 def site(monkeypatch):
-    """A running :class:`Site`; ``site.waits`` collects the pauses that are not really made."""
+    """A running :class:`Site`; pauses between tries are left out."""
     holder = []
     server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(holder))
     holder.append(Site(f"http://127.0.0.1:{server.server_address[1]}"))
-    holder[0].waits = []
-    monkeypatch.setattr(download, "_sleep", holder[0].waits.append)
+    monkeypatch.setattr(download.Retry, "get_backoff_time", lambda self: 0)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})

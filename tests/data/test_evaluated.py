@@ -102,7 +102,9 @@ def test_classes_are_renumbered_and_keep_their_names(root):
 
 def test_the_lists_of_the_evaluation_code(root):
     add_lists(root)
-    splits = {s: data.load("cub", s, root=root) for s in ("train", "val", "test")}
+    splits = {
+        s: data.load("cub", s, root=root, lists="evaluation") for s in ("train", "val", "test")
+    }
     assert {d.source for d in splits.values()} == {"lists of the public evaluation code"}
     assert [i[-5] for i in splits["train"].image_ids] == ["2", "0", "1"] * 3
     assert splits["val"].image_ids == ["003.Old_bird/77.jpg", "001.Grey_bird/55.jpg"]
@@ -112,26 +114,22 @@ def test_the_lists_of_the_evaluation_code(root):
     assert splits["val"][0].boxes.tolist() == [[6, 6, 59, 58]]
     assert splits["test"][0].boxes.tolist() == [[4, 2, 39, 19]]
     assert splits["test"].boxes_at(40)[0].tolist() == [[4, 4, 39, 39]]
-    few = data.load("cub", "val", root=root, classes=["Old bird", "Red bird"])
+    few = data.load("cub", "val", root=root, lists="evaluation", classes=["Old bird", "Red bird"])
     assert few.labels.tolist() == [1]
 
 
-def test_all_splits_follow_the_same_lists(root):
-    add_lists(root, photographs=False)  # lists, and no CUBV2: the official split for all
-    assert "official" in data.load("cub", "train", root=root, val_per_class=1).source
+def test_lists_of_the_evaluation_code_need_its_photographs_for_validation_alone(root):
+    add_lists(root, photographs=False)
     assert len(data.load("cub", "train", root=root, val_per_class=1)) == 6
     assert len(data.load("cub", "train", root=root, lists="evaluation")) == 9
     with pytest.raises(StorageError, match='photographs of CUBV2 are not in .*lists="official"'):
         data.load("cub", "val", root=root, lists="evaluation")
-    add_lists(root)
-    assert len(data.load("cub", "train", root=root, lists="official", val_per_class=1)) == 6
-    assert len(data.load("cub", "train", root=root)) == 9
 
 
 def test_what_is_not_there_is_named(root):
     with pytest.raises(StorageError, match="metadata/CUB/test/image_ids.txt is not there"):
         data.load("cub", "test", root=root, lists="evaluation")
-    with pytest.raises(ValueError, match="unknown lists='mine': use one of auto, official, eval"):
+    with pytest.raises(ValueError, match="unknown lists='mine': use one of official, evaluation"):
         data.load("cub", "test", root=root, lists="mine")
     (root / "CUB_200_2011" / "images" / CLASSES[0] / "Grey_bird_3.jpg").unlink()
     with pytest.raises(StorageError, match="Grey_bird_3.jpg is not there"):
@@ -164,12 +162,13 @@ def test_thirty_real_classes(tmp_path):
 
 
 @needs_birds
-def test_real_boxes_at_224_equal_the_reference_and_nearly_those_of_the_official_file():
-    options = {"root": SHARED / "CUB_200_2011", "metadata": SHARED / "wsol_metadata"}
-    listed = data.load("cub", "test", lists="evaluation", **options)
-    official = data.load("cub", "test", lists="official", **options)
+def test_real_boxes_at_224_equal_the_reference_and_nearly_those_of_the_official_file(tmp_path):
+    for name, real in (("CUB_200_2011", "CUB_200_2011"), ("metadata", "wsol_metadata")):
+        (tmp_path / name).symlink_to((SHARED / real).resolve())
+    listed = data.load("cub", "test", root=tmp_path, lists="evaluation")
+    official = data.load("cub", "test", root=tmp_path)
     assert len(listed) == len(official) == 801
-    assert len(data.load("cub", "train", lists="evaluation", **options)) == 900
+    assert len(data.load("cub", "train", root=tmp_path, lists="evaluation")) == 900
     order = [official.image_ids.index(image_id) for image_id in listed.image_ids]
     assert listed.labels.tolist() == official.labels[order].tolist()
     theirs, ours = listed.boxes_at(224), official.boxes_at(224)

@@ -106,13 +106,13 @@ def test_an_archive_in_the_downloads_is_not_fetched_again(birds, site, tmp_path)
 def test_a_tampered_or_partly_downloaded_archive_is_never_unpacked(birds, site, tmp_path):
     evil = tar_of({"birds/1.jpg": b"evil"})
     evil += bytes(len(ARCHIVE) - len(evil))  # of the same size
-    site.script["/b.tgz"] = [{"body": evil}, {"cut": 50}] + [{"cut": 0}] * 4
+    site.script["/b.tgz"] = [{"body": evil}, {"cut": 50}, {"cut": 0}]
     for error in ("sha256 .* it was deleted", "no more of .* goes on there"):
         with pytest.raises(StorageError, match=error):
             fetch(birds, tmp_path)
         assert not (tmp_path / "set").exists()
     fetch(birds, tmp_path)
-    assert site.ranges()[6] == "bytes=50-" and (tmp_path / "set/birds/1.jpg").exists()
+    assert site.ranges()[3] == "bytes=50-" and (tmp_path / "set/birds/1.jpg").exists()
 
 
 def test_what_is_optional_costs_a_note_and_the_others_are_left_alone(birds, site, tmp_path, capsys):

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import shutil
 
 import numpy as np
@@ -92,7 +91,7 @@ def test_split_folders_are_taken_as_they_are(tmp_path):
     assert load(tmp_path, "val").labels.tolist() == [1]
     assert load(tmp_path, "val").source == "own folders"
     picture(tmp_path / "val" / "c" / "v.jpeg")
-    with pytest.raises(ValueError, match="val has the class 'c', and train has not: remove it"):
+    with pytest.raises(ValueError, match="train has no class 'c', and val or test has: remove it"):
         load(tmp_path, "train")
 
 
@@ -115,25 +114,6 @@ def test_a_bare_name_will_do_where_it_is_the_only_one(home):
     boxes = home.parent / "b.csv"
     boxes.write_text("image,x0,y0,x1,y1\nsolo.jpg,1,2,3,4\n")
     assert sum(load(home, split, boxes=boxes).boxes_at(20) is not None for split in SPLITS) == 1
-    boxes.write_text("image,x0,y0,x1,y1\n3.jpg,1,2,3,4\n")
-    with pytest.raises(ValueError, match=r"several images \(.*/3.jpg.*\) are named '3.jpg'"):
-        load(home, "train", boxes=boxes)
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("IMAGE\ncat/77.jpg,1,2,3,4\n", "boxes.csv: no image is named 'cat/77.jpg'"),
-        ("IMAGE\ncat/1.jpg,1,2,3\n", "line 2: give four numbers"),
-        ("IMAGE\ncat/1.jpg,9,2,41,4\n", "the box 9,2,41,4 does not fit cat/1.jpg of 40x20"),
-        ("IMAGE\ncat/1.jpg,0.1,0.2,0.3,0.4\n", "give 0 <= x0 < x1 <= 40"),
-    ],
-)
-def test_lines_that_do_not_fit_are_named(home, text, message):
-    (home / "boxes.csv").write_text(text.replace("IMAGE", "image,x0,y0,x1,y1"))
-    with pytest.raises(ValueError, match=re.escape(message)):
-        for split in SPLITS:
-            load(home, split)
 
 
 def test_masks_beside_the_photographs_or_in_one_tree(home):
@@ -181,11 +161,6 @@ def test_what_is_no_photograph(home):
     (home / "cat" / ".hidden.jpg").write_text("")
     with pytest.warns(UserWarning, match="Thumbs.db is left out: photographs end in"):
         assert len(load(home, "train")) == 12
-    (home / "cat" / "Thumbs.db").unlink()
-    (home / "cat" / "3.jpg").write_text("no image")
-    with pytest.raises(StorageError, match="cannot be read as images: .*3.jpg"):
-        for split in SPLITS:
-            load(home, split).images  # noqa: B018
 
 
 def test_folders_that_cannot_be_used(tmp_path):
@@ -378,18 +353,9 @@ def test_links_are_followed_and_circles_are_not(home):
     assert len(ids) == 22 and {"cat/other/0.JPG", "cat/10.jpg"} < ids
 
 
-def spoil_table(home):
+def spoil_table(home, text="value,name\n1,cat\n"):
     draw(home / "masks" / "cat" / "1.png", [1, 0, 0, 0])
-    (home / "classes.txt").write_text("value,name\n1,cat\n")
-
-
-def spoil_row(home):
-    spoil_table(home)
-    (home / "classes.txt").write_text("cat,1\n")
-
-
-def spoil_palette(home):
-    draw(home / "masks" / "cat" / "1.png", [255, 0, 0, 0], "P")
+    (home / "classes.txt").write_text(text)
 
 
 def spoil_masks(home):
@@ -397,9 +363,13 @@ def spoil_masks(home):
         draw(place / "1.png", [1, 0, 0, 0])
 
 
-def spoil_boxes(home):
+def spoil_boxes(home, *lines):
+    (home / "boxes.csv").write_text("\n".join(["image,x0,y0,x1,y1", *lines]))
+
+
+def spoil_twice(home):
     write_coco(home / "annotations.json", {"cat/1.jpg": [CAT]})
-    (home / "boxes.csv").write_text("image,x0,y0,x1,y1\ncat/1.jpg,1,2,3,4\n")
+    spoil_boxes(home, "cat/1.jpg,1,2,3,4")
 
 
 def spoil_names(home):
@@ -407,41 +377,35 @@ def spoil_names(home):
     picture(home / "cat" / "cafe\u0301.jpg")
 
 
+X = [("x", [1, 1, 3, 3])]
+
+
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda home: (home / "cat" / "x.jpg").mkdir(), "x.jpg is a folder and is named as a"),
-        (
-            lambda home: (home / "cat" / "x.jpg").symlink_to("no"),
-            "x.jpg is no file, or a link that",
-        ),
-        (lambda home: (home / "cat" / "x.jpg").symlink_to("x.jpg"), "x.jpg is no file, or a link"),
-        (
-            lambda home: (home / "cat" / "3.jpg").write_bytes(b""),
-            "cannot be read as images: .*3.jpg",
-        ),
-        (
-            lambda home: draw(home / "cat" / "77_mask.png", [1] * 4),
-            "without a photograph: .*cat/77",
-        ),
-        (lambda home: draw(home / "cat" / "1_ignore.png", [1] * 4), "and there is no mask: add it"),
+        (lambda home: (home / "cat/x.jpg").mkdir(), "x.jpg is a folder and is named as a"),
+        (lambda home: (home / "cat/x.jpg").symlink_to("no"), "x.jpg is no file, or a link that"),
+        (lambda home: (home / "cat/x.jpg").symlink_to("x.jpg"), "x.jpg is no file, or a link"),
+        (lambda home: (home / "cat/3.jpg").write_bytes(b""), "cannot be read as images: .*3.jpg"),
+        (lambda home: draw(home / "cat/77_mask.png", [1] * 4), "without a photograph: .*cat/77"),
+        (lambda home: draw(home / "cat/1_ignore.png", [1] * 4), "and there is no mask: add it"),
         (spoil_masks, "masks/cat/1.png and .*cat/masks/1.png are masks of one photograph"),
         (spoil_table, "classes.txt has no value in 1..254 of the class 'Hündin und Welpe': add it"),
-        (spoil_row, "classes.txt, line 1: give value,name, such as 1,Hündin"),
-        (spoil_palette, "1.png is a palette of 0 and 255, which is ignored: save it grey"),
-        (spoil_boxes, "boxes.csv and .*annotations.json speak of cat/1.jpg: name one with boxes"),
+        (lambda home: spoil_table(home, "cat,1\n"), "line 1: give value,name, such as 1,Hündin"),
+        (
+            lambda home: draw(home / "masks/cat/1.png", [255, 0, 0, 0], "P"),
+            "1.png is a palette of 0 and 255, which is ignored: save it grey",
+        ),
+        (lambda home: spoil_boxes(home, "cat/77.jpg,1,2,3,4"), "no image is named 'cat/77.jpg'"),
+        (lambda home: spoil_boxes(home, "cat/1.jpg,9,2,41,4"), "the box 9,2,41,4 does not fit cat"),
+        (spoil_twice, "boxes.csv and .*annotations.json speak of cat/1.jpg: name one with boxes"),
         (spoil_names, "have one name: rename one"),
         (
-            lambda home: write_coco(
-                home / "boxes.json", {"cat/1.jpg": [("x", [1, 1, 3, 3])]}, ("x",)
-            ),
+            lambda home: write_coco(home / "boxes.json", {"cat/1.jpg": X}, ("x",)),
             "boxes are of the class 'x' and photographs of Hündin und Welpe, cat: give both the",
         ),
         (lambda home: (home / "labels.csv").write_text("image,class\n1.jpg,a"), "several images"),
-        (
-            lambda home: (home / "labels.csv").write_text("a,b\n"),
-            "labels.csv has no column 'image'",
-        ),
+        (lambda home: (home / "labels.csv").write_text("a,b\n"), "s.csv has no column 'image'"),
     ],
 )
 def test_what_is_wrong_is_named(home, spoil, message):
@@ -460,8 +424,7 @@ def test_several_classes_need_a_table_for_their_masks(several):
 
 
 def test_nothing_is_written_into_the_folder(home, monkeypatch):
-    spoil_boxes(home)
-    (home / "boxes.csv").unlink()
+    write_coco(home / "annotations.json", {"cat/1.jpg": [CAT]})
     draw(home / "masks" / "cat" / "1.png", [1, 0, 0, 0])
     before = sorted((path, path.stat().st_mtime_ns) for path in home.rglob("*"))
     for path in (home, home / "cat"):

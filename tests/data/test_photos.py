@@ -12,7 +12,7 @@ from PIL import Image
 
 from entreg_utils import data
 from entreg_utils.data import photos as decoder
-from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset, corner_boxes
+from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset, corner_box
 from entreg_utils.files import StorageError
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
@@ -55,7 +55,7 @@ def dataset(folder, size=16, **options):
 def test_multi_hot_labels_and_a_pair_for_every_class_present(folder):
     classes = [(0, 2), (), (1,), (0, 1, 2)]
     rows = [Photo(folder / f"{i}.png", str(i), own) for i, own in enumerate(classes)]
-    reader = MaskReader(left_half, True, "halves")
+    reader = MaskReader(left_half, "halves")
     many = PhotoDataset("m", "val", rows, "abc", "", reader, True, size=8, cache=folder / "cache")
     assert many.labels.dtype == torch.float32
     assert many.labels.tolist() == [[1, 0, 1], [0, 0, 0], [0, 1, 0], [1, 1, 1]]
@@ -141,7 +141,7 @@ def test_masks_are_read_once_for_every_size(folder):
         calls.append(target)
         return left_half(files, label, target)
 
-    birds = dataset(folder, masks=MaskReader(read, True, "halves"))
+    birds = dataset(folder, masks=MaskReader(read, "halves"))
     masks = birds.masks_at(10)
     assert len(masks) == 4 and calls == [(10, 10)] * 4
     mask, ignore = masks[1]
@@ -151,8 +151,8 @@ def test_masks_are_read_once_for_every_size(folder):
     assert np.array_equal(birds.masks_at(10)[1][0], mask) and len(calls) == 4
     birds.masks_at(6)
     assert len(calls) == 8
-    plain = dataset(folder, masks=MaskReader(lambda *a: (read(*a)[0], None), False, "plain"))
-    assert plain.masks_at(10)[0][1] is None and len(calls) == 12
+    plain = dataset(folder, masks=MaskReader(lambda *a: (read(*a)[0], None), "plain"))
+    assert not plain.masks_at(10)[0][1].any() and len(calls) == 12
     assert dataset(folder).masks_at(10) is None
     assert [item[0].shape for item in masks] == [(10, 10)] * 4
     with pytest.raises(IndexError):
@@ -160,7 +160,7 @@ def test_masks_are_read_once_for_every_size(folder):
 
 
 def test_workers_get_the_data_set_without_its_pixels(folder):
-    birds = dataset(folder, size=64, masks=MaskReader(left_half, True, "halves"))
+    birds = dataset(folder, size=64, masks=MaskReader(left_half, "halves"))
     assert birds.images.numel() > 40_000
     sent = pickle.dumps(birds)
     assert len(sent) < 10_000
@@ -213,7 +213,7 @@ def test_the_fingerprint_follows_pixels_and_what_is_said_of_them(folder, monkeyp
     rows = [Photo(moved / f"{i}.bmp", str(i), i % 2) for i in range(4)]
     assert dataset(folder, rows=rows).fingerprint == plain
     boxes = [(1, 2, 3, 4), None, None, None]
-    reader = MaskReader(left_half, True, "halves")
+    reader = MaskReader(left_half, "halves")
     own = photos(folder)
     other = [*own[:3], Photo(own[3].path, "", 0)]
     changed = (own[::-1], own[:3], photos(folder, xywh=boxes), other)
@@ -245,21 +245,25 @@ def test_one_photograph_without_a_box_keeps_the_boxes_of_the_others(folder):
     assert birds[1].boxes.shape == (0, 4)
 
 
-def test_corners_by_hand():
-    # ends inside; ends on the frame's edge (last column 99, last row 49); ends beyond; fractions
-    xywh = [[10, 20, 30, 10], [40, 30, 60, 20], [90, 0, 30, 80], [1.9, 2.5, 3.2, 4.6]]
-    assert corner_boxes(xywh, (100, 50)).tolist() == [
-        [10, 20, 40, 30],
-        [40, 30, 99, 49],
-        [90, 0, 99, 49],
-        [1, 2, 5, 7],  # 1.9 + 3.2 = 5.1 and 2.5 + 4.6 = 7.1
-    ]
-
-
-@pytest.mark.parametrize("box", [[100, 0, 5, 5], [0, 50, 5, 5], [-1, 0, 5, 5], [0, 0, 0, 5]])
-def test_a_box_that_does_not_fit_is_refused(box):
-    with pytest.raises(ValueError, match="does not fit an image of 100x50"):
-        corner_boxes([[1, 1, 2, 2], box], (100, 50))
+@pytest.mark.parametrize(
+    ("xywh", "corners"),
+    [
+        ([10, 20, 30, 10], (10, 20, 40, 30)),  # ends inside
+        ([40, 30, 60, 20], (40, 30, 99, 49)),  # on the edge: last column 99, last row 49
+        ([90, 0, 30, 80], (90, 0, 99, 49)),  # beyond
+        ([1.9, 2.5, 3.2, 4.6], (1, 2, 5, 7)),  # 1.9 + 3.2 = 5.1 and 2.5 + 4.6 = 7.1
+        ([100, 0, 5, 5], None),
+        ([0, 50, 5, 5], None),
+        ([-1, 0, 5, 5], None),
+        ([0, 0, 0, 5], None),
+    ],
+)
+def test_corners_by_hand(xywh, corners):
+    if corners:
+        assert corner_box(xywh, (100, 50)) == corners
+    else:
+        with pytest.raises(ValueError, match="7.jpg: the box .* does not fit an image of 100x50"):
+            corner_box(xywh, (100, 50), "7.jpg")
 
 
 @pytest.mark.skipif(not (SHARED / "wsol_metadata").exists(), reason="real lists not here")
@@ -283,4 +287,4 @@ def test_corners_equal_the_lists_of_the_evaluation_code_on_thirty_classes():
         x, y, w, h = stated[number]
         kx, ky = round(width * scale) / width, round(height * scale) / height
         original = [round(x / kx), round(y / ky), round(w / kx), round(h / ky)]
-        assert tuple(corner_boxes([original], (width, height))[0]) == boxes[path]
+        assert corner_box(original, (width, height)) == boxes[path]

@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from entreg_utils import data
-from entreg_utils.data.toy import boxes_of, digest, generate
+from entreg_utils.data.toy import ARRAYS, boxes_of, generate
 from entreg_utils.data.world import World
+from entreg_utils.files import sha256
 
 module = importlib.import_module("entreg_utils.data.toy")  # data.toy is its function
 
@@ -22,8 +23,12 @@ DIGEST_OTHER = "8085486ad2566aa44988e7af574a4e155ce3d7468a9b15fd58b94cf9e4ced584
 
 
 def arrays_of(dataset):
-    names = ("images", "labels", "cues", "boxes", "masks", "parts")
-    return {name: getattr(dataset, name).numpy() for name in names}
+    return {name: getattr(dataset, name).numpy() for name in ARRAYS}
+
+
+def digest(arrays):
+    """SHA-256 over every array's bytes, in the order of the names."""
+    return sha256(b"".join(np.ascontiguousarray(arrays[name]).tobytes() for name in sorted(arrays)))
 
 
 @pytest.fixture(scope="module")
