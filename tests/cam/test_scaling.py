@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from matplotlib import colormaps
 
 from entreg_utils import cam, metrics
-from entreg_utils.cam.scaling import rescale_boxes
+from entreg_utils.cam.scaling import rescale_boxes, resize_mask
 
 TEN = np.array([[[-4.0, -2.0, 0.0, 1.0, 2.0], [3.0, 4.0, 5.0, 6.0, 8.0]]])  # (1, 2, 5), sorted
 
@@ -257,3 +257,10 @@ def test_boxes_in_another_size_by_hand():
     wide = rescale_boxes(boxes[0], (500, 250), (100, 200))  # (height, width)
     assert wide.tolist() == [4, 4, 199, 99]
     assert rescale_boxes([], (500, 250)).shape == (0, 4)
+
+
+def test_a_mask_is_brought_to_any_size_by_its_nearest_pixels():
+    mask = np.array([[0, 7], [1, 0]])
+    assert resize_mask(mask, 2).tolist() == [[False, True], [True, False]]
+    wide = [[False, False, True, True], [True, True, False, False]]
+    assert resize_mask(mask, (2, 4)).tolist() == wide
