@@ -607,7 +607,7 @@ for name, own in (("drawn_fish", run), ("drawn_reef", other)):
 hidden = pd.DataFrame(rows).T
 hidden.round(3)
 
-# %% tags=["figure:hidden"]
+# %% tags=["figure:hidden_object"]
 figure, axes = plt.subplots(figsize=(8, 3))
 at = np.arange(len(hidden))
 for k, (name, colour) in enumerate(zip(hidden, ("black", "vermillion", "blue"), strict=True)):

@@ -190,8 +190,9 @@ def test_every_committed_record_is_whole_and_small_and_the_checkpoints_are_their
         assert store.read(path) is not None  # checks hash and name
         assert path.stat().st_size <= 30_000, path.name
     assert {config.name for config in grids.ALL} <= {path.stem for path in paths}
-    assert {path.stem for path in models} == {config.name for config in grids.CHECKPOINTS}
-    for path in models:
-        assert path.stat().st_size <= 1_000_000, path.name
+    drawn = {path.stem for path in models if path.stem.startswith("toy-")}
+    assert drawn == {config.name for config in grids.CHECKPOINTS}
+    for path in models:  # those of notebook 12 are of a network of timm
+        assert path.stat().st_size <= (1_000_000 if path.stem in drawn else 1_600_000), path.name
         stated = store.read(path.with_suffix(".json"))["weights_sha256"]
         assert sha256(read_checked(path)) == stated

@@ -144,7 +144,7 @@ def test_a_process_that_the_system_ends_is_a_reason_that_names_memory(project, s
 
         def submit(self, function, settings):
             future, error = Future(), self.outcomes.pop(0)
-            future.set_exception(error) if error else future.set_result(None)
+            future.set_exception(error) if error else future.set_result([])
             return future
 
         def shutdown(self):
