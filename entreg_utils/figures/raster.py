@@ -50,7 +50,8 @@ def overlay(
         level: pixels of ``gray`` above it are on.
         boxes: (n, 4), x0 y0 x1 y1 in pixels of ``gray``.
         threshold: what the colour bar marks.
-        caption: lines of text, cut where they do not fit.
+        caption: lines of text, cut in their middle where they do not fit: file names end in what
+            tells them apart.
 
     Returns:
         uint8 (H + h, W + w, 3).
@@ -125,11 +126,11 @@ def _lines(picture: np.ndarray, outlines: Sequence, colour, edge, thick: int) ->
 
 
 def _cut(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
-    if font.getlength(text) <= width:
-        return text
-    while text and font.getlength(text + "…") > width:
-        text = text[:-1]
-    return text + "…"
+    cut, kept = text, len(text)
+    while kept and font.getlength(cut) > width:
+        kept -= 1
+        cut = f"{text[: kept // 2]}…{text[len(text) - (kept + 1) // 2 :]}"
+    return cut
 
 
 @functools.cache

@@ -62,6 +62,17 @@ def test_captions_are_cut_where_the_picture_ends_and_may_be_in_other_letters():
     assert two.shape[0] - 80 >= 2 * (short.shape[0] - 80) - 1
 
 
+def test_a_long_name_keeps_both_ends():
+    font, name = raster._font(11), "Groove_billed_Ani/Groove_Billed_Ani_0055_1501.jpg"
+    assert raster._cut(name, font, 400) == name and raster._cut("", font, 0) == ""
+    assert raster._cut(name, font, 0) == "…"
+    head, tail = raster._cut(name, font, 100).split("…")
+    assert len(head) in (len(tail) - 1, len(tail)) and len(head) > 5
+    assert name.startswith(head) and name.endswith(tail)
+    longer = f"{name[: len(head) + 1]}…{tail}"
+    assert font.getlength(f"{head}…{tail}") <= 100 < font.getlength(longer)
+
+
 @pytest.mark.parametrize(
     ("sides", "wanted"),
     [((3000, 2000), (1280, 853)), ((48, 48), (192, 192)), ((640, 480), (640, 480))]
