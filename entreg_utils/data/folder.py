@@ -153,8 +153,9 @@ def find(
     ``refuse`` gets the ValueError of classes that are not those of training, which then are added.
     """
     home = Path(root or ".", Path(path).expanduser())
-    if not home.is_dir():
-        raise StorageError(f"{home} is no folder: give folder:PATH of your photographs")
+    if path == "" or not home.is_dir():
+        where = home if path else repr(path)  # which would be where Python was started
+        raise StorageError(f"{where} is no folder: give folder:PATH of your photographs")
     given = None if masks is None else Path(masks).expanduser()
     inside = {split: home / split for split in SPLITS if (home / split).is_dir()}
     places, parts, others = {"train": home} | inside, {}, []

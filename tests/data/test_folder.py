@@ -183,7 +183,7 @@ def test_what_is_no_photograph(home):
         assert len(load(home, "train")) == 12
     (home / "cat" / "Thumbs.db").unlink()
     (home / "cat" / "3.jpg").write_text("no image")
-    with pytest.raises(StorageError, match="cannot be read as images: .*3.jpg"):
+    with pytest.raises(StorageError, match="3.jpg .* cannot be read as an image"):
         for split in SPLITS:
             load(home, split).images  # noqa: B018
 
@@ -191,6 +191,8 @@ def test_what_is_no_photograph(home):
 def test_folders_that_cannot_be_used(tmp_path):
     with pytest.raises(StorageError, match="none is no folder: give folder:PATH"):
         load(tmp_path / "none", "train")
+    with pytest.raises(StorageError, match="^'' is no folder: give folder:PATH"):
+        data.load("folder:", "train", root=tmp_path)
     with pytest.raises(ValueError, match="has no class folders with photographs: put them in"):
         load(tmp_path, "train")
     picture(tmp_path / "a" / "1.jpg")
@@ -418,7 +420,7 @@ def spoil_names(home):
         (lambda home: (home / "cat" / "x.jpg").symlink_to("x.jpg"), "x.jpg is no file, or a link"),
         (
             lambda home: (home / "cat" / "3.jpg").write_bytes(b""),
-            "cannot be read as images: .*3.jpg",
+            "3.jpg .* cannot be read as an image",
         ),
         (
             lambda home: draw(home / "cat" / "77_mask.png", [1] * 4),
