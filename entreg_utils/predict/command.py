@@ -101,6 +101,8 @@ def main(argv: list[str]) -> int:
                 config = dataclasses.replace(model.config, root=root)
                 model = dataclasses.replace(model, config=config)
             allow([model.config], allow_code)
+        elif root is not None:
+            raise ValueError("--root is the folder of a run's data set: leave it out of --model")
         elif is_own(model) and not allow_code:
             raise ValueError(
                 f"{model} would be imported and run: give --allow-code if you trust it"

@@ -114,7 +114,7 @@ def find(given: Iterable[Path | str], out: Path) -> dict[str, Path]:
     for name, path in pairs:
         name = unicodedata.normalize("NFC", name)
         other = taken.setdefault(name_of(name), path)
-        if other is not path:
+        if other != path:
             raise ValueError(
                 f"{other} and {path} would both write maps/{name_of(name)}.npy: rename one"
             )

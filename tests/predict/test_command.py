@@ -277,7 +277,7 @@ def test_a_folder_of_another_call_is_refused(photos, asked, tmp_path):
 def test_listed_files_and_an_out_among_the_photographs(photos, asked):
     out = photos / "out"
     one = photos / "a" / "b.c.png"
-    table = predict([one, photos / "turned.jpg"], asked, out, progress=False)
+    table = predict([one, photos / "turned.jpg", str(one)], asked, out, progress=False)
     assert [*table["image"]] == ["b.c.png", "turned.jpg"]
     assert [*find([photos], out)] == NAMES
     (photos / "notes.txt").touch()
@@ -326,6 +326,7 @@ def test_the_command_with_a_stored_run(photos, stored, tiny, tmp_path, capsys, t
         ([photos, "--run", "gone"], "there is no run 'gone'"),
         ([photos, "--model", "vgg"], "unknown model 'vgg'"),
         ([photos, "--run", tiny.name, "--threshold", "high"], "threshold 'high': give 0..1"),
+        ([photos, "--model", "toy", "--root", photos], "--root is the folder of a run's data set"),
         ([photos, "--model", "toy", "--classes", tmp_path / "no"], "no is not there or empty"),
     ):
         assert run(*words) == 1
