@@ -53,6 +53,7 @@ def paired(
         if names
     ]
     if notes and not partial:
-        raise ValueError(f"{'; '.join(notes)}: --partial scores the images that have both")
+        way = "write those" if more else "--partial scores the images that have both"
+        raise ValueError(f"{'; '.join(notes)}: {way}")
     place = {image: index for index, image in enumerate(truth.images)}
     return sorted(pairs, key=lambda pair: place[pair.image]), [f"left out, {n}" for n in notes]

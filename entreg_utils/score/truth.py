@@ -87,6 +87,8 @@ def read_truth(path, masks=None, images=None, classes=None, size=224) -> Truth:
     }
     kinds = {name: one.classes for name, one in said.items() if one.classes}
     labels = {name: own[0] for name, own in kinds.items() if len(set(own)) == 1}
+    if masks is None and classes is not None:
+        raise ValueError(f"{classes} names classes of masks, and there are no masks: leave it out")
     if masks is None:
         return Truth(size, tuple(said), boxes, kinds, labels)
     if masks.is_dir() and not said:

@@ -147,6 +147,11 @@ HEAD = "image,x0,y0,x1,y1"
             {},
             "does not fit 1.jpg of",
         ),
+        (
+            lambda f: boxes(f, f"{HEAD},width,height\n1.jpg,0,0,4,4,8,8"),
+            {"classes": "lost.txt"},
+            "lost.txt names classes of masks, and there are no masks: leave it out",
+        ),
         (lambda f: f / "lost.csv", {}, "lost.csv is not there"),
         (lambda f: f, {}, "holds no .xml and no localization.txt"),
         (lambda f: boxes(f, f"{HEAD}\n"), {"masks": "lost"}, "lost is no folder"),
