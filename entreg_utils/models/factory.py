@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import math
 from collections.abc import Callable
@@ -135,8 +136,8 @@ def _of_timm(name: str, num_classes: int, pretrained: bool, options: dict) -> nn
 
     options = {"num_classes": num_classes, "pretrained": pretrained} | options
     if not timm.is_model(name):
-        near = ", ".join(timm.list_models(f"*{name.partition('.')[0][:6]}*")[:5])
-        raise ValueError(f"timm has no model {name!r}" + (f": it has {near}" if near else ""))
+        near = ", ".join(difflib.get_close_matches(name, timm.list_models(), 5, 0))
+        raise ValueError(f"timm has no model {name!r}: it has {near}")
     try:
         try:
             return timm.create_model(name, output_stride=16, **options)
