@@ -132,9 +132,13 @@ def find_run(name: str) -> Run:
         near = sorted(file for file in found if file.startswith(name))
         near = [f"{name}.json"] if f"{name}.json" in near else near
         if len(near) != 1:
-            said = f"{len(near)} runs begin with {name!r}" if near else f"there is no run {name!r}"
             where = " nor ".join(map(str, folders))
-            raise ValueError(f"{said} in {where}: name a record there, or give the path of one")
+            said = f"there is no run {name!r} in {where}: name a record there"
+            if near:
+                such = ", ".join(file.removesuffix(".json") for file in near[:5])
+                such += ", .." * (len(near) > 5)
+                said = f"{len(near)} runs begin with {name!r} ({such}): name one"
+            raise ValueError(f"{said}, or give the path of one")
         path = found[near[0]]
     record = store.read(path)
     if record is None:

@@ -128,5 +128,5 @@ def test_runs_that_are_not_there(stored, tiny):
         with pytest.raises(ValueError, match=sentence):
             find_run(name)
     (stored.with_name("toy-other.json")).write_text("{}")
-    with pytest.raises(ValueError, match="2 runs begin with 'toy-'"):
+    with pytest.raises(ValueError, match=r"'toy-' \(toy-[^ ]*\w, toy-other\): name one, or"):
         find_run("toy-")
