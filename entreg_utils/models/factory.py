@@ -13,7 +13,7 @@ from entreg_utils import names
 from entreg_utils.models import backbones
 from entreg_utils.models import weights as files
 from entreg_utils.models.adapt import adapt
-from entreg_utils.models.base import STATISTICS, Backbone
+from entreg_utils.models.base import STATISTICS, Backbone, begin
 from entreg_utils.models.toy import ToyNet
 
 MODELS: dict[str, type[Backbone]] = {
@@ -72,6 +72,7 @@ def build(
         model = _other(name, num_classes, pretrained, statistics, options)
     if weights is not None:
         files.load(model, files.read(weights), str(weights))
+    _begin_head(model, pretrained)
     return model
 
 
@@ -124,6 +125,18 @@ def _other(name, num_classes: int, pretrained: bool, statistics, options: dict) 
         state = dict(zip(module.state_dict(), tensors, strict=True))
         files.load(model, state, f"{name} of {file.parents[1].name}")
     return model
+
+
+def _begin_head(model: Backbone, pretrained: bool) -> None:
+    """A new head of timm on trained features begins as those of the course: timm's own weights, for
+    few classes, are so large (0.26 for 5 of EfficientNet) that the first steps spoil the features.
+    """
+    known = getattr(getattr(model, "network", None), "pretrained_cfg", None)
+    if known and model.classifier is not None:
+        fetched = pretrained and not model.weights_note  # by timm, which keeps the head that fits
+        other = fetched and model.num_classes != known["num_classes"]
+        if other or "head new" in model.weights_note:
+            begin(model.network.get_submodule(model.classifier))
 
 
 def _called(name) -> str:
