@@ -61,6 +61,7 @@ class Job:
     threshold: float
     contours: str
     of_class: int | None
+    home: str  # the folder of the photographs, which may have the names of others
 
     def path(self, kind: str, image: str) -> Path:
         return self.out / f"{kind}s" / f"{name_of(image)}.{'npy' if kind == 'map' else 'png'}"
@@ -100,15 +101,16 @@ class Job:
         asked = self.asked
         settings = {"network": asked.title, "weights": asked.weights, "digest": asked.digest}
         settings |= {"size": asked.size, "threshold": self.threshold, "contours": self.contours}
-        text = json.dumps(settings | {"class": self.of_class}, indent=1) + "\n"
+        settings |= {"class": self.of_class, "photographs": self.home}
+        text = json.dumps(settings, indent=1) + "\n"
         path = self.out / "predict.json"
         there = read_bytes(path)
         if there is None and self.out.is_dir() and any(self.out.iterdir()):
             raise ValueError(f"{self.out} holds something else: give a new folder with --out")
         if there not in (None, text.encode()):
             raise ValueError(
-                f"{self.out} holds predictions of another network, weights or settings (see "
-                "predict.json there): give another folder with --out"
+                f"{self.out} holds predictions of another network or folder, other weights or "
+                "settings (see predict.json there): give another folder with --out"
             )
         if there is None:
             atomic_write(path, text)

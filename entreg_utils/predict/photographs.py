@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import unicodedata
 import warnings
 from collections.abc import Iterable, Mapping
@@ -69,7 +70,9 @@ def predict(
     if threshold == "carried" and (threshold := asked.threshold) is None:
         raise ValueError(f"{asked.title} has no threshold from validation: give a number")
     index = None if of_class is None else asked.index_of(of_class)
-    job = Job(asked, out, threshold, contours, index)
+    homes = [path.resolve() for path in map(Path, given)]
+    home = os.path.commonpath([path if path.is_dir() else path.parent for path in homes])
+    job = Job(asked, out, threshold, contours, index, home)
     rows, failed = job.run(photographs, progress)
     table = tables.write_tables(job, rows)
     tables.write_sheet(job, rows, photographs)

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -269,9 +270,19 @@ def test_a_folder_of_another_call_is_refused(photos, asked, tmp_path):
     predict(photos, other, out, progress=False)  # the same weights
     other.network.network.head.weight.data[0] = 0.5
     other = classifier(other.network, classes=list(COLOURS))
-    for changed in ({"threshold": 0.2}, {"contours": "all"}, {"of_class": 0}, {"model": other}):
-        with pytest.raises(ValueError, match="of another network, weights or settings .*--out"):
-            predict(photos, **{"model": asked, "out": out, "progress": False} | changed)
+    alike = shutil.copytree(photos, tmp_path / "other" / "photos")
+    (alike / "more.png").write_bytes((photos / "black.png").read_bytes())
+    for changed in (
+        {"images": alike},
+        {"threshold": 0.2},
+        {"contours": "all"},
+        {"of_class": 0},
+        {"model": other},
+    ):
+        with pytest.raises(ValueError, match="of another network or folder, .*--out"):
+            given = {"images": photos, "model": asked, "out": out, "progress": False}
+            predict(**given | changed)
+    assert [*pd.read_csv(out / "predictions.csv")["image"]] == NAMES
 
 
 def test_listed_files_and_an_out_among_the_photographs(photos, asked):
