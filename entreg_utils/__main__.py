@@ -67,7 +67,8 @@ def main(argv: list[str] | None = None) -> int:
         try:
             return _status(sys.argv[1:] if argv is None else argv)
         finally:
-            sys.stdout.flush()
+            if sys.stdout is not None:  # as it is where the shell closed it, >&-
+                sys.stdout.flush()
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more
         return 141

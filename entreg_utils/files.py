@@ -103,13 +103,16 @@ def atomic_write(path: Path | str, content: bytes | str) -> Path:
 
     Raises:
         StorageError: the disk is full, the folder read-only, or any other reason of the system; a
-            previous file at ``path`` is untouched.
+            previous file at ``path`` is untouched. Something else than a file is there: a rename
+            would put a file in the place of ``/dev/null``.
     """
     path = Path(path)
     data = content.encode() if isinstance(content, str) else content
     temporary = None
     done = False
     try:
+        if path.exists() and not path.is_file():
+            raise StorageError(f"{path} is there and is no file: name another one to write")
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
         with os.fdopen(handle, "wb") as file:
@@ -173,7 +176,10 @@ def _explain(error: OSError, path: Path, size: int) -> str:
             f"no room for {path.name} ({size / 1e6:.1f} MB) in {path.parent}: free some space and "
             "run the same command again; what was stored before is untouched"
         )
+    why = error.strerror
+    if isinstance(error, (FileExistsError, NotADirectoryError)):
+        why = "a file is in the place of a folder"
     return (
-        f"cannot write {path}: {error.strerror}; make the folder writable, or point ENTREG_RESULTS "
-        "to another one; what was stored before is untouched"
+        f"cannot write {path}: {why}; make the folder writable, or name another one "
+        "(ENTREG_RESULTS for results); what was stored before is untouched"
     )

@@ -83,8 +83,21 @@ def test_every_step_may_fail_or_be_interrupted(tmp_path, monkeypatch, call, numb
 
 def test_a_file_where_a_folder_should_be_is_one_sentence(tmp_path):
     (tmp_path / "results").write_text("")
-    with pytest.raises(StorageError, match="cannot write .*results.*point ENTREG_RESULTS"):
-        atomic_write(tmp_path / "results" / "record.json", "new")
+    for inner in ("record.json", "below/record.json"):
+        with pytest.raises(StorageError, match="a file is in the place of a folder; .*RESULTS"):
+            atomic_write(tmp_path / "results" / inner, "new")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no pipes with a name")
+def test_what_is_no_file_is_not_replaced_by_one(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "link").symlink_to("pipe")
+    (tmp_path / "folder").mkdir()
+    for name in ("pipe", "link", "folder"):
+        with pytest.raises(StorageError, match=f"{name} is there and is no file: name another"):
+            atomic_write(tmp_path / name, "new")
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "link").is_symlink()
+    assert sorted(os.listdir(tmp_path)) == ["folder", "link", "pipe"]
 
 
 def test_checked_files_come_back_and_what_cannot_be_read_is_said(tmp_path):

@@ -134,6 +134,13 @@ def test_a_reader_that_leaves_early_ends_it_without_a_word(words):
     assert (answer.returncode, answer.stderr) == (141, b"")
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="no sh")
+def test_a_closed_output_is_no_error():
+    words = [sys.executable, "-m", "entreg_utils", "--version"]
+    answer = subprocess.run(["sh", "-c", '"$@" >&-', "sh", *words], capture_output=True)
+    assert (answer.returncode, answer.stderr) == (0, b"")
+
+
 def test_what_a_terminal_cannot_show_is_written_in_letters_that_it_has():
     command = [sys.executable, "-m", "entreg_utils", "donn\u00e9es"]
     environment = os.environ | {"PYTHONIOENCODING": "ascii"}

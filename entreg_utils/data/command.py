@@ -32,7 +32,9 @@ def main(argv: list[str]) -> int:
 
         Photographs are downloaded, checked and unpacked (data cub); an interrupted call goes on
         where it stopped, and calling it again changes nothing. Of one's own photographs (data
-        folder:PATH) it is said what was found, and what looks wrong.
+        folder:PATH) it is said what was found, and what looks wrong. They lie in PATH/CLASS, or in
+        PATH/train/CLASS, PATH/val/CLASS and PATH/test/CLASS; boxes, where there are some, in
+        PATH/boxes.csv (image,x0,y0,x1,y1), masks as PNG in PATH/masks.
 
         Args:
             name: the data set, see --list, or folder:PATH.

@@ -40,7 +40,7 @@ class UnreadableImage(StorageError):
     """A file is not an image, or is cut short; ``args`` holds its path and what is wrong."""
 
     def __str__(self) -> str:
-        return f"{self.args[0]} cannot be read as an image: delete it and fetch or copy it again"
+        return f"{self.args[0]} cannot be read as an image: fetch or copy it again, or take it out"
 
 
 @contextlib.contextmanager
@@ -145,8 +145,10 @@ def read_all(items: Sequence, read: Callable, title: str = "", use: Callable | N
                     use(result)
                 bar.update()
     if failures:
+        if len(failures) == 1:
+            raise UnreadableImage(failures[0])
         many = f"{len(failures)} files cannot be read as images: {', '.join(sorted(failures))}"
-        raise StorageError(f"{many}; delete them and fetch or copy them again")
+        raise StorageError(f"{many}; fetch or copy them again, or take them out")
     return results
 
 

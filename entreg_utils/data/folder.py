@@ -139,8 +139,9 @@ class Found:
 def find(path, root=None, boxes=None, masks=None, labels=None, hold_out=0.2, seed=0) -> Found:
     """What :func:`folder` loads, of all splits; same arguments and errors."""
     home = Path(root or ".", Path(path).expanduser())
-    if not home.is_dir():
-        raise StorageError(f"{home} is no folder: give folder:PATH of your photographs")
+    if path == "" or not home.is_dir():
+        where = home if path else repr(path)  # which would be where Python was started
+        raise StorageError(f"{where} is no folder: give folder:PATH of your photographs")
     given = None if masks is None else Path(masks).expanduser()
     every, others = photographs(home, given)
     inside = [split for split in SPLITS if (home / split).is_dir()]

@@ -17,7 +17,7 @@ from entreg_utils.files import StorageError
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 MASKS, IGNORED = "masks", "_ignore"
-_SPOKEN = (".csv", ".json", ".txt", ".xml")  # annotations, which may lie beside the photographs
+SPOKEN = (".csv", ".json", ".txt", ".xml")  # annotations, which may lie beside the photographs
 _VOID = 255
 
 
@@ -56,7 +56,7 @@ def photographs(home: Path, without: Path | None = None) -> tuple[dict[str, Path
         if MASKS in inner.parts[:-1] or _kind(file):
             continue
         if ending not in ENDINGS:
-            others += [name] if "/" in name and ending not in _SPOKEN else []
+            others += [name] if "/" in name and ending not in SPOKEN else []
             continue
         if not file.is_file():
             raise ValueError(f"{file} is no file, or a link that leads nowhere: remove it")

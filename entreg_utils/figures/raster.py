@@ -48,7 +48,8 @@ def overlay(
         level: pixels of ``gray`` above it are on.
         boxes: (n, 4), x0 y0 x1 y1 in pixels of ``gray``.
         threshold: what the colour bar marks.
-        caption: lines of text; the picture's width cuts them.
+        caption: lines of text, cut in their middle where they do not fit: file names end in what
+            tells them apart.
 
     Returns:
         uint8 (H + h, W + w, 3).
@@ -58,6 +59,8 @@ def overlay(
     tall, line = max(height, 4 * letter), 3 * letter // 2
     lines = caption.splitlines()
     canvas = np.full((tall + line * len(lines), width + 4 * letter, 3), 255, np.uint8)
+    font = ImageFont.truetype(_FONT, letter)
+    lines = [_cut(text, font, canvas.shape[1] - 4) for text in lines]
     labels = [(2, tall + int((at + 0.5) * line), text) for at, text in enumerate(lines)]
     if cam.is_blank(gray):
         canvas[:height, :width] = cam.overlay(picture, np.zeros((height, width))) * 255
@@ -74,7 +77,7 @@ def overlay(
                 (right + letter // 4 + 1, np.clip(row, letter // 2, tall - letter // 2), text)
             )
     drawn = Image.fromarray(canvas)
-    pen, font = ImageDraw.Draw(drawn), ImageFont.truetype(_FONT, letter)
+    pen = ImageDraw.Draw(drawn)
     for *place, text in labels:
         pen.text(place, text, 0, font, "lm")
     return np.asarray(drawn)
@@ -98,6 +101,14 @@ def _lines(picture: np.ndarray, outlines: Sequence, colour, edge, thick: int) ->
     points = [np.round(one * 2**_SUBPIXEL).astype(np.int32) for one in outlines]
     for shade, width in ((edge, thick + 2), (colour, thick)):
         cv2.polylines(picture, points, True, shade, width, cv2.LINE_AA, _SUBPIXEL)
+
+
+def _cut(text: str, font: ImageFont.FreeTypeFont, width: int) -> str:
+    cut, kept = text, len(text)
+    while kept and font.getlength(cut) > width:
+        kept -= 1
+        cut = f"{text[: kept // 2]}…{text[len(text) - (kept + 1) // 2 :]}"
+    return cut
 
 
 def sheet(tiles: Sequence[np.ndarray], shape: float = 1.4) -> np.ndarray:

@@ -13,6 +13,13 @@ STATISTICS = {
 }
 
 
+def begin(head: nn.Linear | nn.Conv2d) -> None:
+    """Give a head first weights, N(0, 0.01), and bias 0: the first predictions are near uniform."""
+    nn.init.normal_(head.weight, std=0.01)
+    if head.bias is not None:
+        nn.init.zeros_(head.bias)
+
+
 class Backbone(nn.Module):
     """A body whose feature map is averaged over positions (GAP) and read by one linear layer.
 
@@ -35,10 +42,9 @@ class Backbone(nn.Module):
     prefix, classifier, head_name = "body.", "", "head"
 
     def add_head(self, channels: int, num_classes: int) -> None:
-        """Make ``head``, N(0, 0.01) and bias 0: the first predictions are near uniform."""
+        """Make ``head``, as :func:`begin` has it."""
         self.head = nn.Linear(channels, num_classes)
-        nn.init.normal_(self.head.weight, std=0.01)
-        nn.init.zeros_(self.head.bias)
+        begin(self.head)
 
     def add_statistics(self, mean: Sequence[float], std: Sequence[float]) -> None:
         """Make ``mean`` and ``std``, which move with the module and stay out of its state dict."""

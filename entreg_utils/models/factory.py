@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import inspect
 import math
 from collections.abc import Callable
@@ -12,7 +13,7 @@ from entreg_utils import names
 from entreg_utils.models import backbones
 from entreg_utils.models import weights as files
 from entreg_utils.models.adapt import adapt
-from entreg_utils.models.base import STATISTICS, Backbone
+from entreg_utils.models.base import STATISTICS, Backbone, begin
 from entreg_utils.models.toy import ToyNet
 
 MODELS: dict[str, type[Backbone]] = {
@@ -71,6 +72,7 @@ def build(
         model = _other(name, num_classes, pretrained, statistics, options)
     if weights is not None:
         files.load(model, files.read(weights), str(weights))
+    _begin_head(model, pretrained)
     return model
 
 
@@ -125,6 +127,18 @@ def _other(name, num_classes: int, pretrained: bool, statistics, options: dict) 
     return model
 
 
+def _begin_head(model: Backbone, pretrained: bool) -> None:
+    """A new head of timm on trained features begins as those of the course: timm's own weights, for
+    few classes, are so large (0.26 for 5 of EfficientNet) that the first steps spoil the features.
+    """
+    known = getattr(getattr(model, "network", None), "pretrained_cfg", None)
+    if known and model.classifier is not None:
+        fetched = pretrained and not model.weights_note  # by timm, which keeps the head that fits
+        other = fetched and model.num_classes != known["num_classes"]
+        if other or "head new" in model.weights_note:
+            begin(model.network.get_submodule(model.classifier))
+
+
 def _called(name) -> str:
     return type(name).__name__ if isinstance(name, nn.Module) else names.text_of(name)
 
@@ -135,8 +149,8 @@ def _of_timm(name: str, num_classes: int, pretrained: bool, options: dict) -> nn
 
     options = {"num_classes": num_classes, "pretrained": pretrained} | options
     if not timm.is_model(name):
-        near = ", ".join(timm.list_models(f"*{name.partition('.')[0][:6]}*")[:5])
-        raise ValueError(f"timm has no model {name!r}" + (f": it has {near}" if near else ""))
+        near = ", ".join(difflib.get_close_matches(name, timm.list_models(), 5, 0))
+        raise ValueError(f"timm has no model {name!r}: it has {near}")
     try:
         try:
             return timm.create_model(name, output_stride=16, **options)

@@ -111,8 +111,10 @@ def find_run(name: str) -> Run:
         near = [file for file in files if file.startswith(name)]
         path = files.get(f"{name}.json") or (files[near[0]] if len(near) == 1 else None)
         if path is None:
-            said = f"{len(near) or 'no'} runs begin with {name!r} in {folders[1]} and {folders[0]}"
-            raise ValueError(f"{said}: give the name of a record there, or the path of one")
+            such = ", ".join(Path(file).stem for file in near[:5]) + ", .." * (len(near) > 5)
+            such = such or f"looked in {folders[1]} and {folders[0]}"
+            said = f"{len(near) or 'no'} runs begin with {name!r} ({such})"
+            raise ValueError(f"{said}: give the name of one, or the path of its record")
     record = store.read(path)
     if record is None:
         raise ValueError(f"there is no record {path}: give the name of a run, or its path")

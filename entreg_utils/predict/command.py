@@ -63,8 +63,10 @@ def main(argv: list[str]) -> int:
         """
         if (model is None) == (run is None):
             raise ValueError("give one of --model and --run: they say which network is asked")
+        if run is None and root is not None:
+            raise ValueError("--root is the folder of a run's data set: leave it out of --model")
         asked = model if run is None else find_run(run)
-        if run is not None and root is not None:
+        if root is not None:
             asked = dataclasses.replace(asked, config=dataclasses.replace(asked.config, root=root))
         allow([model] if run is None else own_code(asked.config), allow_code)
         options = {"weights": weights, "classes": classes or None, "size": size}

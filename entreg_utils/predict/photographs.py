@@ -29,7 +29,7 @@ from entreg_utils import cam, metrics
 from entreg_utils.data.decoding import UnreadableImage, pixels_of, read_image
 from entreg_utils.data.download import storing
 from entreg_utils.data.lists import plain
-from entreg_utils.data.scan import ENDINGS, MASKS, walk
+from entreg_utils.data.scan import ENDINGS, MASKS, SPOKEN, walk
 from entreg_utils.experiments.provenance import usable_cores
 from entreg_utils.figures import raster
 from entreg_utils.files import StorageError, atomic_write, read_bytes, results
@@ -84,11 +84,17 @@ def predict(
         raise ValueError("name a folder of photographs, or photographs")
     out = Path(out) if out else results("predictions", Path(given[0]).resolve().name)
     photographs = images if isinstance(images, Mapping) else find(given, out)
+    places = images.values() if isinstance(images, Mapping) else given
     check_rule(contours)
     asked = model if isinstance(model, Classifier) else classifier(model, **options)
     if threshold == "carried" and (threshold := asked.threshold) is None:
         raise ValueError(f"{asked.title} has no threshold from validation: give a number")
-    job = Job(asked, out, float(threshold_list([threshold])[0]), contours)
+    homes = [
+        path if path.is_dir() else path.parent for path in (Path(one).resolve() for one in places)
+    ]
+    job = Job(
+        asked, out, float(threshold_list([threshold])[0]), contours, os.path.commonpath(homes)
+    )
     rows = job.run(photographs, progress)
     table = tables.write_tables(job, rows)
     tables.write_sheet(job, rows, photographs)
@@ -113,7 +119,7 @@ def find(given: Iterable[Path | str], out: Path) -> dict[str, Path]:
         for path in walk(place, [out.resolve()]) if folder else [place]:
             inner = path.relative_to(place if folder else place.parent)
             if folder and path.suffix.lower() not in ENDINGS:
-                others.append(path)
+                others += [] if path.suffix.lower() in SPOKEN else [path]
             elif MASKS not in inner.parts[:-1]:
                 image = plain(os.fsencode(inner.as_posix()).decode(errors="replace"))
                 name = os.path.splitext(image)[0]
@@ -138,6 +144,7 @@ class Job:
     out: Path
     threshold: float
     contours: str
+    home: str  # folder of the photographs, whose names may be those of others elsewhere
     rows: dict[str, dict] = field(default_factory=dict)
     failed: dict[str, str] = field(default_factory=dict)
 
@@ -169,13 +176,14 @@ class Job:
         asked = self.asked
         settings = {"network": asked.title, "weights": asked.weights, "digest": asked.digest}
         settings |= {"size": asked.size, "threshold": self.threshold, "contours": self.contours}
+        settings |= {"photographs": self.home}
         text = json.dumps(settings, indent=1) + "\n"
         path = self.out / "predict.json"
         taken = self.out.is_dir() and any(self.out.iterdir())
         if taken and read_bytes(path) != text.encode():
             raise ValueError(
-                f"{self.out} holds something else, or predictions of another network, weights or "
-                "settings (see predict.json there): give another folder with --out"
+                f"{self.out} holds something else, or predictions of another network or folder, "
+                "other weights or settings (see predict.json there): give another folder with --out"
             )
         atomic_write(path, text)
 

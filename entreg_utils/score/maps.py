@@ -70,7 +70,8 @@ def paired(
         if names
     ]
     if notes and not partial:
-        raise ValueError(f"{'; '.join(notes)}: --partial scores the images that have both")
+        way = "write those" if more else "--partial scores the images that have both"
+        raise ValueError(f"{'; '.join(notes)}: {way}")
     kept = [p for p in pairs if p.image in truth.files or len(truth.boxes_of(p.image, p.kind))]
     if not kept:
         raise ValueError("no map is of an image with a box or a mask: there is nothing to score")

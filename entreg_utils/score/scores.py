@@ -105,6 +105,8 @@ def score(
         ValueError: maps, truth and predictions that do not fit each other, or are none.
         StorageError: files that are missing or unreadable.
     """
+    if samples < 0:
+        raise ValueError(f"samples={samples}: give how many of the bootstrap, 0 for none")
     known = truth if isinstance(truth, Truth) else read_truth(truth, masks, images, classes, size)
     fixed = {"fixed": threshold} | ({} if carried is None else {"carried": threshold_of(carried)})
     taus = threshold_list(thresholds)
@@ -200,7 +202,7 @@ def compare(first: Scores, second: Scores, samples: int = 1000, seed: int = 0) -
         other = sorted(set(first.images) ^ set(second.images))
         raise ValueError(
             f"the two sets are of other images, such as {other[0] if other else first.images[0]}: "
-            "score both on the same, with partial=True for each truth"
+            "give both maps of the same images"
         )
 
     def rows(w: np.ndarray) -> measures.Rows:

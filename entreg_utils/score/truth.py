@@ -81,6 +81,8 @@ def read_truth(path, masks=None, images=None, classes=None, size=224) -> Truth:
     boxes = {name: rescale_boxes(own, frames[name], size) for name, own in whole.items()}
     kinds = {name: one.classes for name, one in said.items() if one.classes}
     labels = {name: own[0] for name, own in kinds.items() if len(set(own)) == 1}
+    if masks is None and classes is not None:
+        raise ValueError(f"{classes} names classes of masks, and there are no masks: leave it out")
     if masks is None:
         return Truth(size, tuple(said), boxes, kinds, labels)
     files = find_masks(masks, masks, said)

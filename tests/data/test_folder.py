@@ -386,7 +386,7 @@ X = [("x", [1, 1, 3, 3])]
         (lambda home: (home / "cat/x.jpg").mkdir(), "x.jpg is a folder and is named as a"),
         (lambda home: (home / "cat/x.jpg").symlink_to("no"), "x.jpg is no file, or a link that"),
         (lambda home: (home / "cat/x.jpg").symlink_to("x.jpg"), "x.jpg is no file, or a link"),
-        (lambda home: (home / "cat/3.jpg").write_bytes(b""), "cannot be read as images: .*3.jpg"),
+        (lambda home: (home / "cat/3.jpg").write_bytes(b""), "3.jpg .* cannot be read as an image"),
         (lambda home: draw(home / "cat/77_mask.png", [1] * 4), "without a photograph: .*cat/77"),
         (lambda home: draw(home / "cat/1_ignore.png", [1] * 4), "and there is no mask: add it"),
         (spoil_masks, "masks/cat/1.png and .*cat/masks/1.png are masks of one photograph"),

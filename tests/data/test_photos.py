@@ -180,7 +180,7 @@ def test_missing_and_damaged_photographs(folder):
         dataset(folder)
     for name in ("1.png", "3.png"):
         (folder / name).write_text("no image")
-    with pytest.raises(StorageError, match=r"2 files .*1\.png .*3\.png .*delete them"):
+    with pytest.raises(StorageError, match=r"2 files .*1\.png .*3\.png .*take them out"):
         _ = dataset(folder).images
     assert not list((folder / "cache").glob("*.npy"))
 

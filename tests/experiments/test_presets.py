@@ -45,7 +45,7 @@ def test_a_config_knows_its_preset_and_a_small_folder_fills_its_epochs(tmp_path,
     monkeypatch.setenv("HOME", str(tmp_path))
     config = presets.photographs("folder:mine").config(seed=4, root="~")
     assert presets.named(config) == f"photographs (own choice; {OWN.source})"
-    assert presets.named(replace(config, epochs=3)).endswith("one run each), but epochs 3")
+    assert presets.named(replace(config, epochs=3)).endswith("), but epochs 3")
     other = {"epochs": 3, "batch_size": 8, "learning_rate": 0.5, "momentum": 0.5}
     assert presets.named(replace(config, **other)) == presets.named(Config()) == ""
     gone, few = replace(config, dataset="folder:gone"), replace(config, batch_size=4)

@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from PIL import ImageFont
 
 from entreg_utils import cam
 from entreg_utils.figures import raster
@@ -59,6 +60,18 @@ def test_captions_do_not_widen_a_picture_and_may_be_in_other_letters():
     assert short.shape == long.shape and (short[80:] < 128).any()
     two = raster.overlay(PICTURE, GRAY, 255, [], 0.5, "one\ntwo")
     assert two.shape[0] - 80 >= 2 * (short.shape[0] - 80) - 1
+
+
+def test_a_long_name_keeps_both_ends():
+    font = ImageFont.truetype(raster._FONT, 11)
+    name = "Groove_billed_Ani/Groove_Billed_Ani_0055_1501.jpg"
+    assert raster._cut(name, font, 400) == name and raster._cut("", font, 0) == ""
+    assert raster._cut(name, font, 0) == "…"
+    head, tail = raster._cut(name, font, 100).split("…")
+    assert len(head) in (len(tail) - 1, len(tail)) and len(head) > 5
+    assert name.startswith(head) and name.endswith(tail)
+    longer = f"{name[: len(head) + 1]}…{tail}"
+    assert font.getlength(f"{head}…{tail}") <= 100 < font.getlength(longer)
 
 
 @pytest.mark.parametrize(

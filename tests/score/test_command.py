@@ -90,7 +90,7 @@ def test_maps_of_other_images_do_not_disturb_the_public_script(lists, parity, tm
     del maps["a/01.jpg"]
     np.savez(tmp_path / "maps.npz", **maps)
     assert main(argv) == 1
-    assert "images of the truth without map: 1 (a/01.jpg)" in capsys.readouterr().err
+    assert "images of the truth without map: 1 (a/01.jpg): write those\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -186,6 +186,7 @@ def test_a_map_below_the_name_of_a_class_is_of_this_class(tmp_path):
         (MAPS, {"threshold": 1.5}, "give values in 0..1"),
         (MAPS, {"carried": 2}, "give values in 0..1"),
         (MAPS, {"carried": "lost.json"}, "lost.json is not there"),
+        (MAPS, {"samples": -1}, "samples=-1: give how many of the bootstrap, 0 for none"),
         (MAPS, {"thresholds": 0}, "thresholds must be a positive int"),
     ],
 )
@@ -248,7 +249,7 @@ def test_two_sets_of_maps_are_compared_on_the_same_draws(scored, lists, parity):
     row = table.loc[("max_box_acc", "oracle")]
     assert row.change == row.second - row["first"] == pytest.approx(wanted.estimate, abs=1e-6)
     assert abs(row.low - wanted.low) < 0.03 and abs(row.high - wanted.high) < 0.03
-    with pytest.raises(ValueError, match="of other images, such as a.jpg"):
+    with pytest.raises(ValueError, match="such as a.jpg: give both maps of the same"):
         compare(scored, score(MAPS, TRUTH, **SMALL))
 
 

@@ -131,6 +131,11 @@ BOX, SIZED = f"{HEAD}\n1.jpg,0,0,4,4", f"{HEAD},width,height"
         (lambda f: boxes(f, BOX), {"images": "."}, "no image is named '1.jpg'"),
         (lambda f: boxes(f, "image,x,y,w,h\n1.jpg,0,0,4,4"), {}, "no column 'x0'"),
         (lambda f: boxes(f, f"{SIZED}\n1.jpg,0,0,9,4,8,8"), {}, "does not fit 1.jpg of"),
+        (
+            lambda f: boxes(f, f"{SIZED}\n1.jpg,0,0,4,4,8,8"),
+            {"classes": "lost.txt"},
+            "lost.txt names classes of masks, and there are no masks: leave it out",
+        ),
         (lambda f: f / "lost.csv", {}, "lost.csv is not there"),
         (lambda f: f, {}, "holds no .xml and no localization.txt"),
         (lambda f: boxes(f, f"{HEAD}\n"), {"masks": "lost"}, "lost is no folder"),
