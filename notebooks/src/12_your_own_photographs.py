@@ -37,6 +37,7 @@ from entreg_utils.score import score
 figures.use_style()
 torch.set_num_threads(2)
 pd.set_option("display.width", 120, "display.max_columns", 12)
+pd.set_option("display.float_format", "{:.3f}".format)
 
 # %% [markdown]
 # ## 1. A folder, and what is found in it
@@ -128,7 +129,7 @@ figures.show(
 # A configuration says which pictures, which network, and how to train it; `run` looks it up in the store and trains only
 # what is not there. `timm:NAME` takes any of the more than one thousand networks of that library; the last stride is removed where
 # the network lets one, and a map is found where its head allows one. We take two small ones, from random weights, three
-# seeds each. (On real photographs begin with `pretrained=True`: hundreds of pictures are too few to learn to see.)
+# seeds each. (A fresh training takes the GPU where there is one. On real photographs begin with `pretrained=True`: hundreds of pictures are too few to learn to see.)
 
 # %%
 NETWORKS = {"timm:test_resnet": 0.05, "timm:mobilenetv3_small_050": 0.1}
@@ -149,8 +150,6 @@ def recipe(model, folder="drawn_fish", **changes):
 
 # %%
 runs = {n: [experiments.run(recipe(n, seed=s)) for s in SEEDS] for n in NETWORKS}
-device = experiments.provenance.pick_device()
-print(f"a fresh training would use: {device}")
 for name, own in runs.items():
     where = own[0].provenance["device"]
     seconds = np.median([run.provenance["seconds"] for run in own])
@@ -226,6 +225,7 @@ found[["image", "class", "probability", "boxes"]].head(4)
 
 # %% tags=["figure:sheet"]
 sheet = np.asarray(Image.open(out / "contact_sheet.png"))
+sheet = sheet[: 2 * sheet.shape[0] // 7]  # two of its seven rows
 height = 9 * sheet.shape[0] / sheet.shape[1]
 figure, axes = plt.subplots(figsize=(9, height))
 axes.imshow(sheet, interpolation="antialiased")
@@ -234,7 +234,7 @@ own_class = test.labels.numpy()
 told = found["class"].map(list(test.class_names).index).to_numpy()
 figures.show(
     figure,
-    f"The contact sheet: 60 of {len(found)} photographs, evenly spaced. The network "
+    f"Part of the contact sheet of {len(found)} photographs, which has 60. The network "
     f"names {np.mean(told == own_class):.1%} of all {len(found)} right; the boxes are "
     f"read at {threshold:g} of each map's maximum.",
 )
@@ -259,7 +259,7 @@ scores = score(
     partial=True,  # train and val have boxes too, and no maps
 )
 columns = ["score", "rule", "threshold", "value", "low", "high"]
-scores.table[columns].round(3).head(14)
+scores.table[columns].head(14)
 
 # %% [markdown]
 # `predict` cannot know the true class, so these are maps of the *predicted* class: what a user gets. The run of section 2
@@ -312,7 +312,7 @@ for n in (5, 10, 20, 50, 100, 200):
         evenings.append({"boxes": n, "told": told, "true": true})
 evenings = pd.DataFrame(evenings)
 ends = evenings.groupby("boxes").quantile([0.025, 0.5, 0.975]).unstack()
-ends.round(3)
+ends
 
 # %% tags=["figure:fifty_boxes"]
 figure, axes = plt.subplots(figsize=(8, 3.6))
@@ -536,7 +536,7 @@ for name, own in rows.items():
         "side of that box": blind.threshold,
     }
 cropped = pd.DataFrame(cropped).T
-cropped.round(3)
+cropped
 
 # %% tags=["figure:cropped"]
 figure, axes = plt.subplots(figsize=(8, 3))
@@ -605,7 +605,7 @@ for name, own in (("drawn_fish", run), ("drawn_reef", other)):
         for hidden in ("nothing", "object", "background")
     }
 hidden = pd.DataFrame(rows).T
-hidden.round(3)
+hidden
 
 # %% tags=["figure:hidden_object"]
 figure, axes = plt.subplots(figsize=(8, 3))
@@ -674,10 +674,10 @@ listed.to_csv(photos / "boxes.csv", index=False)
 lite0 = classifier("timm:tf_efficientnet_lite0", size=288)
 seen = predict(photos, lite0, home / "predicted_four", progress=False)
 print(f"weights: {lite0.weights}")
-seen[["image", "class", "probability", "boxes"]].round(3)
+seen[["image", "class", "probability", "boxes"]]
 
 # %% tags=["figure:four"]
-SHOWN = ("coffee", "chelsea", "rocket")  # with a licence to be printed
+SHOWN = ("chelsea", "rocket")  # with a licence to be printed
 rows = []
 for row in seen[seen.image.str.startswith(SHOWN)].itertuples():
     pixels = np.asarray(Image.open(photos / row.image))
@@ -685,15 +685,17 @@ for row in seen[seen.image.str.startswith(SHOWN)].itertuples():
     pixels = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
     raw = np.load(row.map)
     rows.append([figures.Example("EfficientNet-Lite0", pixels, raw, true, 0.15)])
-figures.show(figures.triptychs(rows))
+figure, sentence = figures.triptychs(rows)
+figure.set_size_inches(7.5, 3.8)
+figures.show(figure, sentence)
 
 # %% [markdown]
-# The map sits on the object each time, and the box at 0.15 is another matter: look at the sizes. (Your own copy may add the
-# motorcycle to `SHOWN`.) Now the score of all four, as it would stand in a table.
+# The map sits on the object each time, and the box at 0.15 is another matter: look at the sizes. (The cup is
+# shown in notebook 03; your own copy may add it and the motorcycle to `SHOWN`.) Now the score of all four, as it would stand in a table.
 
 # %%
 four = score(home / "predicted_four" / "maps", photos / "boxes.csv", images=photos)
-print(four.table[columns].round(3).to_string(index=False))
+print(four.table[columns].to_string(index=False))
 fixed = four.table.query("score == 'gt_known' and rule == 'fixed'").iloc[0]
 print()
 print(f"GT-known Loc at 0.15: {fixed.value:.2f}, 95 % interval of the bootstrap")
