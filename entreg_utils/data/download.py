@@ -122,6 +122,13 @@ def _wrong(path: Path, size: int, sha256: str | None, md5: str | None) -> str | 
     return None if found == digest else f"{name} {found}, not {digest}"
 
 
+class _Refused(Exception):
+    """A member of an archive that is not unpacked, where Python has no error of its own for it."""
+
+
+_REFUSED = (_Refused, getattr(tarfile, "FilterError", _Refused))
+
+
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
 
@@ -160,10 +167,10 @@ def _extract(archive: Path, folder: Path) -> None:
                 file.extractall(folder)  # drops what is absolute or "..", and makes links files
             return
         with tarfile.open(archive) as file:
-            file.extractall(folder, filter="data")  # refuses what leaves the folder, and devices
+            _extract_tar(file, folder)
             while file.fileobj.read(1 << 20):  # to the end, where gzip, bzip2 and xz check
                 pass
-    except tarfile.FilterError as error:
+    except _REFUSED as error:
         raise StorageError(f"{archive} is refused: {error}") from error
     except Exception as error:  # the unpackers raise anything where bytes are wrong
         if isinstance(error, OSError) and error.errno is not None:
@@ -172,3 +179,15 @@ def _extract(archive: Path, folder: Path) -> None:
             f"{archive} cannot be unpacked ({error}): it is cut short, damaged or no tar or zip; "
             "delete it to fetch it anew"
         ) from error
+
+
+def _extract_tar(file: tarfile.TarFile, folder: Path) -> None:
+    """Unpack; what would leave the folder is refused, and devices."""
+    if hasattr(tarfile, "data_filter"):
+        file.extractall(folder, filter="data")
+        return
+    for member in file:  # Python before 3.11.4, such as that of Debian 12
+        inside = (folder / member.name).resolve().is_relative_to(folder.resolve())
+        if not (inside and (member.isreg() or member.isdir())):
+            raise _Refused(f"{member.name!r} would leave the folder, or is a link or a device")
+        file.extract(member, folder)
