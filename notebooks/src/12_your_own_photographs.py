@@ -22,6 +22,7 @@
 # %%
 import json
 import textwrap
+from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -73,7 +74,8 @@ def write_folder(place, sizes, **world):
     return table
 
 
-home = files.results("photographs")  # git ignores it
+# git ignores it; a folder for each copy of this page
+home = files.results("photographs", Path.cwd().name)
 place = home / "drawn_fish"
 sizes = {"train": 800, "val": 200, "test": 400}
 boxes = write_folder(place, sizes, image_size=64)
@@ -129,7 +131,8 @@ figures.show(
 # A configuration says which pictures, which network, and how to train it; `run` looks it up in the store and trains only
 # what is not there. `timm:NAME` takes any of the more than one thousand networks of that library; the last stride is removed where
 # the network lets one, and a map is found where its head allows one. We take two small ones, from random weights, three
-# seeds each. (A fresh training takes the GPU where there is one. On real photographs begin with `pretrained=True`: hundreds of pictures are too few to learn to see.)
+# seeds each. (A fresh training takes the GPU where there is one. On real photographs begin with `pretrained=True`: hundreds of
+# pictures are too few to learn to see.)
 
 # %%
 NETWORKS = {"timm:test_resnet": 0.05, "timm:mobilenetv3_small_050": 0.1}
