@@ -129,7 +129,7 @@ figures.show(
 # ## 2. A network by its name
 #
 # A configuration says which pictures, which network, and how to train it; `run` looks it up in the store and trains only
-# what is not there. `timm:NAME` takes any of the more than one thousand networks of that library; the last stride is removed where
+# what is not there. `timm:NAME` takes any network of that library; the last stride is removed where
 # the network lets one, and a map is found where its head allows one. We take two small ones, from random weights, three
 # seeds each. (A fresh training takes the GPU where there is one. On real photographs begin with `pretrained=True`: hundreds of
 # pictures are too few to learn to see.)
@@ -279,7 +279,7 @@ print(f"centred box: {centre.value:.3f} ({centre.low:.3f} to {centre.high:.3f})"
 # %% [markdown]
 # ## 5. What fifty boxes are good for
 #
-# Drawing boxes is the dear part. A box takes a person half a minute, so fifty are an evening's half hour. They can do two
+# Drawing boxes is the dear part. Fifty of them are what one person may draw in an evening. They can do two
 # things: *choose* the threshold, and *tell* how good the boxes then are. How well? We have 200 validation boxes here, so
 # we can play the evening five hundred times: draw $n$ of them at random, take the threshold that is best on these, and see
 # what it gives on the whole test split.
@@ -359,7 +359,7 @@ figures.show(
 # $n$ boxes and a true share $p$ its 95 % interval has about the half-width $1.96\sqrt{p(1-p)/n}$. And the same boxes that
 # chose should not be the ones that tell, or the score is flattered, the more so the fewer they are.
 #
-# **Exercise 1 (3 minutes).** Your boxes are right in about 88 % of the photographs. How many true boxes must you draw
+# **Exercise 1 (3 minutes).** Suppose your boxes are right in 88 % of the photographs. How many true boxes must you draw
 # before the 95 % interval of that share is no wider than 5 points to either side?
 
 # %% tags=["solution"]
@@ -564,7 +564,7 @@ figures.show(
 )
 
 # %% [markdown]
-# On pictures cropped to the object nearly every large box is right, and no method can show what it is worth. So print the
+# On pictures cropped to the object a box in the middle is right every time, and no method can show what it is worth. So print the
 # centred box beside every score, and when it wins, say that the *data* cannot tell, rather than that the method is bad.
 #
 # ### Classes told apart by their background
@@ -646,7 +646,7 @@ figures.show(
 # photographers (Rachel Michetti, Stefan van der Walt), and `rocket` as released into the public domain by SpaceX. Of
 # `motorcycle_left` (Middlebury 2014 stereo benchmark; Scharstein et al., GCPR 2014) it states no licence: that one is
 # scored below like the others, and its picture is not printed on this page. The network is EfficientNet-Lite0, trained on
-# ImageNet, and nobody has told it where anything is. The true boxes were drawn by hand on a grid, to about three pixels; do it
+# ImageNet, and nobody has told it where anything is. The true boxes were drawn by hand on a grid; do it
 # again, and you have a second opinion.
 
 # %%
