@@ -7,10 +7,14 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import torch
 from torch import nn
-from torch.nn import functional
 
 from entreg_utils import metrics, names
 from entreg_utils.cam import NORMALIZATIONS
+from entreg_utils.training.multilabel import (
+    class_average_precision,
+    mean_average_precision,
+    multilabel_entropy,
+)
 from entreg_utils.training.view import Prediction, View, as_view, predict
 
 SIGMA = 0.15  # the papers' fixed threshold for GT-known Loc and Top-1 Loc, a share of the maximum
@@ -63,7 +67,8 @@ def _scores(model, prediction, view: View, probes=(), sigma: float = SIGMA, hits
         if len(view.boxed) < len(view.boxes):
             scores["num_boxed"] = len(view.boxed)
     if view.has_masks:
-        scores["mpxap" if view.several else "pxap"], count = _pixels(prediction.maps, view)
+        pool, count = _pixels(prediction.maps, view)
+        scores["mpxap" if view.several else "pxap"] = pool.compute()
         if count < len(view.pairs):
             scores["num_masked"] = count
     for probe in probes:
@@ -96,10 +101,14 @@ def summarise(
 
     Outcomes: ``right`` (N,) bool, the class, and ``entropies`` (K,) float32, mean entropy (nats) of
     ``softmax(logits / T)`` at each T of :data:`TEMPERATURES`; or with several classes ``logits``
-    (N, C) float16. Over the pairs with boxes: ``hits`` (P, 1000) bool, the box at each threshold,
-    min-max; ``hits_max``, ``hits_pas``, ``hits_ivr`` (P,) bool at the thresholds of validation;
-    ``centre_box`` (P,) bool; ``share`` (P,) float16, of the frame that the true boxes cover. With
-    masks ``pixel_ap`` (P,) float16, PxAP of each map by itself, NaN without any object.
+    (N, C) float16, to 1/16, and of each class, so that means over some can be taken later,
+    ``class_images`` (C,) int32, how many test images show it, and ``class_ap`` (C,) float32. Over
+    the pairs with boxes: ``hits`` (P, 1000) bool, the box at each threshold, min-max; ``hits_max``,
+    ``hits_pas``, ``hits_ivr`` (P,) bool at the thresholds of validation; ``centre_box`` (P,) bool;
+    ``share`` (P,) float16, of the frame that the true boxes cover. With masks ``pixel_ap`` (P,)
+    float16, PxAP of each map by itself, NaN without any object; with several classes also
+    ``class_pxap`` and ``class_constant_map`` (C,) float32, of which ``mpxap`` and ``constant_map``
+    are the means; NaN where no image, or no mask, shows the class.
     """
     val, test = as_view(val), as_view(test)
     on_val, on_test = predict(model, val), predict(model, test)
@@ -108,7 +117,12 @@ def summarise(
     val_hits = box_hits(on_val.maps, val) if chosen else None
     scores = _scores(model, on_test, test, probes, sigma, hits)
     if test.several:
-        outcomes = {"logits": on_test.logits.astype(np.float16)}
+        rounded = (on_test.logits * 16).round() / 16  # they are most of a record: a third is saved
+        outcomes = {"logits": rounded.astype(np.float16)}
+        shown = (np.asarray(test.labels) > 0).sum(axis=0)
+        outcomes["class_images"] = shown.astype(np.int32)
+        ap = class_average_precision(on_test.logits, test.labels, test.multilabel)
+        outcomes["class_ap"] = ap.astype(np.float32)
     else:
         entropies = [metrics.mean_entropy(on_test.logits / t) for t in TEMPERATURES]
         right = _right(on_test, test)
@@ -117,8 +131,14 @@ def summarise(
         more, own = _boxes(on_val, val, val_hits, on_test, test, hits, sigma)
         scores, outcomes = scores | more, outcomes | own
     if test.has_masks:
-        scores["constant_map"] = _pixels(np.zeros((len(test.pairs), 1, 1), np.float32), test)[0]
+        constant, _ = _pixels(np.zeros((len(test.pairs), 1, 1), np.float32), test)
+        scores["constant_map"] = constant.compute()
         outcomes["pixel_ap"] = _pixels_of_images(on_test.maps, test)
+        if test.several:
+            pools = {"class_pxap": _pixels(on_test.maps, test)[0], "class_constant_map": constant}
+            for name, pool in pools.items():
+                own, classes = pool.per_class, range(test.labels.shape[1])
+                outcomes[name] = np.array([own.get(c, np.nan) for c in classes], np.float32)
     tuned = _scores(model, on_val, val, (), sigma, val_hits)
     return scores | {f"val_{name}": value for name, value in tuned.items()}, outcomes
 
@@ -188,16 +208,16 @@ def _right(prediction: Prediction, view: View) -> np.ndarray:
     return metrics.correct_classes(prediction.logits, view.labels)
 
 
-def _pixels(maps: np.ndarray, view: View) -> tuple[float, int]:
-    """PxAP, or with several classes an image mPxAP, one mask in memory at a time; and the number of
-    masks that are not ignored as a whole."""
+def _pixels(maps: np.ndarray, view: View) -> tuple:
+    """The filled pool of PxAP, or with several classes an image of mPxAP, one mask in memory at a
+    time; and the number of masks that are not ignored as a whole."""
     several = view.several
     kind = metrics.MeanPixelAveragePrecision if several else metrics.PixelAveragePrecision
     pool, classes, count = kind(size=view.size), view.pairs[:, 1].tolist(), 0
     for own, (mask, ignore), label in zip(maps, view.masks(), classes, strict=True):
         pool.update(own, mask, *([label] if several else []), ignore=ignore)
         count += ignore is None or not ignore.all()
-    return pool.compute(), int(count)
+    return pool, int(count)
 
 
 def _pixels_of_images(maps: np.ndarray, view: View) -> np.ndarray:
@@ -210,40 +230,3 @@ def _pixels_of_images(maps: np.ndarray, view: View) -> np.ndarray:
         pool.update(own, mask, ignore)
         found.append(pool.compute())
     return np.array(found, np.float16)
-
-
-def average_precision(scores, present) -> float:
-    """AP = sum_n precision_n (recall_n - recall_{n-1}) over falling scores, in 0..1; no
-    interpolation, as in PxAP; images of equal scores enter together. ``scores`` (N,); ``present``
-    (N,) true where the class is there, at least once."""
-    scores, present = np.asarray(scores), np.asarray(present, bool)
-    order = np.argsort(-scores, kind="stable")
-    last = np.append(np.diff(scores[order]) != 0, True)  # of each group of equal scores
-    found = present[order].cumsum()[last]
-    taken = np.flatnonzero(last) + 1
-    recall = np.concatenate([[0], found / found[-1]])
-    return float((found / taken * np.diff(recall)).sum())
-
-
-def mean_average_precision(logits, labels, loss: str) -> float:
-    """Mean over the classes of :func:`average_precision`, in 0..1: "mAP" of VOC classification.
-
-    ``logits``, ``labels``: (N, C), 1 for the classes present; classes that no image shows are left
-    out. ``loss``: ``softmax`` or ``sigmoid``: images are ranked by the probability that it makes.
-    ValueError: no image shows any class.
-    """
-    logits, labels = torch.as_tensor(logits).double(), np.asarray(labels) > 0
-    scores = (logits.log_softmax(1) if loss == "softmax" else logits).numpy()
-    shown = np.flatnonzero(labels.any(0))
-    if not len(shown):
-        raise ValueError("no image shows any class: mean average precision is undefined")
-    return float(np.mean([average_precision(scores[:, c], labels[:, c]) for c in shown]))
-
-
-def multilabel_entropy(logits, loss: str) -> float:
-    """Mean entropy in nats: of the softmax, 0..log C; of the sigmoids, mean over classes, 0..log 2:
-    softplus(z) - z p is the entropy of (p, 1 - p) with p = sigmoid(z)."""
-    if loss == "softmax":
-        return metrics.mean_entropy(logits)
-    z = torch.as_tensor(logits).double()
-    return float((functional.softplus(z) - z * z.sigmoid()).mean())
