@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from entreg_utils import metrics, names
 from entreg_utils.cam import NORMALIZATIONS
+from entreg_utils.cam.scaling import as_array
 from entreg_utils.training.view import Prediction, View, as_view, predict
 
 SIGMA = 0.15  # the papers' fixed threshold for GT-known Loc and Top-1 Loc, a share of the maximum
@@ -216,7 +217,7 @@ def average_precision(scores, present) -> float:
     """AP = sum_n precision_n (recall_n - recall_{n-1}) over falling scores, in 0..1; no
     interpolation, as in PxAP; images of equal scores enter together. ``scores`` (N,); ``present``
     (N,) true where the class is there, at least once."""
-    scores, present = np.asarray(scores), np.asarray(present, bool)
+    scores, present = as_array(scores), as_array(present).astype(bool)
     order = np.argsort(-scores, kind="stable")
     last = np.append(np.diff(scores[order]) != 0, True)  # of each group of equal scores
     found = present[order].cumsum()[last]
@@ -232,7 +233,7 @@ def mean_average_precision(logits, labels, loss: str) -> float:
     out. ``loss``: ``softmax`` or ``sigmoid``: images are ranked by the probability that it makes.
     ValueError: no image shows any class.
     """
-    logits, labels = torch.as_tensor(logits).double(), np.asarray(labels) > 0
+    logits, labels = torch.as_tensor(as_array(logits)).double(), as_array(labels) > 0
     scores = (logits.log_softmax(1) if loss == "softmax" else logits).numpy()
     shown = np.flatnonzero(labels.any(0))
     if not len(shown):
@@ -245,5 +246,5 @@ def multilabel_entropy(logits, loss: str) -> float:
     softplus(z) - z p is the entropy of (p, 1 - p) with p = sigmoid(z)."""
     if loss == "softmax":
         return metrics.mean_entropy(logits)
-    z = torch.as_tensor(logits).double()
+    z = torch.as_tensor(as_array(logits)).double()
     return float((functional.softplus(z) - z * z.sigmoid()).mean())
