@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from entreg_utils.losses.divergences import may_look
+
 
 def class_activation_map(
     model: nn.Module, images: Tensor, classes: Tensor | Sequence[int] | None
@@ -68,7 +70,7 @@ def grad_cam(
         features, logits = _map_and_logits(model, images)
         chosen, known = _classes(classes, logits)
         with torch.enable_grad():
-            score = logits.gather(1, chosen[:, None]).sum()
+            score = logits.gather(1, _own(chosen)[:, None]).sum()
             (gradient,) = torch.autograd.grad(score, features)  # (N, K, h, w)
         alpha = _wide(gradient).mean(dim=(2, 3))  # (N, K)
         maps = _weighted_sum(alpha, _wide(features.detach()), known)
@@ -91,7 +93,7 @@ def on_cpu(maps: Tensor) -> Tensor:
 def _map_and_logits(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     """The map as a leaf, and logits that a gradient leads from to it."""
     if not getattr(model, "linear_head", True) and hasattr(model, "map_and_logits"):
-        maps, logits = model.map_and_logits(_as_input(model, images))
+        maps, logits = model.map_and_logits(_own(_as_input(model, images)))
         return maps, _wide(logits)
     head = _head(model)
     with torch.no_grad():
@@ -157,6 +159,11 @@ def _features(model: nn.Module, images: Tensor) -> Tensor:
     return _wide(features)
 
 
+def _own(values: Tensor) -> Tensor:
+    """What a graph can hold on to: tensors of inference mode it cannot."""
+    return values.clone() if values.is_inference() else values
+
+
 def _wide(values: Tensor) -> Tensor:
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
@@ -189,11 +196,9 @@ def _classes(
             f"classes have shape {tuple(chosen.shape)}, but {count} images need ({count},): one "
             "class index an image, or None for the predicted class"
         )
-    if logits.device.type == "cpu":
-        chosen = chosen.cpu()
-    chosen = chosen.long()
+    chosen = (chosen.cpu() if logits.device.type == "cpu" else chosen).long()
     known = (chosen >= 0) & (chosen < num_classes)
-    if chosen.device.type != "cpu":
+    if not may_look(chosen):
         return chosen.clamp(0, num_classes - 1), known
     if not known.all():
         raise ValueError(
@@ -208,4 +213,4 @@ def _weighted_sum(weights: Tensor, features: Tensor, known: Tensor | None) -> Te
         maps = torch.einsum("nk,nkhw->nhw", weights, features).float()
     if known is not None:
         maps = torch.where(known[:, None, None], maps, torch.nan)
-    return on_cpu(maps) if maps.device.type == "cpu" else maps
+    return on_cpu(maps) if may_look(maps) else maps

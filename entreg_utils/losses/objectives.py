@@ -82,7 +82,8 @@ def objective(
     elif regularizer != "none" and not (strength >= 0 and math.isfinite(strength)):
         name = names.label(regularizer)
         raise ValueError(f"the strength of {name} must be finite and >= 0, not {strength}")
-    log_p = _log_softmax(logits)
+    logits = divergences.wide(logits)  # once: the gradients of all terms add up before they round
+    log_p = logits.log_softmax(1)
     loss = _cross_entropy(log_p, target).mean()
     if regularizer == "none" or strength == 0:
         return loss
@@ -90,7 +91,7 @@ def objective(
         return (1 - strength) * loss - strength * log_p.mean()
     if own is None:
         return loss + strength * REGULARIZERS[regularizer](log_p).mean()
-    values = own(logits.to(log_p.dtype))
+    values = own(logits)
     if not isinstance(values, Tensor) or values.shape != logits.shape[:1]:
         found = tuple(values.shape) if isinstance(values, Tensor) else type(values).__name__
         raise ValueError(
@@ -156,7 +157,7 @@ def _cross_entropy(log_p: Tensor, target: Tensor) -> Tensor:
 
 def _refuse(bad: Tensor, loss: Tensor, sentence: Callable[[int], str]) -> Tensor:
     """Raise ``sentence(first bad row)`` where looking is free; elsewhere make these rows NaN."""
-    if not divergences._may_look(loss):
+    if not divergences.may_look(loss):
         return torch.where(bad, math.nan, loss)
     if bad.any():
         raise ValueError(sentence(int(bad.nonzero()[0])))

@@ -233,7 +233,8 @@ def mean_average_precision(logits, labels, loss: str) -> float:
     out. ``loss``: ``softmax`` or ``sigmoid``: images are ranked by the probability that it makes.
     ValueError: no image shows any class.
     """
-    logits, labels = torch.as_tensor(as_array(logits)).double(), as_array(labels) > 0
+    logits = torch.from_numpy(as_array(logits).astype(np.float64))
+    labels = as_array(labels) > 0
     scores = (logits.log_softmax(1) if loss == "softmax" else logits).numpy()
     shown = np.flatnonzero(labels.any(0))
     if not len(shown):
@@ -246,5 +247,5 @@ def multilabel_entropy(logits, loss: str) -> float:
     softplus(z) - z p is the entropy of (p, 1 - p) with p = sigmoid(z)."""
     if loss == "softmax":
         return metrics.mean_entropy(logits)
-    z = torch.as_tensor(as_array(logits)).double()
+    z = torch.from_numpy(as_array(logits).astype(np.float64))
     return float((functional.softplus(z) - z * z.sigmoid()).mean())
