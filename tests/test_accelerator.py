@@ -3,6 +3,7 @@ device that FakeTensorMode makes up (forward passes only). On a machine with a G
 """
 
 import contextlib
+import functools
 import warnings
 
 import numpy as np
@@ -15,10 +16,10 @@ from torch.utils._python_dispatch import TorchDispatchMode, _disable_current_mod
 from torch.utils._pytree import tree_leaves
 
 from entreg_utils import cam, losses, models
-from entreg_utils.erasing import ADL, METHODS, Erasing, preset
-from entreg_utils.training import Recipe, TrainingError, View, evaluate, fit, predict
+from entreg_utils.cam import activation
+from entreg_utils.erasing import METHODS, attach, preset
+from entreg_utils.training import Recipe, View, evaluate, fit, predict, regularised_loss
 from entreg_utils.training.batches import Epoch
-from entreg_utils.training.recipe import regularised_loss
 
 COPIES = torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default
 
@@ -26,13 +27,13 @@ COPIES = torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default
 class Lent(TorchDispatchMode):
     """Counts what a device of this kind is waited for, in ``waits``; all it gives back is ones.
 
-    AssertionError: a tensor of another device beside one of this, or a float64 on it (MPS has none;
-    such sums cost a GPU of the shop 32 times as much).
+    AssertionError: a tensor of another device beside one of this, or a float64 on it (MPS has none,
+    and most GPUs are slow at it).
     """
 
     def __init__(self, kind: str):
         super().__init__()
-        self.device, self.waits = torch.device(kind), 0
+        self.device, self.waits, self.is_fake = torch.device(kind), 0, kind == "cuda"
 
     def __torch_dispatch__(self, function, types, args=(), kwargs=None):
         kwargs = kwargs or {}
@@ -43,7 +44,8 @@ class Lent(TorchDispatchMode):
         comes = not here and target is not None and not leaves
         if here and function is torch.ops.aten._local_scalar_dense.default:
             self.waits += 1
-            return torch.ones((), dtype=here[0].dtype).item()
+            with _disable_current_modes():
+                return torch.ones((), dtype=here[0].dtype).item()
         if here and leaves:
             self.waits += 1
             with _disable_current_modes():
@@ -74,7 +76,7 @@ class Lent(TorchDispatchMode):
 class Real:
     """The same of a GPU that is there."""
 
-    device = torch.device("cuda")
+    device, is_fake = torch.device("cuda"), False
 
     def __init__(self, caught: list):
         self.caught = caught
@@ -116,38 +118,167 @@ def seeded():
 
 
 class Squares:
-    """Images of noise with labels in turn; what a data set has to have."""
+    """Images of noise with labels in turn, as indices or in rows; what a data set must have."""
 
-    def __init__(self, count=12, classes=4):
-        self.labels = torch.arange(count) % classes
-        self.images = torch.randint(256, (count, 3, 24, 24), dtype=torch.uint8, generator=seeded())
+    frame = 24
+
+    def __init__(self, count=12, hot=False):
+        labels = torch.arange(count) % 4
+        self.labels = nn.functional.one_hot(labels, 4).float() if hot else labels
+        self.images = torch.randint(256, (count, 3, 28, 28), dtype=torch.uint8, generator=seeded())
 
     def __len__(self):
         return len(self.labels)
 
     def boxes_at(self, size):
+        return [np.array([[2, 2, 9, 9]])] * len(self)
+
+    def masks_at(self, size):
         return None
 
-    masks_at = boxes_at
+
+def toy():
+    return models.build("toy", 4, width=4)
 
 
-def test_x(lender):
-    m = lender.lend(models.build("toy", 4))
-    m(torch.rand(2, 3, 24, 24).to(lender.device, non_blocking=True))
-    n = lender.waits
-    for c in (
-        None,
-        [0, 1],
-        torch.tensor([0, 1]),
-        torch.tensor([0, 1]).to(lender.device, non_blocking=True),
-    ):
-        maps, _ = cam.class_activation_map(
-            m, torch.rand(2, 3, 24, 24).to(lender.device, non_blocking=True), c
+# ---- the mechanism itself
+
+
+def test_a_look_and_a_second_device_are_seen(lender):
+    lent = torch.ones(2, 3).to(lender.device)
+    before = lender.waits
+    lent.sum().exp()
+    assert lender.waits == before
+    for look in (lambda: lent.sum().item(), lambda: bool(lent.any()), lent.cpu):
+        before = lender.waits
+        look()
+        assert lender.waits > before
+    with pytest.raises((AssertionError, RuntimeError)):
+        lent + torch.ones(2, 3)
+
+
+# ---- training
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("kind", ["none", "softmax", "sigmoid"])
+def test_a_step_up_to_its_loss_waits_for_nothing(lender, method, kind):
+    """Batches (crop, flip, erasing), network and loss; a layer looks at its first map, once."""
+    erasing, model = preset(method, "toy", "toy"), lender.lend(toy()).train()
+    recipe = Recipe("kl_uniform", 0.5, batch_size=4, multilabel=kind)
+    before, waits = lender.waits, []
+    with attach(model, erasing, seeded()) as layers:
+        for images, target in Epoch(Squares(hot=kind != "none"), recipe, 0, lender.device, 24):
+            images, target = erasing.apply_to_batch(
+                images,
+                target,
+                seeded(),
+                fill=model.mean,
+                num_classes=4,
+                as_distribution=kind != "sigmoid",
+            )
+            loss = regularised_loss(model(images), target, recipe)
+            assert loss.device.type == images.device.type == lender.device.type
+            waits.append(lender.waits - before)
+    assert waits == [len(layers)] * 3
+
+
+class Small(nn.Module):
+    num_classes = 4
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Conv2d(3, 4, 3)
+        self.head = nn.Linear(4, 4)
+
+    def forward(self, images):
+        return self.head(self.body(images).relu().mean((2, 3)))
+
+
+def test_training_looks_at_its_loss_every_25_steps_and_twice_an_epoch(lender):
+    if lender.is_fake:
+        pytest.skip("FakeTensorMode has no backward pass of a CUDA device")
+    recipe = Recipe(epochs=2, batch_size=4, epoch_images=112, grad_clip=1.0, precision="bf16")
+    model, waits = lender.lend(Small()), []
+    fit(model, Squares(), recipe, after_step=lambda *_: waits.append(lender.waits))
+    steps = np.diff(waits)
+    looks = np.flatnonzero(steps) + 2  # a step's own wait is there when it is over
+    assert looks.tolist() == [25, 28, 29, 53, 56]
+    assert steps[steps > 0].tolist() == [1, 1, 2, 1, 1]  # step 29: what ended the first epoch
+
+
+@pytest.mark.parametrize("regularizer", losses.REGULARIZERS)
+def test_losses_and_their_gradients_wait_for_nothing(lender, regularizer):
+    logits = torch.rand(6, 4).to(lender.device).requires_grad_()
+    hot = torch.eye(4)[[0, 1, 2, 3, 0, 1]]
+    targets = [one.to(lender.device) for one in (hot.argmax(1), hot, hot.long(), hot.bfloat16())]
+    before = lender.waits
+    for target in targets:
+        loss = losses.objective(logits, target, regularizer, 0.3)
+        if not lender.is_fake:
+            loss.backward()
+        assert loss.device.type == lender.device.type
+    assert lender.waits == before
+
+
+# ---- maps
+
+
+def squeezed():
+    return models.adapt(torchvision.models.squeezenet1_1(num_classes=4))
+
+
+NETWORKS = {name: functools.partial(models.build, name, 4) for name in models.MODELS}
+NETWORKS |= {
+    "vit": lambda: models.build("timm:vit_tiny_patch16_224", 4, img_size=32),
+    "squeezenet": squeezed,
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_networks_and_their_maps_wait_for_nothing(lender, name):
+    model, labels = lender.lend(NETWORKS[name]()), torch.tensor([0, 3])
+    images, lent = (one.to(lender.device) for one in (torch.rand(2, 3, 32, 32), labels))
+    before = lender.waits
+    made = [*model.stage_features(images).values()]
+    for classes in (None, [0, 3], labels, lent) if name == "toy" else (labels,):
+        if model.linear_head:
+            made += cam.class_activation_map(model, images, classes)
+        made += (
+            activation._map_and_logits(model, images)
+            if lender.is_fake
+            else cam.grad_cam(model, images, classes)
         )
-    assert lender.waits == n
-    if lender.device.type != "cuda":
-        fit(m, Squares(), Recipe(epochs=1, batch_size=4))
-    p = predict(m, Squares())
-    print(p.maps.shape)
-    print(lender.waits)
-    print(evaluate(m, Squares()))
+    assert lender.waits == before
+    assert {one.device.type for one in made} == {lender.device.type}
+
+
+@pytest.mark.parametrize("hot", [False, True])
+def test_prediction_waits_for_maps_and_logits_alone(lender, hot):
+    model, view = (
+        lender.lend(toy()),
+        View(Squares(hot=hot), multilabel="softmax" if hot else "none"),
+    )
+    before = lender.waits
+    prediction = predict(model, view, batch=5)
+    assert lender.waits - before == 2 * 3  # two copies back of each batch
+    assert (prediction.maps.shape, prediction.logits.shape) == ((12, 7, 7), (12, 4))
+    assert 0 <= evaluate(model, view)["max_box_acc"] <= 1
+
+
+def test_a_wrong_class_is_a_sentence_where_it_can_be_and_else_a_map_of_nan(lender, monkeypatch):
+    model, images = lender.lend(toy()), torch.rand(2, 3, 24, 24)
+    for classes in ([0, 4], torch.tensor([0, 4])):  # on the CPU, wherever the network is
+        with pytest.raises(ValueError, match=r"class 4 is out of range.*4 classes, 0\.\.3"):
+            cam.class_activation_map(model, images, classes)
+
+
+@pytest.mark.parametrize("function", [cam.class_activation_map, cam.grad_cam])
+def test_where_looking_would_stall_a_wrong_class_gives_a_map_of_nan(function, monkeypatch):
+    model, images = toy().eval(), torch.rand(3, 3, 24, 24)
+    expected, _ = function(model, images, [0, 3, 2])
+    monkeypatch.setattr(activation, "may_look", lambda tensor: False)
+    maps, logits = function(model, images, torch.tensor([0, 4, -1]))
+    assert torch.equal(maps[0], expected[0]) and maps[1:].isnan().all() and logits.isfinite().all()
+    with pytest.raises(ValueError, match="the map of image 1 holds NaN"):
+        activation.on_cpu(maps)

@@ -224,7 +224,7 @@ class Images:
 
 NETWORKS = {
     "toy": lambda: models.build("toy", 4, width=8),
-    "frozen batch-norm": lambda: models.freeze_batchnorm(models.build("mobilenet_v2", 4)),
+    "frozen batch-norm": lambda: models.freeze_batchnorm(models.adapt(Plain())),
     "linear": Plain,
     "Grad-CAM": Skipping,
 }

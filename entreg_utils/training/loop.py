@@ -66,8 +66,8 @@ def fit(
     device, kind = next((p.device, p.dtype) for p in model.parameters())
     if kind != torch.float32:
         raise ValueError(
-            f"the weights are {kind}, but are trained in float32: give model.float(); the network's "
-            "passes alone can be in half precision, Recipe(precision='bf16')"
+            f"the weights are {kind}, but are trained in float32: give model.float(); the passes "
+            "alone can be in half precision, Recipe(precision='bf16')"
         )
     optimizer = make_optimizer(model, recipe)
     scheduler = make_scheduler(optimizer, recipe, steps)
