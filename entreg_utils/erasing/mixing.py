@@ -85,11 +85,11 @@ def paste(images: Tensor, partner: Tensor, box: tuple[int, int, int, int]) -> Te
 def soft_targets(
     targets: Tensor, count: int, num_classes: int | None = None, as_distribution: bool = True
 ) -> Tensor:
-    """Targets of any kind as floats (N, classes); see :func:`cutmix` for the arguments."""
+    """Targets of any kind as floats (N, classes), float32 at least; see :func:`cutmix`."""
     if not isinstance(targets, Tensor):
         raise TypeError(f"targets are {type(targets).__name__}, but must be a tensor")
-    whole = not targets.is_floating_point()
-    if targets.shape == (count,) and whole and targets.dtype != torch.bool:
+    indices = not targets.is_floating_point() and targets.dtype != torch.bool
+    if targets.shape == (count,) and indices:
         if num_classes is None:
             raise ValueError("class indices need num_classes to become soft targets")
         return (targets[:, None] == torch.arange(num_classes, device=targets.device)).float()
@@ -100,5 +100,5 @@ def soft_targets(
         )
     if num_classes is not None and targets.shape[1] != num_classes:
         raise ValueError(f"targets have {targets.shape[1]} columns, not the {num_classes} classes")
-    soft = targets.float() if whole else targets
+    soft = targets if targets.dtype == torch.float64 else targets.float()
     return soft / soft.sum(dim=1, keepdim=True) if as_distribution else soft

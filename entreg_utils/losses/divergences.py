@@ -102,6 +102,11 @@ def _skew_jensen(log_p: Tensor, alpha: float) -> Tensor:
 
 
 def _log_softmax(logits: Tensor) -> Tensor:
+    return wide(logits).log_softmax(1)
+
+
+def wide(logits: Tensor) -> Tensor:
+    """Logits (N, C) in float32 at least; ValueError as of :func:`entropy`."""
     if not (isinstance(logits, Tensor) and logits.is_floating_point()):
         kind = logits.dtype if isinstance(logits, Tensor) else type(logits).__name__
         raise ValueError(f"logits must be a floating-point tensor, not {kind}")
@@ -112,7 +117,7 @@ def _log_softmax(logits: Tensor) -> Tensor:
         )
     logits = logits if logits.dtype == torch.float64 else logits.float()
     # One sum finds any NaN or infinity; only then is it worth looking for the place.
-    if _may_look(logits) and not math.isfinite(logits.detach().sum().item()):
+    if may_look(logits) and not math.isfinite(logits.detach().sum().item()):
         wrong = (~logits.isfinite()).nonzero()
         if len(wrong):
             row, column = wrong[0].tolist()
@@ -121,9 +126,9 @@ def _log_softmax(logits: Tensor) -> Tensor:
                 "model has diverged or its input is not finite; check the images, lower the "
                 "learning rate, or go back to the last good checkpoint"
             )
-    return logits.log_softmax(1)
+    return logits
 
 
-def _may_look(tensor: Tensor) -> bool:
+def may_look(tensor: Tensor) -> bool:
     """Whether reading a value is free: on the CPU, outside torch.compile."""
     return tensor.device.type == "cpu" and not torch.compiler.is_compiling()

@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
+from entreg_utils.cam.scaling import as_array
+
 
 class Interval(NamedTuple):
     """An estimate and the two ends of its interval, all in the unit of the values."""
@@ -64,7 +66,7 @@ def paired_bootstrap(
     scores and the central ``confidence`` of its resamples. ValueError: shapes that differ, fewer
     than two images, NaN, a confidence outside (0, 1), no samples.
     """
-    pair = [np.asarray(plain), np.asarray(treated)]
+    pair = [as_array(plain), as_array(treated)]
     if pair[0].shape != pair[1].shape or pair[0].ndim not in (2, 3) or not len(pair[0]):
         shapes = " and ".join(str(own.shape) for own in pair)
         raise ValueError(f"pairs want equal shapes (S, N) or (S, N, T), not {shapes}")
@@ -121,7 +123,8 @@ def central(estimate, draws, confidence: float) -> Interval:
 
 
 def _finite(values, what: str) -> np.ndarray:
-    values = np.asarray(values)
+    values = as_array(values)
+    values = values.astype(np.float32) if values.dtype == np.float16 else values  # means round
     if values.ndim == 0 or len(values) < 2:
         raise ValueError(f"an interval needs at least two {what}")
     if not np.isfinite(values).all():

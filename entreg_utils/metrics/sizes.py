@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from entreg_utils.cam.scaling import Size, height_width
+from entreg_utils.cam.scaling import Size, as_array, height_width
 from entreg_utils.metrics.boxes import BoxAccuracy, box_accuracy, check_boxes
 from entreg_utils.metrics.maps import check_maps
 
@@ -60,7 +60,7 @@ def box_shares(boxes, size: Size = 224) -> np.ndarray:
 def size_groups(shares, edges: Sequence[float] = EDGES) -> np.ndarray:
     """(N,) of ``"small"``, ``"medium"``, ``"large"``: below, between, from the two edges on.
     ValueError: edges that are not two rising shares in (0, 1), or shares outside 0..1."""
-    shares, edges = np.asarray(shares, dtype=np.float64), np.asarray(edges, dtype=np.float64)
+    shares, edges = (as_array(values).astype(np.float64) for values in (shares, edges))
     if edges.shape != (2,) or not 0 < edges[0] < edges[1] < 1:
         raise ValueError(f"edges must be two rising shares of the frame in (0, 1), got {edges}")
     if not ((shares >= 0) & (shares <= 1)).all():

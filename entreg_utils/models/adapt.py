@@ -1,5 +1,6 @@
 """Any network as a backbone: its last map, its head and its images' statistics, found by a run."""
 
+import copy
 import math
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -48,9 +49,13 @@ def adapt(
         return module
     if not isinstance(module, nn.Module):
         raise TypeError(f"{type(module).__name__} is no network: give a torch.nn.Module")
-    with evaluating(module), torch.inference_mode(False), torch.enable_grad():
-        model = Adapted(module, *_statistics(module, mean, std))
-        _find_places(model, _name_of(module, layer, "layer"), _name_of(module, head, "head"))
+    names = _name_of(module, layer, "layer"), _name_of(module, head, "head")
+    half = any(one.is_floating_point() and one.element_size() < 4 for one in module.parameters())
+    shown = copy.deepcopy(module).float() if half else module  # half rounds too coarsely to agree
+    with evaluating(shown), torch.inference_mode(False), torch.enable_grad():
+        model = Adapted(shown, *_statistics(module, mean, std))
+        _find_places(model, *names)
+    model.network = module
     return model
 
 

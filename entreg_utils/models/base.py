@@ -65,13 +65,14 @@ class Backbone(nn.Module):
         raise NotImplementedError
 
     def normalized(self, images: Tensor) -> Tensor:
-        """``(images - mean) / std``; TypeError unless floats, ValueError unless (N, 3, H, W)."""
+        """``(images - mean) / std`` in the images' type, which are floats (N, 3, H, W); else
+        TypeError or ValueError."""
         if not images.is_floating_point():
             raise TypeError(f"images are {images.dtype}, but must be floats in 0..1: x.float()/255")
         if images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"images have shape {tuple(images.shape)}, but must be (N, 3, H, W)")
         shape = (1, 3, 1, 1)
-        return (images - self.mean.reshape(shape)) / self.std.reshape(shape)
+        return ((images - self.mean.reshape(shape)) / self.std.reshape(shape)).to(images.dtype)
 
     def erasing_points(self) -> dict[str, nn.Module]:
         """Modules whose output is non-negative and all that flows on, by name."""

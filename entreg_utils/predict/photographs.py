@@ -26,6 +26,7 @@ import torch
 from tqdm.auto import tqdm
 
 from entreg_utils import cam, metrics
+from entreg_utils.cam.activation import on_cpu
 from entreg_utils.data.decoding import UnreadableImage, pixels_of, read_image
 from entreg_utils.data.download import storing
 from entreg_utils.data.lists import plain
@@ -214,7 +215,8 @@ class Job:
             with enough_memory("photographs"):
                 maps, logits = cam.class_activation_map(network, images, None)
             shares = logits.sigmoid() if self.asked.sigmoid else logits.softmax(1)
-            yield from zip(rows, pictures, maps.cpu().numpy(), shares.cpu().numpy(), strict=True)
+            raw = on_cpu(maps).numpy()
+            yield from zip(rows, pictures, raw, shares.cpu().numpy(), strict=True)
 
     def _keep(self, answer: tuple[dict, np.ndarray, np.ndarray, np.ndarray]) -> None:
         """Write map, overlay and row of one photograph."""

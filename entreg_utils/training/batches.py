@@ -62,9 +62,9 @@ class Epoch:
         if self.crop:
             free = torch.tensor(dataset.images.shape[-2:]) - self.crop + 1
             drawn = torch.rand(len(self.order), 2, generator=generator, dtype=torch.float64)
-            self.corners = (drawn * free).long().to(device)  # (n, 2): top, left
-        self.flips = torch.cat(flips)[:, None, None, None].to(device)
-        self.targets = dataset.labels[self.order].to(device)
+            self.corners = (drawn * free).long().to(device, non_blocking=True)  # (n, 2): top, left
+        self.flips = torch.cat(flips)[:, None, None, None].to(device, non_blocking=True)
+        self.targets = dataset.labels[self.order].to(device, non_blocking=True)
 
     def __len__(self) -> int:
         return self.steps

@@ -56,13 +56,19 @@ def fit(
 
     TrainingError: loss or weights are not finite, or the device has too little memory; the last
     checkpoint stays. ValueError: fewer images than one batch, a crop larger than the images, a
-    label without a place, a missing erasing point. StorageError: the checkpoint cannot be written.
+    label without a place, a missing erasing point, weights that are not float32. StorageError: the
+    checkpoint cannot be written.
     """
     recipe, erasing = recipe or Recipe(), erasing or Erasing()
     checkpoint = None if checkpoint is None else Path(checkpoint)
     steps = steps_of(len(train), recipe)
     check_labels(train.labels, classes_of(model), recipe.multilabel)
-    device = next(model.parameters()).device
+    device, kind = next((p.device, p.dtype) for p in model.parameters())
+    if kind != torch.float32:
+        raise ValueError(
+            f"the weights are {kind}, but are trained in float32: give model.float(); the passes "
+            "alone can be in half precision, Recipe(precision='bf16')"
+        )
     optimizer = make_optimizer(model, recipe)
     scheduler = make_scheduler(optimizer, recipe, steps)
     parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}

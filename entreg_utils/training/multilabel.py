@@ -7,13 +7,14 @@ import torch
 from torch.nn import functional
 
 from entreg_utils import metrics
+from entreg_utils.cam.scaling import as_array
 
 
 def average_precision(scores, present) -> float:
     """AP = sum_n precision_n (recall_n - recall_{n-1}) over falling scores, in 0..1; no
     interpolation, as in PxAP; images of equal scores enter together. ``scores`` (N,); ``present``
     (N,) true where the class is there, at least once."""
-    scores, present = np.asarray(scores), np.asarray(present, bool)
+    scores, present = as_array(scores), as_array(present).astype(bool)
     order = np.argsort(-scores, kind="stable")
     last = np.append(np.diff(scores[order]) != 0, True)  # of each group of equal scores
     found = present[order].cumsum()[last]
@@ -38,7 +39,8 @@ def mean_average_precision(logits, labels, loss: str) -> float:
 def class_average_precision(logits, labels, loss: str) -> np.ndarray:
     """:func:`average_precision` of each class, float64 (C,), NaN of one that no image shows;
     arguments as in :func:`mean_average_precision`."""
-    logits, labels = torch.as_tensor(logits).double(), np.asarray(labels) > 0
+    logits = torch.from_numpy(as_array(logits).astype(np.float64))
+    labels = as_array(labels) > 0
     scores = (logits.log_softmax(1) if loss == "softmax" else logits).numpy()
     found = np.full(labels.shape[1], np.nan)
     for c in np.flatnonzero(labels.any(axis=0)):
@@ -51,5 +53,5 @@ def multilabel_entropy(logits, loss: str) -> float:
     softplus(z) - z p is the entropy of (p, 1 - p) with p = sigmoid(z)."""
     if loss == "softmax":
         return metrics.mean_entropy(logits)
-    z = torch.as_tensor(logits).double()
+    z = torch.from_numpy(as_array(logits).astype(np.float64))
     return float((functional.softplus(z) - z * z.sigmoid()).mean())

@@ -146,10 +146,12 @@ def loss_of_chance(recipe: Recipe, classes: int) -> float:
 
 def binary_questions(logits: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
     """N * C softmaxes over (present, absent), so that every regulariser of distributions serves
-    sigmoids too: logits ``(z, 0)``, targets ``(t, 1 - t)``; (N, C) -> two times (N * C, 2)."""
+    sigmoids too: logits ``(z, 0)``, targets ``(t, 1 - t)``; (N, C) -> two times (N * C, 2), in
+    float32 at least: 1 - t of a mixed target is not a number of bfloat16."""
     if target.shape != logits.shape:
         wanted, found = tuple(logits.shape), tuple(target.shape)
         raise ValueError(f"sigmoids need a target of shape {wanted}, one a class, not {found}")
-    logits, target = logits.reshape(-1), target.reshape(-1).to(logits.dtype)
+    logits = logits.reshape(-1).to(torch.promote_types(logits.dtype, torch.float32))
+    target = target.reshape(-1).to(logits.dtype)
     questions = torch.stack([logits, torch.zeros_like(logits)], dim=1)
     return questions, torch.stack([target, 1 - target], dim=1)

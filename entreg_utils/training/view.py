@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from entreg_utils import cam
+from entreg_utils.cam.activation import on_cpu
 from entreg_utils.training.batches import as_input
 from entreg_utils.training.guard import enough_memory
 
@@ -143,9 +144,8 @@ def predict(model: nn.Module, view, batch: int = _BATCH) -> Prediction:
             if view.several:
                 a, z = _several(model, images, view.pairs, start, stop)
             else:
-                classes = view.labels[start:stop].to(device)
-                a, z = cam.class_activation_map(model, images, classes)
-            maps.append(a.float().cpu().numpy())
+                a, z = cam.class_activation_map(model, images, view.labels[start:stop])
+            maps.append(on_cpu(a).numpy())
             logits.append(z.float().cpu().numpy())
     return Prediction(np.concatenate(maps), np.concatenate(logits))
 
@@ -161,12 +161,11 @@ def _several(model, images: Tensor, pairs: Tensor, start: int, stop: int) -> tup
     everyone = torch.arange(len(images))
     bare = everyone[~torch.isin(everyone, owners)]  # shows no class: passed for its logits alone
     passed = torch.cat([owners, bare])
-    a, z = cam.class_activation_map(
-        model, images[passed.to(images.device)], torch.cat([classes, torch.zeros_like(bare)])
-    )
+    shown = images[passed.to(images.device, non_blocking=True)]
+    a, z = cam.class_activation_map(model, shown, torch.cat([classes, torch.zeros_like(bare)]))
     one_of = torch.empty(len(images), dtype=torch.int64)
     one_of[passed] = torch.arange(len(passed))  # of equal rows any will do
-    return a[: len(own)], z[one_of.to(z.device)]
+    return a[: len(own)], z[one_of.to(z.device, non_blocking=True)]
 
 
 def _margin(side: int, crop: int) -> int:

@@ -115,18 +115,6 @@ def test_a_tensor_gives_a_cpu_tensor():
     assert result.numpy().tolist() == cam.normalize(TEN, "ivr").tolist()
 
 
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
-def test_half_precision_maps_are_read_exactly(dtype):
-    maps = torch.from_numpy(TEN).to(dtype)  # -4..8 are exact in both
-    assert np.array_equal(cam.normalize(maps).numpy(), cam.normalize(TEN))
-    assert np.array_equal(cam.upsample(maps, 9), cam.upsample(TEN, 9))
-    assert not cam.is_blank(maps) and cam.is_blank(torch.ones(2, 2, dtype=dtype))
-    unit = (maps[0] + 4) / 16
-    picture = torch.ones(3, 2, 5, dtype=dtype)
-    expected = cam.overlay(np.ones((3, 2, 5)), unit.float().numpy())
-    assert np.array_equal(cam.overlay(picture, unit), expected)
-
-
 @pytest.mark.parametrize("room", ["cam", "metrics"])
 def test_a_room_that_needs_no_torch_imports_none(room):
     code = f"import sys, entreg_utils.{room}; sys.exit('torch' in sys.modules)"

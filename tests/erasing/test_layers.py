@@ -132,14 +132,6 @@ def test_eval_is_the_identity_and_draws_nothing(layer):
     assert not layer.state_dict() and not list(layer.parameters())
 
 
-@pytest.mark.parametrize("rate", [0.0, 1.0])
-@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
-def test_the_type_and_the_memory_format_stay(dtype, rate):
-    features = torch.rand(2, 3, 4, 4).to(dtype).to(memory_format=torch.channels_last)
-    out = ADL(0.9, rate, seeded())(features)
-    assert out.dtype == dtype and out.is_contiguous(memory_format=torch.channels_last)
-
-
 def test_half_precision_tells_neighbours_apart():
     # Means 3.984375 and 4 differ by less than bfloat16 can hold of a product 0.998 * 4.
     features = torch.tensor([[[[4.0, 3.984375]], [[4.0, 3.984375]]]], dtype=torch.bfloat16)

@@ -134,17 +134,6 @@ def test_float32_follows_float64_on_extreme_logits(name):
         torch.testing.assert_close(single.double(), double, rtol=2e-6, atol=2e-6)
 
 
-@pytest.mark.parametrize("name", ALL)
-@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
-def test_half_precision_is_computed_in_float32(name, dtype):
-    logits = logits_64().to(dtype)
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        value = ALL[name](logits)
-        wide = ALL[name](logits.double())
-    assert value.dtype == torch.float32 and wide.dtype == torch.float64
-    torch.testing.assert_close(value.double(), wide, rtol=2e-6, atol=2e-6)
-
-
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
 @pytest.mark.parametrize("name", ALL)
 def test_not_finite_logits_are_named(name, value):
