@@ -21,14 +21,15 @@ READY := $(VENV)/.ready
 BUSY := $(VENV)/.installing
 JOBS := 2
 # Notebooks are built and compared on the committed records alone, not on what this reader trained.
-COMMITTED := rm -rf results/check; ENTREG_RESULTS="$(CURDIR)/results/check"
+# The shell says where it is: what $(CURDIR) holds (", $, `) would be read as shell text.
+COMMITTED := rm -rf results/check; ENTREG_RESULTS="$$(pwd -P)/results/check"
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tutorial tutorial-all test lab notebooks records bench mutants lint format clean again
 
 # The stamp holds the folder it was made for: a copied or moved tree builds its own .venv, since the
 # one it carries would import the package from the old place.
-ifneq ($(shell $(PY) -c 'print(open("$(READY)").read().strip())' 2>/dev/null),$(CURDIR))
+ifeq ($(shell $(PY) -c '' 2>/dev/null && pwd -P | cmp -s - $(READY) && echo here),)
 $(READY): again
 endif
 
@@ -47,8 +48,9 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 	@if [ -e $(BUSY) ]; then echo "The last set-up was interrupted: starting again from empty."; \
 	  rm -rf $(VENV); fi
 	@if ! $(PY) -m pip --version >/dev/null 2>&1; then \
-	  rm -rf $(VENV); found=; why=; \
-	  for candidate in $(or $(PYTHON),python3 python3.13 python3.12 python3.11 python); do \
+	  rm -rf $(VENV); found=; why=; set -- python3 python3.13 python3.12 python3.11 python; \
+	  if [ -n "$$PYTHON" ]; then set -- "$$PYTHON"; fi; \
+	  for candidate; do \
 	    "$$candidate" -c '$(PROBE)' >/dev/null 2>&1; status=$$?; \
 	    if [ $$status -eq 0 ]; then found="$$candidate"; break; fi; \
 	    if [ $$status -eq 3 ]; then why="$$why $$candidate is older than 3.11;"; \
@@ -69,8 +71,8 @@ $(READY): requirements.txt constraints.txt pyproject.toml
 	if [ $$status -ne 0 ]; then \
 	  echo "Set-up stopped before its end: pip's message above says why (network, disk space)." \
 	    "Run the same command again once that is mended; what is downloaded is kept." >&2; exit 1; fi
-	@$(PY) -m entreg_utils.doctor --mend --quiet
-	@echo "$(CURDIR)" > $(READY)
+	@$(PY) -m entreg_utils doctor --mend --quiet
+	@pwd -P > $(READY)
 
 tutorial: $(READY)
 	@$(PY) -m entreg_utils tutorial
@@ -91,7 +93,7 @@ lab: $(READY)
 	@cd notebooks && for file in *.ipynb exercises/*.ipynb; do \
 	  [ -e "../lab/$$file" ] || cp "$$file" "../lab/$$file"; done
 	@root=; if [ "$$(id -u)" -eq 0 ]; then root=--allow-root; fi; \
-	$(PY) -m jupyterlab $$root --ServerApp.root_dir="$(CURDIR)" \
+	$(PY) -m jupyterlab $$root --ServerApp.root_dir="$$(pwd -P)" \
 	  --LabApp.default_url=/lab/tree/lab/00_start_here.ipynb
 
 notebooks: $(READY)

@@ -21,6 +21,7 @@ PARTS = {
     "boxes": scoring.boxes,
     "first_call": scoring.first_call,
     "pixels": scoring.pixels,
+    "starts": scoring.starts,
     "folding": training.folding,
     "memory": training.memory,
     "photographs_32": photographs.epoch,

@@ -135,6 +135,29 @@ def first_call() -> list[Row]:
     ]
 
 
+STARTS = {  # words behind ``python``: CPU seconds that they may take
+    ("-c", "import entreg_utils.metrics"): 1.0,
+    ("-m", "entreg_utils", "--help"): 0.3,
+    ("-m", "entreg_utils", "doctor"): 2.0,
+}
+
+
+def starts(repeats: int = 5) -> list[Row]:
+    """CPU seconds of new processes and theirs, user and system: others count little."""
+    rows = []
+    for words, goal in STARTS.items():
+        seconds = []
+        for _ in range(repeats):
+            before = os.times()
+            subprocess.run([sys.executable, *words], stdout=subprocess.DEVNULL)
+            after = os.times()
+            seconds.append(sum(after[2:4]) - sum(before[2:4]))
+        median = float(np.median(seconds))
+        name = f"CPU time of `python {' '.join(words)}`"
+        rows.append(Row(name, median, "s", repeats, f"<= {goal:g} s", median <= goal))
+    return rows
+
+
 def pixels(images: int = 8, size: int = 224, repeats: int = 5) -> list[Row]:
     """PxAP: megapixels a second on one core."""
     cams = smooth_maps(images)

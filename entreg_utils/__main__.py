@@ -6,6 +6,7 @@ only when it is called, so that ``doctor`` runs where half the packages are miss
 
 from __future__ import annotations
 
+import codecs
 import importlib
 import io
 import os
@@ -26,6 +27,20 @@ COMMANDS = {
     "doctor": ("doctor", "main", "versions, device, and what is missing with its remedy"),
 }
 USAGE = "usage: python -m entreg_utils [--version] [--traceback] COMMAND ...\n\n{}\n\n{}"
+
+
+# signs of help and tables, for an output that has less than Unicode
+_LETTERS = {"ε": "eps", "λ": "lambda", "±": "+-", "−": "-", "≥": ">=", "…": ".."}
+
+
+def _in_letters(error: UnicodeError) -> tuple[str, int]:
+    """Stands for what a stream cannot show: ε is eps, another sign \\u20ac."""
+    strange = error.object[error.start : error.end]
+    plain = (_LETTERS.get(sign) or ascii(sign)[1:-1] for sign in strange)
+    return "".join(plain), error.end
+
+
+codecs.register_error("in_letters", _in_letters)
 
 
 def _help() -> str:
@@ -57,12 +72,12 @@ def _note(message, *_, **__) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status; errors end in one sentence on stderr.
 
-    What the terminal cannot show is written as ``\\u20ac``; a reader that leaves early, as
+    What the terminal cannot show is written in letters that it has; a reader that leaves early, as
     ``| head`` does, ends the command without a word (status 141, as the shell has it).
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")
+            stream.reconfigure(errors="in_letters")
     try:
         try:
             return _status(sys.argv[1:] if argv is None else argv)
@@ -70,7 +85,8 @@ def main(argv: list[str] | None = None) -> int:
             if sys.stdout is not None:  # as it is where the shell closed it, >&-
                 sys.stdout.flush()
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # Python flushes once more
+        for stream in filter(None, (sys.stdout, sys.stderr)):  # Python flushes once more
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return 141
 
 
@@ -95,6 +111,10 @@ def _status(argv: list[str]) -> int:
         if isinstance(error, RuntimeError) and not type(error).__module__.startswith(__package__):
             raise
         message = str(error)
+    except BrokenPipeError:
+        raise
+    except OSError as error:  # that no room foresaw: a disk, a name that is too long
+        message = f"{error.filename}: {error.strerror}" if error.filename else str(error)
     except KeyboardInterrupt:
         print("stopped; what was finished is kept, and the same command goes on", file=sys.stderr)
         return 130

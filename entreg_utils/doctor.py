@@ -1,7 +1,9 @@
 """What this machine has and lacks, and the exact command that mends each lack.
 
-Only the standard library is imported at the top, so the doctor works where the packages do not:
-on an old Python, in a half-finished installation, beside a torch that its torchvision does not fit.
+Only the standard library is imported, so the doctor works where the packages do not: on an old
+Python, in a half-finished installation, beside a torch that its torchvision does not fit. It is
+quick since it reads versions, and of torch opens the compiled part alone; ``--imports``, and
+``--mend``, import every package.
 """
 
 from __future__ import annotations
@@ -19,11 +21,11 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
+from entreg_utils import machine
 from entreg_utils.files import checkout, own, shipped
+from entreg_utils.machine import OPENCV, TORCH, installed_version, opens, release, requirements
 
 OK, NOTE, FAIL = "ok", "note", "FAIL"
-# Builds of one module, cv2: any of them will do.
-OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python")
 
 
 class Finding(NamedTuple):
@@ -35,34 +37,10 @@ class Finding(NamedTuple):
     mend: str = ""
 
 
-def requirements() -> dict[str, str]:
-    """Package name -> lower bound ("" for none), from ``requirements.txt``."""
-    text = shipped("requirements.txt").read_text(encoding="utf-8")
-    return dict(re.findall(r"^([\w.-]+)(?:>=([\d.]+))?", text, re.MULTILINE))
-
-
-def release(version: str) -> tuple[int, ...]:
-    """The numbers of a version, four at least; local and pre-release marks are left aside."""
-    numbers = re.match(r"\d+(?:\.\d+)*", version)[0].split(".")
-    return (*map(int, numbers), *[0] * (4 - len(numbers)))
-
-
 def pip_install(*arguments: str) -> str:
     """The shell command that installs ``arguments`` into the Python that runs now."""
     pins = ["-c", str(shipped("constraints.txt"))]
     return shlex.join([sys.executable, "-m", "pip", "install", *pins, *arguments])
-
-
-def installed_version(package: str) -> str | None:
-    """Version of ``package`` or of another build of the same module; None where there is none."""
-    return next(filter(None, map(_version, OPENCV if package in OPENCV else (package,))), None)
-
-
-def _version(name: str) -> str | None:
-    try:
-        return importlib.metadata.version(name)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 def missing_library(message: str) -> str:
@@ -90,7 +68,7 @@ def swap_in_headless(run=subprocess.run) -> str:
     """
     probe = run([sys.executable, "-c", "import cv2"], capture_output=True, text=True)
     library = missing_library(probe.stderr) if probe.returncode else ""
-    version = _version("opencv-python")
+    version = machine.version_of("opencv-python")
     if not library or not version:
         return ""  # any other fault is for the report, which names its own remedy
     wanted = f"opencv-python-headless=={version}"
@@ -118,10 +96,9 @@ def check_python(version: tuple[int, ...] = sys.version_info) -> Finding:
     return Finding("python", OK, f"{text} ({sys.executable})")
 
 
-def check_package(package: str, bound: str, load=importlib.import_module) -> Finding:
-    """Is it there, new enough, and does it import? ``load`` is there for the tests."""
-    # torch and torchvision fit each other only when they come together, from one place.
-    together = ("torch", "torchvision") if package in ("torch", "torchvision") else (package,)
+def check_package(package: str, bound: str, load=opens) -> Finding:
+    """Is it there, new enough, and does ``load`` load its module?"""
+    together = TORCH if package in TORCH else (package,)
     wanted = [f"{name}>={bounds}" for name, bounds in requirements().items() if name in together]
     version = installed_version(package)
     if version is None:
@@ -135,10 +112,10 @@ def check_package(package: str, bound: str, load=importlib.import_module) -> Fin
         mend = pip_install("--force-reinstall", "--no-deps", *wanted)
         if package == "opencv-python" and missing_library(str(error)):
             mend = "sudo apt-get install libgl1 libglib2.0-0"
-            if _version("opencv-python"):  # not the headless build already
+            if machine.version_of("opencv-python"):  # not the headless build already
                 mend = shlex.join([sys.executable, "-m", "entreg_utils", "doctor", "--mend"])
                 reason += "; the build without windows (opencv-python-headless) does without it"
-        elif "torchvision::nms" in str(error):
+        elif "torchvision::nms" in str(error) or "undefined symbol" in str(error):
             mend = pip_install("--force-reinstall", "--no-cache-dir", *wanted)
             reason += f"; torch {installed_version('torch')} and torchvision {version} do not fit"
         elif isinstance(error, ModuleNotFoundError) and package not in str(error):
@@ -147,15 +124,16 @@ def check_package(package: str, bound: str, load=importlib.import_module) -> Fin
     return Finding(package, OK, version)
 
 
-def check_packages() -> list[Finding]:
-    return [check_package(name, bound) for name, bound in requirements().items()]
+def check_packages(load=opens) -> list[Finding]:
+    return [check_package(name, bound, load) for name, bound in requirements().items()]
 
 
 def check_project() -> Finding:
     """Does ``import entreg_utils`` work from another folder, as a notebook's kernel does it?"""
-    command = [sys.executable, "-c", "import entreg_utils; print(entreg_utils.__path__[0])"]
-    answer = subprocess.run(command, cwd=tempfile.gettempdir(), capture_output=True, text=True)
-    place, here = answer.stdout.strip(), Path(__file__).resolve().parent
+    code = "import os, entreg_utils; os.write(1, os.fsencode(entreg_utils.__path__[0]))"
+    command = [sys.executable, "-c", code]
+    answer = subprocess.run(command, cwd=tempfile.gettempdir(), capture_output=True)
+    place, here = os.fsdecode(answer.stdout), Path(__file__).resolve().parent
     if answer.returncode == 0 and Path(place).resolve() == here:
         return Finding("entreg_utils", OK, f"imports from {here}")
     detail = f"imports from {place}, not {here}" if place else "not importable from notebooks"
@@ -170,6 +148,8 @@ def check_kernel() -> Finding:
 
         version = importlib.metadata.version("ipykernel")
         KernelSpecManager().get_kernel_spec("python3")
+    except RuntimeError as error:  # Jupyter wants a home, and there is none
+        return Finding("jupyter kernel", FAIL, str(error), "export HOME=/a/folder/of/yours")
     except (ImportError, KeyError) as error:  # a package is missing, or no kernel has that name
         start = shlex.join([sys.executable, "-m", "ipykernel", "install", "--sys-prefix"])
         mend = f"{pip_install('ipykernel')} && {start}"
@@ -178,32 +158,30 @@ def check_kernel() -> Finding:
 
 
 def check_device() -> Finding:
-    """The device that training takes when it is not told otherwise: CUDA, then MPS, then CPU.
-
-    A CPU's capability (such as AVX2 or AVX512) decides which kernels run, and thus the last bits.
-    """
+    """The device that training takes when it is not told otherwise: CUDA, then MPS, then CPU."""
     try:
-        import torch
-    except Exception:  # check_package says why
-        return Finding("device", NOTE, "unknown, since torch does not import")
-    if torch.cuda.is_available():
-        memory = torch.cuda.get_device_properties(0).total_memory / 2**30
-        return Finding("device", OK, f"cuda: {torch.cuda.get_device_name(0)}, {memory:.0f} GiB")
-    if torch.backends.mps.is_available():
-        return Finding("device", OK, f"mps: {platform.machine()}")
-    kind = torch.backends.cpu.get_cpu_capability()
-    return Finding("device", OK, f"cpu: {kind} ({torch.get_num_threads()} threads)")
+        built = any((machine.folder_of("torch") / "lib").glob("*torch_cuda.*"))
+    except ModuleNotFoundError:
+        return Finding("device", NOTE, "unknown, since torch is not there")
+    gpu, torch = machine.nvidia_gpu(), sys.modules.get("torch")  # imported, it knows itself
+    if gpu and (torch.cuda.is_available() if torch else built):
+        return Finding("device", OK, f"cuda: {gpu}")
+    if gpu:
+        why = "this torch is built without CUDA" if not built else "its driver is too old for torch"
+        return Finding("device", NOTE, f"cpu, beside {gpu}: {why}")
+    if (platform.system(), platform.machine()) == ("Darwin", "arm64"):
+        return Finding("device", OK, "mps: arm64")
+    return Finding("device", OK, f"cpu: {machine.cpu_capability()}")
 
 
 def check_machine() -> list[Finding]:
     """Cores, memory and disk; a note where they are short for `make tutorial`."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     there = next(folder for folder in (own(), *own().parents) if folder.exists())
     amounts = {"disk": (shutil.disk_usage(there).free, 1, "that records and caches may take")}
     if hasattr(os, "sysconf"):  # not on Windows
         memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
         amounts["memory"] = (memory, 4, "that `make tutorial` may take")
-    findings = [Finding("cores", OK, str(cores))]
+    findings = [Finding("cores", OK, str(machine.usable_cores()))]
     for name, (amount, least, use) in amounts.items():
         short = f", less than the {least} GiB {use}" if amount < least * 2**30 else ""
         state = NOTE if short else OK
@@ -214,12 +192,12 @@ def check_machine() -> list[Finding]:
 CHECKS = (check_python, check_packages, check_project, check_kernel, check_device, check_machine)
 
 
-def examine() -> list[Finding]:
+def examine(load=opens) -> list[Finding]:
     """Every finding, in the order of the report; a check that fails to run is a finding too."""
     findings = []
     for check in CHECKS:
         try:
-            found = check()
+            found = check(load) if check is check_packages else check()
         except Exception as error:  # such as a folder that may not be read
             name = check.__name__.removeprefix("check_")
             found = Finding(name, FAIL, f"not examined, {type(error).__name__}: {error}")
@@ -227,12 +205,13 @@ def examine() -> list[Finding]:
     return findings
 
 
-def doctor(mend: bool = False, quiet: bool = False) -> int:
+def doctor(mend: bool = False, quiet: bool = False, imports: bool = False) -> int:
     """Print the report; 1 when something that the course needs is missing, too old or broken.
 
     Args:
-        mend: first swap in opencv-python-headless where libGL is missing.
+        mend: first swap in opencv-python-headless where libGL is missing, and import all.
         quiet: print only what needs attention.
+        imports: import every package.
     """
     if mend:
         try:
@@ -240,7 +219,7 @@ def doctor(mend: bool = False, quiet: bool = False) -> int:
         except RuntimeError as error:
             print(f"error: {error}", file=sys.stderr)
             return 1
-    findings = examine()
+    findings = examine(importlib.import_module if imports or mend else opens)
     failed = [finding for finding in findings if finding.state == FAIL]
     for finding in findings:
         if finding.state != OK or not quiet:
@@ -256,12 +235,9 @@ def doctor(mend: bool = False, quiet: bool = False) -> int:
 
 def main(argv: list[str]) -> int:
     """``python -m entreg_utils doctor``; read by hand, for it must run where tyro is missing."""
-    unknown = set(argv) - {"--mend", "--quiet"}
-    if unknown:
-        print(__doc__ + "\nusage: python -m entreg_utils doctor [--mend] [--quiet]")
+    options = "--mend", "--quiet", "--imports"
+    if unknown := set(argv).difference(options):
+        shown = " ".join(f"[{option}]" for option in options)
+        print(f"{__doc__}\nusage: python -m entreg_utils doctor {shown}")
         return 0 if unknown <= {"-h", "--help"} else 2
-    return doctor("--mend" in argv, "--quiet" in argv)
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    return doctor(*(option in argv for option in options))

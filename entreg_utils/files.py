@@ -7,6 +7,7 @@ take the final name (``os.replace`` is atomic on POSIX and on NTFS).
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import errno
 import hashlib
@@ -14,6 +15,12 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+_MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
+    *((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32")),
+    *((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")),
+    (codecs.BOM_UTF8, "utf-8-sig"),
+)
 
 
 class StorageError(RuntimeError):
@@ -33,10 +40,22 @@ def variable(name: str, value: str | None) -> Iterator[None]:
             os.environ.update({} if before is None else {name: before})
 
 
+def expand(path: Path | str) -> Path:
+    """``path`` with ``~`` at its begin as the home folder, as a shell has it.
+
+    Raises:
+        StorageError: the system knows no home folder: a folder called ``~`` is never made.
+    """
+    found = Path(os.path.expanduser(path))
+    if found.parts[:1] == ("~",):
+        raise StorageError(f"there is no home folder for {path}: write it in full, or set HOME")
+    return found
+
+
 def environment(name: str) -> Path | None:
     """The folder that an environment variable names, ``~`` expanded; None where it is not set."""
     value = os.environ.get(name)
-    return Path(value).expanduser() if value else None
+    return expand(value) if value else None
 
 
 def checkout() -> Path | None:
@@ -106,21 +125,24 @@ def atomic_write(path: Path | str, content: bytes | str) -> Path:
             previous file at ``path`` is untouched. Something else than a file is there: a rename
             would put a file in the place of ``/dev/null``.
     """
-    path = Path(path)
+    path = place = expand(path)
     data = content.encode() if isinstance(content, str) else content
     temporary = None
     done = False
     try:
         if path.exists() and not path.is_file():
             raise StorageError(f"{path} is there and is no file: name another one to write")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+        if path.is_symlink():  # what it points to is written; the link stays
+            place = Path(os.path.realpath(path))
+        place.parent.mkdir(parents=True, exist_ok=True)
+        # the name cut short: with the random part, one that fits would be too long
+        handle, temporary = tempfile.mkstemp(prefix=f".{path.name[:40]}.", dir=place.parent)
         with os.fdopen(handle, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)  # mkstemp makes it private; records are meant to be shared
-        os.replace(temporary, path)
+        os.replace(temporary, place)
         done = True
     except OSError as error:
         raise StorageError(_explain(error, path, len(data))) from error
@@ -157,17 +179,34 @@ def read_bytes(path: Path | str) -> bytes | None:
     """Content of a file, or None when there is no such file or no such folder.
 
     Raises:
-        StorageError: it is there and the system refuses to read it.
+        StorageError: it is there and the system refuses to read it, or it is a folder.
     """
     try:
-        return Path(path).read_bytes()
+        return expand(path).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
+    except IsADirectoryError as error:
+        raise StorageError(f"{path} is a folder: name a file") from error
     except OSError as error:
-        raise StorageError(
-            f"cannot read {path}: {error.strerror}; make it readable, or point ENTREG_RESULTS to "
-            "another folder"
-        ) from error
+        why = f"cannot read {path}: {error.strerror}"
+        raise StorageError(f"{why}; make it readable, or name another one") from error
+
+
+def text_of(content: bytes, path: Path | str) -> str:
+    """The text in the bytes of ``path``: UTF-8, or what its byte order mark says, as of files that
+    Windows wrote; lines end in a line feed.
+
+    Raises:
+        StorageError: it is no such text.
+    """
+    coding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
+    try:
+        text = content.decode(coding)
+    except UnicodeDecodeError as error:
+        raise StorageError(f"{path} is no UTF-8 text: save it as UTF-8") from error
+    if "\0" in text:
+        raise StorageError(f"{path} is no text: save it as UTF-8 text")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
 def _explain(error: OSError, path: Path, size: int) -> str:
@@ -177,9 +216,11 @@ def _explain(error: OSError, path: Path, size: int) -> str:
             "run the same command again; what was stored before is untouched"
         )
     why = error.strerror
-    if isinstance(error, (FileExistsError, NotADirectoryError)):
+    if broken := [one for one in path.parents if one.is_symlink() and not one.exists()]:
+        why = f"{broken[0]} is a link to {os.readlink(broken[0])}, which is not there"
+    elif isinstance(error, (FileExistsError, NotADirectoryError)):
         why = "a file is in the place of a folder"
     return (
-        f"cannot write {path}: {why}; make the folder writable, or name another one "
-        "(ENTREG_RESULTS for results); what was stored before is untouched"
+        f"cannot write {path}: {why}; make the folder writable, or name another one (ENTREG_ROOT "
+        "for all that is kept, ENTREG_RESULTS for results); what was stored before is untouched"
     )

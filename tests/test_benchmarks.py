@@ -147,6 +147,21 @@ def test_compiling_is_the_first_call_less_that_of_a_process_with_a_cache(monkeyp
     assert len(calls) == 2 and calls[0] == calls[1] != os.environ.get("NUMBA_CACHE_DIR")
 
 
+def test_a_start_is_the_cpu_time_of_the_process_alone(monkeypatch):
+    asked, clock = [], [0.0]
+
+    def run(command, **_):
+        asked.append(tuple(command[1:]))
+        clock[0] += {0: 0.5, 1: 0.7, 2: 0.2}[len(asked) % 3]
+
+    monkeypatch.setattr(scoring.subprocess, "run", run)
+    monkeypatch.setattr(scoring.os, "times", lambda: (9.0, 9.0, clock[0], 2 * clock[0], 9.0))
+    rows = scoring.starts(repeats=3)
+    assert [row.value for row in rows] == pytest.approx([1.5] * 3)  # 0.5 s of user, 1 of system
+    assert [row.met for row in rows] == [False, False, True] and len(asked) == 9
+    assert list(dict.fromkeys(asked)) == list(scoring.STARTS)
+
+
 def test_only_the_folded_step_is_folded(monkeypatch):
     monkeypatch.setattr(training, "step_of", lambda model, *_: model)
     for folded in (True, False):

@@ -1,6 +1,7 @@
 """The doctor finds what is missing, too old or broken, and names the command that mends it."""
 
 import importlib.metadata
+import os
 import shlex
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from entreg_utils import doctor
+from entreg_utils import doctor, machine
 from entreg_utils.doctor import FAIL, NOTE, OK, Finding
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -17,6 +18,7 @@ REQUIREMENTS = ROOT / "requirements.txt"
 PYTHON = shlex.quote(sys.executable)
 INSTALL = f"{PYTHON} -m pip install -c {shlex.quote(str(ROOT / 'constraints.txt'))}"
 NMS = RuntimeError("operator torchvision::nms does not exist")
+SYMBOL = OSError("/v/_C.so: undefined symbol: _ZN3c106detail14torchCheckFailE")
 LIBGL = ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
 
 
@@ -85,6 +87,7 @@ MEND, APT = f"{PYTHON} -m entreg_utils doctor --mend", "sudo apt-get install lib
         ("timm>=1.0.15", {}, None, "not installed", f"{INSTALL} 'timm>=1.0.15'"),
         ("torch>=2.11", {"torch": "2.9.1"}, None, "2.9.1, older than 2.11", TORCH),
         ("torchvision>=0.26", UNFIT, NMS, DO_NOT_FIT, TORCH),
+        ("torchvision>=0.26", UNFIT, SYMBOL, DO_NOT_FIT, TORCH),
         ("opencv-python>=4.10", {"opencv-python": "5.0"}, LIBGL, "libGL.so.1", MEND),
         ("opencv-python>=4.10", {"opencv-python-headless": "5.0"}, LIBGL, "libGL.so.1", APT),
         ("seaborn>=0.13", {"seaborn": "1.13.2"}, ABSENT, "pandas", f"{INSTALL} pandas"),
@@ -95,7 +98,7 @@ def test_a_broken_package_and_what_mends_it(versions, requirement, installed, er
     load = raises(error) if error else lambda name: None
     finding = doctor.check_package(*requirement.split(">="), load)
     assert finding.state == FAIL and detail in finding.detail and finding.mend.endswith(mend)
-    assert ("--force-reinstall" in finding.mend) == (error is NMS)
+    assert ("--force-reinstall" in finding.mend) == (error in (NMS, SYMBOL))
 
 
 def test_an_old_python_a_missing_kernel_and_opencv_without_a_screen(versions):
@@ -120,11 +123,57 @@ def test_short_memory_and_disk_are_notes_not_failures(monkeypatch, tmp_path):
     ]
 
 
-def test_the_device_says_what_the_cpu_can_do():
+def test_the_device_is_that_which_torch_takes():
     import torch
 
-    if not torch.cuda.is_available() and not torch.backends.mps.is_available():
-        assert torch.backends.cpu.get_cpu_capability() in doctor.check_device().detail
+    said = doctor.check_device().detail
+    if torch.cuda.is_available():
+        assert said.startswith(f"cuda: {torch.cuda.get_device_name(0)}, ")
+    elif not torch.backends.mps.is_available() and "ATEN_CPU_CAPABILITY" not in os.environ:
+        assert said == f"cpu: {torch.backends.cpu.get_cpu_capability()}"
+
+
+@pytest.mark.parametrize(
+    ("gpu", "torch", "state", "start"),
+    [
+        ("H100, 80 GiB", None, OK, "cuda: H100, 80 GiB"),
+        ("H100, 80 GiB", False, NOTE, "cpu, beside H100, 80 GiB: its driver is too old"),
+        ("", False, OK, "cpu: "),
+    ],
+)
+def test_a_gpu_counts_where_its_driver_and_torch_have_it(
+    monkeypatch, tmp_path, gpu, torch, state, start
+):
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "libtorch_cuda.so").touch()
+    known = SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: torch))
+    monkeypatch.setitem(sys.modules, "torch", None if torch is None else known)
+    monkeypatch.setattr(doctor.machine, "nvidia_gpu", lambda: gpu)
+    monkeypatch.setattr(doctor.machine, "folder_of", lambda name: tmp_path)
+    monkeypatch.setattr(doctor.platform, "system", lambda: "Linux")
+    found = doctor.check_device()
+    assert found.state == state and found.detail.startswith(start)
+    if gpu and not torch:
+        (tmp_path / "lib" / "libtorch_cuda.so").unlink()
+        monkeypatch.delitem(sys.modules, "torch")
+        assert doctor.check_device().detail.endswith("this torch is built without CUDA")
+
+
+def test_what_a_package_would_raise_is_known_without_importing_it(monkeypatch, tmp_path):
+    for name in ("torch", "torchvision", "timm", "cv2"):
+        machine.opens(name)
+    (tmp_path / "torch").mkdir()
+    (tmp_path / "nothing").mkdir()  # a folder without its files
+    (tmp_path / "torch" / "__init__.py").touch()
+    (tmp_path / "torch" / "_C.so").write_bytes(b"torn")
+    for name in ("torch", "timm", "nothing"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setattr(sys, "path", [str(tmp_path)])
+    with pytest.raises(OSError, match="_C.so: file too short|_C.so"):
+        machine.opens("torch")
+    for name in ("timm", "nothing"):
+        with pytest.raises(ModuleNotFoundError, match=f"No module named '{name}'"):
+            machine.opens(name)
 
 
 def test_a_check_that_breaks_is_a_finding(monkeypatch):
@@ -140,7 +189,7 @@ def test_a_check_that_breaks_is_a_finding(monkeypatch):
 @pytest.mark.parametrize(("state", "code"), [(OK, 0), (NOTE, 0), (FAIL, 1)])
 def test_exit_code_and_report(monkeypatch, capsys, state, code):
     finding = Finding("timm", state, "detail", "the command" if state == FAIL else "")
-    monkeypatch.setattr(doctor, "examine", lambda: [finding])
+    monkeypatch.setattr(doctor, "examine", lambda load: [finding])
     assert doctor.doctor() == code
     printed = capsys.readouterr().out
     assert printed.startswith(f"{state:5} timm")
@@ -163,7 +212,7 @@ def test_runs_where_no_package_is_installed():
     for package in doctor.requirements():
         assert f"FAIL  {package:18} not installed" in answer.stdout
     assert "FAIL  jupyter kernel" in answer.stdout
-    assert "unknown, since torch does not import" in answer.stdout
+    assert "unknown, since torch is not there" in answer.stdout
 
 
 NO_LIBGL = f"ImportError: {LIBGL}\n"

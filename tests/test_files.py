@@ -88,6 +88,42 @@ def test_a_file_where_a_folder_should_be_is_one_sentence(tmp_path):
             atomic_write(tmp_path / "results" / inner, "new")
 
 
+def test_a_link_is_written_through_and_one_that_leads_nowhere_is_named(tmp_path):
+    (tmp_path / "disk").mkdir()
+    for name, place in {"to": "disk/a", "new": "disk/b", "gone": "unmounted"}.items():
+        (tmp_path / name).symlink_to(tmp_path / place)
+    atomic_write(tmp_path / "disk" / "a", "old")
+    for name, place in {"to": "a", "new": "b"}.items():
+        atomic_write(tmp_path / name, "text")
+        assert (tmp_path / name).is_symlink() and (tmp_path / "disk" / place).read_text() == "text"
+    where = f"{tmp_path}/gone is a link to {tmp_path}/unmounted, which is not there"
+    with pytest.raises(StorageError, match=f"cannot write {tmp_path}/gone/a/record.json: {where}"):
+        atomic_write(tmp_path / "gone" / "a" / "record.json", "new")
+    assert sorted(os.listdir(tmp_path / "disk")) == ["a", "b"]
+
+
+def test_a_name_may_be_as_long_as_the_system_has_it(tmp_path):
+    path = atomic_write(tmp_path / ("ä" * 127), "text")  # 254 bytes
+    assert path.read_text() == "text"
+    with pytest.raises(StorageError, match="File name too long; .* or name another one"):
+        atomic_write(tmp_path / ("ä" * 128), "text")
+
+
+@pytest.mark.parametrize(
+    "coding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32-le"]
+)
+def test_text_of_other_systems_is_text(coding):
+    mark = "\ufeff" if coding[-2:] in ("le", "be") else ""
+    content = f"{mark}image,x0\r\nfüchse/1.jpg,3\r2\n".encode(coding)
+    assert files.text_of(content, "a.csv") == "image,x0\nfüchse/1.jpg,3\n2\n"
+
+
+def test_what_is_no_text_says_how_it_is_saved():
+    for content in ("fü".encode("latin-1"), "a,b".encode("utf-16-le"), b"\xff\xfe\x00"):
+        with pytest.raises(StorageError, match="a.csv is no .*text: save it as UTF-8"):
+            files.text_of(content, "a.csv")
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="no pipes with a name")
 def test_what_is_no_file_is_not_replaced_by_one(tmp_path):
     os.mkfifo(tmp_path / "pipe")
@@ -107,8 +143,10 @@ def test_checked_files_come_back_and_what_cannot_be_read_is_said(tmp_path):
         assert read_checked(path) == content
     assert path.read_bytes() == sha256(bytes(1000)).encode() + bytes(1000)
     assert read_checked(tmp_path / "nothing") is read_bytes(path / "below a file") is None
-    with pytest.raises(StorageError, match=f"cannot read {tmp_path}: .*; make it readable"):
-        read_checked(tmp_path)  # a folder
+    with pytest.raises(StorageError, match=f"{tmp_path} is a folder: name a file"):
+        read_checked(tmp_path)
+    with pytest.raises(StorageError, match="cannot read .*: File name too long; make it readable"):
+        read_bytes(tmp_path / ("x" * 300))
 
 
 @pytest.mark.parametrize("damage", [0, 63, 64, -1, "cut", b"", b"short", b"0" * 64 + b"weights"])
@@ -138,6 +176,14 @@ def test_a_root_elsewhere_is_written_to_and_read_where_it_holds_the_file(monkeyp
     there = tmp_path / "there"
     assert files.own("data") == there / "data" and files.project_root() == there
     assert files.results("a") == tmp_path / "results" / "a"
+    assert atomic_write("~/results/a", "text") == tmp_path / "results" / "a"
+    assert read_bytes("~/results/a") == b"text" and files.expand("a~/~") == Path("a~/~")
+    assert files.expand("~nobody-has-this-name/a") == Path("~nobody-has-this-name/a")
+    with monkeypatch.context() as patch:
+        patch.setattr(os.path, "expanduser", lambda path: path)  # no HOME, an unknown user
+        for use in (files.own, files.results, lambda: atomic_write("~/a", "text")):
+            with pytest.raises(StorageError, match="no home folder for ~/.*write it in full"):
+                use()
     assert files.shipped("data", "runs") == Path(__file__).parents[1] / "data" / "runs"
     (there / "data" / "runs").mkdir(parents=True)
     assert files.shipped("data", "runs") == there / "data" / "runs"

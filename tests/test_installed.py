@@ -32,12 +32,26 @@ def python(code, path, *options, **environment):
     return subprocess.run(command, env=kept, cwd="/", capture_output=True, text=True)
 
 
-def test_the_package_alone_is_light_and_rooms_and_verbs_are_there_when_they_are_asked_for():
-    heavy = "sorted({'torch', 'numpy', 'matplotlib'} & set(sys.modules))"
-    answer = python(
-        f"import sys, entreg_utils as eu; dir(eu); print({heavy}, eu.__version__)", ROOT
-    )
-    assert answer.stdout == f"[] {eu.__version__}\n", answer.stderr
+MAIN = "from entreg_utils import __main__ as cli; cli.main"
+
+
+@pytest.mark.parametrize(
+    ("code", "loaded"),
+    [
+        ("import entreg_utils as eu; dir(eu); eu.__version__", ""),
+        (f"{MAIN}(['--help'])", ""),
+        (f"{MAIN}(['doctor', '--quiet'])", "cv2 numpy"),  # versions are read, cv2 is tried
+        ("from entreg_utils import metrics", "cv2 numba numpy scipy"),
+    ],
+)
+def test_nothing_is_imported_that_is_not_needed(code, loaded):
+    heavy = "cv2 matplotlib numba numpy pandas scipy seaborn timm torch torchvision tyro"
+    told = f"import sys; print(*[name for name in {heavy.split()} if name in sys.modules])"
+    answer = python(f"{code}\n{told}", ROOT)
+    assert answer.stdout.splitlines()[-1] == loaded, answer.stderr
+
+
+def test_rooms_and_verbs_are_there_when_they_are_asked_for():
     assert {"losses", "cam", "figures", "load", "build", "fit", "run"} <= set(dir(eu))
     assert eu.theory.__name__ == "entreg_utils.theory"
     assert (eu.load, eu.build) == (eu.data.load, eu.models.build)

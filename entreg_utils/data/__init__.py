@@ -5,7 +5,6 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 from entreg_utils import names
 from entreg_utils.data.evaluated import cub, openimages
@@ -16,6 +15,7 @@ from entreg_utils.data.sample import FRAME, Images, OwnDataset, Sample, collate
 from entreg_utils.data.survey import survey
 from entreg_utils.data.toy import CUES, ToyDataset, counterfactual, toy
 from entreg_utils.data.world import World
+from entreg_utils.files import expand
 
 PHOTOGRAPHS = {"cub": cub, "openimages": openimages, "flowers": flowers, "pets": pets, "voc": voc}
 DATASETS = {"toy": toy, **PHOTOGRAPHS}
@@ -60,7 +60,7 @@ def load(name: str | Callable, split: str, root=None, **options):
         found = own(split, **options, **({} if root is None else {"root": root}))
         text = names.label(name)
         return found if isinstance(found, Images) else OwnDataset(found, split, text)
-    root = None if root is None else Path(root).expanduser()
+    root = None if root is None else expand(root)
     if name.startswith(FOLDER):
         loader = partial(folder, name.removeprefix(FOLDER))
     elif name in DATASETS:

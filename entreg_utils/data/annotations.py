@@ -21,7 +21,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from entreg_utils.data.lists import match, plain
-from entreg_utils.files import StorageError, read_bytes
+from entreg_utils.files import StorageError, expand, read_bytes, text_of
 
 BOXES, LABELS = ("image", "x0", "y0", "x1", "y1"), ("image", "class")
 KINDS = (
@@ -59,7 +59,7 @@ def read(path: Path | str, columns: Collection[str] = BOXES) -> dict[str, Annota
         ValueError: content that is not of its kind, or a box that cannot be one, with its place.
         StorageError: a file that is missing, unreadable or no UTF-8 text.
     """
-    path = Path(path).expanduser()
+    path = expand(path)
     if not path.exists():
         kinds = KINDS if columns == BOXES else f"a .csv of {','.join(columns)}"
         raise StorageError(f"{path} is not there: give {kinds}")
@@ -108,13 +108,6 @@ def whole_boxes(found: Annotation, frame: tuple[int, int]) -> tuple[tuple[int, .
     return tuple(result)
 
 
-def _text(path: Path) -> str:
-    try:
-        return (read_bytes(path) or b"").decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise StorageError(f"{path} is no UTF-8 text: save it as UTF-8") from error
-
-
 def _gathered(rows: Iterable[tuple]) -> dict[str, Annotation]:
     """Rows (image, box or None, class, size or None, where), brought together by image."""
     found: dict[str, Annotation] = {}
@@ -157,7 +150,7 @@ def _size(width, height, where: str) -> tuple[int, int] | None:
 
 def rows_of(path: Path, columns: Collection[str], header=None) -> Iterator[tuple[str, dict]]:
     """(its place, for messages, {column: cell}) of the lines of a CSV that has ``columns``."""
-    text = _text(path)
+    text = text_of(read_bytes(path) or b"", path)
     first = text.partition("\n")[0]
     rows = csv.DictReader(io.StringIO(text), header, delimiter=";" if ";" in first else ",")
     try:
@@ -189,7 +182,7 @@ def _evaluation(path: Path) -> Iterator[tuple]:
 
 def _coco(path: Path) -> Iterator[tuple]:
     try:
-        whole = json.loads(_text(path))
+        whole = json.loads(text_of(read_bytes(path) or b"", path))
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"{path} is no JSON ({error})") from error
     if not isinstance(whole, dict) or not whole.get("images"):

@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from entreg_utils.data.world import check_split
-from entreg_utils.files import StorageError, own, read_bytes
+from entreg_utils.files import StorageError, expand, own, read_bytes, text_of
 
 
 def find_folder(name: str, split: str, root, places: Sequence[str], probe: str) -> Path:
@@ -17,7 +17,7 @@ def find_folder(name: str, split: str, root, places: Sequence[str], probe: str) 
     An unknown split is refused first; without ``root`` it is the project's ``data/``.
     """
     check_split(split)
-    root = own("data") if root is None else Path(root)
+    root = own("data") if root is None else expand(root)
     for folder in [root / place for place in places] + [root]:
         if (folder / probe).exists():
             return folder
@@ -52,12 +52,8 @@ def read_table(path: Path, name: str, columns: str, *types: Callable, separator=
     ``columns`` says in words what a line holds and ``types`` converts each of its cells. A line
     that does not fit is a ValueError, a file that is missing or no text a StorageError.
     """
-    try:
-        lines = read_list(path, name).decode().splitlines()
-    except UnicodeDecodeError as error:
-        raise StorageError(f"{path} is not a text file: delete it and fetch it again") from error
     rows = []
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(text_of(read_list(path, name), path).split("\n"), 1):
         if line.strip():
             try:
                 cells = [cell.strip() for cell in line.split(separator)]

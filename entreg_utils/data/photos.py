@@ -160,7 +160,7 @@ class PhotoDataset(Images):
             self.labels = torch.tensor([chosen.index(photo.label) for photo in self.photos])
         self.pairs = pairs_of(self.labels)
         self._masks, self._upright = masks, upright
-        self._cache = files.own("data", "cache") if cache is True else cache and Path(cache)
+        self._cache = files.own("data", "cache") if cache is True else cache and files.expand(cache)
         self._made_from = [RULE + (UPRIGHT if upright else ""), _about(self.paths, name)]
 
     def __getstate__(self) -> dict:

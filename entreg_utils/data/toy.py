@@ -87,7 +87,7 @@ def toy(split: str, num_images: int | None = None, root=None, cache: bool = True
     if not cache:
         return ToyDataset(world, split, generate(world, split, count))
     name = json.dumps([_PAINTER, world.to_dict(), split, count], default=int)
-    folder = files.own("data", "cache") if root is None else Path(root)
+    folder = files.own("data", "cache") if root is None else files.expand(root)
     path = folder / f"toy-{split}-{sha256(name.encode())[:16]}.npz"
     return ToyDataset(world, split, _cached(path, lambda: generate(world, split, count)))
 

@@ -42,7 +42,7 @@ from pathlib import Path
 from entreg_utils.experiments.config import DEFAULTS, FLAT, Config
 from entreg_utils.experiments.presets import DEFAULT, PRESETS
 from entreg_utils.experiments.store import Files
-from entreg_utils.files import StorageError, read_bytes
+from entreg_utils.files import StorageError, expand, read_bytes, text_of
 from entreg_utils.losses import lambda_from_epsilon
 
 FOLDER = Path(__file__).with_name("plans")  # the plans that come with the package
@@ -79,7 +79,7 @@ def load(name: str | Path) -> Plan:
         ValueError: no such plan; no TOML; an unknown key; a value that cannot work.
         StorageError: the file is not there or cannot be read.
     """
-    path = Path(name).expanduser()
+    path = expand(name)
     if path.suffix != ".toml":
         if str(name) not in names():
             raise ValueError(
@@ -96,9 +96,8 @@ def load(name: str | Path) -> Plan:
 def parse(content: bytes | str, file: str) -> Plan:
     """The plan that the text of ``file`` describes; errors as :func:`load`, with the section."""
     try:
-        text = content.decode("utf-8-sig") if isinstance(content, bytes) else content
-        tree = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        tree = tomllib.loads(text_of(content, file) if isinstance(content, bytes) else content)
+    except tomllib.TOMLDecodeError as error:
         raise ValueError(f"{file} is not TOML: {error}") from error
     try:
         return _plan(tree, file.removesuffix(".toml"))

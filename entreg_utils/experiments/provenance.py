@@ -1,6 +1,5 @@
 """Where a record comes from, and the device that it is made on."""
 
-import os
 import platform
 import subprocess
 
@@ -9,6 +8,7 @@ import torch
 
 from entreg_utils import models
 from entreg_utils.files import project_root
+from entreg_utils.machine import cpu_name
 
 
 def pick_device() -> torch.device:
@@ -26,14 +26,7 @@ def device_name() -> str:
     if device.type == "mps":
         return f"{platform.processor() or platform.machine()} GPU (MPS)"
     threads = torch.get_num_threads()
-    return f"{_cpu()}, {threads} thread{'s' if threads > 1 else ''}"
-
-
-def usable_cores() -> int:
-    """Cores that this process may use, which can be fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return f"{cpu_name()}, {threads} thread{'s' if threads > 1 else ''}"
 
 
 def provenance(config, seconds: float, source: str = "") -> dict:
@@ -46,7 +39,7 @@ def provenance(config, seconds: float, source: str = "") -> dict:
         "commit": _commit(),
         "seed": config.seed,
         "device": str(pick_device()),
-        "cpu": _cpu(),
+        "cpu": cpu_name(),
         "capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
@@ -64,12 +57,6 @@ def provenance(config, seconds: float, source: str = "") -> dict:
     if source:
         origin["source"] = source
     return origin
-
-
-def _cpu() -> str:
-    with open(os.devnull if not os.path.exists("/proc/cpuinfo") else "/proc/cpuinfo") as file:
-        names = [line.partition(":")[2].strip() for line in file if line.startswith("model name")]
-    return names[0] if names else platform.processor() or platform.machine()
 
 
 def _commit() -> str:

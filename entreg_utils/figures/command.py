@@ -16,7 +16,7 @@ import tyro
 from tyro.conf import Positional, arg
 
 from entreg_utils.figures.style import captured, png
-from entreg_utils.files import atomic_write, results, shipped
+from entreg_utils.files import atomic_write, expand, results, shipped
 
 RULE = (
     "Each figure is drawn by the cell of the notebook that is named with it, from the stored runs; "
@@ -79,7 +79,7 @@ def write(names: Iterable[str] = (), out: Path | str | None = None) -> list[Path
         own = {name: place.cell for name, place in chosen.items() if place.notebook == notebook}
         drawn |= draw(notebook, own)
     out, text = (
-        Path(out) if out else results("figures"),
+        expand(out) if out else results("figures"),
         ["# Figures of the notebooks", RULE],
     )
     for name, (notebook, _, heading) in chosen.items():

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pandas as pd
 
 from entreg_utils.cam.scaling import Size, as_array, height_width
 from entreg_utils.metrics.boxes import BoxAccuracy, box_accuracy, check_boxes
@@ -28,9 +27,10 @@ class SizeAccuracy:
     groups: dict[str, BoxAccuracy]
     overall: BoxAccuracy
 
-    def table(self, iou: float = 0.5) -> pd.DataFrame:
-        """A row a group and one for all: ``images``, ``share`` of them, ``box_acc`` at the common
-        threshold (best for all images, an oracle), ``own_max`` at the group's own, both in 0..1."""
+    def table(self, iou: float = 0.5):
+        """DataFrame, a row a group and one for all: ``images``, ``share`` of them, ``box_acc`` at
+        the common threshold (best for all images, an oracle), ``own_max`` at the group's own, both
+        in 0..1."""
         common = self.overall.threshold_at(iou)
         rows = {
             name: {
@@ -41,6 +41,8 @@ class SizeAccuracy:
             }
             for name, result in (self.groups | {"all": self.overall}).items()
         }
+        import pandas as pd  # half the time of importing this room
+
         return pd.DataFrame.from_dict(rows, orient="index")
 
 

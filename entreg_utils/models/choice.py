@@ -10,7 +10,7 @@ import torch
 
 from entreg_utils import names
 from entreg_utils.fields import settle
-from entreg_utils.files import StorageError, project_root
+from entreg_utils.files import StorageError, expand, project_root
 from entreg_utils.models import weights as files
 from entreg_utils.models.base import Backbone
 from entreg_utils.models.factory import MODELS, build
@@ -114,7 +114,7 @@ class Network:
         """The file of ``weights``: a path, else in ``data/weights``; StorageError for neither."""
         if not self.weights:
             return None
-        path = Path(self.weights).expanduser()
+        path = expand(self.weights)
         places = [path, project_root() / "data" / "weights" / path.name]
         for place in places:
             if place.is_file():

@@ -15,7 +15,7 @@ import safetensors.torch
 import torch
 from torch import Tensor
 
-from entreg_utils.files import StorageError, read_bytes
+from entreg_utils.files import StorageError, expand, read_bytes
 from entreg_utils.models.base import Backbone
 
 SUFFIXES = (".pth", ".pt", ".pth.tar", ".safetensors", ".npz")
@@ -96,7 +96,7 @@ def read(path: Path | str) -> dict[str, Tensor]:
     ValueError for another suffix; StorageError for a file that is not there, is damaged or holds
     something else than tensors and numbers.
     """
-    path = Path(path).expanduser()
+    path = expand(path)
     check_name(path)
     content = read_bytes(path)
     if content is None:

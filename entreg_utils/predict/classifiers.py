@@ -23,7 +23,7 @@ from entreg_utils import models, names
 from entreg_utils.experiments import Config, Run, store
 from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.experiments.run import as_run
-from entreg_utils.files import StorageError, results
+from entreg_utils.files import StorageError, expand, results
 
 UNTRAINED = "untrained"
 
@@ -104,7 +104,7 @@ def find_run(name: str) -> Run:
 
     Its own code is not run yet: ``config`` names it. ValueError: there is none, or several.
     """
-    path = Path(name)
+    path = expand(name)
     if path.suffix != ".json":
         folders = store.committed_folder(), results()
         files = {file.name: file for folder in folders for file in folder.glob("*.json")}

@@ -31,9 +31,9 @@ from entreg_utils.data.decoding import UnreadableImage, pixels_of, read_image
 from entreg_utils.data.download import storing
 from entreg_utils.data.lists import plain
 from entreg_utils.data.scan import ENDINGS, MASKS, SPOKEN, walk
-from entreg_utils.experiments.provenance import usable_cores
 from entreg_utils.figures import raster
-from entreg_utils.files import StorageError, atomic_write, read_bytes, results
+from entreg_utils.files import StorageError, atomic_write, expand, read_bytes, results
+from entreg_utils.machine import usable_cores
 from entreg_utils.metrics.contours import check_rule, level_of, mask_boxes, threshold_list
 from entreg_utils.metrics.maps import to_gray
 from entreg_utils.predict import tables
@@ -83,7 +83,7 @@ def predict(
     given = [images] if isinstance(images, (str, Path)) else list(images)
     if not given:
         raise ValueError("name a folder of photographs, or photographs")
-    out = Path(out) if out else results("predictions", Path(given[0]).resolve().name)
+    out = expand(out) if out else results("predictions", expand(given[0]).resolve().name)
     photographs = images if isinstance(images, Mapping) else find(given, out)
     places = images.values() if isinstance(images, Mapping) else given
     check_rule(contours)
@@ -91,7 +91,7 @@ def predict(
     if threshold == "carried" and (threshold := asked.threshold) is None:
         raise ValueError(f"{asked.title} has no threshold from validation: give a number")
     homes = [
-        path if path.is_dir() else path.parent for path in (Path(one).resolve() for one in places)
+        path if path.is_dir() else path.parent for path in (expand(one).resolve() for one in places)
     ]
     job = Job(
         asked, out, float(threshold_list([threshold])[0]), contours, os.path.commonpath(homes)
@@ -113,7 +113,7 @@ def find(given: Iterable[Path | str], out: Path) -> dict[str, Path]:
     folder that is named as one.
     """
     found, others, endings = {}, [], ", ".join(ENDINGS)
-    for place in map(Path, given):
+    for place in map(expand, given):
         if not place.exists():
             raise StorageError(f"there is no {place}: name a folder or photographs")
         folder = place.is_dir()

@@ -18,9 +18,9 @@ import pandas as pd
 from entreg_utils.data.annotations import BOXES
 from entreg_utils.data.decoding import read_image
 from entreg_utils.data.download import storing
-from entreg_utils.experiments.provenance import usable_cores
 from entreg_utils.figures import raster
 from entreg_utils.files import atomic_write
+from entreg_utils.machine import usable_cores
 
 TOP = 5  # classes of a row
 _SHEET, _TILE = 60, 240  # photographs of the contact sheet, and their longer side in pixels

@@ -14,7 +14,7 @@ from tyro.conf import Positional, arg
 
 from entreg_utils import metrics, score
 from entreg_utils.data.decoding import read_all
-from entreg_utils.files import StorageError, atomic_write
+from entreg_utils.files import StorageError, atomic_write, expand
 from entreg_utils.score.maps import paired
 from entreg_utils.score.scores import SIGMA, Scores
 from entreg_utils.score.truth import read_truth
@@ -86,7 +86,7 @@ def main(argv: list[str]) -> int:
         files = (json, found.to_json()), (csv, found.table.to_csv(index=False)), (curve, picture)
         for path, content in files:
             if path is not None:
-                atomic_write(path.expanduser(), content)
+                atomic_write(path, content)
         return 0
 
     config = (tyro.conf.FlagCreatePairsOff,)
@@ -140,10 +140,10 @@ def public_script(argv: list[str]) -> int:
     given = parser.parse_args(argv)
     if not 0 < (step := given.cam_curve_interval) <= 1:
         raise ValueError(f"--cam_curve_interval {step}: give 0 to 1")
-    lists = Path(given.metadata_root).expanduser() / given.dataset_name / given.split
+    lists = expand(given.metadata_root) / given.dataset_name / given.split
     if not (lists / "image_ids.txt").exists():
         raise StorageError(f"{lists / 'image_ids.txt'} is not there: give --metadata_root")
-    truth = read_truth(lists, Path(given.mask_root, "OpenImages"))
+    truth = read_truth(lists, expand(given.mask_root) / "OpenImages")
     pairs, _ = paired(given.scoremap_root, truth, more=True)
     rule = "all" if given.multi_contour_eval else "largest"
     deltas = np.array(given.iou_threshold_list if given.multi_iou_eval else [50]) / 100

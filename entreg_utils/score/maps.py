@@ -20,7 +20,7 @@ from entreg_utils.cam.scaling import as_array
 from entreg_utils.data.decoding import read_image
 from entreg_utils.data.lists import match, plain
 from entreg_utils.data.scan import walk
-from entreg_utils.files import StorageError
+from entreg_utils.files import StorageError, expand
 from entreg_utils.score.truth import Truth
 
 ENDINGS = (".npy", ".npz", ".png")
@@ -92,7 +92,7 @@ def find(path: Path | str) -> dict[str, Callable[[], np.ndarray]]:
         ValueError: no map there; two files of one name; an array that is no map.
         StorageError: missing or unreadable files.
     """
-    path = Path(path).expanduser()
+    path = expand(path)
     if path.is_dir():
         files = [file for file in walk(path) if file.suffix.lower() in ENDINGS]
         places = [(file.relative_to(path).with_suffix("").as_posix(), file) for file in files]

@@ -179,7 +179,7 @@ def threshold_of(source: float | Path | str) -> float:
     """A threshold, or the one that ``max_box_acc`` has in the JSON of a ``score``."""
     if not isinstance(source, str | Path):
         return float(source)
-    content = read_bytes(Path(source).expanduser())
+    content = read_bytes(source)
     if content is None:
         raise StorageError(f"{source} is not there: give the JSON of a score on other images")
     try:

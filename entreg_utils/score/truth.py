@@ -27,7 +27,7 @@ from entreg_utils.data.scan import (
     value_table,
     walk,
 )
-from entreg_utils.files import StorageError, read_bytes
+from entreg_utils.files import StorageError, expand, read_bytes
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class Truth:
 
 def read_truth(path, masks=None, images=None, classes=None, size=224) -> Truth:
     """The truth at ``size``; arguments as in :func:`entreg_utils.score.score`."""
-    path, size = Path(path).expanduser(), height_width(size)
-    masks, classes = (None if one is None else Path(one).expanduser() for one in (masks, classes))
+    path, size = expand(path), height_width(size)
+    masks, classes = (None if one is None else expand(one) for one in (masks, classes))
     if (path / "image_ids.txt").exists():
         return _of_lists(path, masks, {} if classes is None else value_table(classes), size)
     endings = {file.suffix.lower() for file in walk(path)} if path.is_dir() else ()
@@ -119,7 +119,7 @@ def _frames(path: Path, sizes: dict, images) -> dict[str, tuple[int, int]]:
                 f"{path} does not say how large {unknown[0]} is: give --images FOLDER, or add "
                 "columns width,height"
             )
-        home = Path(images).expanduser()
+        home = expand(images)
         places, _ = photographs(home)
         paths = [places[image] for image in match(unknown, places).values()]
         found = read_sizes(paths, upright=True).tolist()
@@ -134,7 +134,7 @@ def read_right(path: Path | str, images: Sequence[str], truth: Truth) -> dict[st
     column ``label``; "top5" is left out where the file has one class an image. ValueError: other
     columns, an image without a row or a class, and classes spelled otherwise than the true ones.
     """
-    path = Path(path).expanduser()
+    path = expand(path)
     if not path.exists():
         raise StorageError(f"{path} is not there: give predictions.csv")
     rows = {plain(row["image"] or ""): row for _, row in rows_of(path, ("image", "class_1"))}

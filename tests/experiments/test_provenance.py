@@ -7,7 +7,8 @@ import torch
 
 from entreg_utils import models
 from entreg_utils.experiments import Config, provenance
-from entreg_utils.experiments.provenance import device_name, pick_device, usable_cores
+from entreg_utils.experiments.provenance import device_name, pick_device
+from entreg_utils.machine import usable_cores
 
 PLAIN = {"commit", "seed", "device", "cpu", "capability", "threads", "python", "torch", "numpy"}
 PLAIN |= {"system", "seconds"}
