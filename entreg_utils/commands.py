@@ -24,12 +24,13 @@ import tyro
 from tyro.conf import OmitArgPrefixes, Positional, arg
 
 from entreg_utils import names
+from entreg_utils.ahead import usable_cores
 from entreg_utils.analysis import reports
 from entreg_utils.experiments import cost, grids, plans, presets, store
 from entreg_utils.experiments import run as load_or_train
 from entreg_utils.experiments import sweep as train_all
 from entreg_utils.experiments.config import DEFAULTS, FLAT, GROUPS, Config, own_code
-from entreg_utils.experiments.provenance import device_name, usable_cores
+from entreg_utils.experiments.provenance import device_name
 from entreg_utils.files import StorageError, results, variable
 
 _METAVARS = {int: "N", float: "X", str: "NAME"}

@@ -29,13 +29,6 @@ def device_name() -> str:
     return f"{_cpu()}, {threads} thread{'s' if threads > 1 else ''}"
 
 
-def usable_cores() -> int:
-    """Cores that this process may use, which can be fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def provenance(config, seconds: float, source: str = "") -> dict:
     """Where a record comes from: commit, device, threads, versions, seed and wall time.
 

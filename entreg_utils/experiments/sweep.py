@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import ctypes
+import os
 import sys
 import time
 import warnings
@@ -17,9 +18,10 @@ import torch
 from tqdm.auto import tqdm
 
 from entreg_utils import names
+from entreg_utils.ahead import usable_cores
 from entreg_utils.experiments import store
 from entreg_utils.experiments.config import Config, own_code
-from entreg_utils.experiments.provenance import pick_device, usable_cores
+from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.experiments.run import Run, run, title_of
 from entreg_utils.files import variable
 
@@ -130,6 +132,7 @@ def _train_all(configs: list[Config], jobs: int | None, board: Board) -> None:
 
 
 def _prepare(threads: int) -> None:
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # for what a probe scores by threads
     torch.set_num_threads(threads)
     keep_memory()
 
