@@ -47,7 +47,7 @@ def test_a_crop_cuts_images_boxes_and_masks_alike(photographs):
     # The whole image is 448 wide where its middle half is 224; a quadrant ends in the centre.
     assert view.boxes[0].tolist() == [[0, 0, 112, 112]]
     assert view.boxes[3].tolist() == [[112, 112, 223, 223]]
-    mask, ignore = next(iter(view.masks()))
+    mask, ignore = view.mask(0)
     assert mask.shape == (224, 224) and ignore is None
     assert mask[:112, :112].all() and mask.sum() == 112 * 112
     with pytest.raises(ValueError, match="crop=65 is larger than the images, whose side is 64"):
@@ -67,9 +67,9 @@ def test_maps_are_scored_in_the_frame_of_the_data_or_in_the_one_given(photograph
     world = data.load("toy", "test", num_images=2, image_size=32, cache=False)
     assert View(world).size == 32 and View(world, size=64).size == 64
     assert View(world).boxes[0].tolist() == world.boxes[:1].tolist()
-    assert np.array_equal(next(View(world).masks())[0], world.masks[0].numpy())
+    assert np.array_equal(View(world).mask(0)[0], world.masks[0].numpy())
     assert View(photographs(LABELS)).size == 224
-    assert next(View(photographs(LABELS), size=50).masks())[0].shape == (50, 50)
+    assert View(photographs(LABELS), size=50).mask(0)[0].shape == (50, 50)
 
 
 def test_rows_are_some_images_without_their_places(photographs, several):
