@@ -8,7 +8,11 @@ import numpy as np
 from torch import nn
 
 from entreg_utils import metrics, names
-from entreg_utils.training.multilabel import mean_average_precision, multilabel_entropy
+from entreg_utils.training.multilabel import (
+    class_average_precision,
+    mean_average_precision,
+    multilabel_entropy,
+)
 from entreg_utils.training.tally import IOU, THRESHOLDS, Tally, tallied
 from entreg_utils.training.view import Prediction, View, as_view
 
@@ -94,10 +98,14 @@ def summarise(
 
     Outcomes: ``right`` (N,) bool, the class, and ``entropies`` (K,) float32, mean entropy (nats) of
     ``softmax(logits / T)`` at each T of :data:`TEMPERATURES`; or with several classes ``logits``
-    (N, C) float16. Over the pairs with boxes: ``hits`` (P, 1000) bool, the box at each threshold,
-    min-max; ``hits_max``, ``hits_pas``, ``hits_ivr`` (P,) bool at the thresholds of validation;
-    ``centre_box`` (P,) bool; ``share`` (P,) float16, of the frame that the true boxes cover. With
-    masks ``pixel_ap`` (P,) float16, PxAP of each map by itself, NaN without any object.
+    (N, C) float16, to 1/16, and of each class, so that means over some can be taken later,
+    ``class_images`` (C,) int32, how many test images show it, and ``class_ap`` (C,) float32. Over
+    the pairs with boxes: ``hits`` (P, 1000) bool, the box at each threshold, min-max; ``hits_max``,
+    ``hits_pas``, ``hits_ivr`` (P,) bool at the thresholds of validation; ``centre_box`` (P,) bool;
+    ``share`` (P,) float16, of the frame that the true boxes cover. With masks ``pixel_ap`` (P,)
+    float16, PxAP of each map by itself, NaN without any object; with several classes also
+    ``class_pxap`` and ``class_constant_map`` (C,) float32, of which ``mpxap`` and ``constant_map``
+    are the means; NaN where no image, or no mask, shows the class.
     """
     val, test = as_view(val), as_view(test)
     carried = len(test.boxed) > 0 and len(val.boxed) > 0
@@ -106,7 +114,12 @@ def summarise(
     on_test, tally = tallied(model, test, columns, final=True)
     scores = _scores(model, test, on_test, tally, probes, sigma)
     if test.several:
-        outcomes = {"logits": on_test.logits.astype(np.float16)}
+        rounded = (on_test.logits * 16).round() / 16  # they are most of a record: a third is saved
+        outcomes = {"logits": rounded.astype(np.float16)}
+        shown = (np.asarray(test.labels) > 0).sum(axis=0)
+        outcomes["class_images"] = shown.astype(np.int32)
+        ap = class_average_precision(on_test.logits, test.labels, test.multilabel)
+        outcomes["class_ap"] = ap.astype(np.float32)
     else:
         entropies = [metrics.mean_entropy(on_test.logits / t) for t in TEMPERATURES]
         right = _right(on_test, test)
@@ -115,8 +128,13 @@ def summarise(
         more, own = _boxes(test, on_test, tally, val_tally.hits, columns, sigma)
         scores, outcomes = scores | more, outcomes | own
     if test.has_masks:
-        scores["constant_map"] = tally.constant_map()
+        constant = tally.constant_maps()
+        scores["constant_map"] = constant.compute()
         outcomes["pixel_ap"] = tally.pixel_ap
+        if test.several:
+            for name, pool in {"class_pxap": tally.pool, "class_constant_map": constant}.items():
+                own, classes = pool.per_class, range(test.labels.shape[1])
+                outcomes[name] = np.array([own.get(c, np.nan) for c in classes], np.float32)
     tuned = _scores(model, val, on_val, val_tally, (), sigma)
     return scores | {f"val_{name}": value for name, value in tuned.items()}, outcomes
 

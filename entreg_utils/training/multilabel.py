@@ -1,4 +1,4 @@
-"""Classifiers of several classes an image: average precision, and entropy of either loss."""
+"""How well a classifier of images with several classes ranks them, and how sure it is."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from entreg_utils import metrics
 
 def average_precision(scores, present) -> float:
     """AP = sum_n precision_n (recall_n - recall_{n-1}) over falling scores, in 0..1; no
-    interpolation, as in PxAP; images of equal scores enter together. ``scores`` (N,), without NaN;
-    ``present`` (N,) true where the class is there, at least once."""
+    interpolation, as in PxAP; images of equal scores enter together. ``scores`` (N,); ``present``
+    (N,) true where the class is there, at least once."""
     scores, present = np.asarray(scores), np.asarray(present, bool)
     order = np.argsort(-scores, kind="stable")
     last = np.append(np.diff(scores[order]) != 0, True)  # of each group of equal scores
@@ -29,12 +29,21 @@ def mean_average_precision(logits, labels, loss: str) -> float:
     out. ``loss``: ``softmax`` or ``sigmoid``: images are ranked by the probability that it makes.
     ValueError: no image shows any class, or logits that are not finite.
     """
+    found = class_average_precision(logits, labels, loss)
+    if np.isnan(found).all():
+        raise ValueError("no image shows any class: mean average precision is undefined")
+    return float(np.nanmean(found))
+
+
+def class_average_precision(logits, labels, loss: str) -> np.ndarray:
+    """:func:`average_precision` of each class, float64 (C,), NaN of one that no image shows;
+    arguments as in :func:`mean_average_precision`."""
     logits, labels = _finite(logits), np.asarray(labels) > 0
     scores = (logits.log_softmax(1) if loss == "softmax" else logits).numpy()
-    shown = np.flatnonzero(labels.any(0))
-    if not len(shown):
-        raise ValueError("no image shows any class: mean average precision is undefined")
-    return float(np.mean([average_precision(scores[:, c], labels[:, c]) for c in shown]))
+    found = np.full(labels.shape[1], np.nan)
+    for c in np.flatnonzero(labels.any(axis=0)):
+        found[c] = average_precision(scores[:, c], labels[:, c])
+    return found
 
 
 def multilabel_entropy(logits, loss: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -102,12 +103,13 @@ class Tally:
             self.pixel_ap[pair] = found.pixel_ap
             self.num_masked += found.counted
 
-    def constant_map(self) -> float:
-        """(m)PxAP of a map that says nothing: the share of foreground, or its mean over classes."""
-        pools = self.pool.pools if self.view.several else {0: self.pool}
-        pools = [pools[label] for label in sorted(pools)]
-        sums = [(pool.foreground.sum(), pool.background.sum()) for pool in pools]
-        return float(np.mean([inside / (inside + outside) for inside, outside in sums if inside]))
+    def constant_maps(self):
+        """``pool`` as maps that say nothing would fill it: every pixel has the score zero."""
+        flat = copy.deepcopy(self.pool)
+        for pool in flat.pools.values() if self.view.several else [flat]:
+            for counts in (pool.foreground, pool.background):
+                counts[0], counts[1:] = counts.sum(), 0
+        return flat
 
 
 def tallied(model: nn.Module, view: View, *options, **named) -> tuple[Prediction, Tally]:

@@ -1,6 +1,7 @@
 """Sweeps as files: which configs they mean, what they refuse and where; and --epsilon, --preset."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -220,7 +221,16 @@ RUNS = {
     "cub30_methods": 4 * 2 * 3,
     "cub30_resolution": 2 * 3,
     "cub30_sizes": 4 * 2 * 3,
+    "cub30_lite0_rate": 2 * 4 * 2,
+    "cub30_lite0": 2 * (2 * 5 + 2 * 3) + 3 * 2,
+    "cub30_lite0_sizes": 2 * 2 * (2 * 5 + 2 * 3),
+    "voc_animals_rate": 3 + 5,
+    "voc_animals": (4 + 2) * 3,
+    "voc_animals_lite0": 3 * 3 + 3 - 1,
 }
+SMALL_PLANS = ("cub30_", "voc_animals")
+# those whose seeds are fewer, or more: a choice of the learning rate, or five of what matters most
+OTHER_SEEDS = ("cub30_lite0", "voc_animals_")
 
 
 def test_the_plans_of_the_paper_are_complete():
@@ -228,9 +238,10 @@ def test_the_plans_of_the_paper_are_complete():
     for name, runs in RUNS.items():
         plan = plans.load(name)
         assert len(plan.configs) == len({config.name for config in plan.configs}) == runs
-        assert plan.title and (plan.paper or name.startswith("cub30_"))
+        assert plan.title and (plan.paper or name.startswith(SMALL_PLANS))
         seeds = Counter(config.seed for config in plan.configs)
-        assert seeds == dict.fromkeys((0, 1, 2), runs // 3)  # three seeds, always
+        if not name.startswith(OTHER_SEEDS):
+            assert seeds == dict.fromkeys((0, 1, 2), runs // 3)
 
 
 def test_main_table_holds_each_pair_with_and_without_er_and_the_ablation_both_readings():
@@ -246,6 +257,26 @@ def test_main_table_holds_each_pair_with_and_without_er_and_the_ablation_both_re
     both = {0.0, *lambdas, *(round(value * 1000, 9) for value in lambdas)}
     assert {config.strength for config in configs} == both
     assert {config.head_outputs for config in configs} == {1000}
+
+
+@pytest.mark.parametrize(("sizes", "trained"), [("_sizes", "_epsilon"), ("_lite0_sizes", "_lite0")])
+def test_sizes_are_shown_to_networks_that_another_plan_trains(sizes, trained):
+    there = plans.load(f"cub30{trained}").configs
+    (own,) = {config.eval_size for config in there}
+    for config in plans.load(f"cub30{sizes}").configs:
+        assert config.eval_size != own and replace(config, eval_size=own) in there
+
+
+def test_the_second_network_trains_by_one_recipe_on_named_files():
+    for name in ("cub30_lite0_rate", "cub30_lite0", "voc_animals_lite0"):
+        plan = plans.load(name)
+        assert len(plan.files.weights) == len(plan.files.photographs) == 64
+        for config in plan.configs:
+            assert (config.model, config.epochs) == ("timm:tf_efficientnet_lite0", 10)
+            assert (config.head_factor, config.batch_size, config.crop) == (1.0, 32, 160)
+            assert config.weights and not config.pretrained
+    runs = Counter((c.freeze_bn, c.epsilon) for c in plans.load("cub30_lite0").configs[:-6])
+    assert runs == {(f, e): 5 if e in (0, 0.1) else 3 for f, e in runs} and len(runs) == 8
 
 
 def test_the_small_plans_share_a_preset_and_match_entropies():

@@ -119,7 +119,28 @@ def test_several_classes_are_pairs_and_their_scores_means_over_classes(several):
     summary, outcomes = summarise(model, several, several)
     assert summary["constant_map"] == pytest.approx(0.25)
     assert outcomes["logits"].shape == (16, 4)
+    uneven = Painted(maps * torch.linspace(1, 3, 16)[:, None, None, None], torch.zeros(16, 4))
+    exact = predict(uneven, View(several, multilabel="sigmoid")).logits
+    kept = summarise(uneven, several, several)[1]["logits"]
+    assert 0 < np.abs(kept - exact).max() <= 1 / 32 and not (kept * 16 % 1).any()
     assert outcomes["pixel_ap"].shape == (len(several.pairs),)
+    # a mean over some of the classes can be taken from the outcomes, as the whole is
+    assert outcomes["class_pxap"].tolist() == [1.0, 1.0, 1.0, 0.25]
+    assert outcomes["class_constant_map"] == pytest.approx(np.full(4, 0.25))
+    assert outcomes["class_ap"].mean() == pytest.approx(summary["mean_ap"])
+    assert outcomes["class_images"].tolist() == several.labels.sum(dim=0).tolist()
+
+
+def test_a_class_that_no_image_shows_has_no_score_of_its_own(several):
+    several.labels, several.pairs = several.labels.clone(), several.pairs[several.pairs[:, 1] != 2]
+    several.labels[:, 2] = 0
+    model = Painted(quadrants(torch.zeros(16, dtype=torch.int64), 224), torch.zeros(16, 4))
+    several.images[:, :, 0, 0] = torch.arange(16, dtype=torch.uint8)[:, None]
+    scores, outcomes = summarise(model, several, several)
+    for name in ("class_pxap", "class_constant_map", "class_ap"):
+        assert np.isnan(outcomes[name]).tolist() == [False, False, True, False]
+    assert outcomes["class_images"][2] == 0
+    assert np.nanmean(outcomes["class_pxap"]) == pytest.approx(scores["mpxap"])
 
 
 # ---- probes
