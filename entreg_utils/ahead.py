@@ -13,6 +13,7 @@ from pathlib import Path
 from tqdm.auto import tqdm
 
 _CGROUP = Path("/sys/fs/cgroup")
+_MOST = 32  # threads: more wait for each other, for the interpreter or for the disk
 
 
 def usable_cores() -> int:
@@ -36,10 +37,11 @@ def _share() -> float:
 
 
 def usable_threads() -> int:
-    """:func:`usable_cores`, and no more than ``OMP_NUM_THREADS``: who sets it to 1 runs several
-    processes side by side, as ``make test`` does, and each is meant to stay at one."""
+    """:func:`usable_cores`, 32 at most, and no more than ``OMP_NUM_THREADS``: who sets it to 1 runs
+    several processes side by side, as ``make test`` does, and each is meant to stay at one."""
     asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
-    return min(usable_cores(), int(asked)) if asked.isdecimal() and int(asked) else usable_cores()
+    most = int(asked) if asked.isdecimal() and int(asked) else _MOST
+    return min(usable_cores(), most, _MOST)
 
 
 def ahead(

@@ -41,8 +41,8 @@ class BoxAccuracy(Summable):
     num_invalid: int = 0
     contours: str | None = None
 
-    def __add__(self, other: BoxAccuracy) -> BoxAccuracy:
-        """The result over both sets of images: counts add up, maxima are taken of the sum.
+    def _plus(self, other: BoxAccuracy) -> BoxAccuracy:
+        """Counts of both sets of images add up, maxima are taken of the sum.
         ValueError: the two were scored at different thresholds or contours."""
         for name in ("iou_thresholds", "thresholds", "contours"):
             if not np.array_equal(getattr(self, name), getattr(other, name)):

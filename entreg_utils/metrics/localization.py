@@ -80,7 +80,7 @@ class Localisation(Summable):
     num_images: int
     located: np.ndarray
 
-    def __add__(self, other: Localisation) -> Localisation:
+    def _plus(self, other: Localisation) -> Localisation:
         """The scores over both sets of images.
 
         ValueError: another threshold, origin, IoU or contour rule; logits on one side alone; or

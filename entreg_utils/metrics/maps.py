@@ -65,6 +65,9 @@ def check_maps(cams, **others) -> None:
 class Summable:
     """A result that adds up with those of other images, also by ``sum``, which begins with 0."""
 
+    def __add__(self, other):
+        return self._plus(other) if isinstance(other, type(self)) else NotImplemented
+
     def __radd__(self, other):
         return self if isinstance(other, int) and other == 0 else NotImplemented
 

@@ -66,7 +66,7 @@ class PixelAveragePrecision(Summable):
         warn_invalid(own.num_invalid, 1)
         self.merge(own)
 
-    def __add__(self, other: PixelAveragePrecision) -> PixelAveragePrecision:
+    def _plus(self, other: PixelAveragePrecision) -> PixelAveragePrecision:
         """The pool over both sets of images, as :meth:`merge`; both stay as they are."""
         return copy.deepcopy(self).merge(other)
 
@@ -133,7 +133,7 @@ class MeanPixelAveragePrecision(Summable):
         empty = PixelAveragePrecision(self.step, self.size)
         self.pools.setdefault(int(label), empty).merge(pool)
 
-    def __add__(self, other: MeanPixelAveragePrecision) -> MeanPixelAveragePrecision:
+    def _plus(self, other: MeanPixelAveragePrecision) -> MeanPixelAveragePrecision:
         """The pools over both sets of pairs, as :meth:`merge`; both stay as they are."""
         return copy.deepcopy(self).merge(other)
 

@@ -32,12 +32,14 @@ class SizeAccuracy(Summable):
     overall: BoxAccuracy
     edges: tuple[float, float] = EDGES
 
-    def __add__(self, other: SizeAccuracy) -> SizeAccuracy:
-        """The result over both sets of images. ValueError: other edges, thresholds or contours."""
+    def _plus(self, other: SizeAccuracy) -> SizeAccuracy:
+        """Over both sets of images. ValueError: other edges, thresholds or contours."""
         if not np.array_equal(self.edges, other.edges):
             raise ValueError("two results add up only when their edges are the same")
-        both = [own for own in GROUPS if own in self.groups or own in other.groups]
-        groups = {own: self.groups.get(own, 0) + other.groups.get(own, 0) for own in both}
+        parts = {
+            name: [o.groups[name] for o in (self, other) if name in o.groups] for name in GROUPS
+        }
+        groups = {name: sum(own) for name, own in parts.items() if own}
         return SizeAccuracy(groups, self.overall + other.overall, self.edges)
 
     def table(self, iou: float = 0.5) -> pd.DataFrame:

@@ -12,7 +12,6 @@ from torch import nn
 from entreg_utils import metrics
 from entreg_utils.metrics.boxes import map_ious
 from entreg_utils.metrics.contours import threshold_list
-from entreg_utils.metrics.maps import warn_invalid
 from entreg_utils.metrics.overlap import check_boxes
 from entreg_utils.metrics.pixels import pool_of
 from entreg_utils.training.view import Prediction, View, predict
@@ -34,7 +33,6 @@ class Found(NamedTuple):
     pool: metrics.PixelAveragePrecision | None = None
     counted: bool = False  # some pixel of the mask is not ignored
     pixel_ap: float = np.nan
-    invalid: bool = False
 
 
 class Tally:
@@ -66,14 +64,14 @@ class Tally:
         kind = "MeanPixelAveragePrecision" if view.several else "PixelAveragePrecision"
         self.pool = getattr(metrics, kind)(_STEP, view.size)
         self.pixel_ap = np.full(len(view.pairs), np.nan, np.float16)
-        self.num_masked = self.num_invalid = self._boxed = self._done = 0
+        self.num_masked = self._boxed = self._done = 0
 
     def measure(self, pair: int, raw: np.ndarray) -> Found:
         """What one map is worth: by threads, so that nothing here is changed."""
         found, size = {}, self.view.size
         if pair in self.boxes:
             contours, true = ("largest", "all") if self.final else ("largest",), self.boxes[pair]
-            ious, _, found["invalid"] = map_ious(raw, true, _TAUS, contours, size)
+            ious, *_ = map_ious(raw, true, _TAUS, contours, size)
             found["hits"] = ious[0] >= IOU
             found["every"] = ious[-1] >= np.array(IOUS)[:, None]
             others = (map_ious(raw, true, _TAUS, ["largest"], size, rule) for rule in self.others)
@@ -83,13 +81,12 @@ class Tally:
             pool = pool_of(raw, mask, ignore, _STEP, size)
             shown = self.final and (mask if ignore is None else mask & ~ignore).any()
             found |= {"pool": pool, "pixel_ap": pool.compute() if shown else np.nan}
-            found |= {"counted": ignore is None or not ignore.all(), "invalid": pool.num_invalid}
+            found["counted"] = ignore is None or not ignore.all()
         return Found(**found)
 
     def add(self, found: Found) -> None:
         """Count one map, in the order of ``view.pairs``."""
         pair, self._done = self._done, self._done + 1
-        self.num_invalid += bool(found.invalid)
         if found.hits is not None:
             self.hits[self._boxed] = found.hits
             for (rule, column), hits in zip(self.others.items(), found.others, strict=True):
@@ -115,6 +112,4 @@ class Tally:
 def tallied(model: nn.Module, view: View, *options, **named) -> tuple[Prediction, Tally]:
     """A pass over a view, its maps scored meanwhile; options as of :class:`Tally`."""
     tally = Tally(view, *options, **named)
-    prediction = predict(model, view, score=tally.measure, use=tally.add)
-    warn_invalid(tally.num_invalid, len(view.pairs))
-    return prediction, tally
+    return predict(model, view, score=tally.measure, use=tally.add), tally

@@ -16,6 +16,7 @@ from entreg_utils.training.batches import as_input
 from entreg_utils.training.guard import enough_memory
 
 _BATCH = 64  # images of a pass in evaluation: large photographs leave memory for so many
+_SCORERS = 6  # threads that score maps beside a pass
 
 
 class View:
@@ -165,8 +166,10 @@ def predict(
             made.append([one.float().cpu().numpy() for one in found])
             yield from made[-1][0]
 
-    # while a GPU computes, all of the CPU's threads are free, and one at the least
-    threads = torch.get_num_threads() + (device.type != "cpu") if score else 1
+    # While a GPU computes, all of the CPU's threads are free, and one at the least. A seventh of
+    # what scoring takes is Python's: of more than _SCORERS each would wait for the others.
+    threads = torch.get_num_threads() + (device.type != "cpu")
+    threads = min(threads, _SCORERS) if score else 1
     what = {"title": view.title, "unit": "map", "window": batch, "total": len(view.pairs)}
     with enough_memory("a pass in evaluation"):
         asked = (lambda pair: score(*pair)) if score else (lambda pair: None)

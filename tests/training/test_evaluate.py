@@ -214,6 +214,30 @@ def test_the_summary_names_its_threshold_rules(photographs):
     assert {n: scores[n] for n in expected} == expected
 
 
+def test_threads_change_no_bit(photographs, one_thread):
+    labels = torch.arange(150) % 4  # three batches
+    val, test = (View(photographs(part, boxes=True)) for part in (labels[:8], labels))
+    one = summarise(Noisy(), val, test)
+    torch.set_num_threads(3)
+    three = summarise(Noisy(), val, test)
+    assert one[0] == three[0] and one[1].keys() == three[1].keys()
+    for name, own in one[1].items():
+        np.testing.assert_array_equal(own, three[1][name])
+
+
+def test_a_network_without_numbers_is_refused(photographs):
+    class Torn(Noisy):
+        def forward_features(self, images):
+            return super().forward_features(images).index_fill(0, torch.tensor([2]), torch.nan)
+
+    with pytest.raises(ValueError, match="image 2 holds NaN or infinite values"):
+        evaluate(Torn(), photographs(LABELS, boxes=True))
+    torn = Noisy()
+    torn.head.bias.data[0] = torch.nan  # which the maps leave out
+    with pytest.raises(ValueError, match="logits hold NaN: the training has diverged"):
+        evaluate(torn, photographs(LABELS, boxes=True))
+
+
 def test_without_boxes_in_validation_nothing_is_carried_over(photographs):
     labels = torch.arange(8) % 4
     val, test = photographs(labels, masks=False), photographs(labels, boxes=True)

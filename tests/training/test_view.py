@@ -1,5 +1,7 @@
 """What is shown, what it is scored against, and what a network says of it."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -117,6 +119,51 @@ def test_batches_change_nothing_and_neither_does_evaluation():
     np.testing.assert_allclose(whole.maps, parts.maps, rtol=0, atol=1e-6)
     some = predict(model, View(test, rows=[2, 5]))
     np.testing.assert_allclose(some.logits, whole.logits[[2, 5]], rtol=0, atol=1e-6)
+
+
+def test_maps_are_scored_while_the_network_is_at_the_next_batch(one_thread):
+    torch.set_num_threads(2)
+    begun, passed, most, given = threading.Event(), [], [], []
+
+    class Counted(Channels):
+        def forward_features(self, images):
+            passed.append(len(images))
+            if len(passed) == 2:
+                begun.set()
+            return super().forward_features(images)
+
+    def score(pair, raw):
+        assert pair or begun.wait(30)  # the first map is being scored when the next batch begins
+        return pair, float(raw.sum())
+
+    def use(found):
+        most.append(sum(passed) - len(given))
+        given.append(found)
+
+    view = View(Many(40))
+    prediction = predict(Counted(), view, batch=5, score=score, use=use)
+    assert [pair for pair, _ in given] == list(range(40))
+    assert [total for _, total in given] == [float(raw.sum()) for raw in prediction.maps]
+    assert max(most) <= 10  # those of the batch that is made, and of the one before
+    with pytest.raises(ZeroDivisionError):
+        predict(Counted(), view, batch=5, score=lambda pair, raw: 1 / (7 - pair), use=use)
+
+
+class Many:
+    def __init__(self, count):
+        generator = torch.Generator().manual_seed(0)
+        self.images = torch.randint(0, 256, (count, 3, 4, 4), generator=generator).to(torch.uint8)
+        self.labels = torch.arange(count) % 3
+
+
+def test_masks_are_those_of_pairs(photographs):
+    dataset = photographs(LABELS)
+    masks_at = dataset.masks_at
+    dataset.masks_at = lambda size: (own for own in masks_at(size))  # need not be a list
+    assert View(dataset).mask(5)[0].tolist() == masks_at(224)[5][0].tolist()
+    dataset.masks_at = lambda size: masks_at(size)[:5]
+    with pytest.raises(ValueError, match="masks for 5 maps of 6: masks_at gives one for each pair"):
+        View(dataset).mask(0)
 
 
 def test_inputs_are_floats_between_nought_and_one():
