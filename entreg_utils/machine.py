@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import importlib
 import importlib.metadata
 import importlib.util
+import math
 import os
 import platform
 import re
@@ -18,6 +20,7 @@ from entreg_utils.files import shipped
 # Builds of one module, cv2: any of them will do.
 OPENCV = ("opencv-python", "opencv-python-headless", "opencv-contrib-python")
 TORCH = ("torch", "torchvision")  # they fit each other only when they come together, from one place
+_CGROUP = Path("/sys/fs/cgroup")
 _OPEN = "import ctypes, sys; [ctypes.CDLL(file) for file in sys.argv[1:]]"
 
 
@@ -74,10 +77,23 @@ def opens(module: str) -> None:
 
 
 def usable_cores() -> int:
-    """Cores that this process may use, which can be fewer than the machine has."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Cores that this process may use, which can be fewer than the machine has: those that it is
+    bound to, and no more than the share of a container (``docker run --cpus 1.5``: two)."""
+    bound = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if bound else os.cpu_count() or 1
+    return max(1, math.ceil(min(cores, _share())))
+
+
+def _share() -> float:
+    """Cores' worth of time that the control group grants; infinite where it sets no limit."""
+    with contextlib.suppress(OSError, ValueError):  # "max 100000" is no limit
+        quota, period = (_CGROUP / "cpu.max").read_text().split()
+        return float(quota) / float(period)
+    with contextlib.suppress(OSError, ValueError):  # version 1, where -1 is none
+        files = [_CGROUP / "cpu" / f"cpu.cfs_{name}_us" for name in ("quota", "period")]
+        quota, period = (float(file.read_text()) for file in files)
+        return quota / period if quota > 0 else math.inf
+    return math.inf
 
 
 def _cpu_info() -> str:

@@ -48,6 +48,7 @@ def execute(notebook: NotebookNode, folder: Path = HERE) -> NotebookNode:
         BuildError: a cell raises or takes too long, or its kernel dies.
     """
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this Python's kernel before the user's own
+    os.environ["TQDM_DISABLE"] = "1"  # a bar would stand in an output where this machine is slow
     for _ in range(3):
         executed = copy.deepcopy(notebook)
         client = NotebookClient(

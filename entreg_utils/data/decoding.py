@@ -17,14 +17,13 @@ import contextlib
 import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 from filelock import FileLock
 from PIL import ExifTags, Image, ImageOps, UnidentifiedImageError
-from tqdm.auto import tqdm
 
+from entreg_utils.ahead import ahead
 from entreg_utils.data.download import storing
 from entreg_utils.files import StorageError
 
@@ -32,7 +31,6 @@ RULE = "Pillow RGB, stored orientation, bilinear with antialiasing, squashed; 1"
 UPRIGHT = "; upright, transparent on grey 128, deep files scaled; 2"  # added for own folders
 GREY = 128
 _PHOTOMETRIC = ExifTags.Base.PhotometricInterpretation  # 0: white is zero
-_CHUNK = 128  # rows decoded between two writes: bounds the memory
 _BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombError)
 
 
@@ -135,15 +133,9 @@ def read_all(items: Sequence, read: Callable, title: str = "", use: Callable | N
         except UnreadableImage as error:
             failures.append(error.args[0])  # list.append is atomic
 
-    # TQDM_DISABLE, of the processes of a sweep, counts where disable is not given
-    what = {"desc": title, "unit": "image"} | ({} if title else {"disable": True})
-    bar = tqdm(total=len(items), delay=2, leave=False, **what)
-    with ThreadPoolExecutor(min(32, os.cpu_count() or 1)) as pool, bar:
-        for start in range(0, len(items), _CHUNK):
-            for result in pool.map(guarded, items[start : start + _CHUNK]):
-                if not failures:  # else only the other failures are looked for
-                    use(result)
-                bar.update()
+    for result in ahead(guarded, items, title=title):
+        if not failures:  # else only the other failures are looked for
+            use(result)
     if failures:
         if len(failures) == 1:
             raise UnreadableImage(failures[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import ctypes
+import os
 import sys
 import time
 import warnings
@@ -131,6 +132,7 @@ def _train_all(configs: list[Config], jobs: int | None, board: Board) -> None:
 
 
 def _prepare(threads: int) -> None:
+    os.environ["OMP_NUM_THREADS"] = str(threads)  # for what a probe scores by threads
     torch.set_num_threads(threads)
     keep_memory()
 

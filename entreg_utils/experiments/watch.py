@@ -41,8 +41,6 @@ class Watch:
         middle = crop_of(config, train)
         self.train = View(train, crop=middle, rows=probe, multilabel=several)
         self.val, self.test = (View(own, crop=crop, multilabel=several) for own in (val, test))
-        for split in (self.val, self.test) if shown else ():
-            split.title = f"{split.dataset.name} {split.dataset.split}: scoring"
         self.watched = {"train": self.train, "val": self.val}
         if config.watch_test or data.is_drawn:
             self.watched["test"] = self.test
@@ -54,6 +52,9 @@ class Watch:
         self.panel = [image for image, _ in wanted]
         rows = sorted(set(self.panel))
         self.shown = View(test, crop=crop, rows=rows, multilabel=several)
+        for split in (self.train, self.val, self.test, self.shown):
+            title = f"{split.dataset.name} {split.dataset.split}: scoring"
+            split.title = title if shown else ""
         places = {(rows[i], c): row for row, (i, c) in enumerate(self.shown.pairs.tolist())}
         self.places = [places[pair] for pair in wanted]
 

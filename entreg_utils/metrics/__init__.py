@@ -12,7 +12,7 @@ from entreg_utils.metrics.baselines import (
     constant_map_baseline,
     full_box_baseline,
 )
-from entreg_utils.metrics.boxes import BoxAccuracy, box_accuracy, box_iou, iou_curves
+from entreg_utils.metrics.boxes import BoxAccuracy, box_accuracy, iou_curves
 from entreg_utils.metrics.contours import boxes_at
 from entreg_utils.metrics.evidence import EvidenceShares, energy_shares, evidence_shares
 from entreg_utils.metrics.explanation import Explanation, explain
@@ -33,6 +33,7 @@ from entreg_utils.metrics.localization import (
     mean_entropy,
 )
 from entreg_utils.metrics.maps import ScoreMap, score_map
+from entreg_utils.metrics.overlap import box_iou
 from entreg_utils.metrics.pixels import (
     MeanPixelAveragePrecision,
     PixelAveragePrecision,

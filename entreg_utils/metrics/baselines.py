@@ -6,8 +6,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from entreg_utils.ahead import ahead
 from entreg_utils.cam.scaling import Size, height_width
-from entreg_utils.metrics.boxes import BoxAccuracy, box_iou, check_boxes
+from entreg_utils.metrics.boxes import BoxAccuracy
+from entreg_utils.metrics.overlap import box_iou, check_boxes, iou_list
 from entreg_utils.metrics.pixels import counted_pixels
 
 
@@ -38,10 +40,14 @@ def centre_box_baseline(
     sides = np.round(fractions[:, None] * frame).astype(np.int64)  # (S, 2), w and h
     corners = (frame - sides) // 2
     centred = np.concatenate([corners, np.minimum(corners + sides, frame - 1)], axis=1)
-    deltas = np.atleast_1d(np.asarray(iou_thresholds, dtype=np.float64))
+    deltas = iou_list(iou_thresholds)
     counts = np.zeros((len(deltas), len(fractions)), dtype=np.int64)
-    for index, own in enumerate(boxes):
-        best = box_iou(centred, check_boxes(own, size, index)).max(axis=1)
+
+    def best_of(pair) -> np.ndarray:
+        return box_iou(centred, check_boxes(pair[1], size, pair[0])).max(axis=1)
+
+    # one thread: what is done for an image is too little to be shared out
+    for best in ahead(best_of, enumerate(boxes), 1, "centred boxes", total=len(boxes)):
         counts += best >= deltas[:, None]
     return BoxAccuracy(counts, deltas, fractions, len(boxes))
 
@@ -55,7 +61,9 @@ def full_box_baseline(
     return centre_box_baseline(boxes, size, iou_thresholds, sides=(1.0,))
 
 
-def constant_map_baseline(masks, ignore=None, size: Size = 224) -> float:
+def constant_map_baseline(
+    masks, ignore=None, size: Size = 224, threads: int | None = None
+) -> float:
     """PxAP in 0..1 of a map that says nothing: the share of foreground among the counted pixels.
 
     With one score for every pixel recall jumps from 0 to 1, where precision is the prevalence.
@@ -64,11 +72,15 @@ def constant_map_baseline(masks, ignore=None, size: Size = 224) -> float:
     if len(masks) == 0:
         raise ValueError("masks is empty: there is no image to score")
     ignore = [None] * len(masks) if ignore is None else ignore
+
+    def pixels(pair) -> tuple[int, int]:
+        foreground, background = counted_pixels(*pair, size)
+        return int(foreground.sum()), int(background.sum())
+
     inside = counted = 0
-    for mask, skip in zip(masks, ignore, strict=True):
-        foreground, background = counted_pixels(mask, skip, size)
-        inside += int(foreground.sum())
-        counted += int(foreground.sum() + background.sum())
+    pairs = zip(masks, ignore, strict=True)
+    for foreground, background in ahead(pixels, pairs, threads, "masks", total=len(masks)):
+        inside, counted = inside + foreground, counted + foreground + background
     if not inside:
         raise ValueError("no foreground pixel in any mask: PxAP is undefined; check the masks")
     return inside / counted

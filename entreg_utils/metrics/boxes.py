@@ -11,20 +11,20 @@ delta 0.3, 0.5, 0.7 of each one's own maximum, with all contours.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
-from entreg_utils.cam.scaling import Size, as_array, check_normalization, height_width
+from entreg_utils.ahead import ahead
+from entreg_utils.cam.scaling import Size, check_normalization
 from entreg_utils.metrics.contours import boxes_of_levels, check_rule, level_of, threshold_list
 from entreg_utils.metrics.levels import framed
-from entreg_utils.metrics.maps import check_maps, compiled, score_map, warn_invalid
+from entreg_utils.metrics.maps import Summable, check_maps, compiled, score_map, warn_invalid
+from entreg_utils.metrics.overlap import check_boxes, iou_list
 
 
 @dataclass(frozen=True)
-class BoxAccuracy:
+class BoxAccuracy(Summable):
     """BoxAcc at every IoU threshold (rows) and score threshold (columns), and its maxima.
 
     ``counts`` (D, T) int64: images correct at each of ``iou_thresholds`` (D,) and of ``thresholds``
@@ -41,17 +41,14 @@ class BoxAccuracy:
     num_invalid: int = 0
     contours: str | None = None
 
-    def __add__(self, other: BoxAccuracy) -> BoxAccuracy:
-        """The result over both sets of images: counts add up, maxima are taken of the sum.
+    def _plus(self, other: BoxAccuracy) -> BoxAccuracy:
+        """Counts of both sets of images add up, maxima are taken of the sum.
         ValueError: the two were scored at different thresholds or contours."""
         for name in ("iou_thresholds", "thresholds", "contours"):
             if not np.array_equal(getattr(self, name), getattr(other, name)):
                 raise ValueError(f"two results add up only when their {name} are the same")
         added = ("counts", "num_images", "num_constant", "num_invalid")
         return replace(self, **{name: getattr(self, name) + getattr(other, name) for name in added})
-
-    def __radd__(self, other) -> BoxAccuracy:
-        return self if isinstance(other, int) and other == 0 else NotImplemented  # sum() begins so
 
     @property
     def curve(self) -> np.ndarray:
@@ -101,7 +98,7 @@ def box_accuracy(
     iou_thresholds: Sequence[float] = (0.3, 0.5, 0.7),
     thresholds: int | Sequence[float] = 1000,
     size: Size = 224,
-    threads: int = 1,
+    threads: int | None = None,
     normalization: str = "minmax",
     percentile: float | None = None,
 ) -> BoxAccuracy:
@@ -116,22 +113,37 @@ def box_accuracy(
         iou_thresholds: the deltas, in 0..1.
         thresholds: how many, ``tau_i = i / thresholds``, or the taus themselves, in 0..1.
         size: side of the square the maps are resized to, or ``(height, width)``.
-        threads: images scored side by side.
+        threads: images scored side by side; default: a thread for each core that the process may
+            use, no more than ``OMP_NUM_THREADS``. Of maps that are read as they are asked for, two
+            a thread are in memory.
         normalization, percentile: as in :func:`entreg_utils.cam.normalize`; the protocol's is
             ``minmax``.
 
     ValueError: shapes that disagree; a box with x1 < x0, or outside the map; an image without a
-    box; an unknown contour rule or normalization; thresholds outside 0..1.
+    box; an unknown contour rule or normalization; thresholds of either kind outside 0..1.
     """
-    taus = threshold_list(thresholds)
-    deltas = np.atleast_1d(np.asarray(iou_thresholds, dtype=np.float64))
-    counts, flat, invalid = np.zeros((len(deltas), len(taus)), dtype=np.int64), 0, 0
-    rule = normalization, percentile
-    for ious, is_flat, is_invalid in _iou_rows(cams, boxes, taus, contours, size, threads, rule):
-        counts += ious >= deltas[:, None]
-        flat, invalid = flat + is_flat, invalid + is_invalid
-    warn_invalid(invalid, len(cams))
-    return BoxAccuracy(counts, deltas, taus, len(cams), flat, invalid, contours)
+    taus, deltas, everyone = threshold_list(thresholds), iou_list(iou_thresholds), [""] * len(cams)
+    rows = iou_rows(cams, boxes, taus, contours, size, threads, (normalization, percentile))
+    return count_by_group(rows, everyone, deltas, taus, contours)[""]
+
+
+def count_by_group(
+    rows: Iterator[tuple[np.ndarray, bool, bool]], groups: Sequence[str], deltas, taus, contours
+) -> dict[str, BoxAccuracy]:
+    """A result a group, of ``rows`` as :func:`iou_rows` gives them; ``groups``: that of each."""
+    found, invalid = {}, 0
+    for group, (ious, is_flat, is_invalid) in zip(groups, rows, strict=True):
+        if group not in found:
+            found[group] = [np.zeros((len(deltas), len(taus)), dtype=np.int64), 0, 0, 0]
+        own = found[group]
+        own[0] += ious >= deltas[:, None]
+        own[1:] = own[1] + 1, own[2] + is_flat, own[3] + is_invalid
+        invalid += is_invalid
+    warn_invalid(invalid, len(groups))
+    return {
+        group: BoxAccuracy(counts, deltas, taus, *numbers, contours)
+        for group, (counts, *numbers) in found.items()
+    }
 
 
 def iou_curves(
@@ -140,44 +152,44 @@ def iou_curves(
     contours: str = "largest",
     thresholds: int | Sequence[float] = 1000,
     size: Size = 224,
-    threads: int = 1,
+    threads: int | None = None,
     normalization: str = "minmax",
     percentile: float | None = None,
 ) -> np.ndarray:
     """(N, T) float64: each image's best IoU at each score threshold; arguments as above.
 
     What :func:`box_accuracy` counts, image by image, for intervals over images. 8 N T bytes."""
-    taus = threshold_list(thresholds)
-    rule = normalization, percentile
-    rows = list(_iou_rows(cams, boxes, taus, contours, size, threads, rule))
-    warn_invalid(sum(broken for _, _, broken in rows), len(cams))
-    return np.concatenate([ious for ious, _, _ in rows])
+    taus, invalid = threshold_list(thresholds), 0
+    rows = iou_rows(cams, boxes, taus, contours, size, threads, (normalization, percentile))
+    found = np.empty((len(cams), len(taus)))
+    for row, (ious, _, is_invalid) in zip(found, rows, strict=True):
+        row[:], invalid = ious[0], invalid + is_invalid
+    warn_invalid(invalid, len(cams))
+    return found
 
 
-def _iou_rows(
-    cams, boxes, taus, contours, size, threads, normalization
+def iou_rows(
+    cams, boxes, taus, contours, size, threads, normalization=("minmax", None)
 ) -> Iterator[tuple[np.ndarray, bool, bool]]:
+    """What :func:`map_ious` gives of each map, in their order; all is checked before the first."""
     check_rule(contours)
     check_normalization(*normalization)
     check_maps(cams, boxes=boxes)
-    if threads < 1:
-        raise ValueError(f"threads={threads}: give at least 1")
     true_boxes = [check_boxes(own, size, index) for index, own in enumerate(boxes)]
-    rule = {"rules": [contours], "size": size, "normalization": normalization}
-    row = partial(map_ious, taus=taus, **rule)
-    if threads == 1:
-        yield from map(row, cams, true_boxes)
-        return
+
+    def row(pair) -> tuple[np.ndarray, bool, bool]:
+        return map_ious(*pair, taus, [contours], size, normalization)
+
     # Threads suffice: OpenCV and the compiled loops let go of the interpreter.
-    with ThreadPoolExecutor(threads) as pool:
-        yield from pool.map(row, cams, true_boxes)
+    pairs = zip(cams, true_boxes, strict=True)
+    return ahead(row, pairs, threads, "scoring boxes", total=len(true_boxes))
 
 
 def map_ious(
     cam, true, taus, rules: Sequence[str], size: Size, normalization=("minmax",)
 ) -> tuple[np.ndarray, bool, bool]:
     """The row of :func:`iou_curves` of one map under each contour rule, (R, T) float64, and whether
-    the map is constant and invalid, see :func:`.score_map`; ``true`` as of :func:`check_boxes`."""
+    the map is constant and invalid, see :func:`.score_map`; ``true`` as of :func:`.check_boxes`."""
     scores, constant, invalid = score_map(cam, size, *normalization)
     gray = framed(scores)
     levels = level_of(taus, gray)
@@ -187,24 +199,9 @@ def map_ious(
     return best[:, levels], constant, invalid
 
 
-def box_iou(predicted, true) -> np.ndarray:
-    """IoU matrix (p, t) float64 of boxes (p, 4) and (t, 4): ``I / (A + B - I)`` with every side as
-    ``x1 - x0 + 1``, the field's convention.
-
-    ValueError: a box with x1 < x0 or y1 < y0, or one that is not in whole pixels.
-    """
-    first = _whole(as_array(predicted).reshape(-1, 4), "predicted boxes")[:, None]
-    second = _whole(as_array(true).reshape(-1, 4), "true boxes")[None]
-    low = np.maximum(first[..., :2], second[..., :2])
-    high = np.minimum(first[..., 2:], second[..., 2:])
-    overlap = np.maximum(high - low + 1, 0).prod(axis=-1)
-    areas = [(box[..., 2:] - box[..., :2] + 1).prod(axis=-1) for box in (first, second)]
-    return overlap / (areas[0] + areas[1] - overlap)
-
-
 @compiled
 def best_ious(boxes, spans, true, out):
-    """Raise ``out`` (256,) float64 to the best IoU, as :func:`box_iou` has it, at each level.
+    """Raise ``out`` (256,) float64 to the best IoU, as ``overlap.box_iou`` has it, at each level.
 
     ``boxes``, ``spans``: as of ``contours.boxes_of_levels``; ``true``: (t, 4) int64.
     """
@@ -220,31 +217,3 @@ def best_ious(boxes, spans, true, out):
                 best = max(best, wide * tall / (own + other - wide * tall))
         for level in range(spans[i, 0], spans[i, 1] + 1):
             out[level] = max(out[level], best)
-
-
-def check_boxes(boxes, size: Size, index: int) -> np.ndarray:
-    """(n, 4) int64 boxes of image ``index``, or a ValueError that says what is wrong."""
-    height, width = height_width(size)
-    boxes, whose = as_array(boxes), f"boxes of image {index}"
-    boxes = boxes.reshape(1, 4) if boxes.shape == (4,) else boxes
-    if boxes.ndim != 2 or boxes.shape[1:] != (4,) or not len(boxes):
-        raise ValueError(f"{whose} must have shape (n, 4) with n >= 1, got {boxes.shape}")
-    whole = _whole(boxes, whose)
-    if whole.min() < 0 or whole[:, 2].max() >= width or whole[:, 3].max() >= height:
-        raise ValueError(
-            f"{whose} reach outside the {width}x{height} map: {boxes.tolist()}; "
-            "rescale_boxes brings boxes of the original image to the size of the map"
-        )
-    return whole
-
-
-def _whole(boxes: np.ndarray, whose: str) -> np.ndarray:
-    if not np.array_equal(boxes, np.trunc(boxes)):
-        raise ValueError(f"{whose} must be whole pixels, got {boxes.tolist()}")
-    x0, y0, x1, y1 = boxes.T
-    if (x1 < x0).any() or (y1 < y0).any():
-        raise ValueError(
-            f"{whose} must be x0, y0, x1, y1 with x0 <= x1 and y0 <= y1, got "
-            f"{boxes.tolist()}; is this x, y, width, height?"
-        )
-    return boxes.astype(np.int64)

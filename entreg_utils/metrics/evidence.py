@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from entreg_utils.ahead import ahead
 from entreg_utils.cam.scaling import Size, as_array, resize_mask
 from entreg_utils.metrics.maps import check_maps, score_map, warn_invalid
 
@@ -39,18 +40,22 @@ def evidence_shares(cams, parts, bodies, contexts, size: Size | None = None) -> 
     has contrast. A number without any such image is NaN.
     """
     check_maps(cams, parts=parts, bodies=bodies, contexts=contexts)
-    means, masses, invalid = [], [], 0
-    for cam, part, body, context in zip(cams, parts, bodies, contexts, strict=True):
+
+    def shares(image) -> tuple[list[float], bool]:
+        cam, part, body, context = image
         pixels = tuple(np.shape(body)) if size is None else size
         scores, _, broken = score_map(cam, pixels)
-        invalid += broken
         part, body, context = (resize_mask(mask, pixels) for mask in (part, body, context))
         regions = (part, body & ~part, context)
         total = scores.sum()
-        means.append([scores[r].mean() if r.any() else np.nan for r in regions])
-        masses.append([scores[r].sum() / total if r.any() and total else np.nan for r in regions])
-    warn_invalid(invalid, len(cams))
-    return EvidenceShares(*_present_mean(means), *_present_mean(masses))
+        means = [scores[r].mean() if r.any() else np.nan for r in regions]
+        masses = [scores[r].sum() / total if r.any() and total else np.nan for r in regions]
+        return means + masses, broken
+
+    images = zip(cams, parts, bodies, contexts, strict=True)
+    found = [*ahead(shares, images, title="scoring evidence", total=len(cams))]
+    warn_invalid(sum(broken for _, broken in found), len(cams))
+    return EvidenceShares(*_present_mean([row for row, _ in found]))
 
 
 def energy_shares(features, *regions) -> np.ndarray:

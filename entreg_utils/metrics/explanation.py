@@ -9,8 +9,8 @@ import numpy as np
 
 from entreg_utils.cam.scaling import Size, as_array
 from entreg_utils.metrics import contours as steps
-from entreg_utils.metrics.boxes import box_iou, check_boxes
-from entreg_utils.metrics.maps import score_map, to_gray
+from entreg_utils.metrics.maps import score_map, to_gray, warn_invalid
+from entreg_utils.metrics.overlap import box_iou, check_boxes
 
 
 @dataclass(frozen=True)
@@ -77,6 +77,7 @@ def explain(
     steps.check_rule(contours)
     true, raw = check_boxes(boxes, size, 0), as_array(cam).astype(np.float64)
     scores, constant, invalid = score_map(cam, size)
+    warn_invalid(invalid, 1)
     gray = to_gray(scores)
     level = int(steps.level_of(steps.threshold_list([threshold]), gray)[0])
     outlines = steps.outlines_of(gray, level)

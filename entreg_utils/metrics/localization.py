@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from entreg_utils.cam.scaling import Size, as_array
-from entreg_utils.metrics.boxes import BoxAccuracy, box_accuracy, iou_curves
+from entreg_utils.metrics.boxes import BoxAccuracy, iou_rows
+from entreg_utils.metrics.contours import threshold_list
+from entreg_utils.metrics.maps import Summable, warn_invalid
+from entreg_utils.metrics.overlap import iou_list
 
 # where a threshold may come from, and how a table should say it
 RULES = {
@@ -59,7 +62,7 @@ def mean_entropy(logits) -> float:
 
 
 @dataclass(frozen=True)
-class Localisation:
+class Localisation(Summable):
     """Scores of one set of maps at one threshold.
 
     ``gt_known``: GT-known Loc in 0..1, the share of images whose box is right; ``top1``, ``top5``:
@@ -76,6 +79,28 @@ class Localisation:
     contours: str
     num_images: int
     located: np.ndarray
+
+    def _plus(self, other: Localisation) -> Localisation:
+        """The scores over both sets of images.
+
+        ValueError: another threshold, origin, IoU or contour rule; logits on one side alone; or
+        oracles, since the best threshold of all images is that of neither part."""
+        for name in ("threshold", "rule", "iou", "contours"):
+            if getattr(self, name) != getattr(other, name):
+                raise ValueError(f"two results add up only when their {name} is the same")
+        if self.rule == "oracle":
+            raise ValueError(
+                "an oracle chooses on all images at once: score them together, or add up their "
+                "BoxAccuracy"
+            )
+        if (self.top1 is None) != (other.top1 is None):
+            raise ValueError("two results add up only when both or neither have logits")
+        number, scores = self.num_images + other.num_images, {}
+        for name in ("gt_known", "top1", "top5") if self.top1 is not None else ("gt_known",):
+            right = [round(getattr(own, name) * own.num_images) for own in (self, other)]
+            scores[name] = sum(right) / number
+        located = np.concatenate([self.located, other.located])
+        return replace(self, **scores, num_images=number, located=located)
 
     def __str__(self) -> str:
         scores = {"GT-known Loc": self.gt_known, "Top-1 Loc": self.top1, "Top-5 Loc": self.top5}
@@ -96,7 +121,7 @@ def localisation(
     iou: float = 0.5,
     contours: str = "largest",
     size: Size = 224,
-    threads: int = 1,
+    threads: int | None = None,
 ) -> Localisation:
     """GT-known Loc, and with logits Top-1 and Top-5 Loc, at a threshold with a named origin.
 
@@ -111,7 +136,7 @@ def localisation(
         iou: the box is right from here on, in 0..1.
 
     ValueError: an unknown origin, a result that was not scored at ``iou`` or under another contour
-    rule, logits without labels, or shapes that disagree.
+    rule, logits without labels, an ``iou`` outside 0..1, or shapes that disagree.
     """
     if (logits is None) != (labels is None):
         raise ValueError("Top-1 and Top-5 Loc need logits and labels: give both or neither")
@@ -125,8 +150,7 @@ def localisation(
             )
         rule, tau = "carried", threshold.threshold_at(iou)
     elif isinstance(threshold, str) and threshold == "oracle":
-        scored = box_accuracy(cams, boxes, contours, [iou], size=size, threads=threads)
-        rule, tau = "oracle", scored.threshold_at(iou)
+        rule, tau = "oracle", None
     elif isinstance(threshold, str):
         raise ValueError(
             f'threshold={threshold!r}: give a number in 0..1, "oracle", or the BoxAccuracy of '
@@ -134,7 +158,13 @@ def localisation(
         )
     else:
         rule, tau = "fixed", float(threshold)
-    located = iou_curves(cams, boxes, contours, [tau], size, threads)[:, 0] >= iou
+    (delta,), taus = iou_list(iou), threshold_list(1000 if tau is None else [tau])
+    rows = iou_rows(cams, boxes, taus, contours, size, threads)
+    hits = [(ious[0] >= delta, invalid) for ious, _, invalid in rows]
+    warn_invalid(sum(invalid for _, invalid in hits), len(cams))
+    hits = np.stack([own for own, _ in hits])
+    best = hits.sum(axis=0).argmax()
+    located, tau = hits[:, best], float(taus[best])
     top1 = top5 = None
     if logits is not None:
         top1, top5 = (float((correct_classes(logits, labels, k) & located).mean()) for k in (1, 5))

@@ -62,6 +62,16 @@ def check_maps(cams, **others) -> None:
         raise ValueError(f"one entry per image is needed in each argument, but {found}")
 
 
+class Summable:
+    """A result that adds up with those of other images, also by ``sum``, which begins with 0."""
+
+    def __add__(self, other):
+        return self._plus(other) if isinstance(other, type(self)) else NotImplemented
+
+    def __radd__(self, other):
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
+
 def warn_invalid(count: int, total: int) -> None:
     """One sentence for all maps with NaN or infinite values, naming what was done with them."""
     if count:

@@ -8,12 +8,14 @@ bins taken from the highest score down (Choe et al., CVPR 2020; mPxAP: mean over
 
 from __future__ import annotations
 
+import copy
 import warnings
 
 import numpy as np
 
+from entreg_utils.ahead import ahead
 from entreg_utils.cam.scaling import Size, as_array, height_width, resize_mask
-from entreg_utils.metrics.maps import check_maps, score_map, warn_invalid
+from entreg_utils.metrics.maps import Summable, check_maps, score_map, warn_invalid
 
 
 def counted_pixels(mask, ignore, size: Size) -> tuple[np.ndarray, np.ndarray]:
@@ -37,7 +39,7 @@ def _curves(foreground, background) -> tuple[np.ndarray, np.ndarray]:
         return hits / taken, hits / hits[..., -1:]
 
 
-class PixelAveragePrecision:
+class PixelAveragePrecision(Summable):
     """Accumulates score histograms image by image; :meth:`compute` reads off the PxAP.
 
     ``step``: width of a bin of the score, in (0, 1]; the edges are 0, step, .., 1 - step, 1.
@@ -47,7 +49,7 @@ class PixelAveragePrecision:
     def __init__(self, step: float = 0.001, size: Size = 224):
         if not 0 < step <= 1:
             raise ValueError(f"step is the width of a score bin, in (0, 1]; got {step}")
-        self.size = height_width(size)
+        self.step, self.size = step, height_width(size)
         # The score 1 itself has the bin [1, 2); [2, 3] stays empty and anchors recall at 0.
         self.edges = np.append(np.arange(0, 1, step), [1.0, 2.0, 3.0])
         self.foreground, self.background = np.zeros((2, len(self.edges) - 1), dtype=np.int64)
@@ -60,20 +62,13 @@ class PixelAveragePrecision:
         is all background. A map with NaN or infinite values counts as an all-zero map, with a
         warning, and in :attr:`num_invalid`.
         """
-        warn_invalid(self._add(cam, mask, ignore), 1)
+        own = pool_of(cam, mask, ignore, self.step, self.size)
+        warn_invalid(own.num_invalid, 1)
+        self.merge(own)
 
-    def _add(self, cam, mask, ignore) -> bool:
-        scores, constant, invalid = score_map(cam, self.size)
-        inside, outside = counted_pixels(mask, ignore, self.size)
-        bins = (scores / self.edges[1]).astype(np.intp)  # rounded: at most one from the right one
-        bins -= scores < self.edges[bins]
-        bins += scores >= self.edges[bins + 1]
-        self.foreground += np.bincount(bins[inside], minlength=len(self.foreground))
-        self.background += np.bincount(bins[outside], minlength=len(self.background))
-        self.num_images += 1
-        self.num_constant += constant
-        self.num_invalid += invalid
-        return invalid
+    def _plus(self, other: PixelAveragePrecision) -> PixelAveragePrecision:
+        """The pool over both sets of images, as :meth:`merge`; both stay as they are."""
+        return copy.deepcopy(self).merge(other)
 
     def merge(self, other: PixelAveragePrecision) -> PixelAveragePrecision:
         """Add the images that another process has seen (same step and size); returns self."""
@@ -103,7 +98,21 @@ class PixelAveragePrecision:
         return float(average_precision(self.foreground, self.background))
 
 
-class MeanPixelAveragePrecision:
+def pool_of(cam, mask, ignore, step: float, size: Size) -> PixelAveragePrecision:
+    """The pool of one image alone, without a warning; arguments as above."""
+    pool = PixelAveragePrecision(step, size)
+    scores, pool.num_constant, pool.num_invalid = score_map(cam, pool.size)
+    inside, outside = counted_pixels(mask, ignore, pool.size)
+    bins = (scores / pool.edges[1]).astype(np.intp)  # rounded: at most one from the right one
+    bins -= scores < pool.edges[bins]
+    bins += scores >= pool.edges[bins + 1]
+    pool.foreground = np.bincount(bins[inside], minlength=len(pool.foreground))
+    pool.background = np.bincount(bins[outside], minlength=len(pool.background))
+    pool.num_images = 1
+    return pool
+
+
+class MeanPixelAveragePrecision(Summable):
     """A :class:`PixelAveragePrecision` for each class, for images that hold several (VOC).
 
     One entry is one (image, class) pair: the raw map of that class, and its mask."""
@@ -115,15 +124,23 @@ class MeanPixelAveragePrecision:
 
     def update(self, cam, mask, label: int, ignore=None) -> None:
         """Add one pair; arguments as in :meth:`PixelAveragePrecision.update`."""
-        warn_invalid(self._pool(label)._add(cam, mask, ignore), 1)
+        own = pool_of(cam, mask, ignore, self.step, self.size)
+        warn_invalid(own.num_invalid, 1)
+        self.add(own, label)
 
-    def _pool(self, label: int) -> PixelAveragePrecision:
-        return self.pools.setdefault(int(label), PixelAveragePrecision(self.step, self.size))
+    def add(self, pool: PixelAveragePrecision, label: int) -> None:
+        """Add what another pool has seen of one class."""
+        empty = PixelAveragePrecision(self.step, self.size)
+        self.pools.setdefault(int(label), empty).merge(pool)
+
+    def _plus(self, other: MeanPixelAveragePrecision) -> MeanPixelAveragePrecision:
+        """The pools over both sets of pairs, as :meth:`merge`; both stay as they are."""
+        return copy.deepcopy(self).merge(other)
 
     def merge(self, other: MeanPixelAveragePrecision) -> MeanPixelAveragePrecision:
         """Add the pairs that another process has seen; returns self."""
         for label, pool in other.pools.items():
-            self._pool(label).merge(pool)
+            self.add(pool, label)
         return self
 
     @property
@@ -150,7 +167,7 @@ class MeanPixelAveragePrecision:
 
 
 def pixel_average_precision(
-    cams, masks, ignore=None, step: float = 0.001, size: Size = 224
+    cams, masks, ignore=None, step: float = 0.001, size: Size = 224, threads: int | None = None
 ) -> float:
     """PxAP in 0..1 over a data set.
 
@@ -160,34 +177,43 @@ def pixel_average_precision(
         masks: N object masks (H, W), non-zero = foreground; nearest-resized to ``size``.
         ignore: N masks of pixels to leave out, or None; single entries may be None too.
         step, size: as in :class:`PixelAveragePrecision`.
+        threads: as in :func:`~entreg_utils.metrics.box_accuracy`.
 
     ValueError: lengths or shapes that disagree; no foreground in any mask.
     """
-    return pooled(cams, masks, np.zeros(len(cams), int), ignore, step, size).pools[0].compute()
+    classes = np.zeros(len(cams), int)
+    return pooled(cams, masks, classes, ignore, step, size, threads).pools[0].compute()
 
 
 def class_pixel_average_precision(
-    cams, masks, classes, ignore=None, step: float = 0.001, size: Size = 224
+    cams, masks, classes, ignore=None, step=0.001, size: Size = 224, threads: int | None = None
 ) -> dict[int, float]:
     """PxAP of each class that has foreground, ``{class: 0..1}``; an entry is one (image, class)
     pair, and pixels are pooled within a class."""
-    return pooled(cams, masks, classes, ignore, step, size).per_class
+    return pooled(cams, masks, classes, ignore, step, size, threads).per_class
 
 
 def mean_pixel_average_precision(
-    cams, masks, classes, ignore=None, step: float = 0.001, size: Size = 224
+    cams, masks, classes, ignore=None, step=0.001, size: Size = 224, threads: int | None = None
 ) -> float:
     """mPxAP in 0..1: mean of :func:`class_pixel_average_precision`; classes without a foreground
     pixel are left out and named in a warning. ValueError: shapes that disagree; no foreground."""
-    return pooled(cams, masks, classes, ignore, step, size).compute()
+    return pooled(cams, masks, classes, ignore, step, size, threads).compute()
 
 
-def pooled(cams, masks, classes, ignore, step, size) -> MeanPixelAveragePrecision:
+def pooled(cams, masks, classes, ignore, step, size, threads=None) -> MeanPixelAveragePrecision:
     ignore = [None] * len(cams) if ignore is None else ignore
     classes = as_array(classes).reshape(-1)
     check_maps(cams, masks=masks, ignore=ignore, classes=classes)
     streams, invalid = MeanPixelAveragePrecision(step, size), 0
-    for cam, mask, skip, owner in zip(cams, masks, ignore, classes, strict=True):
-        invalid += streams._pool(owner)._add(cam, mask, skip)
+
+    def one(image) -> PixelAveragePrecision:
+        return pool_of(*image, step, size)
+
+    images = zip(cams, masks, ignore, strict=True)
+    found = ahead(one, images, threads, "scoring pixels", total=len(cams))
+    for pool, label in zip(found, classes, strict=True):
+        streams.add(pool, label)
+        invalid += pool.num_invalid
     warn_invalid(invalid, len(cams))
     return streams

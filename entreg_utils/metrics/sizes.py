@@ -13,19 +13,33 @@ from dataclasses import dataclass
 import numpy as np
 
 from entreg_utils.cam.scaling import Size, as_array, height_width
-from entreg_utils.metrics.boxes import BoxAccuracy, box_accuracy, check_boxes
-from entreg_utils.metrics.maps import check_maps
+from entreg_utils.metrics.boxes import BoxAccuracy, count_by_group, iou_rows
+from entreg_utils.metrics.contours import threshold_list
+from entreg_utils.metrics.maps import Summable, check_maps
+from entreg_utils.metrics.overlap import check_boxes, iou_list
 
 GROUPS = ("small", "medium", "large")
 EDGES = (0.2, 0.4)
 
 
 @dataclass(frozen=True)
-class SizeAccuracy:
-    """Box accuracy of each size group that occurs, ``groups[name]``, and of all images together."""
+class SizeAccuracy(Summable):
+    """Box accuracy of each size group that occurs, ``groups[name]``, and of all images together.
+    ``edges``: shares of the frame where a group ends and the next begins."""
 
     groups: dict[str, BoxAccuracy]
     overall: BoxAccuracy
+    edges: tuple[float, float] = EDGES
+
+    def _plus(self, other: SizeAccuracy) -> SizeAccuracy:
+        """Over both sets of images. ValueError: other edges, thresholds or contours."""
+        if not np.array_equal(self.edges, other.edges):
+            raise ValueError("two results add up only when their edges are the same")
+        parts = {
+            name: [o.groups[name] for o in (self, other) if name in o.groups] for name in GROUPS
+        }
+        groups = {name: sum(own) for name, own in parts.items() if own}
+        return SizeAccuracy(groups, self.overall + other.overall, self.edges)
 
     def table(self, iou: float = 0.5):
         """DataFrame, a row a group and one for all: ``images``, ``share`` of them, ``box_acc`` at
@@ -71,17 +85,25 @@ def size_groups(shares, edges: Sequence[float] = EDGES) -> np.ndarray:
 
 
 def box_accuracy_by_size(
-    cams, boxes, contours: str = "largest", size: Size = 224, edges=EDGES, **options
+    cams,
+    boxes,
+    contours: str = "largest",
+    size: Size = 224,
+    edges: Sequence[float] = EDGES,
+    iou_thresholds: Sequence[float] = (0.3, 0.5, 0.7),
+    thresholds: int | Sequence[float] = 1000,
+    threads: int | None = None,
+    normalization: str = "minmax",
+    percentile: float | None = None,
 ) -> SizeAccuracy:
-    """:func:`~entreg_utils.metrics.box_accuracy` for small, medium and large objects.
+    """:func:`~entreg_utils.metrics.box_accuracy` for small, medium and large objects, in one pass.
 
-    Arguments and ``options`` as there; ``edges`` as in :func:`size_groups`, of the largest true box
-    of an image.
+    ``edges`` as in :func:`size_groups`, of the largest true box of an image; the rest as there.
     """
     check_maps(cams, boxes=boxes)
-    groups, results = size_groups(box_shares(boxes, size), edges), {}
-    for name in [name for name in GROUPS if name in groups]:
-        rows = np.flatnonzero(groups == name)
-        own = [cams[i] for i in rows], [boxes[i] for i in rows]
-        results[name] = box_accuracy(*own, contours, size=size, **options)
-    return SizeAccuracy(results, sum(results.values()))
+    groups = size_groups(box_shares(boxes, size), edges).tolist()
+    taus, deltas = threshold_list(thresholds), iou_list(iou_thresholds)
+    rows = iou_rows(cams, boxes, taus, contours, size, threads, (normalization, percentile))
+    found = count_by_group(rows, groups, deltas, taus, contours)
+    found = {name: found[name] for name in GROUPS if name in found}
+    return SizeAccuracy(found, sum(found.values()), tuple(edges))

@@ -16,6 +16,7 @@ import torch
 from entreg_utils.cam.scaling import Size, as_array
 from entreg_utils.metrics.boxes import BoxAccuracy, box_accuracy
 from entreg_utils.metrics.contours import threshold_list
+from entreg_utils.metrics.overlap import iou_list
 from entreg_utils.metrics.pixels import MeanPixelAveragePrecision, PixelAveragePrecision, pooled
 
 try:
@@ -29,7 +30,7 @@ except ImportError as error:
 class MaxBoxAcc(Metric):
     """MaxBoxAcc: :func:`~entreg_utils.metrics.box_accuracy` at its best threshold, largest contour.
 
-    ``iou_thresholds``, ``thresholds``, ``size`` as there; with several IoU thresholds
+    ``iou_thresholds``, ``thresholds``, ``size``, ``threads`` as there; with several IoU thresholds
     the mean of each one's own maximum. Other options are those of ``torchmetrics.Metric``.
     ValueError: as there, and at ``compute`` when no image was seen.
     """
@@ -42,18 +43,20 @@ class MaxBoxAcc(Metric):
         iou_thresholds: Sequence[float] = (0.5,),
         thresholds: int | Sequence[float] = 1000,
         size: Size = 224,
+        threads: int | None = None,
         **options,
     ):
         super().__init__(**options)
-        self.deltas = np.atleast_1d(np.asarray(iou_thresholds, dtype=np.float64))
-        self.taus, self.size = threshold_list(thresholds), size
+        self.deltas, self.taus = iou_list(iou_thresholds), threshold_list(thresholds)
+        self.size, self.threads = size, threads
         counts = torch.zeros(len(self.deltas), len(self.taus), dtype=torch.int64)
         self.add_state("counts", counts, dist_reduce_fx="sum")
         self.add_state("num_images", torch.tensor(0), dist_reduce_fx="sum")
 
     def update(self, cams, boxes) -> None:
         """Add a batch: raw maps (N, h, w), and (N, 4) boxes or N of (n_i, 4) at ``size``."""
-        found = box_accuracy(cams, boxes, self.contours, self.deltas, self.taus, self.size)
+        shape = self.size, self.threads
+        found = box_accuracy(cams, boxes, self.contours, self.deltas, self.taus, *shape)
         self.counts += torch.from_numpy(found.counts).to(self.counts.device)
         self.num_images += found.num_images
 
@@ -79,16 +82,23 @@ class MeanPxAP(Metric):
     """mPxAP: :func:`~entreg_utils.metrics.mean_pixel_average_precision`.
 
     ``num_classes``: labels are 0..num_classes - 1; those seen without a foreground pixel are left
-    out of the mean, with a warning. ``step``, ``size`` as there. ValueError: as there.
+    out of the mean, with a warning. ``step``, ``size``, ``threads`` as there. ValueError: as there.
     """
 
     is_differentiable, higher_is_better, full_state_update = False, True, False
 
-    def __init__(self, num_classes: int, step: float = 0.001, size: Size = 224, **options):
+    def __init__(
+        self,
+        num_classes: int,
+        step: float = 0.001,
+        size: Size = 224,
+        threads: int | None = None,
+        **options,
+    ):
         super().__init__(**options)
         if int(num_classes) != num_classes or num_classes < 1:
             raise ValueError(f"num_classes={num_classes!r}: give a whole number above 0")
-        self.step, self.size = step, size
+        self.step, self.size, self.threads = step, size, threads
         bins = len(PixelAveragePrecision(step, size).foreground)
         empty = torch.zeros(int(num_classes), 2, bins, dtype=torch.int64)
         self.add_state("counts", empty, dist_reduce_fx="sum")  # of foreground and background
@@ -102,7 +112,8 @@ class MeanPxAP(Metric):
                 f"classes must lie in 0..{len(self.counts) - 1}, found "
                 f"{classes.min()}..{classes.max()}"
             )
-        for label, pool in pooled(cams, masks, classes, ignore, self.step, self.size).pools.items():
+        shape = self.step, self.size, self.threads
+        for label, pool in pooled(cams, masks, classes, ignore, *shape).pools.items():
             added = np.stack([pool.foreground, pool.background])
             self.counts[label] += torch.from_numpy(added).to(self.counts.device)
 
@@ -119,8 +130,8 @@ class MeanPxAP(Metric):
 class PxAP(MeanPxAP):
     """PxAP: :func:`~entreg_utils.metrics.pixel_average_precision`, all pixels in one pool."""
 
-    def __init__(self, step: float = 0.001, size: Size = 224, **options):
-        super().__init__(1, step, size, **options)
+    def __init__(self, step: float = 0.001, size: Size = 224, *args, **options):
+        super().__init__(1, step, size, *args, **options)
 
     def update(self, cams, masks, ignore=None) -> None:
         """Add a batch: raw maps (N, h, w), masks (N, H, W), ignore (N, H, W) or None."""

@@ -9,6 +9,8 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
+import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -19,13 +21,15 @@ import torch
 from timm.data import ImageNetInfo, infer_imagenet_subset
 from torch import nn
 
-from entreg_utils import models, names
+from entreg_utils import cam, models, names
 from entreg_utils.experiments import Config, Run, store
 from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.experiments.run import as_run
 from entreg_utils.files import StorageError, expand, results
 
 UNTRAINED = "untrained"
+_PATIENCE = 2  # seconds after which it is said what takes so long
+_FETCHING = "fetching the weights of {}; without a network it takes a minute to give up"
 
 
 @dataclass(frozen=True)
@@ -77,7 +81,8 @@ def classifier(
         size: side in pixels of the square shown; default: that of the run's evaluation, else 224.
 
     Raises:
-        ValueError: an unknown network, weights that do not fit, or a size at which it fails.
+        ValueError: an unknown network, weights that do not fit, or a size at which it fails or its
+            map has one value.
         StorageError: files that are missing or unreadable.
     """
     if isinstance(model, Run):
@@ -91,11 +96,17 @@ def classifier(
     try:
         with torch.no_grad():
             side = found.size
-            network(torch.zeros(1, 3, side, side).to(next(network.parameters())))
+            zeros = torch.zeros(1, 3, side, side).to(next(network.parameters()))
+            maps, _ = cam.class_activation_map(network, zeros, None)
     except (AssertionError, RuntimeError, ValueError) as error:
         raise ValueError(
             f"{found.title} does not run on {side}x{side} pixels ({error}): give another size"
         ) from error
+    if maps[0].numel() == 1:
+        raise ValueError(
+            f"of {side}x{side} pixels {found.title} makes a map of one value, which tells no place "
+            "from another: give a larger size"
+        )
     return found
 
 
@@ -181,6 +192,8 @@ def _outputs(model) -> int:
 
 def _published(model: str, count: int) -> tuple[nn.Module, str]:
     """The network and where its weights are from: ImageNet, or from nowhere, with a warning."""
+    waiting = threading.Timer(_PATIENCE, print, [_FETCHING.format(model)], {"file": sys.stderr})
+    waiting.start()
     try:
         return models.build(model, count, pretrained=True), "imagenet"
     except StorageError as error:
@@ -189,6 +202,8 @@ def _published(model: str, count: int) -> tuple[nn.Module, str]:
             "mean anything",
             stacklevel=4,
         )
+    finally:
+        waiting.cancel()
     return models.Network(model).build(count, seed=0), UNTRAINED  # the same at each call
 
 

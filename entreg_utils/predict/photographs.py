@@ -13,9 +13,7 @@ import itertools
 import json
 import os
 import warnings
-from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -26,6 +24,7 @@ import torch
 from tqdm.auto import tqdm
 
 from entreg_utils import cam, metrics
+from entreg_utils.ahead import ahead
 from entreg_utils.cam.activation import on_cpu
 from entreg_utils.data.decoding import UnreadableImage, pixels_of, read_image
 from entreg_utils.data.download import storing
@@ -33,7 +32,6 @@ from entreg_utils.data.lists import plain
 from entreg_utils.data.scan import ENDINGS, MASKS, SPOKEN, walk
 from entreg_utils.figures import raster
 from entreg_utils.files import StorageError, atomic_write, expand, read_bytes, results
-from entreg_utils.machine import usable_cores
 from entreg_utils.metrics.contours import check_rule, level_of, mask_boxes, threshold_list
 from entreg_utils.metrics.maps import to_gray
 from entreg_utils.predict import tables
@@ -161,14 +159,12 @@ class Job:
                 row = json.loads(line)
                 self.rows[row["image"]] = row
         todo = [pair for pair in photographs.items() if not self._is_done(*pair)]
-        count, pool = len(photographs), ThreadPoolExecutor(usable_cores())
+        count = len(photographs)
         shown = {"desc": self.asked.title, "unit": "image", "disable": not progress}
         with tqdm(total=count, initial=count - len(todo), **shown) as bar:
-            try:
-                for _ in _ahead(pool, self._keep, self._answers(_ahead(pool, self._read, todo))):
-                    bar.update()
-            finally:  # also after Ctrl-C
-                pool.shutdown(cancel_futures=True)
+            answers = self._answers(ahead(self._read, todo, window=_BATCH))
+            for _ in ahead(self._keep, answers, window=_BATCH):
+                bar.update()
             bar.update(len(self.failed))
         return [self.rows[image] for image in photographs if image not in self.failed]
 
@@ -214,6 +210,11 @@ class Job:
             images = as_input(torch.from_numpy(np.stack(pixels)), device)
             with enough_memory("photographs"):
                 maps, logits = cam.class_activation_map(network, images, None)
+            if not bool(logits.isfinite().all()):
+                raise ValueError(
+                    f"{self.asked.title} answers with NaN or infinity to photographs near "
+                    f"{rows[0]['image']}: its weights are damaged or of a training that diverged"
+                )
             shares = logits.sigmoid() if self.asked.sigmoid else logits.softmax(1)
             raw = on_cpu(maps).numpy()
             yield from zip(rows, pictures, raw, shares.cpu().numpy(), strict=True)
@@ -247,14 +248,3 @@ class Job:
         said = "UNTRAINED " * (self.asked.weights == UNTRAINED)
         said += f"{share:.2f}  {name}\n{row['image']}"
         return raster.overlay(picture, gray, level, boxes, self.threshold, said), boxes
-
-
-def _ahead(pool: ThreadPoolExecutor, function, items: Iterable) -> Iterator:
-    """``function`` of each item, in order; the pool is at most a batch ahead."""
-    waiting = deque()
-    for item in items:
-        waiting.append(pool.submit(function, item))
-        if len(waiting) > _BATCH:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()

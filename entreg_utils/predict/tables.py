@@ -9,18 +9,17 @@ import itertools
 import json
 import zipfile
 from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
+from entreg_utils.ahead import ahead
 from entreg_utils.data.annotations import BOXES
 from entreg_utils.data.decoding import read_image
 from entreg_utils.data.download import storing
 from entreg_utils.figures import raster
 from entreg_utils.files import atomic_write
-from entreg_utils.machine import usable_cores
 
 TOP = 5  # classes of a row
 _SHEET, _TILE = 60, 240  # photographs of the contact sheet, and their longer side in pixels
@@ -64,9 +63,7 @@ def write_sheet(job, rows: list[dict], photographs: Mapping[str, Path]) -> None:
         return job.draw(raster.fit(picture, _TILE), raw, row)[0]
 
     spaced = np.linspace(0, len(rows) - 1, min(len(rows), _SHEET)).round().astype(int)
-    with ThreadPoolExecutor(usable_cores()) as pool:
-        tiles = list(pool.map(tile, [rows[at] for at in spaced]))
-    if tiles:
+    if tiles := [*ahead(tile, [rows[at] for at in spaced], title="contact sheet")]:
         atomic_write(job.out / "contact_sheet.png", raster.png(raster.sheet(tiles)))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated
 
@@ -13,8 +14,13 @@ import tyro
 from tyro.conf import Positional, arg
 
 from entreg_utils import metrics, score
-from entreg_utils.data.decoding import read_all
+from entreg_utils.ahead import ahead
 from entreg_utils.files import StorageError, atomic_write, expand
+from entreg_utils.metrics.boxes import map_ious
+from entreg_utils.metrics.contours import threshold_list
+from entreg_utils.metrics.maps import warn_invalid
+from entreg_utils.metrics.overlap import check_boxes, iou_list
+from entreg_utils.metrics.pixels import pool_of
 from entreg_utils.score.maps import paired
 from entreg_utils.score.scores import SIGMA, Scores
 from entreg_utils.score.truth import read_truth
@@ -68,6 +74,8 @@ def main(argv: list[str]) -> int:
         """
         if (maps is None) == (compare is None):
             raise ValueError("give MAPS or --compare A B: they say what is scored")
+        read = (maps, *(compare or ()), truth, masks, images, classes, predictions, threshold_from)
+        _check_files({"--json": json, "--csv": csv, "--curve": curve}, read)
         of = functools.partial(
             score.score,
             truth=read_truth(truth, masks, images, classes, size),
@@ -91,6 +99,17 @@ def main(argv: list[str]) -> int:
 
     config = (tyro.conf.FlagCreatePairsOff,)
     return tyro.cli(command, prog="python -m entreg_utils score", args=argv, config=config)
+
+
+def _check_files(written: dict[str, Path | None], read: Iterable[Path | None]) -> None:
+    """ValueError: a file that would be written twice, or over what is read."""
+    taken = {path.expanduser().resolve(): "what is read" for path in read if path is not None}
+    for option, path in written.items():
+        if path is None:
+            continue
+        other = taken.setdefault(path.expanduser().resolve(), option)
+        if other != option:
+            raise ValueError(f"{option} would overwrite {path}, of {other}: name another file")
 
 
 def _picture(found: Scores) -> bytes:
@@ -146,25 +165,26 @@ def public_script(argv: list[str]) -> int:
     truth = read_truth(lists, expand(given.mask_root) / "OpenImages")
     pairs, _ = paired(given.scoremap_root, truth, more=True)
     rule = "all" if given.multi_contour_eval else "largest"
-    deltas = np.array(given.iou_threshold_list if given.multi_iou_eval else [50]) / 100
-    pool = metrics.PixelAveragePrecision(step)
+    deltas = iou_list(np.array(given.iou_threshold_list if given.multi_iou_eval else [50]) / 100)
+    taus, size = threshold_list(np.arange(0, 1, step)), truth.size
 
-    def pixels(pair):
-        own = metrics.PixelAveragePrecision(step)
-        own.update(pair.read(), *truth.mask_of(pair.image, None))
-        return own
+    def pixels(pair) -> metrics.PixelAveragePrecision:
+        return pool_of(pair.read(), *truth.mask_of(pair.image, None), step, size)
 
-    def boxes(pair):
-        own = [truth.boxes_of(pair.image, None)]
-        return metrics.box_accuracy([pair.read()], own, rule, deltas, np.arange(0, 1, step))
+    def boxes(pair) -> metrics.BoxAccuracy:
+        own = check_boxes(truth.boxes_of(pair.image, None), size, 0)
+        ious, *flags = map_ious(pair.read(), own, taus, [rule], size)
+        hits = ious >= deltas[:, None]
+        return metrics.BoxAccuracy(hits.astype(np.int64), deltas, taus, 1, *flags, rule)
 
     print("Loading and evaluating cams.")
-    if given.dataset_name == "OpenImages":
-        read_all(pairs, pixels, use=pool.merge)
-        found = pool.compute() * 100
+    masked = given.dataset_name == "OpenImages"
+    result = sum(ahead(pixels if masked else boxes, pairs, title="maps"))
+    warn_invalid(result.num_invalid, result.num_images)
+    if masked:
+        found = result.compute() * 100
         print(f"Mask AUC on split {given.split}: {found}")
     else:
-        result = sum(read_all(pairs, boxes))
         found = float(np.average((result.counts * 100.0 / result.num_images).max(axis=1)))
     print(f"localization: {found}")
     return 0

@@ -8,7 +8,6 @@ thresholds, pooled. Maps are read one at a time; what stays is some 10 kB an ima
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +18,10 @@ import pandas as pd
 from entreg_utils import metrics
 from entreg_utils.data.decoding import read_all
 from entreg_utils.files import StorageError, read_bytes
-from entreg_utils.metrics.boxes import check_boxes, map_ious
+from entreg_utils.metrics.boxes import map_ious
 from entreg_utils.metrics.contours import threshold_list
+from entreg_utils.metrics.overlap import check_boxes
+from entreg_utils.metrics.pixels import pool_of
 from entreg_utils.score import measures
 from entreg_utils.score.maps import Pair, paired
 from entreg_utils.score.truth import Truth, read_right, read_truth
@@ -120,8 +121,7 @@ def score(
         raise ValueError("predictions are for boxes and classes together, and there are no boxes")
     named = [pairs[index].image for index in boxed]
     right = {} if predictions is None else read_right(predictions, named, known)
-    title = "maps" if sys.stderr.isatty() else ""
-    outcomes = read_all(pairs, lambda pair: outcome(pair, known, taus, 1 / thresholds), title)
+    outcomes = read_all(pairs, lambda pair: outcome(pair, known, taus, 1 / thresholds), "maps")
     all_hits, all_counts, constant, invalid = zip(*outcomes, strict=True)
     for what, many in {
         "hold NaN or infinite values and are scored as zeros": sum(invalid),
@@ -167,8 +167,7 @@ def outcome(pair: Pair, truth: Truth, taus: np.ndarray, step: float) -> tuple:
             ious, *_ = map_ious(cam, check_boxes(boxes, truth.size, 0), taus, RULES, truth.size)
             hits = ious[:, None] >= np.array(IOUS)[:, None]
         if pair.image in truth.files:
-            pool = metrics.PixelAveragePrecision(step, truth.size)
-            pool.update(cam, *truth.mask_of(pair.image, pair.kind))
+            pool = pool_of(cam, *truth.mask_of(pair.image, pair.kind), step, truth.size)
             counts = np.array([pool.foreground, pool.background], np.float32)  # exact to 2^24
     except ValueError as error:
         raise ValueError(f"{pair.image}: {error}") from error

@@ -5,24 +5,23 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 import numpy as np
-import torch
 from torch import nn
 
 from entreg_utils import metrics, names
-from entreg_utils.cam import NORMALIZATIONS
 from entreg_utils.training.multilabel import (
     class_average_precision,
     mean_average_precision,
     multilabel_entropy,
 )
-from entreg_utils.training.view import Prediction, View, as_view, predict
+from entreg_utils.training.tally import IOU, THRESHOLDS, Tally, tallied
+from entreg_utils.training.view import Prediction, View, as_view
 
 SIGMA = 0.15  # the papers' fixed threshold for GT-known Loc and Top-1 Loc, a share of the maximum
-IOU = 0.5
-THRESHOLDS = 1000  # of ``hits``; column k stands for the threshold k / THRESHOLDS
 BASELINES = ("centre_box", "constant_map")  # scores that see no image
 TEMPERATURES = (0.5, 0.7, 1.0, 1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.3, 16.0)
 IVR_PERCENTILES = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0)  # validation chooses one
+# beside min-max: rule and percentile
+TRIED = [("max", None), ("pas", None), *(("ivr", percentile) for percentile in IVR_PERCENTILES)]
 Probe = Callable[[nn.Module, View, Prediction], dict]
 
 
@@ -46,19 +45,18 @@ def evaluate(
     ValueError: a probe that gives no numbers, or one under the name of a score.
     """
     view = as_view(view)
-    return _scores(model, predict(model, view), view, probes, sigma)
+    return _scores(model, view, *tallied(model, view), probes, sigma)
 
 
-def _scores(model, prediction, view: View, probes=(), sigma: float = SIGMA, hits=None) -> dict:
-    logits, labels = prediction.logits, view.labels
+def _scores(model, view: View, prediction: Prediction, tally: Tally, probes, sigma: float) -> dict:
+    logits, labels, hits = prediction.logits, view.labels, tally.hits
     if view.several:
         ap = mean_average_precision(logits, labels, view.multilabel)
         scores = {"mean_ap": ap, "entropy": multilabel_entropy(logits, view.multilabel)}
     else:
         right = metrics.accuracy(logits, labels)
         scores = {"accuracy": right, "entropy": metrics.mean_entropy(logits)}
-    if len(view.boxed):
-        hits = box_hits(prediction.maps, view) if hits is None else hits
+    if hits is not None:
         fixed = hits[:, column_of(sigma)]
         scores["gt_known"] = float(fixed.mean())
         if not view.several:
@@ -67,10 +65,9 @@ def _scores(model, prediction, view: View, probes=(), sigma: float = SIGMA, hits
         if len(view.boxed) < len(view.boxes):
             scores["num_boxed"] = len(view.boxed)
     if view.has_masks:
-        pool, count = _pixels(prediction.maps, view)
-        scores["mpxap" if view.several else "pxap"] = pool.compute()
-        if count < len(view.pairs):
-            scores["num_masked"] = count
+        scores["mpxap" if view.several else "pxap"] = tally.pool.compute()
+        if tally.num_masked < len(view.pairs):
+            scores["num_masked"] = tally.num_masked
     for probe in probes:
         said, name = names.resolve(probe, "probe")(model, view, prediction), names.text_of(probe)
         try:
@@ -111,11 +108,11 @@ def summarise(
     are the means; NaN where no image, or no mask, shows the class.
     """
     val, test = as_view(val), as_view(test)
-    on_val, on_test = predict(model, val), predict(model, test)
-    boxed, chosen = len(test.boxed) > 0, len(val.boxed) > 0
-    hits = box_hits(on_test.maps, test) if boxed else None
-    val_hits = box_hits(on_val.maps, val) if chosen else None
-    scores = _scores(model, on_test, test, probes, sigma, hits)
+    carried = len(test.boxed) > 0 and len(val.boxed) > 0
+    on_val, val_tally = tallied(model, val, dict.fromkeys(TRIED) if carried else None)
+    columns = _chosen(val_tally) if carried else {}
+    on_test, tally = tallied(model, test, columns, final=True)
+    scores = _scores(model, test, on_test, tally, probes, sigma)
     if test.several:
         rounded = (on_test.logits * 16).round() / 16  # they are most of a record: a third is saved
         outcomes = {"logits": rounded.astype(np.float16)}
@@ -127,31 +124,19 @@ def summarise(
         entropies = [metrics.mean_entropy(on_test.logits / t) for t in TEMPERATURES]
         right = _right(on_test, test)
         outcomes = {"right": right, "entropies": np.array(entropies, np.float32)}
-    if boxed:
-        more, own = _boxes(on_val, val, val_hits, on_test, test, hits, sigma)
+    if tally.hits is not None:
+        more, own = _boxes(test, on_test, tally, val_tally.hits, columns, sigma)
         scores, outcomes = scores | more, outcomes | own
     if test.has_masks:
-        constant, _ = _pixels(np.zeros((len(test.pairs), 1, 1), np.float32), test)
+        constant = tally.constant_maps()
         scores["constant_map"] = constant.compute()
-        outcomes["pixel_ap"] = _pixels_of_images(on_test.maps, test)
+        outcomes["pixel_ap"] = tally.pixel_ap
         if test.several:
-            pools = {"class_pxap": _pixels(on_test.maps, test)[0], "class_constant_map": constant}
-            for name, pool in pools.items():
+            for name, pool in {"class_pxap": tally.pool, "class_constant_map": constant}.items():
                 own, classes = pool.per_class, range(test.labels.shape[1])
                 outcomes[name] = np.array([own.get(c, np.nan) for c in classes], np.float32)
-    tuned = _scores(model, on_val, val, (), sigma, val_hits)
+    tuned = _scores(model, val, on_val, val_tally, (), sigma)
     return scores | {f"val_{name}": value for name, value in tuned.items()}, outcomes
-
-
-def box_hits(maps: np.ndarray, view: View, **options) -> np.ndarray:
-    """bool (P, 1000): whether a map's box meets a true one at each threshold, pairs with boxes."""
-    return _ious(maps, view, **options) >= IOU
-
-
-def _ious(maps, view: View, **options) -> np.ndarray:
-    boxes, threads = [view.boxes[pair] for pair in view.boxed], max(1, torch.get_num_threads())
-    same = {"thresholds": THRESHOLDS, "size": view.size, "threads": threads}
-    return metrics.iou_curves(maps[view.boxed], boxes, **same, **options)
 
 
 def column_of(threshold: float) -> int:
@@ -161,12 +146,22 @@ def column_of(threshold: float) -> int:
     return int(np.abs(levels - int(threshold * 255)).argmin())
 
 
-def _boxes(on_val, val, val_hits, on_test, test: View, hits, sigma: float) -> tuple[dict, dict]:
-    boxes = [test.boxes[pair] for pair in test.boxed]
-    every = _ious(on_test.maps, test, contours="all")
-    best = [(every >= delta).mean(axis=0).max() for delta in (0.3, 0.5, 0.7)]
+def _chosen(tally: Tally) -> dict[tuple[str, float | None], int]:
+    """Of each normalisation the percentile and the column of thresholds that are best here."""
+    best: dict[str, tuple] = {}
+    for rule, curve in tally.curves.items():
+        if rule[0] not in best or curve.max() > best[rule[0]][1].max():
+            best[rule[0]] = rule, curve
+    return {rule: int(curve.argmax()) for rule, curve in best.values()}
+
+
+def _boxes(
+    test: View, on_test: Prediction, tally: Tally, val_hits, columns: dict, sigma: float
+) -> tuple[dict, dict]:
+    boxes, hits = [test.boxes[pair] for pair in test.boxed], tally.hits
     centre = metrics.centre_box_baseline(boxes, test.size)
-    scores = {"max_box_acc_v2": float(np.mean(best)), "centre_box": centre.max_box_acc}
+    best = (tally.every / len(boxes)).max(axis=1)
+    scores = {"max_box_acc_v2": float(best.mean()), "centre_box": centre.max_box_acc}
     middle = test.size, [IOU], [centre.threshold_at(IOU)]
     found = [metrics.centre_box_baseline([own], *middle).max[0] for own in boxes]
     shares = metrics.box_shares(boxes, test.size).astype(np.float16)
@@ -176,9 +171,12 @@ def _boxes(on_val, val, val_hits, on_test, test: View, hits, sigma: float) -> tu
         rules["carried"] = column = int(val_hits.sum(axis=0).argmax())
         scores["box_threshold"] = column / THRESHOLDS
         scores["max_box_acc_carried"] = float(hits[:, column].mean())
-        for rule in NORMALIZATIONS[1:]:
-            more, outcomes[f"hits_{rule}"] = _under(rule, on_val, val, on_test, test)
-            scores |= more
+    for (rule, percentile), column in columns.items():
+        scores |= {"ivr_percentile": percentile} if rule == "ivr" else {}
+        curve = tally.curves[rule, percentile] / len(boxes)
+        scores[f"max_box_acc_{rule}"] = float(curve.max())
+        scores[f"max_box_acc_{rule}_carried"] = float(curve[column])
+        outcomes[f"hits_{rule}"] = tally.kept[rule, percentile]
     if not test.several:
         right = _right(on_test, test)[test.boxed]
         for rule, column in rules.items():
@@ -188,45 +186,5 @@ def _boxes(on_val, val, val_hits, on_test, test: View, hits, sigma: float) -> tu
     return scores, outcomes
 
 
-def _under(rule: str, on_val, val: View, on_test, test: View) -> tuple[dict, np.ndarray]:
-    """Scores and hits under a normalisation; its percentile and threshold are validation's."""
-    tried = {}
-    for percentile in IVR_PERCENTILES if rule == "ivr" else (None,):
-        found = box_hits(on_val.maps, val, normalization=rule, percentile=percentile)
-        curve = found.mean(axis=0)
-        tried[percentile] = curve.max(), int(curve.argmax())
-    percentile = max(tried, key=lambda one: tried[one][0])
-    hits = box_hits(on_test.maps, test, normalization=rule, percentile=percentile)
-    carried = hits[:, tried[percentile][1]]
-    scores = {"ivr_percentile": percentile} if rule == "ivr" else {}
-    scores[f"max_box_acc_{rule}"] = float(hits.mean(axis=0).max())
-    scores[f"max_box_acc_{rule}_carried"] = float(carried.mean())
-    return scores, carried
-
-
 def _right(prediction: Prediction, view: View) -> np.ndarray:
     return metrics.correct_classes(prediction.logits, view.labels)
-
-
-def _pixels(maps: np.ndarray, view: View) -> tuple:
-    """The filled pool of PxAP, or with several classes an image of mPxAP, one mask in memory at a
-    time; and the number of masks that are not ignored as a whole."""
-    several = view.several
-    kind = metrics.MeanPixelAveragePrecision if several else metrics.PixelAveragePrecision
-    pool, classes, count = kind(size=view.size), view.pairs[:, 1].tolist(), 0
-    for own, (mask, ignore), label in zip(maps, view.masks(), classes, strict=True):
-        pool.update(own, mask, *([label] if several else []), ignore=ignore)
-        count += ignore is None or not ignore.all()
-    return pool, int(count)
-
-
-def _pixels_of_images(maps: np.ndarray, view: View) -> np.ndarray:
-    found = []
-    for own, (mask, ignore) in zip(maps, view.masks(), strict=True):
-        if not (mask if ignore is None else mask & ~ignore).any():
-            found.append(np.nan)
-            continue
-        pool = metrics.PixelAveragePrecision(size=view.size)
-        pool.update(own, mask, ignore)
-        found.append(pool.compute())
-    return np.array(found, np.float16)

@@ -28,7 +28,7 @@ def mean_average_precision(logits, labels, loss: str) -> float:
 
     ``logits``, ``labels``: (N, C), 1 for the classes present; classes that no image shows are left
     out. ``loss``: ``softmax`` or ``sigmoid``: images are ranked by the probability that it makes.
-    ValueError: no image shows any class.
+    ValueError: no image shows any class, or logits that are not finite.
     """
     found = class_average_precision(logits, labels, loss)
     if np.isnan(found).all():
@@ -39,8 +39,7 @@ def mean_average_precision(logits, labels, loss: str) -> float:
 def class_average_precision(logits, labels, loss: str) -> np.ndarray:
     """:func:`average_precision` of each class, float64 (C,), NaN of one that no image shows;
     arguments as in :func:`mean_average_precision`."""
-    logits = torch.from_numpy(as_array(logits).astype(np.float64))
-    labels = as_array(labels) > 0
+    logits, labels = _finite(logits), as_array(labels) > 0
     scores = (logits.log_softmax(1) if loss == "softmax" else logits).numpy()
     found = np.full(labels.shape[1], np.nan)
     for c in np.flatnonzero(labels.any(axis=0)):
@@ -50,8 +49,16 @@ def class_average_precision(logits, labels, loss: str) -> np.ndarray:
 
 def multilabel_entropy(logits, loss: str) -> float:
     """Mean entropy in nats: of the softmax, 0..log C; of the sigmoids, mean over classes, 0..log 2:
-    softplus(z) - z p is the entropy of (p, 1 - p) with p = sigmoid(z)."""
+    softplus(z) - z p is the entropy of (p, 1 - p) with p = sigmoid(z). ValueError: logits that are
+    not finite."""
     if loss == "softmax":
         return metrics.mean_entropy(logits)
-    z = torch.from_numpy(as_array(logits).astype(np.float64))
+    z = _finite(logits)
     return float((functional.softplus(z) - z * z.sigmoid()).mean())
+
+
+def _finite(logits) -> torch.Tensor:
+    logits = torch.from_numpy(as_array(logits).astype(np.float64))
+    if not bool(logits.isfinite().all()):
+        raise ValueError("logits hold NaN or infinity: the training has diverged")
+    return logits

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from tqdm.auto import tqdm
 
 from entreg_utils import cam
+from entreg_utils.ahead import ahead
 from entreg_utils.cam.activation import on_cpu
 from entreg_utils.training.batches import as_input
 from entreg_utils.training.guard import enough_memory
 
 _BATCH = 64  # images of a pass in evaluation: large photographs leave memory for so many
+_SCORERS = 6  # threads that score maps beside a pass
 
 
 class View:
@@ -37,7 +38,7 @@ class View:
         self, dataset, size: int | None = None, crop: int = 0, rows=None, multilabel: str = "none"
     ):
         self.dataset, self.crop, self.multilabel = dataset, crop, multilabel
-        self.title = ""  # of the bar of a pass of two seconds or more; none without one
+        self.title = "scoring"  # of the bar of a pass of two seconds or more; "" for none
         self.size = getattr(dataset, "frame", 224) if size is None else size
         self.rows = None if rows is None else torch.as_tensor(rows)
         self.labels = dataset.labels if rows is None else dataset.labels[self.rows]
@@ -87,18 +88,27 @@ class View:
 
     @cached_property
     def _masks(self) -> Sequence | None:
-        return None if self.rows is not None else self.dataset.masks_at(self._frame()[0])
+        found = None if self.rows is not None else self.dataset.masks_at(self._frame()[0])
+        if found is None:
+            return None
+        found = found if hasattr(found, "__getitem__") else [*found]
+        if len(found) != len(self.pairs):
+            raise ValueError(
+                f"there are masks for {len(found)} maps of {len(self.pairs)}: masks_at gives one "
+                "for each pair of image and class"
+            )
+        return found
 
     @property
     def has_masks(self) -> bool:
         return self._masks is not None
 
-    def masks(self) -> Iterator[tuple[np.ndarray, np.ndarray | None]]:
-        """(mask, ignore or None) of each pair, bool (size, size)."""
+    def mask(self, pair: int) -> tuple[np.ndarray, np.ndarray | None]:
+        """(mask, ignore or None) of a pair, bool (size, size)."""
         margin = self._frame()[1]
         part = slice(margin, margin + self.size)
-        for mask, ignore in self._masks:
-            yield mask[part, part], None if ignore is None else ignore[part, part]
+        mask, ignore = self._masks[pair]
+        return mask[part, part], None if ignore is None else ignore[part, part]
 
     def _frame(self) -> tuple[int, int]:
         """Side of the whole image where the part that is shown has ``size``, and its margin."""
@@ -128,26 +138,45 @@ class Prediction:
     logits: np.ndarray
 
 
-def predict(model: nn.Module, view, batch: int = _BATCH) -> Prediction:
+def predict(
+    model: nn.Module,
+    view,
+    batch: int = _BATCH,
+    score: Callable | None = None,
+    use: Callable = lambda found: None,
+) -> Prediction:
     """Run a model over a view, or over a data set as a whole, on the model's device, in float32.
 
     One forward pass gives logits and maps together; an image of several classes is passed once for
-    each. TrainingError: the device has too little memory.
+    each. ``score(pair, map)`` is asked about each map by threads, while the network is at the next
+    batch, and ``use`` gets each answer, in the order of ``view.pairs``; no more maps than those of
+    a batch wait. TrainingError: the device has too little memory.
     """
     view = as_view(view)
-    device, maps, logits = next(model.parameters()).device, [], []
-    what = {"desc": view.title, "unit": "batch", "disable": not view.title}
-    with enough_memory("a pass in evaluation"):
-        for start in tqdm(range(0, len(view), batch), delay=2, leave=False, **what):
+    device, made = next(model.parameters()).device, []
+
+    def maps() -> Iterator[np.ndarray]:
+        for start in range(0, len(view), batch):
             stop = min(start + batch, len(view))
             images = as_input(view.images(start, stop), device)
             if view.several:
-                a, z = _several(model, images, view.pairs, start, stop)
+                found = _several(model, images, view.pairs, start, stop)
             else:
-                a, z = cam.class_activation_map(model, images, view.labels[start:stop])
-            maps.append(on_cpu(a).numpy())
-            logits.append(z.float().cpu().numpy())
-    return Prediction(np.concatenate(maps), np.concatenate(logits))
+                found = cam.class_activation_map(model, images, view.labels[start:stop])
+            cams, logits = found
+            made.append((on_cpu(cams).numpy(), logits.float().cpu().numpy()))
+            yield from made[-1][0]
+
+    # While a GPU computes, all of the CPU's threads are free, and one at the least. A seventh of
+    # what scoring takes is Python's: of more than _SCORERS each would wait for the others.
+    threads = torch.get_num_threads() + (device.type != "cpu")
+    threads = min(threads, _SCORERS) if score else 1
+    what = {"title": view.title, "unit": "map", "window": batch, "total": len(view.pairs)}
+    with enough_memory("a pass in evaluation"):
+        asked = (lambda pair: score(*pair)) if score else (lambda pair: None)
+        for found in ahead(asked, enumerate(maps()), threads, **what):
+            use(found)
+    return Prediction(*map(np.concatenate, zip(*made, strict=True)))
 
 
 def as_view(view) -> View:

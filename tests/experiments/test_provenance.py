@@ -1,6 +1,5 @@
 """Where a record says it comes from."""
 
-import os
 from types import SimpleNamespace
 
 import torch
@@ -8,7 +7,6 @@ import torch
 from entreg_utils import models
 from entreg_utils.experiments import Config, provenance
 from entreg_utils.experiments.provenance import device_name, pick_device
-from entreg_utils.machine import usable_cores
 
 PLAIN = {"commit", "seed", "device", "cpu", "capability", "threads", "python", "torch", "numpy"}
 PLAIN |= {"system", "seconds"}
@@ -40,7 +38,7 @@ def test_weights_and_split_are_named_and_outside_a_checkout_there_is_no_commit(
     assert provenance.provenance(Config(), 0)["commit"] == "not a git checkout"
 
 
-def test_a_gpu_goes_by_its_name_and_threads_and_cores_are_counted(one_thread, monkeypatch):
+def test_a_gpu_goes_by_its_name_and_threads_are_counted(one_thread, monkeypatch):
     if pick_device().type == "cpu":
         assert device_name().endswith(", 1 thread")
     gpu = SimpleNamespace(is_available=lambda: True, get_device_name=lambda *_: "A GPU")
@@ -48,9 +46,3 @@ def test_a_gpu_goes_by_its_name_and_threads_and_cores_are_counted(one_thread, mo
         patch.setattr(provenance.torch, "cuda", gpu)
         assert pick_device() == torch.device("cuda") and device_name() == "A GPU"
         assert provenance.provenance(Config(), 0)["gpu"] == "A GPU"
-    if hasattr(os, "sched_getaffinity"):
-        monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3})
-        assert usable_cores() == 1  # the machine may have more
-    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    monkeypatch.setattr(os, "cpu_count", lambda: None)
-    assert usable_cores() == 1

@@ -1,5 +1,7 @@
 """How often boxes are right, by hand, and against the public evaluation code on real maps."""
 
+import weakref
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from entreg_utils.cam import normalize, upsample
-from entreg_utils.metrics import box_accuracy, box_iou, boxes_at, iou_curves, rescale_boxes
+from entreg_utils.metrics import (
+    box_accuracy,
+    box_accuracy_by_size,
+    box_iou,
+    boxes_at,
+    iou_curves,
+    localisation,
+    rescale_boxes,
+)
 from entreg_utils.metrics.contours import mask_boxes
 
 SHARED = Path(__file__).parents[2] / ".." / "shared"
@@ -139,8 +149,46 @@ def test_threads_change_nothing(contours):
     one = box_accuracy(cams, boxes, contours, size=32)
     two = box_accuracy(cams, boxes, contours, size=32, threads=2)
     assert np.array_equal(one.counts, two.counts) and one.counts.any()
+    rows = [iou_curves(cams, boxes, contours, size=32, threads=count) for count in (1, 2, None)]
+    assert np.array_equal(rows[0], rows[1]) and np.array_equal(rows[0], rows[2])
     with pytest.raises(ValueError, match="threads=0"):
         box_accuracy(cams, boxes, contours, size=32, threads=0)
+
+
+class Lazy(Sequence):
+    """Maps that are made as they are asked for; ``here`` are in memory, at most ``most`` were."""
+
+    def __init__(self, count, error_at=None):
+        self.count, self.error_at, self.most, self.here = count, error_at, 0, weakref.WeakSet()
+
+    def __len__(self):
+        return self.count
+
+    def __getitem__(self, index):
+        if index >= self.count:
+            raise IndexError
+        if index == self.error_at:
+            raise OSError("a file is gone")
+        cam = np.random.default_rng(index).normal(size=(4, 4)).view(Map)
+        self.here.add(cam)
+        self.most = max(self.most, len(self.here))
+        return cam
+
+
+class Map(np.ndarray):
+    __hash__ = object.__hash__
+
+
+@pytest.mark.parametrize("threads", [1, 2, 4])
+@pytest.mark.parametrize("score", [box_accuracy, iou_curves, box_accuracy_by_size, localisation])
+def test_maps_that_are_read_one_by_one_are_never_all_in_memory(score, threads):
+    maps, boxes = Lazy(120), [[2, 3, 20, 25]] * 120
+    options = {"thresholds": 5} if score is not localisation else {"threshold": "oracle"}
+    score(maps, boxes, size=32, threads=threads, **options)
+    assert maps.most <= 2 * threads + 3 and len(maps.here) == 0  # one waited for, one at hand
+    broken = Lazy(120, error_at=30)
+    with pytest.raises(OSError, match="a file is gone"):
+        score(broken, boxes, size=32, threads=threads, **options)
 
 
 def test_results_of_two_halves_add_up_to_that_of_the_whole():
@@ -157,8 +205,11 @@ def test_results_of_two_halves_add_up_to_that_of_the_whole():
     assert halves.max_box_acc == whole.max_box_acc and halves.contours == "largest"
     three = sum(box_accuracy(cams[i : i + 1], boxes[:1], size=32) for i in (0, 1, 2))
     assert np.array_equal(three.counts, box_accuracy(cams[:3], boxes[:3], size=32).counts)
-    with pytest.raises(TypeError):
-        1 + whole
+    for other in (1, 0.0, None, whole.counts):
+        with pytest.raises(TypeError):
+            other + whole
+        with pytest.raises(TypeError):
+            whole + other
     for name, other in (
         ("contours", box_accuracy(cams[:2], boxes[:2], "all", size=32)),
         ("thresholds", box_accuracy(cams[:2], boxes[:2], thresholds=10, size=32)),
@@ -184,12 +235,21 @@ def test_iou_refuses_what_is_no_box():
         ([0, 5, 1, 1], "y0 <= y1"),
         ([0, 0, 1.5, 1], "predicted boxes must be whole pixels"),
         ([0, 0, np.nan, 1], "whole pixels"),
+        ([0, 0, np.inf, 1], "whole pixels"),
+        ([0, 0, 2**40, 1], "whole pixels"),
+        (["a", "b", "c", "d"], "whole pixels"),
+        ([0, 0, 1, 1, 0.9], r"predicted boxes must have shape \(n, 4\), got \(1, 5\)"),
     ):
         with pytest.raises(ValueError, match=sentence):
             box_iou([bad], [[0, 0, 1, 1]])
     with pytest.raises(ValueError, match="true boxes must be whole pixels"):
         box_iou([[0, 0, 1, 1]], [[0.5, 0, 1, 1]])
-    assert box_iou([[0.0, 0.0, 1.0, 1.0]], [[0, 0, 1, 1]]).item() == 1
+    with pytest.raises(ValueError, match=r"true boxes must have shape \(n, 4\), got \(4, 5\)"):
+        box_iou([[0, 0, 1, 1]], np.ones((4, 5)))  # not five boxes
+    assert box_iou([[0.0, 0.0, 1.0, 1.0]], [0, 0, 1, 1]).item() == 1
+    assert box_iou([], np.zeros((2, 4))).shape == (0, 2)
+    bright = np.array([[200, 200, 250, 250]], np.uint8)
+    assert box_iou(bright, bright).item() == 1  # sides of unsigned bytes do not wrap around
 
 
 def test_rescaling_truncates():
@@ -247,6 +307,9 @@ def test_maps_with_nan_or_infinity_score_as_zero_maps_with_one_warning(value):
         ({"thresholds": 0}, "thresholds must be a positive int"),
         ({"thresholds": [0.5, 1.5]}, "give values in 0..1"),
         ({"size": 0}, "size must be a positive int"),
+        ({"iou_thresholds": [0.5, 50]}, r"IoU thresholds are shares in 0..1, got \[0.5, 50\]"),
+        ({"iou_thresholds": np.nan}, "IoU thresholds are shares in 0..1"),
+        ({"iou_thresholds": ()}, "IoU thresholds are shares in 0..1"),
     ],
 )
 def test_bad_input_is_one_clear_sentence(arguments, message):

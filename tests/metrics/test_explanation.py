@@ -54,7 +54,8 @@ def test_nothing_above_the_threshold_and_broken_maps():
     assert even.constant and not even.gray.any() and "noise" not in str(even)
     noise = explain(np.full((3, 3), 0.1), [0, 0, 3, 3])  # no binary fraction: 1e-17 of contrast
     assert noise.constant and noise.gray.any() and "rounding noise" in str(noise)
-    broken = explain(np.full((3, 3), np.nan), [0, 0, 3, 3])
+    with pytest.warns(RuntimeWarning, match="1 of 1 maps hold NaN"):
+        broken = explain(np.full((3, 3), np.nan), [0, 0, 3, 3])
     assert broken.invalid and "NaN or infinite" in str(broken)
 
 

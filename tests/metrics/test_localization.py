@@ -58,7 +58,43 @@ def test_the_oracle_is_max_box_acc():
     assert "oracle" in str(result)
 
 
+def test_results_of_parts_add_up_to_that_of_the_whole():
+    def of(part, threshold=0.15, logits=LOGITS):
+        given = (
+            (MAPS[part], BOXES[part], logits[part], LABELS[part])
+            if logits is not None
+            else (MAPS[part], BOXES[part])
+        )
+        return localisation(*given, threshold=threshold, size=20)
+
+    whole, parts = of(slice(4)), [of(slice(1)), of(slice(1, 3)), of(slice(3, 4))]
+    added = sum(parts)
+    assert str(added) == str(whole) and added.located.tolist() == whole.located.tolist()
+    assert (added.gt_known, added.top1, added.top5) == (0.75, 0.25, 0.5)
+    plain = of(slice(2), logits=None) + of(slice(2, 4), logits=None)
+    assert (plain.gt_known, plain.top1) == (0.75, None)
+    for other, sentence in (
+        (of(slice(4), 0.5), "their threshold is the same"),
+        (of(slice(4), logits=None), "both or neither have logits"),
+    ):
+        with pytest.raises(ValueError, match=sentence):
+            whole + other
+    with pytest.raises(ValueError, match="an oracle chooses on all images at once"):
+        sum([of(slice(4), "oracle"), of(slice(4), "oracle")])
+
+
+@pytest.mark.parametrize("threshold", [0.15, "oracle"])
+def test_maps_without_numbers_are_said_once(threshold):
+    maps = MAPS.copy()
+    maps[1, 0, 0] = np.nan
+    with pytest.warns(RuntimeWarning, match="1 of 4 maps hold NaN") as caught:
+        found = localisation(maps, BOXES, threshold=threshold, size=20)
+    assert len(caught) == 1 and found.located.tolist() == [True, False, True, False]
+
+
 def test_what_cannot_be_scored():
+    with pytest.raises(ValueError, match="IoU thresholds are shares in 0..1, got 50"):
+        localisation(MAPS, BOXES, iou=50, size=20)
     with pytest.raises(ValueError, match="give both or neither"):
         localisation(MAPS, BOXES, logits=LOGITS, size=20)
     with pytest.raises(ValueError, match='"oracle", or the BoxAccuracy'):

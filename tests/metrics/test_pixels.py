@@ -138,6 +138,8 @@ def test_streams_of_two_processes_merge_to_that_of_one():
         streams[2].update(maps[index], masks[index])
     memory = streams[0].foreground.nbytes
     restored = pickle.loads(pickle.dumps(streams[1]))  # as it comes back from a process
+    assert sum([streams[0], restored]).compute() == streams[2].compute()
+    assert streams[0].num_images == 3  # a sum leaves its parts as they are
     merged = streams[0].merge(restored)
     assert merged is streams[0] and merged.num_images == 6
     assert merged.compute() == streams[2].compute()
@@ -155,6 +157,7 @@ def test_class_streams_merge_and_name_what_they_leave_out():
     first.update(maps[0], masks[0], 4)
     second.update(maps[1], masks[1], 2)
     second.update(maps[2], masks[2], 9)
+    assert sum([first, second]).per_class == {2: 0.5, 4: 1.0} and [*first.pools] == [4]
     merged = first.merge(second)
     # Class 4: the object pixel ranks first. Class 2: it ranks last, precision 1/2 at recall 1.
     assert merged.per_class == {2: 0.5, 4: 1.0} and merged.left_out == [9]

@@ -46,3 +46,20 @@ def test_an_average_hides_the_small_objects():
     assert table.loc["all", "box_acc"] == table.loc["all", "own_max"] == 0.75
     whole = box_accuracy(cams, boxes, size=20)
     assert np.array_equal(result.overall.counts, whole.counts)
+
+
+def test_results_of_parts_add_up_to_that_of_the_whole():
+    cams = [scene(18, 6), scene(14, 5), scene(18, 6), np.full((20, 20), np.nan)]
+    boxes = [[0, 0, 18, 18], [0, 0, 5, 5], [0, 0, 18, 18], [0, 0, 10, 9]]
+    with pytest.warns(RuntimeWarning, match="1 of 4 maps hold NaN") as caught:
+        whole = box_accuracy_by_size(cams, boxes, size=20)
+    assert len(caught) == 1  # not once a group
+    with pytest.warns(RuntimeWarning, match="1 of 1"):
+        parts = [box_accuracy_by_size([c], [b], size=20) for c, b in zip(cams, boxes, strict=True)]
+    added = sum(parts)
+    assert list(added.groups) == list(whole.groups) == ["small", "medium", "large"]
+    for name in whole.groups:
+        assert np.array_equal(added.groups[name].counts, whole.groups[name].counts)
+    assert added.table().equals(whole.table()) and added.overall.num_invalid == 1
+    with pytest.raises(ValueError, match="their edges are the same"):
+        whole + box_accuracy_by_size(cams[:1], boxes[:1], size=20, edges=(0.1, 0.2))

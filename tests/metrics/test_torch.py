@@ -68,6 +68,15 @@ def test_batches_of_any_size_give_the_number_of_the_function(name):
     assert one == metric.compute() and one != wanted
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_maps_without_numbers_are_said(name):
+    metric, batch, _ = doors()[name]
+    cams, *rest = batch([0, 1, 2])
+    cams[1, 0, 0] = torch.nan
+    with pytest.warns(RuntimeWarning, match="1 of 3 maps hold NaN"):
+        metric.update(cams, *rest)
+
+
 def _process(rank, address, queue):
     dist.init_process_group("gloo", init_method=address, rank=rank, world_size=2)
     for name, (metric, batch, _) in doors().items():

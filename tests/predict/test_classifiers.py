@@ -1,6 +1,7 @@
 """Which network is asked, by which names, and what tables say of its weights."""
 
 import dataclasses
+import threading
 
 import pytest
 import timm
@@ -10,6 +11,7 @@ from torch import nn
 from entreg_utils import models
 from entreg_utils.experiments import store
 from entreg_utils.files import StorageError
+from entreg_utils.predict import classifiers
 from entreg_utils.predict.classifiers import classifier, find_run
 
 
@@ -50,6 +52,30 @@ def test_weights_of_a_file_with_names_of_its_own(tmp_path, offline):
     assert (classifier(own).weights, classifier(own).title) == ("own", "Adapted")
 
 
+def test_who_waits_for_the_network_is_told_what_for(monkeypatch, capsys):
+    original = models.build
+
+    def slow(*given, pretrained=False, **options):
+        if pretrained:
+            said.wait(30)
+            raise StorageError("cannot fetch the weights")
+        return original(*given, **options)
+
+    def say(*words, **options):
+        print(*words, **options)
+        said.set()
+
+    said = threading.Event()
+    monkeypatch.setattr(classifiers, "_PATIENCE", 0)
+    monkeypatch.setattr(classifiers, "print", say, raising=False)
+    monkeypatch.setattr(models, "build", slow)
+    with pytest.warns(UserWarning, match="UNTRAINED: cannot fetch"):
+        assert classifier("timm:test_resnet").weights == "untrained"
+    assert capsys.readouterr().err == (
+        "fetching the weights of timm:test_resnet; without a network it takes a minute to give up\n"
+    )
+
+
 class Strict(nn.Module):
     def __init__(self, classes):
         super().__init__()
@@ -73,6 +99,11 @@ class Strict(nn.Module):
         ("timm:tf_efficientnet_lite0", {"classes": ["a"]}, "has 1000 classes, but 1 names"),
         ("timm:tf_efficientnet_lite0", {"size": 0}, "does not run on 0x0 .* another size"),
         (Strict(3), {"size": 64}, "Strict does not run on 64x64"),
+        (
+            models.build("timm:test_resnet", 3),
+            {"size": 1},
+            "of 1x1 pixels Adapted makes a map of one",
+        ),
     ],
 )
 def test_what_cannot_be_asked_is_one_sentence(tmp_path, offline, model, options, sentence):

@@ -211,22 +211,6 @@ def test_an_interruption_and_a_full_disk_lose_nothing(
             assert (out / name).read_bytes() == (tmp_path / "fresh" / name).read_bytes()
 
 
-def test_no_more_than_a_batch_waits():
-    class Pool:
-        def submit(self, function, item):
-            taken.append(item)
-            return self
-
-        def result(self):
-            return None
-
-    taken, given = [], 0
-    for _ in photographs._ahead(Pool(), None, range(1000)):
-        given += 1
-        assert len(taken) - given <= photographs._BATCH
-    assert given == 1000
-
-
 @pytest.mark.parametrize(
     ("change", "options", "sentence"),
     [
@@ -257,6 +241,14 @@ def test_refusals_are_one_sentence_and_nothing_is_written(
     with pytest.raises((ValueError, StorageError), match=sentence):
         predict(model=asked, progress=False, **given)
     assert {*photos.rglob("*")} == before and not (tmp_path / "out").exists()
+
+
+def test_a_network_without_numbers_is_refused(photos, tmp_path):
+    broken = classifier(Colours(), classes=list(COLOURS))
+    head = broken.network.network.head
+    head.bias = nn.Parameter(head.weight[0] * np.nan)  # which the maps leave out
+    with pytest.raises(ValueError, match="answers with NaN or infinity to photographs near a/b.c"):
+        predict(photos, broken, tmp_path / "out", progress=False)
 
 
 def test_a_folder_of_another_call_is_refused(photos, asked, tmp_path):

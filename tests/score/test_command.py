@@ -31,6 +31,20 @@ def test_table_json_csv_and_picture_say_the_same(lists, parity, tmp_path, capsys
     assert "carried" in capsys.readouterr().out
 
 
+def test_no_file_is_written_twice_or_over_what_is_read(lists, tmp_path, capsys):
+    a, truth = tmp_path / "a.txt", lists / "boxes.csv"
+    (tmp_path / "b").symlink_to(tmp_path)
+    before = truth.read_bytes()
+    for options, sentence in (
+        (["--json", a, "--csv", tmp_path / "b" / "a.txt"], "--csv would overwrite"),
+        (["--json", a, "--curve", a], f"--curve would overwrite {a}, of --json: name another"),
+        (["--csv", truth], f"--csv would overwrite {truth}, of what is read: name another file"),
+    ):
+        assert main(words(lists, *options)) == 1
+        assert sentence in capsys.readouterr().err
+    assert not a.exists() and truth.read_bytes() == before
+
+
 def test_two_sets_are_compared(lists, parity, tmp_path, capsys):
     np.savez(tmp_path / "other.npz", **{name: -cam for name, cam in parity["cams"].items()})
     pair = [str(lists / "maps"), str(tmp_path / "other.npz")]
@@ -80,6 +94,17 @@ def test_the_public_script_s_options_print_its_pixel_score(lists, parity, step, 
     assert auc.startswith("Mask AUC on split test: ") and last.startswith("localization: ")
     assert auc.split()[-1] == last.split()[-1]
     assert float(last.split()[-1]) == pytest.approx(100 * parity["pxap"][column], abs=1e-12)
+
+
+@pytest.mark.parametrize("data", ["CUB", "OpenImages"])
+def test_maps_without_numbers_are_said_once_by_the_public_script(
+    lists, parity, tmp_path, data, capsys
+):
+    maps = {name: np.full((3, 3), np.nan) for name in parity["cams"]}
+    np.savez(tmp_path / "maps.npz", **maps)
+    assert main(public(lists, data, "--scoremap_root", tmp_path / "maps.npz")) == 0
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith("note: 43 of 43 maps hold NaN or infinite values and were scored as")
 
 
 def test_maps_of_other_images_do_not_disturb_the_public_script(lists, parity, tmp_path, capsys):

@@ -1,7 +1,5 @@
 """What is measured, on maps small enough to count the pixels by hand."""
 
-import math
-
 import numpy as np
 import pytest
 import torch
@@ -9,17 +7,7 @@ from torch import nn
 
 from entreg_utils import metrics
 from entreg_utils.training import View, evaluate, predict, summarise
-from entreg_utils.training.evaluate import (
-    IVR_PERCENTILES,
-    TEMPERATURES,
-    THRESHOLDS,
-    column_of,
-)
-from entreg_utils.training.multilabel import (
-    average_precision,
-    mean_average_precision,
-    multilabel_entropy,
-)
+from entreg_utils.training.evaluate import IVR_PERCENTILES, TEMPERATURES, THRESHOLDS, column_of
 
 LABELS = torch.tensor([0, 1, 2, 3, 0, 1])
 
@@ -226,6 +214,30 @@ def test_the_summary_names_its_threshold_rules(photographs):
     assert {n: scores[n] for n in expected} == expected
 
 
+def test_threads_change_no_bit(photographs, one_thread):
+    labels = torch.arange(150) % 4  # three batches
+    val, test = (View(photographs(part, boxes=True)) for part in (labels[:8], labels))
+    one = summarise(Noisy(), val, test)
+    torch.set_num_threads(3)
+    three = summarise(Noisy(), val, test)
+    assert one[0] == three[0] and one[1].keys() == three[1].keys()
+    for name, own in one[1].items():
+        np.testing.assert_array_equal(own, three[1][name])
+
+
+def test_a_network_without_numbers_is_refused(photographs):
+    class Torn(Noisy):
+        def forward_features(self, images):
+            return super().forward_features(images).index_fill(0, torch.tensor([2]), torch.nan)
+
+    with pytest.raises(ValueError, match="image 2 holds NaN or infinite values"):
+        evaluate(Torn(), photographs(LABELS, boxes=True))
+    torn = Noisy()
+    torn.head.bias.data[0] = torch.nan  # which the maps leave out
+    with pytest.raises(ValueError, match="logits hold NaN: the training has diverged"):
+        evaluate(torn, photographs(LABELS, boxes=True))
+
+
 def test_without_boxes_in_validation_nothing_is_carried_over(photographs):
     labels = torch.arange(8) % 4
     val, test = photographs(labels, masks=False), photographs(labels, boxes=True)
@@ -253,7 +265,7 @@ def test_outcomes_add_up_to_the_scores(photographs):
         assert scores[f"max_box_acc_{rule}"] >= scores[f"max_box_acc_{rule}_carried"]
     assert outcomes["share"] == pytest.approx(metrics.box_shares(test.boxes, 224), rel=1e-3)
     on_test = predict(Noisy(), test)
-    single = metrics.pixel_average_precision(on_test.maps[3:4], [list(test.masks())[3][0]])
+    single = metrics.pixel_average_precision(on_test.maps[3:4], [test.mask(3)[0]])
     assert outcomes["pixel_ap"][3] == pytest.approx(single, rel=1e-3)
     entropies = outcomes["entropies"]
     assert (np.diff(entropies) > 0).all()
@@ -286,44 +298,3 @@ def test_every_threshold_has_a_column_that_cuts_alike(threshold):
     assert 0 <= column < THRESHOLDS
     assert int(column / THRESHOLDS * 255) == int(threshold * 255)
     assert column_of(0.15) * 255 // THRESHOLDS == 150 * 255 // THRESHOLDS
-
-
-# ---- several classes an image
-
-
-def test_average_precision_by_hand():
-    # falling: yes, no, yes, no -> precision 1 at recall 1/2, 2/3 at recall 1
-    assert average_precision([0.9, 0.8, 0.7, 0.1], [1, 0, 1, 0]) == pytest.approx((1 + 2 / 3) / 2)
-    assert average_precision([0.1, 0.2, 0.9], [0, 0, 1]) == 1.0
-    assert average_precision([0.9, 0.2, 0.1], [0, 0, 1]) == pytest.approx(1 / 3)
-
-
-def test_equal_scores_enter_together():
-    # no order among equals: three images, one of them right, whichever stands first
-    for present in ([1, 0, 0], [0, 1, 0], [0, 0, 1]):
-        assert average_precision([0.5, 0.5, 0.5], present) == pytest.approx(1 / 3)
-    # 1 right of 1, then 1 more right among 2 equals: recall 1/2 -> 1 at precision 2/3
-    assert average_precision([0.9, 0.5, 0.5], [1, 0, 1]) == pytest.approx(0.5 + 0.5 * 2 / 3)
-
-
-def test_the_mean_leaves_out_classes_that_no_image_shows():
-    logits = torch.tensor([[3.0, 0.0, 9.0], [1.0, 2.0, 9.0], [2.0, 1.0, 9.0]])
-    labels = torch.tensor([[0, 0, 0], [1, 1, 0], [0, 0, 0]])
-    # by sigmoids: class 0 ranks it last (1/3), class 1 first (1)
-    assert mean_average_precision(logits, labels, "sigmoid") == pytest.approx((1 / 3 + 1) / 2)
-    with pytest.raises(ValueError, match="no image shows any class"):
-        mean_average_precision(logits, labels * 0, "sigmoid")
-
-
-def test_softmax_ranks_by_probability_and_not_by_logit():
-    logits, labels = torch.tensor([[5.0, 9.0], [4.0, 0.0]]), torch.tensor([[0, 1], [1, 0]])
-    assert mean_average_precision(logits, labels, "softmax") == 1.0
-    assert mean_average_precision(logits, labels, "sigmoid") == pytest.approx((0.5 + 1) / 2)
-
-
-def test_entropies():
-    logits = torch.tensor([[0.0, 0.0], [0.0, math.log(3)]])
-    binary = -(0.75 * math.log(0.75) + 0.25 * math.log(0.25))
-    assert multilabel_entropy(logits, "softmax") == pytest.approx((math.log(2) + binary) / 2)
-    assert multilabel_entropy(logits, "sigmoid") == pytest.approx((3 * math.log(2) + binary) / 4)
-    assert multilabel_entropy(torch.tensor([[800.0, -800.0]]), "sigmoid") == 0.0

@@ -1,5 +1,7 @@
 """What is shown, what it is scored against, and what a network says of it."""
 
+import threading
+
 import numpy as np
 import pytest
 import torch
@@ -47,7 +49,7 @@ def test_a_crop_cuts_images_boxes_and_masks_alike(photographs):
     # The whole image is 448 wide where its middle half is 224; a quadrant ends in the centre.
     assert view.boxes[0].tolist() == [[0, 0, 112, 112]]
     assert view.boxes[3].tolist() == [[112, 112, 223, 223]]
-    mask, ignore = next(iter(view.masks()))
+    mask, ignore = view.mask(0)
     assert mask.shape == (224, 224) and ignore is None
     assert mask[:112, :112].all() and mask.sum() == 112 * 112
     with pytest.raises(ValueError, match="crop=65 is larger than the images, whose side is 64"):
@@ -67,9 +69,9 @@ def test_maps_are_scored_in_the_frame_of_the_data_or_in_the_one_given(photograph
     world = data.load("toy", "test", num_images=2, image_size=32, cache=False)
     assert View(world).size == 32 and View(world, size=64).size == 64
     assert View(world).boxes[0].tolist() == world.boxes[:1].tolist()
-    assert np.array_equal(next(View(world).masks())[0], world.masks[0].numpy())
+    assert np.array_equal(View(world).mask(0)[0], world.masks[0].numpy())
     assert View(photographs(LABELS)).size == 224
-    assert next(View(photographs(LABELS), size=50).masks())[0].shape == (50, 50)
+    assert View(photographs(LABELS), size=50).mask(0)[0].shape == (50, 50)
 
 
 def test_rows_are_some_images_without_their_places(photographs, several):
@@ -117,6 +119,51 @@ def test_batches_change_nothing_and_neither_does_evaluation():
     np.testing.assert_allclose(whole.maps, parts.maps, rtol=0, atol=1e-6)
     some = predict(model, View(test, rows=[2, 5]))
     np.testing.assert_allclose(some.logits, whole.logits[[2, 5]], rtol=0, atol=1e-6)
+
+
+def test_maps_are_scored_while_the_network_is_at_the_next_batch(one_thread):
+    torch.set_num_threads(2)
+    begun, passed, most, given = threading.Event(), [], [], []
+
+    class Counted(Channels):
+        def forward_features(self, images):
+            passed.append(len(images))
+            if len(passed) == 2:
+                begun.set()
+            return super().forward_features(images)
+
+    def score(pair, raw):
+        assert pair or begun.wait(30)  # the first map is being scored when the next batch begins
+        return pair, float(raw.sum())
+
+    def use(found):
+        most.append(sum(passed) - len(given))
+        given.append(found)
+
+    view = View(Many(40))
+    prediction = predict(Counted(), view, batch=5, score=score, use=use)
+    assert [pair for pair, _ in given] == list(range(40))
+    assert [total for _, total in given] == [float(raw.sum()) for raw in prediction.maps]
+    assert max(most) <= 10  # those of the batch that is made, and of the one before
+    with pytest.raises(ZeroDivisionError):
+        predict(Counted(), view, batch=5, score=lambda pair, raw: 1 / (7 - pair), use=use)
+
+
+class Many:
+    def __init__(self, count):
+        generator = torch.Generator().manual_seed(0)
+        self.images = torch.randint(0, 256, (count, 3, 4, 4), generator=generator).to(torch.uint8)
+        self.labels = torch.arange(count) % 3
+
+
+def test_masks_are_those_of_pairs(photographs):
+    dataset = photographs(LABELS)
+    masks_at = dataset.masks_at
+    dataset.masks_at = lambda size: (own for own in masks_at(size))  # need not be a list
+    assert View(dataset).mask(5)[0].tolist() == masks_at(224)[5][0].tolist()
+    dataset.masks_at = lambda size: masks_at(size)[:5]
+    with pytest.raises(ValueError, match="masks for 5 maps of 6: masks_at gives one for each pair"):
+        View(dataset).mask(0)
 
 
 def test_inputs_are_floats_between_nought_and_one():

@@ -1,0 +1,115 @@
+"""What the maps of a split are worth, map by map, while the network makes the next ones."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+from torch import nn
+
+from entreg_utils import metrics
+from entreg_utils.metrics.boxes import map_ious
+from entreg_utils.metrics.contours import threshold_list
+from entreg_utils.metrics.overlap import check_boxes
+from entreg_utils.metrics.pixels import pool_of
+from entreg_utils.training.view import Prediction, View, predict
+
+IOU = 0.5
+THRESHOLDS = 1000  # of ``hits``; column k stands for the threshold k / THRESHOLDS
+IOUS = (0.3, 0.5, 0.7)  # of MaxBoxAccV2
+Normalization = tuple[str, float | None]  # rule and percentile, as in cam.normalize
+_TAUS = threshold_list(THRESHOLDS)
+_STEP = 0.001  # width of a bin of PxAP
+
+
+class Found(NamedTuple):
+    """Of one map, each part where there is something to score it by."""
+
+    hits: np.ndarray | None = None  # (1000,) bool, min-max: its box meets a true one
+    every: np.ndarray | None = None  # (3, 1000) bool at IOUS, of all contours in the final scores
+    others: list[np.ndarray] | None = None  # like hits, under the other normalisations
+    pool: metrics.PixelAveragePrecision | None = None
+    counted: bool = False  # some pixel of the mask is not ignored
+    pixel_ap: float = np.nan
+
+
+class Tally:
+    """Counts over the maps of a view; what stays of a map is a row of ``hits`` and a number or two.
+
+    ``others``: further normalisations whose boxes are counted, each with the column of thresholds
+    at which the hits of single images are kept (None: at none). ``final``: also all contours, and
+    the PxAP of each map.
+
+    Attributes:
+        hits: (B, 1000) bool over the pairs with boxes, largest contour, min-max; None without.
+        curves: (1000,) int64 of each of ``others``: right boxes.
+        kept: (B,) bool of each of them at its column.
+        every: (3, 1000) int64, right boxes at ``IOUS``; of all contours where it is ``final``.
+        pool, pixel_ap, num_masked: of pixels: over all maps; (P,) float16, NaN where a mask has no
+            object; masks of which some pixel counts.
+    """
+
+    def __init__(
+        self, view: View, others: Mapping[Normalization, int | None] | None = None, final=False
+    ):
+        self.view, self.others, self.final = view, dict(others or {}), final
+        boxes = {pair: view.boxes[pair] for pair in view.boxed.tolist()}
+        self.boxes = {pair: check_boxes(own, view.size, pair) for pair, own in boxes.items()}
+        self.hits = np.zeros((len(boxes), THRESHOLDS), bool) if boxes else None
+        self.curves = {rule: np.zeros(THRESHOLDS, np.int64) for rule in self.others}
+        self.kept = {rule: np.zeros(len(boxes), bool) for rule in self.others}
+        self.every = np.zeros((len(IOUS), THRESHOLDS), np.int64)
+        kind = "MeanPixelAveragePrecision" if view.several else "PixelAveragePrecision"
+        self.pool = getattr(metrics, kind)(_STEP, view.size)
+        self.pixel_ap = np.full(len(view.pairs), np.nan, np.float16)
+        self.num_masked = self._boxed = self._done = 0
+
+    def measure(self, pair: int, raw: np.ndarray) -> Found:
+        """What one map is worth: by threads, so that nothing here is changed."""
+        found, size = {}, self.view.size
+        if pair in self.boxes:
+            contours, true = ("largest", "all") if self.final else ("largest",), self.boxes[pair]
+            ious, *_ = map_ious(raw, true, _TAUS, contours, size)
+            found["hits"] = ious[0] >= IOU
+            found["every"] = ious[-1] >= np.array(IOUS)[:, None]
+            others = (map_ious(raw, true, _TAUS, ["largest"], size, rule) for rule in self.others)
+            found["others"] = [own[0] >= IOU for own, _, _ in others]
+        if self.view.has_masks:
+            mask, ignore = self.view.mask(pair)
+            pool = pool_of(raw, mask, ignore, _STEP, size)
+            shown = self.final and (mask if ignore is None else mask & ~ignore).any()
+            found |= {"pool": pool, "pixel_ap": pool.compute() if shown else np.nan}
+            found["counted"] = ignore is None or not ignore.all()
+        return Found(**found)
+
+    def add(self, found: Found) -> None:
+        """Count one map, in the order of ``view.pairs``."""
+        pair, self._done = self._done, self._done + 1
+        if found.hits is not None:
+            self.hits[self._boxed] = found.hits
+            for (rule, column), hits in zip(self.others.items(), found.others, strict=True):
+                self.curves[rule] += hits
+                self.kept[rule][self._boxed] = column is not None and hits[column]
+            self.every += found.every
+            self._boxed += 1
+        if found.pool is not None:
+            label = [int(self.view.pairs[pair, 1])] if self.view.several else []
+            (self.pool.add if label else self.pool.merge)(found.pool, *label)
+            self.pixel_ap[pair] = found.pixel_ap
+            self.num_masked += found.counted
+
+    def constant_maps(self):
+        """``pool`` as maps that say nothing would fill it: every pixel has the score zero."""
+        flat = copy.deepcopy(self.pool)
+        for pool in flat.pools.values() if self.view.several else [flat]:
+            for counts in (pool.foreground, pool.background):
+                counts[0], counts[1:] = counts.sum(), 0
+        return flat
+
+
+def tallied(model: nn.Module, view: View, *options, **named) -> tuple[Prediction, Tally]:
+    """A pass over a view, its maps scored meanwhile; options as of :class:`Tally`."""
+    tally = Tally(view, *options, **named)
+    return predict(model, view, score=tally.measure, use=tally.add), tally
