@@ -38,8 +38,7 @@ def main(argv: list[str]) -> int:
 
         Args:
             name: the data set, see --list, or folder:PATH.
-            root: folder of all photographic data sets (default: data), or of the drawn world's
-                cache (data/cache).
+            root: folder of all photographic data sets (default: data).
             dry_run: say what would be fetched and where, and stop.
         """
         if list:
