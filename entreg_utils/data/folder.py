@@ -29,7 +29,15 @@ from entreg_utils.data.annotations import LABELS, Annotation, read_of, whole_box
 from entreg_utils.data.decoding import read_sizes, size_of
 from entreg_utils.data.lists import ranked, some
 from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
-from entreg_utils.data.scan import ENDINGS, MASKS, find_masks, photographs, reader_of, table_in
+from entreg_utils.data.scan import (
+    ENDINGS,
+    MASKS,
+    empty_folders,
+    find_masks,
+    photographs,
+    reader_of,
+    table_in,
+)
 from entreg_utils.data.world import SPLITS, check_split
 from entreg_utils.files import StorageError
 
@@ -149,6 +157,7 @@ def find(path, root=None, boxes=None, masks=None, labels=None, hold_out=0.2, see
     every = {name: file for name, file in every.items() if placed[name][0]}
     others = [name for name in others if _place(name, inside)[0]]
     _tell(others, f"photographs end in {', '.join(ENDINGS)}")
+    _tell(empty_folders(home, inside), "nothing lies there")
     said = _said(home, boxes, every)
     kinds = _classes(home, labels, every, placed, said)
     _tell([name for name in every if name not in kinds], "nothing says their class")
