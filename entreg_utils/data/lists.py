@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path, PurePosixPath
 
 from entreg_utils.data.world import check_split
@@ -46,48 +46,41 @@ def some(things: Sequence) -> str:
     return f"{things[0]} and {len(things) - 1} more are" if len(things) > 1 else f"{things[0]} is"
 
 
-def read_table(path: Path, name: str, columns: str, *types: Callable, separator=None) -> list:
-    """Rows of a text file as tuples, one a line, blank lines left out.
-
-    ``columns`` says in words what a line holds and ``types`` converts each of its cells. A line
-    that does not fit is a ValueError, a file that is missing or no text a StorageError.
-    """
-    try:
-        lines = read_list(path, name).decode().splitlines()
-    except UnicodeDecodeError as error:
-        raise StorageError(f"{path} is not a text file: delete it and fetch it again") from error
-    rows = []
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                cells = [cell.strip() for cell in line.split(separator)]
-                rows.append(tuple(kind(cell) for kind, cell in zip(types, cells, strict=True)))
-            except (ValueError, KeyError):
-                raise ValueError(
-                    f"{path}, line {number}: {line!r} is not {columns}: fetch the file again"
-                ) from None
-    return rows
-
-
-def read_ids(path: Path, name: str) -> list[str]:
-    """The names of images in a text file, one a line."""
-    return [row[0] for row in read_table(path, name, "one image", str)]
-
-
 class Column(dict):
-    """:func:`read_table` of two or more columns by the first one; a missing key names the file.
+    """Lines of a text file by their first cell; a missing key names the file.
 
-    With ``several`` rows a key, their lists.
+    ``columns`` says in words what a line holds and ``types`` converts each of its cells. A value is
+    the one other cell of the line, or the tuple of them; with ``several`` lines a key, their list.
+    Blank lines are left out. A line that does not fit is a ValueError, a file that is missing or no
+    text a StorageError.
     """
 
     def __init__(self, path: Path, name: str, columns: str, *types, separator=None, several=False):
         self.path = path
-        for key, *rest in read_table(path, name, columns, *types, separator=separator):
+        try:
+            lines = read_list(path, name).decode().splitlines()
+        except UnicodeDecodeError as error:
+            raise StorageError(f"{path} is no text file: delete it and fetch it again") from error
+        for number, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            try:
+                cells = [cell.strip() for cell in line.split(separator)]
+                key, *rest = (kind(cell) for kind, cell in zip(types, cells, strict=True))
+            except (ValueError, KeyError):
+                raise ValueError(
+                    f"{path}, line {number}: {line!r} is not {columns}: fetch the file again"
+                ) from None
             row = rest[0] if len(rest) == 1 else tuple(rest)
             self[key] = [*self.get(key, []), row] if several else row
 
     def __missing__(self, key):
         raise ValueError(f"{self.path} says nothing about {key}: fetch the file again")
+
+
+def read_ids(path: Path, name: str) -> list[str]:
+    """The names of images in a text file, one a line, each once."""
+    return list(Column(path, name, "one image", str))
 
 
 def plain(name: str) -> str:
