@@ -28,8 +28,8 @@ import numpy as np
 
 from entreg_utils.cam.scaling import resize_mask
 from entreg_utils.data.decoding import read_image
-from entreg_utils.data.lists import Column, find_folder, held_out, read_ids
-from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
+from entreg_utils.data.lists import Column, MaskReader, Photo, find_folder, held_out, read_ids
+from entreg_utils.data.photos import PhotoDataset
 from entreg_utils.data.world import SPLITS
 from entreg_utils.files import StorageError
 

@@ -1,14 +1,83 @@
-"""What the loaders of photographs share: folders, text lists, names, classes, held-out parts."""
+"""What the loaders of photographs share: photographs as lists say them, folders, text lists, names.
+
+A loader says in a list of :class:`Photo` what its files hold, and how a mask is read.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import unicodedata
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
+import numpy as np
+
+from entreg_utils.cam.scaling import rescale_boxes
 from entreg_utils.data.world import check_split
 from entreg_utils.files import StorageError, own, read_bytes
+
+
+@dataclass(frozen=True)
+class Photo:
+    """What a data set says about one photograph.
+
+    Attributes:
+        path: the image file.  image_id: its name in the data set's own lists.
+        label: class index; for multi-label data the indices of the classes present, rising.
+        xywh: ``x, y, w, h`` of the object in pixels of the file, or None.
+        boxes: rows ``x0, y0, x1, y1`` in an image of ``frame = (W, H)``, or None; for multi-label
+            data such rows for each class of ``label``.
+        mask_files: files from which the mask is read; empty when there is none.
+    """
+
+    path: Path
+    image_id: str
+    label: int | tuple[int, ...]
+    xywh: tuple[float, ...] | None = None
+    boxes: tuple[tuple[int, ...], ...] | None = None
+    frame: tuple[int, int] | None = None
+    mask_files: tuple[Path, ...] = ()
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """Indices of the classes present, one or several."""
+        return self.label if isinstance(self.label, tuple) else (self.label,)
+
+    def boxes_in(self, frame, size: int | tuple[int, int]) -> list[np.ndarray]:
+        """Boxes int64 (n, 4) of each class at ``size``, a side or (H, W).
+
+        ``frame`` = (W, H) of the file counts where ``self.frame`` is None; without boxes none does.
+        """
+        boxes, frame = self.boxes, self.frame or frame or (1, 1)
+        if self.xywh:
+            boxes = (corner_box(self.xywh, frame, self.image_id),)
+        if not isinstance(self.label, tuple):
+            boxes = (boxes or (),)
+        return [rescale_boxes(own, frame, size) for own in boxes or ((),) * len(self.classes)]
+
+
+def corner_box(xywh, frame: tuple[int, int], where: str = "") -> tuple[int, ...]:
+    """A box ``x, y, w, h`` as ``(x, y, min(x + w, W - 1), min(y + h, H - 1))``, truncated.
+
+    The convention of the lists of Choe et al. (see ``evaluated.py``), in pixels of an image of
+    ``frame = (W, H)``. ValueError: it begins outside the frame or has no area.
+    """
+    (x, y, w, h), (right, bottom) = xywh, (side - 1 for side in frame)
+    if not (0 <= x <= right and 0 <= y <= bottom and w > 0 and h > 0):
+        raise ValueError(
+            f"{where}: the box x, y, w, h = {[*xywh]} does not fit an image of {frame[0]}x"
+            f"{frame[1]}: the photographs and the list of boxes do not belong together"
+        )
+    return tuple(map(int, (x, y, min(x + w, right), min(y + h, bottom))))
+
+
+class MaskReader(NamedTuple):
+    """How the masks of a data set are read."""
+
+    read: Callable  # (mask files, class index, (H, W)) -> (mask, ignore or None), bool (H, W)
+    rule: str  # what ``read`` does, in words that change with it: part of the cache's name
 
 
 def find_folder(name: str, split: str, root, places: Sequence[str], probe: str) -> Path:
@@ -134,27 +203,6 @@ def _bare(path: str) -> str:
 def _tails(path: str) -> list[str]:
     parts = path.split("/")
     return ["/".join(parts[start:]) for start in range(len(parts))]
-
-
-def choose_classes(classes, names: Sequence[str]) -> list[int]:
-    """Indices of the classes asked for, in the data set's order: all, the first so many, or some.
-
-    At least two that there are; anything else is a ValueError.
-    """
-    if classes is None:
-        return list(range(len(names)))
-    if isinstance(classes, int):
-        if not 2 <= classes <= len(names):
-            raise ValueError(f"classes={classes} is outside 2..{len(names)}")
-        return list(range(classes))
-    if isinstance(classes, str):
-        raise ValueError(f"classes={classes!r} is one name: give a list of two or more")
-    for wanted in classes:
-        if wanted not in names:
-            raise ValueError(f"unknown class {wanted!r}: known are {', '.join(names)}")
-    if len(set(classes)) < 2:
-        raise ValueError("classes must name two or more classes")
-    return [index for index, known in enumerate(names) if known in classes]
 
 
 def ranked(names: Iterable[str], salt: str = "") -> list[str]:

@@ -11,8 +11,7 @@ import numpy as np
 from entreg_utils.cam.scaling import resize_mask
 from entreg_utils.data.annotations import rows_of
 from entreg_utils.data.decoding import read_image
-from entreg_utils.data.lists import match, plain
-from entreg_utils.data.photos import MaskReader
+from entreg_utils.data.lists import MaskReader, match, plain
 from entreg_utils.files import StorageError
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")

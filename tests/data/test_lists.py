@@ -6,11 +6,11 @@ import pytest
 
 from entreg_utils.data.lists import (
     Column,
-    choose_classes,
     find_folder,
     held_out,
     match,
 )
+from entreg_utils.data.photos import choose_classes
 from entreg_utils.files import StorageError
 
 NAMES = ["ant", "bee", "cat", "dog"]
