@@ -15,7 +15,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from entreg_utils import cam, metrics
-from entreg_utils.figures.scenes import as_array, as_picture, draw_box, picture_grid
+from entreg_utils.figures.scenes import as_array, as_picture, colour_bar, draw_box, picture_grid
 from entreg_utils.figures.style import MAP_CMAP, OKABE_ITO, picture_axes
 
 TRUE, PREDICTED = OKABE_ITO["vermillion"], OKABE_ITO["green"]
@@ -60,14 +60,14 @@ def triptych(image, raw_map, true_boxes=(), threshold: float = 0.15) -> tuple[Fi
     The predicted box is that of the largest contour above ``threshold`` times the maximum.
 
     Args:
-        image: square, (3, S, S), uint8 or float in 0..1.
+        image: (3, H, W), uint8 or float in 0..1.
         true_boxes: (n, 4); none when left out.
     """
     figure, axes = plt.subplots(1, 4, figsize=(9, 3.3), width_ratios=[1, 1, 0.05, 1])
-    read = _draw_triptych(axes[[0, 1, 3]], as_picture(image), raw_map, true_boxes, threshold)
+    read = _draw_triptych(axes[[0, 1, 3]], image, raw_map, true_boxes, threshold)
     axes[0].set_title("green: predicted" + ", red dashes: true" * bool(len(true_boxes)))
     axes[1].set_xlabel(f"raw range {read['low']:.2f} to {read['high']:.2f}")
-    _bar(figure, axes[1], axes[2], ticks=[0, threshold, 1])
+    colour_bar(figure, axes[1].images[0], [0, threshold, 1], cax=axes[2])
     axes[2].set_box_aspect(20)
     axes[1].set_title("blank map" if read["blank"] else "map, min-max")
     axes[3].set_title("nothing to overlay" if read["blank"] else "overlay, line at the threshold")
@@ -136,8 +136,8 @@ def triptychs(rows: Sequence[Sequence[Example]]) -> tuple[Figure, str]:
         for row, four in zip(rows, block, strict=True):
             _, image, raw, boxes, _ = row[column]
             read = _draw_triptych(four[[0, 1, 3]], image, raw, boxes, threshold)
-            bar = _bar(figure, four[1], four[2], ticks=[0, threshold, 1])
-            bar.ax.set_yticklabels(["0", f"{threshold:.2g}", "1"], fontsize=7)
+            colour_bar(figure, four[1].images[0], [0, threshold, 1], cax=four[2])
+            four[2].tick_params(labelsize=7)
             four[2].set_box_aspect(18)
             low, high = (f"{read[end]:z.2f}" for end in ("low", "high"))
             if read["blank"]:
@@ -166,7 +166,7 @@ def invariance(image, maps: Mapping[str, np.ndarray], probabilities, entropies):
     """
     picture = as_picture(image)
     raw = np.stack([as_array(one) for one in maps.values()])
-    scaled = cam.normalize(cam.upsample(raw, len(picture)))
+    scaled = cam.normalize(cam.upsample(raw, picture.shape[:2]))
     same = np.corrcoef(scaled.reshape(len(scaled), -1))[0]  # with the first map
     captions, said = [""], []
     for name, p, h, r in zip(maps, probabilities, entropies, same, strict=True):
@@ -189,7 +189,7 @@ def _draw_triptych(panels, image, raw_map, true_boxes, threshold: float) -> dict
         ``blank``; ``low``, ``high``: the raw range; ``above``: share of the picture above the
         threshold; ``iou``: best IoU of the predicted box with a true one. NaN where there is none.
     """
-    picture, raw = as_picture(image, square=False), as_array(raw_map)
+    picture, raw = as_picture(image), as_array(raw_map)
     if raw.ndim != 2:
         raise ValueError(f"the raw map has shape {raw.shape}, but must be one map, (h, w)")
     blank = cam.is_blank(raw)
@@ -209,10 +209,3 @@ def _draw_triptych(panels, image, raw_map, true_boxes, threshold: float) -> dict
     panels[2].contour(scores, levels=[threshold], colors="white", linewidths=1.4)
     best = metrics.box_iou(predicted, as_array(true_boxes)).max() if len(true_boxes) else np.nan
     return read | {"above": float((scores > threshold).mean()), "iou": float(best)}
-
-
-def _bar(figure: Figure, axes, place, ticks):
-    """The colour bar of a map, in an axes of its own."""
-    bar = figure.colorbar(axes.images[0], cax=place, ticks=ticks)
-    bar.outline.set_visible(False)
-    return bar

@@ -72,8 +72,8 @@ def test_invariance_says_the_correlation_with_the_first():
 
 
 def test_bad_input():
-    with pytest.raises(ValueError, match="must be square"):
-        overlays.triptych(np.zeros((3, 4, 5)), RAW)
+    with pytest.raises(ValueError, match="must be .3, H, W."):
+        overlays.triptych(np.zeros((4, 5)), RAW)
     with pytest.raises(ValueError, match="must be one map"):
         overlays.triptych(IMAGE, RAW[None])
 
