@@ -31,13 +31,6 @@ def steps(image, raw, true_box, threshold: float = 0.15) -> tuple[Figure, str]:
     size = image.shape[:2]
     true_box = [int(value) for value in true_box]
     told = metrics.explain(raw, true_box, threshold, size=size)
-    figure, axes = plt.subplots(1, 4, figsize=(9, 2.9))
-    axes[0].imshow(raw)
-    axes[1].imshow(told.scores, vmin=0, vmax=1)
-    axes[2].imshow(told.mask, cmap="gray", vmin=0, vmax=1)
-    axes[3].imshow(image)
-    draw_box(axes[3], true_box, TRUE)
-    draw_box(axes[3], told.box, PREDICTED)
     share, low, high = told.mask.mean(), raw.min(), raw.max()
     words = {
         f"1  raw map, {raw.shape[0]} x {raw.shape[1]}": f"values {low:.1f} to {high:.1f}",
@@ -45,9 +38,11 @@ def steps(image, raw, true_box, threshold: float = 0.15) -> tuple[Figure, str]:
         f"3  above {threshold:.2f}": f"{share:.0%} of the pixels",
         f"4  its box: IoU {told.iou:.2f}": "green: box, orange: truth",
     }
-    for panel, (title, below) in zip(axes, words.items(), strict=True):
-        picture_axes(panel)
-        panel.set(title=title, xlabel=below)
+    mask = np.repeat(told.mask[..., None].astype(float), 3, axis=2)  # black and white
+    shown = [raw, told.scores, mask, image]
+    figure, panels = picture_grid(shown, list(words), list(words.values()))
+    draw_box(panels[3], true_box, TRUE)
+    draw_box(panels[3], told.box, PREDICTED)
     return figure, (
         f"At threshold {threshold:.2f}, {share:.0%} of the pixels are on; the box of the largest "
         f"object is {told.box.tolist()}, the true one {true_box}, their IoU {told.iou:.2f}."
@@ -64,11 +59,9 @@ def triptych(image, raw_map, true_boxes=(), threshold: float = 0.15) -> tuple[Fi
         true_boxes: (n, 4); none when left out.
     """
     figure, axes = plt.subplots(1, 4, figsize=(9, 3.3), width_ratios=[1, 1, 0.05, 1])
-    read = _draw_triptych(axes[[0, 1, 3]], image, raw_map, true_boxes, threshold)
+    read = _draw_triptych(figure, axes, image, raw_map, true_boxes, threshold)
     axes[0].set_title("green: predicted" + ", red dashes: true" * bool(len(true_boxes)))
     axes[1].set_xlabel(f"raw range {read['low']:.2f} to {read['high']:.2f}")
-    colour_bar(figure, axes[1].images[0], [0, threshold, 1], cax=axes[2])
-    axes[2].set_box_aspect(20)
     axes[1].set_title("blank map" if read["blank"] else "map, min-max")
     axes[3].set_title("nothing to overlay" if read["blank"] else "overlay, line at the threshold")
     if read["blank"]:
@@ -135,10 +128,7 @@ def triptychs(rows: Sequence[Sequence[Example]]) -> tuple[Figure, str]:
         reads = []
         for row, four in zip(rows, block, strict=True):
             _, image, raw, boxes, _ = row[column]
-            read = _draw_triptych(four[[0, 1, 3]], image, raw, boxes, threshold)
-            colour_bar(figure, four[1].images[0], [0, threshold, 1], cax=four[2])
-            four[2].tick_params(labelsize=7)
-            four[2].set_box_aspect(18)
+            read = _draw_triptych(figure, four, image, raw, boxes, threshold)
             low, high = (f"{read[end]:z.2f}" for end in ("low", "high"))
             if read["blank"]:
                 four[1].set_xlabel(f"blank: {low} everywhere", **small)
@@ -179,8 +169,8 @@ def invariance(image, maps: Mapping[str, np.ndarray], probabilities, entropies):
     return figure, "; ".join(said) + "."
 
 
-def _draw_triptych(panels, image, raw_map, true_boxes, threshold: float) -> dict:
-    """Picture and boxes, map, and plain blend with the threshold's line, on three axes.
+def _draw_triptych(figure, panels, image, raw_map, true_boxes, threshold: float) -> dict:
+    """Picture and boxes, map, its bar, and plain blend with the threshold's line, on four axes.
 
     The map is scored at the picture's own size, whatever its shape. A blank map is drawn black, its
     overlay grey and striped, and no box is read from it.
@@ -194,18 +184,22 @@ def _draw_triptych(panels, image, raw_map, true_boxes, threshold: float) -> dict
         raise ValueError(f"the raw map has shape {raw.shape}, but must be one map, (h, w)")
     blank = cam.is_blank(raw)
     scores = metrics.score_map(np.zeros_like(raw) if blank else raw, picture.shape[:2]).scores
-    for panel in panels:
+    left, middle, bar, right = panels
+    for panel in (left, middle, right):
         picture_axes(panel)
-    panels[0].imshow(picture)
+    left.imshow(picture)
     for box in true_boxes:
-        draw_box(panels[0], box, TRUE, dashed=True)
-    panels[1].imshow(scores, cmap=MAP_CMAP, vmin=0, vmax=1)
-    panels[2].imshow(cam.overlay(picture, scores))
+        draw_box(left, box, TRUE, dashed=True)
+    heat = middle.imshow(scores, cmap=MAP_CMAP, vmin=0, vmax=1)
+    colour_bar(figure, heat, [0, threshold, 1], cax=bar)
+    bar.tick_params(labelsize=7)
+    bar.set_box_aspect(18)
+    right.imshow(cam.overlay(picture, scores))
     read = {"blank": blank, "low": float(raw.min()), "high": float(raw.max())}
     if blank:
         return read | {"above": np.nan, "iou": np.nan}
     predicted = metrics.boxes_at(raw, threshold, size=picture.shape[:2])
-    draw_box(panels[0], predicted[0], PREDICTED)
-    panels[2].contour(scores, levels=[threshold], colors="white", linewidths=1.4)
+    draw_box(left, predicted[0], PREDICTED)
+    right.contour(scores, levels=[threshold], colors="white", linewidths=1.4)
     best = metrics.box_iou(predicted, as_array(true_boxes)).max() if len(true_boxes) else np.nan
     return read | {"above": float((scores > threshold).mean()), "iou": float(best)}
