@@ -1,7 +1,5 @@
 """Data sets behind one door: ``load(name, split)`` gives a data set of :class:`Sample`."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from functools import partial

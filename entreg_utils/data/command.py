@@ -1,7 +1,5 @@
 """``python -m entreg_utils data``: make or fetch a data set, check it, and say where it lies."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 

@@ -11,8 +11,6 @@ divided by 257, fractions in 0..1 multiplied by 255. Other ranges are refused, a
 that hold numbers of 12 at most, which would be nearly black.
 """
 
-from __future__ import annotations
-
 import contextlib
 import os
 import warnings

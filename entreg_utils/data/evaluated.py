@@ -20,8 +20,6 @@ Right", CVPR 2020) are its only split. Layout:
         1cd9ac0169ec7df0_m0bt_c3_6932e993.png (an instance), 1cd9ac0169ec7df0_ignore.png
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

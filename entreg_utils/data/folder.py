@@ -18,8 +18,6 @@ ignored. Pictures are turned upright as their EXIF tag says; boxes and masks are
 upright picture. Nothing is ever written into the folder.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Collection
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 A loader says in a list of :class:`Photo` what its files hold, and how a mask is read.
 """
 
-from __future__ import annotations
-
 import hashlib
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Sequence

@@ -17,8 +17,6 @@ Every ``read_...`` brings one mask file to ``size`` by nearest neighbour: bool (
 ignored. A ``label`` matters only where a photograph shows several classes.
 """
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """Photographic data sets: one class for all of them, whatever layout their files have."""
 
-from __future__ import annotations
-
 import contextlib
 import json
 import os

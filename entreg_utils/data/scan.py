@@ -1,7 +1,5 @@
 """What files lie in a folder of photographs, and what each of them is: photograph or mask."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path

@@ -1,7 +1,5 @@
 """The drawn world as a data set: painted once in a process, held in memory as tensors."""
 
-from __future__ import annotations
-
 import functools
 from concurrent.futures import ThreadPoolExecutor
 

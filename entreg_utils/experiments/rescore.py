@@ -1,7 +1,5 @@
 """``rescore(run)``: the scores of a finished run under other settings of evaluation."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 from pathlib import Path
 

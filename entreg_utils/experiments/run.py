@@ -1,7 +1,5 @@
 """``run(config)``: load the record, or train until there is one."""
 
-from __future__ import annotations
-
 import io
 import sys
 import time

@@ -5,8 +5,6 @@ under each, overlays are plain blends, blank maps are flagged, pictures keep the
 are (h, w) in logit units, boxes rows x0, y0, x1, y1 in pixels of the picture.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
