@@ -1,7 +1,5 @@
 """Data sets behind one door: ``load(name, split)`` gives a data set of :class:`Sample`."""
 
-from __future__ import annotations
-
 import inspect
 from collections.abc import Callable
 from functools import partial
@@ -32,8 +30,8 @@ def load(name: str | Callable, split: str, root=None, **options):
             photographs of one's own; or a function or its name ``package.module:function``, called
             as ``function(split, **options)``, see :class:`OwnDataset` for what it may give.
         split: ``train``, ``val`` or ``test``.
-        root: folder of the data sets, or this one's own; default: the project's ``data/``. For
-            ``toy`` the folder of the cache; own functions get it where it is given.
+        root: folder of the data sets, or this one's own; default: the project's ``data/``. Own
+            functions get it where it is given, and ``toy`` has no files.
         options: of the data set; for ``toy`` the knobs of :class:`World` and ``num_images``; for
             photographs ``size``, ``classes`` and ``cache`` of :class:`PhotoDataset` (not every set
             has classes to choose), and what the function of that name here lists.
@@ -60,6 +58,8 @@ def load(name: str | Callable, split: str, root=None, **options):
         found = own(split, **options, **({} if root is None else {"root": root}))
         text = names.label(name)
         return found if isinstance(found, Images) else OwnDataset(found, split, text)
+    if name == "toy":
+        return toy(split, **options)  # which knows its knobs itself
     root = None if root is None else expand(root)
     if name.startswith(FOLDER):
         loader = partial(folder, name.removeprefix(FOLDER))
@@ -70,34 +70,13 @@ def load(name: str | Callable, split: str, root=None, **options):
             f"unknown data set {name!r}: known are {', '.join(DATASETS)}, {FOLDER}PATH and "
             "package.module:function"
         )
-    if name != "toy":  # which knows its knobs itself
-        taken = inspect.signature(loader).parameters
-        known = [one for one in _SHARED if "shared" in taken]
-        known += [one for one in taken if one not in ("path", "split", "root", "shared")]
-        for option in options:
-            if option not in known:
-                raise ValueError(f"unknown option {option!r}: {name} has {', '.join(known)}")
+    taken = inspect.signature(loader).parameters
+    known = [one for one in _SHARED if "shared" in taken]
+    known += [one for one in taken if one not in ("path", "split", "root", "shared")]
+    for option in options:
+        if option not in known:
+            raise ValueError(f"unknown option {option!r}: {name} has {', '.join(known)}")
     return loader(split, root=root, **options)
 
 
 from entreg_utils.data.choice import SEVERAL_CLASSES, Data  # noqa: E402  it asks what is known
-
-__all__ = [
-    "CUES",
-    "DATASETS",
-    "FOLDER",
-    "FRAME",
-    "PHOTOGRAPHS",
-    "SEVERAL_CLASSES",
-    "Data",
-    "OwnDataset",
-    "PhotoDataset",
-    "Sample",
-    "ToyDataset",
-    "World",
-    "collate",
-    "counterfactual",
-    "folder",
-    "load",
-    "survey",
-]

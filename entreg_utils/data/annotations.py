@@ -9,8 +9,6 @@ All are brought to one convention, that of the field's CUB lists: ``x0, y0, x1, 
 counted from 0, and ``x1 = min(x0 + w, W - 1)``.
 """
 
-from __future__ import annotations
-
 import csv
 import io
 import json

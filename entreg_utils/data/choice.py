@@ -1,7 +1,5 @@
 """``Data``: which images a run sees; the group of its settings that this room reads and checks."""
 
-from __future__ import annotations
-
 import inspect
 from dataclasses import dataclass
 from typing import Literal

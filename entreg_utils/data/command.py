@@ -1,7 +1,5 @@
 """``python -m entreg_utils data``: make or fetch a data set, check it, and say where it lies."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Annotated
 
@@ -38,8 +36,7 @@ def main(argv: list[str]) -> int:
 
         Args:
             name: the data set, see --list, or folder:PATH.
-            root: folder of all photographic data sets (default: data), or of the drawn world's
-                cache (data/cache).
+            root: folder of all photographic data sets (default: data).
             dry_run: say what would be fetched and where, and stop.
         """
         if list:

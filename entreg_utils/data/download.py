@@ -5,8 +5,6 @@ both are known, a part that an earlier call left is continued with an HTTP ``Ran
 section 14); a server that answers with the whole file instead is read from the start.
 """
 
-from __future__ import annotations
-
 import contextlib
 import hashlib
 import os

@@ -20,16 +20,14 @@ Right", CVPR 2020) are its only split. Layout:
         1cd9ac0169ec7df0_m0bt_c3_6932e993.png (an instance), 1cd9ac0169ec7df0_ignore.png
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np
 
 from entreg_utils.cam.scaling import resize_mask
 from entreg_utils.data.decoding import read_image
-from entreg_utils.data.lists import Column, find_folder, held_out, read_ids
-from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
+from entreg_utils.data.lists import Column, MaskReader, Photo, find_folder, held_out, read_ids
+from entreg_utils.data.photos import PhotoDataset
 from entreg_utils.data.world import SPLITS
 from entreg_utils.files import StorageError
 

@@ -4,8 +4,6 @@
 [...]}}`` with the fields of :class:`File`; what no program can fetch stands under ``manual``.
 """
 
-from __future__ import annotations
-
 import json
 import sys
 from dataclasses import dataclass

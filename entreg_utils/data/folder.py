@@ -18,18 +18,16 @@ ignored. Pictures are turned upright as their EXIF tag says; boxes and masks are
 upright picture. Nothing is ever written into the folder.
 """
 
-from __future__ import annotations
-
 import warnings
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from entreg_utils.data import scan
 from entreg_utils.data.annotations import LABELS, Annotation, read_of, whole_boxes
 from entreg_utils.data.decoding import read_sizes, size_of
-from entreg_utils.data.lists import ranked, some
-from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
-from entreg_utils.data.scan import ENDINGS, MASKS, find_masks, photographs, reader_of, table_in
+from entreg_utils.data.lists import MaskReader, Photo, ranked, some
+from entreg_utils.data.photos import PhotoDataset
 from entreg_utils.data.world import SPLITS, check_split
 from entreg_utils.files import StorageError, expand
 
@@ -78,9 +76,8 @@ def folder(
     frames = dict(zip(told, map(tuple, sizes), strict=True))
     photos = [found.photo(name, file, frames.get(name)) for name, file in files.items()]
     reader = found.reader if any(photo.mask_files for photo in photos) else None
-    name = f"folder-{found.home.resolve().name}"
-    more = {"multilabel": found.several, "upright": True} | shared
-    return PhotoDataset(name, split, photos, found.names, found.source, reader, **more)
+    what = f"folder-{found.home.resolve().name}", split, photos, found.names, found.source, reader
+    return PhotoDataset(*what, found.several, upright=True, **shared)
 
 
 @dataclass(frozen=True)
@@ -143,12 +140,13 @@ def find(path, root=None, boxes=None, masks=None, labels=None, hold_out=0.2, see
         where = home if path else repr(path)  # which would be where Python was started
         raise StorageError(f"{where} is no folder: give folder:PATH of your photographs")
     given = None if masks is None else expand(masks)
-    every, others = photographs(home, given)
+    every, others = scan.photographs(home, given)
     inside = [split for split in SPLITS if (home / split).is_dir()]
     placed = {name: _place(name, inside) for name in every}
     every = {name: file for name, file in every.items() if placed[name][0]}
     others = [name for name in others if _place(name, inside)[0]]
-    _tell(others, f"photographs end in {', '.join(ENDINGS)}")
+    _tell(others, f"photographs end in {', '.join(scan.ENDINGS)}")
+    _tell(scan.empty_folders(home, inside), "nothing lies there")
     said = _said(home, boxes, every)
     kinds = _classes(home, labels, every, placed, said)
     _tell([name for name in every if name not in kinds], "nothing says their class")
@@ -169,14 +167,14 @@ def find(path, root=None, boxes=None, masks=None, labels=None, hold_out=0.2, see
     order = sorted(kinds, key=lambda name: (kinds[name], every[name]))
     parts = {s: {n: every[n] for n in order if drawn.get(n, placed[n][0]) == s} for s in SPLITS}
     label_of = {n: tuple(sorted(map(names.index, own))) for n, own in kinds.items()}
-    found = find_masks(home, given, every)
-    table = table_in(given or home / MASKS, home)
+    found = scan.find_masks(home, given, every)
+    table = scan.table_in(given or home / scan.MASKS, home)
     if found and several and table is None:
         raise ValueError(
             f"{home} has masks and photographs of several classes: say in {home / 'classes.txt'} "
             "which value of the masks is which class, value,name"
         )
-    reader = reader_of(table, names) if found else None
+    reader = scan.reader_of(table, names) if found else None
     what, which = "all" if several else "each class", " and ".join(sorted(held, reverse=True))
     source = f"{which} held out: {hold_out:g} of {what}, seed {seed}" if held else "own folders"
     return Found(home, names, strange, parts, label_of, several, said, found, reader, source)

@@ -1,14 +1,81 @@
-"""What the loaders of photographs share: folders, text lists, names, classes, held-out parts."""
+"""What the loaders of photographs share: photographs as lists say them, folders, text lists, names.
 
-from __future__ import annotations
+A loader says in a list of :class:`Photo` what its files hold, and how a mask is read.
+"""
 
 import hashlib
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import NamedTuple
 
+import numpy as np
+
+from entreg_utils.cam.scaling import rescale_boxes
 from entreg_utils.data.world import check_split
 from entreg_utils.files import StorageError, expand, own, read_bytes, text_of
+
+
+@dataclass(frozen=True)
+class Photo:
+    """What a data set says about one photograph.
+
+    Attributes:
+        path: the image file.  image_id: its name in the data set's own lists.
+        label: class index; for multi-label data the indices of the classes present, rising.
+        xywh: ``x, y, w, h`` of the object in pixels of the file, or None.
+        boxes: rows ``x0, y0, x1, y1`` in an image of ``frame = (W, H)``, or None; for multi-label
+            data such rows for each class of ``label``.
+        mask_files: files from which the mask is read; empty when there is none.
+    """
+
+    path: Path
+    image_id: str
+    label: int | tuple[int, ...]
+    xywh: tuple[float, ...] | None = None
+    boxes: tuple[tuple[int, ...], ...] | None = None
+    frame: tuple[int, int] | None = None
+    mask_files: tuple[Path, ...] = ()
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """Indices of the classes present, one or several."""
+        return self.label if isinstance(self.label, tuple) else (self.label,)
+
+    def boxes_in(self, frame, size: int | tuple[int, int]) -> list[np.ndarray]:
+        """Boxes int64 (n, 4) of each class at ``size``, a side or (H, W).
+
+        ``frame`` = (W, H) of the file counts where ``self.frame`` is None; without boxes none does.
+        """
+        boxes, frame = self.boxes, self.frame or frame or (1, 1)
+        if self.xywh:
+            boxes = (corner_box(self.xywh, frame, self.image_id),)
+        if not isinstance(self.label, tuple):
+            boxes = (boxes or (),)
+        return [rescale_boxes(own, frame, size) for own in boxes or ((),) * len(self.classes)]
+
+
+def corner_box(xywh, frame: tuple[int, int], where: str = "") -> tuple[int, ...]:
+    """A box ``x, y, w, h`` as ``(x, y, min(x + w, W - 1), min(y + h, H - 1))``, truncated.
+
+    The convention of the lists of Choe et al. (see ``evaluated.py``), in pixels of an image of
+    ``frame = (W, H)``. ValueError: it begins outside the frame or has no area.
+    """
+    (x, y, w, h), (right, bottom) = xywh, (side - 1 for side in frame)
+    if not (0 <= x <= right and 0 <= y <= bottom and w > 0 and h > 0):
+        raise ValueError(
+            f"{where}: the box x, y, w, h = {[*xywh]} does not fit an image of {frame[0]}x"
+            f"{frame[1]}: the photographs and the list of boxes do not belong together"
+        )
+    return tuple(map(int, (x, y, min(x + w, right), min(y + h, bottom))))
+
+
+class MaskReader(NamedTuple):
+    """How the masks of a data set are read."""
+
+    read: Callable  # (mask files, class index, (H, W)) -> (mask, ignore or None), bool (H, W)
+    rule: str  # what ``read`` does, in words that change with it: part of the cache's name
 
 
 def find_folder(name: str, split: str, root, places: Sequence[str], probe: str) -> Path:
@@ -46,44 +113,37 @@ def some(things: Sequence) -> str:
     return f"{things[0]} and {len(things) - 1} more are" if len(things) > 1 else f"{things[0]} is"
 
 
-def read_table(path: Path, name: str, columns: str, *types: Callable, separator=None) -> list:
-    """Rows of a text file as tuples, one a line, blank lines left out.
-
-    ``columns`` says in words what a line holds and ``types`` converts each of its cells. A line
-    that does not fit is a ValueError, a file that is missing or no text a StorageError.
-    """
-    rows = []
-    for number, line in enumerate(text_of(read_list(path, name), path).split("\n"), 1):
-        if line.strip():
-            try:
-                cells = [cell.strip() for cell in line.split(separator)]
-                rows.append(tuple(kind(cell) for kind, cell in zip(types, cells, strict=True)))
-            except (ValueError, KeyError):
-                raise ValueError(
-                    f"{path}, line {number}: {line!r} is not {columns}: fetch the file again"
-                ) from None
-    return rows
-
-
-def read_ids(path: Path, name: str) -> list[str]:
-    """The names of images in a text file, one a line."""
-    return [row[0] for row in read_table(path, name, "one image", str)]
-
-
 class Column(dict):
-    """:func:`read_table` of two or more columns by the first one; a missing key names the file.
+    """Lines of a text file by their first cell; a missing key names the file.
 
-    With ``several`` rows a key, their lists.
+    ``columns`` says in words what a line holds and ``types`` converts each of its cells. A value is
+    the one other cell of the line, or the tuple of them; with ``several`` lines a key, their list.
+    Blank lines are left out. A line that does not fit is a ValueError, a file that is missing or no
+    text a StorageError.
     """
 
     def __init__(self, path: Path, name: str, columns: str, *types, separator=None, several=False):
         self.path = path
-        for key, *rest in read_table(path, name, columns, *types, separator=separator):
+        for number, line in enumerate(text_of(read_list(path, name), path).split("\n"), 1):
+            if not line.strip():
+                continue
+            try:
+                cells = [cell.strip() for cell in line.split(separator)]
+                key, *rest = (kind(cell) for kind, cell in zip(types, cells, strict=True))
+            except (ValueError, KeyError):
+                raise ValueError(
+                    f"{path}, line {number}: {line!r} is not {columns}: fetch the file again"
+                ) from None
             row = rest[0] if len(rest) == 1 else tuple(rest)
             self[key] = [*self.get(key, []), row] if several else row
 
     def __missing__(self, key):
         raise ValueError(f"{self.path} says nothing about {key}: fetch the file again")
+
+
+def read_ids(path: Path, name: str) -> list[str]:
+    """The names of images in a text file, one a line, each once."""
+    return list(Column(path, name, "one image", str))
 
 
 def plain(name: str) -> str:
@@ -137,27 +197,6 @@ def _bare(path: str) -> str:
 def _tails(path: str) -> list[str]:
     parts = path.split("/")
     return ["/".join(parts[start:]) for start in range(len(parts))]
-
-
-def choose_classes(classes, names: Sequence[str]) -> list[int]:
-    """Indices of the classes asked for, in the data set's order: all, the first so many, or some.
-
-    At least two that there are; anything else is a ValueError.
-    """
-    if classes is None:
-        return list(range(len(names)))
-    if isinstance(classes, int):
-        if not 2 <= classes <= len(names):
-            raise ValueError(f"classes={classes} is outside 2..{len(names)}")
-        return list(range(classes))
-    if isinstance(classes, str):
-        raise ValueError(f"classes={classes!r} is one name: give a list of two or more")
-    for wanted in classes:
-        if wanted not in names:
-            raise ValueError(f"unknown class {wanted!r}: known are {', '.join(names)}")
-    if len(set(classes)) < 2:
-        raise ValueError("classes must name two or more classes")
-    return [index for index, known in enumerate(names) if known in classes]
 
 
 def ranked(names: Iterable[str], salt: str = "") -> list[str]:

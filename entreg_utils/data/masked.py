@@ -17,8 +17,6 @@ Every ``read_...`` brings one mask file to ``size`` by nearest neighbour: bool (
 ignored. A ``label`` matters only where a photograph shows several classes.
 """
 
-from __future__ import annotations
-
 import io
 from pathlib import Path
 
@@ -26,8 +24,16 @@ import numpy as np
 
 from entreg_utils.cam.scaling import resize_mask
 from entreg_utils.data.decoding import read_all, read_image
-from entreg_utils.data.lists import Column, find_folder, held_out, read_ids, read_list
-from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
+from entreg_utils.data.lists import (
+    Column,
+    MaskReader,
+    Photo,
+    find_folder,
+    held_out,
+    read_ids,
+    read_list,
+)
+from entreg_utils.data.photos import PhotoDataset
 from entreg_utils.files import StorageError
 
 _SETS = {"train": "trnid", "val": "valid", "test": "tstid"}

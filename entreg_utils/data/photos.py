@@ -1,100 +1,25 @@
-"""Photographic data sets: one class for all of them, whatever layout their files have.
-
-A loader says in a list of :class:`Photo` what its files hold, and how a mask is read.
-"""
-
-from __future__ import annotations
+"""Photographic data sets: one class for all of them, whatever layout their files have."""
 
 import contextlib
 import json
 import os
-from collections.abc import Callable, Sequence
-from dataclasses import astuple, dataclass
+from collections.abc import Sequence
+from dataclasses import astuple
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from entreg_utils import files
-from entreg_utils.cam.scaling import rescale_boxes
-from entreg_utils.data.decoding import (
-    RULE,
-    UPRIGHT,
-    cached_array,
-    read_all,
-    read_pixels,
-    read_sizes,
-)
-from entreg_utils.data.lists import absent, choose_classes
+from entreg_utils.data import decoding
+from entreg_utils.data.lists import MaskReader, Photo, absent
 from entreg_utils.data.sample import FRAME, Images, fingerprint_of, pairs_of
 from entreg_utils.files import StorageError, sha256
 
 TRAIN_SIZE = 256  # side to which training photographs are squashed; crops follow
 LARGEST_SIDE = 2048
 IGNORE = 2  # in a cached mask: 0 background, 1 object, 2 ignore
-
-
-@dataclass(frozen=True)
-class Photo:
-    """What a data set says about one photograph.
-
-    Attributes:
-        path: the image file.  image_id: its name in the data set's own lists.
-        label: class index; for multi-label data the indices of the classes present, rising.
-        xywh: ``x, y, w, h`` of the object in pixels of the file, or None.
-        boxes: rows ``x0, y0, x1, y1`` in an image of ``frame = (W, H)``, or None; for multi-label
-            data such rows for each class of ``label``.
-        mask_files: files from which the mask is read; empty when there is none.
-    """
-
-    path: Path
-    image_id: str
-    label: int | tuple[int, ...]
-    xywh: tuple[float, ...] | None = None
-    boxes: tuple[tuple[int, ...], ...] | None = None
-    frame: tuple[int, int] | None = None
-    mask_files: tuple[Path, ...] = ()
-
-    @property
-    def classes(self) -> tuple[int, ...]:
-        """Indices of the classes present, one or several."""
-        return self.label if isinstance(self.label, tuple) else (self.label,)
-
-    def boxes_in(self, frame, size: int | tuple[int, int]) -> list[np.ndarray]:
-        """Boxes int64 (n, 4) of each class at ``size``, a side or (H, W).
-
-        ``frame`` = (W, H) of the file counts where ``self.frame`` is None; without boxes none does.
-        """
-        boxes, frame = self.boxes, self.frame or frame or (1, 1)
-        if self.xywh:
-            boxes = (corner_box(self.xywh, frame, self.image_id),)
-        if not isinstance(self.label, tuple):
-            boxes = (boxes or (),)
-        return [rescale_boxes(own, frame, size) for own in boxes or ((),) * len(self.classes)]
-
-
-def corner_box(xywh, frame: tuple[int, int], where: str = "") -> tuple[int, ...]:
-    """A box ``x, y, w, h`` as ``(x, y, min(x + w, W - 1), min(y + h, H - 1))``, truncated.
-
-    The convention of the lists of Choe et al. (see ``evaluated.py``), in pixels of an image of
-    ``frame = (W, H)``. ValueError: it begins outside the frame or has no area.
-    """
-    (x, y, w, h), (right, bottom) = xywh, (side - 1 for side in frame)
-    if not (0 <= x <= right and 0 <= y <= bottom and w > 0 and h > 0):
-        raise ValueError(
-            f"{where}: the box x, y, w, h = {[*xywh]} does not fit an image of {frame[0]}x"
-            f"{frame[1]}: the photographs and the list of boxes do not belong together"
-        )
-    return tuple(map(int, (x, y, min(x + w, right), min(y + h, bottom))))
-
-
-class MaskReader(NamedTuple):
-    """How the masks of a data set are read."""
-
-    read: Callable  # (mask files, class index, (H, W)) -> (mask, ignore or None), bool (H, W)
-    rule: str  # what ``read`` does, in words that change with it: part of the cache's name
 
 
 class Masks(Sequence):
@@ -161,7 +86,10 @@ class PhotoDataset(Images):
         self.pairs = pairs_of(self.labels)
         self._masks, self._upright = masks, upright
         self._cache = files.own("data", "cache") if cache is True else cache and files.expand(cache)
-        self._made_from = [RULE + (UPRIGHT if upright else ""), _about(self.paths, name)]
+        self._made_from = [
+            decoding.RULE + (decoding.UPRIGHT if upright else ""),
+            _about(self.paths, name),
+        ]
 
     def __getstate__(self) -> dict:
         # Workers map the file themselves: a mapped array would travel as its bytes.
@@ -172,7 +100,7 @@ class PhotoDataset(Images):
         """uint8 (N, 3, S, S), decoded on first use; then mapped from the cache."""
 
         def read(index: int) -> np.ndarray:
-            return read_pixels(self.paths[index], self.size, self._upright)
+            return decoding.read_pixels(self.paths[index], self.size, self._upright)
 
         key, shape = [*self._made_from, self.image_ids], (3, self.size, self.size)
         return torch.from_numpy(self._array("images", key, len(self), shape, read))
@@ -180,7 +108,7 @@ class PhotoDataset(Images):
     @cached_property
     def sizes(self) -> np.ndarray:
         """int64 (N, 2), (width, height) of the photographs in pixels, read on first use."""
-        return read_sizes(self.paths, self._upright)
+        return decoding.read_sizes(self.paths, self._upright)
 
     def boxes_at(self, size: int) -> list[np.ndarray] | None:
         """N int64 arrays (n_i, 4), the boxes of every photograph in a square of side ``size``; for
@@ -241,7 +169,7 @@ class PhotoDataset(Images):
             if path and (kept := files.read_checked(path)):
                 return kept.decode()
         title = f"{self.name} {self.split}: fingerprint"
-        digest = fingerprint_of([read_all(range(len(self)), print_of, title)])
+        digest = fingerprint_of([decoding.read_all(range(len(self)), print_of, title)])
         if path:
             files.write_checked(path, digest.encode())
         return digest
@@ -254,7 +182,7 @@ class PhotoDataset(Images):
     def _shown(self, index: int) -> tuple:
         """The photograph at its own size, with boxes and masks in its own pixels."""
         photo = self.photos[index]
-        pixels = read_pixels(photo.path, None, self._upright)
+        pixels = decoding.read_pixels(photo.path, None, self._upright)
         shape = pixels.shape[1:]
         boxes = np.concatenate([np.zeros((0, 4), int), *photo.boxes_in(shape[::-1], shape)])
         if self._masks is None or not (photo.mask_files or self.multilabel):
@@ -269,7 +197,7 @@ class PhotoDataset(Images):
 
     def _array(self, kind: str, key: list, count: int, shape, read) -> np.ndarray:
         path = self._path(f"{kind}-{shape[-1]}", [shape, *key], "npy")
-        return cached_array(path, count, shape, read, f"{self.name} {self.split}: {kind}")
+        return decoding.cached_array(path, count, shape, read, f"{self.name} {self.split}: {kind}")
 
 
 def _about(paths: Sequence[Path], name: str) -> list[list]:
@@ -277,3 +205,24 @@ def _about(paths: Sequence[Path], name: str) -> list[list]:
     if missing := [path for path in paths if not os.path.exists(path)]:
         raise absent(missing, name)
     return [[facts.st_size, facts.st_mtime_ns] for facts in map(Path.stat, paths)]
+
+
+def choose_classes(classes, names: Sequence[str]) -> list[int]:
+    """Indices of the classes asked for, in the data set's order: all, the first so many, or some.
+
+    At least two that there are; anything else is a ValueError.
+    """
+    if classes is None:
+        return list(range(len(names)))
+    if isinstance(classes, int):
+        if not 2 <= classes <= len(names):
+            raise ValueError(f"classes={classes} is outside 2..{len(names)}")
+        return list(range(classes))
+    if isinstance(classes, str):
+        raise ValueError(f"classes={classes!r} is one name: give a list of two or more")
+    for wanted in classes:
+        if wanted not in names:
+            raise ValueError(f"unknown class {wanted!r}: known are {', '.join(names)}")
+    if len(set(classes)) < 2:
+        raise ValueError("classes must name two or more classes")
+    return [index for index, known in enumerate(names) if known in classes]

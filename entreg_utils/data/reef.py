@@ -5,8 +5,6 @@ these correctly, so the pictures are the same, bit for bit, on every platform. (
 matrix product, no float sum: those differ between libraries in the last bit.)
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from entreg_utils.data.world import MAX_CLASSES, Scene

@@ -1,7 +1,5 @@
 """What every data set of the course gives, and how somebody's own is brought to it."""
 
-from __future__ import annotations
-
 import hashlib
 from functools import cached_property
 from typing import NamedTuple

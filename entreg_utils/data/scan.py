@@ -1,7 +1,5 @@
 """What files lie in a folder of photographs, and what each of them is: photograph or mask."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -11,14 +9,13 @@ import numpy as np
 from entreg_utils.cam.scaling import resize_mask
 from entreg_utils.data.annotations import rows_of
 from entreg_utils.data.decoding import read_image
-from entreg_utils.data.lists import match, plain
-from entreg_utils.data.photos import MaskReader
+from entreg_utils.data.lists import MaskReader, match, plain
 from entreg_utils.files import StorageError
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
 MASKS, IGNORED = "masks", "_ignore"
 SPOKEN = (".csv", ".json", ".txt", ".xml")  # annotations, which may lie beside the photographs
-_VOID = 255
+_HIDDEN, _VOID = (".", "__"), 255
 
 
 def walk(place: Path, without: Iterable[Path] = ()) -> Iterator[Path]:
@@ -33,7 +30,7 @@ def walk(place: Path, without: Iterable[Path] = ()) -> Iterator[Path]:
         raise StorageError(f"cannot read {place}: {error.strerror}; make it readable") from error
     without = (*without, place.resolve())
     for own in inside:
-        if own.name.startswith((".", "__")):
+        if own.name.startswith(_HIDDEN):
             continue
         if not own.is_dir():
             yield own
@@ -64,6 +61,13 @@ def photographs(home: Path, without: Path | None = None) -> tuple[dict[str, Path
             raise ValueError(f"{file} and {found[name]} have one name: rename one")
         found[name] = file
     return found, others
+
+
+def empty_folders(home: Path, splits: Iterable[str]) -> list[str]:
+    """Names of the folders in ``home`` and in its ``splits`` below which there is no file."""
+    inside = [own for place in ("", *splits) for own in sorted((home / place).iterdir())]
+    kept = (own for own in inside if own.is_dir() and not own.name.startswith(_HIDDEN))
+    return [own.relative_to(home).as_posix() for own in kept if not any(walk(own))]
 
 
 def find_masks(home: Path, given: Path | None, known: dict) -> dict[str, tuple[Path, ...]]:

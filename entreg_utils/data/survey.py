@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from entreg_utils.data.decoding import size_of
+from entreg_utils.data.decoding import read_all, size_of
 from entreg_utils.data.folder import find
 from entreg_utils.data.world import SPLITS
 from entreg_utils.files import StorageError, sha256
@@ -37,13 +37,14 @@ class Survey:
 
 
 def survey(path: Path | str, root=None, **options) -> Survey:
-    """What ``data.folder`` finds, as a table by split; no picture is decoded.
+    """What ``data.folder`` finds, as a table by split; every file is read to its end.
 
     Columns: ``images``, ``classes``, images ``with_boxes`` and their ``boxes``, ``with_masks``, and
     the sizes of the ``smallest``, ``median`` and ``largest`` image by area, "WxH" in pixels.
-    Suspects: files that are no images, boxes outside their photograph, masks of another size (these
-    three are refused when they are loaded), files that are left out, equal files in two splits
-    (twins that differ by a bit are not seen), and classes that are not in all splits.
+    Suspects: files that are no images or are cut short, boxes outside their photograph, masks of
+    another size or of values that no class has (these are refused when they are loaded), files and
+    empty folders that are left out, equal files in two splits (twins that differ by a bit are not
+    seen), and classes that are not in all splits.
 
     ``options``: ``boxes``, ``masks``, ``labels``, ``hold_out`` and ``seed`` of ``data.folder``, and
     its errors for what leaves nothing to count.
@@ -57,13 +58,19 @@ def survey(path: Path | str, root=None, **options) -> Survey:
     first: dict[str, tuple[str, str]] = {}  # digest of a file: its split and name
     for split, part in found.parts.items():
         sizes, boxes = [], []
-        for name, file in part.items():
+        seen = read_all([*part.values()], _seen, f"{split}: reading")
+        for (name, file), own in zip(part.items(), seen, strict=True):
             try:
-                sizes.append(size_of(file, upright=True))
-                place, same = first.setdefault(sha256(file.read_bytes()), (split, name))
+                if isinstance(own, StorageError):
+                    raise own
+                sizes.append(own[0])
+                place, same = first.setdefault(own[1], (split, name))
                 if place != split:
                     suspects.append(f"{name} of {split} and {same} of {place} are the same file")
-                boxes.append(found.photo(name, file, sizes[-1]).boxes)
+                photo = found.photo(name, file, sizes[-1])
+                boxes.append(photo.boxes)
+                for label in photo.classes if photo.mask_files else ():
+                    found.reader.read(photo.mask_files, label, (1, 1))
             except (ValueError, StorageError) as error:
                 suspects.append(str(error))
         sizes = sorted(sizes, key=np.prod) or [("-", "-")]
@@ -84,3 +91,11 @@ def survey(path: Path | str, root=None, **options) -> Survey:
         if len(places) < len(SPLITS):
             suspects.append(f"class {name!r} is in {' and '.join(places)} only")
     return Survey(pd.DataFrame.from_dict(rows, orient="index"), found.source, tuple(suspects))
+
+
+def _seen(file: Path) -> tuple[tuple[int, int], str] | StorageError:
+    """Size and digest of a photograph, or what is wrong with it."""
+    try:
+        return size_of(file, upright=True, whole=True), sha256(file.read_bytes())
+    except StorageError as error:
+        return error

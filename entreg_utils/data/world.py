@@ -12,7 +12,7 @@ split, they never change it.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -63,10 +63,6 @@ class World:
                 raise ValueError(f"{name}={value} is outside {low}..{high}: give a whole number")
         if not isinstance(self.seed, int) or self.seed < 0:
             raise ValueError(f"seed={self.seed} is not a non-negative whole number")
-
-    def to_dict(self) -> dict:
-        """Knobs as a plain dictionary, in the order of the fields."""
-        return asdict(self)
 
 
 KNOBS = tuple(field.name for field in fields(World))

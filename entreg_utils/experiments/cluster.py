@@ -121,7 +121,7 @@ def _collect(ray, pending: dict, gpus: float, cpus: int, board: Board) -> None:
         there = ray.cluster_resources()
         fit = [there.get("CPU", 0) / cpus, *([there.get("GPU", 0) / gpus] if gpus else [])]
         # Ray hands tasks out in their order, so the first ones are those that train
-        board.running(dict.fromkeys(list(pending.values())[: int(min(fit))], ""))
+        board.running(list(pending.values())[: int(min(fit))])
         finished, _ = ray.wait(list(pending), timeout=POLL, fetch_local=False)
         for ref in finished:
             try:

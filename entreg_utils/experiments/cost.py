@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from entreg_utils.experiments.config import Config
-from entreg_utils.files import StorageError, read_bytes, shipped
+from entreg_utils.files import shipped
 
 # Images of the training splits, and classes. Where a validation split is carved out of the training
 # part (data.cub, data.pets), it is left out.
@@ -94,11 +94,9 @@ def estimate(configs: Iterable[Config], table: Sequence[Measured]) -> list[Estim
 
     Evaluation, decoding and start-up come on top. A later measurement of the same counts.
     """
-    configs = list(configs)
-    rates = {(row.device, row.step): row for row in table}
-    estimates = []
+    configs, estimates = list(configs), []
     for device in dict.fromkeys(row.device for row in table):
-        known = {step: row for (name, step), row in rates.items() if name == device}
+        known = {row.step: row for row in table if row.device == device}
         timed = [(config, known[step_of(config)]) for config in configs if step_of(config) in known]
         estimates.append(
             Estimate(
@@ -133,15 +131,6 @@ def report(configs: Iterable[Config], table: Sequence[Measured], here: str) -> s
 
 
 def load() -> list[Measured]:
-    """The table that comes with the project; empty where there is none.
-
-    Raises:
-        StorageError: the file is no such table.
-    """
-    path = shipped("data", "throughput.json")
-    content = read_bytes(path) or b'{"measured": []}'
-    try:
-        rows = json.loads(content)["measured"]
-        return [Measured(**(row | {"step": Step(**row["step"])})) for row in rows]
-    except (ValueError, KeyError, TypeError) as error:
-        raise StorageError(f"{path} is no table of throughput: put it back") from error
+    """The table that comes with the project."""
+    rows = json.loads(shipped("data", "throughput.json").read_text(encoding="utf-8"))["measured"]
+    return [Measured(**(row | {"step": Step(**row["step"])})) for row in rows]

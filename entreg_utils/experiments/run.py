@@ -1,20 +1,16 @@
 """``run(config)``: load the record, or train until there is one."""
 
-from __future__ import annotations
-
-import contextlib
 import io
 import sys
 import time
-import warnings
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from entreg_utils.experiments import store
+from entreg_utils.experiments import packing, store
 from entreg_utils.experiments.config import DEFAULTS, PROTOCOL, Config
 from entreg_utils.experiments.provenance import pick_device, provenance
 from entreg_utils.experiments.watch import Log, Watch, crop_of
@@ -23,9 +19,6 @@ from entreg_utils.training import Best, fit
 from entreg_utils.training.batches import check_kind, steps_of
 from entreg_utils.training.evaluate import BASELINES
 from entreg_utils.training.recipe import loss_of_chance
-
-SUFFIXES = {"last": ".pt", "best": ".best.pt"}  # of the files of a run's checkpoints
-EVALUATION = ("eval_size", "eval_view", "sigma")  # settings that training does not depend on
 
 
 @dataclass(frozen=True)
@@ -69,19 +62,19 @@ class Run:
         Raises:
             ValueError: another checkpoint than those that are kept.
         """
-        wanted = _digests(vars(self))
+        wanted = store.digests(vars(self))
         if which not in wanted:
             raise ValueError(f"there is no {which!r} checkpoint: kept are {', '.join(wanted)}")
         records = [self.path] if self.path else []
         records += store.candidates(self.config)
-        places = [path.with_suffix(SUFFIXES[which]) for path in records]
-        content = next(filter(None, (_checkpoint(p, wanted[which]) for p in places)), None)
+        places = [path.with_suffix(store.SUFFIXES[which]) for path in records]
+        content = next(filter(None, (store.checkpoint(p, wanted[which]) for p in places)), None)
         if content is None:
             path = store.path_of(self.config)
-            if _own_record(path) is None:
+            if store.own_record(path) is None:
                 print(f"{path.stem} has no checkpoint here: training it again", file=sys.stderr)
                 train(self.config)
-            content = read_checked(path.with_suffix(SUFFIXES[which]))
+            content = read_checked(path.with_suffix(store.SUFFIXES[which]))
             if content is None:
                 raise StorageError(f"{path} is gone again: something else empties that folder")
         state = torch.load(io.BytesIO(content), "cpu", weights_only=True)
@@ -110,7 +103,7 @@ def train(config: Config, progress: bool = True) -> dict:
     """Train unless the results hold both record and checkpoints, whole; write them there."""
     path = store.path_of(config)
     with store.only_one(path):
-        return _own_record(path) or _train(config, path, progress)
+        return store.own_record(path) or _train(config, path, progress)
 
 
 def _train(config: Config, path: Path, progress: bool) -> dict:
@@ -129,7 +122,10 @@ def _train(config: Config, path: Path, progress: bool) -> dict:
             what = (model, train_data, recipe, config.erasing, crop)
             history = fit(*what, watch.after_epoch, partial, log.epoch, best, log.step)
             final, outcomes = watch.final(model)
-            weights = {"last": _packed(model.state_dict()), "best": _packed(best.weights)}
+            weights = {
+                "last": packing.pack_state(model.state_dict()),
+                "best": packing.pack_state(best.weights),
+            }
             scores = final
             if best.epoch < recipe.epochs:
                 model.load_state_dict(best.weights)
@@ -141,16 +137,13 @@ def _train(config: Config, path: Path, progress: bool) -> dict:
         print(f"\n{said}", flush=True)
         raise
     maps = np.array([row.pop("maps") for row in history])
-    seconds = time.perf_counter() - start
     columns = {name: [row[name] for row in history] for name in history[0]}
     measured = columns, final, watch.panel, maps, outcomes
-    digests = {which: sha256(content) for which, content in weights.items()}
     chosen = {"criterion": best.criterion, "epoch": best.epoch}
-    record = _record(config, files, measured, digests["last"]) | {
-        "selection": chosen | {"weights_sha256": digests["best"]},
-        "provenance": provenance(config, seconds, getattr(train_data, "source", "")),
-    }
-    _keep(record, weights, path)
+    chosen["weights_sha256"] = sha256(weights["best"])
+    seconds = time.perf_counter() - start
+    origin = provenance(config, seconds, getattr(train_data, "source", ""))
+    record = keep(config, files, path, measured, weights, selection=chosen, provenance=origin)
     partial.unlink(missing_ok=True)
     return record
 
@@ -185,27 +178,36 @@ def splits(config: Config) -> tuple:
     return train, data.load("val", size), data.load("test", size)
 
 
-def _record(config: Config, files: store.Files, measured: tuple, digest: str) -> dict:
-    """What names a record (config, own code, files), and what was measured."""
+def keep(
+    config: Config,
+    files: store.Files,
+    path: Path,
+    measured: tuple,
+    weights: dict[str, bytes],
+    **more,
+) -> dict:
+    """Write the checkpoints and then the record, which is returned.
+
+    It holds what names it (config, own code, files), what was measured, and ``more``.
+    """
     history, metrics, panel, maps, outcomes = measured
     named = {"code": config.code, "files": asdict(files) if files else {}}
-    return {
+    record = {
         "protocol": PROTOCOL,
         "config": config.to_dict(),
         **{name: value for name, value in named.items() if value},
         "history": history,
         "metrics": metrics,
         "panel": panel,
-        "maps": store.pack_maps(maps),
-        "outcomes": store.pack_arrays(outcomes),
-        "weights_sha256": digest,
+        "maps": packing.pack_maps(maps),
+        "outcomes": packing.pack_arrays(outcomes),
+        "weights_sha256": sha256(weights["last"]),
+        **more,
     }
-
-
-def _keep(record: dict, weights: dict[str, bytes], path: Path) -> None:
     for which, content in weights.items():
-        write_checked(path.with_suffix(SUFFIXES[which]), content)
+        write_checked(path.with_suffix(store.SUFFIXES[which]), content)
     store.write(record, path)
+    return record
 
 
 def title_of(config: Config) -> str:
@@ -215,93 +217,15 @@ def title_of(config: Config) -> str:
     return " ".join([*words, f"{own['regularizer']} {config.epsilon:g} seed {config.seed}"])
 
 
-def rescore(source: Run, **changes) -> Run:
-    """The run of ``source`` with other values of settings of evaluation.
-
-    Training does not depend on them, so the last checkpoint of ``source``, a run on photographs, is
-    scored instead of trained. The record lies in the store under the changed config; its provenance
-    names the run whose weights it has (``rescored``), its history keeps what does not depend on
-    evaluation, and no best checkpoint is chosen.
-
-    Args:
-        changes: of :data:`EVALUATION`, such as ``eval_size=288``.
-
-    Raises:
-        ValueError: a setting that training depends on, or a run of the drawn world.
-        StorageError: photographs or checkpoint that are not there, or no room for the record.
-    """
-    wrong = [name for name in changes if name not in EVALUATION]
-    if wrong or not changes:
-        named = f"{wrong[0]} decides what is trained" if wrong else "nothing is changed"
-        raise ValueError(f"{named}: only {', '.join(EVALUATION)} can be changed without training")
-    if source.config.data.is_drawn:
-        raise ValueError("the drawn world is scored at its own size: rescore photographs")
-    config = replace(source.config, **changes)
-    record = store.find(config)
-    if record is None:
-        path = store.path_of(config)
-        with store.only_one(path):
-            record = store.find(config) or _scored(source, config, path)
-    return as_run(config, record)
-
-
-def _scored(source: Run, config: Config, path: Path) -> dict:
-    model = source.model()
-    watch = Watch(config, *splits(config))
-    metrics, outcomes = watch.final(model)
-    kept = [c for c in source.history if not c.startswith(("train_", "val_", "test_"))]
-    history = {name: source.history[name].tolist() for name in kept}
-    measured = history, metrics, watch.panel, np.array([watch.panel_maps(model)]), outcomes
-    content = _packed(model.state_dict())
-    origin = provenance(config, source.provenance["seconds"], source.provenance.get("source", ""))
-    record = _record(config, store.files_of(config), measured, sha256(content)) | {
-        "provenance": origin | {"rescored": source.config.name}
-    }
-    _keep(record, {"last": content}, path)
-    return record
-
-
 def as_run(config: Config, record: dict) -> Run:
     """The run that a record holds."""
     plain = ("metrics", "provenance", "panel", "weights_sha256", "protocol")
     return Run(
         config,
         pd.DataFrame(record["history"]),
-        maps=store.unpack_maps(record["maps"]),
+        maps=packing.unpack_maps(record["maps"]),
         selection=record.get("selection"),
-        outcomes=store.unpack_arrays(record.get("outcomes", {})),
+        outcomes=packing.unpack_arrays(record.get("outcomes", {})),
         files=store.Files(**record.get("files", {})),
         **{name: record[name] for name in plain},
     )
-
-
-def _packed(state: dict) -> bytes:
-    buffer = io.BytesIO()
-    torch.save({name: value.cpu() for name, value in state.items()}, buffer)
-    return buffer.getvalue()
-
-
-def _own_record(path: Path) -> dict | None:
-    """The record at ``path`` if its checkpoints lie beside it, all of them whole."""
-    with contextlib.suppress(StorageError):  # damaged: it is trained again and replaced
-        record = store.read(path)
-        digests = _digests(record).items() if record else []
-        if all(_checkpoint(path.with_suffix(SUFFIXES[which]), own) for which, own in digests):
-            return record
-    return None
-
-
-def _digests(run: dict) -> dict[str, str]:
-    """SHA-256 of the checkpoints of a run or record by their names."""
-    best = run.get("selection")
-    return {"last": run["weights_sha256"]} | ({"best": best["weights_sha256"]} if best else {})
-
-
-def _checkpoint(path: Path, digest: str) -> bytes | None:
-    """Content of the checkpoint if it is that one; a damaged one is named in a warning."""
-    try:
-        content = read_checked(path)
-    except StorageError as error:
-        warnings.warn(f"passed over: {error}", stacklevel=4)
-        return None
-    return content if content is not None and sha256(content) == digest else None

@@ -10,27 +10,33 @@ that other files give another run. A committed record counts wherever its config
 other files lie here, one line says so.
 """
 
-import base64
 import contextlib
 import functools
 import json
 import os
 import sys
 import warnings
-import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-import numpy as np
 from filelock import FileLock, Timeout
 
 from entreg_utils.experiments.config import PROTOCOL, Config, name_of
-from entreg_utils.files import StorageError, atomic_write, read_bytes, results, sha256, shipped
+from entreg_utils.files import (
+    StorageError,
+    atomic_write,
+    read_bytes,
+    read_checked,
+    results,
+    sha256,
+    shipped,
+)
 
 # Scores of photographs that no reader can take again stay as they were taken; on 801 real maps the
 # resize in float32 changed no count.
 PROTOCOLS = (PROTOCOL, 4)
+SUFFIXES = {"last": ".pt", "best": ".best.pt"}  # of the files of a run's checkpoints
 
 
 @dataclass(frozen=True)
@@ -208,52 +214,27 @@ def only_one(path: Path, wait: bool = True) -> Iterator[None]:
         lock.release()
 
 
-def pack_maps(maps: np.ndarray) -> dict:
-    """Maps (E, n, h, w) as bytes between each map's own lowest and highest value.
-
-    Eight bits are enough for a picture (the protocol itself binarises at eight bits); ``low`` and
-    ``high`` keep the raw range.
-    """
-    low, high = maps.min(axis=(2, 3)), maps.max(axis=(2, 3))
-    span = np.where(high > low, high - low, 1)[..., None, None]
-    steps = np.round((maps - low[..., None, None]) / span * 255).astype(np.uint8)
-    return {
-        "shape": list(maps.shape),
-        "low": [[float(f"{value:.4g}") for value in row] for row in low],
-        "high": [[float(f"{value:.4g}") for value in row] for row in high],
-        "uint8": base64.b64encode(steps.tobytes()).decode(),
-    }
+def own_record(path: Path) -> dict | None:
+    """The record at ``path`` if its checkpoints lie beside it, all of them whole."""
+    with contextlib.suppress(StorageError):  # damaged: it is trained again and replaced
+        record = read(path)
+        wanted = digests(record).items() if record else []
+        if all(checkpoint(path.with_suffix(SUFFIXES[which]), own) for which, own in wanted):
+            return record
+    return None
 
 
-def unpack_maps(packed: dict) -> np.ndarray:
-    """Inverse of :func:`pack_maps`: float32 (E, n, h, w) in raw units, to 1/255 of their range."""
-    steps = np.frombuffer(base64.b64decode(packed["uint8"]), np.uint8).reshape(packed["shape"])
-    low, high = (np.array(packed[name])[..., None, None] for name in ("low", "high"))
-    return (low + steps / 255 * (high - low)).astype(np.float32)
+def digests(run: dict) -> dict[str, str]:
+    """SHA-256 of the checkpoints of a run or record by their names."""
+    best = run.get("selection")
+    return {"last": run["weights_sha256"]} | ({"best": best["weights_sha256"]} if best else {})
 
 
-def pack_arrays(arrays: dict[str, np.ndarray]) -> dict:
-    """Arrays as text, exactly: bools as bits, all compressed (hits over thresholds shrink most)."""
-    packed = {}
-    for name, array in arrays.items():
-        raw = np.packbits(array) if array.dtype == bool else array
-        packed[name] = {
-            "shape": list(array.shape),
-            "dtype": str(array.dtype),
-            "zlib": base64.b64encode(zlib.compress(raw.tobytes(), 9)).decode(),
-        }
-    return packed
-
-
-def unpack_arrays(packed: dict) -> dict[str, np.ndarray]:
-    """Inverse of :func:`pack_arrays`."""
-    arrays = {}
-    for name, one in packed.items():
-        raw = zlib.decompress(base64.b64decode(one["zlib"]))
-        if one["dtype"] == "bool":
-            count = int(np.prod(one["shape"]))
-            flat = np.unpackbits(np.frombuffer(raw, np.uint8), count=count).astype(bool)
-        else:
-            flat = np.frombuffer(raw, one["dtype"])
-        arrays[name] = flat.reshape(one["shape"])
-    return arrays
+def checkpoint(path: Path, digest: str) -> bytes | None:
+    """Content of the checkpoint if it is that one; a damaged one is named in a warning."""
+    try:
+        content = read_checked(path)
+    except StorageError as error:
+        warnings.warn(f"passed over: {error}", stacklevel=4)
+        return None
+    return content if content is not None and sha256(content) == digest else None

@@ -9,7 +9,7 @@ import sys
 import time
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context
@@ -88,7 +88,7 @@ def sweep(
 
             ray_cluster.train_all(away, cluster, gpus, cpus, board)
         for config in here:
-            board.running({config: ""})
+            board.running([config])
             try:
                 board.noted(_run_quietly(config))
             except (RuntimeError, ValueError) as error:
@@ -117,7 +117,7 @@ def _train_all(configs: list[Config], jobs: int | None, board: Board) -> None:
         futures = {pool.submit(_run_there, c.to_dict(places=True)): c for c in configs}
         while futures:
             # the pool hands them out in this order, so the first ones are those that train
-            board.running(dict.fromkeys(list(futures.values())[:jobs], ""))
+            board.running(list(futures.values())[:jobs])
             for future in wait(futures, return_when=FIRST_COMPLETED).done:
                 config, error = futures.pop(future), future.exception()
                 board.noted(() if error else future.result())
@@ -174,7 +174,6 @@ class Board:
 
     def __init__(self, configs: Iterable[Config], stream=None):
         self.failures: dict[Config, str] = {}
-        self._places: Mapping[Config, str] = {}
         self._noted: set[str] = set()
         self._state = dict.fromkeys(configs, "left")
         self._stream = sys.stderr if stream is None else stream
@@ -189,15 +188,13 @@ class Board:
     def __exit__(self, *_) -> None:
         self._bar.close()
 
-    def running(self, places: Mapping[Config, str]) -> None:
-        """Say which runs train now, and where ("" for nowhere in particular)."""
+    def running(self, configs: Iterable[Config]) -> None:
+        """Say which runs train now."""
+        now = set(configs)
         for config, state in self._state.items():
-            before, now = self._places.get(config), places.get(config)
-            if state not in ("done", "failed") and now != before:
-                self._state[config] = "left" if now is None else "running"
-                word = "lost" if now is None else "started"
-                self._say(f"{word} {title_of(config)}" + f" on {now}" * bool(now))
-        self._places = dict(places)
+            if (config in now) != (state == "running") and state not in ("done", "failed"):
+                self._state[config] = "running" if config in now else "left"
+                self._say(f"{'started' if config in now else 'lost'} {title_of(config)}")
 
     def ended(self, config: Config, failure: str = "") -> None:
         """Say that a run is stored, or why it failed; that stays on the screen."""

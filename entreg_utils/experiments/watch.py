@@ -4,6 +4,7 @@ import json
 import math
 import time
 import warnings
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -78,6 +79,7 @@ class Watch:
         return rounded(scores), outcomes
 
 
+@dataclass
 class Log:
     """The bar of a run, and its log beside the record: a JSON line of numbers for each epoch.
 
@@ -87,20 +89,19 @@ class Log:
     ``chance``, once there were steps enough to tell. ``total``: steps of all epochs.
     """
 
-    def __init__(
-        self,
-        record: Path,
-        title: str,
-        epochs: int,
-        total: int,
-        criterion: str,
-        chance: float,
-        shown: bool,
-    ):
-        self.path, self.title, self.epochs = record.with_suffix(".jsonl"), title, epochs
-        self.total, self.criterion, self.chance = total, criterion, chance
-        self.before, self.said = time.perf_counter(), {}
-        self.bar = tqdm(total=total, desc=title, unit="step", disable=not shown, leave=False)
+    record: Path
+    title: str
+    epochs: int
+    total: int
+    criterion: str
+    chance: float
+    shown: bool
+
+    def __post_init__(self):
+        self.path, self.said = self.record.with_suffix(".jsonl"), {}
+        self.before = time.perf_counter()
+        bar = {"desc": self.title, "unit": "step", "disable": not self.shown, "leave": False}
+        self.bar = tqdm(total=self.total, **bar)
 
     def step(self, done: int, total: int, loss: float) -> None:
         """Move the bar; ``loss`` may be NaN, not looked at yet."""

@@ -5,8 +5,6 @@ under each, overlays are plain blends, blank maps are flagged, pictures keep the
 are (h, w) in logit units, boxes rows x0, y0, x1, y1 in pixels of the picture.
 """
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -15,7 +13,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from entreg_utils import cam, metrics
-from entreg_utils.figures.scenes import as_array, as_picture, draw_box, picture_grid
+from entreg_utils.figures.scenes import as_array, as_picture, colour_bar, draw_box, picture_grid
 from entreg_utils.figures.style import MAP_CMAP, OKABE_ITO, picture_axes
 
 TRUE, PREDICTED = OKABE_ITO["vermillion"], OKABE_ITO["green"]
@@ -31,13 +29,6 @@ def steps(image, raw, true_box, threshold: float = 0.15) -> tuple[Figure, str]:
     size = image.shape[:2]
     true_box = [int(value) for value in true_box]
     told = metrics.explain(raw, true_box, threshold, size=size)
-    figure, axes = plt.subplots(1, 4, figsize=(9, 2.9))
-    axes[0].imshow(raw)
-    axes[1].imshow(told.scores, vmin=0, vmax=1)
-    axes[2].imshow(told.mask, cmap="gray", vmin=0, vmax=1)
-    axes[3].imshow(image)
-    draw_box(axes[3], true_box, TRUE)
-    draw_box(axes[3], told.box, PREDICTED)
     share, low, high = told.mask.mean(), raw.min(), raw.max()
     words = {
         f"1  raw map, {raw.shape[0]} x {raw.shape[1]}": f"values {low:.1f} to {high:.1f}",
@@ -45,9 +36,11 @@ def steps(image, raw, true_box, threshold: float = 0.15) -> tuple[Figure, str]:
         f"3  above {threshold:.2f}": f"{share:.0%} of the pixels",
         f"4  its box: IoU {told.iou:.2f}": "green: box, orange: truth",
     }
-    for panel, (title, below) in zip(axes, words.items(), strict=True):
-        picture_axes(panel)
-        panel.set(title=title, xlabel=below)
+    mask = np.repeat(told.mask[..., None].astype(float), 3, axis=2)  # black and white
+    shown = [raw, told.scores, mask, image]
+    figure, panels = picture_grid(shown, list(words), list(words.values()))
+    draw_box(panels[3], true_box, TRUE)
+    draw_box(panels[3], told.box, PREDICTED)
     return figure, (
         f"At threshold {threshold:.2f}, {share:.0%} of the pixels are on; the box of the largest "
         f"object is {told.box.tolist()}, the true one {true_box}, their IoU {told.iou:.2f}."
@@ -60,15 +53,13 @@ def triptych(image, raw_map, true_boxes=(), threshold: float = 0.15) -> tuple[Fi
     The predicted box is that of the largest contour above ``threshold`` times the maximum.
 
     Args:
-        image: square, (3, S, S), uint8 or float in 0..1.
+        image: (3, H, W), uint8 or float in 0..1.
         true_boxes: (n, 4); none when left out.
     """
     figure, axes = plt.subplots(1, 4, figsize=(9, 3.3), width_ratios=[1, 1, 0.05, 1])
-    read = _draw_triptych(axes[[0, 1, 3]], as_picture(image), raw_map, true_boxes, threshold)
+    read = _draw_triptych(figure, axes, image, raw_map, true_boxes, threshold)
     axes[0].set_title("green: predicted" + ", red dashes: true" * bool(len(true_boxes)))
     axes[1].set_xlabel(f"raw range {read['low']:.2f} to {read['high']:.2f}")
-    _bar(figure, axes[1], axes[2], ticks=[0, threshold, 1])
-    axes[2].set_box_aspect(20)
     axes[1].set_title("blank map" if read["blank"] else "map, min-max")
     axes[3].set_title("nothing to overlay" if read["blank"] else "overlay, line at the threshold")
     if read["blank"]:
@@ -135,10 +126,7 @@ def triptychs(rows: Sequence[Sequence[Example]]) -> tuple[Figure, str]:
         reads = []
         for row, four in zip(rows, block, strict=True):
             _, image, raw, boxes, _ = row[column]
-            read = _draw_triptych(four[[0, 1, 3]], image, raw, boxes, threshold)
-            bar = _bar(figure, four[1], four[2], ticks=[0, threshold, 1])
-            bar.ax.set_yticklabels(["0", f"{threshold:.2g}", "1"], fontsize=7)
-            four[2].set_box_aspect(18)
+            read = _draw_triptych(figure, four, image, raw, boxes, threshold)
             low, high = (f"{read[end]:z.2f}" for end in ("low", "high"))
             if read["blank"]:
                 four[1].set_xlabel(f"blank: {low} everywhere", **small)
@@ -166,7 +154,7 @@ def invariance(image, maps: Mapping[str, np.ndarray], probabilities, entropies):
     """
     picture = as_picture(image)
     raw = np.stack([as_array(one) for one in maps.values()])
-    scaled = cam.normalize(cam.upsample(raw, len(picture)))
+    scaled = cam.normalize(cam.upsample(raw, picture.shape[:2]))
     same = np.corrcoef(scaled.reshape(len(scaled), -1))[0]  # with the first map
     captions, said = [""], []
     for name, p, h, r in zip(maps, probabilities, entropies, same, strict=True):
@@ -179,8 +167,8 @@ def invariance(image, maps: Mapping[str, np.ndarray], probabilities, entropies):
     return figure, "; ".join(said) + "."
 
 
-def _draw_triptych(panels, image, raw_map, true_boxes, threshold: float) -> dict:
-    """Picture and boxes, map, and plain blend with the threshold's line, on three axes.
+def _draw_triptych(figure, panels, image, raw_map, true_boxes, threshold: float) -> dict:
+    """Picture and boxes, map, its bar, and plain blend with the threshold's line, on four axes.
 
     The map is scored at the picture's own size, whatever its shape. A blank map is drawn black, its
     overlay grey and striped, and no box is read from it.
@@ -189,30 +177,27 @@ def _draw_triptych(panels, image, raw_map, true_boxes, threshold: float) -> dict
         ``blank``; ``low``, ``high``: the raw range; ``above``: share of the picture above the
         threshold; ``iou``: best IoU of the predicted box with a true one. NaN where there is none.
     """
-    picture, raw = as_picture(image, square=False), as_array(raw_map)
+    picture, raw = as_picture(image), as_array(raw_map)
     if raw.ndim != 2:
         raise ValueError(f"the raw map has shape {raw.shape}, but must be one map, (h, w)")
     blank = cam.is_blank(raw)
     scores = metrics.score_map(np.zeros_like(raw) if blank else raw, picture.shape[:2]).scores
-    for panel in panels:
+    left, middle, bar, right = panels
+    for panel in (left, middle, right):
         picture_axes(panel)
-    panels[0].imshow(picture)
+    left.imshow(picture)
     for box in true_boxes:
-        draw_box(panels[0], box, TRUE, dashed=True)
-    panels[1].imshow(scores, cmap=MAP_CMAP, vmin=0, vmax=1)
-    panels[2].imshow(cam.overlay(picture, scores))
+        draw_box(left, box, TRUE, dashed=True)
+    heat = middle.imshow(scores, cmap=MAP_CMAP, vmin=0, vmax=1)
+    colour_bar(figure, heat, [0, threshold, 1], cax=bar)
+    bar.tick_params(labelsize=7)
+    bar.set_box_aspect(18)
+    right.imshow(cam.overlay(picture, scores))
     read = {"blank": blank, "low": float(raw.min()), "high": float(raw.max())}
     if blank:
         return read | {"above": np.nan, "iou": np.nan}
     predicted = metrics.boxes_at(raw, threshold, size=picture.shape[:2])
-    draw_box(panels[0], predicted[0], PREDICTED)
-    panels[2].contour(scores, levels=[threshold], colors="white", linewidths=1.4)
+    draw_box(left, predicted[0], PREDICTED)
+    right.contour(scores, levels=[threshold], colors="white", linewidths=1.4)
     best = metrics.box_iou(predicted, as_array(true_boxes)).max() if len(true_boxes) else np.nan
     return read | {"above": float((scores > threshold).mean()), "iou": float(best)}
-
-
-def _bar(figure: Figure, axes, place, ticks):
-    """The colour bar of a map, in an axes of its own."""
-    bar = figure.colorbar(axes.images[0], cax=place, ticks=ticks)
-    bar.outline.set_visible(False)
-    return bar

@@ -4,8 +4,6 @@ The blend is that of :func:`entreg_utils.cam.overlay`. Map and boxes are those t
 the frame of the score map (S, S), and are stretched to the picture.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -19,8 +19,8 @@ from entreg_utils.figures.style import MAP_CMAP, picture_axes
 WIDTH = 9  # of a figure, inches
 
 
-def as_picture(image, square: bool = True) -> np.ndarray:
-    """An image as float64 (H, W, 3) in 0..1, a copy; refused if ``square`` and it is not.
+def as_picture(image) -> np.ndarray:
+    """An image as float64 (H, W, 3) in 0..1, a copy; ValueError for another shape.
 
     Args:
         image: (3, H, W) or (H, W, 3), uint8 or float in 0..1.
@@ -28,10 +28,8 @@ def as_picture(image, square: bool = True) -> np.ndarray:
     picture = as_array(image)
     picture = picture / 255.0 if picture.dtype == np.uint8 else picture.astype(np.float64)
     picture = picture.transpose(1, 2, 0) if picture.shape[0] == 3 else picture
-    whole = picture.ndim == 3 and picture.shape[2] == 3
-    if not whole or (square and picture.shape[0] != picture.shape[1]):
-        wanted = "square, (3, S, S)" if square else "(3, H, W)"
-        raise ValueError(f"image has shape {picture.shape}, but must be {wanted}")
+    if picture.ndim != 3 or picture.shape[2] != 3:
+        raise ValueError(f"image has shape {picture.shape}, but must be (3, H, W)")
     return picture
 
 
@@ -78,8 +76,15 @@ def picture_grid(
 
 def draw_picture(axes, image) -> None:
     """One image on axes without ticks or frame."""
-    axes.imshow(as_picture(image, square=False))
+    axes.imshow(as_picture(image))
     picture_axes(axes)
+
+
+def colour_bar(figure: Figure, shown: AxesImage, ticks: Sequence[float], **place) -> None:
+    """The bar of a shown map, without a frame; ``place`` as ``Figure.colorbar`` has it."""
+    bar = figure.colorbar(shown, **place)
+    bar.outline.set_visible(False)
+    bar.set_ticks(ticks, labels=[f"{tick:.2g}" for tick in ticks])
 
 
 def draw_box(axes, box, colour: str, dashed: bool = False) -> None:
@@ -128,4 +133,4 @@ def triangle(
 
 def _as_shown(image) -> np.ndarray:
     values = as_array(image)
-    return values if values.ndim == 2 else as_picture(values, square=False)
+    return values if values.ndim == 2 else as_picture(values)

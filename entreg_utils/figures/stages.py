@@ -6,7 +6,7 @@ Features are those of ``model.stage_features(images)``, stage -> (N, K, h, w), n
 maps have no common scale: each is min-maxed by itself. Functions return ``(Figure, sentence)``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 
 from entreg_utils import metrics
 from entreg_utils.cam.scaling import as_array
-from entreg_utils.figures.scenes import draw_picture
+from entreg_utils.figures.scenes import colour_bar, draw_picture
 from entreg_utils.figures.style import MAP_CMAP, picture_axes
 
 
@@ -57,7 +57,8 @@ def beside(
             column[0].set_title(f"{stage}\n{name}", fontsize=9.5)
             for axes, cells, mask in zip(column, energy[name], masks, strict=True):
                 shown = _cells(axes, cells, images.shape[-1], high, mask)
-        _bar(figure, shown, under, high, orientation="horizontal", fraction=1, aspect=24, pad=0)
+        place = {"orientation": "horizontal", "fraction": 1, "aspect": 24, "pad": 0}
+        colour_bar(figure, shown, [0, high], ax=list(under), **place)
         means = " and ".join(f"{own.mean():.2f} ({name})" for name, own in energy.items())
         said.append(f"{stage} {means}, likeness {_likeness(energy):.2f}")
     if cams:
@@ -112,8 +113,8 @@ def one_stage(image, features: Mapping[str, Mapping], stage: str, mask=None) -> 
             f"strongest of {len(tensor)} channels"
         )
     place = {"fraction": 0.06, "aspect": 30, "pad": 0.03}
-    _bar(figure, left, grid[:, 1], high, **place)
-    _bar(figure, right, grid[:, -1], loudest, **place)
+    colour_bar(figure, left, [0, high], ax=list(grid[:, 1]), **place)
+    colour_bar(figure, right, [0, loudest], ax=list(grid[:, -1]), **place)
     return figure, f"{stage}: {'; '.join(said)}."
 
 
@@ -149,9 +150,3 @@ def _cells(axes, values: np.ndarray, side: int, high: float, mask):
         axes.contour(as_array(mask), levels=[0.5], colors="white", linewidths=0.9)
     picture_axes(axes)
     return shown
-
-
-def _bar(figure: Figure, shown, panels: Sequence, high: float, **place) -> None:
-    bar = figure.colorbar(shown, ax=list(panels), **place)
-    bar.outline.set_visible(False)
-    bar.set_ticks([0, high], labels=["0", f"{high:.2g}"])

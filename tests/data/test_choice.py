@@ -44,7 +44,7 @@ def test_equal_choices_are_equal_and_say_what_they_are():
     assert drawn.is_drawn and not birds.is_drawn and (drawn.side, birds.side) == (32, 128)
     assert Data(dataset="voc").several and birds.several is drawn.several is False
     assert Data(dataset="folder:x").several is Data(dataset="mine:birds").several is None
-    assert drawn.knobs == data.World(image_size=32).to_dict()
+    assert drawn.knobs == vars(data.World(image_size=32))
 
 
 def test_the_drawn_world_is_loaded_with_its_knobs(monkeypatch, tmp_path):

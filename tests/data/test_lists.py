@@ -6,12 +6,11 @@ import pytest
 
 from entreg_utils.data.lists import (
     Column,
-    choose_classes,
     find_folder,
     held_out,
     match,
-    read_table,
 )
+from entreg_utils.data.photos import choose_classes
 from entreg_utils.files import StorageError
 
 NAMES = ["ant", "bee", "cat", "dog"]
@@ -20,7 +19,6 @@ NAMES = ["ant", "bee", "cat", "dog"]
 def test_a_table_is_read_with_its_types(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("1 a/b.jpg 2.5\n\n2  c.jpg  3\n")
-    assert read_table(path, "x", "", int, str, float) == [(1, "a/b.jpg", 2.5), (2, "c.jpg", 3.0)]
     assert Column(path, "x", "", int, str, float) == {1: ("a/b.jpg", 2.5), 2: ("c.jpg", 3.0)}
     path.write_bytes(b"b,1\r\na,2\r\nb,3\r\n")  # as Windows ends lines
     assert Column(path, "x", "", str, int, separator=",") == {"b": 3, "a": 2}
@@ -35,16 +33,16 @@ def test_a_line_that_does_not_fit_is_named(tmp_path, line):
     path = tmp_path / "a.txt"
     path.write_text(f"1 a.jpg 2\n\n{line}\n")
     with pytest.raises(ValueError, match=r"a\.txt, line 3: .* is not number, path, number"):
-        read_table(path, "x", "number, path, number", int, str, int)
+        Column(path, "x", "number, path, number", int, str, int)
 
 
 def test_files_that_are_missing_or_no_text(tmp_path):
     path = tmp_path / "a.txt"
     with pytest.raises(StorageError, match=r"a\.txt is not there: python -m entreg_utils data cub"):
-        read_table(path, "cub", "", str)
+        Column(path, "cub", "", str)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(StorageError, match="is not a text file"):
-        read_table(path, "cub", "", str)
+    with pytest.raises(StorageError, match="is no text file"):
+        Column(path, "cub", "", str)
 
 
 def test_the_folder_is_found_below_the_root_or_is_it(tmp_path, monkeypatch):

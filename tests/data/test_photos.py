@@ -11,8 +11,9 @@ import torch
 from PIL import Image
 
 from entreg_utils import data
-from entreg_utils.data import photos as decoder
-from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset, corner_box
+from entreg_utils.data import decoding
+from entreg_utils.data.lists import MaskReader, Photo, corner_box
+from entreg_utils.data.photos import PhotoDataset
 from entreg_utils.files import StorageError
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
@@ -222,7 +223,7 @@ def test_the_fingerprint_follows_pixels_and_what_is_said_of_them(folder, monkeyp
     seen.add(PhotoDataset("m", "val", many, "ab", "", reader, True).fingerprint)
     assert len(seen) == 6
     with monkeypatch.context() as patch:  # the second look decodes nothing
-        patch.setattr(decoder, "read_pixels", lambda *_: pytest.fail("decoded again"))
+        patch.setattr(decoding, "read_pixels", lambda *_: pytest.fail("decoded again"))
         assert dataset(folder).fingerprint == plain
     Image.new("RGB", (30, 20)).save(folder / "0.png")
     assert dataset(folder).fingerprint not in seen

@@ -89,15 +89,6 @@ def test_each_cue_paints_its_own_region_and_no_other():
         assert changed.sum() > 20 and not (changed & ~region).any()
 
 
-def test_an_image_does_not_depend_on_its_neighbours():
-    scene = draw_scene(World(), "train", 12)
-    together = paint(scene, 48)
-    for start, stop in ((0, 1), (5, 12)):
-        alone = paint(scene.rows(start, stop), 48)
-        for whole, part in zip(together, alone, strict=True):
-            assert np.array_equal(whole[start:stop], part)
-
-
 def test_painting_leaves_its_scene_and_tables_as_they_were():
     scene = draw_scene(World(part_visibility=0.5), "train", 6)
     kept = {field.name: getattr(scene, field.name).copy() for field in fields(Scene)}
@@ -106,21 +97,6 @@ def test_painting_leaves_its_scene_and_tables_as_they_were():
     assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
     assert all(np.array_equal(getattr(scene, name), value) for name, value in kept.items())
     assert np.array_equal(tables[0], BODY) and np.array_equal(tables[1], MARK)
-
-
-def test_colours_and_waves():
-    assert reef._table("ff0080 000000").tolist() == [[1, 0, np.float32(128 / 255)], [0, 0, 0]]
-    # Period 1, 1 at whole numbers, -1 half way.
-    x = np.float32([0, 0.25, 0.5, 0.75, 1, -0.25, 7.5])
-    assert reef._wave(x).tolist() == [1, 0, -1, 0, 1, 0, -1]
-    assert reef._cover(np.float32([-0.6, -0.5, 0, 0.25, 0.5, 2])).tolist() == [
-        0,
-        0,
-        0.5,
-        0.75,
-        1,
-        1,
-    ]
 
 
 def test_everything_is_computed_in_float32():

@@ -9,6 +9,7 @@ from PIL import Image
 
 from entreg_utils import __main__ as cli
 from entreg_utils import data
+from entreg_utils.files import StorageError
 
 
 def picture(path, width=40, height=20):
@@ -67,6 +68,44 @@ def test_suspects_are_named_and_the_rest_is_counted(home):
         "10x30",
         "40x20",
     ]
+
+
+@pytest.mark.parametrize("ending", ["jpg", "png", "tiff"])
+def test_what_is_cut_short_is_named(home, ending):
+    noise = np.random.default_rng(0).integers(0, 256, (60, 80, 3), np.uint8)
+    for name in ("train/b/7", "train/b/8", "masks/val/b/1"):
+        path = home / f"{name}.{'png' if 'masks' in name else ending}"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(noise[:20, :40] if "masks" in name else noise).save(path)
+        if name != "train/b/7":
+            path.write_bytes(path.read_bytes()[: int(0.9 * path.stat().st_size)])
+    photo, mask = data.survey(home).suspects
+    assert f"train/b/8.{ending} (" in photo and "cannot be read as an image" in photo
+    assert "masks/val/b/1.png (" in mask and "cannot be read as an image" in mask
+    with pytest.raises(StorageError):  # as at a run
+        _ = data.load(f"folder:{home}", "train", cache=False).images
+
+
+def test_values_that_cannot_be_read_are_named(home):
+    dark = np.full((8, 8), 4000, np.uint16)  # of 12 bits
+    Image.fromarray(dark).save(home / "train" / "b" / "7.png")
+    picture(home / "masks" / "val" / "b" / "1.png")
+    (home / "classes.txt").write_text("1,a\n2,b\n")
+    said = data.survey(home).suspects
+    assert len(said) == 3 and "numbers in 4000..4000 where 0..65535" in said[0]
+    assert all("no grey or palette image of the values 0, 1, 2, 255" in one for one in said[1:])
+
+
+def test_empty_folders_are_named(home):
+    for name in ("train/c", "val/d/e", "train/.hidden", "f"):
+        (home / name).mkdir(parents=True)
+    (said,) = data.survey(home).suspects
+    assert said == "f and 2 more are left out: nothing lies there"
+    for name in ("val/d/e", "val/d", "f"):
+        (home / name).rmdir()
+    assert data.survey(home).suspects == ("train/c is left out: nothing lies there",)
+    with pytest.warns(UserWarning, match="train/c is left out: nothing lies there"):
+        data.load(f"folder:{home}", "train", cache=False)
 
 
 def test_a_file_that_stands_in_two_splits_is_named_and_one_twice_in_one_split_is_not(home):

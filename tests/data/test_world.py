@@ -141,7 +141,7 @@ def test_knobs_have_their_ranges(name, value, sentence):
 
 def test_the_ends_of_the_ranges_are_allowed():
     World(part=0, body=1, num_classes=2, image_size=32)
-    assert World(num_classes=10, image_size=128, seed=2**64).to_dict()["seed"] == 2**64
+    assert World(num_classes=10, image_size=128, seed=2**64).seed == 2**64
 
 
 @pytest.mark.parametrize("count", [0, -3, 2.5, "8"])

@@ -514,7 +514,9 @@ def test_a_finished_run_at_another_size_is_what_training_with_that_size_gives(
     assert list(found.history) == ["epoch", "loss"] and found.selection is None
     # its record is found, and not made twice
     monkeypatch.setattr(MODULE, "_train", lambda *_: pytest.fail("trained"))
-    monkeypatch.setattr(MODULE, "_scored", lambda *_: pytest.fail("scored"))
+    monkeypatch.setattr(
+        sys.modules[rescore.__module__], "_scored", lambda *_: pytest.fail("scored")
+    )
     assert run(other).metrics == found.metrics == rescore(source, eval_size=48).metrics
     found.model()  # its checkpoint lies beside it
 

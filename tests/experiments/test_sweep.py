@@ -188,20 +188,20 @@ def test_a_stored_run_needs_no_cluster_and_nothing_to_do_starts_nothing(
 def test_a_log_has_one_line_a_change_with_the_counts():
     log = io.StringIO()
     with Board(RUNS, log) as board:
-        board.running({RUNS[0]: "a", RUNS[1]: "b"})
-        board.running({RUNS[0]: "a", RUNS[1]: "b"})  # nothing new, nothing said
+        board.running(RUNS[:2])
+        board.running(RUNS[:2])  # nothing new, nothing said
         board.ended(RUNS[0])
-        board.running({})
-        board.running({RUNS[1]: "a, attempt 2"})
+        board.running([])
+        board.running([RUNS[1]])
         board.ended(RUNS[1], "TrainingError: no")
-        board.running({RUNS[0]: "a", RUNS[1]: "a"})  # late news of finished runs change nothing
+        board.running(RUNS[:2])  # late news of finished runs change nothing
     lines = [line[9:] for line in log.getvalue().splitlines()]  # without the time of day
     assert lines == [
-        "started none 0 seed 0 on a (0 done, 1 running, 0 failed, 2 left of 3)",
-        "started none 0 seed 1 on b (0 done, 2 running, 0 failed, 1 left of 3)",
+        "started none 0 seed 0 (0 done, 1 running, 0 failed, 2 left of 3)",
+        "started none 0 seed 1 (0 done, 2 running, 0 failed, 1 left of 3)",
         "done none 0 seed 0 (1 done, 1 running, 0 failed, 1 left of 3)",
         "lost none 0 seed 1 (1 done, 0 running, 0 failed, 2 left of 3)",
-        "started none 0 seed 1 on a, attempt 2 (1 done, 1 running, 0 failed, 1 left of 3)",
+        "started none 0 seed 1 (1 done, 1 running, 0 failed, 1 left of 3)",
         "failed none 0 seed 1: TrainingError: no (1 done, 0 running, 1 failed, 1 left of 3)",
     ]
     assert board.failures == {RUNS[1]: "TrainingError: no"}
@@ -215,7 +215,7 @@ def test_a_screen_has_a_bar_and_above_it_what_failed(where, monkeypatch, capsys)
     else:
         monkeypatch.setattr(builtins, "__IPYTHON__", True, raising=False)
     with Board(RUNS, screen) as board:
-        board.running({RUNS[0]: ""})
+        board.running([RUNS[0]])
         board.ended(RUNS[0], "no room")
         board.ended(RUNS[1])
     assert screen.getvalue() == "failed none 0 seed 0: no room\n"
