@@ -41,7 +41,7 @@ def test_files_that_are_missing_or_no_text(tmp_path):
     with pytest.raises(StorageError, match=r"a\.txt is not there: python -m entreg_utils data cub"):
         Column(path, "cub", "", str)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(StorageError, match="is no text file"):
+    with pytest.raises(StorageError, match="is no UTF-8 text: save it as UTF-8"):
         Column(path, "cub", "", str)
 
 
