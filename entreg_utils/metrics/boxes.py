@@ -19,8 +19,8 @@ import numpy as np
 
 from entreg_utils.cam.scaling import Size, as_array, check_normalization, height_width
 from entreg_utils.metrics.contours import boxes_of_levels, check_rule, level_of, threshold_list
-from entreg_utils.metrics.levels import framed
-from entreg_utils.metrics.maps import check_maps, compiled, score_map, warn_invalid
+from entreg_utils.metrics.levels import fine_map
+from entreg_utils.metrics.maps import check_maps, compiled, warn_invalid
 
 
 @dataclass(frozen=True)
@@ -178,12 +178,12 @@ def map_ious(
 ) -> tuple[np.ndarray, bool, bool]:
     """The row of :func:`iou_curves` of one map under each contour rule, (R, T) float64, and whether
     the map is constant and invalid, see :func:`.score_map`; ``true`` as of :func:`check_boxes`."""
-    scores, constant, invalid = score_map(cam, size, *normalization)
-    gray = framed(scores)
-    levels = level_of(taus, gray)
-    different, best = np.unique(levels), np.zeros((len(rules), 256))
+    fine, constant, invalid = fine_map(cam, size, *normalization)
+    levels = level_of(taus, fine.max() >> 8)
+    different, best = np.flatnonzero(np.bincount(levels)), np.zeros((len(rules), 256))
     for rule, row in zip(rules, best, strict=True):
-        best_ious(*boxes_of_levels(gray, different, rule), true, row)
+        for boxes in boxes_of_levels(fine, different, rule):
+            best_ious(boxes, true, row)
     return best[:, levels], constant, invalid
 
 
@@ -203,13 +203,14 @@ def box_iou(predicted, true) -> np.ndarray:
 
 
 @compiled
-def best_ious(boxes, spans, true, out):
+def best_ious(rows, true, out):
     """Raise ``out`` (256,) float64 to the best IoU, as :func:`box_iou` has it, at each level.
 
-    ``boxes``, ``spans``: as of ``contours.boxes_of_levels``; ``true``: (t, 4) int64.
+    ``rows``: as of ``contours.boxes_of_levels``; ``true``: (t, 4) int64.
     """
-    for i in range(len(boxes)):
-        x0, y0, x1, y1 = boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3]
+    for i in range(len(rows)):
+        x0, y0 = np.int64(rows[i, 0]), np.int64(rows[i, 1])
+        x1, y1 = np.int64(rows[i, 2]), np.int64(rows[i, 3])
         own = (x1 - x0 + 1) * (y1 - y0 + 1)
         best = 0.0
         for j in range(len(true)):
@@ -218,8 +219,9 @@ def best_ious(boxes, spans, true, out):
             if wide > 0 and tall > 0:
                 other = (true[j, 2] - true[j, 0] + 1) * (true[j, 3] - true[j, 1] + 1)
                 best = max(best, wide * tall / (own + other - wide * tall))
-        for level in range(spans[i, 0], spans[i, 1] + 1):
-            out[level] = max(out[level], best)
+        if best > 0:
+            for level in range(rows[i, 4], rows[i, 5] + 1):
+                out[level] = max(out[level], best)
 
 
 def check_boxes(boxes, size: Size, index: int) -> np.ndarray:
@@ -230,7 +232,7 @@ def check_boxes(boxes, size: Size, index: int) -> np.ndarray:
     if boxes.ndim != 2 or boxes.shape[1:] != (4,) or not len(boxes):
         raise ValueError(f"{whose} must have shape (n, 4) with n >= 1, got {boxes.shape}")
     whole = _whole(boxes, whose)
-    if whole.min() < 0 or whole[:, 2].max() >= width or whole[:, 3].max() >= height:
+    if whole.min() < 0 or (whole[:, 2:] >= (width, height)).any():
         raise ValueError(
             f"{whose} reach outside the {width}x{height} map: {boxes.tolist()}; "
             "rescale_boxes brings boxes of the original image to the size of the map"
@@ -239,10 +241,9 @@ def check_boxes(boxes, size: Size, index: int) -> np.ndarray:
 
 
 def _whole(boxes: np.ndarray, whose: str) -> np.ndarray:
-    if not np.array_equal(boxes, np.trunc(boxes)):
+    if boxes.dtype.kind not in "iu" and not np.array_equal(boxes, np.trunc(boxes)):
         raise ValueError(f"{whose} must be whole pixels, got {boxes.tolist()}")
-    x0, y0, x1, y1 = boxes.T
-    if (x1 < x0).any() or (y1 < y0).any():
+    if (boxes[:, 2:] < boxes[:, :2]).any():
         raise ValueError(
             f"{whose} must be x0, y0, x1, y1 with x0 <= x1 and y0 <= y1, got "
             f"{boxes.tolist()}; is this x, y, width, height?"
