@@ -18,8 +18,8 @@ import numpy as np
 from entreg_utils.ahead import ahead
 from entreg_utils.cam.scaling import Size, check_normalization
 from entreg_utils.metrics.contours import boxes_of_levels, check_rule, level_of, threshold_list
-from entreg_utils.metrics.levels import framed
-from entreg_utils.metrics.maps import Summable, check_maps, compiled, score_map, warn_invalid
+from entreg_utils.metrics.levels import fine_map
+from entreg_utils.metrics.maps import Summable, check_maps, compiled, warn_invalid
 from entreg_utils.metrics.overlap import check_boxes, iou_list
 
 
@@ -190,23 +190,24 @@ def map_ious(
 ) -> tuple[np.ndarray, bool, bool]:
     """The row of :func:`iou_curves` of one map under each contour rule, (R, T) float64, and whether
     the map is constant and invalid, see :func:`.score_map`; ``true`` as of :func:`.check_boxes`."""
-    scores, constant, invalid = score_map(cam, size, *normalization)
-    gray = framed(scores)
-    levels = level_of(taus, gray)
-    different, best = np.unique(levels), np.zeros((len(rules), 256))
+    fine, constant, invalid = fine_map(cam, size, *normalization)
+    levels = level_of(taus, fine.max() >> 8)
+    different, best = np.flatnonzero(np.bincount(levels)), np.zeros((len(rules), 256))
     for rule, row in zip(rules, best, strict=True):
-        best_ious(*boxes_of_levels(gray, different, rule), true, row)
+        for boxes in boxes_of_levels(fine, different, rule):
+            best_ious(boxes, true, row)
     return best[:, levels], constant, invalid
 
 
 @compiled
-def best_ious(boxes, spans, true, out):
+def best_ious(rows, true, out):
     """Raise ``out`` (256,) float64 to the best IoU, as ``overlap.box_iou`` has it, at each level.
 
-    ``boxes``, ``spans``: as of ``contours.boxes_of_levels``; ``true``: (t, 4) int64.
+    ``rows``: as of ``contours.boxes_of_levels``; ``true``: (t, 4) int64.
     """
-    for i in range(len(boxes)):
-        x0, y0, x1, y1 = boxes[i, 0], boxes[i, 1], boxes[i, 2], boxes[i, 3]
+    for i in range(len(rows)):
+        x0, y0 = np.int64(rows[i, 0]), np.int64(rows[i, 1])
+        x1, y1 = np.int64(rows[i, 2]), np.int64(rows[i, 3])
         own = (x1 - x0 + 1) * (y1 - y0 + 1)
         best = 0.0
         for j in range(len(true)):
@@ -215,5 +216,6 @@ def best_ious(boxes, spans, true, out):
             if wide > 0 and tall > 0:
                 other = (true[j, 2] - true[j, 0] + 1) * (true[j, 3] - true[j, 1] + 1)
                 best = max(best, wide * tall / (own + other - wide * tall))
-        for level in range(spans[i, 0], spans[i, 1] + 1):
-            out[level] = max(out[level], best)
+        if best > 0:
+            for level in range(rows[i, 4], rows[i, 5] + 1):
+                out[level] = max(out[level], best)

@@ -16,11 +16,13 @@ import cv2
 import numpy as np
 
 from entreg_utils.cam.scaling import Size
+from entreg_utils.metrics.largest import largest_boxes
+from entreg_utils.metrics.levels import gray_of
 from entreg_utils.metrics.maps import score_map, to_gray, warn_invalid
-from entreg_utils.metrics.trees import all_boxes, largest_boxes
+from entreg_utils.metrics.trees import all_boxes
 
 CONTOUR_RULES = ("largest", "all")
-_FEW = 12  # so many masks cost OpenCV less than the trees
+_FEW = 2  # so many masks cost OpenCV less than the trees
 
 
 def boxes_at(
@@ -83,25 +85,15 @@ def mask_boxes(gray: np.ndarray, level: int, contours: str) -> np.ndarray:
     return boxes_of(outlines, gray.shape)
 
 
-def boxes_of_levels(
-    framed: np.ndarray, levels: np.ndarray, contours: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """The boxes of the masks ``gray > L`` for each of ``levels`` (different, rising, in 0..255).
+def boxes_of_levels(fine: np.ndarray, levels: np.ndarray, contours: str) -> tuple[np.ndarray, ...]:
+    """The boxes of the masks ``gray > L`` for each of ``levels`` (different, in 0..255).
 
-    ``framed``: (H+2, W+2) uint8, the map in a frame of zeros. Returns boxes (M, 4) int64 and spans
-    (M, 2) int64, the first and the last level that a box belongs to; boxes of other levels may be
-    among them.
+    ``fine``: the map as of :func:`.levels.framed`. Returns rows (M, 6 or more) int32, in one array
+    or several: a box, and the first and last level that it belongs to; other levels may be there.
     """
-    gray = np.ascontiguousarray(framed[1:-1, 1:-1])
     if len(levels) <= _FEW:
+        gray = gray_of(fine)
         found = [mask_boxes(gray, level, contours) for level in levels]
         spans = np.repeat(levels, [len(boxes) for boxes in found])
-        return np.concatenate(found), np.stack([spans, spans], axis=1)
-    if contours == "largest":
-        boxes, number = largest_boxes(framed)
-        for level in levels[number[levels] > 1]:  # equally large: which is first is OpenCV's word
-            boxes[level] = mask_boxes(gray, level, contours)[0]
-        return boxes[levels], np.stack([levels, levels], axis=1)
-    boxes, spans = all_boxes(framed)
-    nothing = [[int(framed.max()), 255]]
-    return np.concatenate([boxes, np.zeros((1, 4), np.int64)]), np.concatenate([spans, nothing])
+        return (np.column_stack([np.concatenate(found), spans, spans]).astype(np.int32),)
+    return (largest_boxes(fine),) if contours == "largest" else all_boxes(fine)

@@ -1,13 +1,18 @@
-"""What the component trees (:mod:`.trees`) stand on: the map in 8 bits inside a frame of zeros,
-and for each pixel a *code*, the 8 bits of those neighbours that are on before it when the threshold
-falls: brighter, or as bright and earlier in raster order.
+"""What the component trees (:mod:`.trees`, :mod:`.largest`) stand on: the map inside a frame of
+zeros, and for each pixel a *code*, the 8 bits of those neighbours that are on before it when the
+threshold falls: brighter, or as bright and earlier in raster order.
+
+A mask is cut from 8 bits, but the order within one of the 256 levels is free. Taken from 16 bits it
+follows the map's slope, where 8 bits have terraces: in a smooth map three times fewer pixels start
+a component, join two, or widen a box (:func:`decisive`), and only these are sorted and visited.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from entreg_utils.metrics.maps import compiled
+from entreg_utils.cam.scaling import Size, normalize_one
+from entreg_utils.metrics.maps import compiled, resized
 
 # Ring of neighbours (x, y), clockwise from the upper left: the bits of a code. Odd ones share a
 # side with the pixel.
@@ -18,25 +23,21 @@ def tables(connectivity: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What each of the 256 codes means, for components of 8- or 4-neighbours.
 
     joins (256, 4) int8: one ring position of each component that the neighbours on form around the
-    pixel, padded with -1 (none: the pixel starts a component). visit (256,) bool: it starts a
-    component, joins two, or may push out a side of the bounding box, which it does not when a
-    neighbour on lies as far out. area (256,) int8: halves of a unit cell that it adds to the area
-    of the polygon through the outer pixels' centres; a cell of 2x2 pixels has 1 of 2 halves with
-    three pixels on, and both with four.
+    pixel, padded with -1 (none: the pixel starts a component); the middle one, so that a walk from
+    pixel to pixel goes about straight uphill. groups (256,) int8: their number. area (256,) int8:
+    halves of a unit cell that the pixel adds to the area of the polygon through the outer pixels'
+    centres; a cell of 2x2 pixels has 1 of 2 halves with three pixels on, and both with four.
     """
-    joins = np.full((256, 4), -1, dtype=np.int8)
-    visit, area = np.zeros(256, dtype=np.bool_), np.zeros(256, dtype=np.int8)
+    joins, area = np.full((256, 4), -1, dtype=np.int8), np.zeros(256, dtype=np.int8)
     for code in range(256):
         on = [position for position in range(8) if code >> position & 1]
-        groups = _groups(on, connectivity)
-        for slot, group in enumerate(groups):
-            joins[code, slot] = next(p for p in group if connectivity == 8 or p % 2)
-        x, y = np.array([RING[p] for group in groups for p in group]).reshape(-1, 2).T
-        sides = (x <= 0).any(), (y <= 0).any(), (x >= 0).any(), (y >= 0).any()
-        visit[code] = len(groups) != 1 or not all(sides)
+        for slot, group in enumerate(_groups(on, connectivity)):
+            x, y = np.mean([RING[p] for p in group], axis=0)
+            fit = [p for p in group if connectivity == 8 or p % 2]
+            joins[code, slot] = max(fit, key=lambda p: RING[p][0] * x + RING[p][1] * y + p % 2 / 8)
         for corner in (0, 2, 4, 6):
             area[code] += len({corner, (corner + 1) % 8, (corner - 1) % 8} & set(on)) >= 2
-    return joins, visit, area
+    return joins, np.count_nonzero(joins >= 0, axis=1).astype(np.int8), area
 
 
 def _groups(on: list[int], connectivity: int) -> list[list[int]]:
@@ -54,20 +55,65 @@ def _touch(first: int, second: int, connectivity: int) -> bool:
     return max(across, down) == 1 if connectivity == 8 else across + down == 1
 
 
+@compiled
+def offsets(joins, columns):
+    """``joins`` (256, 4) as steps int32 in a flattened map of so many columns; 0 for none."""
+    steps = np.zeros(joins.shape, dtype=np.int32)
+    for code in range(256):
+        for slot in range(4):
+            if joins[code, slot] >= 0:
+                x, y = RING[joins[code, slot]]
+                steps[code, slot] = y * columns + x
+    return steps
+
+
+def fine_map(cam, size: Size, method: str, percentile: float | None = None) -> tuple:
+    """One raw map as the trees want it, see :func:`framed`, and whether it is constant and invalid;
+    arguments as of :func:`.score_map`."""
+    values, (low, high), constant, invalid = resized(cam, size)
+    if invalid:
+        fine = framed(np.zeros(values.shape))
+    elif method == "minmax" and low < high:
+        fine = _stretched(values, low, high)
+    else:
+        fine = framed(normalize_one(values, method, percentile))
+    return fine, constant, invalid
+
+
 def framed(scores: np.ndarray) -> np.ndarray:
-    """8-bit levels (H+2, W+2) uint8 of a 0..1 map, in the frame of zeros that the trees want."""
-    gray = np.zeros((scores.shape[0] + 2, scores.shape[1] + 2), dtype=np.uint8)
-    np.multiply(scores, 255, out=gray[1:-1, 1:-1], casting="unsafe")  # to_gray, without a copy
-    return gray
+    """Levels (H+2, W+2) uint16 of a 0..1 map, in a frame of zeros.
+
+    ``uint16(256 (255 s))``: the upper byte is the 8-bit map of the protocol, ``uint8(255 s)``.
+    """
+    fine = np.zeros((scores.shape[0] + 2, scores.shape[1] + 2), dtype=np.uint16)
+    np.multiply(scores * 255, 256, out=fine[1:-1, 1:-1], casting="unsafe")
+    return fine
 
 
 @compiled
-def neighbour_codes(gray):
+def _stretched(values, low, high):
+    """:func:`framed` of ``(values - low) / (high - low)``, (H, W) float64, in one pass."""
+    rows, columns = values.shape
+    fine = np.zeros((rows + 2, columns + 2), dtype=np.uint16)
+    for y in range(rows):
+        out, row = fine[y + 1], values[y]
+        for x in range(columns):
+            out[x + 1] = np.int32((row[x] - low) / (high - low) * 255 * 256)
+    return fine
+
+
+def gray_of(fine: np.ndarray) -> np.ndarray:
+    """The 8-bit map (H, W) inside a framed one."""
+    return (fine[1:-1, 1:-1] >> 8).astype(np.uint8)
+
+
+@compiled
+def neighbour_codes(fine):
     """(H+2, W+2) uint8: which neighbours are on before each pixel inside the frame."""
-    codes = np.zeros_like(gray)
-    rows, columns = gray.shape
+    codes = np.zeros(fine.shape, dtype=np.uint8)
+    rows, columns = fine.shape
     for y in range(1, rows - 1):
-        above, row, below = gray[y - 1], gray[y], gray[y + 1]
+        above, row, below = fine[y - 1], fine[y], fine[y + 1]
         out = codes[y]
         for x in range(1, columns - 1):
             value = row[x]
@@ -85,73 +131,108 @@ def neighbour_codes(gray):
 
 
 @compiled
-def by_level(gray, codes, chosen):
-    """Flat indices of the pixels of level >= 1 whose code is chosen, brightest first, in raster
-    order within a level; and where each level begins, (257,): level v at starts[255 - v]."""
-    rows, columns = gray.shape
-    found = np.empty(rows * columns, dtype=np.int32)
-    starts = np.zeros(257, dtype=np.int64)
-    count = 0
-    for y in range(1, rows - 1):
-        for x in range(1, columns - 1):
-            wanted = chosen[codes[y, x]] & (gray[y, x] > 0)
-            found[count] = y * columns + x
-            count += wanted
-            starts[256 - gray[y, x]] += wanted
-    for level in range(256):
-        starts[level + 1] += starts[level]
-    order = np.empty(count, dtype=np.int32)
-    place = starts[:256].copy()
-    levels = gray.ravel()
-    for pixel in found[:count]:
-        order[place[255 - levels[pixel]]] = pixel
-        place[255 - levels[pixel]] += 1
-    return order, starts
+def decisive(fine, codes, connectivity):
+    """(N,) uint8, 1 where a pixel of level >= 1 starts a component, joins two, or may push out a
+    side of the bounding box, which it does not when a neighbour on lies as far out. N: the pixels,
+    rounded up to a multiple of 8.
 
-
-def without_holes(gray: np.ndarray) -> np.ndarray:
-    """The map (H+2, W+2) whose masks are those of ``gray`` with all holes filled, at every level.
-
-    Each pixel is raised to the lowest level over which a path of 4-neighbours leads from it to the
-    frame, ``min over paths of max over pixels``.
+    Going around the ring, a component begins at each gap: for 8-neighbours a side that is off with
+    one of the next two positions on, for 4-neighbours the same with on and off exchanged.
     """
-    filled = np.full_like(gray, 255)
-    filled[0] = filled[-1] = filled[:, 0] = filled[:, -1] = 0
-    _sweep(gray, filled, np.ones((2, len(gray)), dtype=np.bool_))
-    return filled
+    rows, columns = fine.shape
+    flags = np.zeros((fine.size + 7) // 8 * 8, dtype=np.uint8)
+    byte = np.uint8  # said everywhere: else numba counts in 64 bits, an eighth as many at a time
+    flip, seen, sides = byte(0), byte(255), byte(0b10101010)
+    if connectivity == 4:
+        flip, seen = byte(255), sides
+    left, upper, right, lower = (
+        byte(0b11100011),
+        byte(0b10001111),
+        byte(0b00111110),
+        byte(0b11111000),
+    )
+    left, upper, right, lower = left & seen, upper & seen, right & seen, lower & seen
+    for y in range(1, rows - 1):
+        row, near, out = fine[y], codes[y], flags[y * columns : (y + 1) * columns]
+        for x in range(1, columns - 1):
+            on = near[x]
+            ring = byte(on ^ flip)
+            next_one = byte(byte(ring >> 1) | byte(ring << 7))
+            next_two = byte(byte(next_one >> 1) | byte(next_one << 7))
+            gaps = byte(byte(byte(~ring) & byte(next_one | next_two)) & sides)
+            out[x] = (
+                (byte(gaps & byte(gaps - byte(1))) != 0)
+                | (byte(on & left) == 0)
+                | (byte(on & upper) == 0)
+                | (byte(on & right) == 0)
+                | (byte(on & lower) == 0)
+            ) & (row[x] > 255)
+    return flags
 
 
 @compiled
-def _sweep(gray, filled, stale):
-    """Lower ``filled`` until it is what :func:`without_holes` returns.
+def by_level(fine, flags):
+    """Flat indices int32 of the pixels with a flag (:func:`decisive`), brightest first, in raster
+    order where equal; and where each 8-bit level begins, (257,): level v at starts[255 - v]."""
+    values, found, count, low = fine.ravel(), np.empty(len(flags), dtype=np.int32), 0, 0
+    words = flags.view(np.uint64)  # eight at a time: most are without
+    for word in range(len(words)):
+        if words[word]:
+            for pixel in range(8 * word, 8 * word + 8):
+                found[count] = pixel
+                count += flags[pixel]
+    order, starts = found[:count], np.zeros(257, dtype=np.int64)
+    for pixel in order:
+        low |= values[pixel] & 255
+    for shift in range(8 if low == 0 else 0, 9, 8):  # by the lower byte, if any has one, then upper
+        starts[:] = 0
+        for pixel in order:
+            starts[256 - (values[pixel] >> shift & 255)] += 1
+        for level in range(256):
+            starts[level + 1] += starts[level]
+        given, order, place = order, np.empty(count, dtype=np.int32), starts[:256].copy()
+        for pixel in given:
+            level = 255 - (values[pixel] >> shift & 255)
+            order[place[level]] = pixel
+            place[level] += 1
+    return order, starts
 
-    Sweeps over the rows, down and up, each row relaxed from the row before and then along itself to
-    both sides. ``stale`` (2, H+2), all True: by direction, the row before has changed since.
+
+@compiled
+def without_holes(fine):
+    """The map (H+2, W+2) uint16 whose masks are those of ``fine`` with all holes filled, at every
+    8-bit level; the lower byte is 0.
+
+    Each pixel is raised to the lowest level over which a path of 4-neighbours leads from it to the
+    frame, ``min over paths of max over pixels``: water that rises from the frame (priority flood,
+    Barnes, Lehman & Mulla, Computers & Geosciences 2014), one stack a level.
     """
-    rows, columns = gray.shape
-    left = 2 * (rows - 2)
-    sweep = 0
-    while left:
-        up = sweep % 2
-        for i in range(1, rows - 1):
-            y = rows - 1 - i if up else i
-            if not stale[up, y]:
-                continue
-            stale[up, y] = False
-            left -= 1
-            changed = sweep < 2  # the frame to the left and right has not spoken yet
-            for x in range(1, columns - 1):
-                value = max(gray[y, x], min(filled[y, x], filled[y + 1 if up else y - 1, x]))
-                changed |= value != filled[y, x]
-                filled[y, x] = value
-            if not changed:
-                continue
-            for x in range(1, columns - 1):
-                filled[y, x] = max(gray[y, x], min(filled[y, x], filled[y, x - 1]))
-            for x in range(columns - 2, 0, -1):
-                filled[y, x] = max(gray[y, x], min(filled[y, x], filled[y, x + 1]))
-            for way, row in ((0, y + 1), (1, y - 1)):
-                if 0 < row < rows - 1 and not stale[way, row]:
-                    stale[way, row] = True
-                    left += 1
-        sweep += 1
+    rows, columns = fine.shape
+    filled, wet = (
+        np.zeros(fine.shape, dtype=np.uint16),
+        np.ones((rows + 1, columns), dtype=np.bool_),
+    )
+    wet[1 : rows - 1, 1:-1] = False  # one row more, which the frame's last looks at
+    values, surface, known = fine.ravel(), filled.ravel(), wet.ravel()
+    below, top = np.empty(fine.size, dtype=np.int32), np.full(256, -1, dtype=np.int32)
+    for pixel in range(fine.size):
+        if known[pixel]:
+            below[pixel], top[0] = top[0], pixel
+    steps = np.array([1, -1, columns, -columns])
+    for level in range(256):
+        pixel = top[level]
+        while pixel >= 0:
+            rest = below[pixel]
+            for step in steps:
+                near = pixel + step
+                if known[near]:
+                    continue
+                known[near] = True
+                value = np.int64(values[near] >> 8)
+                surface[near] = max(value, level) << 8
+                if value <= level:
+                    below[near], rest = rest, near
+                else:
+                    below[near], top[value] = top[value], near
+            pixel = rest
+    return filled

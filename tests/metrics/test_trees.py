@@ -5,11 +5,17 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from entreg_utils.metrics.trees import all_boxes, largest_boxes
+from entreg_utils.metrics.largest import by_sums, by_walks, largest_boxes
+from entreg_utils.metrics.levels import neighbour_codes
+from entreg_utils.metrics.trees import all_boxes
 
 SETTINGS = settings(
     max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
+
+
+def framed_levels(gray):
+    return np.ascontiguousarray(np.pad(gray, 1).astype(np.uint16) << 8)
 
 
 def rough(draw, rng, height, width):
@@ -69,36 +75,106 @@ def flat(draw, rng, height, width):
     return np.full((height, width), draw(st.sampled_from([0, 1, 254, 255])))
 
 
+def stamps(draw, rng, height, width):
+    """One shape again and again, turned and mirrored: contours of equal area."""
+    side = draw(st.integers(1, 4))
+    shape = rng.random((side, side)) < 0.7
+    scene = np.zeros((height + 8, width + 8))
+    for _ in range(draw(st.integers(2, 12))):
+        y, x = rng.integers(height), rng.integers(width)
+        turned = np.rot90(shape, rng.integers(4))[:: rng.choice([-1, 1])]
+        part = scene[y : y + side, x : x + side]
+        part[turned] = np.maximum(part[turned], rng.choice([60, 60, 61, 200]))
+    return scene[:height, :width]
+
+
+def threads(draw, rng, height, width):
+    """Walks one pixel wide that close now and then: areas of zero, loops, interlocked shapes."""
+    scene = np.zeros((height, width))
+    for _ in range(draw(st.integers(1, 5))):
+        y, x, value = rng.integers(height), rng.integers(width), rng.choice([90, 90, 180, 250])
+        for _ in range(rng.integers(2, 30)):
+            scene[y, x] = value
+            y = np.clip(y + rng.integers(-1, 2), 0, height - 1)
+            x = np.clip(x + rng.integers(-1, 2), 0, width - 1)
+    return scene
+
+
+def combs(draw, rng, height, width):
+    """Teeth of few heights, up or down: shapes that share their uppermost row."""
+    tall = rng.integers(0, height + 1, width) if rng.random() < 0.5 else rng.integers(0, 3, width)
+    scene = np.arange(height)[:, None] < np.minimum(tall, height)
+    scene[rng.integers(height)] |= rng.random(width) < 0.7
+    scene = scene[:: rng.choice([-1, 1])] * rng.choice([50, 51], width)
+    return scene if rng.random() < 0.5 else scene.T[:height, :width]
+
+
+def mirrored(draw, rng, height, width):
+    """The same on both sides, or on all four."""
+    scene = rng.choice([0, 0, 80, 81, 160], (height, width))
+    scene = np.maximum(scene, scene[:, ::-1])
+    return np.maximum(scene, scene[::-1]) if rng.random() < 0.5 else scene
+
+
 KINDS = (rough, plateaus, smooth, lines, specks, rings, checkerboard, flat)
+KINDS += (stamps, threads, combs, mirrored)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 @SETTINGS
-@given(draw=st.data(), seed=st.integers(0, 2**32 - 1))
-def test_every_box_of_every_mask_is_opencvs(kind, draw, seed, plain_boxes):
+@given(draw=st.data(), seed=st.integers(0, 2**32 - 1), lower=st.booleans())
+def test_every_box_of_every_mask_is_opencvs(kind, draw, seed, lower, plain_boxes):
     rng = np.random.default_rng(seed)
     height, width = draw.draw(st.integers(1, 24)), draw.draw(st.integers(1, 24))
     gray = kind(draw.draw, rng, height, width).astype(np.uint8)
-    framed = np.pad(gray, 1)
-    boxes, spans = all_boxes(framed)
-    largest, number = largest_boxes(framed)
+    fine = framed_levels(gray)
+    if lower:  # whatever orders the pixels of one level, the masks are the same
+        fine[1:-1, 1:-1] |= rng.integers(0, 256, gray.shape).astype(np.uint16)
+    rows = np.concatenate([rows[:, :6] for rows in all_boxes(fine)])
+    codes = neighbour_codes(fine)
+    walked, done = by_walks(fine, codes, np.count_nonzero(codes == 0), 10**6)
+    assert done
+    largest = np.stack([largest_boxes(fine), walked, by_sums(fine)])
+    assert (largest[:, :, 4:] == np.arange(256)[:, None]).all()
     for level in np.unique(np.append(gray, [0, 255])):  # between two grey values nothing changes
-        belongs = (spans[:, 0] <= level) & (level <= spans[:, 1])
-        expected = plain_boxes(gray, level, "all")
-        if level >= gray.max():
-            assert not belongs.any() and number[level] == 0 and not largest[level].any()
-            continue
-        assert sorted(boxes[belongs].tolist()) == sorted(expected)
-        if number[level] == 1:
-            assert [largest[level].tolist()] == plain_boxes(gray, level, "largest")
-        else:  # a tie: the box is one of the contours', which one is not the tree's to say
-            assert largest[level].tolist() in expected
+        belongs = (rows[:, 4] <= level) & (level <= rows[:, 5])
+        assert sorted(rows[belongs, :4].tolist()) == sorted(plain_boxes(gray, level, "all"))
+        assert largest[:, level, :4].tolist() == 3 * plain_boxes(gray, level, "largest")
+
+
+def test_of_equally_large_contours_the_one_begun_last_counts():
+    gray = np.zeros((9, 12), np.uint8)
+    # Two loops of four pixels, each around a hole of the same area; the left one has a tail, and
+    # the right one begins a row further down.
+    for y, x in ((2, 2), (3, 8)):
+        gray[y - 1, x] = gray[y, x - 1] = gray[y, x + 1] = gray[y + 1, x] = 200
+    gray[4:7, 2] = 200
+    fine = framed_levels(gray)
+    assert largest_boxes(fine)[100, :4].tolist() == [7, 2, 10, 5]
+    gray[:2, 8] = 150  # below 150 the right one begins above the other
+    rows = largest_boxes(framed_levels(gray))
+    assert rows[[0, 149, 150], :4].tolist() == [[1, 1, 4, 7], [1, 1, 4, 7], [7, 2, 10, 5]]
+
+
+@pytest.mark.parametrize(("patience", "enough"), [(0, False), (30, False), (1000, True)])
+def test_walks_end_when_patience_does(patience, enough):
+    gray = np.zeros((20, 20), np.uint8)
+    gray[2:6, 2:8] = gray[12:17, 3:9] = 99  # some 20 steps around each
+    fine = framed_levels(gray)
+    boxes, done = by_walks(fine, neighbour_codes(fine), 2, patience)
+    assert done == enough
+    assert not done or boxes[50, :4].tolist() == [3, 12, 9, 17]
 
 
 def test_spans_say_for_which_levels_a_box_stands():
     gray = np.zeros((5, 7), np.uint8)
     gray[2, 1], gray[2, 2], gray[2, 5] = 200, 100, 150
-    boxes, spans = all_boxes(np.pad(gray, 1))
-    stands = sorted(zip(boxes.tolist(), spans.tolist(), strict=True))
+    objects, holes = all_boxes(framed_levels(gray))
     # A lone pixel has the box x, y, x + 1, y + 1; two side by side end one further.
-    assert stands == [([1, 2, 2, 3], [100, 199]), ([1, 2, 3, 3], [0, 99]), ([5, 2, 6, 3], [0, 149])]
+    assert sorted(objects[:, :6].tolist()) == [
+        [0, 0, 0, 0, 200, 255],
+        [1, 2, 2, 3, 100, 199],
+        [1, 2, 3, 3, 0, 99],
+        [5, 2, 6, 3, 0, 149],
+    ]
+    assert not len(holes)
