@@ -11,9 +11,9 @@ import torch
 from entreg_utils import names
 from entreg_utils.fields import settle
 from entreg_utils.files import StorageError, project_root
-from entreg_utils.models import weights as files
 from entreg_utils.models.base import Backbone
 from entreg_utils.models.factory import MODELS, build
+from entreg_utils.models.reading import check_name
 from entreg_utils.models.tuning import freeze_batchnorm, freeze_stages
 
 
@@ -68,7 +68,7 @@ class Network:
         if self.pretrained and self.statistics != "published":
             raise ValueError("published weights come with their statistics: leave statistics out")
         if self.weights:
-            files.check_name(self.weights)
+            check_name(self.weights)
         if not 0 <= self.frozen_stages < 4:
             raise ValueError(
                 f"frozen_stages={self.frozen_stages}: give 0 to 3, the last stage has to learn"

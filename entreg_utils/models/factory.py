@@ -10,7 +10,7 @@ from collections.abc import Callable
 from torch import nn
 
 from entreg_utils import names
-from entreg_utils.models import backbones
+from entreg_utils.models import backbones, reading
 from entreg_utils.models import weights as files
 from entreg_utils.models.adapt import adapt
 from entreg_utils.models.base import STATISTICS, Backbone, begin
@@ -71,7 +71,7 @@ def build(
     else:
         model = _other(name, num_classes, pretrained, statistics, options)
     if weights is not None:
-        files.load(model, files.read(weights), str(weights))
+        files.load(model, *reading.read(weights))
     _begin_head(model, pretrained)
     return model
 
@@ -121,8 +121,8 @@ def _other(name, num_classes: int, pretrained: bool, statistics, options: dict) 
             f"{_called(name)} has {found} outputs, but {num_classes} classes are asked for"
         )
     if file is not None:
-        tensors = files.read(file).values()
-        state = dict(zip(module.state_dict(), tensors, strict=True))
+        tensors, _ = reading.read(file)
+        state = dict(zip(module.state_dict(), tensors.values(), strict=True))
         files.load(model, state, f"{name} of {file.parents[1].name}")
     return model
 
