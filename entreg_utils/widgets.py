@@ -10,11 +10,13 @@ import ipywidgets
 from matplotlib.figure import Figure
 
 from entreg_utils.experiments import Run
+from entreg_utils.fields import plain_numbers
 from entreg_utils.figures import png, steps
 from entreg_utils.figures.stages import one_stage, same_stages
 from entreg_utils.figures.training import dashboard
 
 
+@plain_numbers
 def epsilon_explorer(runs: Sequence[Run], dataset, start: float | None = None) -> ipywidgets.VBox:
     """Slider over epsilon -> map, entropy and loss curves of the stored run, with its sentence.
 

@@ -8,6 +8,7 @@ import pandas as pd
 from entreg_utils import metrics
 from entreg_utils.experiments import Run, plans, run, store
 from entreg_utils.experiments.config import Config
+from entreg_utils.fields import plain_numbers
 from entreg_utils.training.evaluate import column_of
 
 
@@ -103,6 +104,7 @@ def by(runs: Sequence[Run], *fields: str) -> dict[tuple, list[Run]]:
     return groups
 
 
+@plain_numbers
 def complete(plan: str, *fields: str, seeds: int = 3) -> tuple[dict[tuple, list[Run]], str]:
     """The stored runs of a plan in groups of equal ``fields``, those with all their seeds.
 
@@ -116,6 +118,7 @@ def complete(plan: str, *fields: str, seeds: int = 3) -> tuple[dict[tuple, list[
     return groups, f"{missing} of {len(wanted)} runs not run here: {command}" if missing else ""
 
 
+@plain_numbers
 def at_entropy(table: pd.DataFrame, score: str, entropy: float) -> pd.Series:
     """A score at a given entropy (nats), seed by seed, linear between the two strengths around it.
 

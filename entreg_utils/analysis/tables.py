@@ -7,6 +7,7 @@ import pandas as pd
 
 from entreg_utils import metrics
 from entreg_utils.experiments import Run
+from entreg_utils.fields import plain_numbers
 
 SPLITS = ("train", "val", "test")
 # The headline: column of the metrics, and how a reader calls it with its rules.
@@ -86,6 +87,7 @@ def _half(column: pd.Series) -> float:
     return metrics.seed_interval(column).half_width if len(column) > 1 else np.nan
 
 
+@plain_numbers
 def paired(
     table: pd.DataFrame, score: str, plain: float, treated: float, by: str = "method"
 ) -> pd.DataFrame:

@@ -29,6 +29,7 @@ from entreg_utils.data.decoding import (
 )
 from entreg_utils.data.lists import absent, choose_classes
 from entreg_utils.data.sample import FRAME, Images, fingerprint_of, pairs_of
+from entreg_utils.fields import plain_numbers
 from entreg_utils.files import StorageError, sha256
 
 TRAIN_SIZE = 256  # side to which training photographs are squashed; crops follow
@@ -125,6 +126,7 @@ class PhotoDataset(Images):
 
     frame = FRAME
 
+    @plain_numbers
     def __init__(
         self,
         name: str,

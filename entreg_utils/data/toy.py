@@ -16,6 +16,7 @@ from entreg_utils.cam.scaling import rescale_boxes, resize_mask
 from entreg_utils.data.reef import paint
 from entreg_utils.data.sample import Images, Sample, pairs_of, usual_ids
 from entreg_utils.data.world import CUES, KNOBS, SPLITS, World, check_split, draw_scene
+from entreg_utils.fields import plain_numbers
 from entreg_utils.files import StorageError, sha256
 
 SPECIES = tuple(
@@ -69,6 +70,7 @@ class ToyDataset(Images):
         return [(resize_mask(mask, size), None) for mask in self.masks.numpy()]
 
 
+@plain_numbers
 def toy(split: str, num_images: int | None = None, root=None, cache: bool = True, **knobs):
     """Load a split of the drawn world, painting it when the cache does not hold it.
 
@@ -86,7 +88,7 @@ def toy(split: str, num_images: int | None = None, root=None, cache: bool = True
     count = SPLITS[split] if num_images is None else num_images
     if not cache:
         return ToyDataset(world, split, generate(world, split, count))
-    name = json.dumps([_PAINTER, world.to_dict(), split, count], default=int)
+    name = json.dumps([_PAINTER, world.to_dict(), split, count])
     folder = files.own("data", "cache") if root is None else Path(root)
     path = folder / f"toy-{split}-{sha256(name.encode())[:16]}.npz"
     return ToyDataset(world, split, _cached(path, lambda: generate(world, split, count)))
@@ -115,6 +117,7 @@ def boxes_of(masks: np.ndarray) -> np.ndarray:
     return np.stack([x0, y0, *ends], axis=1).astype(np.int64)
 
 
+@plain_numbers
 def counterfactual(dataset: ToyDataset, cue: str, count: int | None = None) -> torch.Tensor:
     """The same images with one cue changed: it shows the variant of the class after the label.
 
@@ -138,11 +141,11 @@ def _cached(path: Path, paint_all) -> dict[str, np.ndarray]:
             with np.load(io.BytesIO(content), allow_pickle=False) as file:
                 return {name: file[name] for name in file.files}
     except StorageError as error:
-        warnings.warn(f"painting the drawn world again: {error}", stacklevel=3)
+        warnings.warn(f"painting the drawn world again: {error}", stacklevel=4)
     arrays, buffer = paint_all(), io.BytesIO()
     np.savez(buffer, **arrays)
     try:
         files.write_checked(path, buffer.getvalue())
     except StorageError as error:  # the pictures are in memory: go on, painting again next time
-        warnings.warn(f"the drawn world is not cached: {error}", stacklevel=3)
+        warnings.warn(f"the drawn world is not cached: {error}", stacklevel=4)
     return arrays

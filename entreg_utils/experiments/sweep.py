@@ -21,6 +21,7 @@ from entreg_utils.experiments import store
 from entreg_utils.experiments.config import Config, own_code
 from entreg_utils.experiments.provenance import pick_device, usable_cores
 from entreg_utils.experiments.run import Run, run, title_of
+from entreg_utils.fields import plain_numbers
 from entreg_utils.files import variable
 
 # Of mallopt(3), in glibc: blocks may not be mapped one by one, and freed memory stays.
@@ -37,6 +38,7 @@ class SweepError(RuntimeError):
     """Some runs failed; the message lists them with their reasons, the others are stored."""
 
 
+@plain_numbers
 def sweep(
     configs: Iterable[Config],
     cluster: str | None = None,

@@ -12,12 +12,14 @@ from matplotlib.figure import Figure
 
 from entreg_utils import data, losses, metrics
 from entreg_utils.experiments import Run
+from entreg_utils.fields import plain_numbers
 from entreg_utils.figures.scenes import draw_picture
 from entreg_utils.figures.style import OKABE_ITO, picture_axes
 
 TEST, TRAIN, FLOOR = OKABE_ITO["blue"], OKABE_ITO["vermillion"], "#777777"
 
 
+@plain_numbers
 def dashboard(run: Run, dataset, image: int = 0) -> tuple[Figure, str]:
     """One run at a glance: image, its last map, entropy over epochs, loss over epochs.
 

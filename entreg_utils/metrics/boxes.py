@@ -18,6 +18,7 @@ from functools import partial
 import numpy as np
 
 from entreg_utils.cam.scaling import Size, as_array, check_normalization, height_width
+from entreg_utils.fields import plain_numbers
 from entreg_utils.metrics.contours import boxes_of_levels, check_rule, level_of, threshold_list
 from entreg_utils.metrics.levels import framed
 from entreg_utils.metrics.maps import check_maps, compiled, score_map, warn_invalid
@@ -94,6 +95,7 @@ class BoxAccuracy:
         return int(rows[0])
 
 
+@plain_numbers
 def box_accuracy(
     cams,
     boxes,
@@ -134,6 +136,7 @@ def box_accuracy(
     return BoxAccuracy(counts, deltas, taus, len(cams), flat, invalid, contours)
 
 
+@plain_numbers
 def iou_curves(
     cams,
     boxes,

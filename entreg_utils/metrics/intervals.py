@@ -11,6 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.special import stdtrit
 
+from entreg_utils.fields import plain_numbers
+
 
 class Interval(NamedTuple):
     """An estimate and the two ends of its interval, all in the unit of the values."""
@@ -27,6 +29,7 @@ class SeedInterval(NamedTuple):
     half_width: float
 
 
+@plain_numbers
 def bootstrap_interval(
     values,
     statistic: Callable[[np.ndarray], float] = np.mean,
@@ -48,6 +51,7 @@ def bootstrap_interval(
     return central(statistic(values), draws, confidence)
 
 
+@plain_numbers
 def paired_bootstrap(
     plain, treated, confidence: float = 0.95, samples: int = 2000, seed: int = 0
 ) -> Interval:
@@ -85,6 +89,7 @@ def paired_bootstrap(
     return central(change[:, 0].mean(), resampled, confidence)
 
 
+@plain_numbers
 def seed_interval(values, confidence: float = 0.95) -> SeedInterval:
     """Mean over seeds and the half-width of its Student t interval.
 

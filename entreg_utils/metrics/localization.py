@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from entreg_utils.cam.scaling import Size, as_array
+from entreg_utils.fields import plain_numbers
 from entreg_utils.metrics.boxes import BoxAccuracy, box_accuracy, iou_curves
 
 # where a threshold may come from, and how a table should say it
@@ -22,6 +23,7 @@ def accuracy(logits, labels) -> float:
     return float(correct_classes(logits, labels).mean())
 
 
+@plain_numbers
 def correct_classes(logits, labels, top: int = 1) -> np.ndarray:
     """(N,) bool: the label is among the ``top`` largest logits (of equal ones the first count).
 
@@ -87,6 +89,7 @@ class Localisation:
         )
 
 
+@plain_numbers
 def localisation(
     cams,
     boxes,
@@ -143,6 +146,7 @@ def localisation(
     )
 
 
+@plain_numbers
 def gt_known_correct(
     cams, boxes, threshold: float = 0.15, iou: float = 0.5, contours: str = "largest", size=224
 ) -> np.ndarray:
@@ -150,6 +154,7 @@ def gt_known_correct(
     return localisation(cams, boxes, None, None, float(threshold), iou, contours, size).located
 
 
+@plain_numbers
 def gt_known_loc(
     cams, boxes, threshold: float = 0.15, iou: float = 0.5, contours: str = "largest", size=224
 ) -> float:

@@ -13,6 +13,7 @@ import warnings
 import numpy as np
 
 from entreg_utils.cam.scaling import Size, as_array, height_width, resize_mask
+from entreg_utils.fields import plain_numbers
 from entreg_utils.metrics.maps import check_maps, score_map, warn_invalid
 
 
@@ -44,6 +45,7 @@ class PixelAveragePrecision:
     ``size``: side in pixels that maps and masks are brought to, or ``(height, width)``.
     """
 
+    @plain_numbers
     def __init__(self, step: float = 0.001, size: Size = 224):
         if not 0 < step <= 1:
             raise ValueError(f"step is the width of a score bin, in (0, 1]; got {step}")
@@ -108,11 +110,13 @@ class MeanPixelAveragePrecision:
 
     One entry is one (image, class) pair: the raw map of that class, and its mask."""
 
+    @plain_numbers
     def __init__(self, step: float = 0.001, size: Size = 224):
         self.step, self.size = step, height_width(size)
         PixelAveragePrecision(step, size)  # refuses a step that cannot work, now and not later
         self.pools: dict[int, PixelAveragePrecision] = {}
 
+    @plain_numbers
     def update(self, cam, mask, label: int, ignore=None) -> None:
         """Add one pair; arguments as in :meth:`PixelAveragePrecision.update`."""
         warn_invalid(self._pool(label)._add(cam, mask, ignore), 1)
@@ -149,6 +153,7 @@ class MeanPixelAveragePrecision:
         return float(np.mean(list(scores.values())))
 
 
+@plain_numbers
 def pixel_average_precision(
     cams, masks, ignore=None, step: float = 0.001, size: Size = 224
 ) -> float:
@@ -166,6 +171,7 @@ def pixel_average_precision(
     return pooled(cams, masks, np.zeros(len(cams), int), ignore, step, size).pools[0].compute()
 
 
+@plain_numbers
 def class_pixel_average_precision(
     cams, masks, classes, ignore=None, step: float = 0.001, size: Size = 224
 ) -> dict[int, float]:
@@ -174,6 +180,7 @@ def class_pixel_average_precision(
     return pooled(cams, masks, classes, ignore, step, size).per_class
 
 
+@plain_numbers
 def mean_pixel_average_precision(
     cams, masks, classes, ignore=None, step: float = 0.001, size: Size = 224
 ) -> float:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from entreg_utils.cam.scaling import Size, height_width
+from entreg_utils.fields import plain_numbers
 from entreg_utils.metrics.boxes import BoxAccuracy, box_accuracy, check_boxes
 from entreg_utils.metrics.maps import check_maps
 
@@ -44,6 +45,7 @@ class SizeAccuracy:
         return pd.DataFrame.from_dict(rows, orient="index")
 
 
+@plain_numbers
 def box_shares(boxes, size: Size = 224) -> np.ndarray:
     """(N,) share of the frame, 0..1, that the largest true box of each image covers.
 
@@ -68,6 +70,7 @@ def size_groups(shares, edges: Sequence[float] = EDGES) -> np.ndarray:
     return np.array(GROUPS)[np.searchsorted(edges, shares, side="right")]
 
 
+@plain_numbers
 def box_accuracy_by_size(
     cams, boxes, contours: str = "largest", size: Size = 224, edges=EDGES, **options
 ) -> SizeAccuracy:

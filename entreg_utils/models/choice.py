@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 
 from entreg_utils import names
-from entreg_utils.fields import settle
+from entreg_utils.fields import plain_numbers, settle
 from entreg_utils.files import StorageError, project_root
 from entreg_utils.models.base import Backbone
 from entreg_utils.models.factory import MODELS, build
@@ -88,6 +88,7 @@ class Network:
                 f"head_outputs={self.head_outputs}: give 0, one a class, or at least {num_classes}"
             )
 
+    @plain_numbers
     def build(self, num_classes: int, seed: int, with_weights: bool = True) -> Backbone:
         """The untrained network; what is random in it depends on the seed alone.
 

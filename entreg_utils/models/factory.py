@@ -10,6 +10,7 @@ from collections.abc import Callable
 from torch import nn
 
 from entreg_utils import names
+from entreg_utils.fields import plain_numbers
 from entreg_utils.models import backbones, reading
 from entreg_utils.models import weights as files
 from entreg_utils.models.adapt import adapt
@@ -26,6 +27,7 @@ MODELS: dict[str, type[Backbone]] = {
 }
 
 
+@plain_numbers
 def build(
     name: str | Callable | nn.Module,
     num_classes: int,
@@ -58,8 +60,8 @@ def build(
             exist or with other ``statistics``, or weights that do not fit.
         StorageError: weights cannot be fetched or read.
     """
-    if not isinstance(num_classes, int) or num_classes < 2:
-        raise ValueError(f"num_classes={num_classes!r}: a classifier needs at least 2")
+    if num_classes < 2:
+        raise ValueError(f"num_classes={num_classes}: a classifier needs at least 2")
     if pretrained and weights is not None:
         raise ValueError("pretrained=True and weights=PATH are two sources: give one of them")
     if statistics not in (None, *STATISTICS):

@@ -11,6 +11,7 @@ from torch.nn import functional
 
 from entreg_utils import metrics, names
 from entreg_utils.cam import NORMALIZATIONS
+from entreg_utils.fields import plain_numbers
 from entreg_utils.training.view import Prediction, View, as_view, predict
 
 SIGMA = 0.15  # the papers' fixed threshold for GT-known Loc and Top-1 Loc, a share of the maximum
@@ -22,6 +23,7 @@ IVR_PERCENTILES = (10.0, 20.0, 30.0, 40.0, 50.0, 60.0, 70.0, 80.0)  # validation
 Probe = Callable[[nn.Module, View, Prediction], dict]
 
 
+@plain_numbers
 def evaluate(
     model: nn.Module, view, probes: Sequence[str | Probe] = (), sigma: float = SIGMA
 ) -> dict[str, float]:
@@ -81,6 +83,7 @@ def _scores(model, prediction, view: View, probes=(), sigma: float = SIGMA, hits
     return scores
 
 
+@plain_numbers
 def summarise(
     model: nn.Module, val, test, probes: Sequence[str | Probe] = (), sigma: float = SIGMA
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from entreg_utils import cam
+from entreg_utils.fields import plain_numbers
 from entreg_utils.training.batches import as_input
 from entreg_utils.training.guard import enough_memory
 
@@ -32,6 +33,7 @@ class View:
         multilabel: for multi-hot labels, the loss that the network was trained with.
     """
 
+    @plain_numbers
     def __init__(
         self, dataset, size: int | None = None, crop: int = 0, rows=None, multilabel: str = "none"
     ):
@@ -127,6 +129,7 @@ class Prediction:
     logits: np.ndarray
 
 
+@plain_numbers
 def predict(model: nn.Module, view, batch: int = _BATCH) -> Prediction:
     """Run a model over a view, or over a data set as a whole, on the model's device, in float32.
 
