@@ -26,7 +26,7 @@ _KINDS = {  # what a field may be: what will do for it, what it becomes, how a m
     Callable: (Callable, lambda value: value, "a name or a function"),
 }
 _hints = functools.cache(get_type_hints)
-_SEEDS = ("seed", "world_seed")  # all in the range that NumPy's and PyTorch's generators take
+_SEEDS = ("seed", "world_seed")  # no generator takes negative ones
 
 
 def settle(settings) -> None:
@@ -66,8 +66,8 @@ def plain(name: str, kind, value):
     fits, become, wanted = _KINDS.get(origin, (origin, lambda value: value, f"a {origin}"))
     if not isinstance(value, fits) or (origin in (int, float) and isinstance(value, bool)):
         raise ValueError(f"{name}={value!r}: give {wanted}")
-    if name in _SEEDS and not 0 <= value < 2**63:
-        raise ValueError(f"{name}={value}: give a whole number from 0 to below 2**63")
+    if name in _SEEDS and value < 0:
+        raise ValueError(f"{name}={value}: give a non-negative whole number")
     return become(value)
 
 

@@ -151,5 +151,5 @@ def test_the_stage_explorer_refuses_what_does_not_fit(test_split):
         widgets.stage_explorer(test_split.images[:3], {"a": {"x": maps}})
     with pytest.raises(ValueError, match="these are 2 in 3 axes, 2 in 4 axes"):
         widgets.stage_explorer(test_split.images[:2], {"a": {"x": maps}, "b": {"x": maps[0, :2]}})
-    with pytest.raises(ValueError, match=r"masks have shape \(1, 48, 48\), but the images want"):
+    with pytest.raises(ValueError, match=r"masks have shape \(1, 48, 48\), but must be"):
         widgets.stage_explorer(test_split.images[:2], {"a": {"x": maps}}, test_split.masks[:1])

@@ -150,7 +150,7 @@ class PhotoDataset(Images):
         self.image_ids = [photo.image_id for photo in self.photos]
         self.paths = [photo.path for photo in self.photos]
         self.size = (TRAIN_SIZE if split == "train" else FRAME) if size is None else size
-        if type(self.size) is not int or not 8 <= self.size <= LARGEST_SIDE:
+        if not 8 <= self.size <= LARGEST_SIDE:
             raise ValueError(
                 f"size={size!r} is not a side in pixels: give a whole number in 8..{LARGEST_SIDE}"
             )

@@ -102,7 +102,7 @@ class Network:
         if with_weights:
             options |= {"pretrained": self.pretrained, "weights": self.weights_file()}
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.manual_seed(seed % 2**63)
             model = build(self.model, self.head_outputs or num_classes, **options)
         freeze_stages(model, self.frozen_stages)
         return freeze_batchnorm(model) if self.freeze_bn else model
