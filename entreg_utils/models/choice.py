@@ -120,6 +120,8 @@ class Network:
         for place in places:
             if place.is_file():
                 return place
+        if folder := next((place for place in places if place.is_dir()), None):
+            raise StorageError(f"{folder} is a folder: give the file of weights in it")
         raise StorageError(
             f"weights={self.weights!r}: there is no such file, nor {places[1]}: put it there, or "
             "give its path"
