@@ -1,29 +1,32 @@
-"""Fields of settings brought to Python's own types, so that equal settings are equal as text too.
+"""Fields of settings, and arguments that are numbers, brought to Python's own types: equal settings
+are equal as text too, and a NumPy integer does where Python's does.
 
-NumPy's numbers become Python's, whole numbers floats where a float belongs, lists tuples, -0.0 0.0.
+Numbers of NumPy and PyTorch become Python's, whole numbers floats where a float belongs, sequences
+tuples, paths text, -0.0 0.0.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import numbers
+import os
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Literal, Union, get_args, get_origin, get_type_hints
-
-import numpy as np
 
 Door = str | Callable  # a known name, or somebody's own function or its name
 
 _KINDS = {  # what a field may be: what will do for it, what it becomes, how a message asks for it
-    bool: ((bool, np.bool_), bool, "True or False"),
+    bool: (bool, bool, "True or False"),
     int: (numbers.Integral, int, "a whole number"),
     float: (numbers.Real, lambda value: float(value) + 0.0, "a number"),
-    str: (str, str, "a name"),
+    str: ((str, os.PathLike), lambda value: str(os.fspath(value)), "a name"),
     Callable: (Callable, lambda value: value, "a name or a function"),
 }
 _hints = functools.cache(get_type_hints)
+_SEEDS = ("seed", "world_seed")  # no generator takes negative ones
 
 
 def settle(settings) -> None:
@@ -39,6 +42,7 @@ def plain(name: str, kind, value):
     Raises:
         ValueError: it is none; the message names the field and what would do.
     """
+    value = scalar(value)
     origin, inner = get_origin(kind) or kind, get_args(kind)
     if origin in (Union, types.UnionType):
         if value is None and type(None) in inner:
@@ -52,11 +56,59 @@ def plain(name: str, kind, value):
             return str(value)
         raise ValueError(f"unknown {name} {value!r}: known are {', '.join(map(str, inner))}")
     if origin is tuple:
-        if isinstance(value, (tuple, list)):
-            return tuple(plain(name, inner[0], one) for one in value)
+        if isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping, Set)):
+            settled = tuple(plain(name, inner[0], one) for one in value)
+            if inner[-1] is ... or len(settled) == len(inner):
+                return settled
+            raise ValueError(f"{name}={settled}: give {len(inner)} of them")
         first = next(iter(get_args(inner[0])), inner[0])
         raise ValueError(f"{name}={value!r}: give a list, each {_KINDS[first][2]}")
     fits, become, wanted = _KINDS.get(origin, (origin, lambda value: value, f"a {origin}"))
     if not isinstance(value, fits) or (origin in (int, float) and isinstance(value, bool)):
         raise ValueError(f"{name}={value!r}: give {wanted}")
+    if name in _SEEDS and value < 0:
+        raise ValueError(f"{name}={value}: give a non-negative whole number")
     return become(value)
+
+
+def scalar(value):
+    """An array or tensor without dimensions, NumPy's numbers among them, as Python's number."""
+    return value.item() if getattr(value, "ndim", None) == 0 else value
+
+
+def plain_numbers(function: Callable) -> Callable:
+    """Brings those arguments of ``function`` to Python's numbers that its annotations call numbers.
+
+    An ``int`` or ``float``, or None where that may be, is read by :func:`plain`. Where something
+    else may stand (``int | Sequence[float]``) numbers alone are, and True and False are refused.
+    """
+    parameters = inspect.signature(function).parameters.values()
+    order = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+
+    @functools.cache
+    def kinds() -> dict[str, tuple]:
+        found = {}
+        for name, kind in get_type_hints(function).items():
+            inner = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
+            number = next((one for one in inner if one in (int, float)), None)
+            if number is not None and name != "return":
+                texts = str in inner or any(get_origin(one) is Literal for one in inner)
+                numbers = (bool, number) if texts else (bool, number, str)
+                alone = set(inner) <= {number, type(None)}
+                found[name] = number, object if alone else numbers, type(None) in inner
+        return found
+
+    def read(name: str, value):
+        number, refused_or_read, optional = kinds().get(name, (None, (), False))
+        if number is None or (value is None and optional):
+            return value
+        value = scalar(value)
+        return plain(name, number, value) if isinstance(value, refused_or_read) else value
+
+    @functools.wraps(function)
+    def call(*given, **named):
+        read_ones = [read(name, value) for name, value in zip(order, given, strict=False)]
+        named = {name: read(name, value) for name, value in named.items()}
+        return function(*read_ones, *given[len(order) :], **named)
+
+    return call

@@ -31,6 +31,8 @@ import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import softmax, xlogy
 
+from entreg_utils.fields import plain_numbers, settle
+
 CUES = ("part", "body", "context")
 LIMITS = {
     "bounds": [(0, None)] * 3,
@@ -55,6 +57,7 @@ class ThreeCues:
     price: float = 1e-3
 
     def __post_init__(self):
+        settle(self)
         if not all(0 <= r <= 1 for r in self.reliability):
             raise ValueError(f"reliability={self.reliability}: give probabilities in 0..1")
         if not all(a > 0 for a in self.amplitude) or self.price <= 0:
@@ -69,6 +72,7 @@ class ThreeCues:
         return shown[chance > 0], chance[chance > 0]
 
 
+@plain_numbers
 def optimum(world: ThreeCues, epsilon: float) -> np.ndarray:
     """Weights w (3,), >= 0, at the minimum of the regularised loss (convex: any minimum is global).
 
@@ -117,6 +121,7 @@ def fit_price(table: pd.DataFrame, world: ThreeCues, candidates: Sequence[float]
     return min((replace(world, price=price) for price in candidates), key=distance)
 
 
+@plain_numbers
 def prediction(world: ThreeCues, epsilon: float) -> tuple[float, float]:
     """Accuracy and mean entropy (nats) of the optimal classifier on the theory's own world."""
     shown, chance = world.states()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pathlib
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 import pytest
+import torch
 
-from entreg_utils.fields import Door, settle
+from entreg_utils.fields import Door, plain_numbers, settle
 
 
 @dataclass(frozen=True)
@@ -25,6 +28,8 @@ class Settings:
     door: Door = "toy"
     lists: Literal["official", "evaluation"] = "official"
     sides: tuple[int, ...] | None = None
+    pair: tuple[float, float] = (1.0, 2.0)
+    seed: int = 0
     inner: Inner = field(default_factory=Inner)
 
     def __post_init__(self):
@@ -44,6 +49,14 @@ def maker():
         ("rate", np.float32(0.5), 0.5),
         ("rate", -0.0, 0.0),
         ("name", np.str_("a"), "a"),
+        ("name", pathlib.PurePosixPath("a/b"), "a/b"),
+        ("count", np.array(3), 3),
+        ("count", torch.tensor(3), 3),
+        ("rate", torch.tensor(0.5, dtype=torch.bfloat16), 0.5),
+        ("sides", np.array([2, 3]), (2, 3)),
+        ("sides", torch.tensor([2, 3]), (2, 3)),
+        ("sides", pd.Series([2, 3], index=[7, 8]), (2, 3)),
+        ("sides", (side for side in (2, 3)), (2, 3)),
         ("door", "module:function", "module:function"),
         ("door", maker, maker),
         ("lists", "evaluation", "evaluation"),
@@ -70,6 +83,11 @@ def test_values_become_pythons_own(field, given, kept):
         ("lists", "x", "unknown lists 'x': known are official, evaluation"),
         ("sides", 3, "sides=3: give a list, each a whole number"),
         ("sides", [1.5], "sides=1.5: give a whole number"),
+        ("sides", "23", "sides='23': give a list, each a whole number"),
+        ("sides", {2: 3}, "sides={2: 3}: give a list, each a whole number"),
+        ("pair", (1, 2, 3), "pair=(1.0, 2.0, 3.0): give 2 of them"),
+        ("count", np.array([3]), "count=array([3]): give a whole number"),
+        ("seed", -1, "seed=-1: give a non-negative whole number"),
         ("inner", 3, "inner=3: give a "),
     ],
 )
@@ -77,3 +95,24 @@ def test_what_is_of_another_type_is_refused(field, given, message):
     with pytest.raises(ValueError) as error:
         Settings(**{field: given})
     assert str(error.value).startswith(message)
+
+
+@plain_numbers
+def called(text, count: int, *rest, rate: float = 0.5, most: int | None = None, any: int | str = 1):
+    return text, count, rest, rate, most, any
+
+
+def test_arguments_that_are_numbers_become_pythons_own_and_others_stay():
+    given = called(np.int64(1), np.int64(2), np.int64(3), rate=1, most=torch.tensor(4), any="a")
+    assert given == (1, 2, (3,), 1.0, 4, "a") and [type(one) for one in given[:2]] == [
+        np.int64,
+        int,
+    ]
+    assert type(given[2][0]) is np.int64 and type(given[3]) is float and type(given[4]) is int
+    assert called("a", 1, most=None, any=np.uint8(3))[4:] == (None, 3)
+    assert called.__name__ == "called" and called.__wrapped__
+    for wrong in ({"count": 1.0}, {"count": None}, {"count": 1, "any": True}, {"count": "1"}):
+        with pytest.raises(ValueError, match="(count|any)=.*: give a whole number"):
+            called("a", **wrong)
+    with pytest.raises(TypeError, match="missing 1 required positional argument: 'count'"):
+        called("a")

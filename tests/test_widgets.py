@@ -79,6 +79,13 @@ def test_bad_input_is_a_sentence(runs, test_split):
         widgets.epsilon_explorer(runs, test_split, start=0.3)
     with pytest.raises(ValueError, match="belong to the test split"):
         widgets.epsilon_explorer(runs, data.toy("train", num_images=3, cache=False))
+    elsewhere = dataclasses.replace(runs[1], config=Config(world_seed=1))
+    with pytest.raises(ValueError, match="belong to the test split"):
+        widgets.epsilon_explorer([runs[0], elsewhere], test_split)
+    empty = dataclasses.replace(runs[1], panel=[])
+    with pytest.raises(ValueError, match="image 0 is not kept: .* holds maps of 0"):
+        widgets.epsilon_explorer([runs[0], empty], test_split)
+    assert parts(widgets.epsilon_explorer(iter(runs[:1]), test_split))[0].options == (("0.5", 0.5),)
 
 
 def test_the_threshold_explorer_shows_the_steps_at_its_threshold(test_split):
@@ -94,8 +101,28 @@ def test_the_threshold_explorer_shows_the_steps_at_its_threshold(test_split):
     assert (picture.value, caption.value) == (png(figure), sentence)
     tau.value = 1.0  # nothing is above the maximum: the corner pixel, no error
     assert "[0, 0, 0, 0]" in caption.value
-    with pytest.raises(ValueError, match="at least one"):
-        widgets.threshold_explorer([])
+    lists = [[part.tolist() if hasattr(part, "tolist") else part for part in examples[0]]]
+    assert parts(widgets.threshold_explorer(iter(lists)))[1].max == 0
+
+
+@pytest.mark.parametrize(
+    ("second", "sentence"),
+    [
+        ((0, [[1.0]]), "example 1 must be .image, map, true box"),
+        (([[1.0]], [[1.0]], [0, 0, 1, 1]), r"example 1 has an image \(1, 1\) and a map"),
+        ((np.zeros((3, 8, 9)), [[1.0]], [0, 0, 1, 1]), r"example 1 has an image \(3, 8, 9\)"),
+        ((np.zeros((8, 8, 3)), [1.0], [0, 0, 1, 1]), r"a map \(1,\): give an image of"),
+        ((np.zeros((8, 8, 3)), [[np.nan, 1]], [0, 0, 1, 1]), "the map of example 1 holds NaN"),
+        ((np.full((8, 8, 3), 255), [[1.0]], [0, 0, 1, 1]), "the image of example 1 must lie in 0"),
+        ((np.zeros((8, 8, 3)), [[1.0]], [0, 0, 8, 1]), "boxes of image 1 reach outside the 8x8"),
+        ((np.zeros((8, 8, 3)), [[1.0]], [5, 0, 2, 1]), "boxes of image 1 must be x0, y0, x1, y1"),
+        (None, "the explorer wants at least one"),
+    ],
+)
+def test_an_example_that_cannot_be_drawn_is_refused_at_once(second, sentence):
+    good = np.zeros((8, 8, 3)), [[0.0, 1.0]], [0, 0, 3, 3]
+    with pytest.raises(ValueError, match=sentence):
+        widgets.threshold_explorer([good, second] if second else [])
 
 
 def test_the_stage_explorer_walks_through_stages_and_images(test_split):
@@ -122,3 +149,7 @@ def test_the_stage_explorer_refuses_what_does_not_fit(test_split):
         widgets.stage_explorer(test_split.images[:0], {"a": {"x": maps[:0]}})
     with pytest.raises(ValueError, match="3 images need as many maps"):
         widgets.stage_explorer(test_split.images[:3], {"a": {"x": maps}})
+    with pytest.raises(ValueError, match="these are 2 in 3 axes, 2 in 4 axes"):
+        widgets.stage_explorer(test_split.images[:2], {"a": {"x": maps}, "b": {"x": maps[0, :2]}})
+    with pytest.raises(ValueError, match=r"masks have shape \(1, 48, 48\), but must be"):
+        widgets.stage_explorer(test_split.images[:2], {"a": {"x": maps}}, test_split.masks[:1])

@@ -6,8 +6,10 @@ import numpy as np
 import pandas as pd
 
 from entreg_utils import metrics
+from entreg_utils.analysis.tables import intervals
 from entreg_utils.experiments import Run, plans, run, store
 from entreg_utils.experiments.config import Config
+from entreg_utils.fields import plain_numbers
 from entreg_utils.training.evaluate import column_of
 
 
@@ -103,6 +105,7 @@ def by(runs: Sequence[Run], *fields: str) -> dict[tuple, list[Run]]:
     return groups
 
 
+@plain_numbers
 def complete(plan: str, *fields: str, seeds: int = 3) -> tuple[dict[tuple, list[Run]], str]:
     """The stored runs of a plan in groups of equal ``fields``, those with all their seeds.
 
@@ -116,6 +119,7 @@ def complete(plan: str, *fields: str, seeds: int = 3) -> tuple[dict[tuple, list[
     return groups, f"{missing} of {len(wanted)} runs not run here: {command}" if missing else ""
 
 
+@plain_numbers
 def at_entropy(table: pd.DataFrame, score: str, entropy: float) -> pd.Series:
     """A score at a given entropy (nats), seed by seed, linear between the two strengths around it.
 
@@ -178,10 +182,6 @@ def optimism(rules: pd.DataFrame) -> pd.DataFrame:
         Indexed by (epsilon, against), ``against`` being ``last`` or ``validation``: ``mean`` and
         ``half``, the half-width of the 95 % Student interval over seeds.
     """
-    rows = {
-        (epsilon, against): metrics.seed_interval(own["test"] - own[against])
-        for epsilon, own in rules.groupby(level="epsilon")
-        for against in RULES[:2]
-    }
-    index = pd.MultiIndex.from_tuples(rows, names=["epsilon", "against"])
-    return pd.DataFrame(list(rows.values()), index).set_axis(["mean", "half"], axis=1)
+    gains = {against: rules["test"] - rules[against] for against in RULES[:2]}
+    gains = pd.concat(gains, names=["against"])
+    return pd.DataFrame(intervals(gains.groupby(level=["epsilon", "against"])))

@@ -7,10 +7,11 @@ A ``tables`` maps the name of a regulariser to rows of its runs (``tables.final`
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
-from entreg_utils import metrics
 from entreg_utils.analysis.compare import at_entropy
+from entreg_utils.analysis.tables import intervals
 
 ER = "kl_uniform"
 NAMES = {
@@ -58,18 +59,15 @@ def differences(
     place = ["score", "entropy", "regularizer"]
     groups = differences_by_seed(tables, scores, entropies).groupby(place)
     names = [ER, *(name for name in tables if name != ER)]
+    found = intervals(groups.change)
+    found = {"value": groups.value.mean(), "change": found["mean"], "half": found["half"]}
     index = pd.MultiIndex.from_product([scores, entropies, names], names=place)
-    rows = []
-    for place in index:
-        if place not in groups.groups:
-            rows.append((math.nan, math.nan, math.nan, 0, "" if place[2] == ER else MISSED))
-            continue
-        own = groups.get_group(place)
-        change, half = metrics.seed_interval(own.change)
-        verdict = INSIDE if abs(change) <= half else ("lower", "higher")[change > 0]
-        half, verdict = (math.nan, "") if place[2] == ER else (half, verdict)
-        rows.append((own.value.mean(), change, half, len(own), verdict))
-    return pd.DataFrame(rows, index, columns=["value", "change", "half", "seeds", "verdict"])
+    table = pd.DataFrame(found | {"seeds": groups.size()}).reindex(index)
+    own = index.get_level_values("regularizer") == ER
+    known = [own, table.seeds.isna(), table.change.abs() <= table.half, table.change > 0]
+    table["verdict"] = np.select(known, ["", MISSED, INSIDE, "higher"], "lower")
+    table.loc[own, "half"] = math.nan
+    return table.fillna({"seeds": 0}).astype({"seeds": int})
 
 
 def tally(table: pd.DataFrame) -> str:

@@ -7,6 +7,7 @@ import pandas as pd
 
 from entreg_utils import metrics
 from entreg_utils.experiments import Run
+from entreg_utils.fields import plain_numbers
 
 SPLITS = ("train", "val", "test")
 # The headline: column of the metrics, and how a reader calls it with its rules.
@@ -78,14 +79,19 @@ def over_seeds(table: pd.DataFrame, by: Sequence[str] = ("epsilon",)) -> pd.Data
     (name, "mean") and (name, "half").
     """
     values = table.drop(columns=["seed"]).groupby(list(by), sort=True)
-    both = {"mean": values.mean(), "half": values.agg(_half)}
-    return pd.concat(both, axis=1).swaplevel(axis=1).sort_index(axis=1)
+    return pd.concat(intervals(values), axis=1).swaplevel(axis=1).sort_index(axis=1)
 
 
-def _half(column: pd.Series) -> float:
-    return metrics.seed_interval(column).half_width if len(column) > 1 else np.nan
+def intervals(values) -> dict:
+    """``mean`` of groups, and ``half``, the half-width of the 95 % Student interval: NaN of one."""
+
+    def half(column: pd.Series) -> float:
+        return metrics.seed_interval(column).half_width if len(column) > 1 else np.nan
+
+    return {"mean": values.mean(), "half": values.agg(half)}
 
 
+@plain_numbers
 def paired(
     table: pd.DataFrame, score: str, plain: float, treated: float, by: str = "method"
 ) -> pd.DataFrame:
@@ -102,9 +108,7 @@ def paired(
     if wide.isna().any().any():
         group, seed = wide[wide.isna().any(axis=1)].index[0]
         raise ValueError(f"{by} {group!r} has no pair of runs at seed {seed}: pairs need both")
-    change = (wide[treated] - wide[plain]).groupby(level=by)
-    half = change.agg(lambda column: metrics.seed_interval(column).half_width)
-    return pd.DataFrame({"mean": change.mean(), "half": half})
+    return pd.DataFrame(intervals((wide[treated] - wide[plain]).groupby(level=by)))
 
 
 def headline(runs: Sequence[Run], titles: dict[str, str] = HEADLINE) -> pd.DataFrame:
@@ -114,14 +118,15 @@ def headline(runs: Sequence[Run], titles: dict[str, str] = HEADLINE) -> pd.DataF
     summary = over_seeds(final(runs))
     present = set(summary.columns.get_level_values(0))
     columns = {
-        title: [
-            f"{mean:.3f}" + (f" ± {half:.3f}" if np.isfinite(half) else "")
-            for mean, half in zip(summary[name]["mean"], summary[name]["half"], strict=True)
-        ]
+        title: [_with_half(*row) for row in summary[name][["mean", "half"]].to_numpy()]
         for name, title in titles.items()
         if name in present
     }
     return pd.DataFrame(columns, index=summary.index.rename("ε"))
+
+
+def _with_half(mean: float, half: float) -> str:
+    return f"{mean:.3f}" + (f" ± {half:.3f}" if np.isfinite(half) else "")
 
 
 def baselines(dataset) -> pd.DataFrame:
@@ -164,7 +169,7 @@ def verdict(runs: Sequence[Run]) -> str:
     best, summary = choose(runs), over_seeds(final(runs))
     pxap, accuracy = summary["pxap"], summary["accuracy"]["mean"]
     plain, chosen = pxap.loc[0.0], pxap.loc[best]
-    here, there = (f"{row['mean']:.3f} ± {row['half']:.3f}" for row in (chosen, plain))
+    here, there = (_with_half(row["mean"], row["half"]) for row in (chosen, plain))
     apart = abs(chosen["mean"] - plain["mean"]) > chosen["half"] + plain["half"]
     last = pxap.index[-1]
     return (

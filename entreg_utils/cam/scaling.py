@@ -10,6 +10,8 @@ import warnings
 import cv2
 import numpy as np
 
+from entreg_utils.fields import plain_numbers
+
 Size = int | tuple[int, int]  # side of a square in pixels, or (height, width)
 NORMALIZATIONS = ("minmax", "max", "pas", "ivr")
 # PaS: 90 is the paper's value. IVR: its paper tunes P for each data set and backbone, so there is
@@ -17,6 +19,7 @@ NORMALIZATIONS = ("minmax", "max", "pas", "ivr")
 _PERCENTILE = {"pas": 90.0, "ivr": 40.0}
 
 
+@plain_numbers
 def upsample(maps, size: Size) -> np.ndarray:
     """(N, h, w) maps to (N, H, W) float64 with OpenCV's INTER_CUBIC, as the protocol does.
 
@@ -28,6 +31,7 @@ def upsample(maps, size: Size) -> np.ndarray:
     return np.array([resize(one, sides) for one in array]).reshape(len(array), *sides)
 
 
+@plain_numbers
 def normalize(maps, method: str = "minmax", percentile: float | None = None):
     """Bring each map to 0..1 by itself, in float64; four rules (v: values of one map).
 
@@ -53,7 +57,7 @@ def normalize(maps, method: str = "minmax", percentile: float | None = None):
     if not finite.all():
         message = f"map {int(np.argmin(finite))} holds NaN or infinite values and becomes all zeros"
         advice = "check the model's weights for a diverged training"
-        warnings.warn(f"{message}: {advice}", RuntimeWarning, stacklevel=2)
+        warnings.warn(f"{message}: {advice}", RuntimeWarning, stacklevel=3)
     result = np.zeros_like(array)
     for index in np.flatnonzero(finite):
         result[index] = normalize_one(array[index], method, percentile)
@@ -105,6 +109,7 @@ def is_blank(values) -> bool:
     return not np.isfinite(values).all() or bool(values.max() == values.min())
 
 
+@plain_numbers
 def overlay(image, normalized_map, alpha: float = 0.5) -> np.ndarray:
     """Picture and map in one: ``(1 - alpha) * image + alpha * magma(map)``, nothing else.
 
@@ -163,6 +168,7 @@ def resize_mask(mask, size: Size) -> np.ndarray:
     return cv2.resize(inside, (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
 
 
+@plain_numbers
 def rescale_boxes(boxes, frame: tuple[int, int], size: Size = 224) -> np.ndarray:
     """Boxes (..., 4), x0, y0, x1, y1, of an image of ``frame = (width, height)`` in those of
     ``size`` (side or ``(height, width)``): ``coordinate * new / old``, truncated to int64, as the

@@ -29,6 +29,7 @@ from entreg_utils.data.decoding import read_image
 from entreg_utils.data.lists import Column, MaskReader, Photo, find_folder, held_out, read_ids
 from entreg_utils.data.photos import PhotoDataset
 from entreg_utils.data.world import SPLITS
+from entreg_utils.fields import plain_numbers
 from entreg_utils.files import StorageError
 
 LISTS = ("official", "evaluation")
@@ -36,6 +37,7 @@ PUBLIC = "lists of the public evaluation code"
 _BINARY = {"0": 0, "1": 1}.__getitem__
 
 
+@plain_numbers
 def cub(
     split: str, root=None, lists: str = "official", val_per_class: int = 5, **shared
 ) -> PhotoDataset:

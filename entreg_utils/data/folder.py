@@ -29,12 +29,14 @@ from entreg_utils.data.decoding import read_sizes, size_of
 from entreg_utils.data.lists import MaskReader, Photo, ranked, some
 from entreg_utils.data.photos import PhotoDataset
 from entreg_utils.data.world import SPLITS, check_split
+from entreg_utils.fields import plain_numbers
 from entreg_utils.files import StorageError, expand
 
 _LISTS = ("[aA]nnotations/instances*.json", "instances*.json")
 _SPEAKING = ("annotations.json", "boxes.csv", "boxes.json", "[aA]nnotations", *_LISTS)
 
 
+@plain_numbers
 def folder(
     path: Path | str,
     split: str,
@@ -246,4 +248,4 @@ def _draw(kinds: dict[str, tuple], held: list[str], share: float, seed: int) -> 
 
 def _tell(left_out: list[str], why: str) -> None:
     if left_out:
-        warnings.warn(f"{some(left_out)} left out: {why}", stacklevel=4)
+        warnings.warn(f"{some(left_out)} left out: {why}", stacklevel=5)

@@ -210,7 +210,7 @@ def held_out(label_of: dict[str, int], per_class: int) -> set[str]:
     Within a class they are the first ones :func:`ranked`, so that the choice does not change when
     other classes are added or left out. ValueError where a class would have none or all.
     """
-    if not isinstance(per_class, int) or isinstance(per_class, bool) or per_class < 1:
+    if per_class < 1:
         raise ValueError(f"val_per_class={per_class!r} is not a whole number above 0")
     members: dict[int, list[str]] = {}
     for image_id, label in label_of.items():

@@ -15,6 +15,7 @@ from entreg_utils import files
 from entreg_utils.data import decoding
 from entreg_utils.data.lists import MaskReader, Photo, absent
 from entreg_utils.data.sample import FRAME, Images, fingerprint_of, pairs_of
+from entreg_utils.fields import plain_numbers
 from entreg_utils.files import StorageError, sha256
 
 TRAIN_SIZE = 256  # side to which training photographs are squashed; crops follow
@@ -50,6 +51,7 @@ class PhotoDataset(Images):
 
     frame = FRAME
 
+    @plain_numbers
     def __init__(
         self,
         name: str,
@@ -73,7 +75,7 @@ class PhotoDataset(Images):
         self.image_ids = [photo.image_id for photo in self.photos]
         self.paths = [photo.path for photo in self.photos]
         self.size = (TRAIN_SIZE if split == "train" else FRAME) if size is None else size
-        if type(self.size) is not int or not 8 <= self.size <= LARGEST_SIDE:
+        if not 8 <= self.size <= LARGEST_SIDE:
             raise ValueError(
                 f"size={size!r} is not a side in pixels: give a whole number in 8..{LARGEST_SIDE}"
             )
@@ -220,6 +222,7 @@ def choose_classes(classes, names: Sequence[str]) -> list[int]:
         return list(range(classes))
     if isinstance(classes, str):
         raise ValueError(f"classes={classes!r} is one name: give a list of two or more")
+    classes = list(classes)
     for wanted in classes:
         if wanted not in names:
             raise ValueError(f"unknown class {wanted!r}: known are {', '.join(names)}")

@@ -10,6 +10,7 @@ from entreg_utils.cam.scaling import rescale_boxes, resize_mask
 from entreg_utils.data.reef import paint
 from entreg_utils.data.sample import Images, Sample, pairs_of, usual_ids
 from entreg_utils.data.world import CUES, KNOBS, SPLITS, World, check_split, draw_scene
+from entreg_utils.fields import plain_numbers
 
 SPECIES = tuple(
     "clown bar, gold spot, reed stripe, royal wave, two-tone rose, ruby lozenge, teal zigzag, "
@@ -58,6 +59,7 @@ class ToyDataset(Images):
         return [(resize_mask(mask, size), None) for mask in self.masks.numpy()]
 
 
+@plain_numbers
 def toy(split: str, num_images: int | None = None, cache: bool = True, **knobs) -> ToyDataset:
     """Paint a split of the drawn world, which takes a second for 2,000 images.
 
@@ -102,6 +104,7 @@ def boxes_of(masks: np.ndarray) -> np.ndarray:
     return np.stack([x0, y0, *ends], axis=1).astype(np.int64)
 
 
+@plain_numbers
 def counterfactual(dataset: ToyDataset, cue: str, count: int | None = None) -> torch.Tensor:
     """The same images with one cue changed: it shows the variant of the class after the label.
 

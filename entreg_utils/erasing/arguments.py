@@ -7,7 +7,7 @@ from numbers import Integral
 import torch
 from torch import Tensor
 
-from entreg_utils.fields import plain
+from entreg_utils.fields import plain, scalar
 
 _SHARE = "in 0..1", lambda value: 0 <= value <= 1
 RANGES = {  # of the hyperparameters that are numbers: in words, and as a test
@@ -29,7 +29,7 @@ def number(name: str, value: float) -> float:
 
 def square_sides(sides: int | Sequence[int]) -> tuple[int, ...]:
     """Sides in pixels, 0 for hiding nothing; ValueError for other than whole numbers >= 0."""
-    sides = (sides,) if isinstance(sides, Integral) else sides
+    sides = (sides,) if isinstance(scalar(sides), Integral) else sides
     sides = plain("sides", tuple[int, ...], sides)
     if not sides or min(sides) < 0:
         raise ValueError(f"sides={sides}: give at least one, in pixels, 0 for hiding nothing")

@@ -6,8 +6,10 @@ import torch
 from torch import Tensor
 
 from entreg_utils.erasing.arguments import cpu_generator, image_batch, number, square_sides
+from entreg_utils.fields import plain_numbers
 
 
+@plain_numbers
 def hide_and_seek(
     images: Tensor,
     sides: int | Sequence[int],

@@ -14,8 +14,10 @@ from scipy.special import betaincinv
 from torch import Tensor
 
 from entreg_utils.erasing.arguments import cpu_generator, image_batch, number
+from entreg_utils.fields import plain_numbers
 
 
+@plain_numbers
 def cutmix(
     images: Tensor,
     targets: Tensor,

@@ -44,7 +44,7 @@ def train_all(
     configs: list[Config], address: str, gpus: float | None, cpus: int, board: Board
 ) -> None:
     """Train every config, none of them stored, as a Ray task; options and errors of ``sweep``."""
-    if isinstance(cpus, bool) or not isinstance(cpus, int) or cpus < 1:
+    if cpus < 1:
         raise ValueError(f"cpus={cpus!r}: give a whole number of cores, at least 1")
     if gpus is not None and not 0 <= gpus <= 1:
         raise ValueError(f"gpus={gpus!r}: a run takes a share of one GPU, 0..1, such as 0.25")

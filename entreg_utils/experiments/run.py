@@ -14,6 +14,7 @@ from entreg_utils.experiments import packing, store
 from entreg_utils.experiments.config import DEFAULTS, PROTOCOL, Config
 from entreg_utils.experiments.provenance import pick_device, provenance
 from entreg_utils.experiments.watch import Log, Watch, crop_of
+from entreg_utils.fields import plain_numbers
 from entreg_utils.files import StorageError, read_checked, sha256, write_checked
 from entreg_utils.training import Best, fit
 from entreg_utils.training.batches import check_kind, steps_of
@@ -148,6 +149,7 @@ def _train(config: Config, path: Path, progress: bool) -> dict:
     return record
 
 
+@plain_numbers
 def build(config: Config, num_classes: int | None = None, with_weights: bool = True):
     """The untrained model of a config; what is random in it depends on the seed alone.
 

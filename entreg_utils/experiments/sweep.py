@@ -22,6 +22,7 @@ from entreg_utils.experiments import store
 from entreg_utils.experiments.config import Config, own_code
 from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.experiments.run import Run, run, title_of
+from entreg_utils.fields import plain_numbers
 from entreg_utils.files import variable
 from entreg_utils.machine import usable_cores
 
@@ -39,6 +40,7 @@ class SweepError(RuntimeError):
     """Some runs failed; the message lists them with their reasons, the others are stored."""
 
 
+@plain_numbers
 def sweep(
     configs: Iterable[Config],
     cluster: str | None = None,

@@ -13,12 +13,14 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from entreg_utils import cam, metrics
+from entreg_utils.fields import plain_numbers
 from entreg_utils.figures.scenes import as_array, as_picture, colour_bar, draw_box, picture_grid
 from entreg_utils.figures.style import MAP_CMAP, OKABE_ITO, picture_axes
 
 TRUE, PREDICTED = OKABE_ITO["vermillion"], OKABE_ITO["green"]
 
 
+@plain_numbers
 def steps(image, raw, true_box, threshold: float = 0.15) -> tuple[Figure, str]:
     """Raw map, score map, mask and box of one image, side by side.
 
@@ -47,6 +49,7 @@ def steps(image, raw, true_box, threshold: float = 0.15) -> tuple[Figure, str]:
     )
 
 
+@plain_numbers
 def triptych(image, raw_map, true_boxes=(), threshold: float = 0.15) -> tuple[Figure, str]:
     """Picture with the predicted (green) and true (red, dashed) box | map | overlay with the line.
 

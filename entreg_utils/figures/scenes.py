@@ -14,6 +14,7 @@ from matplotlib.patheffects import withStroke
 from torch import Tensor
 
 from entreg_utils.cam.scaling import as_array
+from entreg_utils.fields import plain_numbers
 from entreg_utils.figures.style import MAP_CMAP, picture_axes
 
 WIDTH = 9  # of a figure, inches
@@ -33,6 +34,7 @@ def as_picture(image) -> np.ndarray:
     return picture
 
 
+@plain_numbers
 def picture_grid(
     images: Sequence,
     titles: Sequence[str] = (),
@@ -99,6 +101,7 @@ def draw_box(axes, box, colour: str, dashed: bool = False) -> None:
     axes.add_patch(rim)
 
 
+@plain_numbers
 def triangle(
     axes, value: Callable[[Tensor], Tensor], most: float, levels: Sequence[float]
 ) -> AxesImage:

@@ -19,6 +19,7 @@ from matplotlib.colors import to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from entreg_utils import metrics
+from entreg_utils.fields import plain_numbers
 
 OKABE_ITO = {
     "black": "#000000",
@@ -102,6 +103,7 @@ def student(values) -> tuple[float, float]:
     return mean - half, mean + half
 
 
+@plain_numbers
 def entropy_axis(axes, num_classes: int) -> None:
     """Entropy in nats along x, stretched at both ends (logit of H / log C): no end is a clump."""
     top = np.log(num_classes)

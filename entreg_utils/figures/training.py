@@ -12,12 +12,14 @@ from matplotlib.figure import Figure
 
 from entreg_utils import data, losses, metrics
 from entreg_utils.experiments import Run
+from entreg_utils.fields import plain_numbers
 from entreg_utils.figures.scenes import draw_picture
 from entreg_utils.figures.style import OKABE_ITO, picture_axes
 
 TEST, TRAIN, FLOOR = OKABE_ITO["blue"], OKABE_ITO["vermillion"], "#777777"
 
 
+@plain_numbers
 def dashboard(run: Run, dataset, image: int = 0) -> tuple[Figure, str]:
     """One run at a glance: image, its last map, entropy over epochs, loss over epochs.
 
@@ -49,8 +51,20 @@ def draw_map(axes, run: Run, dataset, image: int, epoch: int = 0) -> float:
     """Draw the map of an epoch (0: the last) with the object's outline; return its PxAP.
 
     Raises:
-        ValueError: an image that the run does not hold, or another data set than its own.
+        ValueError: as :func:`check_image`.
     """
+    check_image(run, dataset, image)
+    raw, mask = run.maps[epoch - 1, image], dataset.masks[run.panel[image]].numpy()
+    axes.imshow(metrics.score_map(raw, mask.shape).scores, vmin=0, vmax=1)
+    axes.contour(mask, levels=[0.5], colors="white", linewidths=0.9)
+    picture_axes(axes)
+    pxap = metrics.pixel_average_precision([raw], [mask], size=mask.shape)
+    axes.set_xlabel(f"{pxap:.2f}", fontsize=9, labelpad=2)
+    return pxap
+
+
+def check_image(run: Run, dataset, image: int) -> None:
+    """ValueError for an image that the run does not hold, or another data set than its own."""
     if not 0 <= image < len(run.panel):
         raise ValueError(
             f"image {image} is not kept: {run.config.name} holds maps of {len(run.panel)} test "
@@ -61,13 +75,6 @@ def draw_map(axes, run: Run, dataset, image: int, epoch: int = 0) -> float:
             f"the maps of {run.config.name} belong to the test split of its own world: give "
             "experiments.splits(run.config)[2]"
         )
-    raw, mask = run.maps[epoch - 1, image], dataset.masks[run.panel[image]].numpy()
-    axes.imshow(metrics.score_map(raw, mask.shape).scores, vmin=0, vmax=1)
-    axes.contour(mask, levels=[0.5], colors="white", linewidths=0.9)
-    picture_axes(axes)
-    pxap = metrics.pixel_average_precision([raw], [mask], size=mask.shape)
-    axes.set_xlabel(f"{pxap:.2f}", fontsize=9, labelpad=2)
-    return pxap
 
 
 def draw_entropy(axes, run: Run) -> None:

@@ -10,6 +10,8 @@ import math
 import torch
 from torch import Tensor
 
+from entreg_utils.fields import plain_numbers
+
 
 def entropy(logits: Tensor) -> Tensor:
     """Shannon entropy H(p) = -sum_k p_k log p_k, (N, C) -> (N,), 0..log C nats.
@@ -50,6 +52,7 @@ def jsd(logits: Tensor) -> Tensor:
     return _skew_jensen(_log_softmax(logits), 0.5) / 4
 
 
+@plain_numbers
 def alpha_divergence(logits: Tensor, alpha: float) -> Tensor:
     """Skew-Jensen family D_alpha(u||p) of Meister et al. (ACL 2020), (N, C) -> (N,), nats.
 

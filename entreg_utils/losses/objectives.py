@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from entreg_utils import names
+from entreg_utils.fields import plain_numbers
 from entreg_utils.losses import divergences
 from entreg_utils.losses.divergences import _log_softmax
 
@@ -40,6 +41,7 @@ def cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     return _cross_entropy(_log_softmax(logits), target)
 
 
+@plain_numbers
 def objective(
     logits: Tensor,
     target: Tensor,

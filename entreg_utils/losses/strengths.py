@@ -5,9 +5,11 @@ import math
 import torch
 from scipy.optimize import brentq
 
+from entreg_utils.fields import plain_numbers
 from entreg_utils.losses.objectives import REGULARIZERS, check_epsilon, objective
 
 
+@plain_numbers
 def epsilon_from_lambda(lam: float, num_classes: int, reduction: str = "mean") -> float:
     """Label smoothing's eps that gives the same gradient direction as lambda * KL(u||p).
 
@@ -21,6 +23,7 @@ def epsilon_from_lambda(lam: float, num_classes: int, reduction: str = "mean") -
     return effective / (1 + effective)
 
 
+@plain_numbers
 def lambda_from_epsilon(epsilon: float, num_classes: int, reduction: str = "mean") -> float:
     """Inverse of :func:`epsilon_from_lambda`: eps/(1 - eps), divided by C for ``"class_sum"``.
 
@@ -30,6 +33,7 @@ def lambda_from_epsilon(epsilon: float, num_classes: int, reduction: str = "mean
     return epsilon / (1 - epsilon) / _classes_in_sum(num_classes, reduction)
 
 
+@plain_numbers
 def smoothed_optimum(epsilon: float, num_classes: int) -> tuple[float, float, float]:
     """Where one sample's label-smoothed loss, and so ER's, is smallest: (p_y, entropy, gap).
 
@@ -48,6 +52,7 @@ def smoothed_optimum(epsilon: float, num_classes: int) -> tuple[float, float, fl
     return p_y, entropy, math.log1p(classes * (1 - epsilon) / epsilon)
 
 
+@plain_numbers
 def matched_strength(regularizer: str, entropy: float, num_classes: int) -> float:
     """The strength at which the optimum of one sample's loss has this entropy.
 

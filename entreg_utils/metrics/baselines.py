@@ -8,11 +8,13 @@ import numpy as np
 
 from entreg_utils.ahead import ahead
 from entreg_utils.cam.scaling import Size, height_width
+from entreg_utils.fields import plain_numbers
 from entreg_utils.metrics.boxes import BoxAccuracy
 from entreg_utils.metrics.overlap import box_iou, check_boxes, iou_list
 from entreg_utils.metrics.pixels import counted_pixels
 
 
+@plain_numbers
 def centre_box_baseline(
     boxes,
     size: Size = 224,
@@ -52,6 +54,7 @@ def centre_box_baseline(
     return BoxAccuracy(counts, deltas, fractions, len(boxes))
 
 
+@plain_numbers
 def full_box_baseline(
     boxes, size: Size = 224, iou_thresholds: Sequence[float] = (0.3, 0.5, 0.7)
 ) -> BoxAccuracy:
@@ -61,6 +64,7 @@ def full_box_baseline(
     return centre_box_baseline(boxes, size, iou_thresholds, sides=(1.0,))
 
 
+@plain_numbers
 def constant_map_baseline(
     masks, ignore=None, size: Size = 224, threads: int | None = None
 ) -> float:

@@ -17,6 +17,7 @@ import numpy as np
 
 from entreg_utils.ahead import ahead
 from entreg_utils.cam.scaling import Size, check_normalization
+from entreg_utils.fields import plain_numbers
 from entreg_utils.metrics.contours import boxes_of_levels, check_rule, level_of, threshold_list
 from entreg_utils.metrics.levels import fine_map
 from entreg_utils.metrics.maps import Summable, check_maps, compiled, warn_invalid
@@ -91,6 +92,7 @@ class BoxAccuracy(Summable):
         return int(rows[0])
 
 
+@plain_numbers
 def box_accuracy(
     cams,
     boxes,
@@ -146,6 +148,7 @@ def count_by_group(
     }
 
 
+@plain_numbers
 def iou_curves(
     cams,
     boxes,

@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 
 from entreg_utils.cam.scaling import Size
+from entreg_utils.fields import plain_numbers
 from entreg_utils.metrics.largest import largest_boxes
 from entreg_utils.metrics.levels import gray_of
 from entreg_utils.metrics.maps import score_map, to_gray, warn_invalid
@@ -25,6 +26,7 @@ CONTOUR_RULES = ("largest", "all")
 _FEW = 2  # so many masks cost OpenCV less than the trees
 
 
+@plain_numbers
 def boxes_at(
     cam, threshold: float = 0.15, contours: str = "largest", size: Size = 224
 ) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 
 from entreg_utils.ahead import ahead
 from entreg_utils.cam.scaling import Size, as_array, resize_mask
+from entreg_utils.fields import plain_numbers
 from entreg_utils.metrics.maps import check_maps, score_map, warn_invalid
 
 
@@ -28,6 +29,7 @@ class EvidenceShares:
     context_mass: float
 
 
+@plain_numbers
 def evidence_shares(cams, parts, bodies, contexts, size: Size | None = None) -> EvidenceShares:
     """Mean score after min-max, and share of its sum, on part, rest of body and context.
 

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from entreg_utils.cam.scaling import Size, as_array
+from entreg_utils.fields import plain_numbers
 from entreg_utils.metrics import contours as steps
 from entreg_utils.metrics.maps import score_map, to_gray, warn_invalid
 from entreg_utils.metrics.overlap import box_iou, check_boxes
@@ -66,6 +67,7 @@ class Explanation:
         return "\n".join(lines)
 
 
+@plain_numbers
 def explain(
     cam, boxes, threshold: float = 0.15, contours: str = "largest", size: Size = 224
 ) -> Explanation:

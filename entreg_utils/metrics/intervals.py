@@ -12,6 +12,7 @@ import numpy as np
 from scipy.special import stdtrit
 
 from entreg_utils.cam.scaling import as_array
+from entreg_utils.fields import plain_numbers
 
 
 class Interval(NamedTuple):
@@ -29,6 +30,7 @@ class SeedInterval(NamedTuple):
     half_width: float
 
 
+@plain_numbers
 def bootstrap_interval(
     values,
     statistic: Callable[[np.ndarray], float] = np.mean,
@@ -50,6 +52,7 @@ def bootstrap_interval(
     return central(statistic(values), draws, confidence)
 
 
+@plain_numbers
 def paired_bootstrap(
     plain, treated, confidence: float = 0.95, samples: int = 2000, seed: int = 0
 ) -> Interval:
@@ -87,6 +90,7 @@ def paired_bootstrap(
     return central(change[:, 0].mean(), resampled, confidence)
 
 
+@plain_numbers
 def seed_interval(values, confidence: float = 0.95) -> SeedInterval:
     """Mean over seeds and the half-width of its Student t interval.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from entreg_utils.cam.scaling import Size, as_array
+from entreg_utils.fields import plain_numbers
 from entreg_utils.metrics.boxes import BoxAccuracy, iou_rows
 from entreg_utils.metrics.contours import threshold_list
 from entreg_utils.metrics.maps import Summable, warn_invalid
@@ -25,6 +26,7 @@ def accuracy(logits, labels) -> float:
     return float(correct_classes(logits, labels).mean())
 
 
+@plain_numbers
 def correct_classes(logits, labels, top: int = 1) -> np.ndarray:
     """(N,) bool: the label is among the ``top`` largest logits (of equal ones the first count).
 
@@ -112,6 +114,7 @@ class Localisation(Summable):
         )
 
 
+@plain_numbers
 def localisation(
     cams,
     boxes,
@@ -173,6 +176,7 @@ def localisation(
     )
 
 
+@plain_numbers
 def gt_known_correct(
     cams, boxes, threshold: float = 0.15, iou: float = 0.5, contours: str = "largest", size=224
 ) -> np.ndarray:
@@ -180,6 +184,7 @@ def gt_known_correct(
     return localisation(cams, boxes, None, None, float(threshold), iou, contours, size).located
 
 
+@plain_numbers
 def gt_known_loc(
     cams, boxes, threshold: float = 0.15, iou: float = 0.5, contours: str = "largest", size=224
 ) -> float:

@@ -10,6 +10,7 @@ import numba
 import numpy as np
 
 from entreg_utils.cam.scaling import Size, as_array, normalize_one, resize
+from entreg_utils.fields import plain_numbers
 
 
 class ScoreMap(NamedTuple):
@@ -20,6 +21,7 @@ class ScoreMap(NamedTuple):
     invalid: bool  # NaN or infinite values: the scores are all zero
 
 
+@plain_numbers
 def score_map(
     cam, size: Size = 224, normalization: str = "minmax", percentile: float | None = None
 ) -> ScoreMap:
@@ -87,7 +89,7 @@ def warn_invalid(count: int, total: int) -> None:
             f"{int(count)} of {total} maps hold NaN or infinite values and were scored as all-zero "
             "maps: look for a diverged training or a division by zero in the normalisation",
             RuntimeWarning,
-            stacklevel=3,
+            stacklevel=4,
         )
 
 

@@ -15,6 +15,7 @@ import numpy as np
 
 from entreg_utils.ahead import ahead
 from entreg_utils.cam.scaling import Size, as_array, height_width, resize_mask
+from entreg_utils.fields import plain_numbers
 from entreg_utils.metrics.maps import Summable, check_maps, score_map, warn_invalid
 
 
@@ -46,6 +47,7 @@ class PixelAveragePrecision(Summable):
     ``size``: side in pixels that maps and masks are brought to, or ``(height, width)``.
     """
 
+    @plain_numbers
     def __init__(self, step: float = 0.001, size: Size = 224):
         if not 0 < step <= 1:
             raise ValueError(f"step is the width of a score bin, in (0, 1]; got {step}")
@@ -117,11 +119,13 @@ class MeanPixelAveragePrecision(Summable):
 
     One entry is one (image, class) pair: the raw map of that class, and its mask."""
 
+    @plain_numbers
     def __init__(self, step: float = 0.001, size: Size = 224):
         self.step, self.size = step, height_width(size)
         PixelAveragePrecision(step, size)  # refuses a step that cannot work, now and not later
         self.pools: dict[int, PixelAveragePrecision] = {}
 
+    @plain_numbers
     def update(self, cam, mask, label: int, ignore=None) -> None:
         """Add one pair; arguments as in :meth:`PixelAveragePrecision.update`."""
         own = pool_of(cam, mask, ignore, self.step, self.size)
@@ -166,6 +170,7 @@ class MeanPixelAveragePrecision(Summable):
         return float(np.mean(list(scores.values())))
 
 
+@plain_numbers
 def pixel_average_precision(
     cams, masks, ignore=None, step: float = 0.001, size: Size = 224, threads: int | None = None
 ) -> float:
@@ -185,6 +190,7 @@ def pixel_average_precision(
     return pooled(cams, masks, classes, ignore, step, size, threads).pools[0].compute()
 
 
+@plain_numbers
 def class_pixel_average_precision(
     cams, masks, classes, ignore=None, step=0.001, size: Size = 224, threads: int | None = None
 ) -> dict[int, float]:
@@ -193,6 +199,7 @@ def class_pixel_average_precision(
     return pooled(cams, masks, classes, ignore, step, size, threads).per_class
 
 
+@plain_numbers
 def mean_pixel_average_precision(
     cams, masks, classes, ignore=None, step=0.001, size: Size = 224, threads: int | None = None
 ) -> float:

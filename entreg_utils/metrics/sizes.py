@@ -13,7 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from entreg_utils.cam.scaling import Size, as_array, height_width
-from entreg_utils.metrics.boxes import BoxAccuracy, count_by_group, iou_rows
+from entreg_utils.fields import plain_numbers
+from entreg_utils.metrics.boxes import (
+    BoxAccuracy,
+    count_by_group,
+    iou_rows,
+)
 from entreg_utils.metrics.contours import threshold_list
 from entreg_utils.metrics.maps import Summable, check_maps
 from entreg_utils.metrics.overlap import check_boxes, iou_list
@@ -60,6 +65,7 @@ class SizeAccuracy(Summable):
         return pd.DataFrame.from_dict(rows, orient="index")
 
 
+@plain_numbers
 def box_shares(boxes, size: Size = 224) -> np.ndarray:
     """(N,) share of the frame, 0..1, that the largest true box of each image covers.
 
@@ -84,6 +90,7 @@ def size_groups(shares, edges: Sequence[float] = EDGES) -> np.ndarray:
     return np.array(GROUPS)[np.searchsorted(edges, shares, side="right")]
 
 
+@plain_numbers
 def box_accuracy_by_size(
     cams,
     boxes,

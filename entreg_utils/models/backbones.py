@@ -18,6 +18,7 @@ does. It vanishes in the middle of the map at sides of 16 m + 1 pixels (225 inst
 
 from torch import Tensor, nn
 
+from entreg_utils.fields import plain_numbers
 from entreg_utils.models.base import STATISTICS, Backbone
 
 
@@ -33,6 +34,7 @@ class PhotoNet(Backbone):
     channels: int
     strided: tuple[str, str]  # names of the first blocks of the last two stages
 
+    @plain_numbers
     def __init__(self, num_classes: int, large_map: bool = False, statistics: str = "imagenet"):
         super().__init__()
         self.body = self.make_body()

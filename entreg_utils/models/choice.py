@@ -9,11 +9,11 @@ from typing import Literal
 import torch
 
 from entreg_utils import names
-from entreg_utils.fields import settle
+from entreg_utils.fields import plain_numbers, settle
 from entreg_utils.files import StorageError, expand, project_root
-from entreg_utils.models import weights as files
 from entreg_utils.models.base import Backbone
 from entreg_utils.models.factory import MODELS, build
+from entreg_utils.models.reading import check_name
 from entreg_utils.models.tuning import freeze_batchnorm, freeze_stages
 
 
@@ -68,7 +68,7 @@ class Network:
         if self.pretrained and self.statistics != "published":
             raise ValueError("published weights come with their statistics: leave statistics out")
         if self.weights:
-            files.check_name(self.weights)
+            check_name(self.weights)
         if not 0 <= self.frozen_stages < 4:
             raise ValueError(
                 f"frozen_stages={self.frozen_stages}: give 0 to 3, the last stage has to learn"
@@ -88,6 +88,7 @@ class Network:
                 f"head_outputs={self.head_outputs}: give 0, one a class, or at least {num_classes}"
             )
 
+    @plain_numbers
     def build(self, num_classes: int, seed: int, with_weights: bool = True) -> Backbone:
         """The untrained network; what is random in it depends on the seed alone.
 
@@ -101,7 +102,7 @@ class Network:
         if with_weights:
             options |= {"pretrained": self.pretrained, "weights": self.weights_file()}
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.manual_seed(seed % 2**63)
             model = build(self.model, self.head_outputs or num_classes, **options)
         freeze_stages(model, self.frozen_stages)
         return freeze_batchnorm(model) if self.freeze_bn else model
@@ -119,6 +120,8 @@ class Network:
         for place in places:
             if place.is_file():
                 return place
+        if folder := next((place for place in places if place.is_dir()), None):
+            raise StorageError(f"{folder} is a folder: give the file of weights in it")
         raise StorageError(
             f"weights={self.weights!r}: there is no such file, nor {places[1]}: put it there, or "
             "give its path"

@@ -10,7 +10,8 @@ from collections.abc import Callable
 from torch import nn
 
 from entreg_utils import names
-from entreg_utils.models import backbones
+from entreg_utils.fields import plain_numbers
+from entreg_utils.models import backbones, reading
 from entreg_utils.models import weights as files
 from entreg_utils.models.adapt import adapt
 from entreg_utils.models.base import STATISTICS, Backbone, begin
@@ -26,6 +27,7 @@ MODELS: dict[str, type[Backbone]] = {
 }
 
 
+@plain_numbers
 def build(
     name: str | Callable | nn.Module,
     num_classes: int,
@@ -58,8 +60,8 @@ def build(
             exist or with other ``statistics``, or weights that do not fit.
         StorageError: weights cannot be fetched or read.
     """
-    if not isinstance(num_classes, int) or num_classes < 2:
-        raise ValueError(f"num_classes={num_classes!r}: a classifier needs at least 2")
+    if num_classes < 2:
+        raise ValueError(f"num_classes={num_classes}: a classifier needs at least 2")
     if pretrained and weights is not None:
         raise ValueError("pretrained=True and weights=PATH are two sources: give one of them")
     if statistics not in (None, *STATISTICS):
@@ -71,7 +73,7 @@ def build(
     else:
         model = _other(name, num_classes, pretrained, statistics, options)
     if weights is not None:
-        files.load(model, files.read(weights), str(weights))
+        files.load(model, *reading.read(weights))
     _begin_head(model, pretrained)
     return model
 
@@ -121,8 +123,8 @@ def _other(name, num_classes: int, pretrained: bool, statistics, options: dict) 
             f"{_called(name)} has {found} outputs, but {num_classes} classes are asked for"
         )
     if file is not None:
-        tensors = files.read(file).values()
-        state = dict(zip(module.state_dict(), tensors, strict=True))
+        tensors, _ = reading.read(file)
+        state = dict(zip(module.state_dict(), tensors.values(), strict=True))
         files.load(model, state, f"{name} of {file.parents[1].name}")
     return model
 

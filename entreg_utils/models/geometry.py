@@ -6,10 +6,12 @@ import torch
 from torch import nn
 
 from entreg_utils.cam.activation import evaluating
+from entreg_utils.fields import plain_numbers
 from entreg_utils.models.adapt import Adapted
 from entreg_utils.models.base import Backbone, check_backbone
 
 
+@plain_numbers
 def map_offset(module: Backbone, size: int = 224) -> tuple[float, float]:
     """How far a resized map lies beside what its cells saw, in pixels: (right, down).
 

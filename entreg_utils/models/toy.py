@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from entreg_utils.fields import plain_numbers
 from entreg_utils.models.base import Backbone
 
 
@@ -49,10 +50,11 @@ class ToyNet(Backbone):
     ends = {"stage1": "stages.1.0.relu", "stage2": "relu"}
     parts = ("stem", "stages.0"), ("stages.1", "norm")
 
+    @plain_numbers
     def __init__(self, num_classes: int, width: int = 16):
         super().__init__()
-        if not isinstance(width, int) or width < 1:
-            raise ValueError(f"width={width!r}: give a whole number of at least 1")
+        if width < 1:
+            raise ValueError(f"width={width}: give a whole number of at least 1")
         self.stem = nn.Conv2d(3, width, 4, 2, 1, bias=False)
         self.stages = nn.ModuleList(
             nn.Sequential(PreActBlock(inputs, outputs, stride))

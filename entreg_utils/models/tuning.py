@@ -11,9 +11,11 @@ import itertools
 from torch import Tensor, nn
 from torch.nn import functional
 
+from entreg_utils.fields import plain_numbers
 from entreg_utils.models.base import Backbone, check_backbone
 
 
+@plain_numbers
 def parameter_groups(module: Backbone, factor: float = 10.0) -> list[dict]:
     """Parameters in two groups: the last stage and the head learn ``factor`` times faster.
 
@@ -25,7 +27,7 @@ def parameter_groups(module: Backbone, factor: float = 10.0) -> list[dict]:
     """
     check_backbone(module)
     if not 0 < factor < float("inf"):
-        raise ValueError(f"factor={factor!r}: give a positive number, 1 for equal learning rates")
+        raise ValueError(f"factor={factor:g}: give a positive number, 1 for equal learning rates")
     if module.head is None:
         raise ValueError("no head is known that could learn faster: name it, adapt(..., head=...)")
     last = (*module.stage_modules()[-1:], (module.head,))
@@ -53,6 +55,7 @@ def freeze_batchnorm(module: Backbone) -> Backbone:
     return module
 
 
+@plain_numbers
 def freeze_stages(module: Backbone, count: int) -> Backbone:
     """Keep the weights of the first stages as they are, batch-norm included; the rest learns.
 

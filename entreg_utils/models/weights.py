@@ -3,30 +3,16 @@
 from __future__ import annotations
 
 import importlib.util
-import io
-import pickle
-import re
-import zipfile
+import os
+from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 
-import numpy as np
-import safetensors.torch
 import torch
 from torch import Tensor
 
-from entreg_utils.files import StorageError, expand, read_bytes
+from entreg_utils.files import StorageError
 from entreg_utils.models.base import Backbone
-
-SUFFIXES = (".pth", ".pt", ".pth.tar", ".safetensors", ".npz")
-_ENVELOPES = ("model_state_dict", "state_dict", "model")
-_WRAPPERS = re.compile(r"^((module|_orig_mod)\.)+")  # of parallel training and of torch.compile
-# Numbers of NumPy (an epoch, a score) are often saved beside the weights.
-_SCALAR = np.float64(0).__reduce__()[0]
-_HARMLESS = [
-    *((_SCALAR, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")),
-    *(np.dtype, *(type(np.dtype(kind)) for kind in "?bBhHiIlLqQefd")),
-]
 
 # Named one by one, as the libraries' defaults change. For the ResNets and MobileNetV2 torchvision's
 # first set, from plain training; for SE-ResNet-50 one trained with a softmax, timm's default not.
@@ -44,6 +30,9 @@ PACKAGED = {
         "models/efficientnet-lite0-57934424.pth",
     ),
 }
+_WRAPPERS = {"module", "_orig_mod"}  # parts of names: of parallel training and of torch.compile
+_COUNTED = ("total_ops", "total_params")  # buffers that a counter of operations leaves behind
+_STATISTICS = ("running_mean", "running_var")
 
 
 def packaged(name: str) -> Path | None:
@@ -82,93 +71,152 @@ def not_fetched(published: str, name: str, error: Exception) -> StorageError:
     )
 
 
-def check_name(path: Path | str) -> None:
-    """ValueError for a file that ends in none of ``SUFFIXES``."""
-    if not str(path).endswith(SUFFIXES):
-        raise ValueError(f"weights={str(path)!r}: use a file that ends in {', '.join(SUFFIXES)}")
-
-
-def read(path: Path | str) -> dict[str, Tensor]:
-    """The state dict in a file of one of ``SUFFIXES``, on the CPU.
-
-    Envelopes (``{"state_dict": ...}``) are opened, and the prefixes of parallel training and of
-    ``torch.compile`` taken off. Nothing in the file is run (``weights_only``, no pickles).
-    ValueError for another suffix; StorageError for a file that is not there, is damaged or holds
-    something else than tensors and numbers.
-    """
-    path = expand(path)
-    check_name(path)
-    content = read_bytes(path)
-    if content is None:
-        raise StorageError(f"there is no file {path}: give weights=PATH a file of weights")
-    try:
-        if path.suffix == ".npz":
-            with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
-                state = {name: torch.from_numpy(arrays[name]) for name in arrays.files}
-        elif path.suffix == ".safetensors":
-            state = safetensors.torch.load(content)
-        else:
-            with torch.serialization.safe_globals(_HARMLESS):
-                state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-    except (
-        *(ValueError, TypeError, RuntimeError, KeyError, EOFError, OSError, AttributeError),
-        *(pickle.UnpicklingError, zipfile.BadZipFile, safetensors.SafetensorError),
-    ) as error:
-        _, found, named = str(error).partition("Unsupported global: GLOBAL ")
-        what = f"it has {named.split()[0]} in it" if found else type(error).__name__
-        raise StorageError(
-            f"{path} is damaged or holds more than weights ({what}): fetch it again, or save a "
-            "plain state dict"
-        ) from error
-    while isinstance(state, Mapping) and (
-        inner := [state[key] for key in _ENVELOPES if isinstance(state.get(key), Mapping)]
-    ):
-        state = inner[0]
-    if not isinstance(state, Mapping) or not all(isinstance(v, Tensor) for v in state.values()):
-        raise StorageError(f"{path} holds no state dict (names and tensors): save one of those")
-    return {_WRAPPERS.sub("", str(name)): value for name, value in state.items()}
-
-
 def load(module: Backbone, state: Mapping[str, Tensor], origin: str) -> str:
     """Put a state dict into a backbone (not the toy); all of it fits, or nothing is changed.
 
-    ``state`` is that of the published network, with or without its classifier, or of such a
-    module. The classifier is taken over when it has as many classes, else left out; the note that
-    is returned, and kept as ``module.weights_note``, says which. ``origin`` names the state there
-    and in errors: ValueError for weights that are missing, unexpected, misshapen or not finite.
+    ``state`` is that of the published network or of such a module, in any floating type. Its names
+    may begin with those of modules around it (``module.model.``): the beginning that fits the most
+    is taken, and what lies beside is left out. The classifier, whatever its name, is taken over
+    when it has as many classes, else left out. Counters and buffers that are not there stay as
+    they are, but statistics of batch-norm have to be.
+
+    Returns:
+        What was taken over, also kept as ``module.weights_note``; ``origin`` names the state in it.
+
+    Raises:
+        ValueError: weights that are missing, unexpected, misshapen, no floats or not finite; the
+            first of each is named.
     """
     wanted = module.state_dict()
-    own = any(name in wanted for name in state)
-    head = {kind: f"{module.head_name}.{kind}" for kind in ("weight", "bias")}
-    renamed = {f"{module.classifier}.{kind}": name for kind, name in head.items()}
-    given = {n if own else renamed.get(n, module.prefix + n): value for n, value in state.items()}
-    note = f"{origin}: body and classifier taken over"
-    matrix, classes = given.get(head["weight"]), module.num_classes
-    if head["weight"] in wanted and (matrix is None or len(matrix) != classes):
-        given = {name: value for name, value in given.items() if name not in head.values()}
-        given |= {name: wanted[name] for name in head.values() if name in wanted}
-        why = (
-            "no classifier in it" if matrix is None else f"its classifier has {len(matrix)} classes"
-        )
-        note = f"{origin}: body taken over, head new ({why}, {classes} wanted)"
-    elif matrix is not None and matrix.flatten(1).shape == wanted[head["weight"]].shape:
-        given[head["weight"]] = matrix.flatten(1)  # of a 1x1 convolution
-    for name, value in wanted.items():  # a counter that files of old versions lack
-        if name.endswith("num_batches_tracked"):
-            given.setdefault(name, value)
-    troubles = {
-        "missing": [n for n in wanted if n not in given],
-        "unexpected": [n for n in given if n not in wanted],
-        "of another shape": [n for n in wanted if n in given and given[n].shape != wanted[n].shape],
-    }
-    said = [f"{len(names)} {what} (as {names[0]})" for what, names in troubles.items() if names]
-    if said:
+    head = [wanted[n] for n in _head_names(module) if n in wanted]
+    tied = [n for n, value in wanted.items() if any(_tied(value, one) for one in head)]
+    others = {_bare(name): value for name, value in state.items()}
+    given, root = _take_body(module, [n for n in wanted if n not in tied], others, origin)
+    note = "body and classifier taken over"
+    if head and (why := _take_head(module, head, given, others, root)):
+        given |= {name: wanted[name] for name in tied}
+        note = f"body taken over, head new ({why}, {module.num_classes} wanted)"
+    same = {root + _bare(name.removeprefix(module.prefix)) for name in tied}
+    for name in [n for n in others if n in same or others[n].ndim == 0 or n.endswith(_COUNTED)]:
+        del others[name]  # the classifier once more, or a counter of training
+    if beside := [name for name in others if not name.startswith(root)]:
+        note += f"; {len(beside)} tensors beside left out (as {beside[0]})"
+    buffers = {n for n, _ in module.named_buffers() if not n.endswith(_STATISTICS)}
+    for name in [name for name in wanted if name not in given]:
+        twins = [given[n] for n in given if _tied(wanted[n], wanted[name])]
+        if twins or name in buffers:
+            given[name] = [*twins, wanted[name]][0]
+    _check(wanted, given, [n for n in others if n not in beside], origin, module.prefix)
+    module.load_state_dict(given)
+    module.weights_note = f"{origin}: {note}"
+    return module.weights_note
+
+
+def _take_body(module: Backbone, names: list[str], others: dict, origin: str) -> tuple[dict, str]:
+    """What of ``others`` has the names of the body, taken out; and what the network's begin with.
+
+    Names in the file begin with anything that is followed by names of the body, or of what alone is
+    in it (``features.``); what most of them do is taken.
+    """
+    inner = {_bare(name): name for name in names}
+    around = os.path.commonprefix([name.rpartition(".")[0] + "." for name in inner])
+    around = around[: around.rfind(".") + 1]
+    inner = {name.removeprefix(around): full for name, full in inner.items()}
+    starts = ((name, name[: cut + 1]) for name in others for cut in (-1, *_dots(name)))
+    votes = Counter(start for name, start in starts if name.removeprefix(start) in inner)
+    known = max(votes.values(), default=0)
+    if known < len(inner) / 2:
         raise ValueError(
-            f"{origin} does not fit this model: {', '.join(said)}; is it of another network?"
+            f"{origin} is of another network: {known} of this one's {len(inner)} names are in it; "
+            f"it has {next(iter(others), 'none')}, where this one has {next(iter(inner))}"
         )
+    place = max(votes, key=lambda start: (votes[start], start == around, -len(start)), default="")
+    given = {full: others.pop(place + n) for n, full in inner.items() if place + n in others}
+    return given, place.removesuffix(around.removeprefix(module.prefix))
+
+
+def _take_head(module: Backbone, head: list[Tensor], given: dict, others: dict, root: str) -> str:
+    """Take the classifier out of ``others`` and into ``given``; else why it cannot be had.
+
+    It is the matrix that reads this network's features, by its known names where there are several.
+    """
+    known, columns = _bare(module.classifier), head[0].shape[1]
+    own = root + known, root.removesuffix(module.prefix) + _bare(module.head_name)
+    reading = [
+        name.removesuffix(".weight")
+        for name, value in others.items()
+        if name.endswith(".weight") and tuple(value.shape[1:]) in ((columns,), (columns, 1, 1))
+    ]
+    found = [name for name in own if name in reading][:1] or reading
+    if len(found) == 1:
+        matrix, bias = (others.pop(f"{found[0]}.{kind}", None) for kind in ("weight", "bias"))
+    body = [name.removeprefix(module.prefix) for name in map(_bare, given)]
+    parts = [known[:cut] + "." for cut in (*_dots(known), len(known))]
+    own = next(part for part in parts if not any(name.startswith(part) for name in body))
+    for name in [name for name in others if name.startswith(root + own)]:
+        del others[name]  # of a head with more layers, or the same one under a second name
+    if len(found) != 1:
+        return "no classifier in it" if not found else f"no classifier alone: {', '.join(found)}"
+    if len(matrix) != module.num_classes:
+        return f"its classifier has {len(matrix)} classes"
+    shift = [] if bias is None else [bias]
+    if len(head) > 1 and not shift:
+        shift = [torch.zeros_like(head[1])]  # what a head without one has
+    names = _head_names(module)
+    given |= dict(zip(names, [matrix.reshape(head[0].shape), *shift], strict=False))
+    return ""
+
+
+def _check(wanted: Mapping, given: Mapping, more: list[str], origin: str, prefix: str) -> None:
+    """ValueError that names the first of each thing that does not fit."""
+    missing = [name for name in wanted if name not in given]
+    more = [*more, *(name for name in given if name not in wanted)]
+    shapes = [n for n in wanted if n in given and given[n].shape != wanted[n].shape]
+    kinds = [n for n in wanted if n in given and not _fits(given[n], wanted[n])]
+    said = []
+    if shapes:
+        here, there = (tuple(own[shapes[0]].shape) for own in (wanted, given))
+        said.append((shapes, f"is {there} in it and {here} here"))
+    if missing:
+        why = ", and without batch-norm's statistics it is another network: save model.state_dict()"
+        said.append((missing, "is not in it" + why * missing[0].endswith(_STATISTICS)))
+    said += [(more, "has no place here")] if more else []
+    if kinds:
+        value = given[kinds[0]]
+        layout = f", {value.layout}" * (value.layout is not torch.strided)
+        said.append((kinds, f"is {value.dtype}{layout} in it"))
+    if said:
+        each = [
+            f"{names[0].removeprefix(prefix)} {what}"
+            + f" (and {len(names) - 1} more)" * (len(names) > 1)
+            for names, what in said
+        ]
+        raise ValueError(f"{origin} does not fit this network: {'; '.join(each)}")
     for name, value in given.items():
         if not bool(torch.isfinite(value.to(wanted[name].dtype)).all()):
+            name = name.removeprefix(prefix)
             raise ValueError(f"{origin} holds NaN or infinite values in {name}: use another file")
-    module.load_state_dict(given)
-    module.weights_note = note
-    return note
+
+
+def _head_names(module: Backbone) -> list[str]:
+    return [f"{module.head_name}.{kind}" for kind in ("weight", "bias")]
+
+
+def _bare(name: str | None) -> str:
+    """A name without the parts that wrappers put in."""
+    return ".".join(part for part in (name or "").split(".") if part not in _WRAPPERS)
+
+
+def _dots(name: str) -> list[int]:
+    return [place for place, letter in enumerate(name) if letter == "."]
+
+
+def _fits(value: Tensor, wanted: Tensor) -> bool:
+    """Whether numbers of this kind may stand there: whole ones not for floats, as of quantised."""
+    return value.layout is torch.strided and (
+        value.is_floating_point() or not wanted.is_floating_point()
+    )
+
+
+def _tied(one: Tensor, other: Tensor) -> bool:
+    return one.data_ptr() == other.data_ptr() != 0 and one.shape == other.shape

@@ -25,6 +25,7 @@ from entreg_utils import cam, models, names
 from entreg_utils.experiments import Config, Run, store
 from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.experiments.run import as_run
+from entreg_utils.fields import plain_numbers
 from entreg_utils.files import StorageError, expand, results
 
 UNTRAINED = "untrained"
@@ -65,6 +66,7 @@ class Classifier:
         return found.hexdigest()
 
 
+@plain_numbers
 def classifier(
     model: str | Callable | nn.Module | Run,
     weights: Path | str | None = None,
@@ -200,7 +202,7 @@ def _published(model: str, count: int) -> tuple[nn.Module, str]:
         warnings.warn(
             f"UNTRAINED: {error}; until then the weights are random, and neither classes nor maps "
             "mean anything",
-            stacklevel=4,
+            stacklevel=5,
         )
     finally:
         waiting.cancel()

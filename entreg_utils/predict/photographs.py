@@ -30,6 +30,7 @@ from entreg_utils.data.decoding import UnreadableImage, pixels_of, read_image
 from entreg_utils.data.download import storing
 from entreg_utils.data.lists import plain
 from entreg_utils.data.scan import ENDINGS, MASKS, SPOKEN, walk
+from entreg_utils.fields import plain_numbers
 from entreg_utils.figures import raster
 from entreg_utils.files import StorageError, atomic_write, expand, read_bytes, results
 from entreg_utils.metrics.contours import check_rule, level_of, mask_boxes, threshold_list
@@ -44,6 +45,7 @@ _SIDE = 224  # of the map from which a box is read
 _BATCH = 16
 
 
+@plain_numbers
 def predict(
     images,
     model,
@@ -131,7 +133,7 @@ def find(given: Iterable[Path | str], out: Path) -> dict[str, Path]:
         raise ValueError(f"no photographs in {', '.join(map(str, given))}: they end in {endings}")
     if others:
         said = f"{len(others)} files are left out, such as {others[0]}"
-        warnings.warn(f"{said}: photographs end in {endings}", stacklevel=3)
+        warnings.warn(f"{said}: photographs end in {endings}", stacklevel=4)
     return dict(found.values())
 
 

@@ -17,6 +17,7 @@ import pandas as pd
 
 from entreg_utils import metrics
 from entreg_utils.data.decoding import read_all
+from entreg_utils.fields import plain_numbers
 from entreg_utils.files import StorageError, read_bytes
 from entreg_utils.metrics.boxes import map_ious
 from entreg_utils.metrics.contours import threshold_list
@@ -66,6 +67,7 @@ class Scores:
         return float(rows.value.iloc[0])
 
 
+@plain_numbers
 def score(
     maps,
     truth,
@@ -190,6 +192,7 @@ def threshold_of(source: float | Path | str) -> float:
         ) from error
 
 
+@plain_numbers
 def compare(first: Scores, second: Scores, samples: int = 1000, seed: int = 0) -> Scores:
     """Change from ``first`` to ``second``, maps of the same images: both are scored on the same
     draws of images, so that what makes an image easy for both drops out.

@@ -65,7 +65,7 @@ def restore(path: Path | None, parts: dict, purpose: dict) -> list[dict]:
             path.replace(aside)
         except OSError:  # it stays, and the first whole epoch replaces it
             aside = path
-        warnings.warn(f"training starts anew: {error}; it is now {aside.name}", stacklevel=3)
+        warnings.warn(f"training starts anew: {error}; it is now {aside.name}", stacklevel=4)
         return []
     for name, part in parts.items():
         part.load_state_dict(state[name])

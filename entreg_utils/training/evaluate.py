@@ -8,6 +8,7 @@ import numpy as np
 from torch import nn
 
 from entreg_utils import metrics, names
+from entreg_utils.fields import plain_numbers
 from entreg_utils.training.multilabel import (
     class_average_precision,
     mean_average_precision,
@@ -25,6 +26,7 @@ TRIED = [("max", None), ("pas", None), *(("ivr", percentile) for percentile in I
 Probe = Callable[[nn.Module, View, Prediction], dict]
 
 
+@plain_numbers
 def evaluate(
     model: nn.Module, view, probes: Sequence[str | Probe] = (), sigma: float = SIGMA
 ) -> dict[str, float]:
@@ -83,6 +85,7 @@ def _scores(model, view: View, prediction: Prediction, tally: Tally, probes, sig
     return scores
 
 
+@plain_numbers
 def summarise(
     model: nn.Module, val, test, probes: Sequence[str | Probe] = (), sigma: float = SIGMA
 ) -> tuple[dict[str, float], dict[str, np.ndarray]]:

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from entreg_utils import cam, data, metrics
+from entreg_utils.fields import plain_numbers
 from entreg_utils.training.batches import as_input
 
 
@@ -20,6 +21,7 @@ def evidence(model: nn.Module, view, prediction) -> dict[str, float]:
     return {"part": shares.part, "body": shares.body, "context": shares.context}
 
 
+@plain_numbers
 def reliance(model: nn.Module, view, prediction=None, count: int = 200) -> dict[str, float]:
     """How many logits each cue is worth: repaint it wrong, and look.
 

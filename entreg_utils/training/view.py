@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from entreg_utils import cam
 from entreg_utils.ahead import ahead
 from entreg_utils.cam.activation import on_cpu
+from entreg_utils.fields import plain_numbers
 from entreg_utils.training.batches import as_input
 from entreg_utils.training.guard import enough_memory
 
@@ -34,6 +35,7 @@ class View:
         multilabel: for multi-hot labels, the loss that the network was trained with.
     """
 
+    @plain_numbers
     def __init__(
         self, dataset, size: int | None = None, crop: int = 0, rows=None, multilabel: str = "none"
     ):
@@ -138,6 +140,7 @@ class Prediction:
     logits: np.ndarray
 
 
+@plain_numbers
 def predict(
     model: nn.Module,
     view,

@@ -190,7 +190,7 @@ def test_usual_sizes_and_bad_ones(folder):
     assert PhotoDataset("x", "train", photos(folder), "ab").size == 256
     assert PhotoDataset("x", "val", photos(folder), "ab").size == 224
     for size in (0, 7, 4096, 22.4, True, "224"):
-        with pytest.raises(ValueError, match="is not a side in pixels"):
+        with pytest.raises(ValueError, match="size=.* give a whole number"):
             dataset(folder, size=size)
     with pytest.raises(ValueError, match="the train split of birds is empty"):
         PhotoDataset("birds", "train", [], "ab")

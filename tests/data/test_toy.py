@@ -125,6 +125,9 @@ def test_sizes_and_names(world):
             {"colour": 1},
             "unknown knob 'colour': the drawn world has part, body",
         ),
+        (("toy", "train"), {"body": 2}, "body=2.0 is not a probability: give a number in 0..1"),
+        (("toy", "train"), {"num_images": 0}, "num_images=0: give a whole number of at least 1"),
+        (("toy", "train"), {"num_images": 2.5}, "num_images=2.5: give a whole number"),
     ],
 )
 def test_bad_input_is_one_sentence(arguments, options, sentence):

@@ -11,7 +11,7 @@ from torch.nn import functional
 
 from entreg_utils import cam, models
 from entreg_utils.erasing import Erasing, attach
-from entreg_utils.models.adapt import _layout
+from entreg_utils.models.places import layout_of
 
 RED = [[1.0, 0.0], [0.0, 0.0]]
 GREEN = [[0.0, 3.0], [0.0, 1.0]]
@@ -214,9 +214,9 @@ def test_networks_of_the_libraries(make):
 
 def test_class_and_register_tokens_are_what_is_no_square_and_what_is_no_map():
     for count, prefix in ((196, 0), (197, 1), (198, 2), (201, 5), (50, 1)):
-        assert _layout(torch.zeros(2, count, 8)).prefix == prefix
+        assert layout_of(torch.zeros(2, count, 8)).prefix == prefix
     for shape in ((2, 8), (2, 8, 1, 1), (4, 49, 8), (2, 8, 4, 6)):
-        assert _layout(torch.zeros(shape)) is None
+        assert layout_of(torch.zeros(shape)) is None
 
 
 def test_statistics_are_given_found_or_imagenets():

@@ -42,10 +42,14 @@ def test_the_file_is_a_path_or_lies_in_data_weights(tmp_path, monkeypatch):
     path = tmp_path / "data" / "weights" / "w.pth"
     path.parent.mkdir(parents=True)
     path.write_bytes(b"content")
-    for name in (str(path), "w.pth", "elsewhere/w.pth", "~/data/weights/w.pth"):
+    for name in (path, str(path), "w.pth", "elsewhere/w.pth", "~/data/weights/w.pth"):
         network = Network(**PHOTO, weights=name)
         assert network.weights_file() == path
         assert network.weights_sha256() == hashlib.sha256(b"content").hexdigest()
+    (tmp_path / "folder.pth").mkdir()
+    with pytest.raises(StorageError, match="folder.pth is a folder: give the file of weights in"):
+        Network(**PHOTO, weights=tmp_path / "folder.pth").weights_file()
+    assert Network(**PHOTO, weights=path) == Network(**PHOTO, weights=str(path))
     with pytest.raises(StorageError, match="weights='v.pth': there is no such file, nor .*v.pth"):
         Network(**PHOTO, weights="v.pth").weights_sha256()
 

@@ -95,7 +95,7 @@ class Strict(nn.Module):
         ("timm:vit_small_patch14_dinov2", {}, "has features and no classes"),
         ("timm:test_vit", {"weights": "FILE", "size": 150}, "does not run on 150x150 .*size"),
         ("timm:test_vit", {"weights": "FILE3"}, "head new .3 classes|has 3 classes.* names of its"),
-        ("timm:test_resnet", {"weights": "FILE"}, "does not fit this model"),
+        ("timm:test_resnet", {"weights": "FILE"}, "is of another network: 0 of this one's"),
         ("timm:tf_efficientnet_lite0", {"classes": ["a"]}, "has 1000 classes, but 1 names"),
         ("timm:tf_efficientnet_lite0", {"size": 0}, "does not run on 0x0 .* another size"),
         (Strict(3), {"size": 64}, "Strict does not run on 64x64"),
