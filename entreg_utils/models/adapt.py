@@ -51,10 +51,11 @@ def adapt(
         raise TypeError(f"{type(module).__name__} is no network: give a torch.nn.Module")
     names = _name_of(module, layer, "layer"), _name_of(module, head, "head")
     half = any(one.is_floating_point() and one.element_size() < 4 for one in module.parameters())
-    shown = copy.deepcopy(module).float() if half else module  # half rounds too coarsely to agree
-    with evaluating(shown), torch.inference_mode(False), torch.enable_grad():
-        model = Adapted(shown, *_statistics(module, mean, std))
-        _find_places(model, *names)
+    with torch.inference_mode(False), torch.enable_grad():
+        shown = copy.deepcopy(module).float() if half else module  # half is too coarse to agree
+        with evaluating(shown):
+            model = Adapted(shown, *_statistics(module, mean, std))
+            _find_places(model, *names)
     model.network = module
     return model
 
