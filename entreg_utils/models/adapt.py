@@ -106,7 +106,7 @@ class Adapted(Backbone):
     def __init__(self, network: nn.Module, mean, std, normalizes_itself: bool):
         super().__init__()
         self.network = network
-        self.add_statistics(mean, std)
+        self.add_statistics(mean, std, next((p.device for p in network.parameters()), None))
         self.normalizes_itself = normalizes_itself
 
     @property
