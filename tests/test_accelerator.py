@@ -255,10 +255,12 @@ def test_networks_and_their_maps_wait_for_nothing(lender, name):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_what_is_hidden_is_shown_where_the_images_are(lender, method):
-    model = lender.lend(toy())
+    model, erasing = lender.lend(toy()), preset(method, "toy", "toy")
+    if lender.is_fake and erasing.has_layers:
+        pytest.skip("a made-up CUDA tensor cannot be copied with its module")
     images = torch.rand(2, 3, 24, 24).to(lender.device)
     before = lender.waits
-    seen = hidden(images, preset(method, "toy", "toy"), seeded(), model, model.mean)
+    seen = hidden(images, erasing, seeded(), model, model.mean)
     assert lender.waits == before
     made = [seen.images, *seen.masks.values(), *seen.share().values()]
     assert {one.device.type for one in made} == {lender.device.type}
