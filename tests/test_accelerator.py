@@ -17,7 +17,7 @@ from torch.utils._pytree import tree_leaves
 
 from entreg_utils import cam, losses, models
 from entreg_utils.cam import activation
-from entreg_utils.erasing import METHODS, attach, preset
+from entreg_utils.erasing import METHODS, attach, hidden, preset
 from entreg_utils.training import Recipe, View, evaluate, fit, predict, regularised_loss
 from entreg_utils.training.batches import Epoch
 
@@ -251,6 +251,29 @@ def test_networks_and_their_maps_wait_for_nothing(lender, name):
         )
     assert lender.waits == before
     assert {one.device.type for one in made} == {lender.device.type}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_is_hidden_is_shown_where_the_images_are(lender, method):
+    model, erasing = lender.lend(toy()), preset(method, "toy", "toy")
+    if lender.is_fake and erasing.has_layers:
+        pytest.skip("a made-up CUDA tensor cannot be copied with its module")
+    images = torch.rand(2, 3, 24, 24).to(lender.device)
+    before = lender.waits
+    seen = hidden(images, erasing, seeded(), model, model.mean)
+    assert lender.waits == before
+    made = [seen.images, *seen.masks.values(), *seen.share().values()]
+    assert {one.device.type for one in made} == {lender.device.type}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16])
+def test_a_network_that_lies_there_is_adapted_there(lender, dtype):
+    if lender.is_fake:
+        pytest.skip("FakeTensorMode has no backward pass of a CUDA device")
+    module = lender.lend(torchvision.models.squeezenet1_1(num_classes=4).to(dtype))
+    model = models.adapt(module, head="classifier.1")
+    maps, logits = cam.class_activation_map(model, torch.rand(2, 3, 64, 64), [0, 3])
+    assert {one.device.type for one in (maps, logits, model.mean)} == {lender.device.type}
 
 
 @pytest.mark.parametrize("hot", [False, True])

@@ -45,7 +45,7 @@ def class_activation_map(
             f"model.head is {kind}, but CAM needs nn.Linear after global average pooling: use "
             "grad_cam for other heads"
         )
-    with _passing(model), torch.no_grad():
+    with evaluating(model), torch.no_grad():
         features = _features(model, images)
         logits = _logits(head, features)
         chosen, known = _classes(classes, logits)
@@ -64,9 +64,9 @@ def grad_cam(
     Arguments and errors as for :func:`class_activation_map`; ``head`` may be any module. ``relu``
     keeps only the positive part, as the paper does. Returns maps (N, h, w) float32 and logits
     (N, C), without gradients; no parameter's ``.grad`` changes. Also right inside
-    ``torch.no_grad()`` and ``torch.inference_mode()``.
+    ``torch.no_grad()``, ``torch.inference_mode()`` and autocast.
     """
-    with _passing(model), torch.inference_mode(False):
+    with evaluating(model), torch.inference_mode(False):
         features, logits = _map_and_logits(model, images)
         chosen, known = _classes(classes, logits)
         with torch.enable_grad():
@@ -105,25 +105,18 @@ def _map_and_logits(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
 
 @contextlib.contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Eval mode inside; afterwards each submodule's own mode again (some may have been frozen)."""
+    """Eval mode inside; afterwards each submodule's own mode again (some may have been frozen).
+
+    No autocast either: it would round maps, and fails on weights of another half precision."""
     modes = [(module, module.training) for module in model.modules()]
+    weight = _floating(model)
     model.eval()
     try:
-        yield
+        with torch.autocast("cpu" if weight is None else weight.device.type, enabled=False):
+            yield
     finally:
         for module, mode in modes:
             module.training = mode
-
-
-@contextlib.contextmanager
-def _passing(model: nn.Module) -> Iterator[None]:
-    """:func:`evaluating`; without autocast where the weights are not float32, and so have their
-    precision already (float16 under autocast to bfloat16 fails in batch-norm)."""
-    weight = _floating(model)
-    with evaluating(model), contextlib.ExitStack() as stack:
-        if weight is not None and weight.dtype != torch.float32:
-            stack.enter_context(torch.autocast(weight.device.type, enabled=False))
-        yield
 
 
 def _head(model) -> nn.Module:
@@ -175,9 +168,8 @@ def _floating(module: nn.Module) -> Tensor | None:
 
 def _logits(head: nn.Module, features: Tensor) -> Tensor:
     parameter = _floating(head)
-    with torch.autocast(features.device.type, enabled=False):
-        pooled = features.mean(dim=(2, 3))
-        return _wide(head(pooled if parameter is None else pooled.to(parameter.dtype)))
+    pooled = features.mean(dim=(2, 3))
+    return _wide(head(pooled if parameter is None else pooled.to(parameter.dtype)))
 
 
 def _classes(
@@ -209,8 +201,7 @@ def _classes(
 
 
 def _weighted_sum(weights: Tensor, features: Tensor, known: Tensor | None) -> Tensor:
-    with torch.autocast(features.device.type, enabled=False):
-        maps = torch.einsum("nk,nkhw->nhw", weights, features).float()
+    maps = torch.einsum("nk,nkhw->nhw", weights, features).float()
     if known is not None:
         maps = torch.where(known[:, None, None], maps, torch.nan)
     return on_cpu(maps) if may_look(maps) else maps

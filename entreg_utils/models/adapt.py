@@ -45,10 +45,11 @@ def adapt(
         raise TypeError(f"{type(module).__name__} is no network: give a torch.nn.Module")
     names = _name_of(module, layer, "layer"), _name_of(module, head, "head")
     half = any(one.is_floating_point() and one.element_size() < 4 for one in module.parameters())
-    shown = copy.deepcopy(module).float() if half else module  # half rounds too coarsely to agree
-    with evaluating(shown), torch.inference_mode(False), torch.enable_grad():
-        model = Adapted(shown, *_statistics(module, mean, std))
-        find_places(model, *names)
+    with torch.inference_mode(False), torch.enable_grad():
+        shown = copy.deepcopy(module).float() if half else module  # half is too coarse to agree
+        with evaluating(shown):
+            model = Adapted(shown, *_statistics(module, mean, std))
+            find_places(model, *names)
     model.network = module
     return model
 
@@ -67,7 +68,7 @@ class Adapted(Backbone):
     def __init__(self, network: nn.Module, mean, std, normalizes_itself: bool):
         super().__init__()
         self.network = network
-        self.add_statistics(mean, std)
+        self.add_statistics(mean, std, next((p.device for p in network.parameters()), None))
         self.normalizes_itself = normalizes_itself
 
     @property

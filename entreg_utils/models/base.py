@@ -46,10 +46,10 @@ class Backbone(nn.Module):
         self.head = nn.Linear(channels, num_classes)
         begin(self.head)
 
-    def add_statistics(self, mean: Sequence[float], std: Sequence[float]) -> None:
+    def add_statistics(self, mean: Sequence[float], std: Sequence[float], device=None) -> None:
         """Make ``mean`` and ``std``, which move with the module and stay out of its state dict."""
-        self.register_buffer("mean", torch.tensor(mean), persistent=False)
-        self.register_buffer("std", torch.tensor(std), persistent=False)
+        self.register_buffer("mean", torch.tensor(mean, device=device), persistent=False)
+        self.register_buffer("std", torch.tensor(std, device=device), persistent=False)
 
     @property
     def num_classes(self) -> int:
