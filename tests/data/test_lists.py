@@ -22,8 +22,9 @@ def test_a_table_is_read_with_its_types(tmp_path):
     path.write_text("1 a/b.jpg 2.5\n\n2  c.jpg  3\n")
     assert read_table(path, "x", "", int, str, float) == [(1, "a/b.jpg", 2.5), (2, "c.jpg", 3.0)]
     assert Column(path, "x", "", int, str, float) == {1: ("a/b.jpg", 2.5), 2: ("c.jpg", 3.0)}
-    path.write_bytes(b"b,1\r\na,2\r\nb,3\r\n")  # as Windows ends lines
-    assert Column(path, "x", "", str, int, separator=",") == {"b": 3, "a": 2}
+    for coding in ("utf-8", "utf-8-sig", "utf-16"):
+        path.write_bytes("b,1\r\na,2\r\nb,3\r\n".encode(coding))  # as Windows has it
+        assert Column(path, "x", "", str, int, separator=",") == {"b": 3, "a": 2}
     many = Column(path, "x", "", str, int, separator=",", several=True)
     assert many == {"b": [1, 3], "a": [2]}
     with pytest.raises(ValueError, match="a.txt says nothing about c: fetch the file again"):
@@ -43,7 +44,7 @@ def test_files_that_are_missing_or_no_text(tmp_path):
     with pytest.raises(StorageError, match=r"a\.txt is not there: python -m entreg_utils data cub"):
         read_table(path, "cub", "", str)
     path.write_bytes(b"\xff\xfe\x00")
-    with pytest.raises(StorageError, match="is not a text file"):
+    with pytest.raises(StorageError, match="a.txt is no UTF-8 text: save it as UTF-8"):
         read_table(path, "cub", "", str)
 
 

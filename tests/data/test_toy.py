@@ -262,7 +262,7 @@ def test_a_cache_that_may_not_be_read_is_a_warning(tmp_path):
     with pytest.warns(UserWarning) as caught:
         assert len(load(tmp_path)) == 6
     messages = [str(warning.message) for warning in caught]
-    assert "cannot read" in messages[0] and "not cached: " in messages[1]
+    assert "is a folder: name a file" in messages[0] and "not cached: " in messages[1]
     assert "is there and is no file" in messages[1]
     assert len(messages) == 2
 
