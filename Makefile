@@ -23,6 +23,8 @@ JOBS := 2
 # Notebooks are built and compared on the committed records alone, not on what this reader trained.
 # The shell says where it is: what $(CURDIR) holds (", $, `) would be read as shell text.
 COMMITTED := rm -rf results/check; ENTREG_RESULTS="$$(pwd -P)/results/check"
+# What a terminal without Unicode cannot show is no reason to stop.
+export PYTHONIOENCODING := $(firstword $(subst :, ,$(PYTHONIOENCODING))):backslashreplace
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tutorial tutorial-all test lab notebooks records bench mutants lint format clean again

@@ -107,7 +107,7 @@ CALLS = {
         {"square": 0.5, "rate": 0.5},
     ),
     "Erasing": (lambda **k: erasing.Erasing("has", **k), {"sides": (8, 16), "rate": 0.5}),
-    "World": (lambda **k: data.World(**k).to_dict(), KNOBS),
+    "World": (lambda **k: dataclasses.asdict(data.World(**k)), KNOBS),
     "toy": (lambda **k: data.toy("val", cache=False, **k).images, {"num_images": 3} | KNOBS),
     "counterfactual": (lambda **k: data.counterfactual(view().dataset, "part", **k), {"count": 2}),
     "Data": (data.Data, {"num_train": 100, "part": 0.5, "world_seed": 5}),

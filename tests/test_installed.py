@@ -126,14 +126,19 @@ def test_the_doctor_reports_on_it(site, tmp_path):
     assert f"ok    entreg_utils       imports from {site}/entreg_utils" in answer.stdout
 
 
-def test_metrics_work_where_nothing_can_be_written(site):
+@pytest.mark.parametrize("home", ["unwritable", "unknown"])
+def test_metrics_work_where_nothing_can_be_written(site, tmp_path, home):
     """Neither beside the package nor at home: the compiled loops are not kept."""
+    code = f"import os; os.chdir({str(tmp_path)!r})\n"
+    if home == "unknown":  # no HOME, and a user whom the system does not know
+        code += "os.path.expanduser = lambda path: path; os.access = lambda *_: False\n"
     blocked = site / "entreg_utils" / "metrics" / "__pycache__"
     blocked.write_text("")  # a file where the folder should be stops root as well
     try:
-        answer = python("from entreg_utils import metrics", site, HOME=os.devnull)
+        answer = python(f"{code}from entreg_utils import metrics", site, HOME=os.devnull)
     finally:
         blocked.unlink()
+    assert os.listdir(tmp_path) == []  # no folder called ~
     assert answer.returncode == 0, answer.stderr
     assert answer.stderr.count("there is no folder to keep compiled code in") == 1
     assert "point NUMBA_CACHE_DIR to one that can be written" in answer.stderr

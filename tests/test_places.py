@@ -8,8 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from entreg_utils import data, files, predict, score
 from entreg_utils.data import PHOTOGRAPHS
+from entreg_utils.data.annotations import read
 from entreg_utils.data.fetch import read_source
+from entreg_utils.experiments import plans
+from entreg_utils.models import weights
+from entreg_utils.score.truth import read_truth
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(
@@ -87,3 +92,35 @@ def test_git_leaves_alone_what_is_fetched_and_made(tmp_path, kind):
             (tmp_path / name).symlink_to("/nowhere")
     shown = ["git", "-C", tmp_path, "status", "--porcelain", "--untracked-files=all"]
     assert subprocess.check_output(shown, text=True) == "?? .gitignore\n"
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda: data.load("toy", "val", root="~/cache", num_images=2),
+        lambda: data.toy("val", root="~/cache", num_images=2),
+        lambda: data.load("folder:~/photos", "train"),
+        lambda: data.load("folder:photos", "train", root="~"),
+        lambda: data.folder("~/photos", "train", boxes="~/b.csv", masks="~/m", labels="~/l.csv"),
+        lambda: data.load("cub", "train", root="~"),
+        lambda: data.PHOTOGRAPHS["voc"]("train", root="~"),
+        lambda: predict.find(["~/photos"], files.expand("~/out")),
+        lambda: predict.predict("~/photos", "toy", out="~/out"),
+        lambda: predict.find_run("~/run.json"),
+        lambda: score.score("~/maps", "~/boxes.csv"),
+        lambda: read_truth("~/lists", masks="~/masks", images="~/photos", classes="~/c.csv"),
+        lambda: read("~/boxes.csv"),
+        lambda: plans.load("~/plan.toml"),
+        lambda: weights.read("~/w.safetensors"),
+        lambda: files.write_checked("~/a", b"content"),
+    ],
+)
+def test_a_tilde_is_the_home_folder_wherever_a_path_is_taken(use, tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    try:
+        use()
+    except (files.StorageError, ValueError) as error:
+        assert str(tmp_path) in str(error) and "~" not in str(error)
+    assert os.listdir() == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import warnings
 from collections.abc import Callable
 from typing import NamedTuple
@@ -97,10 +99,22 @@ def compiled(function: Callable) -> Callable:
     """``numba.njit`` without Python's global lock, kept on disk if possible.
 
     numba refuses a function where neither the module's folder nor the user's cache can be written;
-    it is then compiled anew in each process, and one warning says so.
+    it is then compiled anew in each process, and one warning says so. A full disk is no error.
     """
+    beside = os.access(os.path.dirname(function.__code__.co_filename), os.W_OK)
+    homeless = os.path.expanduser("~") == "~"  # where numba would make a folder of that name
     try:
-        return numba.njit(cache=True, nogil=True)(function)
+        if homeless and not beside and not numba.config.CACHE_DIR:
+            raise RuntimeError("no locator available")
+        found = numba.njit(cache=True, nogil=True)(function)
+        save = found._cache.save_overload
+
+        def save_if_possible(*args) -> None:
+            with contextlib.suppress(OSError):
+                save(*args)
+
+        found._cache.save_overload = save_if_possible
+        return found
     except RuntimeError:  # "no locator available"
         warnings.warn(  # always from here, thus shown once
             "there is no folder to keep compiled code in, so each process compiles it anew (some "

@@ -113,4 +113,4 @@ def box_accuracy_by_size(
     rows = iou_rows(cams, boxes, taus, contours, size, threads, (normalization, percentile))
     found = count_by_group(rows, groups, deltas, taus, contours)
     found = {name: found[name] for name in GROUPS if name in found}
-    return SizeAccuracy(found, sum(found.values()), tuple(edges))
+    return SizeAccuracy(found, sum(found.values()), tuple(map(float, edges)))

@@ -72,7 +72,8 @@ def test_other_spellings(tmp_path):
         None,
     )
     table = tmp_path / "labels.csv"
-    table.write_text("image,class\ncafe\u0301.jpg,cat\ncaf\u00e9.jpg, dog\n", "utf-8")
+    text = "image,class\ncafe\u0301.jpg,cat\ncaf\u00e9.jpg, dog\n"
+    table.write_text(text, "utf-16", newline="\r\n")
     assert read(table, LABELS)["caf\u00e9.jpg"][1:3] == ((), ("cat", "dog"))
 
 

@@ -20,8 +20,9 @@ def test_a_table_is_read_with_its_types(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("1 a/b.jpg 2.5\n\n2  c.jpg  3\n")
     assert Column(path, "x", "", int, str, float) == {1: ("a/b.jpg", 2.5), 2: ("c.jpg", 3.0)}
-    path.write_bytes(b"b,1\r\na,2\r\nb,3\r\n")  # as Windows ends lines
-    assert Column(path, "x", "", str, int, separator=",") == {"b": 3, "a": 2}
+    for coding in ("utf-8", "utf-8-sig", "utf-16"):
+        path.write_bytes("b,1\r\na,2\r\nb,3\r\n".encode(coding))  # as Windows has it
+        assert Column(path, "x", "", str, int, separator=",") == {"b": 3, "a": 2}
     many = Column(path, "x", "", str, int, separator=",", several=True)
     assert many == {"b": [1, 3], "a": [2]}
     with pytest.raises(ValueError, match="a.txt says nothing about c: fetch the file again"):

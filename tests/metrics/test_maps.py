@@ -1,11 +1,15 @@
 """Preparation of maps and masks."""
 
+import errno
+
 import numpy as np
 import pytest
 import torch
+from numba.core.caching import IndexDataCacheFile
 
 from entreg_utils.cam.scaling import resize_mask
 from entreg_utils.metrics import score_map
+from entreg_utils.metrics.maps import compiled
 
 
 def test_min_max_by_hand():
@@ -48,3 +52,15 @@ def test_wrong_shapes_are_named():
         resize_mask(np.zeros(4), 4)
     with pytest.raises(ValueError, match="size must be a positive int"):
         score_map(np.eye(2), (4, 4, 4))
+
+
+def test_a_disk_that_takes_no_compiled_code_is_no_error(monkeypatch):
+    def full(*_):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(IndexDataCacheFile, "save", full)
+
+    def twice(number):
+        return 2 * number
+
+    assert compiled(twice)(4) == 8
