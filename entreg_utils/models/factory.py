@@ -46,8 +46,9 @@ def build(
         num_classes: C, at least 2; a module given as it is may have more outputs.
         pretrained: start from published ImageNet weights (``models.PUBLISHED``, or timm's own; of
             ``timm:tf_efficientnet_lite0`` without network where the extra ``photo`` is installed).
-        weights: a file (.pth, .pt, .pth.tar, .safetensors, .npz) in place of ``pretrained``, with
-            the keys of timm, for ``mobilenet_v2`` of torchvision, of other networks their own.
+        weights: a file of them (``reading.SUFFIXES``) in place of ``pretrained``, with the keys of
+            timm, for ``mobilenet_v2`` of torchvision, of other networks their own; what training
+            programs put around keys and beside weights is seen through (``weights.load``).
             ``model.weights_note`` says what was taken over. A file whose batch-norm was folded
             into the convolutions (running mean 0, variance 1) wants :func:`freeze_batchnorm`.
         statistics: ``imagenet`` or ``half``, of the images that the weights know; None: the
