@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 
 from entreg_utils.cam.scaling import Size, as_array
+from entreg_utils.fields import plain
 from entreg_utils.metrics import contours as steps
-from entreg_utils.metrics.boxes import box_iou, check_boxes
-from entreg_utils.metrics.maps import score_map, to_gray
+from entreg_utils.metrics.boxes import box_iou
+from entreg_utils.metrics.maps import check_boxes, score_map, to_gray
 
 
 @dataclass(frozen=True)
@@ -75,6 +76,7 @@ def explain(
     maximum, 0..1; the rest, and errors, as :func:`~entreg_utils.metrics.box_accuracy`.
     """
     steps.check_rule(contours)
+    threshold = plain("threshold", float, threshold)
     true, raw = check_boxes(boxes, size, 0), as_array(cam).astype(np.float64)
     scores, constant, invalid = score_map(cam, size)
     gray = to_gray(scores)
@@ -99,5 +101,5 @@ def explain(
         np.array([cv2.contourArea(one, oriented=True) > 0 for one in outlines], dtype=bool),
         predicted,
         *(chosen, ious, best, float(ious[best].max())),
-        *(float(threshold), contours, true, constant, invalid),
+        *(threshold, contours, true, constant, invalid),
     )

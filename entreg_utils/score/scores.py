@@ -19,8 +19,9 @@ import pandas as pd
 from entreg_utils import metrics
 from entreg_utils.data.decoding import read_all
 from entreg_utils.files import StorageError, read_bytes
-from entreg_utils.metrics.boxes import check_boxes, map_ious
+from entreg_utils.metrics.boxes import map_ious
 from entreg_utils.metrics.contours import threshold_list
+from entreg_utils.metrics.maps import check_boxes
 from entreg_utils.score import measures
 from entreg_utils.score.maps import Pair, paired
 from entreg_utils.score.truth import Truth, read_right, read_truth
