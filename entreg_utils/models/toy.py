@@ -62,10 +62,11 @@ class ToyNet(Backbone):
         self.relu = nn.ReLU()
         self.add_head(3 * width, num_classes)
         self.add_statistics((0.5,) * 3, (0.25,) * 3)
-        self.stride = 4
+        self.stride = self.smallest = 4
 
     def forward_features(self, images: torch.Tensor) -> torch.Tensor:
         """Feature map (N, 3w, H/4, W/4), non-negative, of images float32 (N, 3, H, W) in 0..1."""
+        self.check_images(images)
         x = self.stem((images - 0.5) / 0.25)
         for stage in self.stages:
             x = stage(x)

@@ -69,7 +69,7 @@ def test_the_last_stage_is_the_map_and_no_hook_is_left():
 
 def test_hooks_are_removed_after_an_exception():
     net = models.build("toy", 3)
-    with pytest.raises(RuntimeError):  # one channel
+    with pytest.raises(ValueError, match="but must be"):  # one channel
         net.stage_features(torch.rand(2, 1, 48, 48))
     assert not any(module._forward_hooks for module in net.modules())
 
