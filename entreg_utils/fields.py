@@ -1,18 +1,21 @@
 """Fields of settings brought to Python's own types, so that equal settings are equal as text too.
 
-Numbers of NumPy and torch become Python's, whole numbers floats where a float belongs, lists tuples, -0.0 0.0.
+Numbers of NumPy and torch become Python's, whole numbers floats where a float belongs, lists
+tuples, -0.0 0.0. :func:`plain`, :func:`whole` and :func:`known` check the arguments of functions.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import math
 import numbers
 import sys
 import types
 from collections.abc import Callable, Collection
 from typing import Literal, Union, get_args, get_origin, get_type_hints
 
+MOST_CLASSES = 10**6  # no data set has as many
 Door = str | Callable  # a known name, or somebody's own function or its name
 
 _KINDS = {  # what a field may be: what will do for it, what it becomes, how a message asks for it
@@ -61,6 +64,15 @@ def plain(name: str, kind, value):
     if odd or not isinstance(value, fits):
         raise ValueError(f"{name}={shown(value)}: give {wanted}")
     return become(value)
+
+
+def whole(name: str, value, low: int, high: float = math.inf) -> int:
+    """``value`` as a whole number of at least ``low``, and at most ``high``; or a ValueError."""
+    value = plain(name, int, value)
+    if not low <= value <= high:
+        fits = f"of at least {low}" if high == math.inf else f"in {low}..{high}"
+        raise ValueError(f"{name}={shown(value)}: give a whole number {fits}")
+    return value
 
 
 def known(name: str, value, among: Collection[str]) -> str:

@@ -5,10 +5,8 @@ import math
 import torch
 from scipy.optimize import brentq
 
-from entreg_utils.fields import known, plain
+from entreg_utils.fields import MOST_CLASSES, known, plain, whole
 from entreg_utils.losses.objectives import REGULARIZERS, check_epsilon, objective
-
-MOST_CLASSES = 10**6  # no data set has as many
 
 
 def epsilon_from_lambda(lam: float, num_classes: int, reduction: str = "mean") -> float:
@@ -89,8 +87,6 @@ def matched_strength(regularizer: str, entropy: float, num_classes: int) -> floa
 
 
 def _classes_in_sum(num_classes: int, reduction: str) -> int:
-    num_classes = plain("num_classes", int, num_classes)
-    if not 2 <= num_classes <= MOST_CLASSES:
-        raise ValueError(f"num_classes must lie in 2..{MOST_CLASSES}, not {num_classes}")
+    num_classes = whole("num_classes", num_classes, 2, MOST_CLASSES)
     known("reduction", reduction, ("mean", "class_sum"))
     return num_classes if reduction == "class_sum" else 1

@@ -18,7 +18,7 @@ from functools import partial
 import numpy as np
 
 from entreg_utils.cam.scaling import Size, check_normalization
-from entreg_utils.fields import plain
+from entreg_utils.fields import whole
 from entreg_utils.metrics.contours import (
     boxes_of_levels,
     check_rule,
@@ -173,9 +173,7 @@ def _iou_rows(
     check_rule(contours)
     check_normalization(*normalization)
     check_maps(cams, boxes=boxes)
-    threads = plain("threads", int, threads)
-    if threads < 1:
-        raise ValueError(f"threads={threads}: give at least 1")
+    threads = whole("threads", threads, 1)
     true_boxes = [check_boxes(own, size, index) for index, own in enumerate(boxes)]
     rule = {"rules": [contours], "size": size, "normalization": normalization}
     row = partial(map_ious, taus=taus, **rule)

@@ -13,6 +13,7 @@ from scipy.special import stdtrit
 
 from entreg_utils.cam.scaling import as_array
 from entreg_utils.fields import plain as number
+from entreg_utils.fields import whole
 
 
 class Interval(NamedTuple):
@@ -126,12 +127,7 @@ def central(estimate, draws, confidence: float) -> Interval:
 def _generator(seed: int, samples: int, confidence: float) -> tuple[np.random.Generator, int]:
     """Of a bootstrap, and how many samples; what is asked for is checked before it begins."""
     _inside(confidence)
-    samples, seed = number("samples", int, samples), number("seed", int, seed)
-    if not 1 <= samples <= 10**6 or seed < 0:
-        raise ValueError(
-            f"samples={samples}, seed={seed}: give samples in 1..1,000,000 and a seed from 0 on"
-        )
-    return np.random.default_rng(seed), samples
+    return np.random.default_rng(whole("seed", seed, 0)), whole("samples", samples, 1, 10**6)
 
 
 def _inside(confidence: float) -> float:

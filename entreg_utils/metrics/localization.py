@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from entreg_utils.cam.scaling import Size, as_array
-from entreg_utils.fields import plain, shown
+from entreg_utils.fields import plain, shown, whole
 from entreg_utils.metrics.boxes import BoxAccuracy, box_accuracy, iou_curves
 from entreg_utils.metrics.contours import iou_list
 from entreg_utils.metrics.maps import class_indices, count_of
@@ -32,9 +32,7 @@ def correct_classes(logits, labels, top: int = 1) -> np.ndarray:
     ``logits`` (N, C), ``labels`` (N,) in 0..C-1, ``top`` at least 1. ValueError: shapes that
     disagree, NaN logits, a label outside 0..C-1, ``top`` below 1.
     """
-    top = plain("top", int, top)
-    if top < 1:
-        raise ValueError(f"top={top}: give at least 1")
+    top = whole("top", top, 1)
     logits, labels = as_array(logits, "logits"), class_indices(labels, "labels")
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(labels):
         raise ValueError(

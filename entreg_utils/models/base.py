@@ -7,6 +7,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from entreg_utils.fields import MOST_CLASSES, whole
+
 STATISTICS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
@@ -44,7 +46,7 @@ class Backbone(nn.Module):
 
     def add_head(self, channels: int, num_classes: int) -> None:
         """Make ``head``, as :func:`begin` has it."""
-        self.head = nn.Linear(channels, num_classes)
+        self.head = nn.Linear(channels, whole("num_classes", num_classes, 1, MOST_CLASSES))
         begin(self.head)
 
     def add_statistics(self, mean: Sequence[float], std: Sequence[float]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from torch import nn
 
 from entreg_utils import names
+from entreg_utils.fields import MOST_CLASSES, plain, shown, whole
 from entreg_utils.models import backbones
 from entreg_utils.models import weights as files
 from entreg_utils.models.adapt import adapt
@@ -58,8 +59,8 @@ def build(
             exist or with other ``statistics``, or weights that do not fit.
         StorageError: weights cannot be fetched or read.
     """
-    if not isinstance(num_classes, int) or num_classes < 2:
-        raise ValueError(f"num_classes={num_classes!r}: a classifier needs at least 2")
+    num_classes = whole("num_classes", num_classes, 2, MOST_CLASSES)
+    pretrained = plain("pretrained", bool, pretrained)
     if pretrained and weights is not None:
         raise ValueError("pretrained=True and weights=PATH are two sources: give one of them")
     if statistics not in (None, *STATISTICS):
@@ -103,8 +104,8 @@ def _known(name: str, num_classes: int, pretrained: bool, options: dict) -> Back
 def _other(name, num_classes: int, pretrained: bool, statistics, options: dict) -> Backbone:
     ready, timm = isinstance(name, nn.Module), isinstance(name, str) and name.startswith("timm:")
     if not (ready or timm or names.is_own(name)):
-        known = ", ".join(MODELS)
-        raise ValueError(f"unknown model {name!r}: known are {known}, timm:NAME, module:function")
+        known = ", ".join((*MODELS, "timm:NAME", "module:function"))
+        raise ValueError(f"unknown model {shown(name)}: known are {known}")
     if pretrained and not timm:
         raise ValueError(f"{_called(name)} brings its own weights: use pretrained=False")
     file = files.packaged(name.removeprefix("timm:")) if timm and pretrained else None

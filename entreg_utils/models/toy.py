@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from entreg_utils.fields import whole
 from entreg_utils.models.base import Backbone
 
 
@@ -42,7 +43,8 @@ class ToyNet(Backbone):
     the erasing point ``stage1`` (what stage 1 hands on), and the closing BN-ReLU, which is what
     stage 2 hands on, is ``last``.
 
-    ``num_classes``: C; ``width``: w, channels of the stem.
+    ``num_classes``: C; ``width``: w, channels of the stem; ValueError for others than whole
+    numbers.
     """
 
     points = {"stage1": "stages.1.0.relu", "last": "relu"}
@@ -51,8 +53,7 @@ class ToyNet(Backbone):
 
     def __init__(self, num_classes: int, width: int = 16):
         super().__init__()
-        if not isinstance(width, int) or width < 1:
-            raise ValueError(f"width={width!r}: give a whole number of at least 1")
+        width = whole("width", width, 1, 10**4)
         self.stem = nn.Conv2d(3, width, 4, 2, 1, bias=False)
         self.stages = nn.ModuleList(
             nn.Sequential(PreActBlock(inputs, outputs, stride))

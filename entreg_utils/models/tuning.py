@@ -11,6 +11,7 @@ import itertools
 from torch import Tensor, nn
 from torch.nn import functional
 
+from entreg_utils.fields import plain
 from entreg_utils.models.base import Backbone, check_backbone
 
 
@@ -24,6 +25,7 @@ def parameter_groups(module: Backbone, factor: float = 10.0) -> list[dict]:
     TypeError for no backbone, ValueError for a factor that is not positive or without a head.
     """
     check_backbone(module)
+    factor = plain("factor", float, factor)
     if not 0 < factor < float("inf"):
         raise ValueError(f"factor={factor!r}: give a positive number, 1 for equal learning rates")
     if module.head is None:
@@ -66,6 +68,7 @@ def freeze_stages(module: Backbone, count: int) -> Backbone:
     check_backbone(module)
     stages = module.stage_modules()
     most = max(0, len(stages) - 1)
+    count = plain("count", int, count)
     if not 0 <= count <= most:
         raise ValueError(
             f"count={count}: this network has {len(stages)} stages, so give 0 to {most}"

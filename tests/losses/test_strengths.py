@@ -50,11 +50,17 @@ def test_the_gradient_vanishes_at_the_optimum_of_both_losses(name, strength):
     [
         (lambda: losses.epsilon_from_lambda(-0.1, 5), "lambda must be finite and >= 0, not -0.1"),
         (lambda: losses.epsilon_from_lambda(math.inf, 5), "lambda must be finite"),
-        (lambda: losses.epsilon_from_lambda(0.1, 1), "num_classes must lie in 2..1000000, not 1"),
+        (
+            lambda: losses.epsilon_from_lambda(0.1, 1),
+            "num_classes=1: give a whole number in 2..1000000",
+        ),
         (lambda: losses.epsilon_from_lambda(0.1, 5, "sum"), "'sum': known are mean, class_sum"),
         (lambda: losses.lambda_from_epsilon(1.0, 5), r"eps must lie in \[0, 1\), not 1.0"),
         (lambda: losses.smoothed_optimum(-0.5, 5), r"eps must lie in \[0, 1\), not -0.5"),
-        (lambda: losses.smoothed_optimum(0.5, 1), "num_classes must lie in 2..1000000, not 1"),
+        (
+            lambda: losses.smoothed_optimum(0.5, 1),
+            "num_classes=1: give a whole number in 2..1000000",
+        ),
     ],
 )
 def test_bad_input(call, sentence):

@@ -45,10 +45,10 @@ def test_a_block_by_hand():
     ("arguments", "options", "sentence"),
     [
         (("vgg", 8), {}, "unknown model 'vgg': known are toy"),
-        (("toy", 1), {}, "num_classes=1: a classifier needs at least 2"),
-        (("toy", 2.5), {}, "num_classes=2.5: a classifier needs at least 2"),
+        (("toy", 1), {}, "num_classes=1: give a whole number in 2..1000000"),
+        (("toy", 2.5), {}, "num_classes=2.5: give a whole number"),
         (("toy", 8), {"pretrained": True}, "no published weights for 'toy': use pretrained=False"),
-        (("toy", 8), {"width": 0}, "width=0: give a whole number of at least 1"),
+        (("toy", 8), {"width": 0}, "width=0: give a whole number in 1..10000"),
     ],
 )
 def test_bad_input_is_refused(arguments, options, sentence):

@@ -50,7 +50,7 @@ def test_frozen_statistics_stay_in_training_while_scale_and_shift_learn(name):
 
 
 def test_bad_input_is_refused():
-    with pytest.raises(ValueError, match="factor=0: give a positive number"):
+    with pytest.raises(ValueError, match="factor=0.0: give a positive number"):
         models.parameter_groups(models.build("toy", 2), 0)
     for function in (models.parameter_groups, models.freeze_batchnorm):
         with pytest.raises(TypeError, match="Linear is no backbone"):
