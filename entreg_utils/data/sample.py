@@ -50,8 +50,10 @@ def collate(samples: list[Sample], *, collate_fn_map=None) -> Sample:
         number are lists of B.
 
     Raises:
-        ValueError: images of several sizes.
+        ValueError: images of several sizes, or no samples.
     """
+    if not samples or not all(isinstance(one, Sample) for one in samples):
+        raise ValueError("a batch is made of one Sample or more: give a list of them")
     columns = Sample(*map(list, zip(*samples, strict=True)))
     shapes = {tuple(image.shape) for image in columns.image}
     if len(shapes) > 1:
@@ -199,7 +201,7 @@ def _images_and_labels(found, name: str) -> tuple[torch.Tensor, torch.Tensor]:
         if not hasattr(found, "labels"):
             raise ValueError(f"{name} gives images without labels: give labels, ints (N,)")
         return torch.as_tensor(found.images), torch.as_tensor(found.labels)
-    if not (hasattr(found, "__len__") and hasattr(found, "__getitem__")):
+    if not (hasattr(found, "__len__") and hasattr(found, "__getitem__")) or isinstance(found, str):
         raise ValueError(
             f"{name} gives {type(found).__name__}: give an object with images, uint8 (N, 3, S, S), "
             "and labels, ints (N,), or a data set of pairs (image, label)"

@@ -125,13 +125,13 @@ def test_splits_and_seeds_are_different_images():
         ("body", 1.01, "^body=1.01 is not a probability"),
         ("context", float("nan"), "^context=nan is not a probability"),
         ("part_visibility", float("inf"), "^part_visibility=inf is not a probability"),
-        ("num_classes", 1, "num_classes=1 is outside 2..10: give a whole number"),
-        ("num_classes", 11, "num_classes=11 is outside 2..10"),
-        ("num_classes", 4.0, "num_classes=4.0 is outside 2..10: give a whole number"),
-        ("image_size", 31, "image_size=31 is outside 32..128"),
-        ("image_size", 129, "image_size=129 is outside 32..128"),
-        ("seed", -1, "seed=-1 is not a non-negative whole number"),
-        ("seed", 0.5, "seed=0.5 is not a non-negative whole number"),
+        ("num_classes", 1, "num_classes=1: give a whole number in 2..10"),
+        ("num_classes", 11, "num_classes=11: give a whole number in 2..10"),
+        ("num_classes", 4.0, "num_classes=4.0: give a whole number"),
+        ("image_size", 31, "image_size=31: give a whole number in 32..128"),
+        ("image_size", 129, "image_size=129: give a whole number in 32..128"),
+        ("seed", -1, "seed=-1: give a whole number of at least 0"),
+        ("seed", 0.5, "seed=0.5: give a whole number"),
     ],
 )
 def test_knobs_have_their_ranges(name, value, sentence):
@@ -146,7 +146,5 @@ def test_the_ends_of_the_ranges_are_allowed():
 
 @pytest.mark.parametrize("count", [0, -3, 2.5, "8"])
 def test_a_count_is_a_positive_whole_number(count):
-    with pytest.raises(
-        ValueError, match=f"num_images={count!r}: give a whole number of at least 1"
-    ):
+    with pytest.raises(ValueError, match=f"num_images={count!r}: give a whole number"):
         draw_scene(World(), "train", count)
