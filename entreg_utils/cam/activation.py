@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from entreg_utils.cam.scaling import as_array
+from entreg_utils.fields import plain
 
 
 def class_activation_map(
@@ -64,6 +65,7 @@ def grad_cam(
     (N, C), without gradients; no parameter's ``.grad`` changes. Also right inside
     ``torch.no_grad()`` and ``torch.inference_mode()``.
     """
+    relu = plain("relu", bool, relu)
     with evaluating(model), torch.inference_mode(False):
         features, logits = _map_and_logits(model, images)
         with torch.enable_grad():
