@@ -37,9 +37,13 @@ def resolve(value, what: str) -> Callable:
     ``what`` it is for is how the error begins.
 
     Raises:
-        ValueError: no such module or function, or the module cannot be imported.
+        ValueError: no such module or function, no function, or the module cannot be imported.
     """
     if not isinstance(value, str):
+        if not callable(value):
+            raise ValueError(
+                f"{what} {value!r} is {type(value).__name__}: give a name or a function"
+            )
         return value
     module, _, name = value.partition(":")
     _forget_what_changed(module)
@@ -90,7 +94,7 @@ def label(value) -> str:
 
 
 def travels(value) -> bool:
-    """Whether another process finds what ``value`` names."""
+    """Whether another process finds what ``value`` names. Errors as of :func:`text_of`."""
     text = text_of(value)
     return not is_own(value) or not (text.startswith("__main__:") or "<" in text)
 

@@ -42,6 +42,7 @@ from pathlib import Path
 from entreg_utils.experiments.config import DEFAULTS, FLAT, Config
 from entreg_utils.experiments.presets import DEFAULT, PRESETS
 from entreg_utils.experiments.store import Files
+from entreg_utils.fields import plain
 from entreg_utils.files import StorageError, read_bytes
 from entreg_utils.losses import lambda_from_epsilon
 
@@ -227,8 +228,8 @@ def _with_epsilon(epsilon: float | None, settings: dict) -> Config:
         return Config(**settings)
     if "strength" in settings:
         raise ValueError("epsilon and strength say the same thing: give one of them")
-    number = isinstance(epsilon, (int, float)) and not isinstance(epsilon, bool)
-    if not number or not 0 <= epsilon < 1:
+    epsilon = plain("epsilon", float, epsilon)
+    if not 0 <= epsilon < 1:
         raise ValueError(f"epsilon={epsilon!r}: give a number in [0, 1)")
     named = settings.pop("regularizer", "kl_uniform")
     if epsilon == 0:
