@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from functools import cached_property
 from typing import NamedTuple
 
@@ -201,14 +202,19 @@ def _images_and_labels(found, name: str) -> tuple[torch.Tensor, torch.Tensor]:
         if not hasattr(found, "labels"):
             raise ValueError(f"{name} gives images without labels: give labels, ints (N,)")
         return torch.as_tensor(found.images), torch.as_tensor(found.labels)
-    if not (hasattr(found, "__len__") and hasattr(found, "__getitem__")) or isinstance(found, str):
+    if not (hasattr(found, "__len__") and hasattr(found, "__getitem__")):
         raise ValueError(
             f"{name} gives {type(found).__name__}: give an object with images, uint8 (N, 3, S, S), "
             "and labels, ints (N,), or a data set of pairs (image, label)"
         )
     images, labels = [], []
     for index in range(len(found)):
-        image, label = found[index][:2]
+        pair = () if isinstance(found, Mapping) else found[index]
+        if not isinstance(pair, (tuple, list)) or len(pair) < 2:
+            raise ValueError(
+                f"{name} gives no pair (image, label) at {index}: give a data set of them"
+            )
+        image, label = pair[:2]
         image = torch.as_tensor(np.array(image)) if not torch.is_tensor(image) else image
         if image.ndim == 3 and image.shape[-1] == 3 and image.shape[0] != 3:
             image = image.permute(2, 0, 1)  # of Pillow
