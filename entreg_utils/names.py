@@ -159,6 +159,8 @@ def _forget_what_changed(module: str) -> None:
 def source_file(module: str) -> Path | None:
     """The file of a module, found without running it or the packages it lies in."""
     first, *rest = module.split(".")
+    if not all((first, *rest)):
+        return None
     importlib.invalidate_caches()
     loaded = sys.modules.get(first)
     if loaded is not None and getattr(loaded, "__file__", None):
