@@ -32,7 +32,7 @@ from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
 from entreg_utils.data.scan import ENDINGS, MASKS, find_masks, photographs, reader_of, table_in
 from entreg_utils.data.world import SPLITS, check_split
 from entreg_utils.fields import plain_numbers
-from entreg_utils.files import StorageError
+from entreg_utils.files import StorageError, path_from
 
 _LISTS = ("[aA]nnotations/instances*.json", "instances*.json")
 _SPEAKING = ("annotations.json", "boxes.csv", "boxes.json", "[aA]nnotations", *_LISTS)
@@ -140,7 +140,7 @@ class Found:
 
 def find(path, root=None, boxes=None, masks=None, labels=None, hold_out=0.2, seed=0) -> Found:
     """What :func:`folder` loads, of all splits; same arguments and errors."""
-    home = Path(root or ".", Path(path).expanduser())
+    home = Path(root or ".", path_from(path, "folder"))
     if path == "" or not home.is_dir():
         where = home if path else repr(path)  # which would be where Python was started
         raise StorageError(f"{where} is no folder: give folder:PATH of your photographs")

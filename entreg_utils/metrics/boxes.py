@@ -17,11 +17,24 @@ from functools import partial
 
 import numpy as np
 
-from entreg_utils.cam.scaling import Size, as_array, check_normalization, height_width
-from entreg_utils.fields import plain_numbers
-from entreg_utils.metrics.contours import boxes_of_levels, check_rule, level_of, threshold_list
+from entreg_utils.cam.scaling import Size, check_normalization
+from entreg_utils.fields import plain_numbers, whole
+from entreg_utils.metrics.contours import (
+    boxes_of_levels,
+    check_rule,
+    iou_list,
+    level_of,
+    threshold_list,
+)
 from entreg_utils.metrics.levels import framed
-from entreg_utils.metrics.maps import check_maps, compiled, score_map, warn_invalid
+from entreg_utils.metrics.maps import (
+    check_boxes,
+    check_maps,
+    compiled,
+    score_map,
+    warn_invalid,
+    whole_boxes,
+)
 
 
 @dataclass(frozen=True)
@@ -125,8 +138,7 @@ def box_accuracy(
     ValueError: shapes that disagree; a box with x1 < x0, or outside the map; an image without a
     box; an unknown contour rule or normalization; thresholds outside 0..1.
     """
-    taus = threshold_list(thresholds)
-    deltas = np.atleast_1d(np.asarray(iou_thresholds, dtype=np.float64))
+    taus, deltas = threshold_list(thresholds), iou_list(iou_thresholds)
     counts, flat, invalid = np.zeros((len(deltas), len(taus)), dtype=np.int64), 0, 0
     rule = normalization, percentile
     for ious, is_flat, is_invalid in _iou_rows(cams, boxes, taus, contours, size, threads, rule):
@@ -163,8 +175,7 @@ def _iou_rows(
     check_rule(contours)
     check_normalization(*normalization)
     check_maps(cams, boxes=boxes)
-    if threads < 1:
-        raise ValueError(f"threads={threads}: give at least 1")
+    threads = whole("threads", threads, 1)
     true_boxes = [check_boxes(own, size, index) for index, own in enumerate(boxes)]
     rule = {"rules": [contours], "size": size, "normalization": normalization}
     row = partial(map_ious, taus=taus, **rule)
@@ -194,10 +205,12 @@ def box_iou(predicted, true) -> np.ndarray:
     """IoU matrix (p, t) float64 of boxes (p, 4) and (t, 4): ``I / (A + B - I)`` with every side as
     ``x1 - x0 + 1``, the field's convention.
 
-    ValueError: a box with x1 < x0 or y1 < y0, or one that is not in whole pixels.
+    ValueError: another shape, a box with x1 < x0 or y1 < y0, or one that is not in whole pixels.
     """
-    first = _whole(as_array(predicted).reshape(-1, 4), "predicted boxes")[:, None]
-    second = _whole(as_array(true).reshape(-1, 4), "true boxes")[None]
+    first, second = (
+        whole_boxes(predicted, "predicted boxes")[:, None],
+        whole_boxes(true, "true boxes")[None],
+    )
     low = np.maximum(first[..., :2], second[..., :2])
     high = np.minimum(first[..., 2:], second[..., 2:])
     overlap = np.maximum(high - low + 1, 0).prod(axis=-1)
@@ -223,31 +236,3 @@ def best_ious(boxes, spans, true, out):
                 best = max(best, wide * tall / (own + other - wide * tall))
         for level in range(spans[i, 0], spans[i, 1] + 1):
             out[level] = max(out[level], best)
-
-
-def check_boxes(boxes, size: Size, index: int) -> np.ndarray:
-    """(n, 4) int64 boxes of image ``index``, or a ValueError that says what is wrong."""
-    height, width = height_width(size)
-    boxes, whose = as_array(boxes), f"boxes of image {index}"
-    boxes = boxes.reshape(1, 4) if boxes.shape == (4,) else boxes
-    if boxes.ndim != 2 or boxes.shape[1:] != (4,) or not len(boxes):
-        raise ValueError(f"{whose} must have shape (n, 4) with n >= 1, got {boxes.shape}")
-    whole = _whole(boxes, whose)
-    if whole.min() < 0 or whole[:, 2].max() >= width or whole[:, 3].max() >= height:
-        raise ValueError(
-            f"{whose} reach outside the {width}x{height} map: {boxes.tolist()}; "
-            "rescale_boxes brings boxes of the original image to the size of the map"
-        )
-    return whole
-
-
-def _whole(boxes: np.ndarray, whose: str) -> np.ndarray:
-    if not np.array_equal(boxes, np.trunc(boxes)):
-        raise ValueError(f"{whose} must be whole pixels, got {boxes.tolist()}")
-    x0, y0, x1, y1 = boxes.T
-    if (x1 < x0).any() or (y1 < y0).any():
-        raise ValueError(
-            f"{whose} must be x0, y0, x1, y1 with x0 <= x1 and y0 <= y1, got "
-            f"{boxes.tolist()}; is this x, y, width, height?"
-        )
-    return boxes.astype(np.int64)

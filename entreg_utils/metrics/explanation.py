@@ -10,8 +10,8 @@ import numpy as np
 from entreg_utils.cam.scaling import Size, as_array
 from entreg_utils.fields import plain_numbers
 from entreg_utils.metrics import contours as steps
-from entreg_utils.metrics.boxes import box_iou, check_boxes
-from entreg_utils.metrics.maps import score_map, to_gray
+from entreg_utils.metrics.boxes import box_iou
+from entreg_utils.metrics.maps import check_boxes, score_map, to_gray
 
 
 @dataclass(frozen=True)
@@ -101,5 +101,5 @@ def explain(
         np.array([cv2.contourArea(one, oriented=True) > 0 for one in outlines], dtype=bool),
         predicted,
         *(chosen, ious, best, float(ious[best].max())),
-        *(float(threshold), contours, true, constant, invalid),
+        *(threshold, contours, true, constant, invalid),
     )

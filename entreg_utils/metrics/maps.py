@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from typing import NamedTuple
 
 import numba
 import numpy as np
 
-from entreg_utils.cam.scaling import Size, as_array, normalize_one, resize
+from entreg_utils.cam.scaling import (
+    Size,
+    as_array,
+    check_normalization,
+    height_width,
+    normalize_one,
+    resize,
+)
 from entreg_utils.fields import plain_numbers
 
 
@@ -34,9 +41,11 @@ def score_map(
     which the stretch turns into a pattern of zeros and ones; ``constant`` says that it was blank.
 
     ``cam``: any number type, array or tensor; ``size``: side in pixels, or ``(height, width)``;
-    ``normalization``, ``percentile``: as in :func:`entreg_utils.cam.normalize`.
+    ``normalization``, ``percentile``: as in :func:`entreg_utils.cam.normalize`. ValueError: no map,
+    or none of these.
     """
-    raw = as_array(cam)
+    check_normalization(normalization, percentile)
+    raw = as_array(cam, "a map")
     values = resize(raw, size)
     if not (np.isfinite(values.min()) and np.isfinite(values.max())):
         return ScoreMap(np.zeros(values.shape), constant=False, invalid=True)
@@ -50,18 +59,69 @@ def to_gray(scores: np.ndarray) -> np.ndarray:
 
 def check_maps(cams, **others) -> None:
     """Refuse anything but N >= 1 maps, (N, h, w) or a sequence, and as many of all the others."""
-    shape = getattr(cams, "shape", None)
-    if shape is not None and len(shape) != 3:
+    shape = getattr(cams, "shape", (0, 0, 0))
+    if len(shape) != 3:
         raise ValueError(
             f"cams must have shape (N, h, w), one raw map an image; got {tuple(shape)}"
             + (": add the leading axis with cams[None]" if len(shape) == 2 else "")
         )
-    if len(cams) == 0:
-        raise ValueError("cams is empty: there is no image to score")
-    lengths = {name: len(values) for name, values in {"cams": cams, **others}.items()}
+    count_of(cams=cams, **others)
+
+
+def count_of(**entries) -> int:
+    """How many images there are, N >= 1, when each argument has one entry for each, in order."""
+    for name, values in entries.items():
+        if not hasattr(values, "__len__") or isinstance(values, (str, bytes, Mapping, Set)):
+            kind = type(values).__name__
+            raise ValueError(f"{name} must have an entry for each image, in order; got {kind}")
+        if not getattr(values, "ndim", 1) or not len(values):
+            raise ValueError(f"{name} is empty: there is no image to score")
+    lengths = {name: len(values) for name, values in entries.items()}
     if len(set(lengths.values())) > 1:
         found = ", ".join(f"{name} has {length}" for name, length in lengths.items())
         raise ValueError(f"one entry per image is needed in each argument, but {found}")
+    return next(iter(lengths.values()))
+
+
+def class_indices(classes, name: str = "classes") -> np.ndarray:
+    """Classes as whole numbers (N,); ValueError for others."""
+    indices = as_array(classes, name)
+    if indices.ndim != 1 or indices.dtype.kind not in "iu":
+        raise ValueError(f"{name} must be whole numbers (N,), not {indices.dtype} {indices.shape}")
+    return indices
+
+
+def check_boxes(boxes, size: Size, index: int) -> np.ndarray:
+    """(n, 4) int64 boxes of image ``index``, or a ValueError that says what is wrong."""
+    height, width = height_width(size)
+    whose = f"boxes of image {index}"
+    whole = whole_boxes(boxes, whose)
+    if not len(whole):
+        raise ValueError(f"{whose} must have shape (n, 4) with n >= 1, got {whole.shape}")
+    if whole.min() < 0 or whole[:, 2].max() >= width or whole[:, 3].max() >= height:
+        raise ValueError(
+            f"{whose} reach outside the {width}x{height} map: {whole.tolist()}; "
+            "rescale_boxes brings boxes of the original image to the size of the map"
+        )
+    return whole
+
+
+def whole_boxes(boxes, whose: str) -> np.ndarray:
+    """(n, 4) int64; one box (4,) is (1, 4)."""
+    boxes = as_array(boxes, whose)
+    boxes = boxes if boxes.size else boxes.reshape(0, 4)
+    boxes = boxes.reshape(1, 4) if boxes.shape == (4,) else boxes
+    if boxes.ndim != 2 or boxes.shape[1] != 4:
+        raise ValueError(f"{whose} must have shape (n, 4), got {boxes.shape}")
+    if not (np.abs(boxes) < 2**53).all() or not np.array_equal(boxes, np.trunc(boxes)):
+        raise ValueError(f"{whose} must be whole pixels, got {boxes.tolist()}")
+    x0, y0, x1, y1 = boxes.T
+    if (x1 < x0).any() or (y1 < y0).any():
+        raise ValueError(
+            f"{whose} must be x0, y0, x1, y1 with x0 <= x1 and y0 <= y1, got "
+            f"{boxes.tolist()}; is this x, y, width, height?"
+        )
+    return boxes.astype(np.int64)
 
 
 def warn_invalid(count: int, total: int) -> None:

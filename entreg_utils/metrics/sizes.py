@@ -13,10 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from entreg_utils.cam.scaling import Size, height_width
+from entreg_utils.cam.scaling import Size, as_array, height_width
 from entreg_utils.fields import plain_numbers
-from entreg_utils.metrics.boxes import BoxAccuracy, box_accuracy, check_boxes
-from entreg_utils.metrics.maps import check_maps
+from entreg_utils.metrics.boxes import BoxAccuracy, box_accuracy
+from entreg_utils.metrics.maps import check_boxes, check_maps, count_of
 
 GROUPS = ("small", "medium", "large")
 EDGES = (0.2, 0.4)
@@ -49,8 +49,9 @@ class SizeAccuracy:
 def box_shares(boxes, size: Size = 224) -> np.ndarray:
     """(N,) share of the frame, 0..1, that the largest true box of each image covers.
 
-    Sides count both ends. ``boxes`` as in :func:`~entreg_utils.metrics.box_accuracy`.
+    Sides count both ends. ``boxes`` and errors as in :func:`~entreg_utils.metrics.box_accuracy`.
     """
+    count_of(boxes=boxes)
     height, width = height_width(size)
     shares = []
     for index, own in enumerate(boxes):
@@ -62,7 +63,7 @@ def box_shares(boxes, size: Size = 224) -> np.ndarray:
 def size_groups(shares, edges: Sequence[float] = EDGES) -> np.ndarray:
     """(N,) of ``"small"``, ``"medium"``, ``"large"``: below, between, from the two edges on.
     ValueError: edges that are not two rising shares in (0, 1), or shares outside 0..1."""
-    shares, edges = np.asarray(shares, dtype=np.float64), np.asarray(edges, dtype=np.float64)
+    shares, edges = as_array(shares, "shares"), as_array(edges, "edges").astype(np.float64)
     if edges.shape != (2,) or not 0 < edges[0] < edges[1] < 1:
         raise ValueError(f"edges must be two rising shares of the frame in (0, 1), got {edges}")
     if not ((shares >= 0) & (shares <= 1)).all():

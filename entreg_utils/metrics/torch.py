@@ -15,7 +15,7 @@ import torch
 
 from entreg_utils.cam.scaling import Size, as_array
 from entreg_utils.metrics.boxes import BoxAccuracy, box_accuracy
-from entreg_utils.metrics.contours import threshold_list
+from entreg_utils.metrics.contours import iou_list, threshold_list
 from entreg_utils.metrics.pixels import MeanPixelAveragePrecision, PixelAveragePrecision, pooled
 
 try:
@@ -45,8 +45,8 @@ class MaxBoxAcc(Metric):
         **options,
     ):
         super().__init__(**options)
-        self.deltas = np.atleast_1d(np.asarray(iou_thresholds, dtype=np.float64))
-        self.taus, self.size = threshold_list(thresholds), size
+        self.deltas, self.taus = iou_list(iou_thresholds), threshold_list(thresholds)
+        self.size = size
         counts = torch.zeros(len(self.deltas), len(self.taus), dtype=torch.int64)
         self.add_state("counts", counts, dist_reduce_fx="sum")
         self.add_state("num_images", torch.tensor(0), dist_reduce_fx="sum")

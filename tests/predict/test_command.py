@@ -235,7 +235,7 @@ def test_no_more_than_a_batch_waits():
         (None, {"threshold": 1.5}, "give values in 0..1"),
         (None, {"threshold": -0.1}, "give values in 0..1"),
         (None, {"threshold": "carried"}, "Colours has no threshold from validation"),
-        (None, {"contours": "some"}, "contours must be one of"),
+        (None, {"contours": "some"}, "unknown contours"),
         ("folder.jpg/", {}, "folder.jpg is a folder and is named as a photograph: rename it"),
         (None, {"out": "PHOTOS"}, "holds something else, or .* another folder with --out"),
         (None, {"out": "FILE"}, "cannot write .*predict.json"),
