@@ -2,7 +2,7 @@
 are equal as text too, and a NumPy integer does where Python's does.
 
 Numbers of NumPy and PyTorch become Python's, whole numbers floats where a float belongs, sequences
-tuples, paths text, -0.0 0.0.
+tuples, paths text, -0.0 0.0. :func:`whole` and :func:`known` check single arguments.
 """
 
 from __future__ import annotations
@@ -10,12 +10,15 @@ from __future__ import annotations
 import contextlib
 import functools
 import inspect
+import math
 import numbers
 import os
+import sys
 import types
-from collections.abc import Callable, Iterable, Mapping, Set
+from collections.abc import Callable, Collection, Iterable, Mapping, Set
 from typing import Literal, Union, get_args, get_origin, get_type_hints
 
+MOST_CLASSES = 10**6  # no data set has as many
 Door = str | Callable  # a known name, or somebody's own function or its name
 
 _KINDS = {  # what a field may be: what will do for it, what it becomes, how a message asks for it
@@ -52,9 +55,7 @@ def plain(name: str, kind, value):
             return plain(name, first, value)
         return plain(name, Union[tuple(rest)], value)  # noqa: UP007
     if origin is Literal:
-        if isinstance(value, str) and value in inner:
-            return str(value)
-        raise ValueError(f"unknown {name} {value!r}: known are {', '.join(map(str, inner))}")
+        return known(name, value, inner)
     if origin is tuple:
         if isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping, Set)):
             settled = tuple(plain(name, inner[0], one) for one in value)
@@ -62,10 +63,13 @@ def plain(name: str, kind, value):
                 return settled
             raise ValueError(f"{name}={settled}: give {len(inner)} of them")
         first = next(iter(get_args(inner[0])), inner[0])
-        raise ValueError(f"{name}={value!r}: give a list, each {_KINDS[first][2]}")
+        raise ValueError(f"{name}={shown(value)}: give a list, each {_KINDS[first][2]}")
     fits, become, wanted = _KINDS.get(origin, (origin, lambda value: value, f"a {origin}"))
-    if not isinstance(value, fits) or (origin in (int, float) and isinstance(value, bool)):
-        raise ValueError(f"{name}={value!r}: give {wanted}")
+    odd = origin in (int, float) and isinstance(value, bool)
+    if origin is float and isinstance(value, numbers.Rational):
+        odd |= abs(value) > sys.float_info.max
+    if odd or not isinstance(value, fits):
+        raise ValueError(f"{name}={shown(value)}: give {wanted}")
     if name in _SEEDS and value < 0:
         raise ValueError(f"{name}={value}: give a non-negative whole number")
     return become(value)
@@ -112,3 +116,25 @@ def plain_numbers(function: Callable) -> Callable:
         return function(*read_ones, *given[len(order) :], **named)
 
     return call
+
+
+def whole(name: str, value, low: int, high: float = math.inf) -> int:
+    """``value`` as a whole number of at least ``low``, and at most ``high``; or a ValueError."""
+    value = plain(name, int, value)
+    if not low <= value <= high:
+        fits = f"of at least {low}" if high == math.inf else f"in {low}..{high}"
+        raise ValueError(f"{name}={shown(value)}: give a whole number {fits}")
+    return value
+
+
+def known(name: str, value, among: Collection[str]) -> str:
+    """``value`` as text, when it is one of ``among``; else a ValueError names them."""
+    if isinstance(value, str) and value in among:
+        return str(value)
+    raise ValueError(f"unknown {name} {shown(value)}: known are {', '.join(among)}")
+
+
+def shown(value) -> str:
+    """``repr`` on one line, of what is long its beginning."""
+    text = " ".join(repr(value).split())
+    return text if len(text) < 100 else f"{text[:90]}..."

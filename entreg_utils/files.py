@@ -58,6 +58,13 @@ def environment(name: str) -> Path | None:
     return expand(value) if value else None
 
 
+def path_from(value: Path | str, name: str) -> Path:
+    """A path, ``~`` expanded; ValueError for what is none: another type, or a NUL in it."""
+    if not isinstance(value, (str, os.PathLike)) or "\0" in os.fspath(value):
+        raise ValueError(f"{name}={value!r}: give the path of a file or folder")
+    return expand(value)
+
+
 def checkout() -> Path | None:
     """The project's folder when the package is imported from it; None for an installed package."""
     folder = Path(__file__).resolve().parents[1]

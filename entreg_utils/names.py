@@ -37,9 +37,13 @@ def resolve(value, what: str) -> Callable:
     ``what`` it is for is how the error begins.
 
     Raises:
-        ValueError: no such module or function, or the module cannot be imported.
+        ValueError: no such module or function, no function, or the module cannot be imported.
     """
     if not isinstance(value, str):
+        if not callable(value):
+            raise ValueError(
+                f"{what} {value!r} is {type(value).__name__}: give a name or a function"
+            )
         return value
     module, _, name = value.partition(":")
     _forget_what_changed(module)
@@ -90,7 +94,7 @@ def label(value) -> str:
 
 
 def travels(value) -> bool:
-    """Whether another process finds what ``value`` names."""
+    """Whether another process finds what ``value`` names. Errors as of :func:`text_of`."""
     text = text_of(value)
     return not is_own(value) or not (text.startswith("__main__:") or "<" in text)
 
@@ -155,6 +159,8 @@ def _forget_what_changed(module: str) -> None:
 def source_file(module: str) -> Path | None:
     """The file of a module, found without running it or the packages it lies in."""
     first, *rest = module.split(".")
+    if not all((first, *rest)):
+        return None
     importlib.invalidate_caches()
     loaded = sys.modules.get(first)
     if loaded is not None and getattr(loaded, "__file__", None):

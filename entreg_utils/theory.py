@@ -31,6 +31,7 @@ import pandas as pd
 from scipy.optimize import minimize
 from scipy.special import softmax, xlogy
 
+from entreg_utils.cam.scaling import as_array
 from entreg_utils.fields import plain_numbers, settle
 
 CUES = ("part", "body", "context")
@@ -96,7 +97,9 @@ def optimum(world: ThreeCues, epsilon: float) -> np.ndarray:
 
 
 def reliance(world: ThreeCues, epsilons: Sequence[float]) -> np.ndarray:
-    """Logit contribution a_k w_k of each cue at the optimum, one row an epsilon: (E, 3)."""
+    """Logit contribution a_k w_k of each cue at the optimum, one row an epsilon: (E, 3).
+    Errors as of :func:`optimum`."""
+    epsilons = np.atleast_1d(as_array(epsilons, "epsilons"))
     return np.array([np.array(world.amplitude) * optimum(world, e) for e in epsilons])
 
 
@@ -123,7 +126,8 @@ def fit_price(table: pd.DataFrame, world: ThreeCues, candidates: Sequence[float]
 
 @plain_numbers
 def prediction(world: ThreeCues, epsilon: float) -> tuple[float, float]:
-    """Accuracy and mean entropy (nats) of the optimal classifier on the theory's own world."""
+    """Accuracy and mean entropy (nats) of the optimal classifier on the theory's own world.
+    Errors as of :func:`optimum`."""
     shown, chance = world.states()
     logit_weights = np.array(world.amplitude) * optimum(world, epsilon)
     p = _probabilities(logit_weights, world.num_classes, shown)

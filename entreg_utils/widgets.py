@@ -16,7 +16,7 @@ from entreg_utils.fields import plain_numbers
 from entreg_utils.figures import png, steps
 from entreg_utils.figures.stages import one_stage, same_stages
 from entreg_utils.figures.training import check_image, dashboard
-from entreg_utils.metrics.boxes import check_boxes
+from entreg_utils.metrics.overlap import check_boxes
 
 
 @plain_numbers

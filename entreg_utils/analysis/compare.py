@@ -6,10 +6,10 @@ import numpy as np
 import pandas as pd
 
 from entreg_utils import metrics
-from entreg_utils.analysis.tables import intervals
+from entreg_utils.analysis.tables import intervals, require
 from entreg_utils.experiments import Run, plans, run, store
 from entreg_utils.experiments.config import Config
-from entreg_utils.fields import plain_numbers
+from entreg_utils.fields import known, plain, plain_numbers, shown
 from entreg_utils.training.evaluate import column_of
 
 
@@ -46,8 +46,7 @@ def outcomes(runs: Sequence[Run], score: str) -> np.ndarray:
     Raises:
         ValueError: an unknown score, not one run a seed, or runs without boxes.
     """
-    if score not in OUTCOMES:
-        raise ValueError(f"no outcomes of {score!r}: there are {', '.join(OUTCOMES)}")
+    known("score", score, OUTCOMES)
     seeds = [one.config.seed for one in runs]
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"one run a seed is needed, and these have the seeds {seeds}")
@@ -98,7 +97,9 @@ def points(found: Mapping) -> str:
 
 
 def by(runs: Sequence[Run], *fields: str) -> dict[tuple, list[Run]]:
-    """Runs in groups of equal values of ``fields`` (of ``Config``, or ``epsilon``), in order."""
+    """Runs in groups of equal values of ``fields`` (of ``Config``, or ``epsilon``), in order.
+    ValueError: a field that is no name; AttributeError: a name of none."""
+    fields = [plain("field", str, field) for field in fields]
     groups: dict[tuple, list[Run]] = {}
     for one in runs:
         groups.setdefault(tuple(getattr(one.config, f) for f in fields), []).append(one)
@@ -131,7 +132,11 @@ def at_entropy(table: pd.DataFrame, score: str, entropy: float) -> pd.Series:
 
     Returns:
         Indexed by seed; NaN where the seed's runs lie all on one side: nothing is extrapolated.
+
+    Raises:
+        ValueError: no rows, or none of these columns; an entropy that is no number.
     """
+    require(table, "seed", "entropy", score)
 
     def one(rows: pd.DataFrame) -> float:
         rows = rows.sort_values("entropy")
@@ -161,11 +166,14 @@ def by_checkpoint(history: pd.DataFrame, score: str, criterion: str = "") -> pd.
     Raises:
         ValueError: some epochs have no test scores: the runs did not watch test.
     """
-    criterion = criterion or score
+    criterion = plain("criterion", str, criterion) or score
+    require(history, "epsilon", "seed", "epoch")
     needed = [f"val_{criterion}", f"test_{criterion}", f"test_{score}"]
     absent = [name for name in needed if name not in history or history[name].isna().any()]
     if absent:
-        raise ValueError(f"{', '.join(absent)} is not there at every epoch: was test watched?")
+        raise ValueError(
+            f"{', '.join(map(shown, absent))} is not there at every epoch: was test watched?"
+        )
 
     def kept(own: pd.DataFrame) -> pd.Series:
         own = own.sort_values("epoch", ignore_index=True)

@@ -7,7 +7,7 @@ import pandas as pd
 
 from entreg_utils import metrics
 from entreg_utils.experiments import Run
-from entreg_utils.fields import plain_numbers
+from entreg_utils.fields import plain, plain_numbers, shown
 
 SPLITS = ("train", "val", "test")
 # The headline: column of the metrics, and how a reader calls it with its rules.
@@ -29,8 +29,11 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
         Columns: ``epsilon``, ``seed`` and every setting that the runs differ in; ``split``;
         ``checkpoint``: ``each`` for the rows of an epoch, ``last`` or ``best`` for final scores;
         ``epoch``; ``score``, without its split and checkpoint; ``value``.
+
+    Raises:
+        ValueError: no runs.
     """
-    configs = [run.config.to_dict() for run in runs]
+    configs = [run.config.to_dict() for run in some(runs)]
     varied = [name for name in configs[0] if any(c[name] != configs[0][name] for c in configs)]
     parts = []
     for run, config in zip(runs, configs, strict=True):
@@ -49,6 +52,23 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
+def some(runs: Sequence[Run]) -> Sequence[Run]:
+    """The runs; ValueError for none."""
+    if not len(runs):
+        raise ValueError("there are no runs: give at least one")
+    return runs
+
+
+def require(table: pd.DataFrame, *columns: str) -> None:
+    """ValueError for a table without rows, or without one of these columns."""
+    for name in columns:
+        if not (isinstance(name, str) and name in table):
+            has = ", ".join(map(str, table.columns))
+            raise ValueError(f"the table has no column {shown(name)}: it has {has or 'none'}")
+    if not len(table):
+        raise ValueError("the table has no rows: give one of one run or more")
+
+
 def _place(name: str, value: float, run: Run) -> tuple:
     """Split, checkpoint, epoch, score and value of a final score."""
     best = name.endswith("_best")
@@ -59,8 +79,10 @@ def _place(name: str, value: float, run: Run) -> tuple:
 
 
 def final(runs: Sequence[Run]) -> pd.DataFrame:
-    """One row a run: ``epsilon``, ``seed`` and every final metric; ``method`` where they differ."""
-    rows = [{"epsilon": run.config.epsilon, "seed": run.config.seed} | run.metrics for run in runs]
+    """One row a run: ``epsilon``, ``seed`` and every final metric; ``method`` where they differ.
+    ValueError: no runs."""
+    own = ({"epsilon": run.config.epsilon, "seed": run.config.seed} for run in some(runs))
+    rows = [place | run.metrics for place, run in zip(own, runs, strict=True)]
     table = pd.DataFrame(rows)
     methods = [run.config.method for run in runs]
     if len(set(methods)) > 1:  # otherwise a table over strengths alone
@@ -69,15 +91,21 @@ def final(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def history(runs: Sequence[Run]) -> pd.DataFrame:
-    """One row a run and epoch: ``epsilon``, ``seed`` and the columns of ``Run.history``."""
-    parts = [run.history.assign(epsilon=run.config.epsilon, seed=run.config.seed) for run in runs]
+    """One row a run and epoch: ``epsilon``, ``seed`` and the columns of ``Run.history``.
+    ValueError: no runs."""
+    configs = [run.config for run in some(runs)]
+    parts = [
+        run.history.assign(epsilon=config.epsilon, seed=config.seed)
+        for config, run in zip(configs, runs, strict=True)
+    ]
     return pd.concat(parts, ignore_index=True)
 
 
 def over_seeds(table: pd.DataFrame, by: Sequence[str] = ("epsilon",)) -> pd.DataFrame:
     """Mean and half-width of the 95 % Student interval over seeds, per group of ``by``: columns
-    (name, "mean") and (name, "half").
+    (name, "mean") and (name, "half"). ValueError: no rows, or none of these columns.
     """
+    require(table, "seed", *by)
     values = table.drop(columns=["seed"]).groupby(list(by), sort=True)
     return pd.concat(intervals(values), axis=1).swaplevel(axis=1).sort_index(axis=1)
 
@@ -102,8 +130,9 @@ def paired(
     less than the runs do.
 
     Raises:
-        ValueError: a group lacks one of the two epsilons for some seed.
+        ValueError: a group lacks one of the two epsilons for some seed, or the table a column.
     """
+    require(table, by, "seed", "epsilon", score)
     wide = table.pivot(index=[by, "seed"], columns="epsilon", values=score)[[plain, treated]]
     if wide.isna().any().any():
         group, seed = wide[wide.isna().any(axis=1)].index[0]
@@ -113,7 +142,7 @@ def paired(
 
 def headline(runs: Sequence[Run], titles: dict[str, str] = HEADLINE) -> pd.DataFrame:
     """Per epsilon, each of the scores that the runs have, as ``mean ± half-width`` of the 95 %
-    interval over seeds (the mean alone for one seed), under its title.
+    interval over seeds (the mean alone for one seed), under its title. ValueError: no runs.
     """
     summary = over_seeds(final(runs))
     present = set(summary.columns.get_level_values(0))
@@ -157,15 +186,18 @@ def choose(runs: Sequence[Run], score: str = "val_pxap") -> float:
     """The epsilon with the best mean of a validation score over seeds: how choices are made here.
 
     Raises:
-        ValueError: the score is not one of validation.
+        ValueError: the score is not one of validation, or there are no runs.
     """
-    if not score.startswith("val_"):
+    if not plain("score", str, score).startswith("val_"):
         raise ValueError(f"{score!r} is measured on test: choose by val_pxap or val_accuracy")
-    return float(final(runs).groupby("epsilon")[score].mean().idxmax())
+    table = final(runs)
+    require(table, score)
+    return float(table.groupby("epsilon")[score].mean().idxmax())
 
 
 def verdict(runs: Sequence[Run]) -> str:
-    """One sentence on the claim: the best epsilon (chosen on validation) against none, on test."""
+    """One sentence on the claim: the best epsilon (chosen on validation) against none, on test.
+    ValueError: no runs."""
     best, summary = choose(runs), over_seeds(final(runs))
     pxap, accuracy = summary["pxap"], summary["accuracy"]["mean"]
     plain, chosen = pxap.loc[0.0], pxap.loc[best]

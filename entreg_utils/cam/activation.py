@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor, nn
 
+from entreg_utils.cam.scaling import as_array
+from entreg_utils.fields import plain
 from entreg_utils.losses.divergences import may_look
 
 
@@ -66,6 +68,7 @@ def grad_cam(
     (N, C), without gradients; no parameter's ``.grad`` changes. Also right inside
     ``torch.no_grad()``, ``torch.inference_mode()`` and autocast.
     """
+    relu = plain("relu", bool, relu)
     with evaluating(model), torch.inference_mode(False):
         features, logits = _map_and_logits(model, images)
         chosen, known = _classes(classes, logits)
@@ -133,10 +136,10 @@ def _as_input(model: nn.Module, images: Tensor) -> Tensor:
     if not isinstance(images, Tensor) or not images.is_floating_point():
         kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
         raise TypeError(f"images are {kind}, but must be floats in 0..1: images.float() / 255")
-    if images.ndim != 4:
+    if images.ndim != 4 or 0 in images.shape[1:]:
         raise ValueError(
-            f"images have shape {tuple(images.shape)}, but must be (N, 3, H, W): one image goes in "
-            "as image[None]"
+            f"images have shape {tuple(images.shape)}, but must be (N, 3, H, W) with pixels: one "
+            "image goes in as image[None]"
         )
     parameter = _floating(model)
     return images if parameter is None else images.to(parameter)
@@ -180,6 +183,8 @@ def _classes(
     count, num_classes = logits.shape
     if classes is None:
         return logits.argmax(dim=1), None
+    if not isinstance(classes, Tensor):
+        classes = as_array(classes, "classes")
     chosen = torch.as_tensor(classes)
     if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
         raise TypeError(f"classes are {chosen.dtype}, but must be whole-number class indices")

@@ -10,13 +10,14 @@ import warnings
 import cv2
 import numpy as np
 
-from entreg_utils.fields import plain_numbers
+from entreg_utils.fields import known, plain, plain_numbers, shown
 
 Size = int | tuple[int, int]  # side of a square in pixels, or (height, width)
 NORMALIZATIONS = ("minmax", "max", "pas", "ivr")
 # PaS: 90 is the paper's value. IVR: its paper tunes P for each data set and backbone, so there is
 # no right default; 40 is only a place to start from, to be chosen on validation data.
 _PERCENTILE = {"pas": 90.0, "ivr": 40.0}
+LARGEST_SIDE = 2**15  # of a resized map: a slip, or 8 GB
 
 
 @plain_numbers
@@ -69,13 +70,13 @@ def normalize(maps, method: str = "minmax", percentile: float | None = None):
 
 
 def check_normalization(method: str, percentile: float | None) -> None:
-    if method not in NORMALIZATIONS:
-        raise ValueError(
-            f"unknown normalization {method!r}: choose one of {', '.join(NORMALIZATIONS)}"
-        )
-    if percentile is not None and method not in _PERCENTILE:
+    known("normalization", method, NORMALIZATIONS)
+    if percentile is None:
+        return
+    percentile = plain("percentile", float, percentile)
+    if method not in _PERCENTILE:
         raise ValueError(f"{method!r} takes no percentile: leave it out, or use pas or ivr")
-    if percentile is not None and (not 0 <= percentile < 100 or 0 < percentile < 1):
+    if not 0 <= percentile < 100 or 0 < percentile < 1:
         raise ValueError(f"percentile is {percentile}, but is in percent, 0 to below 100: write 90")
 
 
@@ -104,8 +105,11 @@ def _order_statistic(values: np.ndarray, method: str, percentile: float | None) 
 
 
 def is_blank(values) -> bool:
-    """True where a map shows nothing: the same value everywhere, or NaN or infinite values."""
+    """True where a map shows nothing: the same value everywhere, or NaN or infinite values.
+    ValueError: no values, or none that are numbers."""
     values = as_array(values)
+    if not values.size:
+        raise ValueError(f"a map of shape {values.shape} has no values: give one with some")
     return not np.isfinite(values).all() or bool(values.max() == values.min())
 
 
@@ -123,7 +127,7 @@ def overlay(image, normalized_map, alpha: float = 0.5) -> np.ndarray:
     """
     from matplotlib import colormaps  # scoring needs no plotting library
 
-    picture = as_array(image)
+    picture, alpha = as_array(image), plain("alpha", float, alpha)
     picture = picture / 255.0 if picture.dtype == np.uint8 else picture.astype(np.float64)
     if picture.ndim == 3 and picture.shape[0] == 3:
         picture = picture.transpose(1, 2, 0)
@@ -135,15 +139,16 @@ def overlay(image, normalized_map, alpha: float = 0.5) -> np.ndarray:
         )
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha is {alpha}, but must be in 0..1 (0: picture only, 1: map only)")
+    low, high = picture.min(initial=0), picture.max(initial=0)
+    if not 0 <= low <= high <= 1:
+        raise ValueError("values must lie in 0..1: divide the image by 255")
     if is_blank(values):
         height, width = values.shape
         stripes = (np.add.outer(np.arange(height), np.arange(width)) // max(height // 12, 1)) % 2
         grey = picture.mean(axis=2) * 0.4 + 0.35 + 0.25 * stripes
         return np.repeat(np.clip(grey, 0, 1)[:, :, None], 3, axis=2).astype(np.float32)
-    if values.min() < 0 or values.max() > 1 or picture.min() < 0 or picture.max() > 1:
-        raise ValueError(
-            "image and map must lie in 0..1: divide the image by 255, normalize the map"
-        )
+    if values.min() < 0 or values.max() > 1:
+        raise ValueError("values must lie in 0..1: normalize the map")
     colour = colormaps["magma"](values)[:, :, :3]
     return ((1 - alpha) * picture + alpha * colour).astype(np.float32)
 
@@ -151,7 +156,7 @@ def overlay(image, normalized_map, alpha: float = 0.5) -> np.ndarray:
 def resize(raw, size: Size) -> np.ndarray:
     """One map (h, w) as float64, resized bicubically to ``size``."""
     height, width = height_width(size)
-    raw = np.ascontiguousarray(as_array(raw), dtype=np.float64)
+    raw = np.ascontiguousarray(as_array(raw, "a map"), dtype=np.float64)
     if raw.ndim != 2 or raw.size == 0:
         raise ValueError(f"a map must have shape (h, w) with h, w >= 1; this one has {raw.shape}")
     return cv2.resize(raw, (width, height), interpolation=cv2.INTER_CUBIC)
@@ -160,9 +165,9 @@ def resize(raw, size: Size) -> np.ndarray:
 def resize_mask(mask, size: Size) -> np.ndarray:
     """Nearest-neighbour resize of a mask (H, W) (non-zero = inside) to ``size``; bool."""
     height, width = height_width(size)
-    inside = np.ascontiguousarray(as_array(mask) != 0, dtype=np.uint8)
-    if inside.ndim != 2:
-        raise ValueError(f"a mask must have shape (H, W); this one has {inside.shape}")
+    inside = np.ascontiguousarray(as_array(mask, "a mask") != 0, dtype=np.uint8)
+    if inside.ndim != 2 or inside.size == 0:
+        raise ValueError(f"a mask must have shape (H, W) with pixels; this one has {inside.shape}")
     if inside.shape == (height, width):
         return inside.astype(bool)
     return cv2.resize(inside, (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
@@ -172,28 +177,48 @@ def resize_mask(mask, size: Size) -> np.ndarray:
 def rescale_boxes(boxes, frame: tuple[int, int], size: Size = 224) -> np.ndarray:
     """Boxes (..., 4), x0, y0, x1, y1, of an image of ``frame = (width, height)`` in those of
     ``size`` (side or ``(height, width)``): ``coordinate * new / old``, truncated to int64, as the
-    public evaluation code does. Between equal frames, the boxes themselves."""
-    height, width = height_width(size)
-    new, old = np.array([width, height] * 2, float), np.array([*frame] * 2, float)
+    public evaluation code does. Between equal frames, the boxes themselves. ValueError: another
+    shape, coordinates that are not finite or beyond 2^53, or no frame of two sides."""
+    new, old = height_width(size)[::-1] * 2, height_width(frame) * 2
     boxes = as_array(boxes).astype(float)
     boxes = boxes if boxes.size else boxes.reshape(0, 4)
+    if boxes.shape[-1:] != (4,) or not (np.abs(boxes) < 2**53).all():
+        raise ValueError(f"boxes of shape {boxes.shape} must be (..., 4), finite: x0, y0, x1, y1")
     return (boxes * new / old).astype(np.int64)
 
 
 def height_width(size: Size) -> tuple[int, int]:
     """``(height, width)`` from an int (square) or a pair; both at least 1."""
-    pair = (size, size) if np.ndim(size) == 0 else tuple(size)
-    if len(pair) != 2 or any(int(side) != side or side < 1 for side in pair):
-        raise ValueError(f"size must be a positive int or (height, width), got {size!r}")
+    if type(size) is int and 1 <= size <= LARGEST_SIDE:  # nearly always
+        return size, size
+    pair = as_array(size, "size")
+    pair = np.array([pair, pair]) if pair.ndim == 0 else pair
+    odd = pair.shape != (2,) or pair.dtype == bool
+    if odd or not all(1 <= side <= LARGEST_SIDE and side % 1 == 0 for side in pair):
+        raise ValueError(
+            f"size must be a positive int or (height, width), at most {LARGEST_SIDE}, got "
+            f"{shown(size)}"
+        )
     return int(pair[0]), int(pair[1])
 
 
-def as_array(values) -> np.ndarray:
-    """NumPy view of an array, a nested list or a tensor of any device and precision."""
+def as_array(values, name: str = "what is given") -> np.ndarray:
+    """NumPy view of numbers: an array, a nested list or a tensor of any device and precision.
+
+    ValueError, which calls them ``name``: rows of unequal length, or anything but real numbers.
+    """
     if not hasattr(values, "detach"):
-        return np.asarray(values)
-    half = values.is_floating_point() and values.element_size() < 4  # NumPy has no bfloat16
-    return (values.float() if half else values).numpy(force=True)
+        try:
+            array = np.asarray(values)
+        except ValueError:  # the only one to know is NumPy
+            raise ValueError(f"{name} has rows of unequal length: give an array") from None
+    else:
+        half = values.is_floating_point() and values.element_size() < 4  # NumPy has no bfloat16
+        array = (values.float() if half else values).numpy(force=True)
+    if array.dtype.kind not in "biuf":
+        kind = type(values).__name__ if array.dtype == object else array.dtype
+        raise ValueError(f"{name} is {kind}: give real numbers, as an array, a tensor or a list")
+    return array
 
 
 def _stack(maps) -> np.ndarray:

@@ -122,7 +122,8 @@ def contrast_map(own):
 @reads(number)
 def temperature(value, logits, target):
     """03: a factor s such that the mean entropy of ``s * logits`` is ``target`` nats."""
-    found = float(losses.entropy(value * torch.as_tensor(logits).detach().float()).mean())
+    scaled = value * torch.as_tensor(logits).detach().double()
+    found = float(losses.entropy(scaled.clamp(-1e300, 1e300)).mean())
     right = abs(found - target) <= 0.01
     return {"negative": value <= 0, "right": right, "too_large": found < target, "found": found}
 

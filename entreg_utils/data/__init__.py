@@ -51,10 +51,6 @@ def load(name: str | Callable, split: str, root=None, **options):
     """
     if not isinstance(name, str) or names.is_own(name):
         own = names.resolve(name, "data set")
-        if not callable(own):
-            raise ValueError(
-                f"data set {name!r} is {type(name).__name__}: give a name or a function"
-            )
         found = own(split, **options, **({} if root is None else {"root": root}))
         text = names.label(name)
         return found if isinstance(found, Images) else OwnDataset(found, split, text)

@@ -19,7 +19,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from entreg_utils.data.lists import match, plain
-from entreg_utils.files import StorageError, expand, read_bytes, text_of
+from entreg_utils.files import StorageError, path_from, read_bytes, text_of
 
 BOXES, LABELS = ("image", "x0", "y0", "x1", "y1"), ("image", "class")
 KINDS = (
@@ -57,7 +57,7 @@ def read(path: Path | str, columns: Collection[str] = BOXES) -> dict[str, Annota
         ValueError: content that is not of its kind, or a box that cannot be one, with its place.
         StorageError: a file that is missing, unreadable or no UTF-8 text.
     """
-    path = expand(path)
+    path = path_from(path, "annotations")
     if not path.exists():
         kinds = KINDS if columns == BOXES else f"a .csv of {','.join(columns)}"
         raise StorageError(f"{path} is not there: give {kinds}")

@@ -30,7 +30,7 @@ from entreg_utils.data.lists import MaskReader, Photo, ranked, some
 from entreg_utils.data.photos import PhotoDataset
 from entreg_utils.data.world import SPLITS, check_split
 from entreg_utils.fields import plain_numbers
-from entreg_utils.files import StorageError, expand
+from entreg_utils.files import StorageError, expand, path_from
 
 _LISTS = ("[aA]nnotations/instances*.json", "instances*.json")
 _SPEAKING = ("annotations.json", "boxes.csv", "boxes.json", "[aA]nnotations", *_LISTS)
@@ -137,7 +137,7 @@ class Found:
 
 def find(path, root=None, boxes=None, masks=None, labels=None, hold_out=0.2, seed=0) -> Found:
     """What :func:`folder` loads, of all splits; same arguments and errors."""
-    home = expand(root or ".") / expand(path)
+    home = expand(root or ".") / path_from(path, "folder")
     if path == "" or not home.is_dir():
         where = home if path else repr(path)  # which would be where Python was started
         raise StorageError(f"{where} is no folder: give folder:PATH of your photographs")

@@ -1,6 +1,7 @@
 """What every data set of the course gives, and how somebody's own is brought to it."""
 
 import hashlib
+from collections.abc import Mapping
 from functools import cached_property
 from typing import NamedTuple
 
@@ -48,8 +49,10 @@ def collate(samples: list[Sample], *, collate_fn_map=None) -> Sample:
         number are lists of B.
 
     Raises:
-        ValueError: images of several sizes.
+        ValueError: images of several sizes, or no samples.
     """
+    if not samples or not all(isinstance(one, Sample) for one in samples):
+        raise ValueError("a batch is made of one Sample or more: give a list of them")
     columns = Sample(*map(list, zip(*samples, strict=True)))
     shapes = {tuple(image.shape) for image in columns.image}
     if len(shapes) > 1:
@@ -204,7 +207,12 @@ def _images_and_labels(found, name: str) -> tuple[torch.Tensor, torch.Tensor]:
         )
     images, labels = [], []
     for index in range(len(found)):
-        image, label = found[index][:2]
+        pair = () if isinstance(found, Mapping) else found[index]
+        if not isinstance(pair, (tuple, list)) or len(pair) < 2:
+            raise ValueError(
+                f"{name} gives no pair (image, label) at {index}: give a data set of them"
+            )
+        image, label = pair[:2]
         image = torch.as_tensor(np.array(image)) if not torch.is_tensor(image) else image
         if image.ndim == 3 and image.shape[-1] == 3 and image.shape[0] != 3:
             image = image.permute(2, 0, 1)  # of Pillow

@@ -10,7 +10,7 @@ from entreg_utils.cam.scaling import rescale_boxes, resize_mask
 from entreg_utils.data.reef import paint
 from entreg_utils.data.sample import Images, Sample, pairs_of, usual_ids
 from entreg_utils.data.world import CUES, KNOBS, SPLITS, World, check_split, draw_scene
-from entreg_utils.fields import plain_numbers
+from entreg_utils.fields import known, plain_numbers, whole
 
 SPECIES = tuple(
     "clown bar, gold spot, reed stripe, royal wave, two-tone rose, ruby lozenge, teal zigzag, "
@@ -74,7 +74,7 @@ def toy(split: str, num_images: int | None = None, cache: bool = True, **knobs) 
     world = World(**knobs)
     check_split(split)
     painted = _kept if cache else generate
-    count = SPLITS[split] if num_images is None else num_images
+    count = SPLITS[split] if num_images is None else whole("num_images", num_images, 1, 10**6)
     return ToyDataset(world, split, painted(world, split, count))
 
 
@@ -109,11 +109,12 @@ def counterfactual(dataset: ToyDataset, cue: str, count: int | None = None) -> t
     """The same images with one cue changed: it shows the variant of the class after the label.
 
     Of the first ``count`` images, by default all: uint8 (count, 3, S, S), in which nothing but the
-    cue (``part``, ``body`` or ``context``) differs. An unpainted part stays unpainted.
+    cue (``part``, ``body`` or ``context``) differs. An unpainted part stays unpainted. ValueError:
+    another cue, or a count that there is not.
     """
-    if cue not in CUES:
-        raise ValueError(f"unknown cue {cue!r}: use one of {', '.join(CUES)}")
-    scene = draw_scene(dataset.world, dataset.split, len(dataset)).rows(0, count or len(dataset))
+    known("cue", cue, CUES)
+    count = len(dataset) if count is None else whole("count", count, 1, len(dataset))
+    scene = draw_scene(dataset.world, dataset.split, len(dataset)).rows(0, count)
     column = CUES.index(cue)
     following = (scene.labels + 1) % dataset.num_classes
     scene.cues[:, column] = np.where(scene.cues[:, column] < 0, -1, following)

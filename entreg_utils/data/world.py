@@ -16,7 +16,7 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-from entreg_utils.fields import settle
+from entreg_utils.fields import known, settle, whole
 
 SPLITS = {"train": 2000, "val": 200, "test": 400}
 CUES = ("part", "body", "context")  # the columns of ``cues``
@@ -27,8 +27,7 @@ _STREAM_VERSION = 1
 
 def check_split(split: str) -> None:
     """ValueError with the known splits when ``split`` is none of them."""
-    if split not in SPLITS:
-        raise ValueError(f"unknown split {split!r}: use one of {', '.join(SPLITS)}")
+    known("split", split, SPLITS)
 
 
 @dataclass(frozen=True)
@@ -44,6 +43,9 @@ class World:
         num_classes: species, 2..10.
         image_size: side in pixels, 32..128; the fish scales with it.
         seed: any non-negative integer; another seed is another world of the same kind.
+
+    Raises:
+        ValueError: a knob out of its range.
     """
 
     part: float = 1.0
@@ -60,10 +62,8 @@ class World:
             value = getattr(self, name)
             if not 0.0 <= value <= 1.0:
                 raise ValueError(f"{name}={value} is not a probability: give a number in 0..1")
-        for name, low, high in (("num_classes", 2, MAX_CLASSES), ("image_size", 32, 128)):
-            value = getattr(self, name)
-            if not low <= value <= high:
-                raise ValueError(f"{name}={value} is outside {low}..{high}: give a whole number")
+        whole("num_classes", self.num_classes, 2, MAX_CLASSES)
+        whole("image_size", self.image_size, 32, 128)
 
 
 KNOBS = tuple(field.name for field in fields(World))
@@ -126,8 +126,7 @@ class Scene:
 def draw_scene(world: World, split: str, count: int) -> Scene:
     """Decide what each image of a split shows; ValueError for a count that is not positive."""
     check_split(split)
-    if count < 1:
-        raise ValueError(f"num_images={count!r}: give a whole number of at least 1")
+    count = whole("num_images", count, 1, 10**6)
     draws = Draws(world, split, count)
     labels = draws.below(world.num_classes)
     cues = np.empty((count, len(CUES)), np.int64)

@@ -23,7 +23,8 @@ class AttentionErasing(nn.Module):
     As in the authors' code, ONE draw serves all images of a batch, the choice of the hidden place
     carries no gradient (dy/dx is 1 at kept places, 0 at hidden ones), and sigmoid(A) its own.
     ``rate`` in 0..1 is the authors' ``1 - keep_prob``; ``generator``, on the CPU, may be set anew
-    or seeded at any time. In eval mode nothing happens.
+    or seeded at any time. In eval mode nothing happens. ValueError: a number out of its range;
+    TypeError: another generator.
 
     ``x`` must be (N, C, h, w) after a ReLU: on negative values A < gamma max A hides nothing. The
     values are looked at in the first training pass only, since each look makes a GPU wait.
@@ -60,7 +61,7 @@ class ADL(AttentionErasing):
     """Attention-based dropout layer (Choe & Shim, CVPR 2019): hides where A >= gamma max A.
 
     The maximum is each image's own; gamma in 0..1, small values hide much. The authors'
-    SE-ResNet-50 has gamma 0.9 and rate 0.75.
+    SE-ResNet-50 has gamma 0.9 and rate 0.75. Else as :class:`AttentionErasing`.
     """
 
     def __init__(self, gamma: float, rate: float, generator: torch.Generator):
@@ -79,6 +80,7 @@ class RDAP(AttentionErasing):
     equals. Size: ``round(square * min(h, w))`` cells, at least one, 0 < square < 1, a share of the
     map so that one setting serves every architecture, as the paper wants. Border: the square is
     moved inside, never cut; with an even side the peak is the lower right of the middle cells.
+    Else as :class:`AttentionErasing`.
     """
 
     def __init__(self, square: float, rate: float, generator: torch.Generator):

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from entreg_utils.cam.scaling import as_array
 from entreg_utils.erasing.arguments import cpu_generator, image_batch, number, square_sides
 from entreg_utils.fields import plain_numbers
 
@@ -70,6 +71,7 @@ def paint_over(images: Tensor, hidden: Tensor, fill: float | Sequence[float] | T
     if fill is None:
         raise ValueError("HaS needs fill, the mean colour in 0..1: fill=model.mean")
     channels = images.shape[1]
+    fill = fill if isinstance(fill, Tensor) else as_array(fill, "fill")
     colour = torch.as_tensor(fill, dtype=torch.float32).detach()
     if colour.shape not in ((), (channels,)):
         raise ValueError(

@@ -169,7 +169,7 @@ def hidden(
     nothing is drawn.
 
     images (N, C, H, W), float in 0..1 or uint8; ADL and RDAP need ``model``, HaS ``fill``.
-    ValueError for what is missing, for own code, or as of the method itself.
+    ValueError for what is missing or for own code; else errors as of :func:`hide_and_seek`.
     """
     count, _, height, width = image_batch(images).shape
     method = erasing.method

@@ -14,7 +14,7 @@ from scipy.special import betaincinv
 from torch import Tensor
 
 from entreg_utils.erasing.arguments import cpu_generator, image_batch, number
-from entreg_utils.fields import plain_numbers
+from entreg_utils.fields import plain, plain_numbers
 
 
 @plain_numbers
@@ -47,6 +47,7 @@ def cutmix(
     """
     count, _, height, width = image_batch(images).shape
     probability = number("probability", probability)
+    as_distribution = plain("as_distribution", bool, as_distribution)
     x0, y0, x1, y1 = box = draw_box(height, width, beta, generator)
     mixes = torch.rand((), generator=generator).item() < probability
     partner = torch.randperm(count, generator=generator)
@@ -95,7 +96,7 @@ def soft_targets(
         if num_classes is None:
             raise ValueError("class indices need num_classes to become soft targets")
         return (targets[:, None] == torch.arange(num_classes, device=targets.device)).float()
-    if targets.ndim != 2 or len(targets) != count:
+    if targets.ndim != 2 or len(targets) != count or targets.is_complex():
         raise ValueError(
             f"targets of shape {tuple(targets.shape)} do not fit {count} images: give class "
             f"indices ({count},), or soft or multi-hot rows ({count}, classes)"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from entreg_utils.erasing.methods import METHODS, Erasing
+from entreg_utils.fields import known, shown
 
 PHOTOGRAPHS = ("cub", "openimages", "flowers", "pets", "voc", "imagenet")
 BACKBONES = ("preresnet18", "resnet18", "resnet50", "seresnet50", "mobilenet_v2")
@@ -72,15 +73,14 @@ def preset(method: str, dataset: str, model: str) -> Erasing:
     Names as in ``METHODS``, ``data.load`` (or ``imagenet``) and ``models.build``; ValueError, which
     lists the known rows, where the table has none.
     """
-    if method not in METHODS:
-        raise ValueError(f"unknown erasing method {method!r}: choose one of {', '.join(METHODS)}")
+    known("erasing method", method, METHODS)
     rows = [row for row in PRESETS if row.erasing.method == method]
-    for row in rows:
+    for row in rows if isinstance(dataset, str) and isinstance(model, str) else ():
         if dataset in row.datasets and model in row.models:
             return row.erasing
-    known = {(row.datasets, row.models): None for row in rows}  # each once, in order
-    listed = "; ".join(f"{', '.join(sets)} with {', '.join(nets)}" for sets, nets in known)
+    sets_and_nets = {(row.datasets, row.models): None for row in rows}  # each once, in order
+    listed = "; ".join(f"{', '.join(sets)} with {', '.join(nets)}" for sets, nets in sets_and_nets)
     raise ValueError(
-        f"no preset of {method} for {dataset!r} with {model!r}: there are those for {listed}. Give "
-        "the hyperparameters yourself: Erasing(...)"
+        f"no preset of {method} for {shown(dataset)} with {shown(model)}: there are those for "
+        f"{listed}. Give the hyperparameters yourself: Erasing(...)"
     )

@@ -23,7 +23,8 @@ PROTOCOL = 5  # 4 resized maps in float32
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Evaluation: what the trained network is shown, and what is measured."""
+    """Evaluation: what the trained network is shown, and what is measured; ValueError for others
+    than it can be."""
 
     eval_size: int = 224
     """photographs: side in pixels that is shown; scores are taken at 224"""

@@ -21,7 +21,8 @@ LOUD_CONTEXT = {"body": 0.5, "context": 0.9}
 
 @plain_numbers
 def er(epsilon: float, seed: int = 0, **changes) -> Config:
-    """Entropy regularisation at weight ``epsilon`` in [0, 1): lambda = epsilon / (1 - epsilon)."""
+    """Entropy regularisation at weight ``epsilon`` in [0, 1): lambda = epsilon / (1 - epsilon).
+    Errors as of :class:`Config`."""
     return config_of(epsilon=epsilon, seed=seed, **changes)
 
 

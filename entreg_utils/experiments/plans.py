@@ -43,7 +43,7 @@ from entreg_utils.experiments.config import DEFAULTS, FLAT, Config
 from entreg_utils.experiments.presets import DEFAULT, PRESETS
 from entreg_utils.experiments.store import Files
 from entreg_utils.fields import plain
-from entreg_utils.files import StorageError, expand, read_bytes, text_of
+from entreg_utils.files import StorageError, path_from, read_bytes, text_of
 from entreg_utils.losses import lambda_from_epsilon
 
 FOLDER = Path(__file__).with_name("plans")  # the plans that come with the package
@@ -80,7 +80,7 @@ def load(name: str | Path) -> Plan:
         ValueError: no such plan; no TOML; an unknown key; a value that cannot work.
         StorageError: the file is not there or cannot be read.
     """
-    path = expand(name)
+    path = path_from(name, "plan")
     if path.suffix != ".toml":
         if str(name) not in names():
             raise ValueError(
@@ -229,7 +229,7 @@ def _with_epsilon(epsilon: float | None, settings: dict) -> Config:
         raise ValueError("epsilon and strength say the same thing: give one of them")
     epsilon = plain("epsilon", float, epsilon)
     if not 0 <= epsilon < 1:
-        raise ValueError(f"epsilon={epsilon}: give a number in [0, 1)")
+        raise ValueError(f"epsilon={epsilon!r}: give a number in [0, 1)")
     named = settings.pop("regularizer", "kl_uniform")
     if epsilon == 0:
         return Config(**settings)

@@ -25,11 +25,14 @@ def as_picture(image) -> np.ndarray:
 
     Args:
         image: (3, H, W) or (H, W, 3), uint8 or float in 0..1.
+
+    Raises:
+        ValueError: an image of another shape, or none.
     """
-    picture = as_array(image)
+    picture = as_array(image, "image")
     picture = picture / 255.0 if picture.dtype == np.uint8 else picture.astype(np.float64)
-    picture = picture.transpose(1, 2, 0) if picture.shape[0] == 3 else picture
-    if picture.ndim != 3 or picture.shape[2] != 3:
+    picture = picture.transpose(1, 2, 0) if picture.ndim == 3 and len(picture) == 3 else picture
+    if picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
         raise ValueError(f"image has shape {picture.shape}, but must be (3, H, W)")
     return picture
 
@@ -90,8 +93,12 @@ def colour_bar(figure: Figure, shown: AxesImage, ticks: Sequence[float], **place
 
 
 def draw_box(axes, box, colour: str, dashed: bool = False) -> None:
-    """Outline one box x0, y0, x1, y1 on axes that show a picture; true boxes are dashed."""
-    x0, y0, x1, y1 = (float(value) for value in box)
+    """Outline one box x0, y0, x1, y1 on axes that show a picture; true boxes are dashed.
+    ValueError: other than four finite numbers."""
+    box = as_array(box, "box").astype(float)
+    if box.shape != (4,) or not np.isfinite(box).all():
+        raise ValueError(f"a box is four finite numbers, x0, y0, x1, y1, not {box.tolist()}")
+    x0, y0, x1, y1 = box.tolist()
     # pixel i covers i - 0.5 .. i + 0.5 on matplotlib's axes, and x1 is the first pixel outside
     corner, size = (x0 - 0.5, y0 - 0.5), (x1 - x0, y1 - y0)
     style = (0, (3, 1.5)) if dashed else "-"

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 from matplotlib.axes import Axes
-from matplotlib.colors import to_hex, to_rgb
+from matplotlib.colors import is_color_like, to_hex, to_rgb
 from matplotlib.figure import Figure
 
 from entreg_utils import metrics
@@ -84,7 +84,12 @@ def ink(colour: str) -> str:
 
     Returns:
         The nearest darker shade, as hex, whose contrast to white is at least 4.5 (WCAG 2, AA).
+
+    Raises:
+        ValueError: no such colour.
     """
+    if not isinstance(colour, str) or not is_color_like(OKABE_ITO.get(colour, colour)):
+        raise ValueError(f"there is no colour {colour!r}: give one of {', '.join(OKABE_ITO)}")
     rgb = np.array(to_rgb(OKABE_ITO.get(colour, colour)))
     while 1.05 / (_luminance(rgb) + 0.05) < 4.5:
         rgb *= 0.99
@@ -98,7 +103,8 @@ def _luminance(rgb: np.ndarray) -> float:
 
 
 def student(values) -> tuple[float, float]:
-    """Ends of the 95 % Student interval over seeds, as seaborn's ``errorbar=`` wants them."""
+    """Ends of the 95 % Student interval over seeds, as seaborn's ``errorbar=`` wants them.
+    Errors as of :func:`entreg_utils.metrics.seed_interval`."""
     mean, half = metrics.seed_interval(values)
     return mean - half, mean + half
 

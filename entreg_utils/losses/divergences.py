@@ -16,8 +16,7 @@ from entreg_utils.fields import plain_numbers
 def entropy(logits: Tensor) -> Tensor:
     """Shannon entropy H(p) = -sum_k p_k log p_k, (N, C) -> (N,), 0..log C nats.
 
-    Raises ValueError for logits of the wrong shape or dtype, or (CPU) that are NaN or infinite;
-    so do all functions below.
+    Raises ValueError for logits of the wrong shape or dtype, or (CPU) that are NaN or infinite.
     """
     return _entropy(_log_softmax(logits))
 
@@ -25,7 +24,8 @@ def entropy(logits: Tensor) -> Tensor:
 def kl_uniform(logits: Tensor) -> Tensor:
     """KL(u||p) = -log C - (1/C) sum_k log p_k, (N, C) -> (N,), 0..inf nats (Hwang et al., 2023).
 
-    Gradient: d/dz_k = p_k - 1/C, which does not fade however sure the model is.
+    Gradient: d/dz_k = p_k - 1/C, which does not fade however sure the model is. Errors as of
+    :func:`entropy`.
     """
     return _kl_uniform(_log_softmax(logits))
 
@@ -33,13 +33,14 @@ def kl_uniform(logits: Tensor) -> Tensor:
 def kl_to_uniform(logits: Tensor) -> Tensor:
     """KL(p||u) = log C - H(p), (N, C) -> (N,), 0..log C nats (confidence penalty: Pereyra, 2017).
 
-    Gradient: d/dz_k = p_k (log p_k + H(p)), which fades with p_k.
+    Gradient: d/dz_k = p_k (log p_k + H(p)), which fades with p_k. Errors as of :func:`entropy`.
     """
     return _kl_to_uniform(_log_softmax(logits))
 
 
 def jeffreys(logits: Tensor) -> Tensor:
-    """Jeffreys divergence KL(u||p) + KL(p||u), (N, C) -> (N,), 0..inf nats (Jeffreys, 1946)."""
+    """Jeffreys divergence KL(u||p) + KL(p||u), (N, C) -> (N,), 0..inf nats (Jeffreys, 1946).
+    Errors as of :func:`entropy`."""
     return _jeffreys(_log_softmax(logits))
 
 
@@ -47,7 +48,7 @@ def jsd(logits: Tensor) -> Tensor:
     """Jensen-Shannon divergence 1/2 KL(p||m) + 1/2 KL(u||m), m = (p + u)/2, (N, C) -> (N,).
 
     0..log 2 nats (Lin, 1991); rounding can leave it a little below 0 near uniform, so clamp before
-    a root. Gradient: d/dz_k = 1/2 p_k [log(p_k/m_k) - KL(p||m)].
+    a root. Gradient: d/dz_k = 1/2 p_k [log(p_k/m_k) - KL(p||m)]. Errors as of :func:`entropy`.
     """
     return _skew_jensen(_log_softmax(logits), 0.5) / 4
 
@@ -59,11 +60,11 @@ def alpha_divergence(logits: Tensor, alpha: float) -> Tensor:
     D_alpha = [(1 - alpha) KL(u||m) + alpha KL(p||m)] / (alpha (1 - alpha)) with
     m = (1 - alpha) u + alpha p. Limits: alpha = 0 is KL(p||u) (confidence penalty), alpha = 1 is
     KL(u||p) (label smoothing), alpha = 1/2 is 4 JSD. (Amari's alpha-divergence, with the same
-    limits, is another family.) ValueError: ``alpha`` outside [0, 1].
+    limits, is another family.) ValueError: ``alpha`` outside [0, 1], or as of :func:`entropy`.
     """
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha must lie in [0, 1], not {alpha}")
-    return _skew_jensen(_log_softmax(logits), float(alpha))
+    return _skew_jensen(_log_softmax(logits), alpha)
 
 
 def _entropy(log_p: Tensor) -> Tensor:

@@ -12,10 +12,11 @@ import torch
 from torch import Tensor
 
 from entreg_utils import names
-from entreg_utils.fields import plain_numbers
+from entreg_utils.fields import plain, plain_numbers, shown
 from entreg_utils.losses import divergences
 from entreg_utils.losses.divergences import _log_softmax
 
+_WHOLE = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 SUM_TOLERANCE = 1e-3  # rounding of float32 is far below, a forgotten normalisation far above
 
 REGULARIZERS: dict[str, Callable[[Tensor], Tensor] | None] = {
@@ -73,12 +74,11 @@ def objective(
     ValueError: unknown regulariser, strength out of range, or bad logits or targets.
     """
     own = names.resolve(regularizer, "regularizer") if names.is_own(regularizer) else None
-    if own is None and regularizer not in REGULARIZERS:
+    if own is None and not (isinstance(regularizer, str) and regularizer in REGULARIZERS):
         known = ", ".join(REGULARIZERS)
         raise ValueError(
-            f"unknown regularizer {regularizer!r}; choose one of: {known}, or module:function"
+            f"unknown regularizer {shown(regularizer)}: known are {known}, module:function"
         )
-    strength = float(strength)
     if regularizer == "label_smoothing":
         check_epsilon(strength)
     elif regularizer != "none" and not (strength >= 0 and math.isfinite(strength)):
@@ -105,24 +105,27 @@ def objective(
 
 def validate(logits: Tensor, target: Tensor | None = None) -> None:
     """Raise the ValueError that says what is wrong with the values, on whatever device they are."""
-    log_p = _log_softmax(logits.detach().cpu())
+    logits, target = (v.detach().cpu() if isinstance(v, Tensor) else v for v in (logits, target))
+    log_p = _log_softmax(logits)
     if target is not None:
-        _cross_entropy(log_p, target.detach().cpu())
+        _cross_entropy(log_p, target)
 
 
-def check_epsilon(epsilon: float) -> None:
+def check_epsilon(epsilon: float) -> float:
+    epsilon = plain("epsilon", float, epsilon)
     if not 0 <= epsilon < 1:
         raise ValueError(
             f"label smoothing's eps must lie in [0, 1), not {epsilon}: at 1 nothing of the label "
             "is left"
         )
+    return epsilon
 
 
 def _cross_entropy(log_p: Tensor, target: Tensor) -> Tensor:
     rows, classes = log_p.shape
     if not isinstance(target, Tensor):
         raise ValueError(f"target must be a tensor, not {type(target).__name__}")
-    if target.shape == (rows,) and not (target.is_floating_point() or target.dtype == torch.bool):
+    if target.shape == (rows,) and target.dtype in _WHOLE:
         label = target.to(torch.int64)
         bad = (label < 0) | (label >= classes)
         loss = -log_p.gather(1, label.clamp(0, classes - 1)[:, None])[:, 0]
@@ -134,7 +137,7 @@ def _cross_entropy(log_p: Tensor, target: Tensor) -> Tensor:
                 f"have {classes} classes): renumber the labels or build the model with more classes"
             ),
         )
-    if target.shape == (rows, classes):
+    if target.shape == (rows, classes) and not target.is_complex():
         weights = target.to(log_p.dtype)
         total = weights.sum(1)
         multi_hot = ((weights == 0) | (weights == 1)).all(1) & (total > 0)

@@ -5,7 +5,7 @@ import math
 import torch
 from scipy.optimize import brentq
 
-from entreg_utils.fields import plain_numbers
+from entreg_utils.fields import MOST_CLASSES, known, plain, plain_numbers, whole
 from entreg_utils.losses.objectives import REGULARIZERS, check_epsilon, objective
 
 
@@ -15,8 +15,9 @@ def epsilon_from_lambda(lam: float, num_classes: int, reduction: str = "mean") -
 
     eps = l/(1 + l), where l is ``lam`` for ``reduction="mean"`` (the true KL, with 1/C) and
     ``lam * num_classes`` for ``"class_sum"`` (the plain sum over classes, without 1/C).
-    ValueError: ``lam`` negative or not finite, fewer than two classes, unknown reduction.
+    ValueError: ``lam`` negative or not finite, classes outside 2..10^6, unknown reduction.
     """
+    lam = plain("lambda", float, lam)
     if not (lam >= 0 and math.isfinite(lam)):
         raise ValueError(f"lambda must be finite and >= 0, not {lam}")
     effective = lam * _classes_in_sum(num_classes, reduction)
@@ -27,9 +28,9 @@ def epsilon_from_lambda(lam: float, num_classes: int, reduction: str = "mean") -
 def lambda_from_epsilon(epsilon: float, num_classes: int, reduction: str = "mean") -> float:
     """Inverse of :func:`epsilon_from_lambda`: eps/(1 - eps), divided by C for ``"class_sum"``.
 
-    ValueError: ``epsilon`` outside [0, 1), fewer than two classes, unknown reduction.
+    ValueError: ``epsilon`` outside [0, 1), classes outside 2..10^6, unknown reduction.
     """
-    check_epsilon(epsilon)
+    epsilon = check_epsilon(epsilon)
     return epsilon / (1 - epsilon) / _classes_in_sum(num_classes, reduction)
 
 
@@ -41,7 +42,7 @@ def smoothed_optimum(epsilon: float, num_classes: int) -> tuple[float, float, fl
     nats; ``gap`` is the distance of the true logit from the others, log(1 + C (1 - eps)/eps),
     infinite at eps = 0. ValueError: ``epsilon`` outside [0, 1), fewer than two classes.
     """
-    check_epsilon(epsilon)
+    epsilon = check_epsilon(epsilon)
     classes = _classes_in_sum(num_classes, "class_sum")
     if epsilon == 0:
         return 1.0, 0.0, math.inf
@@ -63,13 +64,12 @@ def matched_strength(regularizer: str, entropy: float, num_classes: int) -> floa
     ``entropy``: nats, between 0 and log C, both left out. ValueError: no such regulariser, or one
     without strength; entropy out of range.
     """
-    if regularizer not in REGULARIZERS or regularizer == "none":
-        known = ", ".join(name for name in REGULARIZERS if name != "none")
-        raise ValueError(f"no strength of {regularizer!r}: use one of {known}")
-    if num_classes < 2 or not 0 < entropy < math.log(num_classes):
+    known("regularizer", regularizer, [name for name in REGULARIZERS if name != "none"])
+    num_classes = _classes_in_sum(num_classes, "class_sum")
+    if not 0 < entropy < math.log(num_classes):
         raise ValueError(
             f"entropy={entropy} of {num_classes} classes: give nats between 0 and log C, both left "
-            "out, and at least two classes"
+            "out"
         )
 
     def excess(gap: float) -> float:  # H of softmax(gap, 0, .., 0) falls from log C to 0 in gap
@@ -82,16 +82,14 @@ def matched_strength(regularizer: str, entropy: float, num_classes: int) -> floa
     target = torch.zeros(1, dtype=torch.int64)
     smoothing = regularizer == "label_smoothing"
     name = "kl_uniform" if smoothing else regularizer
-    plain = objective(logits, target, "none", 0.0)
-    added = objective(logits, target, name, 1.0) - plain  # the regulariser alone, at strength 1
-    down, up = (torch.autograd.grad(part, gap, retain_graph=True)[0] for part in (plain, added))
+    bare = objective(logits, target, "none", 0.0)
+    added = objective(logits, target, name, 1.0) - bare  # the regulariser alone, at strength 1
+    down, up = (torch.autograd.grad(part, gap, retain_graph=True)[0] for part in (bare, added))
     strength = float(-down / up)
     return strength / (1 + strength) if smoothing else strength
 
 
 def _classes_in_sum(num_classes: int, reduction: str) -> int:
-    if num_classes < 2:
-        raise ValueError(f"num_classes must be at least 2, not {num_classes}")
-    if reduction not in ("mean", "class_sum"):
-        raise ValueError(f"unknown reduction {reduction!r}; choose one of: mean, class_sum")
+    num_classes = whole("num_classes", num_classes, 2, MOST_CLASSES)
+    known("reduction", reduction, ("mean", "class_sum"))
     return num_classes if reduction == "class_sum" else 1

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from entreg_utils.ahead import ahead
-from entreg_utils.cam.scaling import Size, height_width
+from entreg_utils.cam.scaling import Size, as_array, height_width
 from entreg_utils.fields import plain_numbers
 from entreg_utils.metrics.boxes import BoxAccuracy
+from entreg_utils.metrics.maps import count_of
 from entreg_utils.metrics.overlap import box_iou, check_boxes, iou_list
 from entreg_utils.metrics.pixels import counted_pixels
 
@@ -29,15 +30,15 @@ def centre_box_baseline(
     sides. On the CUB test split at 224: 93.91 / 59.67 / 17.00 % at IoU 0.3 / 0.5 / 0.7.
 
     ``boxes``: true ones in pixels of ``size``, as for :func:`box_accuracy`. ``sides``: fractions of
-    the frame, in (0, 1]; by default every whole pixel.
+    the frame, in (0, 1]; by default every whole pixel. ValueError: as there.
     """
     height, width = height_width(size)
     longest = max(height, width)
-    fractions = np.arange(1, longest + 1) / longest if sides is None else np.asarray(sides, float)
-    if fractions.ndim != 1 or not ((fractions > 0) & (fractions <= 1)).all():
+    given = np.arange(1, longest + 1) / longest if sides is None else sides
+    fractions = as_array(given, "sides").astype(float)
+    if fractions.ndim != 1 or not len(fractions) or not ((fractions > 0) & (fractions <= 1)).all():
         raise ValueError("sides are fractions of the frame: give values in (0, 1]")
-    if len(boxes) == 0:
-        raise ValueError("boxes is empty: there is no image to score")
+    count = count_of(boxes=boxes)
     frame = np.array([width, height])
     sides = np.round(fractions[:, None] * frame).astype(np.int64)  # (S, 2), w and h
     corners = (frame - sides) // 2
@@ -51,7 +52,7 @@ def centre_box_baseline(
     # one thread: what is done for an image is too little to be shared out
     for best in ahead(best_of, enumerate(boxes), 1, "centred boxes", total=len(boxes)):
         counts += best >= deltas[:, None]
-    return BoxAccuracy(counts, deltas, fractions, len(boxes))
+    return BoxAccuracy(counts, deltas, fractions, count)
 
 
 @plain_numbers
@@ -60,7 +61,8 @@ def full_box_baseline(
 ) -> BoxAccuracy:
     """BoxAcc of the whole frame as the box of every image: the centred box of side 1.
 
-    It chooses nothing, and is right wherever the object fills the share ``iou`` of the frame."""
+    It chooses nothing, and is right wherever the object fills the share ``iou`` of the frame.
+    Arguments and errors as of :func:`centre_box_baseline`."""
     return centre_box_baseline(boxes, size, iou_thresholds, sides=(1.0,))
 
 
@@ -71,11 +73,10 @@ def constant_map_baseline(
     """PxAP in 0..1 of a map that says nothing: the share of foreground among the counted pixels.
 
     With one score for every pixel recall jumps from 0 to 1, where precision is the prevalence.
-    Arguments as in :func:`pixel_average_precision`.
+    Arguments and errors as in :func:`pixel_average_precision`.
     """
-    if len(masks) == 0:
-        raise ValueError("masks is empty: there is no image to score")
-    ignore = [None] * len(masks) if ignore is None else ignore
+    ignore = [None] * count_of(masks=masks) if ignore is None else ignore
+    count_of(masks=masks, ignore=ignore)
 
     def pixels(pair) -> tuple[int, int]:
         foreground, background = counted_pixels(*pair, size)

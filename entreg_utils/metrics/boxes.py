@@ -124,9 +124,9 @@ def box_accuracy(
     ValueError: shapes that disagree; a box with x1 < x0, or outside the map; an image without a
     box; an unknown contour rule or normalization; thresholds of either kind outside 0..1.
     """
-    taus, deltas, everyone = threshold_list(thresholds), iou_list(iou_thresholds), [""] * len(cams)
+    taus, deltas = threshold_list(thresholds), iou_list(iou_thresholds)
     rows = iou_rows(cams, boxes, taus, contours, size, threads, (normalization, percentile))
-    return count_by_group(rows, everyone, deltas, taus, contours)[""]
+    return count_by_group(rows, [""] * len(cams), deltas, taus, contours)[""]
 
 
 def count_by_group(

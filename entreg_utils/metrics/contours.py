@@ -15,14 +15,15 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-from entreg_utils.cam.scaling import Size
-from entreg_utils.fields import plain_numbers
+from entreg_utils.cam.scaling import Size, as_array
+from entreg_utils.fields import known, plain_numbers, shown
 from entreg_utils.metrics.largest import largest_boxes
 from entreg_utils.metrics.levels import gray_of
 from entreg_utils.metrics.maps import score_map, to_gray, warn_invalid
 from entreg_utils.metrics.trees import all_boxes
 
 CONTOUR_RULES = ("largest", "all")
+MOST_THRESHOLDS = 10**6  # maps have 255 levels
 _FEW = 2  # so many masks cost OpenCV less than the trees
 
 
@@ -33,7 +34,8 @@ def boxes_at(
     """Boxes (n, 4) int64, x0 y0 x1 y1 in pixels of ``size``, of one raw map (h, w) at one tau.
 
     ``[[0, 0, 0, 0]]`` when nothing is above the threshold, and, with a warning, for a map with NaN
-    or infinite values. See :func:`~entreg_utils.metrics.explain` for the steps between.
+    or infinite values. Errors as of :func:`~entreg_utils.metrics.box_accuracy`; the steps between
+    are those of :func:`~entreg_utils.metrics.explain`.
     """
     check_rule(contours)
     scores, _, invalid = score_map(cam, size)
@@ -44,19 +46,22 @@ def boxes_at(
 
 def threshold_list(thresholds: int | Sequence[float]) -> np.ndarray:
     """The taus: ``i / n`` for ``i < n`` when an int n is given, else the given ones, checked."""
-    if np.ndim(thresholds) == 0:
-        if int(thresholds) != thresholds or thresholds < 1:
-            raise ValueError(f"thresholds must be a positive int or a sequence, got {thresholds!r}")
-        return np.arange(int(thresholds)) * (1 / int(thresholds))
-    taus = np.asarray(thresholds, dtype=np.float64).reshape(-1)
+    taus = as_array(thresholds, "thresholds")
+    if taus.ndim == 0:
+        if taus.dtype == bool or not 1 <= taus <= MOST_THRESHOLDS or taus % 1:
+            raise ValueError(
+                f"thresholds must be a whole number in 1..{MOST_THRESHOLDS} or a sequence, got "
+                f"{shown(thresholds)}"
+            )
+        return np.arange(int(taus)) * (1 / int(taus))
+    taus = taus.astype(np.float64).reshape(-1)
     if not len(taus) or not ((taus >= 0) & (taus <= 1)).all():
         raise ValueError("thresholds are fractions of the map's maximum: give values in 0..1")
     return taus
 
 
 def check_rule(contours: str) -> None:
-    if contours not in CONTOUR_RULES:
-        raise ValueError(f"contours must be one of {CONTOUR_RULES}, got {contours!r}")
+    known("contours", contours, CONTOUR_RULES)
 
 
 def level_of(taus: np.ndarray, gray: np.ndarray) -> np.ndarray:

@@ -39,7 +39,8 @@ def evidence_shares(cams, parts, bodies, contexts, size: Size | None = None) -> 
     that maps and masks are brought to; by default that of the masks.
 
     An image counts for a region only if the region has pixels, and for the masses only if its map
-    has contrast. A number without any such image is NaN.
+    has contrast. A number without any such image is NaN. ValueError: shapes or lengths that
+    disagree.
     """
     check_maps(cams, parts=parts, bodies=bodies, contexts=contexts)
 
@@ -73,17 +74,27 @@ def energy_shares(features, *regions) -> np.ndarray:
     float64 in 0..1, NaN where a map has no energy. ValueError: negative or not finite features, or
     shapes that do not fit.
     """
-    energy = as_array(features).astype(np.float64)
-    energy = energy.mean(axis=1) if energy.ndim == 4 else energy
-    if energy.ndim != 3 or not (np.isfinite(energy).all() and (energy >= 0).all()):
+    energy = as_array(features, "features").astype(np.float64)
+    energy = energy.mean(axis=1) if energy.ndim == 4 and energy.size else energy
+    if (
+        energy.ndim != 3
+        or not energy.size
+        or not (np.isfinite(energy).all() and (energy >= 0).all())
+    ):
         raise ValueError(
             "energy wants finite, non-negative features (N, K, h, w), such as those after a ReLU"
         )
     count, height, width = energy.shape
     columns = []
     for region in regions:
-        mask = as_array(region) != 0
-        if mask.ndim != 3 or len(mask) != count or mask.shape[1] % height or mask.shape[2] % width:
+        mask = as_array(region, "a region") != 0
+        if (
+            mask.ndim != 3
+            or not mask.size
+            or len(mask) != count
+            or mask.shape[1] % height
+            or mask.shape[2] % width
+        ):
             raise ValueError(
                 f"a region has shape {mask.shape}: {count} masks are needed, with sides that are "
                 f"multiples of the map's, {height} and {width}"

@@ -102,5 +102,5 @@ def explain(
         np.array([cv2.contourArea(one, oriented=True) > 0 for one in outlines], dtype=bool),
         predicted,
         *(chosen, ious, best, float(ious[best].max())),
-        *(float(threshold), contours, true, constant, invalid),
+        *(threshold, contours, true, constant, invalid),
     )

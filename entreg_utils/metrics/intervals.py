@@ -12,7 +12,8 @@ import numpy as np
 from scipy.special import stdtrit
 
 from entreg_utils.cam.scaling import as_array
-from entreg_utils.fields import plain_numbers
+from entreg_utils.fields import plain as number
+from entreg_utils.fields import plain_numbers, whole
 
 
 class Interval(NamedTuple):
@@ -43,9 +44,10 @@ def bootstrap_interval(
     N images are drawn with replacement ``samples`` times; the interval holds the central
     ``confidence`` of the statistics. ``values``: (N, ...) one row an image, for example hits (N,),
     or hits at each threshold (N, T) with ``statistic=lambda hits: hits.mean(axis=0).max()`` for a
-    MaxBoxAcc. ValueError: fewer than two rows, NaN, a confidence outside (0, 1), no samples.
+    MaxBoxAcc. ValueError: fewer than two rows, NaN, a confidence outside (0, 1), no samples or more
+    than a million, a seed below 0.
     """
-    values, generator = _finite(values, "images"), np.random.default_rng(seed)
+    values, (generator, samples) = _finite(values, "images"), _generator(seed, samples, confidence)
     draws = [
         statistic(values[generator.integers(len(values), size=len(values))]) for _ in range(samples)
     ]
@@ -66,16 +68,16 @@ def paired_bootstrap(
     ``plain``, ``treated``: (S, N) outcomes of each seed and image, such as hits; or (S, N, T), hits
     at each of T thresholds: the score of a run is then the maximum over T of its mean over the
     images, as in MaxBoxAcc, chosen anew in every resample. Returns the difference of the mean
-    scores and the central ``confidence`` of its resamples. ValueError: shapes that differ, fewer
-    than two images, NaN, a confidence outside (0, 1), no samples.
+    scores and the central ``confidence`` of its resamples. ValueError: shapes that differ, or as of
+    :func:`bootstrap_interval`.
     """
-    pair = [as_array(plain), as_array(treated)]
+    pair = [as_array(plain, "plain"), as_array(treated, "treated")]
     if pair[0].shape != pair[1].shape or pair[0].ndim not in (2, 3) or not len(pair[0]):
         shapes = " and ".join(str(own.shape) for own in pair)
         raise ValueError(f"pairs want equal shapes (S, N) or (S, N, T), not {shapes}")
     pair = [_finite(own.swapaxes(0, 1), "images").swapaxes(0, 1) for own in pair]
     seeds, images = pair[0].shape[:2]
-    generator = np.random.default_rng(seed)
+    generator, samples = _generator(seed, samples, confidence)
     # how often each image is drawn; the first row is the data themselves
     draws = generator.multinomial(images, np.full(images, 1 / images), size=samples)
     weights = np.concatenate([np.ones((1, images)), draws]).astype(np.float32)
@@ -99,8 +101,9 @@ def seed_interval(values, confidence: float = 0.95) -> SeedInterval:
     interval), NaN, or a confidence that does not lie in (0, 1).
     """
     values = _finite(values, "seeds").astype(np.float64)
-    if values.ndim != 1 or not 0 < confidence < 1:
-        raise ValueError("seed_interval wants one number a seed and a confidence in (0, 1)")
+    confidence = _inside(confidence)
+    if values.ndim != 1:
+        raise ValueError("seed_interval wants one number a seed")
     quantile = stdtrit(len(values) - 1, (1 + confidence) / 2)
     half_width = quantile * values.std(ddof=1) / np.sqrt(len(values))
     return SeedInterval(float(values.mean()), float(half_width))
@@ -119,18 +122,29 @@ def resamples(images: int, samples: int, seed: int = 0, block: int = 100) -> Ite
 
 def central(estimate, draws, confidence: float) -> Interval:
     """The estimate and the ends of the central ``confidence`` of its resamples."""
-    if not 0 < confidence < 1 or not len(draws):
-        raise ValueError("confidence must lie in (0, 1) and samples be at least 1")
-    tail = (1 - confidence) / 2
+    tail = (1 - _inside(confidence)) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])
     return Interval(float(estimate), float(low), float(high))
 
 
+def _generator(seed: int, samples: int, confidence: float) -> tuple[np.random.Generator, int]:
+    """Of a bootstrap, and how many samples; what is asked for is checked before it begins."""
+    _inside(confidence)
+    return np.random.default_rng(whole("seed", seed, 0)), whole("samples", samples, 1, 10**6)
+
+
+def _inside(confidence: float) -> float:
+    confidence = number("confidence", float, confidence)
+    if not 0 < confidence < 1:
+        raise ValueError(f"confidence={confidence} must lie in (0, 1)")
+    return confidence
+
+
 def _finite(values, what: str) -> np.ndarray:
-    values = as_array(values)
+    values = as_array(values, f"what an interval over {what} is taken of")
     values = values.astype(np.float32) if values.dtype == np.float16 else values  # means round
     if values.ndim == 0 or len(values) < 2:
         raise ValueError(f"an interval needs at least two {what}")
-    if not np.isfinite(values).all():
+    if not (np.abs(values.astype(float)) < 1e38).all():  # float32 goes so far
         raise ValueError(f"an interval over {what} needs finite values; found NaN or infinity")
     return values

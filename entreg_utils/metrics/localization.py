@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from entreg_utils.cam.scaling import Size, as_array
-from entreg_utils.fields import plain_numbers
+from entreg_utils.fields import plain, plain_numbers, shown, whole
 from entreg_utils.metrics.boxes import BoxAccuracy, iou_rows
 from entreg_utils.metrics.contours import threshold_list
-from entreg_utils.metrics.maps import Summable, warn_invalid
+from entreg_utils.metrics.maps import Summable, class_indices, count_of, warn_invalid
 from entreg_utils.metrics.overlap import iou_list
 
 # where a threshold may come from, and how a table should say it
@@ -22,7 +22,8 @@ RULES = {
 
 
 def accuracy(logits, labels) -> float:
-    """Share of images in 0..1 whose largest logit is the label. logits (N, C), labels (N,)."""
+    """Share of images in 0..1 whose largest logit is the label. logits (N, C), labels (N,); errors
+    as of :func:`correct_classes`."""
     return float(correct_classes(logits, labels).mean())
 
 
@@ -33,9 +34,8 @@ def correct_classes(logits, labels, top: int = 1) -> np.ndarray:
     ``logits`` (N, C), ``labels`` (N,) in 0..C-1, ``top`` at least 1. ValueError: shapes that
     disagree, NaN logits, a label outside 0..C-1, ``top`` below 1.
     """
-    if top < 1:
-        raise ValueError(f"top={top}: give at least 1")
-    logits, labels = as_array(logits), as_array(labels)
+    top = whole("top", top, 1)
+    logits, labels = as_array(logits, "logits"), class_indices(labels, "labels")
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(labels):
         raise ValueError(
             f"logits must be (N, C) and labels (N,) with N >= 1, got {logits.shape} and "
@@ -55,7 +55,7 @@ def correct_classes(logits, labels, top: int = 1) -> np.ndarray:
 def mean_entropy(logits) -> float:
     """Mean entropy of the predictions in nats, 0..log C; logits (N, C). The course's x axis.
     ValueError: logits that are not (N, C) with N >= 1, or not finite."""
-    logits = as_array(logits).astype(np.float64)
+    logits = as_array(logits, "logits").astype(np.float64)
     if logits.ndim != 2 or not logits.size or not np.isfinite(logits).all():
         raise ValueError(f"logits must be finite and (N, C) with N >= 1, got {logits.shape}")
     log_p = logits - logits.max(axis=1, keepdims=True)
@@ -143,8 +143,9 @@ def localisation(
     """
     if (logits is None) != (labels is None):
         raise ValueError("Top-1 and Top-5 Loc need logits and labels: give both or neither")
-    if logits is not None and len(logits) != len(cams):
-        raise ValueError(f"{len(cams)} maps but {len(logits)} rows of logits: give one each")
+    if logits is not None:
+        count_of(cams=cams, logits=logits, labels=labels)
+    iou = float(iou_list(plain("iou", float, iou))[0])
     if isinstance(threshold, BoxAccuracy):
         if threshold.contours not in (None, contours):
             raise ValueError(
@@ -156,11 +157,11 @@ def localisation(
         rule, tau = "oracle", None
     elif isinstance(threshold, str):
         raise ValueError(
-            f'threshold={threshold!r}: give a number in 0..1, "oracle", or the BoxAccuracy of '
+            f'threshold={shown(threshold)}: give a number in 0..1, "oracle", or the BoxAccuracy of '
             "validation images"
         )
     else:
-        rule, tau = "fixed", float(threshold)
+        rule, tau = "fixed", plain("threshold", float, threshold)
     (delta,), taus = iou_list(iou), threshold_list(1000 if tau is None else [tau])
     rows = iou_rows(cams, boxes, taus, contours, size, threads)
     hits = [(ious[0] >= delta, invalid) for ious, _, invalid in rows]
@@ -172,7 +173,7 @@ def localisation(
     if logits is not None:
         top1, top5 = (float((correct_classes(logits, labels, k) & located).mean()) for k in (1, 5))
     return Localisation(
-        float(located.mean()), top1, top5, tau, rule, float(iou), contours, len(located), located
+        float(located.mean()), top1, top5, tau, rule, iou, contours, len(located), located
     )
 
 
@@ -181,7 +182,8 @@ def gt_known_correct(
     cams, boxes, threshold: float = 0.15, iou: float = 0.5, contours: str = "largest", size=224
 ) -> np.ndarray:
     """(N,) bool: the box of the map at ``threshold`` is right; as :func:`localisation`."""
-    return localisation(cams, boxes, None, None, float(threshold), iou, contours, size).located
+    fixed = plain("threshold", float, threshold)
+    return localisation(cams, boxes, None, None, fixed, iou, contours, size).located
 
 
 @plain_numbers
@@ -189,4 +191,4 @@ def gt_known_loc(
     cams, boxes, threshold: float = 0.15, iou: float = 0.5, contours: str = "largest", size=224
 ) -> float:
     """GT-known Loc in 0..1, the mean of :func:`gt_known_correct`: BoxAcc at a fixed threshold."""
-    return localisation(cams, boxes, None, None, float(threshold), iou, contours, size).gt_known
+    return float(gt_known_correct(cams, boxes, threshold, iou, contours, size).mean())

@@ -5,13 +5,19 @@ from __future__ import annotations
 import contextlib
 import os
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Set
 from typing import NamedTuple
 
 import numba
 import numpy as np
 
-from entreg_utils.cam.scaling import Size, as_array, normalize_one, resize
+from entreg_utils.cam.scaling import (
+    Size,
+    as_array,
+    check_normalization,
+    normalize_one,
+    resize,
+)
 from entreg_utils.fields import plain_numbers
 
 
@@ -36,8 +42,10 @@ def score_map(
     which the stretch turns into a pattern of zeros and ones; ``constant`` says that it was blank.
 
     ``cam``: any number type, array or tensor; ``size``: side in pixels, or ``(height, width)``;
-    ``normalization``, ``percentile``: as in :func:`entreg_utils.cam.normalize`.
+    ``normalization``, ``percentile``: as in :func:`entreg_utils.cam.normalize`. ValueError: no map,
+    or none of these.
     """
+    check_normalization(normalization, percentile)
     values, _, constant, invalid = resized(cam, size)
     if invalid:
         return ScoreMap(np.zeros(values.shape), constant, invalid)
@@ -47,7 +55,7 @@ def score_map(
 def resized(cam, size: Size) -> tuple[np.ndarray, tuple[float, float], bool, bool]:
     """A raw map (h, w) at ``size``, float64; its lowest and highest value; whether the raw one is
     constant; and whether it holds NaN or infinite values."""
-    raw = as_array(cam)
+    raw = as_array(cam, "a map")
     values = resize(raw, size)
     low, high = values.min(), values.max()
     invalid = not (np.isfinite(low) and np.isfinite(high))
@@ -60,18 +68,36 @@ def to_gray(scores: np.ndarray) -> np.ndarray:
 
 def check_maps(cams, **others) -> None:
     """Refuse anything but N >= 1 maps, (N, h, w) or a sequence, and as many of all the others."""
-    shape = getattr(cams, "shape", None)
-    if shape is not None and len(shape) != 3:
+    shape = getattr(cams, "shape", (0, 0, 0))
+    if len(shape) != 3:
         raise ValueError(
             f"cams must have shape (N, h, w), one raw map an image; got {tuple(shape)}"
             + (": add the leading axis with cams[None]" if len(shape) == 2 else "")
         )
-    if len(cams) == 0:
-        raise ValueError("cams is empty: there is no image to score")
-    lengths = {name: len(values) for name, values in {"cams": cams, **others}.items()}
+    count_of(cams=cams, **others)
+
+
+def count_of(**entries) -> int:
+    """How many images there are, N >= 1, when each argument has one entry for each, in order."""
+    for name, values in entries.items():
+        if not hasattr(values, "__len__") or isinstance(values, (str, bytes, Mapping, Set)):
+            kind = type(values).__name__
+            raise ValueError(f"{name} must have an entry for each image, in order; got {kind}")
+        if not getattr(values, "ndim", 1) or not len(values):
+            raise ValueError(f"{name} is empty: there is no image to score")
+    lengths = {name: len(values) for name, values in entries.items()}
     if len(set(lengths.values())) > 1:
         found = ", ".join(f"{name} has {length}" for name, length in lengths.items())
         raise ValueError(f"one entry per image is needed in each argument, but {found}")
+    return next(iter(lengths.values()))
+
+
+def class_indices(classes, name: str = "classes") -> np.ndarray:
+    """Classes as whole numbers (N,); ValueError for others."""
+    indices = as_array(classes, name)
+    if indices.ndim != 1 or indices.dtype.kind not in "iu":
+        raise ValueError(f"{name} must be whole numbers (N,), not {indices.dtype} {indices.shape}")
+    return indices
 
 
 class Summable:

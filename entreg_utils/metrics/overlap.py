@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from entreg_utils.cam.scaling import Size, as_array, height_width
+from entreg_utils.fields import shown
 
 _FAR = 2**30  # pixels: products of two sides stay within int64
 
@@ -42,25 +43,27 @@ def check_boxes(boxes, size: Size, index: int) -> np.ndarray:
 
 def iou_list(iou_thresholds) -> np.ndarray:
     """IoU thresholds as (D,) float64; ValueError: none, or not in 0..1."""
-    deltas = np.atleast_1d(np.asarray(iou_thresholds, dtype=np.float64))
-    if deltas.ndim != 1 or not len(deltas) or not ((deltas >= 0) & (deltas <= 1)).all():
-        raise ValueError(f"IoU thresholds are shares in 0..1, got {iou_thresholds}: write 0.5")
-    return deltas
+    deltas = np.atleast_1d(as_array(iou_thresholds, "iou_thresholds"))
+    shares = deltas.dtype != bool and ((deltas >= 0) & (deltas <= 1)).all()
+    if deltas.ndim != 1 or not len(deltas) or not shares:
+        raise ValueError(
+            f"IoU thresholds are shares in 0..1, got {shown(iou_thresholds)}: write 0.5"
+        )
+    return deltas.astype(np.float64)
 
 
 def _boxes(boxes, whose: str) -> np.ndarray:
-    boxes = as_array(boxes)
+    boxes = as_array(boxes, whose)
+    boxes = boxes if boxes.size else boxes.reshape(0, 4)
     boxes = boxes.reshape(1, 4) if boxes.shape == (4,) else boxes
-    boxes = boxes.reshape(0, 4) if boxes.shape == (0,) else boxes
     if boxes.ndim != 2 or boxes.shape[1] != 4:
         raise ValueError(f"{whose} must have shape (n, 4), got {boxes.shape}")
-    if boxes.dtype.kind not in "biuf" or not (
-        np.array_equal(boxes, np.trunc(boxes)) and ((-_FAR < boxes) & (boxes < _FAR)).all()
-    ):
+    if boxes.dtype.kind == "f":  # float16 ends below _FAR
+        boxes = boxes.astype(np.float64)
+    if not ((-_FAR < boxes) & (boxes < _FAR)).all() or not np.array_equal(boxes, np.trunc(boxes)):
         raise ValueError(f"{whose} must be whole pixels, got {boxes.tolist()}")
     boxes = boxes.astype(np.int64)
-    x0, y0, x1, y1 = boxes.T
-    if (x1 < x0).any() or (y1 < y0).any():
+    if (boxes[:, 2:] < boxes[:, :2]).any():
         raise ValueError(
             f"{whose} must be x0, y0, x1, y1 with x0 <= x1 and y0 <= y1, got "
             f"{boxes.tolist()}; is this x, y, width, height?"

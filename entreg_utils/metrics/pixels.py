@@ -14,9 +14,16 @@ import warnings
 import numpy as np
 
 from entreg_utils.ahead import ahead
-from entreg_utils.cam.scaling import Size, as_array, height_width, resize_mask
-from entreg_utils.fields import plain_numbers
-from entreg_utils.metrics.maps import Summable, check_maps, score_map, warn_invalid
+from entreg_utils.cam.scaling import Size, height_width, resize_mask
+from entreg_utils.fields import plain, plain_numbers
+from entreg_utils.metrics.maps import (
+    Summable,
+    check_maps,
+    class_indices,
+    count_of,
+    score_map,
+    warn_invalid,
+)
 
 
 def counted_pixels(mask, ignore, size: Size) -> tuple[np.ndarray, np.ndarray]:
@@ -43,14 +50,15 @@ def _curves(foreground, background) -> tuple[np.ndarray, np.ndarray]:
 class PixelAveragePrecision(Summable):
     """Accumulates score histograms image by image; :meth:`compute` reads off the PxAP.
 
-    ``step``: width of a bin of the score, in (0, 1]; the edges are 0, step, .., 1 - step, 1.
-    ``size``: side in pixels that maps and masks are brought to, or ``(height, width)``.
+    ``step``: width of a bin of the score, 1e-6..1; the edges are 0, step, .., 1 - step, 1.
+    ``size``: side in pixels that maps and masks are brought to, or ``(height, width)``. ValueError
+    for others.
     """
 
     @plain_numbers
     def __init__(self, step: float = 0.001, size: Size = 224):
-        if not 0 < step <= 1:
-            raise ValueError(f"step is the width of a score bin, in (0, 1]; got {step}")
+        if not 1e-6 <= step <= 1:
+            raise ValueError(f"step is the width of a score bin, in 1e-6..1; got {step}")
         self.step, self.size = step, height_width(size)
         # The score 1 itself has the bin [1, 2); [2, 3] stays empty and anchors recall at 0.
         self.edges = np.append(np.arange(0, 1, step), [1.0, 2.0, 3.0])
@@ -117,7 +125,8 @@ def pool_of(cam, mask, ignore, step: float, size: Size) -> PixelAveragePrecision
 class MeanPixelAveragePrecision(Summable):
     """A :class:`PixelAveragePrecision` for each class, for images that hold several (VOC).
 
-    One entry is one (image, class) pair: the raw map of that class, and its mask."""
+    One entry is one (image, class) pair: the raw map of that class, and its mask. Arguments and
+    errors as of :class:`PixelAveragePrecision`."""
 
     @plain_numbers
     def __init__(self, step: float = 0.001, size: Size = 224):
@@ -134,8 +143,9 @@ class MeanPixelAveragePrecision(Summable):
 
     def add(self, pool: PixelAveragePrecision, label: int) -> None:
         """Add what another pool has seen of one class."""
+        label = plain("label", int, label)
         empty = PixelAveragePrecision(self.step, self.size)
-        self.pools.setdefault(int(label), empty).merge(pool)
+        self.pools.setdefault(label, empty).merge(pool)
 
     def _plus(self, other: MeanPixelAveragePrecision) -> MeanPixelAveragePrecision:
         """The pools over both sets of pairs, as :meth:`merge`; both stay as they are."""
@@ -186,8 +196,7 @@ def pixel_average_precision(
 
     ValueError: lengths or shapes that disagree; no foreground in any mask.
     """
-    classes = np.zeros(len(cams), int)
-    return pooled(cams, masks, classes, ignore, step, size, threads).pools[0].compute()
+    return pooled(cams, masks, None, ignore, step, size, threads).pools[0].compute()
 
 
 @plain_numbers
@@ -195,7 +204,7 @@ def class_pixel_average_precision(
     cams, masks, classes, ignore=None, step=0.001, size: Size = 224, threads: int | None = None
 ) -> dict[int, float]:
     """PxAP of each class that has foreground, ``{class: 0..1}``; an entry is one (image, class)
-    pair, and pixels are pooled within a class."""
+    pair, and pixels are pooled within a class. ValueError: shapes that disagree."""
     return pooled(cams, masks, classes, ignore, step, size, threads).per_class
 
 
@@ -209,8 +218,9 @@ def mean_pixel_average_precision(
 
 
 def pooled(cams, masks, classes, ignore, step, size, threads=None) -> MeanPixelAveragePrecision:
-    ignore = [None] * len(cams) if ignore is None else ignore
-    classes = as_array(classes).reshape(-1)
+    count = count_of(cams=cams)
+    ignore = [None] * count if ignore is None else ignore
+    classes = np.zeros(count, int) if classes is None else class_indices(classes)
     check_maps(cams, masks=masks, ignore=ignore, classes=classes)
     streams, invalid = MeanPixelAveragePrecision(step, size), 0
 

@@ -14,13 +14,9 @@ import numpy as np
 
 from entreg_utils.cam.scaling import Size, as_array, height_width
 from entreg_utils.fields import plain_numbers
-from entreg_utils.metrics.boxes import (
-    BoxAccuracy,
-    count_by_group,
-    iou_rows,
-)
+from entreg_utils.metrics.boxes import BoxAccuracy, count_by_group, iou_rows
 from entreg_utils.metrics.contours import threshold_list
-from entreg_utils.metrics.maps import Summable, check_maps
+from entreg_utils.metrics.maps import Summable, check_maps, count_of
 from entreg_utils.metrics.overlap import check_boxes, iou_list
 
 GROUPS = ("small", "medium", "large")
@@ -69,8 +65,9 @@ class SizeAccuracy(Summable):
 def box_shares(boxes, size: Size = 224) -> np.ndarray:
     """(N,) share of the frame, 0..1, that the largest true box of each image covers.
 
-    Sides count both ends. ``boxes`` as in :func:`~entreg_utils.metrics.box_accuracy`.
+    Sides count both ends. ``boxes`` and errors as in :func:`~entreg_utils.metrics.box_accuracy`.
     """
+    count_of(boxes=boxes)
     height, width = height_width(size)
     shares = []
     for index, own in enumerate(boxes):
@@ -82,7 +79,8 @@ def box_shares(boxes, size: Size = 224) -> np.ndarray:
 def size_groups(shares, edges: Sequence[float] = EDGES) -> np.ndarray:
     """(N,) of ``"small"``, ``"medium"``, ``"large"``: below, between, from the two edges on.
     ValueError: edges that are not two rising shares in (0, 1), or shares outside 0..1."""
-    shares, edges = (as_array(values).astype(np.float64) for values in (shares, edges))
+    shares = as_array(shares, "shares").astype(np.float64)
+    edges = as_array(edges, "edges").astype(np.float64)
     if edges.shape != (2,) or not 0 < edges[0] < edges[1] < 1:
         raise ValueError(f"edges must be two rising shares of the frame in (0, 1), got {edges}")
     if not ((shares >= 0) & (shares <= 1)).all():

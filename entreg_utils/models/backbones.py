@@ -42,7 +42,7 @@ class PhotoNet(Backbone):
         self.add_statistics(*STATISTICS[statistics])
         for block in self.strided[-2 if large_map else -1 :]:
             remove_stride(self.get_submodule(block))
-        self.stride = 8 if large_map else 16
+        self.stride = self.smallest = 8 if large_map else 16
 
     def make_body(self) -> nn.Module:
         """The published network, of timm if a subclass says no other, without its classifier."""
@@ -56,14 +56,7 @@ class PhotoNet(Backbone):
         TypeError for images that are no floats in 0..1, ValueError for another shape than
         (N, 3, H, W) or sides of less than one cell.
         """
-        normalized = self.normalized(images)
-        height, width = images.shape[2:]
-        if min(height, width) < self.stride:
-            raise ValueError(
-                f"images of {width}x{height} pixels are smaller than one cell of the map "
-                f"({self.stride}x{self.stride} pixels): resize them, 224x224 is usual"
-            )
-        return self.features(normalized)
+        return self.features(self.normalized(images))
 
     def features(self, normalized: Tensor) -> Tensor:
         """The body's map."""

@@ -7,6 +7,8 @@ from typing import Self
 import torch
 from torch import Tensor, nn
 
+from entreg_utils.fields import MOST_CLASSES, whole
+
 STATISTICS = {
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
     "half": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
@@ -35,6 +37,7 @@ class Backbone(nn.Module):
     weights_note = ""  # where the weights are from and what was left out; empty for random ones
     batchnorm_frozen = False  # see freeze_batchnorm
     frozen_stages = 0  # see freeze_stages
+    smallest = 1  # side of an image that it takes, in pixels
     points: Mapping[str, str] = {}  # see erasing_points
     ends: Mapping[str, str] = {}  # see stage_outputs
     parts: tuple[tuple[str, ...], ...] = ()  # see stage_modules
@@ -43,7 +46,7 @@ class Backbone(nn.Module):
 
     def add_head(self, channels: int, num_classes: int) -> None:
         """Make ``head``, as :func:`begin` has it."""
-        self.head = nn.Linear(channels, num_classes)
+        self.head = nn.Linear(channels, whole("num_classes", num_classes, 1, MOST_CLASSES))
         begin(self.head)
 
     def add_statistics(self, mean: Sequence[float], std: Sequence[float], device=None) -> None:
@@ -64,13 +67,22 @@ class Backbone(nn.Module):
         """Feature map (N, K, h, w) of images float (N, 3, H, W) in 0..1."""
         raise NotImplementedError
 
-    def normalized(self, images: Tensor) -> Tensor:
-        """``(images - mean) / std`` in the images' type, which are floats (N, 3, H, W); else
-        TypeError or ValueError."""
+    def check_images(self, images: Tensor) -> None:
+        """TypeError unless floats, ValueError unless (N, 3, H, W) with no side below one cell."""
         if not images.is_floating_point():
             raise TypeError(f"images are {images.dtype}, but must be floats in 0..1: x.float()/255")
         if images.ndim != 4 or images.shape[1] != 3:
             raise ValueError(f"images have shape {tuple(images.shape)}, but must be (N, 3, H, W)")
+        height, width = images.shape[2:]
+        if min(height, width) < self.smallest:
+            raise ValueError(
+                f"images of {width}x{height} pixels are smaller than one cell of the map "
+                f"({self.smallest}x{self.smallest} pixels): resize them, 224x224 is usual"
+            )
+
+    def normalized(self, images: Tensor) -> Tensor:
+        """``(images - mean) / std``; errors as of :meth:`check_images`."""
+        self.check_images(images)
         shape = (1, 3, 1, 1)
         return ((images - self.mean.reshape(shape)) / self.std.reshape(shape)).to(images.dtype)
 

@@ -1,6 +1,5 @@
 """``Network``: which network a run trains, and what it begins with."""
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -10,7 +9,7 @@ import torch
 
 from entreg_utils import names
 from entreg_utils.fields import plain_numbers, settle
-from entreg_utils.files import StorageError, expand, project_root
+from entreg_utils.files import StorageError, expand, project_root, read_bytes, sha256
 from entreg_utils.models.base import Backbone
 from entreg_utils.models.factory import MODELS, build
 from entreg_utils.models.reading import check_name
@@ -130,10 +129,7 @@ class Network:
     def weights_sha256(self) -> str:
         """SHA-256 of :meth:`weights_file` in hex digits, empty without one."""
         path = self.weights_file()
-        if path is None:
-            return ""
-        with open(path, "rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return "" if path is None else sha256(read_bytes(path))
 
 
 _DEFAULTS = {field.name: field.default for field in fields(Network)}

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from torch import nn
 
 from entreg_utils import names
-from entreg_utils.fields import plain_numbers
+from entreg_utils.fields import MOST_CLASSES, plain, plain_numbers, shown, whole
 from entreg_utils.models import backbones, reading
 from entreg_utils.models import weights as files
 from entreg_utils.models.adapt import adapt
@@ -46,8 +46,9 @@ def build(
         num_classes: C, at least 2; a module given as it is may have more outputs.
         pretrained: start from published ImageNet weights (``models.PUBLISHED``, or timm's own; of
             ``timm:tf_efficientnet_lite0`` without network where the extra ``photo`` is installed).
-        weights: a file (.pth, .pt, .pth.tar, .safetensors, .npz) in place of ``pretrained``, with
-            the keys of timm, for ``mobilenet_v2`` of torchvision, of other networks their own.
+        weights: a file of them (``reading.SUFFIXES``) in place of ``pretrained``, with the keys of
+            timm, for ``mobilenet_v2`` of torchvision, of other networks their own; what training
+            programs put around keys and beside weights is seen through (``weights.load``).
             ``model.weights_note`` says what was taken over. A file whose batch-norm was folded
             into the convolutions (running mean 0, variance 1) wants :func:`freeze_batchnorm`.
         statistics: ``imagenet`` or ``half``, of the images that the weights know; None: the
@@ -60,8 +61,8 @@ def build(
             exist or with other ``statistics``, or weights that do not fit.
         StorageError: weights cannot be fetched or read.
     """
-    if num_classes < 2:
-        raise ValueError(f"num_classes={num_classes}: a classifier needs at least 2")
+    num_classes = whole("num_classes", num_classes, 2, MOST_CLASSES)
+    pretrained = plain("pretrained", bool, pretrained)
     if pretrained and weights is not None:
         raise ValueError("pretrained=True and weights=PATH are two sources: give one of them")
     if statistics not in (None, *STATISTICS):
@@ -105,8 +106,8 @@ def _known(name: str, num_classes: int, pretrained: bool, options: dict) -> Back
 def _other(name, num_classes: int, pretrained: bool, statistics, options: dict) -> Backbone:
     ready, timm = isinstance(name, nn.Module), isinstance(name, str) and name.startswith("timm:")
     if not (ready or timm or names.is_own(name)):
-        known = ", ".join(MODELS)
-        raise ValueError(f"unknown model {name!r}: known are {known}, timm:NAME, module:function")
+        known = ", ".join((*MODELS, "timm:NAME", "module:function"))
+        raise ValueError(f"unknown model {shown(name)}: known are {known}")
     if pretrained and not timm:
         raise ValueError(f"{_called(name)} brings its own weights: use pretrained=False")
     file = files.packaged(name.removeprefix("timm:")) if timm and pretrained else None

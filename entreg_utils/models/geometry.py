@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from entreg_utils.cam.activation import evaluating
-from entreg_utils.fields import plain_numbers
+from entreg_utils.fields import plain_numbers, whole
 from entreg_utils.models.adapt import Adapted
 from entreg_utils.models.base import Backbone, check_backbone
 
@@ -20,9 +20,10 @@ def map_offset(module: Backbone, size: int = 224) -> tuple[float, float]:
     a map of w cells to the image's side puts cell i at (i + 1/2) size / w - 1/2 (pixel areas
     aligned, as OpenCV and ``align_corners=False`` do). The offset is this place less that of the
     cell, in the middle of the map: 7.5 at stride 16, 3.5 at 8, 0 for the toy network. TypeError for
-    other networks than the course's own.
+    other networks than the course's own, ValueError for no size that they take.
     """
     check_backbone(module)
+    size = whole("size", size, 1, 4096)
     if isinstance(module, Adapted):  # its layers may do anything to a map
         raise TypeError("cells can be placed in the course's own networks only, no adapted one")
     grids = {size: (0.0, 1)}  # side of a map: centre of its first cell, and its step, in pixels

@@ -3,7 +3,7 @@
 import torch
 from torch import nn
 
-from entreg_utils.fields import plain_numbers
+from entreg_utils.fields import plain_numbers, whole
 from entreg_utils.models.base import Backbone
 
 
@@ -43,7 +43,8 @@ class ToyNet(Backbone):
     the erasing point ``stage1`` (what stage 1 hands on), and the closing BN-ReLU, which is what
     stage 2 hands on, is ``last``.
 
-    ``num_classes``: C; ``width``: w, channels of the stem.
+    ``num_classes``: C; ``width``: w, channels of the stem; ValueError for others than whole
+    numbers.
     """
 
     points = {"stage1": "stages.1.0.relu", "last": "relu"}
@@ -53,8 +54,7 @@ class ToyNet(Backbone):
     @plain_numbers
     def __init__(self, num_classes: int, width: int = 16):
         super().__init__()
-        if width < 1:
-            raise ValueError(f"width={width}: give a whole number of at least 1")
+        width = whole("width", width, 1, 10**4)
         self.stem = nn.Conv2d(3, width, 4, 2, 1, bias=False)
         self.stages = nn.ModuleList(
             nn.Sequential(PreActBlock(inputs, outputs, stride))
@@ -64,10 +64,11 @@ class ToyNet(Backbone):
         self.relu = nn.ReLU()
         self.add_head(3 * width, num_classes)
         self.add_statistics((0.5,) * 3, (0.25,) * 3)
-        self.stride = 4
+        self.stride = self.smallest = 4
 
     def forward_features(self, images: torch.Tensor) -> torch.Tensor:
         """Feature map (N, 3w, H/4, W/4), non-negative, of images float32 (N, 3, H, W) in 0..1."""
+        self.check_images(images)
         x = self.stem((images - 0.5) / 0.25)
         for stage in self.stages:
             x = stage(x)

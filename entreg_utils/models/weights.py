@@ -88,7 +88,7 @@ def load(module: Backbone, state: Mapping[str, Tensor], origin: str) -> str:
             first of each is named.
     """
     wanted = module.state_dict()
-    head = [wanted[n] for n in _head_names(module) if n in wanted]
+    head = [wanted[name] for name in _head_names(module) if name in wanted]
     tied = [n for n, value in wanted.items() if any(_tied(value, one) for one in head)]
     others = {_bare(name): value for name, value in state.items()}
     given, root = _take_body(module, [n for n in wanted if n not in tied], others, origin)

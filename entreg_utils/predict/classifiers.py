@@ -26,7 +26,7 @@ from entreg_utils.experiments import Config, Run, store
 from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.experiments.run import as_run
 from entreg_utils.fields import plain_numbers
-from entreg_utils.files import StorageError, expand, results
+from entreg_utils.files import StorageError, path_from, results
 
 UNTRAINED = "untrained"
 _PATIENCE = 2  # seconds after which it is said what takes so long
@@ -116,8 +116,9 @@ def find_run(name: str) -> Run:
     """The stored run whose record has this name, or begins with it, or is this file.
 
     Its own code is not run yet: ``config`` names it. ValueError: there is none, or several.
+    StorageError: a record that cannot be read.
     """
-    path = expand(name)
+    path = path_from(name, "run")
     if path.suffix != ".json":
         folders = store.committed_folder(), results()
         files = {file.name: file for folder in folders for file in folder.glob("*.json")}

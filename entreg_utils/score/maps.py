@@ -20,7 +20,7 @@ from entreg_utils.cam.scaling import as_array
 from entreg_utils.data.decoding import read_image
 from entreg_utils.data.lists import match, plain
 from entreg_utils.data.scan import walk
-from entreg_utils.files import StorageError, expand
+from entreg_utils.files import StorageError, path_from
 from entreg_utils.score.truth import Truth
 
 ENDINGS = (".npy", ".npz", ".png")
@@ -45,7 +45,9 @@ def paired(
     are no reason to refuse. ValueError: maps without truth, truth without maps, or no pair.
     """
     if isinstance(maps, Mapping):
-        found = {name: functools.partial(as_array, array) for name, array in maps.items()}
+        found = {name: functools.partial(_checked, array, name) for name, array in maps.items()}
+        if odd := [name for name in found if not isinstance(name, str)]:
+            raise ValueError(f"maps are named as their images, by texts: not {odd[0]!r}")
     else:
         found = find(maps)
     of_class: dict[str | None, dict[str, str]] = {}
@@ -92,7 +94,7 @@ def find(path: Path | str) -> dict[str, Callable[[], np.ndarray]]:
         ValueError: no map there; two files of one name; an array that is no map.
         StorageError: missing or unreadable files.
     """
-    path = expand(path)
+    path = path_from(path, "maps")
     if path.is_dir():
         files = [file for file in walk(path) if file.suffix.lower() in ENDINGS]
         places = [(file.relative_to(path).with_suffix("").as_posix(), file) for file in files]
@@ -118,35 +120,40 @@ def _archive(path: Path) -> list[tuple[str, zipfile.Path]]:
     return [(name.removesuffix(".npy"), zipfile.Path(archive, name)) for name in names]
 
 
-def _read(place: Path | zipfile.Path) -> np.ndarray:
-    ending = place.suffix.lower()
+def _read(file: Path | zipfile.Path) -> np.ndarray:
+    ending = file.suffix.lower()
     if ending == ".png":
-        picture = read_image(place, None)
+        picture = read_image(file, None)
         if picture.mode not in _GREY:
             raise ValueError(
-                f"{place} is a picture of mode {picture.mode}, not a map: save one value a pixel, "
+                f"{file} is a picture of mode {picture.mode}, not a map: save one value a pixel, "
                 "as grey of 8 or 16 bits"
             )
         return np.asarray(picture)
     if ending == ".npz":
-        inside = _archive(place)
+        inside = _archive(file)
         if len(inside) != 1:
             raise ValueError(
-                f"{place} holds {len(inside)} arrays ({', '.join(n for n, _ in inside[:3])}): give "
+                f"{file} holds {len(inside)} arrays ({', '.join(n for n, _ in inside[:3])}): give "
                 "one map a file, or the archive itself with maps named as their images"
             )
-        ((_, place),) = inside
+        ((_, file),) = inside
     try:
-        with place.open("rb") as file:
-            array = np.lib.format.read_array(file, allow_pickle=False)
+        with file.open("rb") as content:
+            array = np.lib.format.read_array(content, allow_pickle=False)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         if "allow_pickle" in str(error):
             raise ValueError(
-                f"{place} holds Python objects, which are never unpickled: save the map as numbers"
+                f"{file} holds Python objects, which are never unpickled: save the map as numbers"
             ) from error
-        raise StorageError(f"{place} cannot be read as a map ({error}): write it again") from error
+        raise StorageError(f"{file} cannot be read as a map ({error}): write it again") from error
+    return _checked(array, file)
+
+
+def _checked(array, file) -> np.ndarray:
+    array = array if isinstance(array, np.ndarray) else as_array(array, str(file))
     if array.ndim != 2 or not array.size or array.dtype.kind not in "biuf":
         raise ValueError(
-            f"{place} is {array.dtype} of shape {array.shape}: a map is an array of numbers (h, w)"
+            f"{file} is {array.dtype} of shape {array.shape}: a map is an array of numbers (h, w)"
         )
     return array

@@ -17,10 +17,10 @@ import pandas as pd
 
 from entreg_utils import metrics
 from entreg_utils.data.decoding import read_all
-from entreg_utils.fields import plain_numbers
+from entreg_utils.fields import plain, plain_numbers, whole
 from entreg_utils.files import StorageError, read_bytes
 from entreg_utils.metrics.boxes import map_ious
-from entreg_utils.metrics.contours import threshold_list
+from entreg_utils.metrics.contours import MOST_THRESHOLDS, threshold_list
 from entreg_utils.metrics.overlap import check_boxes
 from entreg_utils.metrics.pixels import pool_of
 from entreg_utils.score import measures
@@ -108,10 +108,11 @@ def score(
         ValueError: maps, truth and predictions that do not fit each other, or are none.
         StorageError: files that are missing or unreadable.
     """
-    if samples < 0:
-        raise ValueError(f"samples={samples}: give how many of the bootstrap, 0 for none")
+    samples, seed = whole("samples", samples, 0, 10**6), whole("seed", seed, 0)
+    thresholds = whole("thresholds", thresholds, 1, MOST_THRESHOLDS)
     known = truth if isinstance(truth, Truth) else read_truth(truth, masks, images, classes, size)
-    fixed = {"fixed": threshold} | ({} if carried is None else {"carried": threshold_of(carried)})
+    fixed = {"fixed": plain("threshold", float, threshold)}
+    fixed |= {} if carried is None else {"carried": threshold_of(carried)}
     taus = threshold_list(thresholds)
     # Maps have 255 levels: of thresholds that cut all maps alike, the smallest stands for them.
     grid = taus[np.unique((taus * 255).astype(int), return_index=True)[1]]
@@ -179,7 +180,7 @@ def outcome(pair: Pair, truth: Truth, taus: np.ndarray, step: float) -> tuple:
 def threshold_of(source: float | Path | str) -> float:
     """A threshold, or the one that ``max_box_acc`` has in the JSON of a ``score``."""
     if not isinstance(source, str | Path):
-        return float(source)
+        return plain("threshold", float, source)
     content = read_bytes(source)
     if content is None:
         raise StorageError(f"{source} is not there: give the JSON of a score on other images")
@@ -198,8 +199,10 @@ def compare(first: Scores, second: Scores, samples: int = 1000, seed: int = 0) -
     draws of images, so that what makes an image easy for both drops out.
 
     Its table has a row a score that both have: score, rule, first, second, change, low, high (95 %
-    bootstrap), num_images. Oracles choose anew in each draw. ValueError: other images.
+    bootstrap), num_images. Oracles choose anew in each draw. ValueError: other images, or samples
+    and a seed that are none.
     """
+    samples, seed = whole("samples", samples, 0, 10**6), whole("seed", seed, 0)
     if first.images != second.images:
         other = sorted(set(first.images) ^ set(second.images))
         raise ValueError(

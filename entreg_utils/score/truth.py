@@ -27,7 +27,7 @@ from entreg_utils.data.scan import (
     value_table,
     walk,
 )
-from entreg_utils.files import StorageError, expand, read_bytes
+from entreg_utils.files import StorageError, expand, path_from, read_bytes
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ class Truth:
 
 def read_truth(path, masks=None, images=None, classes=None, size=224) -> Truth:
     """The truth at ``size``; arguments as in :func:`entreg_utils.score.score`."""
-    path, size = expand(path), height_width(size)
-    masks, classes = (None if one is None else expand(one) for one in (masks, classes))
+    path, size = path_from(path, "truth"), height_width(size)
+    masks, classes = (None if one is None else path_from(one, "masks") for one in (masks, classes))
     if (path / "image_ids.txt").exists():
         return _of_lists(path, masks, {} if classes is None else value_table(classes), size)
     endings = {file.suffix.lower() for file in walk(path)} if path.is_dir() else ()

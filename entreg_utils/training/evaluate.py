@@ -8,7 +8,7 @@ import numpy as np
 from torch import nn
 
 from entreg_utils import metrics, names
-from entreg_utils.fields import plain_numbers
+from entreg_utils.fields import plain, plain_numbers
 from entreg_utils.training.multilabel import (
     class_average_precision,
     mean_average_precision,
@@ -44,7 +44,7 @@ def evaluate(
     with masks ``pxap``, or ``mpxap`` with several classes an image; and what the probes say. Where
     only some images have boxes, box scores are over those, ``num_boxed`` of them; likewise masks of
     which some pixel counts, and ``num_masked``.
-    ValueError: a probe that gives no numbers, or one under the name of a score.
+    ValueError: a probe that gives no numbers, or one under the name of a score; another ``sigma``.
     """
     view = as_view(view)
     return _scores(model, view, *tallied(model, view), probes, sigma)
@@ -145,6 +145,9 @@ def summarise(
 def column_of(threshold: float) -> int:
     """The column of ``hits`` that cuts a map as ``threshold`` does: at the same of 255 levels,
     ``int(threshold * 255)``. Each threshold in 0..1 has one among the thousand."""
+    threshold = plain("sigma", float, threshold)
+    if not 0 <= threshold <= 1:
+        raise ValueError(f"the threshold {threshold} is no share of a map's maximum: give 0..1")
     levels = (np.arange(THRESHOLDS) / THRESHOLDS * 255).astype(int)
     return int(np.abs(levels - int(threshold * 255)).argmin())
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from entreg_utils import cam, data, metrics
-from entreg_utils.fields import plain_numbers
+from entreg_utils.fields import plain_numbers, whole
 from entreg_utils.training.batches import as_input
 
 
@@ -31,11 +31,11 @@ def reliance(model: nn.Module, view, prediction=None, count: int = 200) -> dict[
 
     ``view``: of the drawn world, or the data set itself. Returns ``reliance_part``, ``_body``,
     ``_context``, in logits, over the first ``count`` images; NaN for a cue that never shows the
-    label.
+    label. ValueError: ``count`` below 1.
     """
     dataset = getattr(view, "dataset", view)
     device = next(model.parameters()).device
-    count = min(count, len(dataset))
+    count = min(whole("count", count, 1), len(dataset))
     labels = dataset.labels[:count]
     rows, following = torch.arange(count), (labels + 1) % dataset.num_classes
 

@@ -118,7 +118,8 @@ def regularised_loss(logits: Tensor, target: Tensor, recipe: Recipe) -> Tensor:
     strength, so one learning rate serves a whole sweep. For ER (R = KL(u||p)) it is exactly label
     smoothing at eps = lambda / (1 + lambda), up to a constant; label smoothing already is averaged.
 
-    ``logits`` (N, C); ``target``: class indices (N,), or multi-hot rows (N, C) in 0..1:
+    ``logits`` (N, C); ``target``: class indices (N,), or multi-hot rows (N, C) in 0..1. Errors
+    as of :func:`entreg_utils.losses.objective`.
 
     - ``softmax``: the target is each row over its sum; R draws p to uniform over the C classes.
     - ``sigmoid``: C questions, present or not, p_c = sigmoid(z_c), CE the mean of their binary

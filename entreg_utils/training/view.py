@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from entreg_utils import cam
 from entreg_utils.ahead import ahead
 from entreg_utils.cam.activation import on_cpu
-from entreg_utils.fields import plain_numbers
+from entreg_utils.cam.scaling import LARGEST_SIDE
+from entreg_utils.fields import plain_numbers, whole
 from entreg_utils.training.batches import as_input
 from entreg_utils.training.guard import enough_memory
 
@@ -30,7 +31,8 @@ class View:
         size: side in pixels of the square in which maps, boxes and masks meet, whatever the network
             is shown; default ``dataset.frame``, 224 for photographs.
         crop: side of the middle square that is shown, in pixels of ``dataset.images``; 0 shows all.
-            Boxes are clipped to it, and masks cut. ValueError: larger than the images.
+            Boxes are clipped to it, and masks cut. ValueError: larger than the images, or no
+            whole number, as for ``size``.
         rows: only these images, rising, scored for the classifier alone (no boxes, no masks).
         multilabel: for multi-hot labels, the loss that the network was trained with.
     """
@@ -39,14 +41,15 @@ class View:
     def __init__(
         self, dataset, size: int | None = None, crop: int = 0, rows=None, multilabel: str = "none"
     ):
-        self.dataset, self.crop, self.multilabel = dataset, crop, multilabel
+        self.dataset, self.multilabel = dataset, multilabel
         self.title = "scoring"  # of the bar of a pass of two seconds or more; "" for none
-        self.size = getattr(dataset, "frame", 224) if size is None else size
+        size = getattr(dataset, "frame", 224) if size is None else size
+        self.size, self.crop = whole("size", size, 1, LARGEST_SIDE), whole("crop", crop, 0)
         self.rows = None if rows is None else torch.as_tensor(rows)
         self.labels = dataset.labels if rows is None else dataset.labels[self.rows]
         self.several = self.labels.ndim == 2
-        if crop:
-            _margin(min(dataset.images.shape[-2:]), crop)  # refuses what does not fit
+        if self.crop:
+            _margin(min(dataset.images.shape[-2:]), self.crop)  # refuses what does not fit
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -154,8 +157,9 @@ def predict(
     each. ``score(pair, map)`` is asked about each map by threads, while the network is at the next
     batch, and ``use`` gets each answer, in the order of ``view.pairs``; no more maps than those of
     a batch wait. TrainingError: the device has too little memory.
+    ValueError: ``batch`` below 1.
     """
-    view = as_view(view)
+    view, batch = as_view(view), whole("batch", batch, 1)
     device, made = next(model.parameters()).device, []
 
     def maps() -> Iterator[np.ndarray]:

@@ -71,7 +71,7 @@ def test_pairs_that_are_none_are_refused():
         comparisons.change(PLAIN, TREATED[:1], "accuracy")
     with pytest.raises(ValueError, match="one run a seed"):
         comparisons.outcomes([PLAIN[0], PLAIN[0]], "accuracy")
-    with pytest.raises(ValueError, match="no outcomes of 'pxap'"):
+    with pytest.raises(ValueError, match="unknown score 'pxap'"):
         comparisons.outcomes(PLAIN, "pxap")
     world = SimpleNamespace(config=SimpleNamespace(seed=0), outcomes={})
     with pytest.raises(ValueError, match="only runs on photographs"):

@@ -200,7 +200,7 @@ class TestOverlay:
     [
         (
             {"method": "softmax"},
-            "unknown normalization 'softmax': choose one of minmax, max, pas, ivr",
+            "unknown normalization 'softmax': known are minmax, max, pas, ivr",
         ),
         ({"method": "max", "percentile": 90}, "'max' takes no percentile"),
         ({"method": "pas", "percentile": 100}, "percentile is 100"),

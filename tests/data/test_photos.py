@@ -198,7 +198,7 @@ def test_usual_sizes_and_bad_ones(folder):
 
 @pytest.mark.parametrize("name", data.PHOTOGRAPHS)
 def test_a_split_or_data_set_that_is_not_there(name, tmp_path):
-    with pytest.raises(ValueError, match="unknown split 'all': use one of train, val, test"):
+    with pytest.raises(ValueError, match="unknown split 'all': known are train, val, test"):
         data.load(name, "all")
     with pytest.raises(StorageError, match=f"is not there: python -m entreg_utils data {name} fet"):
         data.load(name, "test", root=tmp_path)

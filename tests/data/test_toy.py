@@ -119,14 +119,14 @@ def test_sizes_and_names(world):
     "arguments, options, sentence",
     [
         (("cub2", "train"), {}, "unknown data set 'cub2': known are toy"),
-        (("toy", "dev"), {}, "unknown split 'dev': use one of train, val, test"),
+        (("toy", "dev"), {}, "unknown split 'dev': known are train, val, test"),
         (
             ("toy", "train"),
             {"colour": 1},
             "unknown knob 'colour': the drawn world has part, body",
         ),
         (("toy", "train"), {"body": 2}, "body=2.0 is not a probability: give a number in 0..1"),
-        (("toy", "train"), {"num_images": 0}, "num_images=0: give a whole number of at least 1"),
+        (("toy", "train"), {"num_images": 0}, "num_images=0: give a whole number in 1..1000000"),
         (("toy", "train"), {"num_images": 2.5}, "num_images=2.5: give a whole number"),
     ],
 )
@@ -154,7 +154,7 @@ def test_a_counterfactual_shows_the_next_class_in_one_cue(world, column, cue):
 
 
 def test_an_unknown_cue_is_named(world):
-    with pytest.raises(ValueError, match="unknown cue 'tail': use one of part, body, context"):
+    with pytest.raises(ValueError, match="unknown cue 'tail': known are part, body, context"):
         data.counterfactual(world, "tail")
     before = world.cues.clone()
     assert len(data.counterfactual(world, "part")) == len(world)

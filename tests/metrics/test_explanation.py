@@ -65,7 +65,7 @@ def test_it_takes_tensors_and_refuses_what_the_score_refuses():
     assert steps.raw_range == (0.0, 11.0)
     result = box_accuracy(cam[None], [[2, 2, 9, 9]], thresholds=[0.3], size=12)
     assert result.counts[1, 0] == (steps.iou >= 0.5)
-    with pytest.raises(ValueError, match="contours must be one of"):
+    with pytest.raises(ValueError, match="unknown contours"):
         explain(cam, [2, 2, 9, 9], contours="biggest", size=12)
     with pytest.raises(ValueError, match="reach outside the 12x12 map"):
         explain(cam, [2, 2, 12, 9], size=12)

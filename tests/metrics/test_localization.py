@@ -104,7 +104,7 @@ def test_what_cannot_be_scored():
         localisation(MAPS, BOXES, threshold=every, size=20)
     with pytest.raises(ValueError, match="IoU 0.6 was not scored"):
         localisation(MAPS, BOXES, threshold=box_accuracy(MAPS, BOXES, size=20), iou=0.6, size=20)
-    with pytest.raises(ValueError, match="4 maps but 3 rows of logits"):
+    with pytest.raises(ValueError, match="cams has 4, logits has 3"):
         localisation(MAPS, BOXES, LOGITS[:3], LABELS[:3], size=20)
 
 

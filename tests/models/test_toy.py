@@ -45,10 +45,10 @@ def test_a_block_by_hand():
     ("arguments", "options", "sentence"),
     [
         (("vgg", 8), {}, "unknown model 'vgg': known are toy"),
-        (("toy", 1), {}, "num_classes=1: a classifier needs at least 2"),
+        (("toy", 1), {}, "num_classes=1: give a whole number in 2..1000000"),
         (("toy", 2.5), {}, "num_classes=2.5: give a whole number"),
         (("toy", 8), {"pretrained": True}, "no published weights for 'toy': use pretrained=False"),
-        (("toy", 8), {"width": 0}, "width=0: give a whole number of at least 1"),
+        (("toy", 8), {"width": 0}, "width=0: give a whole number in 1..10000"),
     ],
 )
 def test_bad_input_is_refused(arguments, options, sentence):
@@ -69,7 +69,7 @@ def test_the_last_stage_is_the_map_and_no_hook_is_left():
 
 def test_hooks_are_removed_after_an_exception():
     net = models.build("toy", 3)
-    with pytest.raises(RuntimeError):  # one channel
+    with pytest.raises(ValueError, match="but must be"):  # one channel
         net.stage_features(torch.rand(2, 1, 48, 48))
     assert not any(module._forward_hooks for module in net.modules())
 

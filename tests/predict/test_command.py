@@ -221,7 +221,7 @@ def test_an_interruption_and_a_full_disk_lose_nothing(
         (None, {"threshold": 1.5}, "give values in 0..1"),
         (None, {"threshold": -0.1}, "give values in 0..1"),
         (None, {"threshold": "carried"}, "Colours has no threshold from validation"),
-        (None, {"contours": "some"}, "contours must be one of"),
+        (None, {"contours": "some"}, "unknown contours"),
         ("folder.jpg/", {}, "folder.jpg is a folder and is named as a photograph: rename it"),
         (None, {"out": "PHOTOS"}, "holds something else, or .* another folder with --out"),
         (None, {"out": "FILE"}, "cannot write .*predict.json"),

@@ -182,12 +182,12 @@ def test_a_map_below_the_name_of_a_class_is_of_this_class(tmp_path):
         (MAPS | {"d": SPOT}, {}, r"^maps without truth: 1 \(d\): --partial scores"),
         (MAPS | {"a.png": SPOT}, {}, "'a' and 'a.png' are both a.jpg"),
         ({"d": SPOT}, {"partial": True}, "there is nothing to score"),
-        (MAPS | {"a": SPOT[0]}, {}, r"^a.jpg: a map must have shape \(h, w\)"),
+        (MAPS | {"a": SPOT[0]}, {}, r"^a is float64 of shape"),
         (MAPS, {"threshold": 1.5}, "give values in 0..1"),
         (MAPS, {"carried": 2}, "give values in 0..1"),
         (MAPS, {"carried": "lost.json"}, "lost.json is not there"),
-        (MAPS, {"samples": -1}, "samples=-1: give how many of the bootstrap, 0 for none"),
-        (MAPS, {"thresholds": 0}, "thresholds must be a positive int"),
+        (MAPS, {"samples": -1}, "samples=-1: give a whole number in 0..1000000"),
+        (MAPS, {"thresholds": 0}, "thresholds=0: give a whole number"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_one_sentence(maps, options, message):

@@ -1,0 +1,282 @@
+"""Arguments of every kind for the fuzz tests: good values, dresses and spoils by argument's name.
+
+*Dresses* are other containers, types and layouts of the same values; *spoils* are values that
+nobody should give. Good values are drawn by Hypothesis, small, of sizes that fit each other.
+"""
+
+import math
+import tempfile
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from functools import cache
+from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import torch
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
+
+import entreg_utils as eu
+from entreg_utils import analysis, data, erasing, experiments, metrics, models, theory
+
+SIDE = 8  # at which maps, boxes and masks meet
+
+
+class Kind(NamedTuple):
+    good: Callable[[SimpleNamespace], st.SearchStrategy]  # of the example's sizes n, c, h, w
+    dresses: Mapping[str, Callable] = {}
+    spoils: Mapping[str, Callable] = {}
+
+
+def constant(values: Mapping) -> dict:
+    return {name: lambda _, value=value: value for name, value in values.items()}
+
+
+def put(value) -> Callable:
+    def spoil(a):
+        a = a.clone() if isinstance(a, torch.Tensor) else np.array(a, float)
+        a.reshape(-1)[-1] = value
+        return a
+
+    return spoil
+
+
+# fmt: off
+# ---- the same values in other containers, types and layouts
+LAYOUTS = {
+    "backwards": lambda a: a[::-1].copy()[::-1],
+    "every other": lambda a: np.repeat(a, 2, axis=-1)[..., ::2],
+    "read-only": lambda a: np.frombuffer(a.tobytes(), a.dtype).reshape(a.shape),
+    "nested lists": lambda a: a.tolist(),
+    "Fortran's order": np.asfortranarray,
+}
+REALS = LAYOUTS | {
+    "float32": lambda a: a.astype(np.float32),
+    "float16": lambda a: a.astype(np.float16),
+    "big endian": lambda a: a.astype(">f8"),
+    "long double": lambda a: a.astype(np.longdouble),
+    "float32 tensor": lambda a: torch.tensor(a, dtype=torch.float32),
+    "bfloat16 tensor": lambda a: torch.tensor(a, dtype=torch.bfloat16),
+    "tensor with gradient": lambda a: torch.tensor(a, dtype=torch.float32, requires_grad=True),
+    "tensor view": lambda a: torch.tensor(a).repeat_interleave(2, -1)[..., ::2],
+}
+ARRAYS = REALS | {
+    "int8": lambda a: a.astype(np.int8),
+    "uint8": lambda a: np.abs(a).astype(np.uint8),
+    "bool": lambda a: a > 0,
+}
+INTEGERS = LAYOUTS | {
+    "uint8": lambda a: a.astype(np.uint8),
+    "big endian": lambda a: a.astype(">i8"),
+    "tensor": torch.tensor,
+    "int16 tensor": lambda a: torch.tensor(a, dtype=torch.int16),
+}
+SEQUENCES = {"list": list, "tuple": tuple, "tensors": lambda a: [*map(torch.tensor, a)]}
+SERIES = {"Series": lambda a: pd.Series(a, index=range(5, 5 + len(a)))}
+TENSORS = {
+    "float32": lambda t: t.float(), "float16": lambda t: t.half(),
+    "bfloat16": lambda t: t.bfloat16(), "with gradient": lambda t: t.clone().requires_grad_(),
+    "view": lambda t: t.repeat_interleave(2, -1)[..., ::2],
+    "transposed": lambda t: t.transpose(0, -1).contiguous().transpose(0, -1),
+}
+WHOLES = {"np.int64": np.int64, "np.uint8": np.uint8, "array": np.array, "tensor": torch.tensor}
+NUMBERS = {"float64": np.float64, "float32": np.float32, "float16": np.float16,
+           "array": np.array, "tensor": torch.tensor, "Fraction": Fraction}
+# ---- what nobody should give
+ODD = {
+    "text": "a few", "nothing": None, "object": object(), "bytes": b"1", "dict": {"a": 1},
+    "complex": 1 + 2j, "list of None": [None, None], "array of text": np.array(["a", "b"]),
+    "array of objects": np.array([len, None], dtype=object),
+}
+NOT_NUMBERS = constant(ODD | {
+    "NaN": math.nan, "inf": math.inf, "-inf": -math.inf, "negative": -3.5, "True": True,
+    "huge": 1e300, "tiny": 1e-300, "10^400": 10**400, "list": [0.5], "empty": [],
+    "array": np.array([0.1, 0.2]), "NumPy's NaN": np.float32("nan"),
+})
+NOT_WHOLES = NOT_NUMBERS | constant({"zero": 0, "half": 2.5, "-1": -1, "10^30": 10**30})
+NOT_TEXTS = constant({name: ODD[name] for name in ODD if name != "text"} | {
+    "unknown": "Unknown", "empty": "", "odd letters": "ä\0☃ \n", "number": 3, "True": True,
+    "list": ["minmax"], "format": "{0}%s",
+})
+SHAPES = {
+    "no rows": lambda a: a[:0], "no columns": lambda a: a[..., :0],
+    "an axis more": lambda a: a[None], "an axis less": lambda a: a[0],
+    "a row more": lambda a: np.concatenate([a, a[:1]]),
+    "a column more": lambda a: np.concatenate([a, a[..., :1]], axis=-1),
+    "complex numbers": lambda a: np.array(a) * 1j,
+}
+VALUES = {"NaN": put(math.nan), "inf": put(math.inf), "-inf": put(-math.inf),
+          "huge": put(1e150), "negative": put(-7.5)}
+GENERATOR = {"generator": lambda a: (row for row in a)}
+NOT_MASKS = SHAPES | GENERATOR | {
+    "objects": lambda a: np.array(a).astype(object),
+    "dates": lambda a: np.array(a).astype(np.int64).astype("datetime64[s]"),
+} | constant(ODD | {"number": 1.5, "True": True, "()": np.array(2.0), "set": {1, 2},
+                    "ragged": [[1, 2], [3]]})
+NOT_ARRAYS = NOT_MASKS | VALUES
+NOT_TENSORS = VALUES | constant(ODD) | GENERATOR | {
+    "array": lambda t: t.numpy(), "whole numbers": lambda t: t.long(), "bools": lambda t: t > 0,
+} | {n: lambda t, own=own: torch.as_tensor(own(t.numpy())) for n, own in SHAPES.items()}
+
+
+# ---- good values
+REAL = st.integers(-4, 4).map(float) | st.floats(-8, 8, width=16)  # ties, and values between
+
+
+def array(*axes, elements=REAL, kind=float):
+    def good(w):
+        own = elements(w) if callable(elements) else elements
+        sides = [getattr(w, axis) if isinstance(axis, str) else axis for axis in axes]
+        return hnp.arrays(kind, sides, elements=own)
+
+    return good
+
+
+def boxes(w):
+    """(n, 2, 4) boxes within SIDE."""
+    four = st.tuples(*[st.integers(0, SIDE - 2)] * 2, *[st.integers(1, SIDE)] * 2)
+    one = four.map(lambda b: [*b[:2], min(b[0] + b[2], SIDE - 1), min(b[1] + b[3], SIDE - 1)])
+    return st.lists(st.tuples(one, one), min_size=w.n, max_size=w.n).map(np.array)
+
+
+def two_sided(mask):
+    """With some pixel on and some off in each."""
+    mask = mask.copy()
+    mask[:, 0, 0], mask[:, -1, -1] = True, False
+    return mask
+
+
+def mapped(good, change):
+    return lambda w: good(w).map(change)
+
+
+def grid(low=0.0, high=1.0):
+    return st.integers(1, 15).map(lambda k: low + (high - low) * k / 16)  # exact in float16
+
+
+def number(low=0.0, high=1.0):
+    return Kind(lambda _: grid(low, high), NUMBERS, NOT_NUMBERS)
+
+
+def whole(low=1, high=4):
+    return Kind(lambda _: st.integers(low, high), WHOLES, NOT_WHOLES)
+
+
+def choice(*known):
+    return Kind(lambda _: st.sampled_from(known), {"NumPy's": np.str_}, NOT_TEXTS)
+
+
+def one_of(*values, spoils=NOT_NUMBERS, **dresses):
+    return Kind(lambda _: st.sampled_from(values), dresses, spoils)
+
+
+def made(make, spoils=None, **more):
+    return Kind(lambda _: st.builds(make), {}, (spoils or {}) | constant(more))
+
+
+@cache
+def toy():
+    return data.load("toy", "test", num_images=4, image_size=32, num_classes=3, cache=False)
+
+
+@cache
+def net():
+    torch.manual_seed(0)
+    return models.build("toy", 3, width=2).eval()
+
+
+@cache
+def runs():
+    """Two strengths with two seeds each, as they would be in the store."""
+    found = []
+    for index in range(4):
+        draw, columns = np.random.default_rng(index), ["val_pxap", "test_pxap", "loss"]
+        scores = {name: float(draw.random()) for name in (*analysis.HEADLINE, "val_pxap")}
+        history = pd.DataFrame(draw.random((2, 3)), columns=columns).assign(epoch=[1, 2])
+        outcomes = {"right": draw.random(5) < 0.5, "hits": draw.random((5, 1000)) < 0.5}
+        config, maps = experiments.er(index // 2 / 2, index % 2, epochs=2), np.zeros((2, 1, 3, 3))
+        found.append(experiments.Run(config, history, scores, {}, [0], maps, "", None, outcomes))
+    return found
+
+
+@cache
+def truth():
+    path = Path(tempfile.mkdtemp(), "boxes.csv")
+    path.write_text("image,x0,y0,x1,y1,width,height\na,0,0,4,4,8,8\nb,2,2,7,7,8,8\n")
+    return path
+
+
+@cache
+def scored():
+    return eu.score.score({"a": np.eye(4), "b": np.ones((3, 3))}, truth(), size=SIDE, samples=0)
+
+
+MAPS = Kind(array("n", "h", "w"), ARRAYS | SEQUENCES, NOT_ARRAYS)
+ONE_MAP = Kind(array("h", "w"), ARRAYS, NOT_ARRAYS)
+BOXES = Kind(boxes, INTEGERS | SEQUENCES, NOT_ARRAYS)
+OWN_BOXES = Kind(mapped(boxes, lambda b: b[0]), INTEGERS, NOT_ARRAYS)
+ALL_MASKS = mapped(array("n", SIDE, SIDE, elements=st.booleans(), kind=bool), two_sided)
+MASKS = Kind(ALL_MASKS, LAYOUTS | SEQUENCES | {"float32": REALS["float32"]}, NOT_MASKS)
+INDICES = array("n", elements=lambda w: st.integers(0, w.c - 1), kind=int)
+LABELS = Kind(INDICES, INTEGERS | SERIES, NOT_ARRAYS | {"too large": lambda a: a + 99})
+LOGITS = Kind(array("n", "c"), ARRAYS, NOT_ARRAYS)
+T_LOGITS = Kind(mapped(array("n", "c"), torch.tensor), TENSORS, NOT_TENSORS)
+T_LABELS = Kind(mapped(INDICES, torch.tensor), {"uint8": lambda t: t.byte()}, NOT_TENSORS)
+PIXELS = array(3, SIDE, SIDE, elements=grid())
+PICTURE = Kind(PIXELS, REALS | {"last axis": lambda a: np.moveaxis(a, 0, -1)}, NOT_ARRAYS)
+IMAGES = Kind(
+    mapped(array("n", 3, 32, 32, elements=grid()), lambda a: torch.tensor(a).float()),
+    {k: TENSORS[k] for k in ("with gradient", "view", "transposed")},
+    NOT_TENSORS | {"one pixel": lambda t: t[..., :1, :1]},
+)
+SHARES = Kind(lambda w: array(w.n + 1, elements=grid())(w), REALS | SERIES, NOT_ARRAYS)
+HITS = Kind(array("n", 4, elements=grid()), REALS, NOT_ARRAYS)
+PAIRS = constant({"three": (8, 8, 8), "(8, NaN)": (8, math.nan), "(8, -1)": (8, -1)})
+SIZE = one_of(SIDE, spoils=NOT_WHOLES | PAIRS, pair=lambda s: (s, s), list=lambda s: [s, s],
+              array=lambda s: np.array([s, s]), float=float, np=np.int32)
+FLAG = one_of(True, False, spoils={k: v for k, v in NOT_WHOLES.items() if k != "True"})
+DELTAS = one_of((0.3, 0.5), array=np.array, list=list)
+METHOD = choice(*eu.cam.NORMALIZATIONS)
+TABLES = {"no columns": lambda t: t[[]], "no rows": lambda t: t[:0]}
+FINAL = made(lambda: analysis.final(runs()), TABLES)
+KINDS = {  # by the name of an argument, or room.name
+    "losses.logits": T_LOGITS, "target": T_LABELS, "strength": number(), "alpha": number(),
+    "regularizer": choice("label_smoothing", "confidence_penalty", "jeffreys", "jsd", "kl_uniform"),
+    "lam": number(), "epsilon": number(), "entropy": number(0, 0.6), "num_classes": whole(2, 9),
+    "reduction": choice("mean", "class_sum"), "maps": MAPS, "cams": MAPS, "cam": ONE_MAP,
+    "values": ONE_MAP, "size": SIZE, "images": IMAGES, "method": METHOD, "normalization": METHOD,
+    "percentile": one_of(None, spoils=NOT_NUMBERS | constant({"100": 100, "0.9": 0.9})),
+    "image": PICTURE, "model": made(net), "relu": FLAG, "boxes": BOXES, "predicted": OWN_BOXES,
+    "true": OWN_BOXES, "contours": choice("largest", "all"), "threshold": number(),
+    "step": number(), "iou": number(), "sigma": number(), "iou_thresholds": DELTAS, "frame": SIZE,
+    "edges": DELTAS,
+    "threads": whole(1, 2), "thresholds": one_of(7, (0.0, 0.25), array=np.array), "top": whole(),
+    "logits": LOGITS, "labels": LABELS, "classes": LABELS, "masks": MASKS, "parts": MASKS,
+    "cam.classes": Kind(mapped(INDICES, lambda a: torch.tensor(a % 3)),
+                        {"list": lambda t: t.tolist(), "array": lambda t: t.numpy()}, NOT_TENSORS),
+    "bodies": MASKS, "contexts": MASKS, "sides": one_of(None, (0.5, 1.0)), "confidence": number(),
+    "ignore": Kind(lambda w: st.none() | ALL_MASKS(w), {}, NOT_MASKS), "samples": whole(3, 9),
+    "seed": whole(0, 9), "shares": SHARES, "plain": HITS, "treated": HITS, "beta": number(),
+    "generator": made(lambda: torch.Generator().manual_seed(0), **ODD), "probability": number(),
+    "gamma": number(), "rate": number(), "square": number(), "as_distribution": FLAG,
+    "fill": one_of(0.5, (0.1, 0.2, 0.3), array=np.array, tensor=torch.tensor), "view": made(toy),
+    "erasing": made(lambda: erasing.Erasing("has", sides=(4,), rate=0.5)), "dataset": made(toy),
+    "world": made(lambda: theory.ThreeCues((1, 0.9, 0.3), (0.1, 0.5, 1), 3)), "count": whole(1, 1),
+    "runs": made(runs, empty=[]), "score": choice("pxap"), "recipe": made(eu.training.Recipe),
+}
+GIVEN = {  # what the exercises give beside the answer
+    "reliability": 0.9, "num_classes": 8, "epsilon": 0.5, "lam": 0.1, "source_classes": 200,
+    "target_classes": 100, "target": 0.5, "iou": 0.7, "accuracy": 0.9, "gt_known": 0.6, "rate": 0.1,
+    "decay": 1e-3, "beta": 0.5, "spread": 0.05, "width": 0.05, "share": 0.3, "area": 0.2,
+    "images": 500, "half_width": 0.05, "gain": 3.0, "interval": (1.0, 5.0), "scores": [0.5, 0.6],
+    "hits": [[True, False]], "right": [[True, False]],
+    "pxap": {(e, h): 0.5 + 0.1 * e + 0.2 * h for e in (0, 1) for h in (0, 1)},
+}
+LAZY = {"dataset": toy, "world": lambda: theory.ThreeCues((1, 0.9, 0.3), (0.1, 0.5, 1), 3),
+        "result": lambda: metrics.centre_box_baseline([[0, 0, 9, 9]]),
+        "logits": lambda: torch.eye(3),
+        "history": lambda: analysis.history(runs()), "table": lambda: analysis.final(runs())}
+# fmt: on
