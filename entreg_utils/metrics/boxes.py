@@ -206,8 +206,12 @@ def box_iou(predicted, true) -> np.ndarray:
 def best_ious(rows, true, out):
     """Raise ``out`` (256,) float64 to the best IoU, as :func:`box_iou` has it, at each level.
 
-    ``rows``: as of ``contours.boxes_of_levels``; ``true``: (t, 4) int64.
+    ``rows``: as of ``contours.boxes_of_levels``; ``true``: (t, 4) int64. A row's levels are two
+    spans of a power of two, which may overlap; those are handed down to single levels at the end.
     """
+    spans, power = np.zeros((9, 256)), np.zeros(257, dtype=np.int64)
+    for length in range(2, 257):
+        power[length] = power[length // 2] + 1
     for i in range(len(rows)):
         x0, y0 = np.int64(rows[i, 0]), np.int64(rows[i, 1])
         x1, y1 = np.int64(rows[i, 2]), np.int64(rows[i, 3])
@@ -220,8 +224,16 @@ def best_ious(rows, true, out):
                 other = (true[j, 2] - true[j, 0] + 1) * (true[j, 3] - true[j, 1] + 1)
                 best = max(best, wide * tall / (own + other - wide * tall))
         if best > 0:
-            for level in range(rows[i, 4], rows[i, 5] + 1):
-                out[level] = max(out[level], best)
+            k = power[rows[i, 5] - rows[i, 4] + 1]
+            first, last = rows[i, 4], rows[i, 5] - (1 << k) + 1
+            spans[k, first] = max(spans[k, first], best)
+            spans[k, last] = max(spans[k, last], best)
+    for k in range(8, 0, -1):
+        for level in range(257 - (1 << k)):
+            for half in (level, level + (1 << k - 1)):
+                spans[k - 1, half] = max(spans[k - 1, half], spans[k, level])
+    for level in range(256):
+        out[level] = max(out[level], spans[0, level])
 
 
 def check_boxes(boxes, size: Size, index: int) -> np.ndarray:

@@ -5,7 +5,8 @@
 3. Contours of the mask (holes have contours of their own): the largest, or all of them.
 4. Each contour's box ``[x, y, min(x + w, W - 1), min(y + h, H - 1)]``; none: ``[0, 0, 0, 0]``.
 
-One threshold is one call of OpenCV; many come from the component trees of :mod:`.trees`.
+One threshold is one call of OpenCV; many come from the component trees of :mod:`.trees` and, where
+areas count, :mod:`.largest`.
 """
 
 from __future__ import annotations
