@@ -66,13 +66,14 @@ def by_walks(fine, rows, patience):
     steps that all walks may have, was not enough."""
     values, columns, out = fine.ravel(), fine.shape[1], _blank()
     # Rows by the last mask for which they stand, and those that do.
-    begins, after = np.full(256, -1), np.empty(len(rows), dtype=np.int64)
+    begins, after, items = np.full(256, -1), np.empty(len(rows), dtype=np.int64), 0
     for row in range(len(rows)):
         after[row], begins[rows[row, 5]] = begins[rows[row, 5]], row
+        items = max(items, rows[row, 6] + 1)
     standing, rivals = np.empty(len(rows), dtype=np.int64), np.empty(len(rows), dtype=np.int64)
     # Down to mask ``safe`` a component is known to be smaller than another; ``stride``: how far to
     # look ahead. ``least``: twice the area of a component, at this mask or before.
-    safe, stride = np.full(len(rows), 256), np.full(len(rows), 8)
+    safe, stride = np.full(items, 256), np.full(items, 8)
     stand, least, winner = 0, 0, -1
     for mask in range(254, -1, -1):
         row = begins[mask]

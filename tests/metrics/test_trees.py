@@ -1,5 +1,9 @@
 """The component trees against OpenCV, mask by mask, on thousands of generated maps."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -175,3 +179,22 @@ def test_spans_say_for_which_levels_a_box_stands():
         [5, 2, 6, 3, 0, 149],
     ]
     assert not len(holes)
+
+
+def test_no_loop_leaves_its_arrays(tmp_path):
+    """Compiled loops read and write past an array's end without a word, unless asked to check."""
+    code = (
+        "import numpy as np; from entreg_utils.metrics import largest, levels, trees\n"
+        "rng = np.random.default_rng(0)\n"
+        "for levels_, side in [(2, 30), (4, 17), (256, 30), (1, 5), (3, 1)] * 4:\n"
+        "    fine = np.pad(rng.integers(0, levels_, (side, side + 3)) * 257, 1).astype(np.uint16)\n"
+        "    fine = fine << 8 if rng.random() < 0.5 else fine\n"
+        "    rows = trees.objects(fine, levels.neighbour_codes(fine)), trees.holes(fine)\n"
+        "    largest.by_walks(fine, rows[0], 10**6), largest.by_sums(fine)\n"
+        "try: trees.find(np.zeros(2, np.int32), 5)\n"
+        "except IndexError: print('checked')"
+    )
+    options = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=os.environ | options, capture_output=True, text=True)
+    assert done.stdout == "checked\n", done.stderr
