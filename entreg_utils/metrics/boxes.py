@@ -177,12 +177,15 @@ def map_ious(
     cam, true, taus, rules: Sequence[str], size: Size, normalization=("minmax",)
 ) -> tuple[np.ndarray, bool, bool]:
     """The row of :func:`iou_curves` of one map under each contour rule, (R, T) float64, and whether
-    the map is constant and invalid, see :func:`.score_map`; ``true`` as of :func:`check_boxes`."""
+    the map is constant and invalid, see :func:`.score_map`; ``true`` as of :func:`check_boxes`.
+
+    Of its time for a smooth map of 224x224 under all thresholds and contours, a sixth goes into
+    resize and levels, a third each into the tree of the objects and that of the holes."""
     fine, constant, invalid = fine_map(cam, size, *normalization)
     levels = level_of(taus, fine.max() >> 8)
-    different, best = np.flatnonzero(np.bincount(levels)), np.zeros((len(rules), 256))
+    best = np.zeros((len(rules), 256))
     for rule, row in zip(rules, best, strict=True):
-        for boxes in boxes_of_levels(fine, different, rule):
+        for boxes in boxes_of_levels(fine, levels, rule):
             best_ious(boxes, true, row)
     return best[:, levels], constant, invalid
 

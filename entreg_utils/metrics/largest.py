@@ -226,6 +226,9 @@ def largest_boxes(fine: np.ndarray) -> np.ndarray:
 def by_sums(fine: np.ndarray) -> np.ndarray:
     """:func:`largest_boxes` of any map."""
     filled = without_holes(fine)
-    codes, order = neighbour_codes(filled), by_level(filled, filled.ravel() > 255)
+    codes = neighbour_codes(filled)
     visit = decisive(filled, codes, 8)
+    every = np.zeros_like(visit)
+    every[: fine.size] = filled.ravel() > 255
+    order = by_level(filled, every)
     return _sums(fine.shape, codes.ravel(), *order, offsets(8, fine.shape[1]), visit)

@@ -130,14 +130,15 @@ def neighbour_codes(fine):
 
 @compiled
 def decisive(fine, codes, connectivity):
-    """(N,) bool: which of all N pixels has a level >= 1 and starts a component, joins two, or may
-    push out a side of the bounding box, which it does not when a neighbour on lies as far out.
+    """Which pixels have a level >= 1 and start a component, join two, or may push out a side of the
+    bounding box, which they do not when a neighbour on lies as far out. (N,) bool, N rounded up to
+    a multiple of 8.
 
     Going around the ring, a component begins at each gap: for 8-neighbours a side that is off with
     one of the next two positions on, for 4-neighbours the same with on and off exchanged.
     """
     rows, columns = fine.shape
-    flags = np.zeros(fine.size, dtype=np.bool_)
+    flags = np.zeros((fine.size + 7) // 8 * 8, dtype=np.bool_)
     byte = np.uint8  # said everywhere: else numba counts in 64 bits, an eighth as many at a time
     flip, seen, sides = byte(0), byte(255), byte(0b10101010)
     if connectivity == 4:
@@ -168,14 +169,21 @@ def decisive(fine, codes, connectivity):
 
 
 def by_level(fine: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Flat indices int32 of the pixels that are ``chosen`` (N,), brightest first, in raster order
-    where equal; and where each 8-bit level begins, (257,): level v at starts[255 - v]."""
-    return _sorted(fine.ravel(), np.flatnonzero(chosen).astype(np.int32))
+    """Flat indices int32 of the pixels that are ``chosen`` (as of :func:`decisive`), brightest
+    first, in raster order where equal; and where each 8-bit level begins, (257,): level v at
+    starts[255 - v]."""
+    return _sorted(fine.ravel(), chosen, chosen.view(np.uint64))
 
 
 @compiled
-def _sorted(values, pixels):
-    starts, free, low = np.zeros(257, dtype=np.int64), np.zeros(257, dtype=np.int64), 0
+def _sorted(values, chosen, eight):
+    found, count, low = np.empty(len(chosen), dtype=np.int32), 0, 0
+    for word in range(len(eight)):  # mostly none of eight is chosen
+        if eight[word]:
+            for pixel in range(8 * word, 8 * word + 8):
+                found[count] = pixel
+                count += np.int64(chosen[pixel])
+    starts, free, pixels = np.zeros(257, np.int64), np.zeros(257, np.int64), found[:count]
     for pixel in pixels:
         low |= values[pixel] & 255
     for shift in range(8 if low == 0 else 0, 9, 8):  # by the lower byte, if any has one, then upper
