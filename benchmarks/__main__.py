@@ -19,6 +19,7 @@ PARTS = {
     "maps": scoring.maps,
     "maps_resnet18": partial(scoring.maps, "resnet18", repeats=5, batch=4, side=224),
     "boxes": scoring.boxes,
+    "hard_maps": scoring.hard_maps,
     "first_call": scoring.first_call,
     "pixels": scoring.pixels,
     "starts": scoring.starts,

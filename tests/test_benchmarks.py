@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections import defaultdict
 from types import SimpleNamespace
 
 import cv2
@@ -65,6 +66,7 @@ def test_ratios_are_within_turns_and_the_table_says_whether_a_target_is_met():
 
 SMALL = {"cams": scoring.smooth_maps(2), "size": 64, "thresholds": 20}
 BOXES = {1: 0.1, 2: 0.05, "plain": 1.4, "floor": 0.02}
+HARD = defaultdict(lambda: 0.6, usual=0.9)
 LITTLE = {"side": 32, "batch": 2}
 PHOTOGRAPHS = {"name": "resnet18", "batch": 2, "resize": 40, "crop": 32, "workers": 0}
 
@@ -74,8 +76,10 @@ PHOTOGRAPHS = {"name": "resnet18", "batch": 2, "resize": 40, "crop": 32, "worker
     [
         (training.painting, {"counts": {"val": 2}}, {"paint": 2.5}, [2.5], [True]),
         (scoring.maps, LITTLE | {"width": 2}, {"cam": 0.3, "forward": 0.2}, [1.5], [False]),
-        # 0.1 s for two images; 14 and 28 times faster than the loop; 5 times the resize
-        (scoring.boxes, SMALL, BOXES, [50, 14, 28, 5] * 2, [None, False, True, None] * 2),
+        # 0.1 s for two images; 14 and 28 times faster than the loop; 5 times the preparation
+        (scoring.boxes, SMALL, BOXES, [50, 14, 28, 5] * 2, [None, False, True, False] * 2),
+        # 0.6 s for each, and 0.9 s for nine usual ones
+        (scoring.hard_maps, {"size": 32}, HARD, [6] * 22, [False] * 22),
         # 2 x 64 x 64 in 0.5 s; four images in 0.2 s
         (scoring.pixels, {"images": 2, "size": 64}, {"pixels": 0.5}, [0.016384], [False]),
         (photographs.epoch, PHOTOGRAPHS, {"plain": 0.6, "ours": 0.2}, [20, 3], None),

@@ -5,7 +5,8 @@
 3. Contours of the mask (holes have contours of their own): the largest, or all of them.
 4. Each contour's box ``[x, y, min(x + w, W - 1), min(y + h, H - 1)]``; none: ``[0, 0, 0, 0]``.
 
-One threshold is one call of OpenCV; many come from the component trees of :mod:`.trees`.
+One threshold is one call of OpenCV; many come from the component trees of :mod:`.trees` and, where
+areas count, :mod:`.largest`.
 """
 
 from __future__ import annotations
@@ -93,13 +94,13 @@ def mask_boxes(gray: np.ndarray, level: int, contours: str) -> np.ndarray:
 
 
 def boxes_of_levels(fine: np.ndarray, levels: np.ndarray, contours: str) -> tuple[np.ndarray, ...]:
-    """The boxes of the masks ``gray > L`` for each of ``levels`` (different, in 0..255).
+    """The boxes of the masks ``gray > L`` for each of ``levels`` (in 0..255).
 
     ``fine``: the map as of :func:`.levels.framed`. Returns rows (M, 6 or more) int32, in one array
     or several: a box, and the first and last level that it belongs to; other levels may be there.
     """
     if len(levels) <= _FEW:
-        gray = gray_of(fine)
+        gray, levels = gray_of(fine), np.unique(levels)
         found = [mask_boxes(gray, level, contours) for level in levels]
         spans = np.repeat(levels, [len(boxes) for boxes in found])
         return (np.column_stack([np.concatenate(found), spans, spans]).astype(np.int32),)

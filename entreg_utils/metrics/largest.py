@@ -61,19 +61,19 @@ def _outline(values, columns, start, mask, most):
 
 
 @compiled
-def by_walks(fine, codes, components, patience):
-    """:func:`largest_boxes` of so many ``components`` (at most), and whether ``patience``, steps of
-    walks, sufficed."""
-    rows = objects(fine, codes)
+def by_walks(fine, rows, patience):
+    """:func:`largest_boxes` from the rows of :func:`.trees.objects`; no row where ``patience``, the
+    steps that all walks may have, was not enough."""
     values, columns, out = fine.ravel(), fine.shape[1], _blank()
     # Rows by the last mask for which they stand, and those that do.
-    begins, after = np.full(256, -1), np.empty(len(rows), dtype=np.int64)
+    begins, after, items = np.full(256, -1), np.empty(len(rows), dtype=np.int64), 0
     for row in range(len(rows)):
         after[row], begins[rows[row, 5]] = begins[rows[row, 5]], row
+        items = max(items, rows[row, 6] + 1)
     standing, rivals = np.empty(len(rows), dtype=np.int64), np.empty(len(rows), dtype=np.int64)
     # Down to mask ``safe`` a component is known to be smaller than another; ``stride``: how far to
     # look ahead. ``least``: twice the area of a component, at this mask or before.
-    safe, stride = np.full(components, 256), np.full(components, 8)
+    safe, stride = np.full(items, 256), np.full(items, 8)
     stand, least, winner = 0, 0, -1
     for mask in range(254, -1, -1):
         row = begins[mask]
@@ -112,7 +112,7 @@ def by_walks(fine, codes, components, patience):
                     least, first, steps = _outline(values, columns, start, mask, patience)
                     patience, exact = patience - steps, True
                 if patience <= 0:
-                    return out, False
+                    return out[:0]
                 if 0 <= area < least:
                     safe[item], stride[item] = ahead, min(2 * stride[item], 128)
                     break
@@ -124,7 +124,7 @@ def by_walks(fine, codes, components, patience):
         winner = rows[best, 6]
         for side in range(4):
             out[mask, side] = rows[best, side]
-    return out, True
+    return out
 
 
 @compiled
@@ -138,22 +138,18 @@ def _write(out, mask, box, winner, shape):
 
 
 @compiled
-def by_sums(fine):
-    """:func:`largest_boxes` of any map.
+def _sums(shape, codes, order, starts, uphill, visit):
+    """:func:`largest_boxes` of a map without holes: ``order``, of all its pixels; ``visit``: those
+    that are decisive.
 
     Areas lie at the first pixel in raster order of their component. They only grow, thus the
     largest ever is the largest now; ``last``: no component of that area begins after this pixel.
     """
-    shape, fine = fine.shape, without_holes(fine)
-    every = np.zeros((fine.size + 7) // 8 * 8, dtype=np.uint8)
-    every[: fine.size] = fine.ravel() > 255
-    order, starts = by_level(fine, every)
-    around, uphill = neighbour_codes(fine), offsets(_JOINS, shape[1])
-    visit, codes = decisive(fine, around, 8), around.ravel()
-    columns, most = shape[1], 1 + np.count_nonzero(codes[order] == 0)
+    columns, most = shape[1], 1
+    for pixel in order:
+        most += codes[pixel] == 0
     parent, first = np.zeros(most, dtype=np.int32), np.zeros(most, dtype=np.int32)
-    box = np.full((most, 4), 2**30, dtype=np.int32)
-    box[:, 2:] = 0
+    box = np.empty((most, 4), dtype=np.int32)
     owner, path = np.full(len(codes), -1, dtype=np.int32), np.empty(len(codes), dtype=np.int32)
     areas, out = np.full(len(codes), -1, dtype=np.int32), _blank()
     made, best, last, half = 0, -1, 0, (shape[0] - 3) * (shape[1] - 3)
@@ -165,6 +161,7 @@ def by_sums(fine):
                 continue
             if code == 0:
                 begin, area, keep, parent[made] = pixel, 0, made, made
+                box[made, 0], box[made, 1], box[made, 2], box[made, 3] = 2**30, 2**30, 0, 0
                 made += 1
             else:
                 keep = component(owner, parent, codes, uphill, path, pixel + uphill[code, 0])
@@ -197,7 +194,8 @@ def by_sums(fine):
             last -= 1
         winner = find(parent, owner[last])
         if _write(out, level - 1, box, winner, shape) and best > half:
-            out[: level - 1, :4] = out[level - 1, :4]
+            for mask in range(level - 1):
+                _write(out, mask, box, winner, shape)
             break
     return out
 
@@ -206,21 +204,31 @@ def by_sums(fine):
 def _blank():
     """Rows (256, 6) of :func:`largest_boxes` for a map in which nothing is on."""
     out = np.zeros((256, 6), dtype=np.int32)
-    out[:, 4] = out[:, 5] = np.arange(256)
+    for level in range(256):
+        out[level, 4], out[level, 5] = level, level
     return out
 
 
-@compiled
-def largest_boxes(fine):
+def largest_boxes(fine: np.ndarray) -> np.ndarray:
     """Box of the largest contour of every mask; ``fine`` as of :func:`.levels.framed`.
 
     Rows (256, 6) int32: x0, y0, x1, y1, zeros where nothing is on, and twice the L of the mask
     ``gray > L`` that it belongs to.
     """
     codes = neighbour_codes(fine)
-    starts = np.sum((codes == 0) & (fine > 255))
-    if starts <= _STARTS * fine.size:
-        out, done = by_walks(fine, codes, starts, int(_STEPS * fine.size))
-        if done:
-            return out
+    if np.count_nonzero((codes == 0) & (fine > 255)) <= _STARTS * fine.size:
+        boxes = by_walks(fine, objects(fine, codes), int(_STEPS * fine.size))
+        if len(boxes):
+            return boxes
     return by_sums(fine)
+
+
+def by_sums(fine: np.ndarray) -> np.ndarray:
+    """:func:`largest_boxes` of any map."""
+    filled = without_holes(fine)
+    codes = neighbour_codes(filled)
+    visit = decisive(filled, codes, 8)
+    every = np.zeros_like(visit)
+    every[: fine.size] = filled.ravel() > 255
+    order = by_level(filled, every)
+    return _sums(fine.shape, codes.ravel(), *order, offsets(8, fine.shape[1]), visit)

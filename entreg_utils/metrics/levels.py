@@ -9,6 +9,8 @@ a component, join two, or widen a box (:func:`decisive`), and only these are sor
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
 from entreg_utils.cam.scaling import Size, normalize_one
@@ -19,6 +21,7 @@ from entreg_utils.metrics.maps import compiled, resized
 RING = ((-1, -1), (0, -1), (1, -1), (1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0))
 
 
+@cache
 def tables(connectivity: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What each of the 256 codes means, for components of 8- or 4-neighbours.
 
@@ -55,16 +58,11 @@ def _touch(first: int, second: int, connectivity: int) -> bool:
     return max(across, down) == 1 if connectivity == 8 else across + down == 1
 
 
-@compiled
-def offsets(joins, columns):
-    """``joins`` (256, 4) as steps int32 in a flattened map of so many columns; 0 for none."""
-    steps = np.zeros(joins.shape, dtype=np.int32)
-    for code in range(256):
-        for slot in range(4):
-            if joins[code, slot] >= 0:
-                x, y = RING[joins[code, slot]]
-                steps[code, slot] = y * columns + x
-    return steps
+@cache
+def offsets(connectivity: int, columns: int) -> np.ndarray:
+    """``joins`` of :func:`tables` as steps (256, 4) int32 in a flattened map of so many columns."""
+    joins, steps = tables(connectivity)[0], np.array([y * columns + x for x, y in RING])
+    return np.where(joins < 0, 0, steps[joins]).astype(np.int32)
 
 
 def fine_map(cam, size: Size, method: str, percentile: float | None = None) -> tuple:
@@ -132,15 +130,15 @@ def neighbour_codes(fine):
 
 @compiled
 def decisive(fine, codes, connectivity):
-    """(N,) uint8, 1 where a pixel of level >= 1 starts a component, joins two, or may push out a
-    side of the bounding box, which it does not when a neighbour on lies as far out. N: the pixels,
-    rounded up to a multiple of 8.
+    """Which pixels have a level >= 1 and start a component, join two, or may push out a side of the
+    bounding box, which they do not when a neighbour on lies as far out. (N,) bool, N rounded up to
+    a multiple of 8.
 
     Going around the ring, a component begins at each gap: for 8-neighbours a side that is off with
     one of the next two positions on, for 4-neighbours the same with on and off exchanged.
     """
     rows, columns = fine.shape
-    flags = np.zeros((fine.size + 7) // 8 * 8, dtype=np.uint8)
+    flags = np.zeros((fine.size + 7) // 8 * 8, dtype=np.bool_)
     byte = np.uint8  # said everywhere: else numba counts in 64 bits, an eighth as many at a time
     flip, seen, sides = byte(0), byte(255), byte(0b10101010)
     if connectivity == 4:
@@ -170,32 +168,39 @@ def decisive(fine, codes, connectivity):
     return flags
 
 
+def by_level(fine: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Flat indices int32 of the pixels that are ``chosen`` (as of :func:`decisive`), brightest
+    first, in raster order where equal; and where each 8-bit level begins, (257,): level v at
+    starts[255 - v]."""
+    return _sorted(fine.ravel(), chosen, chosen.view(np.uint64))
+
+
 @compiled
-def by_level(fine, flags):
-    """Flat indices int32 of the pixels with a flag (:func:`decisive`), brightest first, in raster
-    order where equal; and where each 8-bit level begins, (257,): level v at starts[255 - v]."""
-    values, found, count, low = fine.ravel(), np.empty(len(flags), dtype=np.int32), 0, 0
-    words = flags.view(np.uint64)  # eight at a time: most are without
-    for word in range(len(words)):
-        if words[word]:
+def _sorted(values, chosen, eight):
+    found, count, low = np.empty(len(chosen), dtype=np.int32), 0, 0
+    for word in range(len(eight)):  # mostly none of eight is chosen
+        if eight[word]:
             for pixel in range(8 * word, 8 * word + 8):
                 found[count] = pixel
-                count += flags[pixel]
-    order, starts = found[:count], np.zeros(257, dtype=np.int64)
-    for pixel in order:
+                count += np.int64(chosen[pixel])
+    starts, free, pixels = np.zeros(257, np.int64), np.zeros(257, np.int64), found[:count]
+    for pixel in pixels:
         low |= values[pixel] & 255
     for shift in range(8 if low == 0 else 0, 9, 8):  # by the lower byte, if any has one, then upper
-        starts[:] = 0
-        for pixel in order:
+        given, pixels = pixels, np.empty(len(pixels), dtype=np.int32)
+        for level in range(257):
+            starts[level] = 0
+        for pixel in given:
             starts[256 - (values[pixel] >> shift & 255)] += 1
         for level in range(256):
             starts[level + 1] += starts[level]
-        given, order, place = order, np.empty(count, dtype=np.int32), starts[:256].copy()
+            free[level + 1] = starts[level + 1]
+        free[0] = 0
         for pixel in given:
             level = 255 - (values[pixel] >> shift & 255)
-            order[place[level]] = pixel
-            place[level] += 1
-    return order, starts
+            pixels[free[level]] = pixel
+            free[level] += 1
+    return pixels, starts
 
 
 @compiled

@@ -27,8 +27,7 @@ import numpy as np
 from entreg_utils.metrics.levels import by_level, decisive, neighbour_codes, offsets, tables
 from entreg_utils.metrics.maps import compiled
 
-_JOINS_8, _GROUPS_8, _ = tables(8)
-_JOINS_4, _GROUPS_4, _ = tables(4)
+_GROUPS_8, _GROUPS_4 = tables(8)[1], tables(4)[1]
 
 
 @compiled
@@ -37,7 +36,7 @@ def find(parent, item):
     while parent[item] != item:
         parent[item] = parent[parent[item]]
         item = parent[item]
-    return item
+    return np.int64(item)
 
 
 @compiled
@@ -127,34 +126,29 @@ def _changes(shape, codes, order, starts, uphill, groups, owner, hole):
     return rows[:count]
 
 
-@compiled
-def objects(fine, codes):
+def objects(fine: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Rows of :func:`_changes` of all outer contours; ``fine`` as of :func:`.levels.framed`, and
     its codes. The first row is the box 0, 0, 0, 0 of the masks in which nothing is on."""
-    order, starts = by_level(fine, decisive(fine, codes, 8))
-    uphill, owner = offsets(_JOINS_8, fine.shape[1]), np.full(fine.size, -1, dtype=np.int32)
-    rows = _changes(fine.shape, codes.ravel(), order, starts, uphill, _GROUPS_8, owner, 0)
-    top = 255
-    while top and starts[256 - top] == 0:
-        top -= 1
-    rows[0], rows[0, 4], rows[0, 5] = 0, top, 255
+    order = by_level(fine, decisive(fine, codes, 8))
+    uphill, owner = offsets(8, fine.shape[1]), np.full(fine.size, -1, dtype=np.int32)
+    rows = _changes(fine.shape, codes.ravel(), *order, uphill, _GROUPS_8, owner, 0)
+    rows[0] = 0, 0, 0, 0, fine.flat[order[0][0]] >> 8 if len(order[0]) else 0, 255, 0, 0
     return rows
 
 
-@compiled
-def holes(fine):
+def holes(fine: np.ndarray) -> np.ndarray:
     """Rows of :func:`_changes` of all contours of holes; ``fine`` as of :func:`.levels.framed`."""
     negative = ~fine
     codes = neighbour_codes(negative)
     # The frame is outside, and on before every pixel, also before equal ones to its upper left.
-    for frame, bits in ((codes[1], 0b00000111), (codes[-2], 0b01110000)):
-        frame |= np.uint8(bits)
-    for frame, bits in ((codes[:, 1], 0b11000001), (codes[:, -2], 0b00011100)):
-        frame |= np.uint8(bits)
-    order, starts = by_level(negative, decisive(negative, codes, 4))
-    uphill, owner = offsets(_JOINS_4, fine.shape[1]), np.full(fine.shape, -1, dtype=np.int32)
-    owner[0], owner[-1], owner[:, 0], owner[:, -1] = 0, 0, 0, 0
-    return _changes(fine.shape, codes.ravel(), order, starts, uphill, _GROUPS_4, owner.ravel(), 1)
+    codes[1] |= 0b00000111
+    codes[-2] |= 0b01110000
+    codes[:, 1] |= 0b11000001
+    codes[:, -2] |= 0b00011100
+    order = by_level(negative, decisive(negative, codes, 4))
+    uphill, owner = offsets(4, fine.shape[1]), np.full(fine.shape, -1, dtype=np.int32)
+    owner[0] = owner[-1] = owner[:, 0] = owner[:, -1] = 0
+    return _changes(fine.shape, codes.ravel(), *order, uphill, _GROUPS_4, owner.ravel(), 1)
 
 
 def all_boxes(fine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

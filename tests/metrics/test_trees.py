@@ -1,5 +1,9 @@
 """The component trees against OpenCV, mask by mask, on thousands of generated maps."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -7,7 +11,7 @@ from hypothesis import strategies as st
 
 from entreg_utils.metrics.largest import by_sums, by_walks, largest_boxes
 from entreg_utils.metrics.levels import neighbour_codes
-from entreg_utils.metrics.trees import all_boxes
+from entreg_utils.metrics.trees import all_boxes, objects
 
 SETTINGS = settings(
     max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
@@ -131,9 +135,7 @@ def test_every_box_of_every_mask_is_opencvs(kind, draw, seed, lower, plain_boxes
     if lower:  # whatever orders the pixels of one level, the masks are the same
         fine[1:-1, 1:-1] |= rng.integers(0, 256, gray.shape).astype(np.uint16)
     rows = np.concatenate([rows[:, :6] for rows in all_boxes(fine)])
-    codes = neighbour_codes(fine)
-    walked, done = by_walks(fine, codes, np.count_nonzero(codes == 0), 10**6)
-    assert done
+    walked = by_walks(fine, objects(fine, neighbour_codes(fine)), 10**6)
     largest = np.stack([largest_boxes(fine), walked, by_sums(fine)])
     assert (largest[:, :, 4:] == np.arange(256)[:, None]).all()
     for level in np.unique(np.append(gray, [0, 255])):  # between two grey values nothing changes
@@ -161,20 +163,38 @@ def test_walks_end_when_patience_does(patience, enough):
     gray = np.zeros((20, 20), np.uint8)
     gray[2:6, 2:8] = gray[12:17, 3:9] = 99  # some 20 steps around each
     fine = framed_levels(gray)
-    boxes, done = by_walks(fine, neighbour_codes(fine), 2, patience)
-    assert done == enough
-    assert not done or boxes[50, :4].tolist() == [3, 12, 9, 17]
+    boxes = by_walks(fine, objects(fine, neighbour_codes(fine)), patience)
+    assert boxes[50:51, :4].tolist() == [[3, 12, 9, 17]] * enough
 
 
 def test_spans_say_for_which_levels_a_box_stands():
     gray = np.zeros((5, 7), np.uint8)
     gray[2, 1], gray[2, 2], gray[2, 5] = 200, 100, 150
-    objects, holes = all_boxes(framed_levels(gray))
+    outer, holes = all_boxes(framed_levels(gray))
     # A lone pixel has the box x, y, x + 1, y + 1; two side by side end one further.
-    assert sorted(objects[:, :6].tolist()) == [
+    assert sorted(outer[:, :6].tolist()) == [
         [0, 0, 0, 0, 200, 255],
         [1, 2, 2, 3, 100, 199],
         [1, 2, 3, 3, 0, 99],
         [5, 2, 6, 3, 0, 149],
     ]
     assert not len(holes)
+
+
+def test_no_loop_leaves_its_arrays(tmp_path):
+    """Compiled loops read and write past an array's end without a word, unless asked to check."""
+    code = (
+        "import numpy as np; from entreg_utils.metrics import largest, levels, trees\n"
+        "rng = np.random.default_rng(0)\n"
+        "for levels_, side in [(2, 30), (4, 17), (256, 30), (1, 5), (3, 1)] * 4:\n"
+        "    fine = np.pad(rng.integers(0, levels_, (side, side + 3)) * 257, 1).astype(np.uint16)\n"
+        "    fine = fine << 8 if rng.random() < 0.5 else fine\n"
+        "    rows = trees.objects(fine, levels.neighbour_codes(fine)), trees.holes(fine)\n"
+        "    largest.by_walks(fine, rows[0], 10**6), largest.by_sums(fine)\n"
+        "try: trees.find(np.zeros(2, np.int32), 5)\n"
+        "except IndexError: print('checked')"
+    )
+    options = {"NUMBA_BOUNDSCHECK": "1", "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=os.environ | options, capture_output=True, text=True)
+    assert done.stdout == "checked\n", done.stderr
