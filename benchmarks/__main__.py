@@ -19,6 +19,8 @@ PARTS = {
     "maps": scoring.maps,
     "maps_resnet18": partial(scoring.maps, "resnet18", repeats=5, batch=4, side=224),
     "boxes": scoring.boxes,
+    "boxes_memory": scoring.memory,
+    "meanwhile": scoring.meanwhile,
     "first_call": scoring.first_call,
     "pixels": scoring.pixels,
     "folding": training.folding,
