@@ -20,6 +20,8 @@ PARTS = {
     "maps_resnet18": partial(scoring.maps, "resnet18", repeats=5, batch=4, side=224),
     "boxes": scoring.boxes,
     "hard_maps": scoring.hard_maps,
+    "boxes_memory": scoring.memory,
+    "meanwhile": scoring.meanwhile,
     "first_call": scoring.first_call,
     "pixels": scoring.pixels,
     "starts": scoring.starts,

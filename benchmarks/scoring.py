@@ -13,8 +13,29 @@ import torch
 
 from benchmarks.timing import Row, in_turns, paired_ratio
 from entreg_utils import cam, metrics, models
+from entreg_utils.ahead import ahead
+from entreg_utils.experiments.provenance import pick_device
+from entreg_utils.training import View, predict
+from entreg_utils.training.tally import Tally
 
 IOUS = (0.3, 0.5, 0.7)
+_PEAK = """
+import resource, sys
+import numpy as np
+from entreg_utils import metrics
+
+class Maps:
+    def __len__(self):
+        return int(sys.argv[1])
+
+    def __getitem__(self, index):
+        if index >= len(self):
+            raise IndexError
+        return np.outer(np.arange(128.0), np.arange(128)) + index
+
+metrics.box_accuracy(Maps(), [[10, 10, 99, 99]] * len(Maps()), threads=int(sys.argv[2]))
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
 
 
 def maps(
@@ -150,6 +171,75 @@ def hard_maps(size: int = 224, repeats: int = 5) -> list[Row]:
         ratios = {name: paired_ratio(seconds, name, "usual") for name in kinds}
         for name, ratio in ratios.items():
             rows.append(Row(f"{name} over usual, {rule}", ratio, "x", repeats, "<= 5", ratio <= 5))
+    return rows
+
+
+def memory(few: int = 100, many: int = 8000) -> list[Row]:
+    """Peak memory of a process that scores ``many`` maps of 128x128, each made when it is asked
+    for (1 GB of them), at one and at two threads, over that of one that scores ``few``."""
+
+    def peak(*words: int) -> float:
+        # A process's peak begins with that of the one that started it: a small one between.
+        between = "import subprocess, sys; subprocess.run(sys.argv[1:], check=True)"
+        python = [sys.executable, "-c"]
+        command = [*python, between, *python, _PEAK, *map(str, words)]
+        done = subprocess.run(command, check=True, capture_output=True, text=True)
+        return float(done.stdout)
+
+    base, rows = peak(few, 1), []
+    for threads in (1, 2):
+        ratio = peak(many, threads) / base
+        name = f"memory of {many} maps over that of {few}, threads: {threads}"
+        rows.append(Row(name, ratio, "x", 1, "<= 1.1", ratio <= 1.1))
+    return rows
+
+
+class Boxed:
+    """``count`` images of noise with a box each, as ``training.View`` takes them."""
+
+    def __init__(self, count: int, side: int):
+        self.images = torch.randint(0, 256, (count, 3, side, side), dtype=torch.uint8)
+        self.labels = torch.arange(count) % 8
+
+    def boxes_at(self, size: int) -> list[np.ndarray]:
+        return [np.array([[size // 8, size // 8, size // 2, size // 2]])] * len(self.labels)
+
+    def masks_at(self, size: int) -> None:
+        return None
+
+
+def meanwhile(
+    name: str = "resnet18", count: int = 0, side: int = 224, repeats: int = 3, **options
+) -> list[Row]:
+    """A pass whose maps are scored while the next batch is passed (``training.evaluate``), beside
+    the pass and then the scores, and beside the pass alone; on all threads. On a GPU the scores
+    are meant to cost no time of their own. ``count``: images, by default 2,048 there, else 128."""
+    count = count or (2048 if torch.cuda.is_available() else 128)
+    device, threads = pick_device(), torch.get_num_threads()
+    model, view = models.build(name, 8, **options).to(device), View(Boxed(count, side))
+    view.title, tallies = "", {}
+
+    def both() -> None:
+        tallies["both"] = own = Tally(view)
+        predict(model, view, score=own.measure, use=own.add)
+
+    def apart() -> None:
+        tallies["apart"] = own = Tally(view)
+        maps = predict(model, view).maps
+        for found in ahead(lambda pair: own.measure(*pair), enumerate(maps), threads):
+            own.add(found)
+
+    calls = {"both": both, "apart": apart, "pass": lambda: predict(model, view)}
+    seconds = in_turns(calls, repeats, threads=threads)
+    if not np.array_equal(tallies["both"].hits, tallies["apart"].hits):
+        raise ValueError("scored meanwhile, boxes count differently")
+    title = f"evaluate {name}, {device.type}, {threads} threads"
+    cuda, rows = device.type == "cuda", []
+    rows.append(Row(title, count / float(np.median(seconds["both"])), "images/s", repeats))
+    for other, what, goal in (("apart", "pass, then scores", 1.0), ("pass", "pass alone", 1.1)):
+        ratio = paired_ratio(seconds, "both", other)
+        target = (f"<= {goal:g}", ratio <= goal) if cuda else ("", None)
+        rows.append(Row(f"  it over the {what}", ratio, "x", repeats, *target))
     return rows
 
 

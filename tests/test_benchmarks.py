@@ -1,6 +1,7 @@
 """The benchmark: what it computes, on tiny sizes. Nothing here looks at how long things take."""
 
 import os
+import subprocess
 import sys
 from collections import defaultdict
 from types import SimpleNamespace
@@ -186,6 +187,34 @@ def test_memory_is_kept_in_the_child_that_is_asked_to(monkeypatch):
     monkeypatch.setattr(training, "keep_memory", lambda: kept.append(1))
     assert all(training.main(how, side=32, batch=2) > 0 for how in ("returned", "kept"))
     assert kept == [1]
+
+
+def test_maps_are_counted_in_processes_of_many_and_few(monkeypatch):
+    asked = []
+
+    def run(command, **_):
+        asked.append(command[-2:])
+        return SimpleNamespace(stdout=f"{100 + 3 * int(command[-2]) * int(command[-1])}\n")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(scoring.subprocess, "run", run)
+        one, two = scoring.memory(0, 3)
+    assert asked == [["0", "1"], ["3", "1"], ["3", "2"]]
+    assert (one.value, one.met, two.value, two.met) == (1.09, True, 1.18, False)
+    done = subprocess.run([sys.executable, "-c", scoring._PEAK, "3", "2"], capture_output=True)
+    assert float(done.stdout) > 10  # MB
+
+
+def test_scores_beside_a_pass_are_those_after_it(turns, monkeypatch):
+    turns(scoring, {"both": 2.0, "apart": 2.5, "pass": 1.6})
+    small = {"name": "toy", "count": 8, "side": 32, "repeats": 1, "width": 2}
+    rate, apart, alone = scoring.meanwhile(**small)
+    assert (rate.value, apart.value, alone.value) == pytest.approx((4, 0.8, 1.25))
+    assert [apart.met, alone.met] == ([True, False] if torch.cuda.is_available() else [None] * 2)
+    hits = iter(np.eye(2, 8, dtype=bool))
+    monkeypatch.setattr(scoring.Tally, "add", lambda own, _: setattr(own, "hits", next(hits)))
+    with pytest.raises(ValueError, match="count differently"):
+        scoring.meanwhile(**small | {"count": 1})
 
 
 def test_a_fresh_run_trains_in_a_store_of_its_own(tmp_path, monkeypatch):

@@ -54,8 +54,8 @@ class Watch:
         rows = sorted(set(self.panel))
         self.shown = View(test, crop=crop, rows=rows, multilabel=several)
         for split in (self.train, self.val, self.test, self.shown):
-            title = f"{split.dataset.name} {split.dataset.split}: scoring"
-            split.title = title if shown else ""
+            own = split.dataset
+            split.title = f"{own.name} {own.split}: scoring" if shown else ""
         places = {(rows[i], c): row for row, (i, c) in enumerate(self.shown.pairs.tolist())}
         self.places = [places[pair] for pair in wanted]
 

@@ -14,15 +14,13 @@ import tyro
 from tyro.conf import Positional, arg
 
 from entreg_utils import metrics, score
-from entreg_utils.ahead import ahead
+from entreg_utils.data.decoding import read_all
 from entreg_utils.files import StorageError, atomic_write, expand
-from entreg_utils.metrics.boxes import map_ious
 from entreg_utils.metrics.contours import threshold_list
 from entreg_utils.metrics.maps import warn_invalid
-from entreg_utils.metrics.overlap import check_boxes, iou_list
-from entreg_utils.metrics.pixels import pool_of
+from entreg_utils.metrics.overlap import iou_list
 from entreg_utils.score.maps import paired
-from entreg_utils.score.scores import SIGMA, Scores
+from entreg_utils.score.scores import SIGMA, Scores, outcome
 from entreg_utils.score.truth import read_truth
 
 _flag = functools.partial(arg, help_behavior_hint="")
@@ -166,26 +164,19 @@ def public_script(argv: list[str]) -> int:
     pairs, _ = paired(given.scoremap_root, truth, more=True)
     rule = "all" if given.multi_contour_eval else "largest"
     deltas = iou_list(np.array(given.iou_threshold_list if given.multi_iou_eval else [50]) / 100)
-    taus, size = threshold_list(np.arange(0, 1, step)), truth.size
-
-    def pixels(pair) -> metrics.PixelAveragePrecision:
-        return pool_of(pair.read(), *truth.mask_of(pair.image, None), step, size)
-
-    def boxes(pair) -> metrics.BoxAccuracy:
-        own = check_boxes(truth.boxes_of(pair.image, None), size, 0)
-        ious, *flags = map_ious(pair.read(), own, taus, [rule], size)
-        hits = ious >= deltas[:, None]
-        return metrics.BoxAccuracy(hits.astype(np.int64), deltas, taus, 1, *flags, rule)
-
+    taus = threshold_list(np.arange(0, 1, step))
     print("Loading and evaluating cams.")
-    masked = given.dataset_name == "OpenImages"
-    result = sum(ahead(pixels if masked else boxes, pairs, title="maps"))
-    warn_invalid(result.num_invalid, result.num_images)
-    if masked:
-        found = result.compute() * 100
+    read = functools.partial(outcome, truth=truth, taus=taus, step=step, rules=[rule], ious=deltas)
+    hits, counts, _, invalid = zip(*read_all(pairs, read, "maps"), strict=True)
+    warn_invalid(sum(invalid), len(pairs))
+    if given.dataset_name == "OpenImages":
+        pool = metrics.PixelAveragePrecision(step)
+        pool.foreground, pool.background = np.sum(counts, axis=0, dtype=np.int64)
+        found = pool.compute() * 100
         print(f"Mask AUC on split {given.split}: {found}")
     else:
-        found = float(np.average((result.counts * 100.0 / result.num_images).max(axis=1)))
+        right = np.sum(hits, axis=0)[0]
+        found = float(np.average((right * 100.0 / len(pairs)).max(axis=1)))
     print(f"localization: {found}")
     return 0
 

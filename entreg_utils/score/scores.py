@@ -156,8 +156,10 @@ def score(
     return Scores(table, tuple(notes), tuple(pair.image for pair in pairs), curve, rows)
 
 
-def outcome(pair: Pair, truth: Truth, taus: np.ndarray, step: float) -> tuple:
-    """What one map is worth: hits (2, 3, T) bool, rule by IoU by threshold; counts (2, B) of
+def outcome(
+    pair: Pair, truth: Truth, taus: np.ndarray, step: float, rules=RULES, ious=IOUS
+) -> tuple:
+    """What one map is worth: hits (R, D, T) bool, rule by IoU by threshold; counts (2, B) of
     foreground and background pixels by score; None without; whether it is constant, and invalid.
 
     ValueError, which names the image: it is no map, or its truth cannot be.
@@ -167,8 +169,8 @@ def outcome(pair: Pair, truth: Truth, taus: np.ndarray, step: float) -> tuple:
     cam = np.zeros((1, 1)) if invalid else cam
     try:
         if len(boxes := truth.boxes_of(pair.image, pair.kind)):
-            ious, *_ = map_ious(cam, check_boxes(boxes, truth.size, 0), taus, RULES, truth.size)
-            hits = ious[:, None] >= np.array(IOUS)[:, None]
+            best, *_ = map_ious(cam, check_boxes(boxes, truth.size, 0), taus, rules, truth.size)
+            hits = best[:, None] >= np.array(ious)[:, None]
         if pair.image in truth.files:
             pool = pool_of(cam, *truth.mask_of(pair.image, pair.kind), step, truth.size)
             counts = np.array([pool.foreground, pool.background], np.float32)  # exact to 2^24
