@@ -230,11 +230,12 @@ def check_boxes(boxes, size: Size, index: int) -> np.ndarray:
     if boxes.ndim != 2 or boxes.shape[1:] != (4,) or not len(boxes):
         raise ValueError(f"{whose} must have shape (n, 4) with n >= 1, got {boxes.shape}")
     whole = _whole(boxes, whose)
-    if whole.min() < 0 or whole[:, 2].max() >= width or whole[:, 3].max() >= height:
-        raise ValueError(
-            f"{whose} reach outside the {width}x{height} map: {boxes.tolist()}; "
-            "rescale_boxes brings boxes of the original image to the size of the map"
-        )
+    ends = whole[:, 2:].max(axis=0) - (width, height)
+    if whole.min() < 0 or ends.max() >= 0:
+        way = "rescale_boxes brings boxes of the original image to the size of the map"
+        if whole.min() >= 0 and ends.max() == 0:
+            way = f"a box ends on its last pixel: x1 is at most {width - 1}, y1 {height - 1}"
+        raise ValueError(f"{whose} reach outside the {width}x{height} map: {boxes.tolist()}; {way}")
     return whole
 
 
