@@ -152,7 +152,7 @@ def atomic_write(path: Path | str, content: bytes | str) -> Path:
         os.replace(temporary, place)
         done = True
     except OSError as error:
-        raise StorageError(_explain(error, path, len(data))) from error
+        raise StorageError(refusal(error, path, len(data))) from error
     finally:  # also after Ctrl-C
         if temporary is not None and not done:
             with contextlib.suppress(OSError):
@@ -216,7 +216,8 @@ def text_of(content: bytes, path: Path | str) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _explain(error: OSError, path: Path, size: int) -> str:
+def refusal(error: OSError, path: Path, size: int) -> str:
+    """What the system said against writing ``size`` bytes to ``path``, and the ways out."""
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return (
             f"no room for {path.name} ({size / 1e6:.1f} MB) in {path.parent}: free some space and "

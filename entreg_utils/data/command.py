@@ -7,10 +7,11 @@ import tyro
 from tyro.conf import Positional, arg
 
 from entreg_utils import data
-from entreg_utils.data.fetch import fetch, read_source
+from entreg_utils.data.fetch import Source, fetch, read_source
+from entreg_utils.data.scan import ENDINGS, walk
 from entreg_utils.data.survey import survey
 from entreg_utils.data.world import SPLITS
-from entreg_utils.files import own
+from entreg_utils.files import expand, own
 
 TOY = (
     "toy: the drawn world: fish on a reef, with exact boxes and masks (MIT, nothing is downloaded)"
@@ -40,7 +41,7 @@ def main(argv: list[str]) -> int:
             dry_run: say what would be fetched and where, and stop.
         """
         if list:
-            _list(root or own("data"))
+            _list(expand(root or own("data")))
         elif name.startswith(data.FOLDER):
             print(survey(name.removeprefix(data.FOLDER), root))
         elif name in data.DATASETS:
@@ -57,20 +58,32 @@ def main(argv: list[str]) -> int:
 def _list(root: Path) -> None:
     print(TOY)
     for source in (read_source(name) for name in data.DATASETS if name != "toy"):
-        here = all(file.optional or file.place(root).exists() for file in source.files)
-        state = f"{source.licence}; {source.extent}; {'here' if here else 'not here'}"
+        state = f"{source.licence}; {source.extent}; {_share(source, root)}"
         print(f"{source.name}: {source.about} ({state})")
+
+
+def _share(source: Source, root: Path) -> str:
+    """How much of a data set is here: its parts, and the pictures and masks in its folders."""
+    here = {file: file.place(root).exists() for file in source.files}
+    if not any(here.values()):
+        return "not here"
+    tops = {root / file.place(root).relative_to(root).parts[0] for file in source.files}
+    pictures = sum(path.suffix in ENDINGS for top in tops if top.is_dir() for path in walk(top))
+    said = f"{sum(here.values())} of {len(here)} parts here, {pictures:,} pictures and masks"
+    if needed := [file.name for file, is_here in here.items() if not (is_here or file.optional)]:
+        said += f"; it cannot be read without {', '.join(needed)}"
+    return said
 
 
 def _bring(name: str, root: Path | None, dry_run: bool) -> None:
     if name == "toy":
         print(TOY)
     else:
-        source, root = read_source(name), root or own("data")
+        source, root = read_source(name), expand(root or own("data"))
         print(f"{name}: {source.about}\nlicence: {source.licence} ({source.homepage})")
         print(f"size: {source.extent}; folder: {root}")
         steps = [file.step(root) for file in source.files if not file.place(root).exists()]
-        print(*steps or [f"nothing to fetch: all of it is in {root}"], sep="\n")
+        print(*steps or [f"nothing to fetch: each part is in {root}"], sep="\n")
         if not dry_run:
             fetch(source, root)
     for split in () if dry_run else SPLITS:

@@ -143,8 +143,9 @@ def unpack(archive: Path, folder: Path, holds: str = ".", probe: str | None = No
     """
     target = folder / holds
     with storing(f"unpack {archive} into {folder}"):
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder) as name:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        place = target if target.is_dir() else target.parent  # a link may lead to another disk
+        with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=place) as name:
             content = Path(name, "content")  # not private, as TemporaryDirectory is
             content.mkdir()
             _extract(archive, content)
@@ -153,7 +154,6 @@ def unpack(archive: Path, folder: Path, holds: str = ".", probe: str | None = No
             if target.exists():  # merged, and the newer file wins
                 shutil.copytree(content / holds, target, copy_function=os.replace, dirs_exist_ok=1)
             else:
-                target.parent.mkdir(parents=True, exist_ok=True)
                 (content / holds).replace(target)
     return target
 

@@ -66,7 +66,7 @@ def cub(
     if base is None:
         raise StorageError(
             f"the photographs of CUBV2 are not in {bases[0]}: python -m entreg_utils data cub says "
-            'where they come from, or take lists="official"'
+            'where they come from, or take lists="official" (--lists official)'
         )
     photos = [
         Photo(base / image_id, image_id, class_of[label + 1], boxes=tuple(boxes), frame=frame)

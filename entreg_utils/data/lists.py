@@ -90,7 +90,7 @@ def find_folder(name: str, split: str, root, places: Sequence[str], probe: str) 
             return folder
     raise StorageError(
         f"{root / places[0] / probe} is not there: python -m entreg_utils data {name} fetches the "
-        "data set, or name the folder that holds it with root"
+        "data set, or name the folder that holds it with root (--root)"
     )
 
 
@@ -123,7 +123,7 @@ class Column(dict):
     """
 
     def __init__(self, path: Path, name: str, columns: str, *types, separator=None, several=False):
-        self.path = path
+        self.path, self.name = path, name
         for number, line in enumerate(text_of(read_list(path, name), path).split("\n"), 1):
             if not line.strip():
                 continue
@@ -132,13 +132,17 @@ class Column(dict):
                 key, *rest = (kind(cell) for kind, cell in zip(types, cells, strict=True))
             except (ValueError, KeyError):
                 raise ValueError(
-                    f"{path}, line {number}: {line!r} is not {columns}: fetch the file again"
+                    f"{path}, line {number}: {line!r} is not {columns}: correct it, or delete the "
+                    f"file and fetch it with python -m entreg_utils data {name}"
                 ) from None
             row = rest[0] if len(rest) == 1 else tuple(rest)
             self[key] = [*self.get(key, []), row] if several else row
 
     def __missing__(self, key):
-        raise ValueError(f"{self.path} says nothing about {key}: fetch the file again")
+        raise ValueError(
+            f"{self.path} says nothing about {key}: add it, or delete the file and fetch it with "
+            f"python -m entreg_utils data {self.name}"
+        )
 
 
 def read_ids(path: Path, name: str) -> list[str]:

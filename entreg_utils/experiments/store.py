@@ -22,6 +22,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+from entreg_utils import files
 from entreg_utils.experiments.config import PROTOCOL, Config, name_of
 from entreg_utils.files import (
     StorageError,
@@ -204,10 +205,7 @@ def only_one(path: Path, wait: bool = True) -> Iterator[None]:
         print(f"another process trains {path.stem}: waiting for its record", file=sys.stderr)
         lock.acquire()
     except OSError as error:
-        raise StorageError(
-            f"cannot write in {path.parent}: {error.strerror}; make it writable, or point "
-            "ENTREG_RESULTS elsewhere"
-        ) from error
+        raise StorageError(files.refusal(error, path, 0)) from error
     try:
         yield
     finally:

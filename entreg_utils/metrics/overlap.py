@@ -33,11 +33,12 @@ def check_boxes(boxes, size: Size, index: int) -> np.ndarray:
     found = _boxes(boxes, whose)
     if not len(found):
         raise ValueError(f"{whose} must have shape (n, 4) with n >= 1, got {np.shape(boxes)}")
-    if found.min() < 0 or found[:, 2].max() >= width or found[:, 3].max() >= height:
-        raise ValueError(
-            f"{whose} reach outside the {width}x{height} map: {found.tolist()}; "
-            "rescale_boxes brings boxes of the original image to the size of the map"
-        )
+    ends = found[:, 2:].max(axis=0) - (width, height)
+    if found.min() < 0 or ends.max() >= 0:
+        way = "rescale_boxes brings boxes of the original image to the size of the map"
+        if found.min() >= 0 and ends.max() == 0:
+            way = f"a box ends on its last pixel: x1 is at most {width - 1}, y1 {height - 1}"
+        raise ValueError(f"{whose} reach outside the {width}x{height} map: {found.tolist()}; {way}")
     return found
 
 

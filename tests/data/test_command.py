@@ -92,11 +92,34 @@ def test_photographs_are_fetched_checked_and_counted(birds, site, capsys):
     ]
     assert cli.main(["data", "birds"]) == 0
     again = capsys.readouterr().out.splitlines()
-    assert again[3] == f"nothing to fetch: all of it is in {birds}" and again[-3:] == lines[-3:]
+    assert again[3] == f"nothing to fetch: each part is in {birds}" and again[-3:] == lines[-3:]
     assert len(site.log) == 1
     cli.main(["data", "--list"])
     listed = capsys.readouterr().out.splitlines()[1]
-    assert listed == "birds: six birds (for study only; 0.0 MB to download; here)"
+    here = "1 of 1 parts here, 6 pictures and masks"
+    assert listed == f"birds: six birds (for study only; 0.0 MB to download; {here})"
+
+
+def test_list_says_how_much_of_a_data_set_is_here(tmp_path, capsys):
+    """A part of it, as one's own copy may be, is not called all of it."""
+
+    def said(name):
+        assert cli.main(["data", "--list", "--root", str(tmp_path)]) == 0
+        lines = capsys.readouterr().out.splitlines()
+        return next(line for line in lines if line.startswith(f"{name}:"))
+
+    birds, flowers = tmp_path / "CUB_200_2011" / "images" / "001.A", tmp_path / "flowers-102"
+    birds.mkdir(parents=True)
+    for name in ("1.jpg", "2.jpg", "about.txt"):
+        (birds / name).touch()
+    (flowers / "jpg").mkdir(parents=True)
+    (flowers / "setid.mat").touch()
+    assert said("cub").endswith("; 1 of 14 parts here, 2 pictures and masks)")
+    lacking = "102segmentations.tgz, imagelabels.mat"
+    assert said("flowers").endswith(
+        f"; 2 of 4 parts here, 0 pictures and masks; it cannot be read without {lacking})"
+    )
+    assert said("pets").endswith("; not here)")
 
 
 def test_a_dry_run_fetches_nothing(birds, site, capsys, tmp_path):

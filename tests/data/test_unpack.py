@@ -6,6 +6,7 @@ import io
 import os
 import stat
 import tarfile
+import tempfile
 import zipfile
 
 import pytest
@@ -53,6 +54,20 @@ def test_everything_is_unpacked(tmp_path, mode):
     make_zip(path) if mode == "zip" else make_tar(path, mode=mode)
     assert unpack(path, tmp_path / "out") == tmp_path / "out"
     assert tree(tmp_path / "out") == CONTENT
+
+
+@pytest.mark.skipif(not os.path.isdir("/dev/shm"), reason="no second file system")
+@pytest.mark.parametrize("linked", ["birds", "birds/a"])
+def test_a_folder_may_be_a_link_to_another_disk(tmp_path, linked):
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as other:
+        link = tmp_path / "out" / linked
+        link.parent.mkdir(parents=True)
+        link.symlink_to(other)
+        for holds in ("birds/a", "birds/b"):
+            unpack(make_tar(tmp_path / "x"), tmp_path / "out", holds=holds)
+        for name, content in list(CONTENT.items())[:2]:
+            assert (tmp_path / "out" / name).read_bytes() == content
+        assert link.is_symlink() and sorted(os.listdir(tmp_path / "out" / "birds")) == ["a", "b"]
 
 
 @pytest.mark.parametrize("make", [make_tar, make_zip])

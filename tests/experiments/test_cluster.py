@@ -295,7 +295,7 @@ def test_what_arrives_damaged_or_late_is_not_stored(stored, project, tiny, tmp_p
     assert store.find(tiny)["weights_sha256"] == sha256(files[f"{tiny.name}.pt"][64:])
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("ENTREG_RESULTS", str(tmp_path / "file" / "below"))
-    with pytest.raises(StorageError, match="ENTREG_RESULTS elsewhere"):
+    with pytest.raises(StorageError, match="ENTREG_RESULTS for results"):
         cluster._keep(tiny, outcome)
 
 

@@ -375,11 +375,11 @@ def test_results_that_cannot_be_written_are_one_sentence(project, tiny, monkeypa
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
     project.write_text("a file where the folder should be")
-    with pytest.raises(StorageError, match="cannot write in .*results: .* ENTREG_RESULTS"):
+    with pytest.raises(StorageError, match="cannot write .*results/.*json: .*ENTREG_RESULTS"):
         run(tiny)
     project.unlink()
     monkeypatch.setattr("filelock.FileLock.acquire", refuse)
-    with pytest.raises(StorageError, match="cannot write in .*results: Permission denied; make"):
+    with pytest.raises(StorageError, match="cannot write .*json: Permission denied; make"):
         run(tiny)
 
 
