@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import math
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from entreg_utils.data.lists import match, plain
-from entreg_utils.files import StorageError, path_from, read_bytes
+from entreg_utils.files import StorageError, parsed, path_from, read_bytes
 
 BOXES, LABELS = ("image", "x0", "y0", "x1", "y1"), ("image", "class")
 KINDS = (
@@ -189,8 +188,8 @@ def _evaluation(path: Path) -> Iterator[tuple]:
 
 def _coco(path: Path) -> Iterator[tuple]:
     try:
-        whole = json.loads(_text(path))
-    except (json.JSONDecodeError, RecursionError) as error:
+        whole = parsed(_text(path))
+    except ValueError as error:
         raise ValueError(f"{path} is no JSON ({error})") from error
     if not isinstance(whole, dict) or not whole.get("images"):
         raise ValueError(f"{path} has no images: give COCO's images and annotations")

@@ -4,13 +4,12 @@ Each measurement stands in ``data/throughput.json`` with its device, versions an
 scaled from one device, network or image side to another: what was not timed has no hours.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from entreg_utils.experiments.config import Config
-from entreg_utils.files import StorageError, read_bytes, shipped
+from entreg_utils.files import StorageError, parsed, read_bytes, shipped
 
 # Images of the training splits, and classes. Where a validation split is carved out of the training
 # part (data.cub, data.pets), it is left out.
@@ -141,7 +140,7 @@ def load() -> list[Measured]:
     path = shipped("data", "throughput.json")
     content = read_bytes(path) or b'{"measured": []}'
     try:
-        rows = json.loads(content)["measured"]
+        rows = parsed(content)["measured"]
         return [Measured(**(row | {"step": Step(**row["step"])})) for row in rows]
     except (ValueError, KeyError, TypeError) as error:
         raise StorageError(f"{path} is no table of throughput: put it back") from error

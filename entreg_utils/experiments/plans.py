@@ -43,7 +43,7 @@ from entreg_utils.experiments.config import DEFAULTS, FLAT, Config
 from entreg_utils.experiments.presets import DEFAULT, PRESETS
 from entreg_utils.experiments.store import Files
 from entreg_utils.fields import plain
-from entreg_utils.files import StorageError, path_from, read_bytes
+from entreg_utils.files import StorageError, parsed, path_from, read_bytes
 from entreg_utils.losses import lambda_from_epsilon
 
 FOLDER = Path(__file__).with_name("plans")  # the plans that come with the package
@@ -98,8 +98,8 @@ def parse(content: bytes | str, file: str) -> Plan:
     """The plan that the text of ``file`` describes; errors as :func:`load`, with the section."""
     try:
         text = content.decode("utf-8-sig") if isinstance(content, bytes) else content
-        tree = tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        tree = parsed(text, tomllib.loads)
+    except ValueError as error:
         raise ValueError(f"{file} is not TOML: {error}") from error
     try:
         return _plan(tree, file.removesuffix(".toml"))

@@ -26,7 +26,15 @@ import numpy as np
 from filelock import FileLock, Timeout
 
 from entreg_utils.experiments.config import PROTOCOL, Config, name_of
-from entreg_utils.files import StorageError, atomic_write, read_bytes, results, sha256, shipped
+from entreg_utils.files import (
+    StorageError,
+    atomic_write,
+    parsed,
+    read_bytes,
+    results,
+    sha256,
+    shipped,
+)
 
 # Scores of photographs that no reader can take again stay as they were taken; on 801 real maps the
 # resize in float32 changed no count.
@@ -158,7 +166,7 @@ def read(path: Path) -> dict | None:
     if raw is None:
         return None
     try:
-        record = json.loads(raw)
+        record = parsed(raw)
         stated = record.pop("sha256")
         whole = _digest(record) == stated
     except (ValueError, KeyError, TypeError, AttributeError):
