@@ -11,9 +11,10 @@ import codecs
 import contextlib
 import errno
 import hashlib
+import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
@@ -163,6 +164,14 @@ def atomic_write(path: Path | str, content: bytes | str) -> Path:
 def write_checked(path: Path | str, content: bytes) -> Path:
     """:func:`atomic_write` of ``content`` behind its own SHA-256, for :func:`read_checked`."""
     return atomic_write(path, sha256(content).encode() + content)
+
+
+def parsed(content: bytes | str, loads: Callable = json.loads):
+    """What JSON, or what ``loads`` reads, says; ValueError for none, or one nested too deeply."""
+    try:
+        return loads(content)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
 
 
 def read_checked(path: Path | str) -> bytes | None:

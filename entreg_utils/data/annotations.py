@@ -11,7 +11,6 @@ counted from 0, and ``x1 = min(x0 + w, W - 1)``.
 
 import csv
 import io
-import json
 import math
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ from typing import NamedTuple
 from xml.etree import ElementTree
 
 from entreg_utils.data.lists import match, plain
-from entreg_utils.files import StorageError, path_from, read_bytes, text_of
+from entreg_utils.files import StorageError, parsed, path_from, read_bytes, text_of
 
 BOXES, LABELS = ("image", "x0", "y0", "x1", "y1"), ("image", "class")
 KINDS = (
@@ -180,8 +179,8 @@ def _evaluation(path: Path) -> Iterator[tuple]:
 
 def _coco(path: Path) -> Iterator[tuple]:
     try:
-        whole = json.loads(text_of(read_bytes(path) or b"", path))
-    except (json.JSONDecodeError, RecursionError) as error:
+        whole = parsed(text_of(read_bytes(path) or b"", path))
+    except ValueError as error:
         raise ValueError(f"{path} is no JSON ({error})") from error
     if not isinstance(whole, dict) or not whole.get("images"):
         raise ValueError(f"{path} has no images: give COCO's images and annotations")

@@ -4,7 +4,6 @@ Each measurement stands in ``data/throughput.json`` with its device, versions an
 scaled from one device, network or image side to another: what was not timed has no hours.
 """
 
-import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple

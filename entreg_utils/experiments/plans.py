@@ -43,7 +43,7 @@ from entreg_utils.experiments.config import DEFAULTS, FLAT, Config
 from entreg_utils.experiments.presets import DEFAULT, PRESETS
 from entreg_utils.experiments.store import Files
 from entreg_utils.fields import plain
-from entreg_utils.files import StorageError, path_from, read_bytes, text_of
+from entreg_utils.files import StorageError, parsed, path_from, read_bytes, text_of
 from entreg_utils.losses import lambda_from_epsilon
 
 FOLDER = Path(__file__).with_name("plans")  # the plans that come with the package
@@ -97,8 +97,9 @@ def load(name: str | Path) -> Plan:
 def parse(content: bytes | str, file: str) -> Plan:
     """The plan that the text of ``file`` describes; errors as :func:`load`, with the section."""
     try:
-        tree = tomllib.loads(text_of(content, file) if isinstance(content, bytes) else content)
-    except tomllib.TOMLDecodeError as error:
+        text = text_of(content, file) if isinstance(content, bytes) else content
+        tree = parsed(text, tomllib.loads)
+    except ValueError as error:
         raise ValueError(f"{file} is not TOML: {error}") from error
     try:
         return _plan(tree, file.removesuffix(".toml"))

@@ -27,6 +27,7 @@ from entreg_utils.experiments.config import PROTOCOL, Config, name_of
 from entreg_utils.files import (
     StorageError,
     atomic_write,
+    parsed,
     read_bytes,
     read_checked,
     results,
@@ -165,7 +166,7 @@ def read(path: Path) -> dict | None:
     if raw is None:
         return None
     try:
-        record = json.loads(raw)
+        record = parsed(raw)
         stated = record.pop("sha256")
         whole = _digest(record) == stated
     except (ValueError, KeyError, TypeError, AttributeError):

@@ -32,7 +32,7 @@ from entreg_utils.data.lists import plain
 from entreg_utils.data.scan import ENDINGS, MASKS, SPOKEN, walk
 from entreg_utils.fields import plain_numbers
 from entreg_utils.figures import raster
-from entreg_utils.files import StorageError, atomic_write, expand, read_bytes, results
+from entreg_utils.files import StorageError, atomic_write, expand, parsed, read_bytes, results
 from entreg_utils.metrics.contours import check_rule, level_of, mask_boxes, threshold_list
 from entreg_utils.metrics.maps import to_gray
 from entreg_utils.predict import tables
@@ -157,8 +157,8 @@ class Job:
         """Do what is not done; the rows in the photographs' order."""
         self._claim()
         for line in (read_bytes(self.out / "journal.jsonl") or b"").splitlines():
-            with contextlib.suppress(ValueError):  # cut by a kill
-                row = json.loads(line)
+            with contextlib.suppress(ValueError, TypeError, KeyError):  # cut by a kill
+                row = parsed(line)
                 self.rows[row["image"]] = row
         todo = [pair for pair in photographs.items() if not self._is_done(*pair)]
         count = len(photographs)

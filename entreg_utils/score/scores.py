@@ -18,7 +18,7 @@ import pandas as pd
 from entreg_utils import metrics
 from entreg_utils.data.decoding import read_all
 from entreg_utils.fields import plain, plain_numbers, whole
-from entreg_utils.files import StorageError, read_bytes
+from entreg_utils.files import StorageError, parsed, read_bytes
 from entreg_utils.metrics.boxes import map_ious
 from entreg_utils.metrics.contours import MOST_THRESHOLDS, threshold_list
 from entreg_utils.metrics.overlap import check_boxes
@@ -187,7 +187,7 @@ def threshold_of(source: float | Path | str) -> float:
     if content is None:
         raise StorageError(f"{source} is not there: give the JSON of a score on other images")
     try:
-        rows = json.loads(content)["scores"]
+        rows = parsed(content)["scores"]
         return float(next(row["threshold"] for row in rows if row["score"] == "max_box_acc"))
     except (ValueError, KeyError, TypeError, StopIteration) as error:
         raise ValueError(

@@ -145,9 +145,8 @@ def summarise(
 def column_of(threshold: float) -> int:
     """The column of ``hits`` that cuts a map as ``threshold`` does: at the same of 255 levels,
     ``int(threshold * 255)``. Each threshold in 0..1 has one among the thousand."""
-    threshold = plain("sigma", float, threshold)
-    if not 0 <= threshold <= 1:
-        raise ValueError(f"the threshold {threshold} is no share of a map's maximum: give 0..1")
+    if not 0 <= plain("sigma", float, threshold) <= 1:
+        raise ValueError(f"sigma={threshold} is no share of a map's maximum: give 0..1")
     levels = (np.arange(THRESHOLDS) / THRESHOLDS * 255).astype(int)
     return int(np.abs(levels - int(threshold * 255)).argmin())
 

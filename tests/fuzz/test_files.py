@@ -110,7 +110,8 @@ def test_a_mutated_file_is_read_or_refused_by_its_name(name):
     @FUZZ
     @given(st.data())
     def contract(data):
-        for content in [whole, *(data.draw(mutated(whole)) for _ in range(20))]:
+        drawn = [data.draw(mutated(whole)) for _ in range(20)]
+        for content in (whole, DEEP, b"title = " + DEEP, *drawn):
             path.write_bytes(content)
             try:
                 read(path)

@@ -380,7 +380,7 @@ def foreign(error: Exception, function=None) -> str:
     frame, text = traceback.extract_tb(error.__traceback__)[-1], f"{type(error).__name__}: {error}"
     if not (frame.filename.startswith(PACKAGE) and frame.line.startswith("raise")):
         return f"{text} ({Path(frame.filename).name}:{frame.lineno}, {frame.line})"
-    if FOREIGN.search(text) or "\n" in text or not 20 < len(text) < 700:
+    if FOREIGN.search(text) or "\n" in text or not 20 < len(text) < 1500:
         return f"no sentence: {text!r}"
     known = function is None or type(error).__name__ in documented(function)
     return "" if known else f"not documented: {text}"
