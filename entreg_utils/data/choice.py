@@ -71,6 +71,8 @@ class Data:
             raise ValueError("lists is a choice that only cub has: leave it out")
         if self.num_train < 1:
             raise ValueError(f"num_train={self.num_train}: give a whole number of at least 1")
+        if self.world_seed < 0:
+            raise ValueError(f"world_seed={self.world_seed}: give a whole number of at least 0")
         if self.is_drawn:
             World(**self.knobs)  # refuses knobs out of range
         if self.several and self.classes:

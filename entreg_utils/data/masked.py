@@ -26,7 +26,7 @@ import numpy as np
 
 from entreg_utils.cam.scaling import resize_mask
 from entreg_utils.data.decoding import read_all, read_image
-from entreg_utils.data.lists import Column, find_folder, held_out, read_ids, read_list
+from entreg_utils.data.lists import Column, anew, find_folder, held_out, read_ids, read_list
 from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
 from entreg_utils.files import StorageError
 
@@ -174,7 +174,7 @@ _PALETTE = "a palette image of classes"  # its pixels are class numbers
 def _codes(path: Path, kind: str, known: tuple[int, ...] = tuple(range(256))) -> np.ndarray:
     codes = np.asarray(read_image(path, None))
     if codes.ndim != 2 or not np.isin(codes, known).all():
-        raise StorageError(f"{path} is not {kind}: fetch the data set again")
+        raise StorageError(f"{path} is not {kind}: {anew('voc' if kind == _PALETTE else 'pets')}")
     return codes
 
 

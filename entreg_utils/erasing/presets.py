@@ -82,5 +82,5 @@ def preset(method: str, dataset: str, model: str) -> Erasing:
     listed = "; ".join(f"{', '.join(sets)} with {', '.join(nets)}" for sets, nets in known)
     raise ValueError(
         f"no preset of {method} for {dataset!r} with {model!r}: there are those for {listed}. Give "
-        "the hyperparameters yourself: Erasing(...)"
+        f"the hyperparameters yourself: {', '.join(METHODS[method])}"
     )

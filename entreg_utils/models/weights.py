@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import io
+import os
 import pickle
 import re
 import zipfile
@@ -62,6 +63,7 @@ def fetch(name: str) -> dict[str, Tensor]:
     from torchvision.models import MobileNet_V2_Weights
 
     published = PUBLISHED[name]
+    check_cache()
     try:
         if name == "mobilenet_v2":
             entry = MobileNet_V2_Weights.IMAGENET1K_V1
@@ -69,6 +71,12 @@ def fetch(name: str) -> dict[str, Tensor]:
         return timm.create_model(published, pretrained=True).state_dict()
     except Exception as error:  # each client of the network has its own kinds
         raise not_fetched(published, name, error) from error
+
+
+def check_cache() -> None:
+    """StorageError without a home folder to keep what is fetched in: a ~ would be made for it."""
+    if not {"HF_HOME", "TORCH_HOME", "XDG_CACHE_HOME"} & os.environ.keys():
+        expand("~")
 
 
 def not_fetched(published: str, name: str, error: Exception) -> StorageError:
@@ -100,7 +108,7 @@ def read(path: Path | str) -> dict[str, Tensor]:
     check_name(path)
     content = read_bytes(path)
     if content is None:
-        raise StorageError(f"there is no file {path}: give weights=PATH a file of weights")
+        raise StorageError(f"there is no file {path}: give the path of a file of weights")
     try:
         if path.suffix == ".npz":
             with np.load(io.BytesIO(content), allow_pickle=False) as arrays:

@@ -104,7 +104,7 @@ def test_what_does_not_fit_changes_nothing(tmp_path):
 
 
 def test_files_that_are_none(tmp_path):
-    with pytest.raises(StorageError, match="there is no file .*gone.pth: give weights=PATH"):
+    with pytest.raises(StorageError, match="there is no file .*gone.pth: give the path of"):
         weights.read(tmp_path / "gone.pth")
     with pytest.raises(ValueError, match="ends in .pth, .pt, .pth.tar, .safetensors, .npz"):
         weights.read(tmp_path / "weights.h5")
