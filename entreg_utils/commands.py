@@ -113,7 +113,7 @@ def _run(config: Config, as_json: bool, fresh: bool, pictures: bool) -> int:
 def _predictions(result, name: str, shown: bool) -> Path:
     """The folder of what ``predict`` says of a run's test photographs, boxes at the threshold of
     validation where it chose one. ValueError: images that are no files."""
-    from entreg_utils.predict import predict  # late: it asks this module what its options share
+    from entreg_utils.predict import predict  # late: timm takes seconds
 
     test = result.config.data.load("test")
     if not hasattr(test, "paths"):
@@ -175,10 +175,7 @@ def sweep_command(argv: list[str]) -> int:
             print(listing())
             return 0
         given = given_of(settings, argv)
-        if cluster or gpus_per_run is not None or cpus_per_run != 1:
-            options = {"gpus": gpus_per_run, "cpus": cpus_per_run}
-        else:
-            options = {}
+        share = {"gpus": gpus_per_run, "cpus": cpus_per_run}
         # a plan has settings by their own names
         with (
             contextlib.nullcontext() if plan else spoken(),
@@ -191,7 +188,7 @@ def sweep_command(argv: list[str]) -> int:
                 print(cost.outline(configs, jobs))
                 return 0
             _check_files(configs, files)
-            runs = train_all(configs, cluster=cluster, jobs=jobs, **options)
+            runs = train_all(configs, cluster=cluster, jobs=jobs, **share)
         rule = "test split, last checkpoint, maps of the true class"
         print(f"{rule}; mean ± 95 % interval over seeds")
         for group in reports.groups(runs):

@@ -304,7 +304,7 @@ def test_sweeps_of_epsilons_of_grids_and_of_plans(plan, asked):
     assert [options for _, options in asked] == [
         {"cluster": "h:1", "jobs": None, "gpus": 0.25, "cpus": 1},
         {"cluster": "auto", "jobs": None, "gpus": None, "cpus": 4},
-        {"cluster": None, "jobs": 2},
+        {"cluster": None, "jobs": 2, "gpus": None, "cpus": 1},
         {"cluster": None, "jobs": None, "gpus": 0.5, "cpus": 1},
     ]
 

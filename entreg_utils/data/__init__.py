@@ -81,23 +81,3 @@ def load(name: str | Callable, split: str, root=None, **options):
 
 
 from entreg_utils.data.choice import SEVERAL_CLASSES, Data  # noqa: E402  it asks what is known
-
-__all__ = [
-    "CUES",
-    "DATASETS",
-    "FOLDER",
-    "FRAME",
-    "PHOTOGRAPHS",
-    "SEVERAL_CLASSES",
-    "Data",
-    "OwnDataset",
-    "PhotoDataset",
-    "Sample",
-    "ToyDataset",
-    "World",
-    "collate",
-    "counterfactual",
-    "folder",
-    "load",
-    "survey",
-]
