@@ -5,13 +5,13 @@ import os
 import platform
 import sys
 from functools import partial
-from pathlib import Path
 
 import torch
 
 import benchmarks
 from benchmarks import photographs, predicting, scoring, training
 from benchmarks.timing import table
+from entreg_utils.files import expand
 
 PARTS = {
     "painting": training.painting,
@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> int:
     """Print the table; 0, whether or not targets are met: a busy machine is no failure."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=benchmarks.__doc__)
     help_maps = "score these maps (cams (N, h, w), boxes_224 (N, 4)) instead of generated ones"
-    parser.add_argument("--maps", type=Path, metavar="FILE.npz", help=help_maps)
+    parser.add_argument("--maps", type=expand, metavar="FILE.npz", help=help_maps)
     parser.add_argument("--only", metavar="NAME", choices=PARTS, help=f"one of {', '.join(PARTS)}")
     args = parser.parse_args(argv)
     parts = dict(PARTS)

@@ -1,89 +1,36 @@
-"""``run`` and ``sweep`` on the command line: one training or many, loaded or done now.
-
-Every setting of :class:`entreg_utils.experiments.Config` is an option under its flat name; types,
-choices, defaults and help are read from the dataclasses of the rooms, where they stand once.
-"""
+"""``run`` and ``sweep`` on the command line: one training or many, loaded or done now."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import itertools
 import json
-import math
-import statistics
-import types
-import typing
-from collections.abc import Iterable
-from dataclasses import field, make_dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Literal
 
-import docstring_parser
 import tyro
-from tyro.conf import OmitArgPrefixes, Positional, arg
+from tyro.conf import Positional, arg
 
-from entreg_utils import names
 from entreg_utils.analysis import reports
 from entreg_utils.experiments import cost, grids, plans, presets, store
 from entreg_utils.experiments import run as load_or_train
 from entreg_utils.experiments import sweep as train_all
-from entreg_utils.experiments.config import DEFAULTS, FLAT, GROUPS, Config, own_code
-from entreg_utils.experiments.provenance import device_name
+from entreg_utils.experiments.config import Config, own_code
 from entreg_utils.files import StorageError, results, variable
-from entreg_utils.machine import usable_cores
+from entreg_utils.options import (
+    CONFIG,
+    AllowCode,
+    Flag,
+    Fresh,
+    Settings,
+    Sweepable,
+    allow,
+    given_of,
+    quiet,
+    spoken,
+)
 
-_METAVARS = {int: "N", float: "X", str: "NAME"}
-
-
-def _as_options(leave_out: tuple[str, ...] = ()) -> type:
-    """A dataclass of the groups with flat names, for tyro to read."""
-    made = []
-    for group, kind in GROUPS.items():
-        said = {p.arg_name: p.description for p in docstring_parser.parse_from_object(kind).params}
-        hints, options = typing.get_type_hints(kind), []
-        for flat, (own_group, name) in FLAT.items():
-            if own_group == group and flat not in leave_out:
-                options.append((flat, *_option(flat, hints[name], said.get(name, ""))))
-        one = make_dataclass(kind.__name__, options)
-        one.__doc__ = ""
-        made.append((group, OmitArgPrefixes[one], field(default_factory=one)))
-    return make_dataclass("Settings", made)
-
-
-def _option(flat: str, hint, said: str):
-    """Type and default of one option; own code goes by its name, and None is not to be written."""
-    default = DEFAULTS[flat]
-    shown = "" if default in ("", (), None) else f"(default: {default})"
-    if typing.get_origin(hint) in (typing.Union, types.UnionType):
-        hint = next(kind for kind in typing.get_args(hint) if kind is not type(None))
-    metavar = _METAVARS.get(hint)
-    if typing.get_origin(hint) is tuple:
-        element = typing.get_args(hint)[0]
-        element = element if element in _METAVARS else str
-        hint, metavar = tuple[element, ...], f"{_METAVARS[element]}.."
-    about = arg(name=flat, help=said, help_behavior_hint=shown, metavar=metavar)
-    return Annotated[hint if default is not None else hint | None, about], field(default=default)
-
-
-def _given(settings, argv: list[str]) -> dict:
-    """The settings that were named on the command line, with their values."""
-    words = {word.partition("=")[0] for word in argv if word.startswith("--")}
-    named = {word.removeprefix("--").replace("-", "_") for word in words}
-    named |= {name.removeprefix("no_") for name in named}
-    return {
-        flat: getattr(getattr(settings, group), flat)
-        for flat, (group, _) in FLAT.items()
-        if flat in named
-    }
-
-
-CONFIG = (tyro.conf.HelptextFromCommentsOff,)
-Settings, Sweepable = _as_options(), _as_options(leave_out=("seed", "strength"))
-quiet = functools.partial(arg, help_behavior_hint="")  # says no default
-Flag = tyro.conf.FlagCreatePairsOff[bool]  # a setting has both: what a preset turned on goes off
-Fresh = Annotated[Flag, quiet(help="leave out the records of the project")]
-AllowCode = Annotated[Flag, quiet(help="let code that is named as module:function run")]
 _ROLE = "weight of --regularizer (kl_uniform) beside cross-entropy: lambda = E/(1 - E)"
 _PICTURES = "maps, boxes and overlays of the test photographs, beside the record"
 _OWN = "(default: of folder:)"
@@ -113,12 +60,13 @@ def run_command(argv: list[str]) -> int:
         whole epoch. Results are written to results/, or where ENTREG_RESULTS points.
         Example: run --epsilon 0.85 --seed 1
         """
-        given = _given(settings, argv)
-        config = plans.config_of(preset, epsilon, **given)
-        allow(own_code(config), allow_code)
-        said = {"--pictures", "--no-pictures"} & set(argv)
-        pictures = pictures if said else config.data.is_folder
-        return _run(*_filled([config], preset, given), json, fresh, pictures)
+        given = given_of(settings, argv)
+        with spoken():
+            config = plans.config_of(preset, epsilon, **given)
+            allow(own_code(config), allow_code)
+            said = {"--pictures", "--no-pictures"} & set(argv)
+            pictures = pictures if said else config.data.is_folder
+            return _run(*_filled([config], preset, given), json, fresh, pictures)
 
     return tyro.cli(run, prog="python -m entreg_utils run", args=argv, config=CONFIG)
 
@@ -165,7 +113,7 @@ def _run(config: Config, as_json: bool, fresh: bool, pictures: bool) -> int:
 def _predictions(result, name: str, shown: bool) -> Path:
     """The folder of what ``predict`` says of a run's test photographs, boxes at the threshold of
     validation where it chose one. ValueError: images that are no files."""
-    from entreg_utils.predict import predict  # late: it asks this module what its options share
+    from entreg_utils.predict import predict  # late: timm takes seconds
 
     test = result.config.data.load("test")
     if not hasattr(test, "paths"):
@@ -226,17 +174,21 @@ def sweep_command(argv: list[str]) -> int:
         if list:
             print(listing())
             return 0
-        given = _given(settings, argv)
-        configs, files = _configs(plan, grid, epsilons, seeds, preset, given)
-        allow((code for config in configs for code in own_code(config)), allow_code)
-        configs = _filled(configs, preset, given) if epsilons else configs
-        with variable("ENTREG_FRESH", "1" if fresh else None):
+        given = given_of(settings, argv)
+        share = {"gpus": gpus_per_run, "cpus": cpus_per_run}
+        # a plan has settings by their own names
+        with (
+            contextlib.nullcontext() if plan else spoken(),
+            variable("ENTREG_FRESH", "1" if fresh else None),
+        ):
+            configs, files = _configs(plan, grid, epsilons, seeds, preset, given)
+            allow((code for config in configs for code in own_code(config)), allow_code)
+            configs = _filled(configs, preset, given) if epsilons else configs
             if dry_run:
-                print(outline(configs, jobs))
+                print(cost.outline(configs, jobs))
                 return 0
             _check_files(configs, files)
-            options = {"gpus": gpus_per_run, "cpus": cpus_per_run} if cluster else {}
-            runs = train_all(configs, cluster=cluster, jobs=jobs, **options)
+            runs = train_all(configs, cluster=cluster, jobs=jobs, **share)
         rule = "test split, last checkpoint, maps of the true class"
         print(f"{rule}; mean ± 95 % interval over seeds")
         for group in reports.groups(runs):
@@ -271,14 +223,6 @@ def _filled(configs: list[Config], preset: str | None, given: dict) -> list[Conf
     return configs if said else presets.filled(configs)
 
 
-def allow(named: Iterable, said: bool) -> None:
-    """Refuse own code (ValueError) without ``--allow-code``: a name in a plan would run a file."""
-    code = {names.text_of(value) for value in named if names.is_own(value)}
-    if code and not said:
-        what = f"{', '.join(sorted(code))} would be imported and run"
-        raise ValueError(f"{what}: give --allow-code if you trust it")
-
-
 def _check_files(configs: list[Config], wanted: store.Files) -> None:
     """Refuse other files than those that a plan says it is meant for."""
     for config in configs if wanted else []:
@@ -303,58 +247,3 @@ def listing() -> str:
         lines.append(f"{name:18}{len(one.configs):4} runs  {one.title}")
         lines += [f"{'':29}{one.paper}"] if one.paper else []
     return "\n".join(lines)
-
-
-def outline(configs: list[Config], jobs: int | None = None) -> str:
-    """The runs by data set, model and method: strengths, seeds, what is stored, what is missing."""
-    missing = [config for config in configs if store.find(config) is None]
-    groups: dict[str, list[Config]] = {}
-    for config in configs:
-        kind = " ".join(config.to_dict()[n] for n in ("dataset", "model", "method"))
-        groups.setdefault(kind, []).append(config)
-    lines, width = [], max(map(len, groups))
-    for name, own in groups.items():
-        kinds = {
-            f"{c.to_dict()['regularizer']} {c.epsilon:.3g}" if c.epsilon else "none" for c in own
-        }
-        shown = ", ".join(sorted(kinds)) if len(kinds) < 5 else f"{len(kinds)} regularisations"
-        seeds = len({config.seed for config in own})
-        stored = sum(config not in missing for config in own)
-        lines.append(
-            f"{name:{width}}  {len(own):4} runs, {stored} stored: {shown}; {seeds} "
-            f"seed{'s' * (seeds > 1)}"
-        )
-    lines.append(f"{len(configs) - len(missing)} of {len(configs)} runs are stored.")
-    drawn = [config for config in missing if config.data.is_drawn]
-    photographs = [config for config in missing if config.dataset in cost.TRAIN_IMAGES]
-    if drawn:
-        lines.append(f"{len(drawn)} would be trained, {_duration(drawn, jobs)}")
-    if photographs:
-        lines.append(f"{len(photographs)} would be trained on photographs.")
-        lines.append(cost.report(photographs, cost.load(), device_name()))
-    if rest := len(missing) - len(drawn) - len(photographs):
-        lines.append(f"{rest} would be trained on own data, whose size is not known before.")
-    return "\n".join(lines)
-
-
-def _duration(missing: list[Config], jobs: int | None) -> str:
-    """By the wall time that the committed records of the drawn world took."""
-    rates = []
-    for path in sorted(store.committed_folder().glob("toy-*.json")):
-        with contextlib.suppress(StorageError):
-            record = store.read(path)
-            rates.append(record["provenance"]["seconds"] / _work(record["config"]))
-    if not rates:
-        return "for how long, no stored record tells."
-    jobs = min(jobs or usable_cores(), len(missing))
-    seconds = sum(_work(config.to_dict()) for config in missing) * statistics.median(rates) / jobs
-    return (
-        f"in about {math.ceil(seconds / 60)} min with {jobs} side by side (by the wall time of "
-        f"{len(rates)} stored records, wherever they were trained)."
-    )
-
-
-def _work(settings: dict) -> float:
-    """Pixels that a training sees, times its width: what its time goes with."""
-    factors = (settings[name] for name in ("epochs", "num_train", "width"))
-    return math.prod(factors) * settings["image_size"] ** 2

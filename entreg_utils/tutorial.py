@@ -17,7 +17,7 @@ from typing import Annotated
 import tyro
 from tyro.conf import arg
 
-from entreg_utils.files import atomic_write, project_root, results
+from entreg_utils.files import atomic_write, checkout, results
 
 RULES = """\
 The drawn world, test split, last checkpoint, mean ± 95 % interval over four seeds; maps of the
@@ -43,21 +43,27 @@ def main(argv: list[str]) -> int:
 
 
 def run(jobs: int | None, everything: bool) -> int:
-    """The tutorial; 0 when everything worked."""
-    start, folder = time.perf_counter(), results("tutorial")
+    """The tutorial; 0 when everything worked. ValueError: there are no sources of notebooks."""
+    # kernels start elsewhere: for them a relative folder would be another
+    start, folder, root = time.perf_counter(), results("tutorial").absolute(), checkout()
+    if root is None:
+        raise ValueError(
+            "an installed package has no sources of notebooks: clone the repository and run "
+            "`make tutorial` there"
+        )
     begin(folder)
 
     from entreg_utils import analysis, data, experiments  # slow to import: only when needed
     from entreg_utils.experiments import grids
 
     configs = grids.ALL if everything else grids.SWEEP
-    print(f"Training {len(configs)} small networks on the drawn world into {folder}")
+    print(f"Training {len(configs)} small networks on the drawn world into {folder}", flush=True)
     runs = experiments.sweep(configs, jobs=jobs)
     trained = time.perf_counter()
     report = analysis.report(runs[: len(grids.SWEEP)], data.load("toy", "test"))
     if not everything:
         del os.environ["ENTREG_FRESH"]  # what was not trained now comes from the records
-    if status := notebooks(project_root(), folder / "notebooks"):
+    if status := notebooks(root, folder / "notebooks"):
         return status
     end(folder)
     print(f"\n{RULES}\n\n{report}\n\n{reproducibility(runs)}")
@@ -117,7 +123,7 @@ def reproducibility(runs) -> str:
 
 def notebooks(root: Path, out: Path | None = None) -> int:
     """Execute them, solved into ``out`` or in their place as they are committed; 0 for success."""
-    print("Executing the notebooks")
+    print("Executing the notebooks", flush=True)
     build = [sys.executable, str(root / "notebooks" / "build.py")]
     build += [] if out is None else ["--solved", "--out", str(out)]
     status = subprocess.run(build, env=os.environ).returncode

@@ -27,7 +27,7 @@ from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernel
 from nbformat import NotebookNode
 from tqdm import tqdm
 
-from entreg_utils.files import StorageError, atomic_write
+from entreg_utils.files import StorageError, atomic_write, expand
 
 HERE = Path(__file__).resolve().parent
 MOST_BYTES = 1_500_000
@@ -73,7 +73,8 @@ def execute(notebook: NotebookNode, folder: Path = HERE) -> NotebookNode:
 
 def tidy(notebook: NotebookNode, name: str) -> NotebookNode:
     """Refuse outputs that would differ or mislead; give the widgets ids by their order."""
-    private = [str(path) for path in (HERE.parent, Path.home()) if len(path.parts) > 1]
+    homes = HERE.parent, Path(os.path.expanduser("~"))  # which stays ~ where there is none
+    private = [str(path) for path in homes if len(path.parts) > 1]
     for index, cell in enumerate(cell for cell in notebook.cells if cell.cell_type == "code"):
         for output in cell.outputs:
             where = f"{name}: code cell {index}"
@@ -126,7 +127,7 @@ def build(source: Path, out: Path = HERE, folder: Path = HERE, students: bool = 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Build notebooks/*.ipynb from notebooks/src/*.py.")
     parser.add_argument("numbers", nargs="*", metavar="NN", help="numbers such as 02; all if none")
-    parser.add_argument("--out", type=Path, default=HERE, help="folder for the built notebooks")
+    parser.add_argument("--out", type=expand, default=HERE, help="folder for the built notebooks")
     parser.add_argument("--check", action="store_true", help="only compare; exit 1 if out of step")
     parser.add_argument("--solved", action="store_true", help="leave the student copies out")
     parser.add_argument("--jobs", type=int, default=1, help="notebooks built at the same time")

@@ -159,6 +159,31 @@ def test_a_gpu_counts_where_its_driver_and_torch_have_it(
         assert doctor.check_device().detail.endswith("this torch is built without CUDA")
 
 
+class Driver:
+    """NVIDIA's, with one GPU of 80 GiB; ``fails`` is the call that it refuses."""
+
+    def __init__(self, fails=""):
+        self.fails = fails
+
+    def __getattr__(self, call):
+        def answer(out, *_):
+            if call == "cuDeviceGetName":
+                out.value = b"H100"
+            elif call == "cuDeviceTotalMem_v2":
+                out._obj.value = 80 * 2**30
+            return 100 * (call == self.fails)
+
+        return answer
+
+
+@pytest.mark.parametrize(
+    ("fails", "gpu"), [("", "H100, 80 GiB"), ("cuInit", ""), ("cuDeviceGet", "")]
+)
+def test_the_driver_is_asked_for_the_first_gpu(monkeypatch, fails, gpu):
+    monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: Driver(fails))
+    assert machine.nvidia_gpu() == gpu
+
+
 def test_what_a_package_would_raise_is_known_without_importing_it(monkeypatch, tmp_path):
     for name in ("torch", "torchvision", "timm", "cv2"):
         machine.opens(name)

@@ -64,6 +64,15 @@ def test_an_expected_error_is_one_sentence(room, capsys, error):
     assert capsys.readouterr().err == f"error: {error}\n"
 
 
+def test_what_the_system_refuses_is_one_sentence_about_the_file(room, capsys):
+    room.tries = lambda argv: open("x" * 300)
+    assert cli.main(["try"]) == 1
+    room.tries = fails(OSError("no device"))
+    assert cli.main(["try"]) == 1
+    error = capsys.readouterr().err
+    assert error == f"error: {'x' * 300}: File name too long\nerror: no device\n"
+
+
 def test_an_error_of_someone_else_and_a_traceback_on_demand_are_not_hidden(room):
     room.tries = fails(RuntimeError("out of memory"))
     with pytest.raises(RuntimeError, match="out of memory"):
@@ -124,14 +133,18 @@ def test_the_module_runs_and_passes_its_status_on():
     assert answer.stderr == f"error: name a data set ({known}), or ask for --list\n"
 
 
-@pytest.mark.parametrize("words", [["--help"], ["data", "--help"]])  # ours, and one that exits
-def test_a_reader_that_leaves_early_ends_it_without_a_word(words):
+# ours, one that exits, one whose own error meets no reader either
+@pytest.mark.parametrize("words", [["--help"], ["data", "--help"], ["doctor"], ["nope"]])
+@pytest.mark.parametrize("both", [False, True])
+def test_a_reader_that_leaves_early_ends_it_without_a_word(words, both):
+    if words == ["nope"] and not both:
+        pytest.skip("it says so on stderr")
     reading, writing = os.pipe()
     os.close(reading)
     command = [sys.executable, "-m", "entreg_utils", *words]
-    answer = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE)
+    answer = subprocess.run(command, stdout=writing, stderr=writing if both else subprocess.PIPE)
     os.close(writing)
-    assert (answer.returncode, answer.stderr) == (141, b"")
+    assert (answer.returncode, answer.stderr) == (141, None if both else b"")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no sh")
@@ -142,8 +155,12 @@ def test_a_closed_output_is_no_error():
 
 
 def test_what_a_terminal_cannot_show_is_written_in_letters_that_it_has():
-    command = [sys.executable, "-m", "entreg_utils", "donn\u00e9es"]
-    environment = os.environ | {"PYTHONIOENCODING": "ascii"}
-    answer = subprocess.run(command, capture_output=True, env=environment)
-    assert answer.returncode == 2
-    assert answer.stderr.startswith(rb"error: no command 'donn\xe9es'")
+    command = [sys.executable, "-m", "entreg_utils", "donn\u00e9es \u03b5 0 \u00b1 1"]
+    for coding, shown in (
+        ("ascii", rb"donn\xe9es eps 0 +- 1"),
+        ("latin-1", b"\xe9es eps 0 \xb1 1"),
+    ):
+        environment = os.environ | {"PYTHONIOENCODING": coding}
+        answer = subprocess.run(command, capture_output=True, env=environment)
+        assert answer.returncode == 2
+        assert shown in answer.stderr.partition(b"\n")[0]

@@ -2,7 +2,9 @@
 
 from types import SimpleNamespace
 
-from entreg_utils import analysis, tutorial
+import pytest
+
+from entreg_utils import analysis, experiments, tutorial
 from entreg_utils.experiments import grids, store
 
 ORIGIN = {"cpu": "A", "capability": "AVX2", "torch": "2.11", "threads": 1, "device": "cpu"}
@@ -48,3 +50,21 @@ def test_equal_runs_differences_without_a_reason_and_no_record_are_said(project)
     )
     commit(fresh(0, "other"))
     assert tutorial.reproducibility([fresh(0)]).endswith("nothing that is recorded differs.")
+
+
+def test_kernels_find_results_of_a_relative_folder_and_a_package_has_no_notebooks(
+    monkeypatch, tmp_path
+):
+    calls = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("ENTREG_RESULTS", "mine")
+    monkeypatch.setenv("ENTREG_FRESH", "0")  # given back after the test
+    monkeypatch.setattr(tutorial.subprocess, "run", lambda command, env: calls.append(env) or DONE)
+    monkeypatch.setattr(experiments, "sweep", lambda configs, jobs: [])
+    monkeypatch.setattr(analysis, "report", lambda *_: "")
+    DONE = SimpleNamespace(returncode=0)
+    assert tutorial.run(None, False) == 0
+    assert [env["ENTREG_RESULTS"] for env in calls] == [str(tmp_path / "mine" / "tutorial")]
+    monkeypatch.setattr(tutorial, "checkout", lambda: None)
+    with pytest.raises(ValueError, match="no sources of notebooks: clone the repository"):
+        tutorial.run(None, False)

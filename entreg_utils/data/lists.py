@@ -104,8 +104,15 @@ def read_list(path: Path, name: str) -> bytes:
 
 def absent(paths: Sequence, name: str) -> StorageError:
     """The error that says how to get what the data set ``name`` lacks."""
-    fetched = f"python -m entreg_utils data {name} fetches what is missing"
-    return StorageError(f"{some(paths)} not there: {fetched}")
+    fetched = f"python -m entreg_utils data {name} fetches a file or folder that is missing"
+    return StorageError(f"{some(paths)} not there: {fetched}; {anew(name)}")
+
+
+def anew(name: str) -> str:
+    """How the whole of the data set ``name`` is had, where a file in its folders is wrong."""
+    return (
+        f"else move the data set's folder away, and python -m entreg_utils data {name} fetches it"
+    )
 
 
 def some(things: Sequence) -> str:
@@ -132,17 +139,13 @@ class Column(dict):
                 key, *rest = (kind(cell) for kind, cell in zip(types, cells, strict=True))
             except (ValueError, KeyError):
                 raise ValueError(
-                    f"{path}, line {number}: {line!r} is not {columns}: correct it, or delete the "
-                    f"file and fetch it with python -m entreg_utils data {name}"
+                    f"{path}, line {number}: {line!r} is not {columns}: correct it; {anew(name)}"
                 ) from None
             row = rest[0] if len(rest) == 1 else tuple(rest)
             self[key] = [*self.get(key, []), row] if several else row
 
     def __missing__(self, key):
-        raise ValueError(
-            f"{self.path} says nothing about {key}: add it, or delete the file and fetch it with "
-            f"python -m entreg_utils data {self.name}"
-        )
+        raise ValueError(f"{self.path} says nothing about {key}: add it; {anew(self.name)}")
 
 
 def read_ids(path: Path, name: str) -> list[str]:

@@ -28,6 +28,7 @@ from entreg_utils.data.lists import (
     Column,
     MaskReader,
     Photo,
+    anew,
     find_folder,
     held_out,
     read_ids,
@@ -66,7 +67,7 @@ def flowers(split: str, root=None, **shared) -> PhotoDataset:
     if numbers.size and not 1 <= numbers.min() <= numbers.max() <= len(labels):
         raise StorageError(
             f"{home / 'setid.mat'} names image {numbers.max()} and imagelabels.mat has "
-            f"{len(labels)} labels: delete both and fetch the data set again"
+            f"{len(labels)} labels: {anew('flowers')}"
         )
     segmented = (home / "segmim").is_dir()
     photos = []
@@ -183,7 +184,7 @@ _PALETTE = "a palette image of classes"  # its pixels are class numbers
 def _codes(path: Path, kind: str, known: tuple[int, ...] = tuple(range(256))) -> np.ndarray:
     codes = np.asarray(read_image(path, None))
     if codes.ndim != 2 or not np.isin(codes, known).all():
-        raise StorageError(f"{path} is not {kind}: fetch the data set again")
+        raise StorageError(f"{path} is not {kind}: {anew('voc' if kind == _PALETTE else 'pets')}")
     return codes
 
 

@@ -82,5 +82,5 @@ def preset(method: str, dataset: str, model: str) -> Erasing:
     listed = "; ".join(f"{', '.join(sets)} with {', '.join(nets)}" for sets, nets in sets_and_nets)
     raise ValueError(
         f"no preset of {method} for {shown(dataset)} with {shown(model)}: there are those for "
-        f"{listed}. Give the hyperparameters yourself: Erasing(...)"
+        f"{listed}. Give the hyperparameters yourself: {', '.join(METHODS[method])}"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import PurePath
@@ -65,6 +66,7 @@ for _group, _kind in GROUPS.items():
         _own = _group == "erasing" and _field.name != "method"
         FLAT["erase_" * _own + _field.name] = _group, _field.name
         DEFAULTS["erase_" * _own + _field.name] = _field.default
+_ERASE = re.compile(rf"\b({'|'.join(field.name for field in fields(Erasing))})\b(?=[=,:]|\Z)")
 
 
 @dataclass(frozen=True, init=False)
@@ -104,7 +106,10 @@ class Config:
             if group != "erasing":
                 made = replace(given.get(group) or kind(), **own[group])
                 object.__setattr__(self, group, made)
-        method = _erasing(given.get("erasing"), own["erasing"], self.data.dataset, self.model)
+        try:
+            method = _erasing(given.get("erasing"), own["erasing"], self.data.dataset, self.model)
+        except ValueError as error:  # which speaks of the group's own names
+            raise ValueError(_ERASE.sub(r"erase_\1", str(error))) from error
         object.__setattr__(self, "erasing", method)
         _check(self)
 

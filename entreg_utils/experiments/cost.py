@@ -1,15 +1,23 @@
-"""What a grid of photographs costs: hours of one named device, from throughput measured on it.
+"""What a grid costs: of the drawn world by the wall time of stored runs, of photographs in hours of
+a named device, from throughput measured on it.
 
 Each measurement stands in ``data/throughput.json`` with its device, versions and date. Nothing is
 scaled from one device, network or image side to another: what was not timed has no hours.
 """
 
+import contextlib
+import json
+import math
+import statistics
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from entreg_utils.experiments import store
 from entreg_utils.experiments.config import Config
-from entreg_utils.files import shipped
+from entreg_utils.experiments.provenance import device_name
+from entreg_utils.files import StorageError, shipped
+from entreg_utils.machine import usable_cores
 
 # Images of the training splits, and classes. Where a validation split is carved out of the training
 # part (data.cub, data.pets), it is left out.
@@ -133,3 +141,58 @@ def load() -> list[Measured]:
     """The table that comes with the project."""
     rows = json.loads(shipped("data", "throughput.json").read_text(encoding="utf-8"))["measured"]
     return [Measured(**(row | {"step": Step(**row["step"])})) for row in rows]
+
+
+def outline(configs: list[Config], jobs: int | None = None) -> str:
+    """The runs by data set, model and method: strengths, seeds, what is stored, what is missing."""
+    missing = [config for config in configs if store.find(config) is None]
+    groups: dict[str, list[Config]] = {}
+    for config in configs:
+        kind = " ".join(config.to_dict()[n] for n in ("dataset", "model", "method"))
+        groups.setdefault(kind, []).append(config)
+    lines, width = [], max(map(len, groups))
+    for name, own in groups.items():
+        kinds = {
+            f"{c.to_dict()['regularizer']} {c.epsilon:.3g}" if c.epsilon else "none" for c in own
+        }
+        shown = ", ".join(sorted(kinds)) if len(kinds) < 5 else f"{len(kinds)} regularisations"
+        seeds = len({config.seed for config in own})
+        stored = sum(config not in missing for config in own)
+        lines.append(
+            f"{name:{width}}  {len(own):4} runs, {stored} stored: {shown}; {seeds} "
+            f"seed{'s' * (seeds > 1)}"
+        )
+    lines.append(f"{len(configs) - len(missing)} of {len(configs)} runs are stored.")
+    drawn = [config for config in missing if config.data.is_drawn]
+    photographs = [config for config in missing if config.dataset in TRAIN_IMAGES]
+    if drawn:
+        lines.append(f"{len(drawn)} would be trained, {_duration(drawn, jobs)}")
+    if photographs:
+        lines.append(f"{len(photographs)} would be trained on photographs.")
+        lines.append(report(photographs, load(), device_name()))
+    if rest := len(missing) - len(drawn) - len(photographs):
+        lines.append(f"{rest} would be trained on own data, whose size is not known before.")
+    return "\n".join(lines)
+
+
+def _duration(missing: list[Config], jobs: int | None) -> str:
+    """By the wall time that the committed records of the drawn world took."""
+    rates = []
+    for path in sorted(store.committed_folder().glob("toy-*.json")):
+        with contextlib.suppress(StorageError):
+            record = store.read(path)
+            rates.append(record["provenance"]["seconds"] / work(record["config"]))
+    if not rates:
+        return "for how long, no stored record tells."
+    jobs = min(jobs or usable_cores(), len(missing))
+    seconds = sum(work(config.to_dict()) for config in missing) * statistics.median(rates) / jobs
+    return (
+        f"in about {math.ceil(seconds / 60)} min with {jobs} side by side (by the wall time of "
+        f"{len(rates)} stored records, wherever they were trained)."
+    )
+
+
+def work(settings: dict) -> float:
+    """Pixels that a training sees, times its width: what its time goes with."""
+    factors = (settings[name] for name in ("epochs", "num_train", "width"))
+    return math.prod(factors) * settings["image_size"] ** 2

@@ -99,7 +99,8 @@ def preset(name: str, dataset, model=None) -> Preset:
     """
     if dataset == "toy":
         raise ValueError(
-            f"no preset for the data set 'toy': {name} trains photographs, name them as dataset"
+            f"no preset for the data set 'toy': {name} trains photographs, give dataset=NAME "
+            "(--dataset NAME)"
         )
     model = _MODELS[name] if model is None else model
     settings = {"dataset": dataset, "model": model} | _COMMON | _SETTINGS[name]

@@ -74,7 +74,7 @@ def sweep(
     if jobs is not None and jobs < 1:
         raise ValueError(f"jobs={jobs}: give at least 1 process")
     if cluster is None and (gpus is not None or cpus != 1):
-        raise ValueError("gpus and cpus are shares of a cluster: give cluster= as well")
+        raise ValueError("gpus and cpus are shares of a cluster: give a cluster as well")
     if cluster is not None and jobs is not None:
         raise ValueError("jobs are processes of this machine: on a cluster give cpus or gpus")
     configs = list(configs)

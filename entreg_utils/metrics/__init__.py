@@ -47,23 +47,3 @@ from entreg_utils.metrics.sizes import (
     box_shares,
     size_groups,
 )
-
-# fmt: off
-__all__ = [
-    # a map, its boxes, how often they are right
-    "ScoreMap", "score_map", "boxes_at", "box_iou", "rescale_boxes", "Explanation", "explain",
-    "BoxAccuracy", "box_accuracy", "iou_curves",
-    # class and box
-    "Localisation", "localisation", "accuracy", "correct_classes", "mean_entropy",
-    "gt_known_correct", "gt_known_loc",
-    # pixels
-    "PixelAveragePrecision", "MeanPixelAveragePrecision", "pixel_average_precision",
-    "class_pixel_average_precision", "mean_pixel_average_precision",
-    # what a score is worth, and for whom
-    "centre_box_baseline", "full_box_baseline", "constant_map_baseline",
-    "Interval", "SeedInterval", "bootstrap_interval", "paired_bootstrap", "seed_interval",
-    "SizeAccuracy", "box_accuracy_by_size", "box_shares", "size_groups",
-    # where the evidence lies
-    "EvidenceShares", "energy_shares", "evidence_shares",
-]
-# fmt: on

@@ -89,7 +89,10 @@ def _known(name: str, num_classes: int, pretrained: bool, options: dict) -> Back
     options.pop("weights", None)
     if kind is ToyNet:
         if pretrained:
-            raise ValueError(f"there are no published weights for {name!r}: use pretrained=False")
+            raise ValueError(
+                f"there are no published weights for {name!r}: leave pretrained out, or give a "
+                "file of weights or a run"
+            )
         return ToyNet(num_classes, **options)
     published = "half" if name == "preresnet18" else "imagenet"
     if pretrained and options.get("statistics", published) != published:
@@ -109,7 +112,7 @@ def _other(name, num_classes: int, pretrained: bool, statistics, options: dict) 
         known = ", ".join((*MODELS, "timm:NAME", "module:function"))
         raise ValueError(f"unknown model {shown(name)}: known are {known}")
     if pretrained and not timm:
-        raise ValueError(f"{_called(name)} brings its own weights: use pretrained=False")
+        raise ValueError(f"{_called(name)} brings its own weights: leave pretrained out")
     file = files.packaged(name.removeprefix("timm:")) if timm and pretrained else None
     if timm:
         online = pretrained and file is None
@@ -154,6 +157,8 @@ def _of_timm(name: str, num_classes: int, pretrained: bool, options: dict) -> nn
     if not timm.is_model(name):
         near = ", ".join(difflib.get_close_matches(name, timm.list_models(), 5, 0))
         raise ValueError(f"timm has no model {name!r}: it has {near}")
+    if pretrained:
+        files.check_cache()
     try:
         try:
             return timm.create_model(name, output_stride=16, **options)

@@ -60,7 +60,7 @@ def read(path: Path | str) -> tuple[dict[str, Tensor], str]:
     check_name(path)
     content = read_bytes(path)
     if content is None:
-        raise StorageError(f"there is no file {path}: give weights=PATH a file of weights")
+        raise StorageError(f"there is no file {path}: give the path of a file of weights")
     if content[:64] == sha256(content[64:]).encode():  # a checkpoint of a run
         content = content[64:]
     try:

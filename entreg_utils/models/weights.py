@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from entreg_utils.files import StorageError
+from entreg_utils.files import StorageError, expand
 from entreg_utils.models.base import Backbone
 
 # Named one by one, as the libraries' defaults change. For the ResNets and MobileNetV2 torchvision's
@@ -51,6 +51,7 @@ def fetch(name: str) -> dict[str, Tensor]:
     from torchvision.models import MobileNet_V2_Weights
 
     published = PUBLISHED[name]
+    check_cache()
     try:
         if name == "mobilenet_v2":
             entry = MobileNet_V2_Weights.IMAGENET1K_V1
@@ -58,6 +59,12 @@ def fetch(name: str) -> dict[str, Tensor]:
         return timm.create_model(published, pretrained=True).state_dict()
     except Exception as error:  # each client of the network has its own kinds
         raise not_fetched(published, name, error) from error
+
+
+def check_cache() -> None:
+    """StorageError without a home folder to keep what is fetched in: a ~ would be made for it."""
+    if not {"HF_HOME", "TORCH_HOME", "XDG_CACHE_HOME"} & os.environ.keys():
+        expand("~")
 
 
 def not_fetched(published: str, name: str, error: Exception) -> StorageError:

@@ -22,5 +22,3 @@ COCO is x1 - x0. A blank map, of one value, has no box, and no row in ``boxes.cs
 
 from entreg_utils.predict.classifiers import Classifier, classifier, find_run
 from entreg_utils.predict.photographs import find, predict
-
-__all__ = ["Classifier", "classifier", "find", "find_run", "predict"]

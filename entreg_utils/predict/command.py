@@ -10,8 +10,8 @@ from typing import Annotated, Literal
 import tyro
 from tyro.conf import Positional, arg
 
-from entreg_utils.commands import AllowCode, allow, quiet
 from entreg_utils.experiments.config import own_code
+from entreg_utils.options import AllowCode, allow, quiet
 from entreg_utils.predict.classifiers import find_run
 from entreg_utils.predict.photographs import predict
 from entreg_utils.training import SIGMA

@@ -1,5 +1,3 @@
 """Numbers for maps that exist, whoever made them: ``score(maps, truth)`` and ``compare``."""
 
 from entreg_utils.score.scores import Scores, compare, score
-
-__all__ = ["Scores", "compare", "score"]

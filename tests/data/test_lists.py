@@ -25,7 +25,7 @@ def test_a_table_is_read_with_its_types(tmp_path):
         assert Column(path, "x", "", str, int, separator=",") == {"b": 3, "a": 2}
     many = Column(path, "x", "", str, int, separator=",", several=True)
     assert many == {"b": [1, 3], "a": [2]}
-    with pytest.raises(ValueError, match="a.txt says nothing about c: add it, or delete .* data x"):
+    with pytest.raises(ValueError, match="a.txt says nothing about c: add it; else move .* data x"):
         many["c"]
 
 
@@ -34,7 +34,7 @@ def test_a_line_that_does_not_fit_is_named(tmp_path, line):
     path = tmp_path / "a.txt"
     path.write_text(f"1 a.jpg 2\n\n{line}\n")
     with pytest.raises(
-        ValueError, match=r"a\.txt, line 3: .* is not number, .*: correct it, or delete"
+        ValueError, match=r"a\.txt, line 3: .* is not number, .*: correct it; else move"
     ):
         Column(path, "x", "number, path, number", int, str, int)
 

@@ -163,8 +163,8 @@ def test_a_process_that_the_system_ends_is_a_reason_that_names_memory(project, s
     ("options", "sentence"),
     [
         ({"jobs": 0}, "jobs=0: give at least 1 process"),
-        ({"gpus": 0.5}, "shares of a cluster: give cluster="),
-        ({"cpus": 2}, "shares of a cluster: give cluster="),
+        ({"gpus": 0.5}, "shares of a cluster: give a cluster"),
+        ({"cpus": 2}, "shares of a cluster: give a cluster"),
         ({"cluster": "auto", "jobs": 2}, "on a cluster give cpus or gpus"),
     ],
 )

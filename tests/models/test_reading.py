@@ -210,7 +210,7 @@ def test_files_that_are_not_there_or_of_another_kind(tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "w.pth").mkdir()
     for path, sentence in {
-        "~/gone.pth": f"there is no file {tmp_path}/gone.pth: give weights=PATH",
+        "~/gone.pth": f"there is no file {tmp_path}/gone.pth: give the path of a file",
         "~/w.pth": f"{tmp_path}/w.pth is a folder: give the file of weights in it",
     }.items():
         with pytest.raises(StorageError, match=sentence):

@@ -47,7 +47,7 @@ def test_a_block_by_hand():
         (("vgg", 8), {}, "unknown model 'vgg': known are toy"),
         (("toy", 1), {}, "num_classes=1: give a whole number in 2..1000000"),
         (("toy", 2.5), {}, "num_classes=2.5: give a whole number"),
-        (("toy", 8), {"pretrained": True}, "no published weights for 'toy': use pretrained=False"),
+        (("toy", 8), {"pretrained": True}, "no published weights for 'toy': leave pretrained out"),
         (("toy", 8), {"width": 0}, "width=0: give a whole number in 1..10000"),
     ],
 )
