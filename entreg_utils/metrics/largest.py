@@ -31,7 +31,7 @@ from entreg_utils.metrics.levels import (
 from entreg_utils.metrics.maps import compiled
 from entreg_utils.metrics.trees import component, find, objects, widen
 
-_JOINS, _GROUPS, _AREA = tables(8)
+_, _GROUPS, _AREA = tables(8)
 _STARTS = 1 / 400  # more components a pixel than this: sums
 _STEPS = 2  # so many steps of a walk a pixel before sums
 
