@@ -20,7 +20,7 @@ from entreg_utils.cam.scaling import Size, as_array
 from entreg_utils.fields import known, plain_numbers, shown
 from entreg_utils.metrics.largest import largest_boxes
 from entreg_utils.metrics.levels import gray_of
-from entreg_utils.metrics.maps import score_map, to_gray, warn_invalid
+from entreg_utils.metrics.maps import compiled, score_map, to_gray, warn_invalid
 from entreg_utils.metrics.trees import all_boxes
 
 CONTOUR_RULES = ("largest", "all")
@@ -105,3 +105,37 @@ def boxes_of_levels(fine: np.ndarray, levels: np.ndarray, contours: str) -> tupl
         spans = np.repeat(levels, [len(boxes) for boxes in found])
         return (np.column_stack([np.concatenate(found), spans, spans]).astype(np.int32),)
     return (largest_boxes(fine),) if contours == "largest" else all_boxes(fine)
+
+
+@compiled
+def best_ious(rows, true, out):
+    """Raise ``out`` (256,) float64 to the best IoU, as :func:`.box_iou` has it, at each level.
+
+    ``rows``: as of :func:`boxes_of_levels`; ``true``: (t, 4) int64. A row's levels are two
+    spans of a power of two, which may overlap; those are handed down to single levels at the end.
+    """
+    spans, power = np.zeros((9, 256)), np.zeros(257, dtype=np.int64)
+    for length in range(2, 257):
+        power[length] = power[length // 2] + 1
+    for i in range(len(rows)):
+        x0, y0 = np.int64(rows[i, 0]), np.int64(rows[i, 1])
+        x1, y1 = np.int64(rows[i, 2]), np.int64(rows[i, 3])
+        own = (x1 - x0 + 1) * (y1 - y0 + 1)
+        best = 0.0
+        for j in range(len(true)):
+            wide = min(x1, true[j, 2]) - max(x0, true[j, 0]) + 1
+            tall = min(y1, true[j, 3]) - max(y0, true[j, 1]) + 1
+            if wide > 0 and tall > 0:
+                other = (true[j, 2] - true[j, 0] + 1) * (true[j, 3] - true[j, 1] + 1)
+                best = max(best, wide * tall / (own + other - wide * tall))
+        if best > 0:
+            k = power[rows[i, 5] - rows[i, 4] + 1]
+            first, last = rows[i, 4], rows[i, 5] - (1 << k) + 1
+            spans[k, first] = max(spans[k, first], best)
+            spans[k, last] = max(spans[k, last], best)
+    for k in range(8, 0, -1):
+        for level in range(257 - (1 << k)):
+            for half in (level, level + (1 << k - 1)):
+                spans[k - 1, half] = max(spans[k - 1, half], spans[k, level])
+    for level in range(256):
+        out[level] = max(out[level], spans[0, level])

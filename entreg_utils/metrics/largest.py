@@ -31,8 +31,8 @@ from entreg_utils.metrics.levels import (
 from entreg_utils.metrics.maps import compiled
 from entreg_utils.metrics.trees import component, find, objects, widen
 
-_JOINS, _GROUPS, _AREA = tables(8)
-_STARTS = 1 / 256  # more components a pixel than this: sums
+_, _GROUPS, _AREA = tables(8)
+_STARTS = 1 / 400  # more components a pixel than this: sums
 _STEPS = 2  # so many steps of a walk a pixel before sums
 
 
@@ -147,7 +147,7 @@ def _sums(shape, codes, order, starts, uphill, visit):
     """
     columns, most = shape[1], 1
     for pixel in order:
-        most += codes[pixel] == 0
+        most += pixel & 255 == 0
     parent, first = np.zeros(most, dtype=np.int32), np.zeros(most, dtype=np.int32)
     box = np.empty((most, 4), dtype=np.int32)
     owner, path = np.full(len(codes), -1, dtype=np.int32), np.empty(len(codes), dtype=np.int32)
@@ -155,8 +155,7 @@ def _sums(shape, codes, order, starts, uphill, visit):
     made, best, last, half = 0, -1, 0, (shape[0] - 3) * (shape[1] - 3)
     for level in range(255, 0, -1):
         for place in range(starts[255 - level], starts[256 - level]):
-            pixel = np.int64(order[place])
-            code = codes[pixel]
+            pixel, code = order[place] >> 8, order[place] & 255
             if best > half and not visit[pixel]:  # who is the largest is settled
                 continue
             if code == 0:
@@ -230,5 +229,5 @@ def by_sums(fine: np.ndarray) -> np.ndarray:
     visit = decisive(filled, codes, 8)
     every = np.zeros_like(visit)
     every[: fine.size] = filled.ravel() > 255
-    order = by_level(filled, every)
+    order = by_level(filled, codes, every)
     return _sums(fine.shape, codes.ravel(), *order, offsets(8, fine.shape[1]), visit)

@@ -168,36 +168,39 @@ def decisive(fine, codes, connectivity):
     return flags
 
 
-def by_level(fine: np.ndarray, chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Flat indices int32 of the pixels that are ``chosen`` (as of :func:`decisive`), brightest
-    first, in raster order where equal; and where each 8-bit level begins, (257,): level v at
-    starts[255 - v]."""
-    return _sorted(fine.ravel(), chosen, chosen.view(np.uint64))
+def by_level(
+    fine: np.ndarray, codes: np.ndarray, chosen: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """The pixels that are ``chosen`` (as of :func:`decisive`), brightest first, in raster order
+    where equal: ``index << 8 | code`` int64 of each, flat; and where each 8-bit level begins,
+    (257,): level v at starts[255 - v]."""
+    return _sorted(fine.ravel(), codes.ravel(), chosen, chosen.view(np.uint64))
 
 
 @compiled
-def _sorted(values, chosen, eight):
-    found, count, low = np.empty(len(chosen), dtype=np.int32), 0, 0
+def _sorted(values, codes, chosen, eight):
+    found, count, low = np.empty(len(chosen), dtype=np.int64), 0, 0
     for word in range(len(eight)):  # mostly none of eight is chosen
         if eight[word]:
             for pixel in range(8 * word, 8 * word + 8):
                 found[count] = pixel
                 count += np.int64(chosen[pixel])
     starts, free, pixels = np.zeros(257, np.int64), np.zeros(257, np.int64), found[:count]
-    for pixel in pixels:
-        low |= values[pixel] & 255
+    for place in range(count):
+        low |= values[pixels[place]] & 255
+        pixels[place] = pixels[place] << 8 | codes[pixels[place]]
     for shift in range(8 if low == 0 else 0, 9, 8):  # by the lower byte, if any has one, then upper
-        given, pixels = pixels, np.empty(len(pixels), dtype=np.int32)
+        given, pixels = pixels, np.empty(len(pixels), dtype=np.int64)
         for level in range(257):
             starts[level] = 0
         for pixel in given:
-            starts[256 - (values[pixel] >> shift & 255)] += 1
+            starts[256 - (values[pixel >> 8] >> shift & 255)] += 1
         for level in range(256):
             starts[level + 1] += starts[level]
             free[level + 1] = starts[level + 1]
         free[0] = 0
         for pixel in given:
-            level = 255 - (values[pixel] >> shift & 255)
+            level = 255 - (values[pixel >> 8] >> shift & 255)
             pixels[free[level]] = pixel
             free[level] += 1
     return pixels, starts

@@ -92,8 +92,7 @@ def _changes(shape, codes, order, starts, uphill, groups, owner, hole):
     count, made = 1 - hole, np.int64(hole)  # of objects, row 0 is left free
     for level in range(255, 0, -1):
         for place in range(starts[255 - level], starts[256 - level]):
-            pixel = np.int64(order[place])
-            code = codes[pixel]
+            pixel, code = order[place] >> 8, order[place] & 255
             y0 = np.int64(np.uint32(pixel) // columns)
             x0 = pixel - y0 * shape[1]
             x1, y1, top = x0, y0, pixel
@@ -129,10 +128,10 @@ def _changes(shape, codes, order, starts, uphill, groups, owner, hole):
 def objects(fine: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Rows of :func:`_changes` of all outer contours; ``fine`` as of :func:`.levels.framed`, and
     its codes. The first row is the box 0, 0, 0, 0 of the masks in which nothing is on."""
-    order = by_level(fine, decisive(fine, codes, 8))
+    order = by_level(fine, codes, decisive(fine, codes, 8))
     uphill, owner = offsets(8, fine.shape[1]), np.full(fine.size, -1, dtype=np.int32)
     rows = _changes(fine.shape, codes.ravel(), *order, uphill, _GROUPS_8, owner, 0)
-    rows[0] = 0, 0, 0, 0, fine.flat[order[0][0]] >> 8 if len(order[0]) else 0, 255, 0, 0
+    rows[0] = 0, 0, 0, 0, fine.flat[order[0][0] >> 8] >> 8 if len(order[0]) else 0, 255, 0, 0
     return rows
 
 
@@ -145,7 +144,7 @@ def holes(fine: np.ndarray) -> np.ndarray:
     codes[-2] |= 0b01110000
     codes[:, 1] |= 0b11000001
     codes[:, -2] |= 0b00011100
-    order = by_level(negative, decisive(negative, codes, 4))
+    order = by_level(negative, codes, decisive(negative, codes, 4))
     uphill, owner = offsets(4, fine.shape[1]), np.full(fine.shape, -1, dtype=np.int32)
     owner[0] = owner[-1] = owner[:, 0] = owner[:, -1] = 0
     return _changes(fine.shape, codes.ravel(), *order, uphill, _GROUPS_4, owner.ravel(), 1)

@@ -29,11 +29,13 @@ def test_codes_and_order_by_hand():
     # (bit 7), and the 9 to the lower left (bit 6). The 9: nothing is on before it.
     assert codes[1:3, 1:3].tolist()[0] == [1 << 5, 1 << 7 | 1 << 6]
     assert codes[2, 1] == 0
-    order, starts = by_level(fine, fine.ravel() > 0)
-    assert order.tolist() == [2 * 4 + 1, 1 * 4 + 1, 1 * 4 + 2]  # the 9, the 5s in raster order
+    order, starts = by_level(fine, codes, fine.ravel() > 0)
+    # The 9, then the 5s in raster order, each with its code.
+    assert order.tolist() == [9 << 8, 5 << 8 | 1 << 5, 6 << 8 | 1 << 7 | 1 << 6]
     assert starts[255 - 9] == 0 and starts[255 - 5] == 1 and starts[255] == 3
     fine[1, 2] += 1  # of two pixels of one level, the lower byte says which is first
-    assert by_level(fine, fine.ravel() > 0)[0].tolist() == [9, 6, 5]
+    order, _ = by_level(fine, codes, fine.ravel() > 0)
+    assert (order >> 8).tolist() == [9, 6, 5]
     assert neighbour_codes(fine)[1, 1:3].tolist() == [1 << 3 | 1 << 5, 1 << 6]
 
 
