@@ -165,8 +165,9 @@ def source_file(module: str) -> Path | None:
     loaded = sys.modules.get(first)
     if loaded is not None and getattr(loaded, "__file__", None):
         path = Path(loaded.__file__)
-    else:
-        spec = importlib.util.find_spec(first)
+    else:  # find_spec refuses a loaded module without a spec, as __main__ of a session is
+        known = loaded is None or getattr(loaded, "__spec__", None) is not None
+        spec = importlib.util.find_spec(first) if known else None
         if spec is None:
             return None
         places = list(spec.submodule_search_locations or [])

@@ -13,7 +13,7 @@ from entreg_utils.data import PHOTOGRAPHS
 from entreg_utils.data.annotations import read
 from entreg_utils.data.fetch import read_source
 from entreg_utils.experiments import plans
-from entreg_utils.models import weights
+from entreg_utils.models import reading
 from entreg_utils.score.truth import read_truth
 
 ROOT = Path(__file__).parents[1]
@@ -98,7 +98,6 @@ def test_git_leaves_alone_what_is_fetched_and_made(tmp_path, kind):
     "use",
     [
         lambda: data.load("toy", "val", root="~/cache", num_images=2),
-        lambda: data.toy("val", root="~/cache", num_images=2),
         lambda: data.load("folder:~/photos", "train"),
         lambda: data.load("folder:photos", "train", root="~"),
         lambda: data.folder("~/photos", "train", boxes="~/b.csv", masks="~/m", labels="~/l.csv"),
@@ -111,7 +110,7 @@ def test_git_leaves_alone_what_is_fetched_and_made(tmp_path, kind):
         lambda: read_truth("~/lists", masks="~/masks", images="~/photos", classes="~/c.csv"),
         lambda: read("~/boxes.csv"),
         lambda: plans.load("~/plan.toml"),
-        lambda: weights.read("~/w.safetensors"),
+        lambda: reading.read("~/w.safetensors"),
         lambda: files.write_checked("~/a", b"content"),
     ],
 )
