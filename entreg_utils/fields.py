@@ -71,7 +71,7 @@ def plain(name: str, kind, value):
     if odd or not isinstance(value, fits):
         raise ValueError(f"{name}={shown(value)}: give {wanted}")
     if name in _SEEDS and value < 0:
-        raise ValueError(f"{name}={value}: give a non-negative whole number")
+        raise ValueError(f"{name}={value}: give a whole number of at least 0")
     return become(value)
 
 

@@ -87,7 +87,7 @@ def test_values_become_pythons_own(field, given, kept):
         ("sides", {2: 3}, "sides={2: 3}: give a list, each a whole number"),
         ("pair", (1, 2, 3), "pair=(1.0, 2.0, 3.0): give 2 of them"),
         ("count", np.array([3]), "count=array([3]): give a whole number"),
-        ("seed", -1, "seed=-1: give a non-negative whole number"),
+        ("seed", -1, "seed=-1: give a whole number of at least 0"),
         ("inner", 3, "inner=3: give a "),
     ],
 )

@@ -78,7 +78,7 @@ class Recipe:
         if self.regularizer == "none" and self.strength:
             raise ValueError("strength has no meaning without a regularizer: set it to 0")
         if not 0 <= self.seed < 2**46:  # seed * 100_003 + epoch has to fit PyTorch's 63 bits
-            raise ValueError(f"seed={self.seed}: give a non-negative whole number below 2**46")
+            raise ValueError(f"seed={self.seed}: give a whole number in 0..2**46 - 1")
         if 0 < self.epoch_images < self.batch_size or self.epoch_images < 0:
             raise ValueError(
                 f"epoch_images={self.epoch_images}: give 0, one pass, or at least batch_size="

@@ -14,7 +14,7 @@ from entreg_utils.data import Data
         ({"dataset": 3}, "dataset=3: give a name or a function"),
         ({"num_train": 0}, "num_train=0: give a whole number of at least 1"),
         ({"body": 2}, "body=2.0 is not a probability"),
-        ({"world_seed": -1}, "world_seed=-1: give a non-negative whole number"),
+        ({"world_seed": -1}, "world_seed=-1: give a whole number of at least 0"),
         ({"resize": 128}, "resize belongs to photographs: the drawn world has image_size and"),
         ({"crop": 48}, "crop belongs to photographs"),
         ({"classes": 3}, "classes belongs to photographs"),

@@ -130,7 +130,7 @@ def test_splits_and_seeds_are_different_images():
         ("num_classes", 4.0, "num_classes=4.0: give a whole number"),
         ("image_size", 31, "image_size=31: give a whole number in 32..128"),
         ("image_size", 129, "image_size=129: give a whole number in 32..128"),
-        ("seed", -1, "seed=-1: give a non-negative whole number"),
+        ("seed", -1, "seed=-1: give a whole number of at least 0"),
         ("seed", 0.5, "seed=0.5: give a whole number"),
     ],
 )
