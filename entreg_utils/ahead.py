@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ from tqdm.auto import tqdm
 
 from entreg_utils.machine import usable_cores
 
+_SOON = 2  # seconds before there is a bar
 _MOST = 32  # threads: more wait for each other, for the interpreter or for the disk
 
 
@@ -70,13 +72,19 @@ def _by_threads(function, items: Iterable, count: int, window: int) -> Iterator:
 
 
 def _shown(results: Iterator, title: str, unit: str, total: int | None) -> Iterator:
-    # TQDM_DISABLE, of the processes of a sweep, counts where disable is not given
-    hidden = {} if title else {"disable": True}
-    with tqdm(desc=title, unit=unit, total=total, delay=2, leave=False, **hidden) as bar:
-        try:
-            for result in results:
-                yield result
+    # tqdm's own ``delay`` makes a notebook's widget at once, which then stays in the file, and heeds
+    # TQDM_DISABLE, of the processes of a sweep, in a terminal alone.
+    may = title and os.environ.get("TQDM_DISABLE", "") in ("", "0")
+    begun, bar = time.monotonic(), None
+    try:
+        for count, result in enumerate(results, 1):
+            yield result
+            if bar is not None:
                 bar.update()
-        finally:
-            if isinstance(results, Generator):
-                results.close()
+            elif may and time.monotonic() - begun > _SOON:
+                bar = tqdm(desc=title, unit=unit, total=total, initial=count, leave=False)
+    finally:
+        if bar is not None:
+            bar.close()
+        if isinstance(results, Generator):
+            results.close()

@@ -68,19 +68,23 @@ def test_threads_that_cannot_be_are_refused_before_anything_is_done():
 
 
 def test_a_bar_comes_after_two_seconds_and_not_without_a_title(monkeypatch):
-    made = []
+    made, clock = [], iter(range(100))
     bar = module.tqdm
 
     def remember(**options):
         made.append(options)
         return bar(**options | {"disable": True})
 
+    monkeypatch.delenv("TQDM_DISABLE", raising=False)
     monkeypatch.setattr(module, "tqdm", remember)
-    assert [*ahead(abs, [1, -2], 2, "maps")] == [*ahead(abs, iter([1, -2]))] == [1, 2]
-    shown, hidden = made
-    assert (shown["desc"], shown["total"], shown["unit"]) == ("maps", 2, "image")
-    assert shown["delay"] == 2 and "disable" not in shown  # so that TQDM_DISABLE counts
-    assert hidden["disable"] and hidden["total"] is None
+    assert [*ahead(abs, [1, -2], 2, "maps")] == [1, 2] and not made
+    monkeypatch.setattr(module.time, "monotonic", lambda: next(clock))
+    assert [*ahead(abs, range(5), 2, "maps")] == [*range(5)]
+    assert made == [{"desc": "maps", "unit": "image", "total": 5, "initial": 3, "leave": False}]
+    assert [*ahead(abs, iter(range(5)))] == [*range(5)]
+    monkeypatch.setenv("TQDM_DISABLE", "1")
+    assert [*ahead(abs, range(5), 1, "maps")] == [*range(5)]
+    assert len(made) == 1
 
 
 @pytest.mark.parametrize(
