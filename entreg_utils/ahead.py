@@ -72,8 +72,8 @@ def _by_threads(function, items: Iterable, count: int, window: int) -> Iterator:
 
 
 def _shown(results: Iterator, title: str, unit: str, total: int | None) -> Iterator:
-    # tqdm's own ``delay`` makes a notebook's widget at once, which then stays in the file, and heeds
-    # TQDM_DISABLE, of the processes of a sweep, in a terminal alone.
+    # tqdm's own ``delay`` makes a notebook's widget at once, which then stays in the file, and
+    # heeds TQDM_DISABLE, which the processes of a sweep have, in a terminal alone.
     may = title and os.environ.get("TQDM_DISABLE", "") in ("", "0")
     begun, bar = time.monotonic(), None
     try:

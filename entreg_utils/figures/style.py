@@ -79,7 +79,7 @@ def picture_axes(axes) -> None:
         spine.set_visible(False)
 
 
-def ink(colour: str) -> str:
+def ink(colour) -> str:
     """A colour of the palette, or any of matplotlib's, darkened until text in it can be read.
 
     Returns:
@@ -88,9 +88,10 @@ def ink(colour: str) -> str:
     Raises:
         ValueError: no such colour.
     """
-    if not isinstance(colour, str) or not is_color_like(OKABE_ITO.get(colour, colour)):
+    named = OKABE_ITO.get(colour, colour) if isinstance(colour, str) else colour
+    if not is_color_like(named):
         raise ValueError(f"there is no colour {colour!r}: give one of {', '.join(OKABE_ITO)}")
-    rgb = np.array(to_rgb(OKABE_ITO.get(colour, colour)))
+    rgb = np.array(to_rgb(named))
     while 1.05 / (_luminance(rgb) + 0.05) < 4.5:
         rgb *= 0.99
     return to_hex(rgb)
