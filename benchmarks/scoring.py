@@ -55,7 +55,7 @@ def maps(
     return [Row(title, ratio, "x", repeats, "<= 1.1", ratio <= 1.1)]
 
 
-def smooth_maps(count: int = 8, side: int = 14, seed: int = 0) -> np.ndarray:
+def smooth_maps(count: int = 32, side: int = 14, seed: int = 0) -> np.ndarray:
     """(count, side, side) float32: a few bumps and some noise, as attention maps are."""
     generator = np.random.default_rng(seed)
     y, x = np.mgrid[:side, :side] / side
