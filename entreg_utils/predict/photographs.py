@@ -212,14 +212,15 @@ class Job:
             images = as_input(torch.from_numpy(np.stack(pixels)), device)
             with enough_memory("photographs"):
                 maps, logits = cam.class_activation_map(network, images, None)
-            if not bool(logits.isfinite().all()):
+            logits = logits.cpu()  # looked at where that is free
+            if not logits.isfinite().all():
                 raise ValueError(
                     f"{self.asked.title} answers with NaN or infinity to photographs near "
                     f"{rows[0]['image']}: its weights are damaged or of a training that diverged"
                 )
-            shares = logits.sigmoid() if self.asked.sigmoid else logits.softmax(1)
+            shares = (logits.sigmoid() if self.asked.sigmoid else logits.softmax(1)).numpy()
             raw = on_cpu(maps).numpy()
-            yield from zip(rows, pictures, raw, shares.cpu().numpy(), strict=True)
+            yield from zip(rows, pictures, raw, shares, strict=True)
 
     def _keep(self, answer: tuple[dict, np.ndarray, np.ndarray, np.ndarray]) -> None:
         """Write map, overlay and row of one photograph."""
