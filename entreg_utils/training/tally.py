@@ -61,8 +61,8 @@ class Tally:
         self.curves = {rule: np.zeros(THRESHOLDS, np.int64) for rule in self.others}
         self.kept = {rule: np.zeros(len(boxes), bool) for rule in self.others}
         self.every = np.zeros((len(IOUS), THRESHOLDS), np.int64)
-        kind = "MeanPixelAveragePrecision" if view.several else "PixelAveragePrecision"
-        self.pool = getattr(metrics, kind)(_STEP, view.size)
+        several = metrics.MeanPixelAveragePrecision
+        self.pool = (several if view.several else metrics.PixelAveragePrecision)(_STEP, view.size)
         self.pixel_ap = np.full(len(view.pairs), np.nan, np.float16)
         self.num_masked = self._boxed = self._done = 0
 
