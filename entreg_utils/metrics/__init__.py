@@ -16,6 +16,7 @@ from entreg_utils.metrics.boxes import BoxAccuracy, box_accuracy, iou_curves
 from entreg_utils.metrics.contours import boxes_at
 from entreg_utils.metrics.evidence import EvidenceShares, energy_shares, evidence_shares
 from entreg_utils.metrics.explanation import Explanation, explain
+from entreg_utils.metrics.histograms import Lit
 from entreg_utils.metrics.intervals import (
     Interval,
     SeedInterval,

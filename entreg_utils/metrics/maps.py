@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import os
 import warnings
 from collections.abc import Callable, Mapping, Set
@@ -101,10 +102,15 @@ def class_indices(classes, name: str = "classes") -> np.ndarray:
 
 
 class Summable:
-    """A result that adds up with those of other images, also by ``sum``, which begins with 0."""
+    """A result that adds up with those of other images, also by ``sum``, which begins with 0.
+
+    A sum leaves its parts as they are; by default it is a copy that the other is merged into."""
 
     def __add__(self, other):
         return self._plus(other) if isinstance(other, type(self)) else NotImplemented
+
+    def _plus(self, other):
+        return copy.deepcopy(self).merge(other)
 
     def __radd__(self, other):
         return self if isinstance(other, int) and other == 0 else NotImplemented

@@ -8,7 +8,6 @@ bins taken from the highest score down (Choe et al., CVPR 2020; mPxAP: mean over
 
 from __future__ import annotations
 
-import copy
 import warnings
 
 import numpy as np
@@ -16,6 +15,7 @@ import numpy as np
 from entreg_utils.ahead import ahead
 from entreg_utils.cam.scaling import Size, height_width, resize_mask
 from entreg_utils.fields import plain, plain_numbers
+from entreg_utils.metrics.histograms import Lit, average_precision, curves, ious, lit_at, mean_lit
 from entreg_utils.metrics.maps import (
     Summable,
     check_maps,
@@ -32,28 +32,12 @@ def counted_pixels(mask, ignore, size: Size) -> tuple[np.ndarray, np.ndarray]:
     return inside, ~inside if ignore is None else ~(inside | resize_mask(ignore, size))
 
 
-def average_precision(foreground: np.ndarray, background: np.ndarray) -> np.ndarray:
-    """PxAP (...) of counts (..., B) of pixels by rising score, the last bin empty; NaN without
-    foreground."""
-    precision, recall = _curves(foreground, background)
-    area = np.nansum(precision[..., 1:] * np.diff(recall), axis=-1)
-    return np.where(foreground.any(axis=-1), area, np.nan)
-
-
-def _curves(foreground, background) -> tuple[np.ndarray, np.ndarray]:
-    hits = foreground[..., ::-1].cumsum(axis=-1)
-    taken = hits + background[..., ::-1].cumsum(axis=-1)
-    with np.errstate(invalid="ignore"):  # 0 / 0: no pixel is above the score, or none inside
-        return hits / taken, hits / hits[..., -1:]
-
-
 class PixelAveragePrecision(Summable):
     """Accumulates score histograms image by image; :meth:`compute` reads off the PxAP.
 
     ``step``: width of a bin of the score, 1e-6..1; the edges are 0, step, .., 1 - step, 1.
     ``size``: side in pixels that maps and masks are brought to, or ``(height, width)``. ValueError
-    for others.
-    """
+    for others."""
 
     @plain_numbers
     def __init__(self, step: float = 0.001, size: Size = 224):
@@ -76,10 +60,6 @@ class PixelAveragePrecision(Summable):
         warn_invalid(own.num_invalid, 1)
         self.merge(own)
 
-    def _plus(self, other: PixelAveragePrecision) -> PixelAveragePrecision:
-        """The pool over both sets of images, as :meth:`merge`; both stay as they are."""
-        return copy.deepcopy(self).merge(other)
-
     def merge(self, other: PixelAveragePrecision) -> PixelAveragePrecision:
         """Add the images that another process has seen (same step and size); returns self."""
         if self.size != other.size or not np.array_equal(self.edges, other.edges):
@@ -92,20 +72,38 @@ class PixelAveragePrecision(Summable):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         return self
 
+    def _counts(self) -> tuple[np.ndarray, np.ndarray]:
+        if not self.foreground.any():
+            message = "no foreground pixel in any mask: PxAP is undefined; check the masks"
+            raise ValueError(f"{message}, or leave this class out")
+        return self.foreground, self.background
+
     def precision_recall(self) -> tuple[np.ndarray, np.ndarray]:
         """Precision and recall (B,) with the score threshold falling; precision is NaN while no
         pixel is above it. ValueError: no foreground pixel so far, so that recall is undefined."""
-        if not self.foreground.any():
-            raise ValueError(
-                "no foreground pixel in any mask: PxAP is undefined; check the masks, or leave "
-                "this class out"
-            )
-        return _curves(self.foreground, self.background)
+        return curves(*self._counts())
 
     def compute(self) -> float:
         """PxAP in 0..1 of the images so far. ValueError: as :meth:`precision_recall`."""
-        self.precision_recall()
-        return float(average_precision(self.foreground, self.background))
+        return float(average_precision(*self._counts()))
+
+    @plain_numbers
+    def lit(self, threshold: float) -> Lit:
+        """What pixels with a score >= ``threshold``, in 0..1, and the object's have in common,
+        pooled over the images. The threshold is taken at the nearest edge of a bin.
+
+        At 0 every pixel is lit; a constant map, all zeros, lights nothing above that: precision is
+        NaN, the rest 0. ValueError: another threshold; as :meth:`precision_recall`.
+        """
+        if not 0 <= threshold <= 1:
+            raise ValueError(f"threshold={threshold} is no share of a map's maximum: give 0..1")
+        edge = int(np.abs(self.edges[:-2] - threshold).argmin())
+        return lit_at(*self._counts(), edge)
+
+    def best_threshold(self) -> float:
+        """The edge of a bin, in 0..1, at which the pooled IoU of :meth:`lit` is highest, the lowest
+        of equals: for carrying over to other images. ValueError: as :meth:`precision_recall`."""
+        return float(self.edges[ious(*self._counts()).argmax()])
 
 
 def pool_of(cam, mask, ignore, step: float, size: Size) -> PixelAveragePrecision:
@@ -147,10 +145,6 @@ class MeanPixelAveragePrecision(Summable):
         empty = PixelAveragePrecision(self.step, self.size)
         self.pools.setdefault(label, empty).merge(pool)
 
-    def _plus(self, other: MeanPixelAveragePrecision) -> MeanPixelAveragePrecision:
-        """The pools over both sets of pairs, as :meth:`merge`; both stay as they are."""
-        return copy.deepcopy(self).merge(other)
-
     def merge(self, other: MeanPixelAveragePrecision) -> MeanPixelAveragePrecision:
         """Add the pairs that another process has seen; returns self."""
         for label, pool in other.pools.items():
@@ -158,26 +152,46 @@ class MeanPixelAveragePrecision(Summable):
         return self
 
     @property
+    def seen(self) -> dict[int, PixelAveragePrecision]:
+        """The pool of each class that has a foreground pixel."""
+        return {c: pool for c, pool in sorted(self.pools.items()) if pool.foreground.any()}
+
+    @property
     def per_class(self) -> dict[int, float]:
-        """PxAP in 0..1 of each class that has a foreground pixel."""
-        return {c: p.compute() for c, p in sorted(self.pools.items()) if p.foreground.any()}
+        """PxAP in 0..1 of each class in :attr:`seen`."""
+        return {c: pool.compute() for c, pool in self.seen.items()}
 
     @property
     def left_out(self) -> list[int]:
         """Classes seen without any foreground pixel: their PxAP is undefined, not 0."""
-        return sorted(c for c, pool in self.pools.items() if not pool.foreground.any())
+        return sorted(self.pools.keys() - self.seen)
+
+    def _checked(self) -> list[PixelAveragePrecision]:
+        if not self.seen:
+            raise ValueError("no foreground pixel in any mask: mPxAP is undefined; check the masks")
+        return [*self.seen.values()]
+
+    def lit(self, threshold: float) -> Lit:
+        """Means over classes with foreground of :meth:`PixelAveragePrecision.lit`; of precision,
+        over those that light something. ValueError: as there."""
+        return mean_lit([pool.lit(threshold) for pool in self._checked()])
+
+    def best_threshold(self) -> float:
+        """One for all classes: that at which the mean of their IoU is highest; as of
+        :meth:`PixelAveragePrecision.best_threshold`."""
+        pools = self._checked()
+        curve = np.mean([ious(pool.foreground, pool.background) for pool in pools], axis=0)
+        return float(pools[0].edges[curve.argmax()])
 
     def compute(self) -> float:
         """mPxAP in 0..1: the mean of :attr:`per_class`; classes left out are named in a warning.
         ValueError: no foreground pixel in any class."""
-        scores, left_out = self.per_class, ", ".join(map(str, self.left_out))
-        if not scores:
-            raise ValueError("no foreground pixel in any mask: mPxAP is undefined; check the masks")
-        if left_out:
+        scores = [pool.compute() for pool in self._checked()]
+        if left_out := ", ".join(map(str, self.left_out)):
             kept = f"mPxAP averages {len(scores)} of {len(self.pools)} classes"
             message = f"{kept}; left out, because no mask shows them: {left_out}"
             warnings.warn(message, RuntimeWarning, stacklevel=2)
-        return float(np.mean(list(scores.values())))
+        return float(np.mean(scores))
 
 
 @plain_numbers

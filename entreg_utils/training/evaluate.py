@@ -14,7 +14,7 @@ from entreg_utils.training.multilabel import (
     mean_average_precision,
     multilabel_entropy,
 )
-from entreg_utils.training.tally import IOU, THRESHOLDS, Tally, tallied
+from entreg_utils.training.tally import IOU, THRESHOLDS, Cuts, Tally, tallied
 from entreg_utils.training.view import Prediction, View, as_view
 
 SIGMA = 0.15  # the papers' fixed threshold for GT-known Loc and Top-1 Loc, a share of the maximum
@@ -96,7 +96,10 @@ def summarise(
     ``top1_loc_oracle`` (threshold chosen on test), and where validation has boxes, chosen there,
     ``box_threshold``, ``max_box_acc_carried``, ``top1_loc_carried``; for the normalisations max,
     PaS and IVR ``max_box_acc_max`` (oracle), ``max_box_acc_max_carried`` and so on, and
-    ``ivr_percentile``. Baselines that see no image: ``centre_box`` (side an oracle on test) beside
+    ``ivr_percentile``. With masks, of the pixels that a threshold lights, ``lit_precision`` (if any
+    is), ``lit_recall`` and ``lit_area`` at ``sigma``, see :class:`metrics.Lit`, and ``pixel_iou``
+    (oracle); and where validation has masks, at ``pixel_threshold``, best for the IoU there, these
+    with ``_carried``. Baselines that see no image: ``centre_box`` (side an oracle on test) beside
     MaxBoxAcc, ``constant_map`` beside (m)PxAP.
 
     Outcomes: ``right`` (N,) bool, the class, and ``entropies`` (K,) float32, mean entropy (nats) of
@@ -105,16 +108,24 @@ def summarise(
     ``class_images`` (C,) int32, how many test images show it, and ``class_ap`` (C,) float32. Over
     the pairs with boxes: ``hits`` (P, 1000) bool, the box at each threshold, min-max; ``hits_max``,
     ``hits_pas``, ``hits_ivr`` (P,) bool at the thresholds of validation; ``centre_box`` (P,) bool;
-    ``share`` (P,) float16, of the frame that the true boxes cover. With masks ``pixel_ap`` (P,)
-    float16, PxAP of each map by itself, NaN without any object; with several classes also
+    ``share`` (P,) float16, of the frame that the true boxes cover; ``box_area`` (P, 2) float16,
+    area of the map's box over that of the box around all true ones, at ``sigma`` and at
+    ``box_threshold``, or NaN. With masks ``pixel_ap`` (P,) float16, PxAP of each map by itself, and
+    ``lit`` (P, 2, 2) float16, its precision and recall (last axis) at ``sigma`` and at
+    ``pixel_threshold``; NaN without any object, lit pixel, or threshold. With several classes also
     ``class_pxap`` and ``class_constant_map`` (C,) float32, of which ``mpxap`` and ``constant_map``
-    are the means; NaN where no image, or no mask, shows the class.
+    are the means, and ``class_lit`` (C, 2, 3) float32, precision, recall and area at both
+    thresholds; NaN where no image, or no mask, shows the class.
     """
     val, test = as_view(val), as_view(test)
     carried = len(test.boxed) > 0 and len(val.boxed) > 0
     on_val, val_tally = tallied(model, val, dict.fromkeys(TRIED) if carried else None)
     columns = _chosen(val_tally) if carried else {}
-    on_test, tally = tallied(model, test, columns, final=True)
+    pixels, box = [sigma], [column_of(sigma) / THRESHOLDS]
+    pixels += [val_tally.pool.best_threshold()] if test.has_masks and val.has_masks else []
+    box += [_best(val_tally.hits) / THRESHOLDS] if carried else []
+    cuts = Cuts(pixels, box)
+    on_test, tally = tallied(model, test, columns, final=cuts)
     scores = _scores(model, test, on_test, tally, probes, sigma)
     if test.several:
         rounded = (on_test.logits * 16).round() / 16  # they are most of a record: a third is saved
@@ -133,11 +144,17 @@ def summarise(
     if test.has_masks:
         constant = tally.constant_maps()
         scores["constant_map"] = constant.compute()
-        outcomes["pixel_ap"] = tally.pixel_ap
+        scores |= _lit(tally.pool, cuts)
+        outcomes |= {"pixel_ap": tally.pixel_ap, "lit": tally.lit}
         if test.several:
+            classes = range(test.labels.shape[1])
             for name, pool in {"class_pxap": tally.pool, "class_constant_map": constant}.items():
-                own, classes = pool.per_class, range(test.labels.shape[1])
+                own = pool.per_class
                 outcomes[name] = np.array([own.get(c, np.nan) for c in classes], np.float32)
+            outcomes["class_lit"] = np.full((len(classes), 2, 3), np.nan, np.float32)
+            for place, threshold in enumerate(cuts.pixels):
+                for c, pool in tally.pool.seen.items():
+                    outcomes["class_lit"][c, place] = pool.lit(threshold)[:3]
     tuned = _scores(model, val, on_val, val_tally, (), sigma)
     return scores | {f"val_{name}": value for name, value in tuned.items()}, outcomes
 
@@ -160,6 +177,21 @@ def _chosen(tally: Tally) -> dict[tuple[str, float | None], int]:
     return {rule: int(curve.argmax()) for rule, curve in best.values()}
 
 
+def _best(hits: np.ndarray) -> int:
+    return int(hits.sum(axis=0).argmax())
+
+
+def _lit(pool, cuts: Cuts) -> dict[str, float]:
+    """What the cuts light of all objects; a precision that is NaN is no score."""
+    scores = {"pixel_iou": pool.lit(pool.best_threshold()).iou}
+    for end, threshold in zip(("", "_carried"), cuts.pixels, strict=False):
+        lit = pool.lit(threshold)
+        own = {"precision": lit.precision, "recall": lit.recall, "area": lit.area}
+        scores |= {f"lit_{name}{end}": value for name, value in own.items() if np.isfinite(value)}
+        scores |= {"pixel_threshold": threshold, "pixel_iou_carried": lit.iou} if end else {}
+    return scores
+
+
 def _boxes(
     test: View, on_test: Prediction, tally: Tally, val_hits, columns: dict, sigma: float
 ) -> tuple[dict, dict]:
@@ -171,9 +203,10 @@ def _boxes(
     found = [metrics.centre_box_baseline([own], *middle).max[0] for own in boxes]
     shares = metrics.box_shares(boxes, test.size).astype(np.float16)
     outcomes = {"hits": hits, "centre_box": np.array(found, bool), "share": shares}
-    rules = {"oracle": int(hits.sum(axis=0).argmax())}
+    outcomes["box_area"] = tally.box_area
+    rules = {"oracle": _best(hits)}
     if val_hits is not None:
-        rules["carried"] = column = int(val_hits.sum(axis=0).argmax())
+        rules["carried"] = column = _best(val_hits)
         scores["box_threshold"] = column / THRESHOLDS
         scores["max_box_acc_carried"] = float(hits[:, column].mean())
     for (rule, percentile), column in columns.items():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,8 @@ from torch import nn
 
 from entreg_utils import metrics
 from entreg_utils.metrics.boxes import map_ious
-from entreg_utils.metrics.contours import threshold_list
+from entreg_utils.metrics.contours import level_of, mask_boxes, threshold_list
+from entreg_utils.metrics.levels import fine_map, gray_of
 from entreg_utils.metrics.overlap import check_boxes
 from entreg_utils.metrics.pixels import pool_of
 from entreg_utils.training.view import Prediction, View, predict
@@ -24,6 +25,14 @@ _TAUS = threshold_list(THRESHOLDS)
 _STEP = 0.001  # width of a bin of PxAP
 
 
+class Cuts(NamedTuple):
+    """Where the final scores cut single maps: at the fixed threshold, in 0..1, and at that of
+    validation where it chose one; of the pixels, and of the box."""
+
+    pixels: Sequence[float]
+    box: Sequence[float]
+
+
 class Found(NamedTuple):
     """Of one map, each part where there is something to score it by."""
 
@@ -33,6 +42,8 @@ class Found(NamedTuple):
     pool: metrics.PixelAveragePrecision | None = None
     counted: bool = False  # some pixel of the mask is not ignored
     pixel_ap: float = np.nan
+    lit: np.ndarray | float = np.nan  # (t, 2) precision and recall at each cut of the pixels
+    box_area: np.ndarray | float = np.nan  # (t,) over that of the object, at each cut of the box
 
 
 class Tally:
@@ -40,7 +51,7 @@ class Tally:
 
     ``others``: further normalisations whose boxes are counted, each with the column of thresholds
     at which the hits of single images are kept (None: at none). ``final``: also all contours, and
-    the PxAP of each map.
+    of each map the PxAP and what these cuts light.
 
     Attributes:
         hits: (B, 1000) bool over the pairs with boxes, largest contour, min-max; None without.
@@ -49,10 +60,15 @@ class Tally:
         every: (3, 1000) int64, right boxes at ``IOUS``; of all contours where it is ``final``.
         pool, pixel_ap, num_masked: of pixels: over all maps; (P,) float16, NaN where a mask has no
             object; masks of which some pixel counts.
+        lit, box_area: (P, 2, 2) and (B, 2) float16, as in :class:`Found`, at the cuts of ``final``;
+            NaN where validation chose none, or there is no object or nothing lit.
     """
 
     def __init__(
-        self, view: View, others: Mapping[Normalization, int | None] | None = None, final=False
+        self,
+        view: View,
+        others: Mapping[Normalization, int | None] | None = None,
+        final: Cuts | None = None,
     ):
         self.view, self.others, self.final = view, dict(others or {}), final
         boxes = {pair: view.boxes[pair] for pair in view.boxed.tolist()}
@@ -64,6 +80,8 @@ class Tally:
         several = metrics.MeanPixelAveragePrecision
         self.pool = (several if view.several else metrics.PixelAveragePrecision)(_STEP, view.size)
         self.pixel_ap = np.full(len(view.pairs), np.nan, np.float16)
+        self.lit = np.full((len(view.pairs), 2, 2), np.nan, np.float16)
+        self.box_area = np.full((len(boxes), 2), np.nan, np.float16)
         self.num_masked = self._boxed = self._done = 0
 
     def measure(self, pair: int, raw: np.ndarray) -> Found:
@@ -76,11 +94,15 @@ class Tally:
             found["every"] = ious[-1] >= np.array(IOUS)[:, None]
             others = (map_ious(raw, true, _TAUS, ["largest"], size, rule) for rule in self.others)
             found["others"] = [own[0] >= IOU for own, _, _ in others]
+            if self.final:
+                found["box_area"] = _box_areas(raw, true, self.final.box, size)
         if self.view.has_masks:
             mask, ignore = self.view.mask(pair)
             pool = pool_of(raw, mask, ignore, _STEP, size)
             shown = self.final and (mask if ignore is None else mask & ~ignore).any()
             found |= {"pool": pool, "pixel_ap": pool.compute() if shown else np.nan}
+            if shown:
+                found["lit"] = np.array([pool.lit(cut)[:2] for cut in self.final.pixels])
             found["counted"] = ignore is None or not ignore.all()
         return Found(**found)
 
@@ -93,11 +115,15 @@ class Tally:
                 self.curves[rule] += hits
                 self.kept[rule][self._boxed] = column is not None and hits[column]
             self.every += found.every
+            if self.final:
+                self.box_area[self._boxed, : len(self.final.box)] = found.box_area
             self._boxed += 1
         if found.pool is not None:
             label = [int(self.view.pairs[pair, 1])] if self.view.several else []
             (self.pool.add if label else self.pool.merge)(found.pool, *label)
             self.pixel_ap[pair] = found.pixel_ap
+            if self.final:
+                self.lit[pair, : len(self.final.pixels)] = found.lit
             self.num_masked += found.counted
 
     def constant_maps(self):
@@ -113,3 +139,14 @@ def tallied(model: nn.Module, view: View, *options, **named) -> tuple[Prediction
     """A pass over a view, its maps scored meanwhile; options as of :class:`Tally`."""
     tally = Tally(view, *options, **named)
     return predict(model, view, score=tally.measure, use=tally.add), tally
+
+
+def _box_areas(raw: np.ndarray, true: np.ndarray, taus: Sequence[float], size: int) -> np.ndarray:
+    """Area of the box of the largest contour over that of the box around all true ones, (T,)."""
+    fine, *_ = fine_map(raw, size, "minmax")
+    gray = gray_of(fine)
+    found = [mask_boxes(gray, level, "largest") for level in level_of(np.array(taus), gray)]
+    around = np.append(true[:, :2].min(axis=0), true[:, 2:].max(axis=0))
+    corners = np.vstack([*found, around])
+    areas = (corners[:, 2:] - corners[:, :2] + 1).prod(axis=1)
+    return np.minimum(areas[:-1] / areas[-1], np.finfo(np.float16).max)
