@@ -202,10 +202,24 @@ def map_ious(
 
     Of its time for a smooth map of 224x224 under all thresholds and contours, a sixth goes into
     resize and levels, a third each into the tree of the objects and that of the holes."""
+    rows, levels, constant, invalid = map_boxes(cam, taus, rules, size, normalization)
+    return level_ious(rows, true)[:, levels], constant, invalid
+
+
+def map_boxes(
+    cam, taus, rules: Sequence[str], size: Size, normalization=("minmax",)
+) -> tuple[list[tuple[np.ndarray, ...]], np.ndarray, bool, bool]:
+    """The rows of :func:`.boxes_of_levels` of one map under each rule, the level of each of
+    ``taus``, and whether the map is constant and invalid."""
     fine, constant, invalid = fine_map(cam, size, *normalization)
     levels = level_of(taus, fine.max() >> 8)
-    best = np.zeros((len(rules), 256))
-    for rule, row in zip(rules, best, strict=True):
-        for boxes in boxes_of_levels(fine, levels, rule):
+    return [boxes_of_levels(fine, levels, rule) for rule in rules], levels, constant, invalid
+
+
+def level_ious(rows: list[tuple[np.ndarray, ...]], true: np.ndarray) -> np.ndarray:
+    """The best IoU at each level, (R, 256) float64, of what :func:`map_boxes` found."""
+    best = np.zeros((len(rows), 256))
+    for found, row in zip(rows, best, strict=True):
+        for boxes in found:
             best_ious(boxes, true, row)
-    return best[:, levels], constant, invalid
+    return best

@@ -121,9 +121,9 @@ def summarise(
     carried = len(test.boxed) > 0 and len(val.boxed) > 0
     on_val, val_tally = tallied(model, val, dict.fromkeys(TRIED) if carried else None)
     columns = _chosen(val_tally) if carried else {}
-    pixels, box = [sigma], [column_of(sigma) / THRESHOLDS]
+    pixels, box = [sigma], [column_of(sigma)]
     pixels += [val_tally.pool.best_threshold()] if test.has_masks and val.has_masks else []
-    box += [_best(val_tally.hits) / THRESHOLDS] if carried else []
+    box += [_best(val_tally.hits)] if carried else []
     cuts = Cuts(pixels, box)
     on_test, tally = tallied(model, test, columns, final=cuts)
     scores = _scores(model, test, on_test, tally, probes, sigma)

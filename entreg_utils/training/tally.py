@@ -10,9 +10,8 @@ import numpy as np
 from torch import nn
 
 from entreg_utils import metrics
-from entreg_utils.metrics.boxes import map_ious
-from entreg_utils.metrics.contours import level_of, mask_boxes, threshold_list
-from entreg_utils.metrics.levels import fine_map, gray_of
+from entreg_utils.metrics.boxes import level_ious, map_boxes, map_ious
+from entreg_utils.metrics.contours import threshold_list
 from entreg_utils.metrics.overlap import check_boxes
 from entreg_utils.metrics.pixels import pool_of
 from entreg_utils.training.view import Prediction, View, predict
@@ -26,11 +25,11 @@ _STEP = 0.001  # width of a bin of PxAP
 
 
 class Cuts(NamedTuple):
-    """Where the final scores cut single maps: at the fixed threshold, in 0..1, and at that of
-    validation where it chose one; of the pixels, and of the box."""
+    """Where the final scores cut single maps: at the fixed threshold, and at that of validation
+    where it chose one."""
 
-    pixels: Sequence[float]
-    box: Sequence[float]
+    pixels: Sequence[float]  # thresholds in 0..1
+    box: Sequence[int]  # columns of ``hits``
 
 
 class Found(NamedTuple):
@@ -89,13 +88,14 @@ class Tally:
         found, size = {}, self.view.size
         if pair in self.boxes:
             contours, true = ("largest", "all") if self.final else ("largest",), self.boxes[pair]
-            ious, *_ = map_ious(raw, true, _TAUS, contours, size)
+            rows, levels, *_ = map_boxes(raw, _TAUS, contours, size)
+            ious = level_ious(rows, true)[:, levels]
             found["hits"] = ious[0] >= IOU
             found["every"] = ious[-1] >= np.array(IOUS)[:, None]
             others = (map_ious(raw, true, _TAUS, ["largest"], size, rule) for rule in self.others)
             found["others"] = [own[0] >= IOU for own, _, _ in others]
             if self.final:
-                found["box_area"] = _box_areas(raw, true, self.final.box, size)
+                found["box_area"] = _box_areas(*rows[0], levels[self.final.box], true)
         if self.view.has_masks:
             mask, ignore = self.view.mask(pair)
             pool = pool_of(raw, mask, ignore, _STEP, size)
@@ -141,12 +141,11 @@ def tallied(model: nn.Module, view: View, *options, **named) -> tuple[Prediction
     return predict(model, view, score=tally.measure, use=tally.add), tally
 
 
-def _box_areas(raw: np.ndarray, true: np.ndarray, taus: Sequence[float], size: int) -> np.ndarray:
-    """Area of the box of the largest contour over that of the box around all true ones, (T,)."""
-    fine, *_ = fine_map(raw, size, "minmax")
-    gray = gray_of(fine)
-    found = [mask_boxes(gray, level, "largest") for level in level_of(np.array(taus), gray)]
-    around = np.append(true[:, :2].min(axis=0), true[:, 2:].max(axis=0))
-    corners = np.vstack([*found, around])
-    areas = (corners[:, 2:] - corners[:, :2] + 1).prod(axis=1)
+def _box_areas(rows: np.ndarray, levels: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Area of the one box at each level, ``rows`` as of :func:`.boxes_of_levels`, over that of the
+    box around all true ones, (L,)."""
+    corners = [rows[(rows[:, 4] <= level) & (level <= rows[:, 5]), :4][0] for level in levels]
+    corners.append(np.append(true[:, :2].min(axis=0), true[:, 2:].max(axis=0)))
+    x0, y0, x1, y1 = np.array(corners, np.int64).T
+    areas = (x1 - x0 + 1) * (y1 - y0 + 1)
     return np.minimum(areas[:-1] / areas[-1], np.finfo(np.float16).max)
