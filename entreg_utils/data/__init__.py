@@ -27,16 +27,18 @@ def load(name: str | Callable, split: str, root=None, **options):
     """Load one split of a data set.
 
     Args:
-        name: ``toy``, the drawn world; ``shoal``, one to three fish of it an image; ``cub``, ``openimages``, ``flowers``, ``pets`` or ``voc``,
-            photographs that ``python -m entreg_utils data NAME`` fetches; ``folder:PATH``,
-            photographs of one's own; or a function or its name ``package.module:function``, called
-            as ``function(split, **options)``, see :class:`OwnDataset` for what it may give.
+        name: ``toy``, the drawn world, or ``shoal``, in which one to three fish swim in an image;
+            ``cub``, ``openimages``, ``flowers``, ``pets`` or ``voc``, photographs that ``python -m
+            entreg_utils data NAME`` fetches; ``folder:PATH``, photographs of one's own; or a
+            function or its name ``package.module:function``, called as ``function(split,
+            **options)``, see :class:`OwnDataset` for what it may give.
         split: ``train``, ``val`` or ``test``.
         root: folder of the data sets, or this one's own; default: the project's ``data/``. Own
             functions get it where it is given, and what is drawn has no files.
         options: of the data set; for ``toy`` and ``shoal`` the knobs of :class:`World` and
-            ``num_images``; for photographs ``size``, ``classes`` and ``cache`` of :class:`PhotoDataset` (not every set
-            has classes to choose), and what the function of that name here lists.
+            ``num_images``; for photographs ``size``, ``classes`` and ``cache`` of
+            :class:`PhotoDataset` (not every set has classes to choose), and what the function of
+            that name here lists.
 
     Returns:
         A ``torch.utils.data.Dataset`` of :class:`Sample` with ``images`` uint8 (N, 3, S, S),

@@ -257,9 +257,9 @@ EXEMPT = {  # public names that are not in the table, and why
     "reached through data.load": "data.Images data.toy data.cub data.openimages data.flowers "
     "data.pets data.voc data.shoal",
     "results and containers": "models.Adapted models.Backbone erasing.Hidden "
-    "erasing.Preset data.Sample data.ToyDataset data.ShoalDataset data.PhotoDataset metrics.ScoreMap "
-    "metrics.Explanation metrics.BoxAccuracy metrics.Localisation metrics.Interval "
-    "metrics.SeedInterval metrics.SizeAccuracy metrics.EvidenceShares training.Prediction "
+    "erasing.Preset data.Sample data.ToyDataset data.ShoalDataset data.PhotoDataset "
+    "metrics.ScoreMap metrics.Explanation metrics.BoxAccuracy metrics.Localisation "
+    "metrics.Interval metrics.SeedInterval metrics.SizeAccuracy metrics.EvidenceShares training.Prediction "
     "training.Best experiments.Run figures.Example predict.Classifier score.Scores "
     "theory.ThreeCues",
     "exceptions": "training.TrainingError experiments.SweepError",
