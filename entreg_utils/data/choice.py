@@ -9,14 +9,14 @@ from entreg_utils.data.photos import LARGEST_SIDE, TRAIN_SIZE
 from entreg_utils.data.world import KNOBS, SPLITS, World
 from entreg_utils.fields import Door, settle
 
-SEVERAL_CLASSES = ("voc",)  # data sets whose photographs show several classes
+SEVERAL_CLASSES = ("shoal", "voc")  # data sets whose images show several classes
 _DRAWN = ("num_train", *(knob for knob in KNOBS if knob != "seed"), "world_seed")
 _PHOTOGRAPHS = ("root", "resize", "crop", "classes")
 
 
 @dataclass(frozen=True)
 class Data:
-    """Which images are shown: the drawn world with its knobs, or photographs.
+    """Which images are shown: a drawn world with its knobs, or photographs.
 
     ValueError for an unknown name, a number out of its range, or a field of the one kind of images
     that is given for the other.
@@ -84,8 +84,8 @@ class Data:
 
     @property
     def is_drawn(self) -> bool:
-        """Whether the images are the drawn world's."""
-        return self.dataset == "toy"
+        """Whether the images are drawn: of one fish, or of several."""
+        return self.dataset in data.DRAWN
 
     @property
     def is_folder(self) -> bool:
@@ -117,7 +117,7 @@ class Data:
         """
         if self.is_drawn:
             count = {"num_images": self.num_train} if split == "train" else {}
-            return data.load("toy", split, **self.knobs, **count)
+            return data.load(self.dataset, split, **self.knobs, **count)
         options = {"size": size or (self.resize if split == "train" else data.FRAME)}
         if self.classes:
             options["classes"] = self.classes

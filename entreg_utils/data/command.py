@@ -13,9 +13,10 @@ from entreg_utils.data.survey import survey
 from entreg_utils.data.world import SPLITS
 from entreg_utils.files import expand, own
 
-TOY = (
-    "toy: the drawn world: fish on a reef, with exact boxes and masks (MIT, nothing is downloaded)"
-)
+DRAWN = {
+    "toy": "the drawn world: fish on a reef, with exact boxes and masks",
+    "shoal": "one to three fish of different species an image, with a box and a mask of each",
+}
 
 
 def main(argv: list[str]) -> int:
@@ -56,10 +57,17 @@ def main(argv: list[str]) -> int:
 
 
 def _list(root: Path) -> None:
-    print(TOY)
-    for source in (read_source(name) for name in data.DATASETS if name != "toy"):
+    for name in data.DATASETS:
+        if name in DRAWN:
+            print(_drawn(name))
+            continue
+        source = read_source(name)
         state = f"{source.licence}; {source.extent}; {_share(source, root)}"
         print(f"{source.name}: {source.about} ({state})")
+
+
+def _drawn(name: str) -> str:
+    return f"{name}: {DRAWN[name]} (MIT, nothing is downloaded)"
 
 
 def _share(source: Source, root: Path) -> str:
@@ -76,8 +84,8 @@ def _share(source: Source, root: Path) -> str:
 
 
 def _bring(name: str, root: Path | None, dry_run: bool) -> None:
-    if name == "toy":
-        print(TOY)
+    if name in DRAWN:
+        print(_drawn(name))
     else:
         source, root = read_source(name), expand(root or own("data"))
         print(f"{name}: {source.about}\nlicence: {source.licence} ({source.homepage})")

@@ -104,17 +104,28 @@ def paint(scene: Scene, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     masks bool (N, S, S), empty where the mark is not painted. A pixel belongs to a region when at
     least half of it is covered.
     """
-    x = (np.arange(side, dtype=_F)[None, None, :] + _F(0.5)) / _F(side)
-    y = x.transpose(0, 2, 1)
-    image = _habitat(scene, x, y)
+    x, y = grid(side)
+    image, whole, part = fish(habitat(scene, x, y), scene, x, y)
+    return finish(image, scene), whole, part
 
+
+def grid(side: int) -> tuple[np.ndarray, np.ndarray]:
+    """Centres of the pixels in units of the side: x (1, 1, S) and y (1, S, 1)."""
+    x = (np.arange(side, dtype=_F)[None, None, :] + _F(0.5)) / _F(side)
+    return x, x.transpose(0, 2, 1)
+
+
+def fish(
+    image: np.ndarray, scene: Scene, x: np.ndarray, y: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Paint the fish of a scene over images (N, S, S, 3): new ones, and its two masks."""
     half = scene.half_length[:, None, None]
     norm = np.sqrt(_F(1) + scene.slope * scene.slope)
     cosine, sine = (_F(1) / norm)[:, None, None], (scene.slope / norm)[:, None, None]
     dx, dy = x - scene.centre_x[:, None, None], y - scene.centre_y[:, None, None]
     u = (dx * cosine + dy * sine) * scene.facing[:, None, None] / half  # nose at u = 1
     v = (dy * cosine - dx * sine) / half  # back at v < 0
-    pixels = half * _F(side)  # half length in pixels
+    pixels = half * _F(x.shape[-1])  # half length in pixels
     plump = scene.plumpness[:, None, None]
 
     body, fins, e = _silhouette(u, v, plump, pixels)
@@ -135,17 +146,21 @@ def paint(scene: Scene, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
     mark = _mark(image, scene, u, v, pixels)
     _eye(image, u, v, pixels)
-    image = image * scene.light[:, 0, None, None, None]
-    fine = _sheet(scene, side, 1)
-    image = image + (fine * _F(0.035))[..., None]
-    images = np.floor(np.clip(image, 0, 1) * _F(255) + _F(0.5)).astype(np.uint8)
     part = (mark >= 0.5) & (scene.cues[:, 0] >= 0)[:, None, None]
-    return images, (whole >= 0.5) | part, part
+    return image, (whole >= 0.5) | part, part
+
+
+def finish(image: np.ndarray, scene: Scene) -> np.ndarray:
+    """Light and fine noise over all that is painted, as uint8 (N, S, S, 3)."""
+    image = image * scene.light[:, 0, None, None, None]
+    fine = _sheet(scene, image.shape[1], 1)
+    image = image + (fine * _F(0.035))[..., None]
+    return np.floor(np.clip(image, 0, 1) * _F(255) + _F(0.5)).astype(np.uint8)
 
 
 def _silhouette(u, v, plump, pixels):
     """Coverage of the body and of tail and fins, and the elliptic radius e (1 on the outline)."""
-    taper = plump * (_F(1) + _F(0.18) * u)
+    taper = np.maximum(plump * (_F(1) + _F(0.18) * u), _F(0.05))  # far behind it is no fish
     e = np.sqrt(u * u + (v / taper) * (v / taper))
     body = _cover((_F(1) - e) * plump * pixels)
     back = -u - _F(0.82)  # grows from the root of the tail backwards
@@ -188,7 +203,8 @@ def _sheet(scene: Scene, side: int, which: int) -> np.ndarray:
     return _NOISE[which][rows[:, :, None], columns[:, None, :]]
 
 
-def _habitat(scene: Scene, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def habitat(scene: Scene, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """The water without a fish, float32 (N, S, S, 3)."""
     kind = scene.cues[:, 2]
     cloud = _sheet(scene, x.shape[-1], 0)
     phase = scene.habitat_phase[:, :, None, None]

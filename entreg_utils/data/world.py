@@ -13,6 +13,7 @@ split, they never change it.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from entreg_utils.fields import known, settle, whole
 SPLITS = {"train": 2000, "val": 200, "test": 400}
 CUES = ("part", "body", "context")  # the columns of ``cues``
 MAX_CLASSES = 10
-_DRAWS = 40  # raw integers reserved per image
+_DRAWS = 40  # raw integers reserved per image of one fish
 _STREAM_VERSION = 1
 
 
@@ -70,16 +71,29 @@ KNOBS = tuple(field.name for field in fields(World))
 
 
 class Draws:
-    """A table of raw integers, one row per image, read column by column."""
+    """A table of raw integers, one row per image of ``columns``, read column by column.
 
-    def __init__(self, world: World, split: str, count: int):
-        stream = np.random.SeedSequence([_STREAM_VERSION, world.seed, list(SPLITS).index(split)])
-        raw = np.random.PCG64(stream).random_raw(count * _DRAWS)
-        self._raw = (raw >> np.uint64(33)).astype(np.int64).reshape(count, _DRAWS)  # 31 bits each
+    Each ``version`` has a stream of its own.
+    """
+
+    def __init__(
+        self,
+        world: World,
+        split: str,
+        count: int,
+        version: int = _STREAM_VERSION,
+        columns: int = _DRAWS,
+    ):
+        stream = np.random.SeedSequence([version, world.seed, list(SPLITS).index(split)])
+        raw = np.random.PCG64(stream).random_raw(count * columns)
+        self._raw = (raw >> np.uint64(33)).astype(np.int64).reshape(count, columns)  # 31 bits each
         self._column = 0
 
-    def below(self, bound: int) -> np.ndarray:
-        """Integers (N,) in 0..bound-1, uniform up to bound/2^31."""
+    def __len__(self) -> int:
+        return len(self._raw)
+
+    def below(self, bound: int | np.ndarray) -> np.ndarray:
+        """Integers (N,) in 0..bound-1, uniform up to bound/2^31; a bound for all or for each."""
         column = self._raw[:, self._column]
         self._column += 1
         return (column * bound) >> 31
@@ -118,9 +132,27 @@ class Scene:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def rows(self, start: int, stop: int) -> Scene:
-        """The images start..stop-1 as a scene of their own."""
-        return Scene(*(getattr(self, field.name)[start:stop] for field in fields(self)))
+    def rows(self, which: slice | np.ndarray) -> Scene:
+        """The images of a slice, or of an array of indices, as a scene of their own."""
+        return Scene(*(getattr(self, field.name)[which] for field in fields(self)))
+
+
+class Room(NamedTuple):
+    """Where a fish may be, in units of the image side: a square about a middle.
+
+    ``half`` is half its side, ``lengths`` are the smallest and largest half length of a fish, and
+    ``reach`` is how far it is kept from the square's edge, across and down, in half lengths and
+    with ``gap`` on top.
+    """
+
+    half: float
+    lengths: tuple[float, float]
+    reach: tuple[float, float]
+    gap: float
+
+
+# tail and nose reach 1.5 and 1.0 half lengths from the centre: keep all of it in the picture
+PICTURE = Room(0.5, (0.22, 0.31), (1.30, 0.85), 0.02)
 
 
 def draw_scene(world: World, split: str, count: int) -> Scene:
@@ -128,25 +160,31 @@ def draw_scene(world: World, split: str, count: int) -> Scene:
     check_split(split)
     count = whole("num_images", count, 1, 10**6)
     draws = Draws(world, split, count)
-    labels = draws.below(world.num_classes)
-    cues = np.empty((count, len(CUES)), np.int64)
+    middle = np.float32(PICTURE.half)
+    return draw_fish(draws, world, draws.below(world.num_classes), PICTURE, (middle, middle))
+
+
+def draw_fish(draws: Draws, world: World, labels: np.ndarray, room: Room, middle) -> Scene:
+    """Decide all but the labels of images of one fish, each within ``room`` about ``middle``.
+
+    ``middle`` is a pair (x, y) of float32 numbers or arrays (N,). It takes 26 columns of ``draws``.
+    """
+    cues = np.empty((len(labels), len(CUES)), np.int64)
     for column, name in enumerate(CUES):
         agrees = draws.chance(getattr(world, name))
         other = (labels + 1 + draws.below(world.num_classes - 1)) % world.num_classes
         cues[:, column] = np.where(agrees, labels, other)
     cues[~draws.chance(world.part_visibility), 0] = -1
-    half_length = draws.between(0.22, 0.31)
-    # tail and nose reach 1.5 and 1.0 half lengths from the centre: keep all of it in the picture
+    half_length = draws.between(*room.lengths)
     facing = np.where(draws.chance(0.5), np.float32(1), np.float32(-1))
-    half, gap = np.float32(0.5), np.float32(0.02)
-    slack_x = half - np.float32(1.30) * half_length - gap
-    slack_y = half - np.float32(0.85) * half_length - gap
-    middle = half + facing * half_length * np.float32(0.25)
+    half, gap = np.float32(room.half), np.float32(room.gap)
+    slack_x, slack_y = (half - np.float32(own) * half_length - gap for own in room.reach)
+    middle_x = middle[0] + facing * half_length * np.float32(0.25)
     return Scene(
         labels=labels,
         cues=cues,
-        centre_x=middle + slack_x * draws.between(-1, 1),
-        centre_y=half + slack_y * draws.between(-1, 1),
+        centre_x=middle_x + slack_x * draws.between(-1, 1),
+        centre_y=middle[1] + slack_y * draws.between(-1, 1),
         half_length=half_length,
         plumpness=draws.between(0.50, 0.62),
         facing=facing,

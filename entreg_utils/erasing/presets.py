@@ -36,10 +36,12 @@ _CHOE = (
 )
 _SHIM = "Choe & Shim, CVPR 2019, SE-ResNet-50 (keep_prob 0.25, threshold 0.9 in their code)"
 _SINGH = "Singh & Lee, ICCV 2017: ImageNet at about 224 px, other networks"
-_EVERYWHERE = (*PHOTOGRAPHS, "toy"), (*BACKBONES, "toy")
+DRAWN = ("toy", "shoal")
+_EVERYWHERE = (*PHOTOGRAPHS, *DRAWN), (*BACKBONES, "toy")
 _CARRIED = PHOTOGRAPHS, BACKBONES, "carried over"
 _OURS = PHOTOGRAPHS, BACKBONES, "own choice"
-_TOY = ("toy",), ("toy",), "own choice"
+_TOY = DRAWN, ("toy",), "own choice"
+_SMALL = DRAWN, BACKBONES, "own choice"
 
 # The first row that fits is taken, so published pairs stand before what is carried over.
 # fmt: off
@@ -63,6 +65,10 @@ PRESETS: tuple[Preset, ...] = tuple(Preset(*row) for row in (
      "two stages only, so one layer, before GAP, which hides in every other pass"),
     (Erasing("rdap", square=0.35, rate=0.5, points=("last",)), *_TOY,
      "as for photographs: 4x4 cells of the 12x12 map, one layer, before GAP"),
+    (Erasing("has", sides=(0, 3, 7, 9, 12), rate=0.5), *_SMALL, "as for the toy network, at its 48 pixels"),
+    (Erasing("cutmix", beta=1.0, probability=0.5), *_SMALL, "as for the toy network, at its 48 pixels"),
+    (_ADL, *_SMALL, "as for photographs, at the same places"),
+    (Erasing("rdap", square=0.35, rate=0.5, points=_LATE), *_SMALL, "as for photographs, at the same places"),
 ))
 # fmt: on
 

@@ -210,7 +210,7 @@ def _check(config: Config) -> None:
         network.check_classes(data.num_classes)
     if data.several and recipe.multilabel == "none":
         raise ValueError(
-            f"photographs of {data.dataset} show several classes: choose multilabel='softmax' or "
+            f"images of {data.dataset} show several classes: choose multilabel='softmax' or "
             "'sigmoid'"
         )
     if data.several is False and recipe.multilabel != "none":

@@ -1,4 +1,4 @@
-"""What a grid costs: of the drawn world by the wall time of stored runs, of photographs in hours of
+"""What a grid costs: of drawn worlds by the wall time of stored runs, of photographs in hours of
 a named device, from throughput measured on it.
 
 Each measurement stands in ``data/throughput.json`` with its device, versions and date. Nothing is
@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from entreg_utils.data import DRAWN
 from entreg_utils.experiments import store
 from entreg_utils.experiments.config import Config
 from entreg_utils.experiments.provenance import device_name
@@ -84,7 +85,7 @@ def images_of(config: Config) -> int:
     """Images that the training of a photographic ``config`` sees; of ``classes``, their share.
 
     Raises:
-        ValueError: a data set whose size is not known here: the drawn world, or an own one.
+        ValueError: a data set whose size is not known here: a drawn world, or an own one.
     """
     if config.dataset not in TRAIN_IMAGES:
         raise ValueError(f"how many photographs {config.dataset} has is not known here")
@@ -176,19 +177,22 @@ def outline(configs: list[Config], jobs: int | None = None) -> str:
 
 
 def _duration(missing: list[Config], jobs: int | None) -> str:
-    """By the wall time that the committed records of the drawn world took."""
-    rates = []
-    for path in sorted(store.committed_folder().glob("toy-*.json")):
+    """By the wall time that the committed records of drawn worlds took with the same network."""
+    wanted = [config.to_dict() for config in missing]
+    rates: dict[str, list[float]] = {own["model"]: [] for own in wanted}
+    folder = store.committed_folder()
+    for path in sorted(path for name in DRAWN for path in folder.glob(f"{name}-*.json")):
         with contextlib.suppress(StorageError):
             record = store.read(path)
-            rates.append(record["provenance"]["seconds"] / work(record["config"]))
-    if not rates:
+            if (own := record["config"])["model"] in rates:
+                rates[own["model"]].append(record["provenance"]["seconds"] / work(own))
+    if not all(rates.values()):
         return "for how long, no stored record tells."
     jobs = min(jobs or usable_cores(), len(missing))
-    seconds = sum(work(config.to_dict()) for config in missing) * statistics.median(rates) / jobs
+    seconds = sum(work(own) * statistics.median(rates[own["model"]]) for own in wanted) / jobs
     return (
         f"in about {math.ceil(seconds / 60)} min with {jobs} side by side (by the wall time of "
-        f"{len(rates)} stored records, wherever they were trained)."
+        f"{sum(map(len, rates.values()))} stored records, wherever they were trained)."
     )
 
 

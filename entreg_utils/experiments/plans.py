@@ -39,6 +39,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from entreg_utils.data import DRAWN
 from entreg_utils.experiments.config import DEFAULTS, FLAT, Config
 from entreg_utils.experiments.presets import DEFAULT, PRESETS
 from entreg_utils.experiments.store import Files
@@ -194,13 +195,13 @@ def config_of(preset: str | None = None, epsilon: float | None = None, **setting
     """The config of ``settings`` over a preset, the regularizer's weight given as ``epsilon``.
 
     That is lambda = epsilon / (1 - epsilon), or label smoothing's own eps; at 0 there is none.
-    Photographs never train as the drawn world does: without a preset it is ``photographs``, and a
+    Photographs never train as drawn worlds do: without a preset it is ``photographs``, and a
     warning says so. A source of weights that is named stands in place of the preset's.
 
     Raises:
         ValueError: an unknown preset, an epsilon outside [0, 1) or beside a strength, bad settings.
     """
-    if preset is None and settings.get("dataset", "toy") == "toy":
+    if preset is None and settings.get("dataset", DEFAULTS["dataset"]) in DRAWN:
         return _with_epsilon(epsilon, settings)
     config = _with_epsilon(epsilon, _over_preset(preset or DEFAULT, settings))
     if preset is None:

@@ -14,7 +14,7 @@ from functools import partial
 from typing import NamedTuple
 
 from entreg_utils import names
-from entreg_utils.data import SEVERAL_CLASSES
+from entreg_utils.data import DRAWN, SEVERAL_CLASSES
 from entreg_utils.experiments.config import Config
 from entreg_utils.files import StorageError
 
@@ -95,11 +95,11 @@ def preset(name: str, dataset, model=None) -> Preset:
     weights of their own or none: nothing is fetched or read for them.
 
     Raises:
-        ValueError: the drawn world, whose recipe is the default of ``Config``.
+        ValueError: a drawn world, whose recipe is the default of ``Config``.
     """
-    if dataset == "toy":
+    if dataset in DRAWN:
         raise ValueError(
-            f"no preset for the data set 'toy': {name} trains photographs, give dataset=NAME "
+            f"no preset for the data set {dataset!r}: {name} trains photographs, give dataset=NAME "
             "(--dataset NAME)"
         )
     model = _MODELS[name] if model is None else model

@@ -26,7 +26,7 @@ class Watch:
     At every epoch: class and entropy of an evenly spaced few training images (whose places nobody
     knows in weak supervision), all of validation, and the maps of ``panel``, test images. Test
     itself is measured at the end alone, since looking at it would only tempt to choose by it; the
-    drawn world and ``watch_test``, for studies of just that, watch it too. ``criterion`` is the
+    drawn worlds and ``watch_test``, for studies of just that, watch it too. ``criterion`` is the
     column of the history by which the best checkpoint is chosen. ``shown``: with bars.
     """
 
@@ -34,7 +34,8 @@ class Watch:
         data, self.sigma = config.data, config.sigma
         crop = crop_of(config, test) if config.eval_view == "centre_crop" else 0
         several, self.own = config.multilabel, tuple(config.probes)
-        self.each, self.last = (evidence,) * data.is_drawn, (reliance,) * data.is_drawn
+        cues = data.is_drawn and not data.several  # one fish an image: its cues can be asked about
+        self.each, self.last = (evidence,) * cues, (reliance,) * cues
         for split in (train, val, test):
             split.images  # noqa: B018  decoded now, with a bar of its own, where they were not yet
         probe = np.unique(np.linspace(0, len(train) - 1, TRAIN_PROBE).round().astype(int))

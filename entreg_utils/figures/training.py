@@ -70,7 +70,10 @@ def check_image(run: Run, dataset, image: int) -> None:
             f"image {image} is not kept: {run.config.name} holds maps of {len(run.panel)} test "
             f"images, 0..{len(run.panel) - 1}"
         )
-    if dataset.split != "test" or dataset.world != data.World(**run.config.data.knobs):
+    if run.config.data.several:
+        raise ValueError(f"{run.config.name} has several objects an image: give a run of one")
+    own = run.config.dataset, "test", data.World(**run.config.data.knobs)
+    if (dataset.name, dataset.split, dataset.world) != own:
         raise ValueError(
             f"the maps of {run.config.name} belong to the test split of its own world: give "
             "experiments.splits(run.config)[2]"

@@ -748,9 +748,7 @@ print(f"it {outcome} the centred box, {analysis.points(row)} points.")
 # ### May I have the data?
 
 # %%
-for name in data.DATASETS:
-    if name == "toy":
-        continue
+for name in data.PHOTOGRAPHS:
     source = fetch.read_source(name)
     print(f"{name}: {source.about}\n  licence: {source.licence}\n  {source.homepage}")
     print(f"  {source.extent}: python -m entreg_utils data {name}\n")

@@ -20,10 +20,11 @@ def small_splits(monkeypatch):
     monkeypatch.setitem(SPLITS, "test", 5)
 
 
-def test_the_drawn_world_is_painted_and_nothing_is_written(tmp_path, capsys):
-    assert cli.main(["data", "toy", "--root", str(tmp_path)]) == 0
+@pytest.mark.parametrize("name", data.DRAWN)
+def test_a_drawn_world_is_painted_and_nothing_is_written(name, tmp_path, capsys):
+    assert cli.main(["data", name, "--root", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
-    assert "(MIT, nothing is downloaded)" in printed
+    assert printed.startswith(f"{name}: ") and "(MIT, nothing is downloaded)" in printed
     assert "train      6 images, 8 classes\nval        4 images, 8 classes\n" in printed
     assert not list(tmp_path.iterdir())
 
@@ -147,7 +148,7 @@ def test_a_failed_download_ends_in_one_sentence(birds, site, capsys):
 def test_a_name_that_no_data_set_has_and_the_help(capsys):
     assert cli.main(["data", "fish"]) == 1
     assert cli.main(["data"]) == 1
-    assert capsys.readouterr().err.count("name a data set (toy, cub") == 2
+    assert capsys.readouterr().err.count("name a data set (toy, shoal, cub") == 2
     with pytest.raises(SystemExit):
         cli.main(["data", "--help"])
     printed = capsys.readouterr().out

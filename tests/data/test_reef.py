@@ -102,8 +102,9 @@ def test_painting_leaves_its_scene_and_tables_as_they_were():
 def test_everything_is_computed_in_float32():
     # A float64 on the way would round otherwise where the C library differs.
     scene = draw_scene(World(), "train", 2)
-    x = (np.arange(32, dtype=np.float32)[None, None] + np.float32(0.5)) / np.float32(32)
-    assert reef._habitat(scene, x, x.transpose(0, 2, 1)).dtype == np.float32
+    x, y = reef.grid(32)
+    water = reef.habitat(scene, x, y)
+    assert water.dtype == reef.fish(water, scene, x, y)[0].dtype == np.float32
     assert reef._NOISE.dtype == np.float32
     assert all(
         getattr(scene, name).dtype == np.float32

@@ -91,9 +91,9 @@ def test_cues_are_independent_of_each_other():
 def test_more_images_extend_a_split():
     few, many = draw_scene(World(), "test", 30), draw_scene(World(), "test", 100)
     for field in fields(Scene):
-        assert np.array_equal(getattr(many.rows(0, 30), field.name), getattr(few, field.name))
-    assert len(few) == 30 and len(many.rows(20, 50)) == 30
-    assert np.array_equal(many.rows(20, 50).labels, many.labels[20:50])
+        assert np.array_equal(getattr(many.rows(slice(30)), field.name), getattr(few, field.name))
+    assert len(few) == 30 and len(many.rows(np.arange(20, 50))) == 30
+    assert np.array_equal(many.rows(slice(20, 50)).labels, many.labels[20:50])
 
 
 def test_a_knob_changes_its_own_cue_alone():

@@ -3,7 +3,7 @@
 import pytest
 
 from entreg_utils.erasing import METHODS, PRESETS, preset
-from entreg_utils.erasing.presets import BACKBONES, PHOTOGRAPHS
+from entreg_utils.erasing.presets import BACKBONES, DRAWN, PHOTOGRAPHS
 
 LATE = ("stage3.0", "stage4.0", "last")
 
@@ -33,12 +33,17 @@ def test_every_system_of_the_course_has_one():
             for model in BACKBONES:
                 assert preset(method, dataset, model).method == method
         assert preset(method, "toy", "toy").method == method
+        assert preset(method, "shoal", "toy") == preset(method, "toy", "toy")
+        for model in BACKBONES:  # squares in pixels as small as the images, points where they were
+            small, large = preset(method, "toy", model), preset(method, "pets", model)
+            assert small.sides == preset(method, "toy", "toy").sides
+            assert small.points == large.points
 
 
 def test_no_value_of_rdap_is_called_published():
     rows = [row for row in PRESETS if row.erasing.method == "rdap"]
     assert rows and all(row.status == "own choice" for row in rows)
-    assert all("own choice" == row.status for row in PRESETS if row.datasets == ("toy",))
+    assert all("own choice" == row.status for row in PRESETS if row.datasets == DRAWN)
 
 
 def test_sides_of_the_toy_world_are_the_papers_at_its_size():
@@ -61,7 +66,7 @@ def test_each_row_says_where_it_comes_from_and_is_reached():
     ("names", "message"),
     [
         (("cutout", "cub", "resnet50"), "unknown erasing method 'cutout': known are cam, has"),
-        (("adl", "toy", "resnet50"), "no preset of adl for 'toy' with 'resnet50'.*toy with toy"),
+        (("adl", "toy", "resnet50"), "no preset of adl for 'toy' with 'resnet50'.*shoal with toy"),
         (("has", "cifar", "resnet50"), "no preset of has for 'cifar'.*cub with resnet50; cub, "),
         (("cam", "cub", "vgg16"), "no preset of cam for 'cub' with 'vgg16'"),
     ],

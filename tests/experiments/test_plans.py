@@ -228,10 +228,21 @@ RUNS = {
     "voc_animals_rate": 3 + 5,
     "voc_animals": (4 + 2) * 3,
     "voc_animals_lite0": 3 * 3 + 3 - 1,
+    "cub30_lambda": (6 + 1 + 4) * 3,
+    "cub30_maxsup": 3 * 3,
+    "cub30_grid": (2 * 5 + 5 + 3 * 6) * 3,
+    "cub30_tamed": 2 * 3,
+    "voc_methods": 4 * 2 * 3,
+    "voc_single": 3 * 3,
+    "world_lambda": (6 + 1 + 4) * 3,
+    "world_maxsup": 3 * 3,
+    # two of the rate's seeds at the rate of the other blocks are in both
+    "world_networks": 2 * (3 * 2 + (5 + 4 * 2) * 3 - 2),
+    "shoal": (5 + 2 + 4) * 3,
 }
 SMALL_PLANS = ("cub30_", "voc_animals")
 # those whose seeds are fewer, or more: a choice of the learning rate, or five of what matters most
-OTHER_SEEDS = ("cub30_lite0", "voc_animals_")
+OTHER_SEEDS = ("cub30_lite0", "voc_animals_", "world_networks")
 
 
 def test_the_plans_of_the_paper_are_complete():

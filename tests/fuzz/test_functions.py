@@ -255,13 +255,13 @@ for name in checks.__all__:  # of an answer that may be anything: one sentence, 
         call=partial(asked, getattr(checks, name)))
 EXEMPT = {  # public names that are not in the table, and why
     "reached through data.load": "data.Images data.toy data.cub data.openimages data.flowers "
-    "data.pets data.voc",
+    "data.pets data.voc data.shoal",
     "results and containers": "models.Adapted models.Backbone erasing.Hidden "
-    "erasing.Preset data.Sample data.ToyDataset data.PhotoDataset metrics.ScoreMap "
-    "metrics.Explanation metrics.BoxAccuracy metrics.Localisation metrics.Interval "
-    "metrics.SeedInterval metrics.SizeAccuracy metrics.EvidenceShares metrics.Lit "
-    "training.Prediction training.Best experiments.Run figures.Example predict.Classifier "
-    "score.Scores theory.ThreeCues",
+    "erasing.Preset data.Sample data.ToyDataset data.ShoalDataset data.PhotoDataset "
+    "metrics.ScoreMap metrics.Explanation metrics.BoxAccuracy metrics.Localisation "
+    "metrics.Interval metrics.SeedInterval metrics.SizeAccuracy metrics.EvidenceShares "
+    "metrics.Lit training.Prediction training.Best experiments.Run figures.Example "
+    "predict.Classifier score.Scores theory.ThreeCues",
     "exceptions": "training.TrainingError experiments.SweepError",
     "train networks": "training.fit experiments.run experiments.rescore experiments.sweep",
     "load data sets or networks, or pass many images": "models.PhotoNet experiments.splits "
