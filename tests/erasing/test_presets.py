@@ -66,7 +66,7 @@ def test_each_row_says_where_it_comes_from_and_is_reached():
     ("names", "message"),
     [
         (("cutout", "cub", "resnet50"), "unknown erasing method 'cutout': known are cam, has"),
-        (("adl", "toy", "resnet50"), "no preset of adl for 'toy' with 'resnet50'.*shoal with toy"),
+        (("adl", "toy", "vgg16"), "no preset of adl for 'toy' with 'vgg16'.*shoal with toy"),
         (("has", "cifar", "resnet50"), "no preset of has for 'cifar'.*cub with resnet50; cub, "),
         (("cam", "cub", "vgg16"), "no preset of cam for 'cub' with 'vgg16'"),
     ],
