@@ -99,9 +99,9 @@ def reproducibility(runs) -> str:
             absent += 1
             continue
         equal += record["weights_sha256"] == one.weights_sha256
-        for score, title in HEADLINE.items():
+        for score in HEADLINE.keys() & one.metrics.keys() & record["metrics"].keys():
             change = abs(one.metrics[score] - record["metrics"][score])
-            largest[title] = max(largest.get(title, 0.0), change)
+            largest[score] = max(largest.get(score, 0.0), change)
         origin = record["provenance"]
         others |= {
             f"{name} {origin.get(name, 'not recorded')} there, {one.provenance[name]} here"
@@ -115,7 +115,7 @@ def reproducibility(runs) -> str:
     ]
     lines += [f"{absent} have no committed record."] * bool(absent)
     if compared and equal < compared:
-        scores = ", ".join(f"{title} {change:.3f}" for title, change in largest.items())
+        scores = ", ".join(f"{t} {largest[s]:.3f}" for s, t in HEADLINE.items() if s in largest)
         why = "; ".join(sorted(others)) or "nothing that is recorded differs"
         lines.append(f"Largest difference of a run's score: {scores}. What differs: {why}.")
     return "\n".join(lines)

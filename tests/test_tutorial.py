@@ -52,6 +52,15 @@ def test_equal_runs_differences_without_a_reason_and_no_record_are_said(project)
     assert tutorial.reproducibility([fresh(0)]).endswith("nothing that is recorded differs.")
 
 
+def test_scores_that_one_side_lacks_are_not_compared(project):
+    newer, older = fresh(0), fresh(0, "other")
+    newer.metrics |= {"lit_recall": 0.5, "lit_recall_carried": 0.5}
+    del older.metrics["top1_loc"]
+    commit(older)
+    said = tutorial.reproducibility([newer])
+    assert "PxAP 0.000" in said and "Top-1" not in said and "lit_" not in said
+
+
 def test_kernels_find_results_of_a_relative_folder_and_a_package_has_no_notebooks(
     monkeypatch, tmp_path
 ):

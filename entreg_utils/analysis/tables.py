@@ -111,10 +111,12 @@ def over_seeds(table: pd.DataFrame, by: Sequence[str] = ("epsilon",)) -> pd.Data
 
 
 def intervals(values) -> dict:
-    """``mean`` of groups, and ``half``, the half-width of the 95 % Student interval: NaN of one."""
+    """``mean`` of groups, and ``half``, the half-width of the 95 % Student interval: NaN of one
+    run, and where one lacks the score (an older record; a precision of nothing)."""
 
     def half(column: pd.Series) -> float:
-        return metrics.seed_interval(column).half_width if len(column) > 1 else np.nan
+        whole = len(column) > 1 and column.notna().all()
+        return metrics.seed_interval(column).half_width if whole else np.nan
 
     return {"mean": values.mean(), "half": values.agg(half)}
 

@@ -109,10 +109,11 @@ def summarise(
     the pairs with boxes: ``hits`` (P, 1000) bool, the box at each threshold, min-max; ``hits_max``,
     ``hits_pas``, ``hits_ivr`` (P,) bool at the thresholds of validation; ``centre_box`` (P,) bool;
     ``share`` (P,) float16, of the frame that the true boxes cover; ``box_area`` (P, 2) float16,
-    area of the map's box over that of the box around all true ones, at ``sigma`` and at
-    ``box_threshold``, or NaN. With masks ``pixel_ap`` (P,) float16, PxAP of each map by itself, and
-    ``lit`` (P, 2, 2) float16, its precision and recall (last axis) at ``sigma`` and at
-    ``pixel_threshold``; NaN without any object, lit pixel, or threshold. With several classes also
+    area of the map's box (one pixel where nothing is lit) over that of the box around all true
+    ones, at ``sigma`` and at ``box_threshold``, or NaN. With masks ``pixel_ap`` (P,) float16, PxAP
+    of each map by itself, and ``lit`` (P, 2, 2) float16, its precision and recall (last axis) at
+    ``sigma`` and at ``pixel_threshold``; NaN without any object, lit pixel, or threshold. With
+    several classes also
     ``class_pxap`` and ``class_constant_map`` (C,) float32, of which ``mpxap`` and ``constant_map``
     are the means, and ``class_lit`` (C, 2, 3) float32, precision, recall and area at both
     thresholds; NaN where no image, or no mask, shows the class.

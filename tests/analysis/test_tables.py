@@ -112,6 +112,13 @@ def test_one_seed_has_no_interval():
     assert tables.headline(runs)["PxAP"].tolist() == ["0.700", "0.500 ± 0.000"]
 
 
+def test_a_score_that_an_older_record_lacks_has_no_interval_and_stops_no_other():
+    runs = [made(0.5, 0), made(0.5, 1, lit_recall=0.25), made(0.5, 2, lit_recall=0.75)]
+    summary = tables.over_seeds(tables.final(runs)).loc[0.5]
+    assert summary["lit_recall", "mean"] == 0.5 and math.isnan(summary["lit_recall", "half"])
+    assert summary["pxap", "half"] == 0
+
+
 def test_changes_are_taken_seed_by_seed_within_each_group():
     rows = [("cam", 0, 0.4, 0.5), ("cam", 1, 0.5, 0.8), ("has", 0, 0.3, 0.3), ("has", 1, 0.4, 0.5)]
     table = pd.DataFrame(

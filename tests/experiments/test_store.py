@@ -171,11 +171,13 @@ def test_arrays_come_back_to_the_bit_and_hits_over_thresholds_shrink():
         "hits": generator.random((7, 13)) < 0.5,
         "share": generator.random(5).astype(np.float16),
         "entropies": generator.random(3).astype(np.float32),
+        "lit": np.where(generator.random((6, 2, 2)) < 0.5, np.nan, 0.1).astype(np.float16),
         "empty": np.zeros((0, 4), bool),
     }
     found = packing.unpack_arrays(json.loads(json.dumps(packing.pack_arrays(arrays))))
     for name, array in arrays.items():
-        assert found[name].dtype == array.dtype and np.array_equal(found[name], array)
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(found[name], array)  # NaN at the same places
     places = generator.integers(0, 1000, (800, 2))
     hits = (np.arange(1000) >= places.min(1)[:, None]) & (np.arange(1000) < places.max(1)[:, None])
     assert len(packing.pack_arrays({"hits": hits})["hits"]["zlib"]) < hits.size / 8 / 5

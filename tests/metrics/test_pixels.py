@@ -165,3 +165,89 @@ def test_class_streams_merge_and_name_what_they_leave_out():
         assert merged.compute() == 0.75
     with pytest.raises(ValueError, match="width of a score bin"):
         MeanPixelAveragePrecision(step=0)
+
+
+# ---- what a threshold lights of the object
+
+OBJECT = np.pad(np.ones((2, 4)), ((1, 1), (2, 2)))  # 8 of 4x8 pixels
+
+
+@pytest.mark.parametrize(
+    ("shown", "at_half", "best"),
+    [
+        (OBJECT, (1, 1, 1, 1), 0.1),
+        (np.pad(np.ones((4, 4)), ((0, 0), (2, 2))), (1 / 2, 1, 2, 1 / 2), 0.1),  # it spills
+        (np.pad(np.ones((2, 1)), ((1, 1), (3, 4))), (1, 1 / 4, 1 / 4, 1 / 4), 0),  # too small
+        (np.roll(OBJECT, 2, axis=1), (1 / 2, 1 / 2, 1, 1 / 3), 0.1),  # of the right size, beside it
+        (1 - OBJECT, (0, 0, 3, 0), 0),
+        (np.full((4, 8), 0.5), (np.nan, 0, 0, 0), 0),  # constant: nothing is lit above 0
+    ],
+)
+def test_a_threshold_lights_what_counting_says(shown, at_half, best):
+    pool = PixelAveragePrecision(step=0.1, size=(4, 8))
+    pool.update(shown, OBJECT)
+    assert pool.lit(0.5) == pytest.approx(at_half, nan_ok=True)
+    assert pool.lit(0) == (1 / 4, 1, 4, 1 / 4)  # everything
+    assert pool.best_threshold() == best  # the lowest of equals
+
+
+def test_a_score_at_the_threshold_is_lit_and_thresholds_go_to_the_nearest_edge():
+    pool = PixelAveragePrecision(step=0.25, size=(1, 5))
+    pool.update([[0, 0.25, 0.5, 0.75, 1]], [[0, 0, 0, 1, 1]])
+    areas = [pool.lit(t).area for t in (0, 0.25, 0.5, 0.75, 1)]
+    assert areas == [5 / 2, 4 / 2, 3 / 2, 2 / 2, 1 / 2] and pool.best_threshold() == 0.75
+    assert [pool.lit(t).area for t in (0.12, 0.13, 0.87, np.float32(0.88))] == [2.5, 2, 1, 0.5]
+
+
+def test_pixels_to_ignore_are_neither_lit_nor_object_and_empty_masks_are_background():
+    mask, ignore = [[0, 0, 1, 1]], [[0, 1, 0, 0]]
+    pool, empty = (PixelAveragePrecision(size=(1, 4)) for _ in range(2))
+    pool.update([[0, 1, 1, 0]], mask, ignore)
+    assert pool.lit(0.5) == (1, 1 / 2, 1 / 2, 1 / 2)
+    empty.update([[1, 1, 0, 0]], [[0] * 4])
+    for ask in (lambda: empty.lit(0.5), empty.best_threshold):
+        with pytest.raises(ValueError, match="no foreground pixel in any mask"):
+            ask()
+    assert (pool + empty).lit(0.5) == (1 / 3, 1 / 2, 3 / 2, 1 / 4)  # two lit pixels more
+    for wrong in (-0.1, 1.5, np.nan, True, "half"):
+        with pytest.raises(ValueError, match="threshold="):
+            pool.lit(wrong)
+
+
+def test_lit_pixels_fall_with_the_threshold_and_pools_are_sums_of_their_parts():
+    generator = np.random.default_rng(3)
+    parts = [PixelAveragePrecision(0.01, 16) for _ in range(3)]
+    for part in parts:
+        part.update(generator.random((4, 4)), generator.random((16, 16)) < 0.3)
+    pool, taus = sum(parts), np.linspace(0, 1, 101)
+    found = np.array([pool.lit(tau) for tau in taus])
+    assert (np.diff(found[:, 1:3], axis=0) <= 0).all() and found[0, 1] == 1
+    # two ways to each number: counted pixels, and precision and recall of the PxAP
+    precision, recall = (own[:0:-1] for own in pool.precision_recall())
+    np.testing.assert_allclose(found[:, :2].T, [precision, recall])
+    both = precision * recall
+    np.testing.assert_allclose(found[:, 2] * precision, recall)
+    np.testing.assert_allclose(found[:, 3] * (precision + recall - both), both)
+    assert pool.best_threshold() == pytest.approx(taus[found[:, 3].argmax()])
+    objects = [part.foreground.sum() for part in parts]
+    areas = [part.lit(0.4).area for part in parts]
+    assert pool.lit(0.4).area == pytest.approx(np.average(areas, weights=objects))
+
+
+def test_over_classes_lit_is_a_mean_and_the_threshold_is_one_for_all():
+    streams = MeanPixelAveragePrecision(step=0.1, size=(1, 4))
+    streams.update([[1, 0.5, 0, 0]], [[1, 1, 0, 0]], 2)  # IoU 1 up to 0.5, then 1/2
+    streams.update([[1, 0.5, 0.5, 0]], [[1, 0, 0, 0]], 5)  # IoU 1/3 up to 0.5, then 1
+    streams.update([[1, 0, 0, 0]], [[0, 0, 0, 0]], 7)  # no object: in no mean
+    assert streams.lit(0.5) == pytest.approx((2 / 3, 1, 2, 2 / 3))
+    assert streams.lit(0.6) == pytest.approx((1, 3 / 4, 3 / 4, 3 / 4))
+    assert streams.best_threshold() == pytest.approx(0.6)
+    assert streams.pools[2].best_threshold() == pytest.approx(0.1)
+    streams.update(np.ones((1, 4)), [[1, 1, 1, 0]], 9)  # lights nothing: no precision
+    assert streams.lit(0.6) == pytest.approx((1, 1.5 / 3, 1.5 / 3, 1.5 / 3))
+    blank = MeanPixelAveragePrecision(size=(1, 4))
+    blank.update(np.ones((1, 4)), [[1, 0, 0, 0]], 0)
+    assert np.isnan(blank.lit(0.5).precision) and blank.lit(0.5)[1:] == (0, 0, 0)
+    for ask in (lambda own: own.lit(0.5), lambda own: own.best_threshold()):
+        with pytest.raises(ValueError, match="no foreground pixel in any mask: mPxAP"):
+            ask(MeanPixelAveragePrecision())

@@ -127,6 +127,10 @@ def test_several_classes_are_pairs_and_their_scores_means_over_classes(several):
     # a mean over some of the classes can be taken from the outcomes, as the whole is
     assert outcomes["class_pxap"].tolist() == [1.0, 1.0, 1.0, 0.25]
     assert outcomes["class_constant_map"] == pytest.approx(np.full(4, 0.25))
+    found = np.full((4, 2, 3), 1, np.float32)  # at both thresholds the quadrant is lit, or nothing
+    found[3] = np.nan, 0, 0
+    np.testing.assert_array_equal(outcomes["class_lit"], found)
+    assert summary["lit_precision"] == 1 and summary["lit_recall_carried"] == 3 / 4
     assert outcomes["class_ap"].mean() == pytest.approx(summary["mean_ap"])
     assert outcomes["class_images"].tolist() == several.labels.sum(dim=0).tolist()
 
@@ -139,8 +143,90 @@ def test_a_class_that_no_image_shows_has_no_score_of_its_own(several):
     scores, outcomes = summarise(model, several, several)
     for name in ("class_pxap", "class_constant_map", "class_ap"):
         assert np.isnan(outcomes[name]).tolist() == [False, False, True, False]
-    assert outcomes["class_images"][2] == 0
+    assert np.isnan(outcomes["class_lit"][2]).all() and outcomes["class_images"][2] == 0
     assert np.nanmean(outcomes["class_pxap"]) == pytest.approx(scores["mpxap"])
+
+
+# ---- what thresholds light
+
+
+def lighting(photographs, labels, *parts, **options):
+    """Photographs and maps that light the rows and columns ``parts`` of 8 at a score each, 1 in
+    the first; the object fills a quadrant."""
+    maps = torch.zeros(len(labels), 4, 224, 224)
+    for image, own in enumerate(parts):
+        for score, (top, bottom, left, right) in own.items():
+            rows, columns = slice(28 * top, 28 * bottom), slice(28 * left, 28 * right)
+            maps[image, labels[image], rows, columns] = score
+    dataset = photographs(labels, **options)
+    return painted(dataset, maps), dataset
+
+
+CORNER = (0, 4, 0, 4)  # where class 0 is
+SHOWN = [
+    {1.0: CORNER},
+    {1.0: (0, 4, 0, 8)},  # spills to twice the area
+    {1.0: (0, 4, 0, 1)},  # a quarter of the object
+    {0.2: (0, 8, 0, 8), 1.0: CORNER, 0.0: (7, 8, 7, 8)},  # spills at 0.15, not above 0.2
+    {},  # constant
+]
+
+
+def test_what_is_lit_tells_a_map_that_spills_from_one_that_is_too_small(photographs):
+    zeros = torch.zeros(5, dtype=torch.int64)
+    model, test = lighting(photographs, zeros, *SHOWN, boxes=True)
+    val = photographs(zeros[:2], boxes=True)
+    val.images[:, :, 0, 0] = 3  # the fourth map, which the threshold 0.201 cuts exactly
+    scores, outcomes = summarise(model, val, test)
+    assert scores["pixel_threshold"] == pytest.approx(0.201)
+    nothing, quarter, all_but = (np.nan, 0), (1, 1 / 4), (16 / 63, 1)
+    at_sigma = [(1, 1), (1 / 2, 1), quarter, all_but, nothing]
+    expected = np.stack([at_sigma, [*at_sigma[:3], (1, 1), nothing]], axis=1)
+    assert outcomes["lit"].dtype == np.float16
+    np.testing.assert_allclose(outcomes["lit"], expected, rtol=1e-3)
+    # pooled: of 5 x 16 object cells 16 + 16 + 4 + 16 are lit
+    assert scores["lit_recall"] == scores["lit_recall_carried"] == 52 / 80
+    assert scores["lit_area"] == pytest.approx((16 + 32 + 4 + 63) / 80)
+    assert scores["lit_precision"] == pytest.approx(52 / (16 + 32 + 4 + 63))
+    assert scores["lit_area_carried"] == pytest.approx((16 + 32 + 4 + 16) / 80)
+    assert scores["lit_precision_carried"] == pytest.approx(52 / 68)
+    assert scores["pixel_iou"] == scores["pixel_iou_carried"] == pytest.approx(52 / (80 + 16))
+
+
+def test_areas_of_boxes_are_those_of_the_boxes_that_are_scored(photographs):
+    labels = torch.arange(12) % 4
+    val, test = (photographs(part, boxes=True) for part in (labels[:8], labels))
+    boxes_at = test.boxes_at
+    test.boxes_at = lambda size: [  # two objects in image 3: the box around both
+        np.concatenate([own, [[0, 0, 9, 9]]]) if k == 3 else own
+        for k, own in enumerate(boxes_at(size))
+    ]
+    scores, outcomes = summarise(Noisy(), val, test)
+    maps, true = predict(Noisy(), View(test)).maps, boxes_at(224)
+    true[3] = np.array([[0, 0, 223, 223]])
+
+    def area(boxes):
+        return np.prod(boxes[0, 2:] - boxes[0, :2] + 1)
+
+    for place, tau in enumerate((0.15, scores["box_threshold"])):
+        found = [area(metrics.boxes_at(m, tau)) / area(t) for m, t in zip(maps, true, strict=True)]
+        assert outcomes["box_area"][:, place] == pytest.approx(found, rel=1e-3)
+    flat = painted(test, torch.zeros(12, 4, 2, 2))  # the protocol's box of one pixel
+    assert summarise(flat, test, test)[1]["box_area"][0] == pytest.approx(1 / 113**2, rel=1e-3)
+
+
+def test_what_validation_cannot_choose_is_left_out(photographs):
+    val, test = photographs(LABELS, masks=False), photographs(LABELS, boxes=True)
+    scores, outcomes = summarise(Noisy(), val, test)
+    assert {"pixel_iou", "lit_precision", "lit_recall", "lit_area"} <= set(scores)
+    assert not [n for n in scores if n.startswith(("lit", "pixel")) and n.endswith("carried")]
+    assert "pixel_threshold" not in scores
+    for name in ("lit", "box_area"):
+        assert np.isfinite(outcomes[name][:, 0]).all() and np.isnan(outcomes[name][:, 1]).all()
+    blank = painted(test, torch.zeros(6, 4, 2, 2))
+    scores, outcomes = summarise(blank, test, test)
+    assert "lit_precision" not in scores and scores["lit_recall"] == scores["lit_area"] == 0
+    assert scores["pixel_threshold"] == 0 and scores["lit_precision_carried"] == 1 / 4  # all is lit
 
 
 # ---- probes
