@@ -259,9 +259,9 @@ EXEMPT = {  # public names that are not in the table, and why
     "results and containers": "models.Adapted models.Backbone erasing.Hidden "
     "erasing.Preset data.Sample data.ToyDataset data.ShoalDataset data.PhotoDataset "
     "metrics.ScoreMap metrics.Explanation metrics.BoxAccuracy metrics.Localisation "
-    "metrics.Interval metrics.SeedInterval metrics.SizeAccuracy metrics.EvidenceShares training.Prediction "
-    "training.Best experiments.Run figures.Example predict.Classifier score.Scores "
-    "theory.ThreeCues",
+    "metrics.Interval metrics.SeedInterval metrics.SizeAccuracy metrics.EvidenceShares "
+    "training.Prediction training.Best experiments.Run figures.Example predict.Classifier "
+    "score.Scores theory.ThreeCues",
     "exceptions": "training.TrainingError experiments.SweepError",
     "train networks": "training.fit experiments.run experiments.rescore experiments.sweep",
     "load data sets or networks, or pass many images": "models.PhotoNet experiments.splits "
