@@ -109,6 +109,10 @@ CALLS = {
     "Erasing": (lambda **k: erasing.Erasing("has", **k), {"sides": (8, 16), "rate": 0.5}),
     "World": (lambda **k: dataclasses.asdict(data.World(**k)), KNOBS),
     "toy": (lambda **k: data.toy("val", cache=False, **k).images, {"num_images": 3} | KNOBS),
+    "shoal": (
+        lambda **k: data.shoal("val", cache=False, **k).images,
+        {"num_images": 3} | KNOBS,
+    ),
     "counterfactual": (lambda **k: data.counterfactual(view().dataset, "part", **k), {"count": 2}),
     "Data": (data.Data, {"num_train": 100, "part": 0.5, "world_seed": 5}),
     "bootstrap": (

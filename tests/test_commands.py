@@ -370,6 +370,12 @@ def test_dry_run_estimates_by_the_records_that_come_with_the_project(
     assert "4 runs, 0 stored: none; 4 seeds\n0 of 4 runs are stored." in printed
     assert "4 would be trained, in about 4 min with 2 side by side" in printed
     assert "1 stored records" in printed
+    # several fish an image take as long; another network's time is not known by this one's
+    words = ["--dataset", "shoal", "--multilabel", "softmax", "--epsilons", "0", "--jobs", "1"]
+    assert cli.main(["sweep", "--dry-run", "--seeds", "1", *words]) == 0
+    assert "1 would be trained, in about 1 min with 1 side by side" in capsys.readouterr().out
+    assert cli.main(["sweep", "--dry-run", "--seeds", "1", *words, "--model", "resnet18"]) == 0
+    assert "1 would be trained, for how long, no stored record tells" in capsys.readouterr().out
     path.unlink()
     assert cli.main(["sweep", "--dry-run", "--epsilons", "0", "--seeds", "0"]) == 0
     assert "for how long, no stored record tells" in capsys.readouterr().out

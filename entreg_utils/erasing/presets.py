@@ -65,10 +65,10 @@ PRESETS: tuple[Preset, ...] = tuple(Preset(*row) for row in (
      "two stages only, so one layer, before GAP, which hides in every other pass"),
     (Erasing("rdap", square=0.35, rate=0.5, points=("last",)), *_TOY,
      "as for photographs: 4x4 cells of the 12x12 map, one layer, before GAP"),
-    (Erasing("has", sides=(0, 3, 7, 9, 12), rate=0.5), *_SMALL, "as for the toy network, at its 48 pixels"),
-    (Erasing("cutmix", beta=1.0, probability=0.5), *_SMALL, "as for the toy network, at its 48 pixels"),
-    (_ADL, *_SMALL, "as for photographs, at the same places"),
-    (Erasing("rdap", square=0.35, rate=0.5, points=_LATE), *_SMALL, "as for photographs, at the same places"),
+    (Erasing("has", sides=(0, 3, 7, 9, 12), rate=0.5), *_SMALL, "as for the toy network"),
+    (Erasing("cutmix", beta=1.0, probability=0.5), *_SMALL, "as for the toy network"),
+    (_ADL, *_SMALL, "as on photographs there"),
+    (Erasing("rdap", square=0.35, rate=0.5, points=_LATE), *_SMALL, "as on photographs there"),
 ))
 # fmt: on
 

@@ -73,7 +73,7 @@ def check_image(run: Run, dataset, image: int) -> None:
     if run.config.data.several:
         raise ValueError(f"{run.config.name} has several objects an image: give a run of one")
     own = run.config.dataset, "test", data.World(**run.config.data.knobs)
-    if (dataset.name, dataset.split, dataset.world) != own:
+    if (dataset.name, dataset.split, getattr(dataset, "world", None)) != own:
         raise ValueError(
             f"the maps of {run.config.name} belong to the test split of its own world: give "
             "experiments.splits(run.config)[2]"

@@ -22,6 +22,8 @@ from entreg_utils.data import Data
         ({"dataset": "cub", "lists": "auto"}, "unknown lists 'auto': known are official, evaluat"),
         ({"dataset": "pets", "lists": "evaluation"}, "lists is a choice that only cub has"),
         ({"dataset": "cub", "num_train": 9}, "num_train belongs to the drawn world: photographs"),
+        ({"dataset": "shoal", "resize": 128}, "resize belongs to photographs: the drawn world has"),
+        ({"dataset": "shoal", "num_classes": 11}, "num_classes=11: give a whole number in 2..10"),
         ({"dataset": "folder:x", "context": 1}, "context belongs to the drawn world"),
         ({"dataset": "a.b:c", "world_seed": 1}, "world_seed belongs to the drawn world"),
         ({"dataset": "cub", "classes": 1}, "classes=1: give 0 for all, or at least 2"),
@@ -42,16 +44,18 @@ def test_equal_choices_are_equal_and_say_what_they_are():
     assert isinstance(Data(context=1).context, float)
     drawn, birds = Data(image_size=32), Data(dataset="cub", crop=128)
     assert drawn.is_drawn and not birds.is_drawn and (drawn.side, birds.side) == (32, 128)
+    assert Data(dataset="shoal").is_drawn and Data(dataset="shoal").several
     assert Data(dataset="voc").several and birds.several is drawn.several is False
     assert Data(dataset="folder:x").several is Data(dataset="mine:birds").several is None
     assert drawn.knobs == vars(data.World(image_size=32))
 
 
-def test_the_drawn_world_is_loaded_with_its_knobs(monkeypatch, tmp_path):
+@pytest.mark.parametrize("name", data.DRAWN)
+def test_a_drawn_world_is_loaded_with_its_knobs(name, monkeypatch, tmp_path):
     monkeypatch.setenv("ENTREG_ROOT", str(tmp_path))
-    chosen = Data(num_train=5, image_size=32, num_classes=3, world_seed=4)
+    chosen = Data(dataset=name, num_train=5, image_size=32, num_classes=3, world_seed=4)
     train, val = chosen.load("train"), chosen.load("val")
-    assert (len(train), len(val)) == (5, 200)
+    assert (len(train), len(val), train.name) == (5, 200, name)
     assert train.world == data.World(image_size=32, num_classes=3, seed=4) == val.world
 
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from entreg_utils import data
 from entreg_utils.erasing import METHODS, PRESETS, preset
 from entreg_utils.erasing.presets import BACKBONES, DRAWN, PHOTOGRAPHS
 
@@ -33,7 +34,9 @@ def test_every_system_of_the_course_has_one():
             for model in BACKBONES:
                 assert preset(method, dataset, model).method == method
         assert preset(method, "toy", "toy").method == method
-        assert preset(method, "shoal", "toy") == preset(method, "toy", "toy")
+        assert {preset(method, name, "toy") for name in data.DRAWN} == {
+            preset(method, "toy", "toy")
+        }
         for model in BACKBONES:  # squares in pixels as small as the images, points where they were
             small, large = preset(method, "toy", model), preset(method, "pets", model)
             assert small.sides == preset(method, "toy", "toy").sides

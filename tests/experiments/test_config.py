@@ -19,6 +19,7 @@ from entreg_utils.training import Recipe
 
 CUB = {"dataset": "cub", "model": "resnet50"}
 VOC = {"dataset": "voc", "model": "resnet50", "multilabel": "softmax"}
+SHOAL = {"dataset": "shoal", "multilabel": "softmax"}
 
 
 # ---- one value of groups
@@ -213,6 +214,11 @@ def test_own_code_is_named_with_the_digest_of_its_source(own_code):
         ({"watch_test": True}, "watch_test belongs to photographs"),
         ({"head_outputs": 4}, "head_outputs=4: give 0, one a class, or at least 8"),
         ({"dataset": "voc", "model": "resnet50"}, "voc show several classes: choose multilabel="),
+        ({"dataset": "shoal"}, "images of shoal show several classes: choose multilabel='softmax'"),
+        (SHOAL | {"head_outputs": 20}, "shoal has a column for each class: leave head_outputs out"),
+        (SHOAL | {"classes": 3}, "classes belongs to photographs: the drawn world has image_size"),
+        (SHOAL | {"watch_test": True}, "watch_test belongs to photographs"),
+        (SHOAL | {"num_train": 20}, "batch_size=50 is larger than num_train=20"),
         (CUB | {"multilabel": "sigmoid"}, "cub has one class an image: leave multilabel out"),
         (VOC | {"head_outputs": 1000}, "voc has a column for each class: leave head_outputs out"),
         (VOC | {"classes": 5}, "voc has a column for each class: leave classes out"),
@@ -241,6 +247,8 @@ def test_what_works_is_not_refused():
     Config(**CUB, head_outputs=1000, resize=224)
     Config(model="resnet18", method="has", erase_sides=[48], erase_rate=1)
     Config(**VOC, method="cutmix")
+    Config(**SHOAL, method="has", num_classes=2, part=0.9)
+    Config(**SHOAL, model="preresnet18", large_map=True)
 
 
 def test_every_setting_says_what_it_is():

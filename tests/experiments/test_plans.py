@@ -200,6 +200,8 @@ def test_weights_that_are_named_stand_in_place_of_the_presets(
         ({"epsilon": "0.5"}, "epsilon='0.5': give a number"),
         ({"epsilon": 0.5, "regularizer": "none"}, "an epsilon needs a regularizer"),
         ({"preset": "modern"}, "no preset for the data set 'toy': modern trains photographs"),
+        ({"preset": "modern", "dataset": "shoal"}, "no preset for the data set 'shoal': modern"),
+        ({"dataset": "shoal"}, "images of shoal show several classes: choose multilabel="),
     ],
 )
 def test_what_is_no_config_is_refused(given, sentence):

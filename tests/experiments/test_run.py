@@ -154,6 +154,25 @@ def test_a_run_on_photographs_chooses_on_validation_and_says_its_files(voc, proj
     assert {own.suffix for own in project.iterdir()} == {".json", ".jsonl", ".lock", ".pt"}
 
 
+@pytest.mark.parametrize("multilabel", ["softmax", "sigmoid"])
+def test_a_run_on_a_shoal_is_scored_as_voc_and_watched_as_the_drawn_world(
+    project, tiny, multilabel
+):
+    config = replace(tiny, data=replace(tiny.data, dataset="shoal"), multilabel=multilabel)
+    result = run(replace(config, epochs=1), progress=False)
+    assert result.config.name.startswith("shoal-") and not result.files
+    assert result.selection["criterion"] == "val_mpxap" and result.config.data.is_drawn
+    assert {"mean_ap", "mpxap", "max_box_acc", "constant_map"} <= set(result.metrics)
+    assert not {"part", "accuracy", "reliance_part"} & set(result.metrics)
+    for name in ("mean_ap", "entropy", "mpxap", "max_box_acc"):
+        assert result.history[f"test_{name}"].tolist() == [result.metrics[name]]
+    test = splits(result.config)[2]
+    shares = [test.masks[test.pairs[:, 1] == c].float().mean().item() for c in range(8)]
+    assert result.metrics["constant_map"] == pytest.approx(np.mean(shares), abs=1e-5)
+    scores = evaluate(result.model(), View(test, multilabel=multilabel))
+    assert scores["mpxap"] == pytest.approx(result.metrics["mpxap"], abs=1e-5)
+
+
 def test_where_the_last_epoch_is_the_best_it_is_scored_once(project, tiny, monkeypatch):
     plain, count = Watch.final, []
     monkeypatch.setattr(Watch, "final", lambda *a: (count.append(1), plain(*a))[1])

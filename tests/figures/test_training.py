@@ -107,7 +107,13 @@ def test_a_blank_map_is_scored_as_blank(test_split, lasting):
 def test_what_the_run_does_not_hold_is_refused(test_split, lasting):
     with pytest.raises(ValueError, match=r"image 2 is not kept: .* of 2 test images, 0\.\.1"):
         training.dashboard(lasting, test_split, image=2)
-    for other in ({"split": "val"}, {"split": "test", "seed": 7}):
+    few = {"num_images": 4, "cache": False}
+    others = data.toy("val", **few), data.toy("test", seed=7, **few), data.shoal("test", **few)
+    for split in others:
         with pytest.raises(ValueError, match="belong to the test split of its own world"):
-            split = data.toy(num_images=4, cache=False, **other)
             training.draw_map(plt.figure().add_subplot(), lasting, split, image=0)
+    several = dataclasses.replace(lasting, config=Config(dataset="shoal", multilabel="softmax"))
+    with pytest.raises(
+        ValueError, match="shoal-.* has several objects an image: give a run of one"
+    ):
+        training.check_image(several, others[-1], image=0)
