@@ -17,7 +17,9 @@ from entreg_utils.training import View, evaluate, evidence, predict, reliance, s
 
 TRAIN_PROBE = 100  # training images on which each epoch's train accuracy and entropy are measured
 _TELLING = 20  # steps after which a loss above chance is no warming up
-PANEL = 4  # test images whose maps are kept at each epoch: the first of each of the first classes
+# Test images whose maps are kept at each epoch: the first of each of the first classes. Of images
+# with several classes half as many, since logits and pairs fill their records.
+PANEL = 4
 
 
 class Watch:
@@ -49,7 +51,9 @@ class Watch:
         self.criterion = f"val_{self.val.criterion}"
         self.test.criterion  # noqa: B018  its masks, likewise decoded now
         pairs = self.test.pairs.numpy()  # (image, class)
-        firsts = np.unique(pairs[:, 1], return_index=True)[1][:PANEL]
+        firsts = np.unique(pairs[:, 1], return_index=True)[1][
+            : PANEL // 2 if self.test.several else PANEL
+        ]
         wanted = [tuple(pair) for pair in pairs[firsts].tolist()]
         self.panel = [image for image, _ in wanted]
         rows = sorted(set(self.panel))

@@ -224,7 +224,7 @@ RUNS = {
     "cub30_methods": 4 * 2 * 3,
     "cub30_resolution": 2 * 3,
     "cub30_sizes": 4 * 2 * 3,
-    "cub30_lite0_rate": 2 * 4 * 2,
+    "cub30_lite0_rate": (4 + 5) * 2,
     "cub30_lite0": 2 * (2 * 5 + 2 * 3) + 3 * 2,
     "cub30_lite0_sizes": 2 * 2 * (2 * 5 + 2 * 3),
     "voc_animals_rate": 3 + 5,

@@ -122,7 +122,7 @@ def test_several_classes_are_pairs_and_their_scores_means_over_classes(several):
     uneven = Painted(maps * torch.linspace(1, 3, 16)[:, None, None, None], torch.zeros(16, 4))
     exact = predict(uneven, View(several, multilabel="sigmoid")).logits
     kept = summarise(uneven, several, several)[1]["logits"]
-    assert 0 < np.abs(kept - exact).max() <= 1 / 32 and not (kept * 16 % 1).any()
+    assert 0 < np.abs(kept - exact).max() <= 1 / 16 and not (kept * 8 % 1).any()
     assert outcomes["pixel_ap"].shape == (len(several.pairs),)
     # a mean over some of the classes can be taken from the outcomes, as the whole is
     assert outcomes["class_pxap"].tolist() == [1.0, 1.0, 1.0, 0.25]
@@ -183,7 +183,7 @@ def test_what_is_lit_tells_a_map_that_spills_from_one_that_is_too_small(photogra
     at_sigma = [(1, 1), (1 / 2, 1), quarter, all_but, nothing]
     expected = np.stack([at_sigma, [*at_sigma[:3], (1, 1), nothing]], axis=1)
     assert outcomes["lit"].dtype == np.float16
-    np.testing.assert_allclose(outcomes["lit"], expected, rtol=1e-3)
+    np.testing.assert_allclose(outcomes["lit"], expected, rtol=1 / 64)
     # pooled: of 5 x 16 object cells 16 + 16 + 4 + 16 are lit
     assert scores["lit_recall"] == scores["lit_recall_carried"] == 52 / 80
     assert scores["lit_area"] == pytest.approx((16 + 32 + 4 + 63) / 80)
@@ -210,9 +210,9 @@ def test_areas_of_boxes_are_those_of_the_boxes_that_are_scored(photographs):
 
     for place, tau in enumerate((0.15, scores["box_threshold"])):
         found = [area(metrics.boxes_at(m, tau)) / area(t) for m, t in zip(maps, true, strict=True)]
-        assert outcomes["box_area"][:, place] == pytest.approx(found, rel=1e-3)
+        assert outcomes["box_area"][:, place] == pytest.approx(found, rel=1 / 64)
     flat = painted(test, torch.zeros(12, 4, 2, 2))  # the protocol's box of one pixel
-    assert summarise(flat, test, test)[1]["box_area"][0] == pytest.approx(1 / 113**2, rel=1e-3)
+    assert summarise(flat, test, test)[1]["box_area"][0] == pytest.approx(1 / 113**2, rel=1 / 64)
 
 
 def test_what_validation_cannot_choose_is_left_out(photographs):
