@@ -6,6 +6,7 @@ from entreg_utils.analysis.compare import (
     by_checkpoint,
     change,
     changes,
+    clear,
     complete,
     optimism,
     outcomes,

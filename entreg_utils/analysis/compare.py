@@ -18,8 +18,9 @@ def _at(threshold):  # of the hits (N, T) of a run, those at this threshold of i
 
 
 _fixed, _carried = _at(lambda r: r.config.sigma), _at(lambda r: r.metrics["box_threshold"])
-# Scores of photographs, each as what one image adds to it: (N,), or (N, T) where the threshold is
-# the best of T on these images. Under their names they are the metrics of a run.
+# Scores, each as what one image (of pixels: one map) adds to it: (N,), or (N, T) where the threshold
+# is the best of T on these images. Under their names they are the metrics of a run; those of pixels,
+# which a run pools, are means over maps instead, and have names of their own.
 OUTCOMES = {
     "accuracy": lambda r: r.outcomes["right"],
     "max_box_acc": lambda r: r.outcomes["hits"],
@@ -31,6 +32,13 @@ OUTCOMES = {
     "max_box_acc_pas_carried": lambda r: r.outcomes["hits_pas"],
     "max_box_acc_ivr_carried": lambda r: r.outcomes["hits_ivr"],
     "centre_box": lambda r: r.outcomes["centre_box"],
+    "map_pxap": lambda r: r.outcomes["pixel_ap"],
+    "map_precision": lambda r: r.outcomes["lit"][:, 0, 0],
+    "map_recall": lambda r: r.outcomes["lit"][:, 0, 1],
+    "map_precision_carried": lambda r: r.outcomes["lit"][:, 1, 0],
+    "map_recall_carried": lambda r: r.outcomes["lit"][:, 1, 1],
+    "box_area": lambda r: r.outcomes["box_area"][:, 0],
+    "box_area_carried": lambda r: r.outcomes["box_area"][:, 1],
 }
 
 
@@ -41,45 +49,72 @@ def stored(configs: str | Sequence[Config]) -> list[Run]:
 
 
 def outcomes(runs: Sequence[Run], score: str) -> np.ndarray:
-    """(S, N) bool, or (S, N, T) for an oracle threshold: what each image adds, by seed.
+    """(S, N), or (S, N, T) for an oracle threshold: what each image or map adds, by seed; bool, of
+    pixels and areas float32, NaN where a map has none.
 
     Raises:
-        ValueError: an unknown score, not one run a seed, or runs without boxes.
+        ValueError: an unknown score, not one run a seed, or runs whose records do not hold it.
     """
     known("score", score, OUTCOMES)
+    runs = _by_seed(runs)
+    try:
+        found = np.stack([OUTCOMES[score](one) for one in runs])
+    except KeyError as error:
+        raise ValueError(
+            f"the records of these runs hold no outcomes of {score}: their images have no boxes or "
+            "masks, or they were scored before these were kept"
+        ) from error
+    return found.astype(np.float32) if found.dtype.kind == "f" else found
+
+
+def _by_seed(runs: Sequence[Run]) -> list[Run]:
     seeds = [one.config.seed for one in runs]
     if not seeds or len(set(seeds)) < len(seeds):
         raise ValueError(f"one run a seed is needed, and these have the seeds {seeds}")
-    if not all(one.outcomes for one in runs):
-        raise ValueError("only runs on photographs with boxes hold the outcomes of single images")
-    return np.stack([OUTCOMES[score](one) for one in sorted(runs, key=lambda r: r.config.seed)])
+    return sorted(runs, key=lambda one: one.config.seed)
 
 
 def change(plain: Sequence[Run], treated: Sequence[Run], score: str, against: str = "") -> dict:
     """Change of a score from ``plain`` to ``treated``, runs of the same seeds, with 95 % intervals.
 
-    ``against`` is the score of ``plain``, where it is another one (``centre_box``).
+    ``score``: of :data:`OUTCOMES`, or any metric of the runs, such as ``pxap``, which is pooled
+    over images and so has an interval over seeds alone. ``against`` is the score of ``plain``,
+    where it is another one (``centre_box``).
 
     Returns:
         ``plain``, ``treated``, ``change``: means over seeds, 0..1. ``low``, ``high``: paired
-        bootstrap over images and seeds (``metrics.paired_bootstrap``). ``half``: half-width of
+        bootstrap over images and seeds (``metrics.paired_bootstrap``), of pixels over the maps that
+        have the score in all runs; NaN of a metric that is pooled. ``half``: half-width of
         Student's interval over the seeds' differences, which knows nothing of the images.
         ``seeds``: how many.
 
     Raises:
-        ValueError: different seeds, or as :func:`outcomes`.
+        ValueError: different seeds, a score that some run does not have, or as :func:`outcomes`.
     """
     seeds = [sorted(one.config.seed for one in runs) for runs in (plain, treated)]
     if seeds[0] != seeds[1]:
         raise ValueError(f"pairs need the same seeds on both sides, not {seeds[0]} and {seeds[1]}")
-    before, after = outcomes(plain, against or score), outcomes(treated, score)
-    if before.ndim < after.ndim:  # one box for all beside the best of many thresholds
-        before = np.repeat(before[..., None], after.shape[-1], axis=-1)
-    interval = metrics.paired_bootstrap(before, after)._asdict()
-    each = [own.mean(axis=1).reshape(len(own), -1).max(axis=1) for own in (before, after)]
-    half = metrics.seed_interval(each[1] - each[0]).half_width if len(before) > 1 else np.nan
-    found = {"plain": each[0].mean(), "treated": each[1].mean(), "change": interval.pop("estimate")}
-    return found | interval | {"half": half, "seeds": len(before)}
+    if score not in OUTCOMES and not against:
+        common = set.intersection(*(set(run.metrics) for run in (*plain, *treated)))
+        known("score", score, sorted(common | set(OUTCOMES)))
+        sides = plain, treated
+        each = [np.array([one.metrics[score] for one in _by_seed(runs)]) for runs in sides]
+        interval = {"low": np.nan, "high": np.nan}
+    else:
+        pair = outcomes(plain, against or score), outcomes(treated, score)
+        before, after = pair
+        if before.ndim < after.ndim:  # one box for all beside the best of many thresholds
+            before = np.repeat(before[..., None], after.shape[-1], axis=-1)
+        if after.dtype.kind == "f":
+            counted = np.isfinite(before + after).all(axis=0)
+            before, after = before[:, counted], after[:, counted]
+        interval = metrics.paired_bootstrap(before, after)._asdict()
+        del interval["estimate"]
+        each = [own.mean(axis=1).reshape(len(own), -1).max(axis=1) for own in (before, after)]
+    half = metrics.seed_interval(each[1] - each[0]).half_width if len(each[0]) > 1 else np.nan
+    found = {"plain": each[0].mean(), "treated": each[1].mean()}
+    found["change"] = (each[1] - each[0]).mean()
+    return found | interval | {"half": half, "seeds": len(each[0])}
 
 
 def changes(
@@ -91,9 +126,20 @@ def changes(
 
 
 def points(found: Mapping) -> str:
-    """A :func:`change` in points, with its interval over images and seeds: +1.8 (-0.1 to +3.7)."""
-    change, low, high = (f"{100 * found[name]:+.1f}" for name in ("change", "low", "high"))
-    return f"{change} ({low} to {high})"
+    """A :func:`change` in points with its intervals, of bootstrap and of Student over the seeds:
+    ``+1.8 (-0.1 to +3.7; seeds ±2.2)``; of a pooled metric ``+1.8 (seeds ±2.2)``."""
+    change, low, high, half = (100 * found[name] for name in ("change", "low", "high", "half"))
+    both = [f"{low:+.1f} to {high:+.1f}"] if np.isfinite(low) else []
+    both += [f"seeds ±{half:.1f}"] if np.isfinite(half) else []
+    return f"{change:+.1f} ({'; '.join(both)})" if both else f"{change:+.1f}"
+
+
+def clear(found: Mapping) -> int:
+    """1 or -1 where both intervals of a :func:`change`, those that it has, leave zero out on that
+    side; else 0."""
+    ends = [(found["low"], found["high"])] if np.isfinite(found["low"]) else []
+    ends.append((found["change"] - found["half"], found["change"] + found["half"]))
+    return int(all(low > 0 for low, _ in ends)) - int(all(high < 0 for _, high in ends))
 
 
 def by(runs: Sequence[Run], *fields: str) -> dict[tuple, list[Run]]:

@@ -62,8 +62,48 @@ def test_changes_are_a_table():
 
 
 def test_a_change_is_said_in_points():
-    found = {"change": 0.0184, "low": -0.0005, "high": 0.037}
-    assert comparisons.points(found) == "+1.8 (-0.1 to +3.7)"
+    found = {"change": 0.0184, "low": -0.0005, "high": 0.037, "half": 0.022}
+    assert comparisons.points(found) == "+1.8 (-0.1 to +3.7; seeds ±2.2)"
+    assert comparisons.points(found | {"half": np.nan}) == "+1.8 (-0.1 to +3.7)"
+    pooled = found | {"low": np.nan, "high": np.nan}
+    assert comparisons.points(pooled) == "+1.8 (seeds ±2.2)"
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "half", "expected"),
+    [
+        (0.01, 0.03, 0.01, 1),
+        (0.01, 0.03, 0.03, 0),  # the seeds say nothing
+        (-0.01, 0.05, 0.01, 0),  # the images say nothing
+        (np.nan, np.nan, 0.01, 1),  # pooled
+        (np.nan, np.nan, np.nan, 0),  # one seed
+    ],
+)
+def test_a_change_is_clear_where_each_of_its_intervals_is(low, high, half, expected):
+    found = {"change": 0.02, "low": low, "high": high, "half": half}
+    assert comparisons.clear(found) == expected
+    turned = {"change": -0.02, "low": -high, "high": -low, "half": half}
+    assert comparisons.clear(turned) == -expected
+
+
+def test_pixels_are_means_over_the_maps_that_all_runs_have_and_pooled_metrics_have_seeds_alone():
+    def run(seed, ap, pxap):
+        outcomes = {"pixel_ap": np.array(ap, np.float16)}
+        return SimpleNamespace(
+            config=SimpleNamespace(seed=seed), metrics={"pxap": pxap}, outcomes=outcomes
+        )
+
+    nan = np.nan
+    plain = [run(0, [0.25, 0.5, nan, 1.0], 0.3), run(1, [0.5, 0.5, 0.5, 0.5], 0.5)]
+    treated = [run(0, [0.5, nan, 0.75, 1.0], 0.4), run(1, [0.5, 0.5, 0.5, 0.75], 0.7)]
+    found = comparisons.change(plain, treated, "map_pxap")  # over the first and the last map
+    assert found["plain"] == pytest.approx((0.625 + 0.5) / 2)
+    assert found["treated"] == pytest.approx((0.75 + 0.625) / 2) and found["low"] >= 0
+    found = comparisons.change(plain, treated, "pxap")
+    assert found["change"] == pytest.approx(0.15) and np.isnan(found["low"])
+    assert found["half"] == pytest.approx(12.706 * 0.05, rel=1e-4)  # differences 0.1 and 0.2
+    with pytest.raises(ValueError, match="unknown score 'nothing': known are .*pxap"):
+        comparisons.change(plain, treated, "nothing")
 
 
 def test_pairs_that_are_none_are_refused():
@@ -74,7 +114,7 @@ def test_pairs_that_are_none_are_refused():
     with pytest.raises(ValueError, match="unknown score 'pxap'"):
         comparisons.outcomes(PLAIN, "pxap")
     world = SimpleNamespace(config=SimpleNamespace(seed=0), outcomes={})
-    with pytest.raises(ValueError, match="only runs on photographs"):
+    with pytest.raises(ValueError, match="hold no outcomes of accuracy"):
         comparisons.outcomes([world], "accuracy")
 
 
