@@ -18,9 +18,9 @@ def _at(threshold):  # of the hits (N, T) of a run, those at this threshold of i
 
 
 _fixed, _carried = _at(lambda r: r.config.sigma), _at(lambda r: r.metrics["box_threshold"])
-# Scores, each as what one image (of pixels: one map) adds to it: (N,), or (N, T) where the threshold
-# is the best of T on these images. Under their names they are the metrics of a run; those of pixels,
-# which a run pools, are means over maps instead, and have names of their own.
+# Scores, each as what one image (of pixels: one map) adds to it: (N,), or (N, T) where the
+# threshold is the best of T on these images. Under their names they are the metrics of a run; those
+# of pixels, which a run pools, are means over maps instead, and have names of their own.
 OUTCOMES = {
     "accuracy": lambda r: r.outcomes["right"],
     "max_box_acc": lambda r: r.outcomes["hits"],
@@ -94,7 +94,7 @@ def change(plain: Sequence[Run], treated: Sequence[Run], score: str, against: st
     seeds = [sorted(one.config.seed for one in runs) for runs in (plain, treated)]
     if seeds[0] != seeds[1]:
         raise ValueError(f"pairs need the same seeds on both sides, not {seeds[0]} and {seeds[1]}")
-    if score not in OUTCOMES and not against:
+    if not against and not (isinstance(score, str) and score in OUTCOMES):
         common = set.intersection(*(set(run.metrics) for run in (*plain, *treated)))
         known("score", score, sorted(common | set(OUTCOMES)))
         sides = plain, treated

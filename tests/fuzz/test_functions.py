@@ -268,9 +268,9 @@ EXEMPT = {  # public names that are not in the table, and why
     "training.summarise training.evidence predict.classifier predict.predict",
     "read folders, in test_files.py": "data.folder data.survey",
     "tables of stored plans, or of tables of this room": "analysis.stored analysis.complete "
-    "analysis.changes analysis.points analysis.clear analysis.differences analysis.differences_by_seed "
-    "analysis.tally analysis.verdicts analysis.readable analysis.optimism analysis.paired "
-    "analysis.baselines analysis.report analysis.markdown",
+    "analysis.changes analysis.points analysis.clear analysis.differences "
+    "analysis.differences_by_seed analysis.tally analysis.verdicts analysis.readable "
+    "analysis.optimism analysis.paired analysis.baselines analysis.report analysis.markdown",
     "draw: what they say comes from cam and metrics": "figures.steps figures.triptych "
     "figures.triptychs figures.invariance figures.picture_grid figures.draw_picture figures.forest "
     "figures.triangle figures.entropy_axis figures.picture_axes figures.png figures.show "
