@@ -1,5 +1,6 @@
 """The benchmark: what it computes, on tiny sizes. Nothing here looks at how long things take."""
 
+import json
 import os
 import subprocess
 import sys
@@ -12,10 +13,10 @@ import pytest
 import torch
 
 from benchmarks import __main__ as bench
-from benchmarks import photographs, predicting, scoring, timing, training
+from benchmarks import photographs, predicting, scoring, throughput, timing, training
 from benchmarks.timing import Row
 from entreg_utils import losses, models
-from entreg_utils.experiments import Config
+from entreg_utils.experiments import Config, cost
 from entreg_utils.files import results
 
 
@@ -265,3 +266,25 @@ def test_the_command_prints_all_or_one(monkeypatch, capsys):
     with pytest.raises(SystemExit):
         bench.main(["--only", "pixel"])
     assert "invalid choice: 'pixel'" in capsys.readouterr().err
+
+
+def test_throughput_replaces_a_row_of_its_device_and_keeps_the_others(tmp_path, monkeypatch):
+    step = cost.Step("mobilenet_v2", 32, 2, "fp32", False, False)
+    other = cost.Measured("another device", step, 1.0, 3, "2", "2026-01-01", None)
+    old = other._replace(device=throughput.device_name())
+    rows = [row._asdict() | {"step": step._asdict()} for row in (other, old)]
+    path = tmp_path / "throughput.json"
+    path.write_text(json.dumps({"measured": rows}))
+    monkeypatch.setattr(throughput, "steps_of_plans", lambda: [step])
+    assert throughput.main(str(path)) == 0
+    first, second = json.loads(path.read_text())["measured"]
+    assert first == rows[0] and second["step"] == step._asdict()
+    assert second["images_per_second"] > 0 and second["date"] != "2026-01-01"
+    read = cost.Measured(**(second | {"step": cost.Step(**second["step"])}))  # as cost.load does
+    assert read.device == throughput.device_name()
+
+
+def test_each_kind_of_step_in_the_plans_is_measured_once():
+    steps = throughput.steps_of_plans()
+    assert len(steps) == len(set(steps))
+    assert {step.model for step in steps} >= {"preresnet18", "seresnet50", "resnet50"}

@@ -50,6 +50,7 @@ def provenance(config, seconds: float, source: str = "") -> dict:
     }
     if torch.cuda.is_available():
         origin["gpu"] = torch.cuda.get_device_name()
+        origin["tf32"] = torch.backends.cudnn.allow_tf32  # of convolutions: PyTorch's default
     if config.network.weights_file() is not None:
         origin["weights"] = config.network.weights_file().name
     if config.pretrained:

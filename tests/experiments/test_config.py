@@ -208,7 +208,7 @@ def test_own_code_is_named_with_the_digest_of_its_source(own_code):
         ({"probes": ["gt_known"]}, "the probe 'gt_known' is not package.module:function"),
         ({"probes": "mine:probe"}, "probes='mine:probe': give a list, each a name"),
         # what no group can refuse by itself
-        ({"model": "resnet18", "method": "has"}, "no preset of has for 'toy' with 'resnet18'"),
+        ({"model": "timm:resnet18", "method": "has"}, "no preset of has for 'toy' with 'timm:r"),
         ({"num_train": 20}, "batch_size=50 is larger than num_train=20"),
         ({"eval_size": 96}, "eval_size belongs to photographs"),
         ({"watch_test": True}, "watch_test belongs to photographs"),

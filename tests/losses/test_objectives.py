@@ -280,3 +280,22 @@ def test_an_own_regularizer_that_cannot_be_used_is_named(on_the_path):
 def test_strength_out_of_range(name, strength, sentence):
     with pytest.raises(ValueError, match=sentence):
         losses.objective(LOGITS, torch.tensor([0, 1]), name, strength)
+
+
+@pytest.mark.parametrize("a", [0.1, 0.6])
+def test_maxsup_is_label_smoothing_where_the_prediction_is_right(a):
+    z = torch.tensor([[3.0, 1.0, -1.0, 0.5], [0.0, 2.0, 1.5, -2.0]], dtype=torch.float64)
+    z.requires_grad_()
+
+    def gradient(target, regularizer):
+        loss = losses.objective(z, torch.tensor(target), regularizer, a)
+        return torch.autograd.grad(loss, z)[0]
+
+    right, wrong = [0, 1], [1, 3]
+    own, known = (gradient(right, name) for name in ("maxsup:maxsup", "label_smoothing"))
+    torch.testing.assert_close(own, known)  # at eps = a; training divides both terms by 1 + a
+    own, known = (gradient(wrong, name) for name in ("maxsup:maxsup", "label_smoothing"))
+    apart = torch.zeros(2, 4, dtype=torch.float64)
+    for row, (top, label) in enumerate(zip(right, wrong, strict=True)):
+        apart[row, top], apart[row, label] = a / 2, -a / 2  # it lowers the top, and not the label
+    torch.testing.assert_close(own - known, apart)
