@@ -114,3 +114,19 @@ def test_from_a_folder_of_photographs_to_a_scored_table(here, capsys):
         assert len((folder / "predictions.csv").read_text().splitlines()) == count + 1
         assert (folder / "contact_sheet.png").stat().st_size > 0
     assert "max_box_acc" in said.out.partition("photographs are in predicted")[2]  # of score
+
+
+@pytest.mark.parametrize("where", ["README.md", "notebooks/src/00_start_here.py"])
+def test_the_tables_of_notebooks_are_those_that_there_are(where):
+    root = Path(__file__).parents[1]
+    rows = re.findall(
+        r"^#? ?\| (\d\d) \| \[?([^|\]]+)\]?(?:\(([^)]*)\))? \|",
+        (root / where).read_text("utf-8"),
+        re.M,
+    )
+    files = sorted(path.name for path in (root / "notebooks").glob("*.ipynb"))
+    assert [number for number, _, _ in rows] == [name[:2] for name in files]
+    for (_, title, link), name in zip(rows, files, strict=True):
+        assert Path(link or name).name == name
+        words = name[3:].removesuffix(".ipynb").replace("_", " ").lower()
+        assert set(title.lower().split()) & set(words.split())

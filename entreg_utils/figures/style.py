@@ -126,7 +126,8 @@ def entropy_axis(axes, num_classes: int) -> None:
     ticks = [h for h in (0.02, 0.1, 0.5, 1, 1.5, 1.9, 2.02, 2.06, 2.077) if h < top]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
-    axes.set_xlabel(f"entropy of the prediction on test (nats; at most log {num_classes})")
+    most = f"nats; at most log {num_classes}; axis stretched"
+    axes.set_xlabel(f"entropy of the prediction on test ({most})")
 
 
 def png(figure: Figure) -> bytes:
