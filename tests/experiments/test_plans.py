@@ -236,6 +236,7 @@ RUNS = {
     "cub30_tamed": 2 * 3,
     "voc_methods": 4 * 2 * 3,
     "voc_single": 3 * 3,
+    "voc_stages": 2 * 3,
     "world_lambda": (6 + 1 + 4) * 3,
     "world_maxsup": 3 * 3,
     # two of the rate's seeds at the rate of the other blocks are in both
