@@ -238,6 +238,7 @@ RUNS = {
     "voc_single": 3 * 3,
     "voc_stages": 2 * 3,
     "world_lambda": (6 + 1 + 4) * 3,
+    "world_masks": 9 * 4,
     "world_maxsup": 3 * 3,
     # two of the rate's seeds at the rate of the other blocks are in both
     "world_networks": 2 * (3 * 2 + (5 + 4 * 2) * 3 - 2),
@@ -245,7 +246,7 @@ RUNS = {
 }
 SMALL_PLANS = ("cub30_", "voc_animals")
 # those whose seeds are fewer, or more: a choice of the learning rate, or five of what matters most
-OTHER_SEEDS = ("cub30_lite0", "voc_animals_", "world_networks")
+OTHER_SEEDS = ("cub30_lite0", "voc_animals_", "world_networks", "world_masks")
 
 
 def test_the_plans_of_the_paper_are_complete():
