@@ -548,8 +548,9 @@ for name in list(NETS)[1:]:
     own = [run for run in plain if run.config.model == name and run.config.seed < 2]
     by_rate = {rate: two for (rate,), two in analysis.by(own, "learning_rate").items()}
     seen = {rate: analysis.final(two).val_accuracy.mean() for rate, two in by_rate.items()}
-    print("  validation accuracy by rate", ", ".join(f"{r:g}: {v:.1%}" for r, v in seen.items()))
     if seen:
+        said = ", ".join(f"{rate:g}: {value:.1%}" for rate, value in seen.items())
+        print("  validation accuracy by rate", said)
         rates[name] = min(r for r, value in seen.items() if value >= max(seen.values()) - 0.01)
         fate = "trained" if seen[rates[name]] >= 0.9 else "not trained"
         print(f"  chosen {rates[name]:g}: {fate}")
@@ -579,7 +580,7 @@ for name, rate in rates.items():
 hits = {name: analysis.outcomes(own, "max_box_acc") for name, own in shown.items()}
 curves = {name: own.mean(axis=(0, 1)) for name, own in hits.items()}  # over seeds, images
 figure, panel = plt.subplots(figsize=(7.5, 3.2))
-for (name, curve), style in zip(curves.items(), ("-", "--", "-."), strict=True):
+for (name, curve), style in zip(curves.items(), ("-", "--", "-."), strict=False):
     panel.plot([t / len(curve) for t in range(len(curve))], curve, style, lw=2, label=NETS[name])
 panel.axvline(0.15, color="0.4", ls=":", lw=1.2)
 panel.axhline(centre, color="0.4", ls=":", lw=1.2)
@@ -620,20 +621,20 @@ for name in rates:
 
 # %%
 main, _ = analysis.complete(PLAN, "model", "learning_rate", "method", "epsilon")
-main = {(n, m, e): own for (n, rate, m, e), own in main.items() if rate == rates[n]}
+main = {(n, m, e): own for (n, rate, m, e), own in main.items() if rate == rates.get(n)}
 small = {("toy", method, epsilon): own for (method, epsilon), own in groups.items()}
 main, lines, absent, untrained = small | main, {}, {}, []
 for name in NETS:
     for method in erasing.METHODS:
         for epsilon in (0.0, 0.8):
-            short = f"{TITLES[method].split()[0]} {epsilon:g}"
+            short = f"{TITLES[method].split()[0]} ε={epsilon:g}"
             if own := main.get((name, method, epsilon)):
                 lines[f"{NETS[name]} {short}"] = cells(own)
                 if analysis.final(own).val_accuracy.mean() < 0.9:
                     untrained.append(f"{NETS[name]} {short}")
             else:
                 absent.setdefault(name, []).append(short)
-print("network, method, ε; percent on test, mean ± 95 % over 3 seeds; thresholds: Top-1 Loc and")
+print("percent on test, mean ± 95 % over 3 seeds; thresholds: Top-1 Loc and")
 print("GT-known 0.15, MaxBoxAcc oracle, BoxAcc carried.", end=" ")
 print(f"Centred box {centre:.1%}, constant map's PxAP {constant:.1%}.")
 print(pd.DataFrame(lines).T.to_string())
@@ -656,7 +657,7 @@ for name, rows in absent.items():
 price(PLAN)
 seconds = pd.DataFrame([{"network": run.config.model} | run.provenance for run in here])
 for (name, device), own in seconds.groupby(["network", "device"]) if here else ():
-    where = ", ".join(sorted(set(own.gpu))) if device == "cuda" else "one CPU core"
+    where = ", ".join(sorted(set(own.gpu))) if device == "cuda" else "the CPU"
     print(f"{NETS[name]}: {own.seconds.median():.0f} s a run on {where}", end=" ")
     print("with other runs beside it" if device == "cuda" else "", f"(median of {len(own)})")
 
@@ -685,6 +686,9 @@ for name in rates:
     for method in done:
         print(f"Question 3, {NETS[name]}, {TITLES[method]}:")
         sides = {n: (main[n, method, 0.0], main[n, method, 0.8]) for n in (name, "toy")}
+        devices = {run.provenance["device"] for own in sides[name] for run in own}
+        if len(devices) > 1:  # a GPU's convolutions round otherwise
+            print(f"  trained on {' and '.join(sorted(devices))}: a pair may differ by that, too")
         for score in ASKED:
             found, small = (analysis.change(*pair, score) for pair in sides.values())
             same = found["change"] * small["change"] > 0
