@@ -111,9 +111,9 @@ print(f"PxAP at ε = 0, {len(plain)} seeds: {plain.round(3).tolist()}")
 print(f"by hand {mine[0]:.3f} ± {mine[1]:.3f}, metrics.seed_interval agrees")
 
 # %% [markdown]
-# The spread between seeds is the same network, the same data, the same recipe: only the first weights
-# and the order of the images differ. With three seeds instead of four the factor $t/\sqrt n$ is half as large again.
-# A seed starts all strengths alike, so its luck is shared: differences are taken within a seed.
+# The spread between seeds is the same network, the same data, the same recipe: only the first weights and
+# the order of the images differ. With three seeds instead of four the factor $t/\sqrt n$ is half as large
+# again. A seed starts all strengths alike, so its luck is shared: differences are taken within a seed.
 
 # %%
 analysis.headline(runs)
@@ -209,7 +209,7 @@ tell(
 #
 # **Mind the axis.** It is not linear in the entropy $H$ but in $\log\frac{H}{\log C - H}$ (a logit), since a
 # sure classifier lives near 0 and a strongly smoothed one near $\log C$. Both ends are stretched: on a linear
-# axis the right-hand third of the picture would be a thin line, and the hill would look like a wall.
+# axis the strongest regularisers would lie on top of each other, and the hill would look like a wall.
 #
 # **Predict first.** A run at ε = 0 starts unsure and ends sure. Will its path over the epochs climb
 # the same hill from the other side?
@@ -255,9 +255,9 @@ sentence = (
 figures.show(figure, sentence)
 
 # %% [markdown]
-# The means of both paths go up and come down. But they are not one curve. At the same entropy, an early epoch and a
-# regularised final network are different networks: the early one has not learned the class yet. Compare
-# them as a practitioner would, each chosen on validation:
+# The means of both paths go up and come down. But they are not one curve. At the same entropy, an early
+# epoch and a regularised final network are different networks: the early one has not learned the class
+# yet. Compare them as a practitioner would, each chosen on validation:
 
 # %%
 plain_epochs = history[history.epsilon == 0].groupby("epoch").mean(numeric_only=True)
@@ -454,11 +454,12 @@ for cue in data.CUES:
     print(f"light on the {cue:7s} from ε = 0 to {middle:g}: {first}; to {best:g}: {then}")
 
 # %% [markdown]
-# Two things are to be explained. The first regularisation darkens everything, and the water most of all, so
-# that the spill goes; the next brings light to the body, and not to the water. One more cut brings them together. Split body and water by whether they lie **within 8 pixels of
-# the mark** (two cells of the map) or further off. If a map is a blob around the mark, nearness decides
-# and the fish does not. If it is a map of the fish, it is the other way round. This needs the maps of all test
-# images, so it is shown for seed 0, at the strengths whose checkpoints come with the course.
+# Two things are to be explained. The first regularisation darkens everything, and the water most of all,
+# so that the spill goes; the next brings light to the body, and not to the water. One more cut brings
+# them together. Split body and water by whether they lie **within 8 pixels of the mark** (two cells of
+# the map) or further off. If a map is a blob around the mark, nearness decides and the fish does not. If
+# it is a map of the fish, it is the other way round. This needs the maps of all test images, so it is
+# shown for seed 0, at the strengths whose checkpoints come with the course.
 
 # %%
 near = F.max_pool2d(test.parts[:, None].float(), 17, stride=1, padding=8)[:, 0] > 0  # (N, 48, 48)
@@ -685,24 +686,25 @@ figures.show(figure, sentence)
 # $k$ at the rate $(1-\varepsilon)\,a_k\,(r_k - 1/C)$. A cue enters only if that beats the price.
 
 # %%
-last = [data.CUES[k] for k in np.argsort(until)][-1]
+last = data.CUES[until.argmax()]
 edge = np.sort(until)[-2:].mean()  # between the last two of these ends
 before = theory.reliance(world, [edge])[0]
 tell(
     "Alone, each cue pays until ε =",
     ", ".join(f"{e:.4f} ({cue})" for cue, e in zip(data.CUES, until, strict=True)) + ".",
-    f"Between ε = 0.1 and 0.9 the context is worth {optimum[(epsilons > 0.1) & (epsilons < 0.9), 2].max():.2f} logits",
+    f"From ε = 0.1 to the end the context is worth {optimum[epsilons > 0.099, 2].max():.2f} logits",
     f"at most. But the last cue that pays is the {last}: at ε = {edge:.4f} the optimum is",
     f"{before.round(4).tolist()} logits (part, body, context), and right on",
     f"{theory.prediction(world, edge)[0]:.0%} of the images.",
 )
 
 # %% [markdown]
-# Is that a contradiction? No: a cue's worth depends on who else is there. The context is seldom right, but it
-# fills most of the picture, so its first step is the cheapest of all *when there is nothing else*. As soon as the
-# body carries weight the context adds nothing that is right more often, and is kept near zero. That lasts until
-# the body no longer pays; the context is left over for a last sliver of ε. (Exercise A asks for that point at
-# the fitted price.)
+# Is that a contradiction? No: a cue's worth depends on who else is there. The context is seldom right,
+# but it fills most of the picture, so its first step is the cheapest of all *when there is nothing else*.
+# As soon as the body carries weight, the context mostly repeats it where it is right and misleads where
+# it is wrong, and is kept near zero. That lasts until the body no longer pays; then the context is left
+# for a last sliver of ε.
+# (Exercise A asks for that point at the fitted price.)
 #
 # Now the theory over the measurement. The price is fitted to the measured worths, nothing else is.
 
@@ -759,7 +761,7 @@ def first(epsilons, when):
 
 ahead = [first(worths.index, own[:, 1] > own[:, 0]) for own in (measured, predicted)]
 rise = [first(worths.index, own == own.max()) for own in (part, shares_of(predicted)[:, 0])]
-strong = worths.index >= 0.95
+strong = slice(-2, None)
 tell(
     f"Error in a share: theory {error:.2f}, constant shares {rival:.2f}:",
     "the theory says "
@@ -773,10 +775,10 @@ tell(
 )
 
 # %% [markdown]
-# So the theory is a sketch, good for the order of events and not for their sizes. It describes an optimum, and a
-# network after a dozen epochs still carries some of what it learned on the way: the part is not dropped. And with a
-# signal as weak as at the largest strengths, weight decay acts on *every* layer: the features themselves go,
-# while the theory's price is one on fixed features.
+# So the theory is a sketch, good for the order of events and not for their sizes. It describes an
+# optimum, and a network after a dozen epochs still carries some of what it learned on the way: the part
+# is not dropped. And with a signal as weak as at the largest strengths, weight decay acts on *every*
+# layer: the features themselves go, while the theory's price is one on fixed features.
 #
 # ## 6. When it hurts
 #
@@ -849,10 +851,10 @@ tell(
 )
 
 # %% [markdown]
-# Read the verdicts beside the means: where an interval is wide, one seed is over the cliff and another is not, and
-# a mean that looks like harm is none yet. In a loud context the correlated cue is the background. With a weak body
-# it is a matter of dose: there is nothing to fall back on when the part gets too dear. A strength that was tuned
-# on one data set is no strength for another.
+# Read the verdicts beside the means: where an interval is wide, one seed is over the cliff and another is
+# not, and a mean that looks like harm is none yet. In a loud context the correlated cue is the
+# background. With a weak body it is a matter of dose: there is nothing to fall back on when the part gets
+# too dear. A strength that was tuned on one data set is no strength for another.
 #
 # Did the theory know? The price was fitted in the default world and is carried over, so the next table is
 # a test of the theory and not a fit. Shares of the three worths, measured beside predicted.
@@ -874,9 +876,8 @@ for name, own in hurt.items():
         row["accuracy", "measured"] = means.accuracy[epsilon]
         row["accuracy", "theory"] = theory.prediction(elsewhere[name], epsilon)[0]
         rows[name, epsilon] = row
-pd.DataFrame(rows).T.rename_axis(["world", "ε"]).sort_index(axis=1, ascending=[False, True]).round(
-    2
-)
+side_by_side = pd.DataFrame(rows).T.rename_axis(["world", "ε"])
+side_by_side.sort_index(axis=1, ascending=[False, True]).round(2)
 
 # %%
 loud = elsewhere["loud context"]
@@ -896,9 +897,9 @@ tell(
 )
 
 # %% [markdown]
-# What does it miss? Two checks. Is the network at the optimum of its loss? The theory's own loss can be taken at the
-# *measured* worths. And is the vote of three cues wrong as a picture of the network? Give the three-cue classifier the
-# measured worths and see how often it would be right.
+# What does it miss? Two checks. Is the network at the optimum of its loss? The theory's own loss can be
+# taken at the *measured* worths. And is the vote of three cues wrong as a picture of the network? Give
+# the three-cue classifier the measured worths and see how often it would be right.
 
 
 # %%
@@ -908,9 +909,8 @@ def at_worths(there, logits, epsilon):
     logits = np.clip(logits, 0, None)
     cost = (there.price / np.array(there.amplitude)) @ logits
     votes = logits @ np.eye(8)[shown_there]  # (S, C)
-    right = (votes[:, 0] == votes.max(axis=1)) / (votes == votes.max(axis=1, keepdims=True)).sum(
-        axis=1
-    )
+    ties = votes == votes.max(axis=1, keepdims=True)  # equal classes share the guess
+    right = ties[:, 0] / ties.sum(axis=1)
     return theory.data_loss(logits, epsilon, 8, shown_there, chances)[0] + cost, chances @ right
 
 
@@ -926,12 +926,13 @@ for k, epsilon in enumerate(strengths):
     )
 
 # %% [markdown]
-# The vote is a fair picture wherever its accuracy is the network's: the louder cue decides, and where that is the
-# context, accuracy is the context's reliability. But where a network stays above the lowest loss with too little of
-# the part, the theory has missed why. A detector for a small ring has to be *found*, by gradients that are
-# weak once a loud cue explains most labels, and at large ε all gradients are small. In the theory every
-# detector is there from the start and only has to be paid for: it knows prices, it does not know learning.
-# (A higher price is a crude stand-in for that. It was fitted in this world, so it is no test.)
+# The vote is a fair picture wherever its accuracy is the network's: the louder cue decides, and where
+# that is the context, accuracy is the context's reliability. But where a network stays above the lowest
+# loss with too little of the part, the theory has missed why. One reading, not tested here: a detector
+# for a small ring has to be *found*, by gradients that are weak once a loud cue explains most labels, and
+# at large ε all gradients are small. In the theory every detector is there from the start and only has to
+# be paid for: it knows prices, it does not know learning. (A higher price is a crude stand-in for that. It
+# was fitted in this world, so it is no test.)
 #
 # ## Exercises
 #
