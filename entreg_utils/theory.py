@@ -19,7 +19,7 @@ the logit by a_k only, so a small part is dear. At eps = 0 the loss asks for a l
 image, which only the perfect cue gives, and the price is paid. As eps grows the margin asked for
 shrinks, and with it what the part is worth beyond the body; past some eps it is dropped and the
 body, large and almost always right, carries the class alone. Past a last eps no cue pays, and all
-weights are zero: the collapse.
+weights are zero: the collapse (:func:`pays_until`).
 """
 
 from collections.abc import Sequence
@@ -101,6 +101,17 @@ def reliance(world: ThreeCues, epsilons: Sequence[float]) -> np.ndarray:
     Errors as of :func:`optimum`."""
     epsilons = np.atleast_1d(as_array(epsilons, "epsilons"))
     return np.array([np.array(world.amplitude) * optimum(world, e) for e in epsilons])
+
+
+def pays_until(world: ThreeCues) -> np.ndarray:
+    """The epsilon of each cue (3,), at most 1, from which on it does not pay as the only one.
+
+    At w = 0 the prediction is uniform, and the loss falls along cue k at the rate
+    (1 - eps) a_k (r_k - 1/C), which has to beat the price. From the largest of the three on all
+    weights are zero. Below 0, or -inf: never.
+    """
+    rate = np.array(world.amplitude) * (np.array(world.reliability) - 1 / world.num_classes)
+    return 1 - np.divide(world.price, rate, where=rate > 0, out=np.full(3, np.inf))
 
 
 def fit_price(table: pd.DataFrame, world: ThreeCues, candidates: Sequence[float]) -> ThreeCues:

@@ -91,8 +91,12 @@ def test_what_is_too_dear_is_not_bought_and_where_the_collapse_is():
     # a guess among four
     assert prediction(dear, 0.0) == (pytest.approx(1 / 4), pytest.approx(math.log(4)))
     # at w = 0 the loss falls along cue k at (1 - eps) a_k (r_k - 1/C); the body is the best bargain
-    rate = 0.25 * (0.9 - 0.25)
-    last = 1 - WORLD.price / rate
+    last = theory.pays_until(WORLD)[1]
+    assert last == pytest.approx(1 - WORLD.price / (0.25 * (0.9 - 0.25)))
+    assert last == theory.pays_until(WORLD).max()
+    # at chance, or below it, a cue never pays
+    unsure = replace(WORLD, reliability=(1.0, 0.25, 0.1))
+    np.testing.assert_array_equal(theory.pays_until(unsure)[1:], -np.inf)
     assert optimum(WORLD, last - 1e-3).max() > 1e-3
     for epsilon in (last + 1e-3, 1.0):
         np.testing.assert_allclose(optimum(WORLD, epsilon), 0, atol=1e-9)

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from scipy.special import stdtrit
 
-from entreg_utils import losses
+from entreg_utils import losses, theory
 from entreg_utils.checks.check import claim, function, number, numbers, reads
 from entreg_utils.checks.critique import pair, review
 
@@ -221,18 +221,20 @@ def early_stopping(value, history, epsilon=0.0):
 @reads(number)
 def collapse(value, world):
     """07: the epsilon beyond which no cue of a ``theory.ThreeCues`` pays its price."""
-    over_chance = np.array(world.reliability) - 1 / world.num_classes
-    last = 1 - world.price / (np.array(world.amplitude) * over_chance)  # where each stops paying
+    last = theory.pays_until(world)
     cue = ("part", "body", "context")[last.argmax()]
     return {"right": last.max(), "cue": cue, "body": last[1], "outside": not 0 <= value <= 1}
 
 
 @reads(number)
 def optimism(value, table):
-    """07: how much choosing epsilon on test flatters PxAP; ``table`` has one row a run."""
-    means = table.groupby("epsilon")[["pxap", "val_pxap"]].mean()
-    right = means.pxap.max() - means.pxap[means.val_pxap.idxmax()]
-    return {"right": right, "negative": value < 0}
+    """07: how much larger a gain in BoxAcc over epsilon 0 is with threshold and epsilon chosen on
+    test instead of validation; ``table`` has one row a run."""
+    means = table.groupby("epsilon")[["max_box_acc", "max_box_acc_carried", "val_max_box_acc"]]
+    test, carried, val = means.mean().to_numpy().T
+    top, plain = test.max() - carried[val.argmax()], test[0] - carried[0]
+    gains = {"gain": test.max() - test[0], "honest": carried[val.argmax()] - carried[0]}
+    return {"right": top - plain, "turned": plain - top, "top": top, "plain": plain} | gains
 
 
 @reads(number)

@@ -99,11 +99,13 @@ BETTER = HISTORY.assign(val_pxap=HISTORY.val_pxap + 0.15)  # best mean 0.95, whi
 CUES = ThreeCues((1.0, 0.9, 0.3), (0.1, 0.2, 0.5), num_classes=10, price=0.016)
 SMALL_BODY = ThreeCues((1.0, 0.9, 0.3), (0.1, 0.02, 0.5), num_classes=10, price=0.016)
 # test means 0.6 at ε = 0 and 0.5 at ε = 0.5; validation prefers 0.5
+# Validation prefers 0.5, test 0.8. On test 0.9 - 0.5 = 0.4; honest 0.7 - 0.4 = 0.3; tops 0.9 - 0.7.
 TABLE = pd.DataFrame(
     {
-        "epsilon": [0.0, 0.0, 0.5, 0.5],
-        "pxap": [0.5, 0.7, 0.6, 0.4],
-        "val_pxap": [0.5, 0.5, 0.6, 0.6],
+        "epsilon": [0.0, 0.0, 0.5, 0.8],
+        "max_box_acc": [0.4, 0.6, 0.8, 0.9],
+        "max_box_acc_carried": [0.4, 0.4, 0.7, 0.6],
+        "val_max_box_acc": [0.5, 0.5, 0.9, 0.85],
     }
 )
 # both changed: +0.4; features alone +0.2 under the old head, +0.3 under the new one
@@ -266,7 +268,12 @@ CASES = [
     ]),
     ("collapse", (SMALL_BODY,), [(0.0, "body stops paying")]),
     ("optimism", (TABLE,), [
-        (0.1, "right, 0.100 of PxAP"), (-0.1, "cannot be worse"), (0.3, "not 0.300"),
+        (0.1, "right, +0.100. Choosing on test adds 0.200 to the top and 0.100"),
+        (-0.1, "turned round"),
+        (0.2, "is what choosing on test adds to the top"),
+        (0.4, "is the colleague's gain"),
+        (0.3, "is the honest gain"),
+        (0, "not 0.000"),
     ]),
     ("same_optimum", (0.1, 200), [
         (0.00829, "right, 0.0083. A beta of 0.1 asks 200 classes for 0.091 nats."),

@@ -229,6 +229,7 @@ row("predict.find", lambda r, a: len(r) > 0, out=made(lambda: Path("nowhere")), 
     lambda: [photo()], empty=[], absent=["no/where"], nul=["a\0b"], text_file=[truth()]))
 row("theory.optimum theory.reliance", POSITIVE,
     epsilons=one_of((0.2, 0.5), list=list, array=np.array))
+row("theory.pays_until", lambda r, a: bool((r <= 1).all()))
 row("theory.prediction", lambda r, a: UNIT(r[0]) and POSITIVE(r[1]))
 VALUE = one_of("toy", math.sqrt, spoils=NOT_TEXTS)
 row("names.is_own names.travels", lambda r, a: r in (True, False), value=VALUE)
