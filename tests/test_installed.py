@@ -79,7 +79,8 @@ def site(tmp_path_factory):
 
 def test_all_that_is_read_is_in_the_package(site):
     inside = site / "entreg_utils" / "_project"
-    for pattern in ("data/runs/*", "notebooks/*.ipynb", "data/*.json", "requirements.txt"):
+    whole = ("data/runs/*", "notebooks/*.ipynb", "data/*.json", "requirements.txt")
+    for pattern in (*whole, "notebooks/maxsup.py"):
         there = {path.relative_to(ROOT) for path in ROOT.glob(pattern)}
         assert there and there == {path.relative_to(inside) for path in inside.glob(pattern)}
     assert {path.name for path in site.glob("entreg_utils/experiments/plans/*.toml")}

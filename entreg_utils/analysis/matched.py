@@ -82,8 +82,11 @@ def tally(table: pd.DataFrame) -> str:
     return said + (f" {missed} could not be taken: that entropy was not reached." if missed else "")
 
 
-def verdicts(table: pd.DataFrame, score: str) -> list[str]:
-    """A line a regulariser of :func:`differences`: where its interval leaves out zero, and how."""
+def verdicts(table: pd.DataFrame, score: str, names: Mapping[str, str] = NAMES) -> list[str]:
+    """A line a regulariser of :func:`differences`: where its interval leaves out zero, and how.
+
+    ``names``: regulariser -> how it is called; what is not in it keeps its own name.
+    """
     rivals, lines = table.loc[score].drop(ER, level="regularizer"), []
     for name, rows in rivals.groupby(level="regularizer", sort=False):
         said = {side: rows[rows.verdict == side] for side in ("higher", "lower", INSIDE, MISSED)}
@@ -91,13 +94,16 @@ def verdicts(table: pd.DataFrame, score: str) -> list[str]:
         words = [f"{side} than ER at {at[side]} nats" for side in ("higher", "lower") if at[side]]
         words += [f"interval {INSIDE} at {at[INSIDE]} nats"] if at[INSIDE] else []
         words += [f"{at[MISSED]} nats {MISSED}"] if at[MISSED] else []
-        lines.append(f"{NAMES[name]}: {'; '.join(words)}")
+        lines.append(f"{names.get(name, name)}: {'; '.join(words)}")
     return lines
 
 
-def readable(table: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
+def readable(
+    table: pd.DataFrame, titles: Mapping[str, str], names: Mapping[str, str] = NAMES
+) -> pd.DataFrame:
     """:func:`differences` as text, by (nats, regulariser): the value, in brackets the paired
-    difference and its half-width. ``titles``: score -> title of its column.
+    difference and its half-width. ``titles``: score -> title of its column; ``names`` as of
+    :func:`verdicts`.
     """
     cells = {}
     for (score, entropy, name), row in table.loc[list(titles)].iterrows():
@@ -106,5 +112,6 @@ def readable(table: pd.DataFrame, titles: Mapping[str, str]) -> pd.DataFrame:
             text += f" ({row.change:+.3f} ± {row.half:.3f})"
         if row.verdict == MISSED:
             text = MISSED
-        cells.setdefault((f"{entropy:.2f}", NAMES[name]), {})[titles[score]] = text
+        place = f"{entropy:.2f}", names.get(name, name)
+        cells.setdefault(place, {})[titles[score]] = text
     return pd.DataFrame.from_dict(cells, orient="index").rename_axis(["nats", "regulariser"])

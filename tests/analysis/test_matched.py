@@ -109,3 +109,12 @@ def test_readable_has_value_and_difference():
     assert text.loc[("1.50", "ER, label smoothing"), "PxAP"] == "0.650"
     assert text.loc[("1.50", "Jeffreys"), "PxAP"] == "0.540 (-0.110 ± 0.127)"
     assert text.loc[("1.50", "confidence penalty"), "PxAP"] == matched.MISSED
+
+
+def test_an_own_regulariser_is_called_as_one_likes_or_by_its_own_name():
+    table = matched.differences({"kl_uniform": ER, "mine:f": TABLES["jsd"]}, ["pxap"], [1.5])
+    for names in (matched.NAMES, matched.NAMES | {"mine:f": "Mine"}):
+        title = names.get("mine:f", "mine:f")
+        assert matched.verdicts(table, "pxap", names) == [f"{title}: lower than ER at 1.50 nats"]
+        text = matched.readable(table, {"pxap": "PxAP"}, names)
+        assert text.loc[("1.50", title), "PxAP"] == "0.550 (-0.100 ± 0.000)"
