@@ -442,7 +442,8 @@ if len(voc) == 2:
 
 # %% [markdown]
 # (PxAP: maps of the true class, min-max, all thresholds; its constant map scores the pixels' share. `class_map` is the map's
-# positive part, as above. Interval over seeds alone: a record keeps the mean over photographs.) The drawn world's ε = 0
+# positive part, as above. Interval over seeds alone: a record keeps the mean over photographs. Five shares are looked at, so
+# one that barely leaves zero is no news.) The drawn world's ε = 0
 # lost energy from the fish and its ε = 0.8 gathered it; whether photographs do likewise is what the table says, not what the
 # drawn world says.
 #
@@ -1048,8 +1049,8 @@ say(
 )
 
 # %% [markdown]
-# At 1.0 the theory's optimum drops mark and body altogether; the networks keep a remainder of both. So the theory knows who gets the
-# worth when two witnesses never err, and where mark and body stand near each other it may name the wrong one.
+# At 1.0 the theory's optimum drops mark and body altogether; the networks keep a remainder of both. Where it names the wrong
+# cue, look how near mark and body stand to each other in both columns.
 #
 # So it is not the label that decides between the two witnesses but the *price*: area, contrast, what a convolution finds first. In
 # the paper's example the door is the large one. Had the object been the large one, the same blindness would have looked like success.
