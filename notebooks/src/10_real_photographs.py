@@ -119,7 +119,7 @@ origins = pd.DataFrame([run.provenance for run in every.values()])
 shown_again = origins.rescored.notna()  # a finished network at another size
 origins["device"] = origins.gpu.fillna("CPU, one thread")
 print("weights:", ", ".join(sorted({run.config.weights for run in every.values()})))
-print(f"{shown_again.sum()} records are networks of others, shown at another size; trained:")
+print(f"{shown_again.sum()} records show a trained network again, at another size. Trained:")
 origins[~shown_again].groupby(["device", "torch"]).seconds.agg(
     runs="count", median_seconds="median", hours=lambda s: s.sum() / 3600
 ).round(1)
@@ -278,7 +278,7 @@ print("a hill with two slopes:", hill)
 validation = 100 * summary["val_max_box_acc"]
 close = validation["mean"] >= validation["mean"].max() - validation["half"][chosen]
 rounded = {e: round(m, 1) for e, m in validation["mean"].items()}
-print("MaxBoxAcc on validation, %:", rounded)
+tell(f"MaxBoxAcc on validation, %, by ε: {rounded}")
 print("within the interval of the best:", [float(e) for e in validation.index[close]])
 
 # %% [markdown]
@@ -340,7 +340,7 @@ print(f"(Exercise 1: {unpaired:.1f} without)")
 # %%
 def say(row):
     """A change in points with both intervals, and a star where both are clear of zero."""
-    return analysis.points(row) + (" *" if analysis.clear(row) else "")
+    return analysis.points(row) + ("*" if analysis.clear(row) else "")
 
 
 BAR = {"max_box_acc": 0.03, "top1_loc": 0.03, "accuracy": -0.01}  # section 1
@@ -1106,14 +1106,14 @@ if "sweep" in DO:
 # ## 9. The verdict, row by row
 #
 # ε is validation's choice, among strengths with the same seeds; where it chooses none, the row shows 0.1 and says so.
-# Lite0 and one of the MobileNetV2 are shown at 224 pixels. Change in points; a star: clear by both intervals (of pooled
+# "Shown 224": at 224 pixels, MobileNetV2 trained at 160. Change in points; a star: clear by both intervals (of pooled
 # pixels, by Student's).
 
 # %%
 settings = {"birds: MobileNetV2, 160 px": sweep}
 for name in ("MobileNetV2, 160 px", "Lite0, live", "Lite0, frozen"):
     own = {e: group for (s, e), group in families[name].items() if s == 224}
-    settings[f"birds: {name.split(' px')[0]}, shown 224"] = own
+    settings[f"birds: {name.split(', 160')[0]}, shown 224"] = own
 rows = {}
 for name, own in settings.items():
     seeds = set.intersection(*({run.config.seed for run in group} for group in own.values()))
@@ -1135,7 +1135,7 @@ judged = [
     (name, f"{e:g}" if e else "0; 0.1 shown", score, analysis.clear(row), say(row))
     for (name, e, score), row in rows.items()
 ]
-columns = ["setting", "ε by validation", "score", "clear", "change"]
+columns = ["setting", "ε, validation", "score", "clear", "change"]
 final = pd.DataFrame(judged, columns=columns)
 final.drop(columns="clear").set_index(columns[:3])
 
