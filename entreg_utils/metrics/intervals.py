@@ -6,6 +6,7 @@ A claim about a method needs the second.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -77,11 +78,8 @@ def paired_bootstrap(
         raise ValueError(f"pairs want equal shapes (S, N) or (S, N, T), not {shapes}")
     pair = [_finite(own.swapaxes(0, 1), "images").swapaxes(0, 1) for own in pair]
     seeds, images = pair[0].shape[:2]
-    generator, samples = _generator(seed, samples, confidence)
-    # how often each image is drawn; the first row is the data themselves
-    draws = generator.multinomial(images, np.full(images, 1 / images), size=samples)
-    weights = np.concatenate([np.ones((1, images)), draws]).astype(np.float32)
-    picks = generator.integers(seeds, size=(samples, seeds))
+    samples = _generator(seed, samples, confidence)[1]
+    weights, picks = _pairs_drawn(images, seeds, samples, whole("seed", seed, 0))
 
     def scores(own) -> np.ndarray:  # (S, 1 + samples)
         rows = own.reshape(seeds, images, -1).astype(np.float32)
@@ -125,6 +123,16 @@ def central(estimate, draws, confidence: float) -> Interval:
     tail = (1 - _inside(confidence)) / 2
     low, high = np.quantile(draws, [tail, 1 - tail])
     return Interval(float(estimate), float(low), float(high))
+
+
+@lru_cache(maxsize=2)  # many scores of the same images follow each other, and drawing takes longest
+def _pairs_drawn(images: int, seeds: int, samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """How often each image is drawn, (1 + samples, N), first the data themselves; and which seeds,
+    (samples, S)."""
+    generator = np.random.default_rng(seed)
+    draws = generator.multinomial(images, np.full(images, 1 / images), size=samples)
+    weights = np.concatenate([np.ones((1, images)), draws]).astype(np.float32)
+    return weights, generator.integers(seeds, size=(samples, seeds))
 
 
 def _generator(seed: int, samples: int, confidence: float) -> tuple[np.random.Generator, int]:

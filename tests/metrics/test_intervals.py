@@ -92,6 +92,19 @@ def test_a_threshold_is_chosen_anew_in_every_resample():
     assert fixed.low < 0.4
 
 
+def test_a_paired_interval_depends_on_its_seed_and_sizes_and_on_no_call_before():
+    plain, treated = np.random.default_rng(2).random((2, 3, 40)) < 0.5
+    first = paired_bootstrap(plain, treated)
+    others = [
+        paired_bootstrap(plain, treated, seed=1),
+        paired_bootstrap(plain[:2], treated[:2]),
+        paired_bootstrap(plain[:, :30], treated[:, :30]),
+        paired_bootstrap(plain, treated, samples=500),
+    ]
+    assert all(other[1:] != first[1:] for other in others)
+    assert paired_bootstrap(plain, treated) == first
+
+
 def test_pairs_that_are_none_are_refused():
     with pytest.raises(ValueError, match=r"not \(3, 4\) and \(2, 4\)"):
         paired_bootstrap(np.zeros((3, 4)), np.zeros((2, 4)))
