@@ -9,6 +9,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import nbformat
 import pandas as pd
 
 from entreg_utils import analysis, data, experiments, tutorial
@@ -33,6 +34,8 @@ def main() -> int:
     del os.environ["ENTREG_FRESH"]  # the runs on photographs come from the records
     if status := tutorial.notebooks(root):
         return status
+    text = with_block(readme.read_text(encoding="utf-8"), "verdict", verdict(root))
+    atomic_write(readme, text)
     pictures = own("results", "figures")
     command.write(["plane"], pictures)
     atomic_write(root / "data" / "headline.png", (pictures / "plane.png").read_bytes())
@@ -43,7 +46,8 @@ def main() -> int:
 def replace(source: Path, target: Path) -> None:
     """Put the records of all grids and the few checkpoints that are committed into ``target``."""
     target.mkdir(parents=True, exist_ok=True)
-    for old in [*target.glob("toy-*.json"), *target.glob("toy-*.pt")]:
+    again = {config.name for config in grids.ALL}  # plans have records of the drawn world too
+    for old in (path for path in target.glob("toy-*") if path.stem in again):
         old.unlink()
     names = [f"{config.name}.json" for config in grids.ALL]
     names += [f"{config.name}.pt" for config in grids.CHECKPOINTS]
@@ -77,6 +81,13 @@ def photographs() -> str:
     sweep, _ = analysis.complete("cub30_epsilon", "epsilon")
     shown, _ = analysis.complete("cub30_sizes", "eval_size", "epsilon")
     return f"{by_epsilon({e: runs for (e,), runs in sweep.items()})}\n\n{at_other_sizes(shown)}"
+
+
+def verdict(root: Path) -> str:
+    """The table of notebook 10 that README repeats, as the built notebook shows it."""
+    notebook = nbformat.read(root / "notebooks" / "10_real_photographs.ipynb", 4)
+    (cell,) = (c for c in notebook.cells if "verdict" in c.metadata.get("tags", ()))
+    return cell.outputs[0].data["text/markdown"]
 
 
 def by_epsilon(groups: Mapping[float, Sequence[Run]]) -> str:

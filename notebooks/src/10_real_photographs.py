@@ -27,6 +27,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from IPython.display import Markdown
 from scipy.special import stdtrit
 
 from entreg_utils import analysis, checks, data, experiments, figures, files, metrics
@@ -1137,7 +1138,11 @@ judged = [
 ]
 columns = ["setting", "ε, validation", "score", "clear", "change"]
 final = pd.DataFrame(judged, columns=columns)
-final.drop(columns="clear").set_index(columns[:3])
+
+# %% tags=["verdict"]
+words = final.assign(text=final.score + ": " + final.change.str.replace("*", "\\*"))
+words = words.groupby(columns[:2], sort=False).text.agg("<br>".join).rename("change, points")
+Markdown(analysis.markdown(words.reset_index(columns[1])))
 
 # %%
 what = final.score.str.contains("accuracy|mean AP")  # the other scores say where
