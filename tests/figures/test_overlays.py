@@ -56,7 +56,7 @@ def test_triptych_draws_picture_map_and_overlay():
     assert "from -2.00 to 8.00; 25% of the picture" in sentence
     assert "IoU 1.00" in sentence
     assert_boxes(picture)
-    assert picture.get_title("left") == "green: predicted, red dashes: true"
+    assert picture.get_title() == "green: predicted, red dashes: true"
 
 
 def test_triptych_without_a_true_box_says_no_iou():
