@@ -289,8 +289,8 @@ print("by counting:", [f"{value:.3f}" for value in by_counting])
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# The line "by hand": each cue is worth its reliability, since each is right more often than one wrong
-# species is shown. What is left of the largest, the mark's, is nothing to improve on.
+# The line "by hand": each cue is worth its reliability, since it shows the own species more often than any
+# other one. The mark alone is right every time.
 #
 # </details>
 
