@@ -27,8 +27,7 @@ import torch.nn.functional as F
 
 from entreg_utils import checks, data, figures, metrics
 from entreg_utils.data.toy import boxes_of
-from entreg_utils.figures import CUE_COLOURS, OKABE_ITO, PREDICTED, TRUE
-from entreg_utils.figures import draw_box, picture_grid
+from entreg_utils.figures import CUE_COLOURS, OKABE_ITO, PREDICTED, TRUE, draw_box, picture_grid
 
 figures.use_style()
 

@@ -383,8 +383,9 @@ print("both equal losses.objective; eps =", round(converted, 3))
 
 # %% [markdown]
 # So a table that reports "ER against label smoothing" compares two *strengths*, not two methods. Keep
-# that in mind for notebook 08. And mind the sign: with a minus the loss has no minimum. (Here
-# $\lambda = 0.05$ and 200 classes, so that the bend can be seen; the sign matters at any strength.)
+# that in mind for notebook 08. And mind the sign: with a minus the loss has no minimum. (The next figure has
+# another strength than the cell above, $\lambda = 0.05$, and 200 classes, so that the bend can be seen; the sign
+# matters at any strength.)
 
 # %% tags=["figure:sign"]
 weak, C = 0.05, 200
