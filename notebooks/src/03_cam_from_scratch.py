@@ -778,7 +778,7 @@ figure, _ = picture_grid(
 tops = [f"{name} {m.max():.1f}" for name, m in zip(names, several, strict=True)]
 highest = "Highest raw value: " + ", ".join(tops)
 nothing = [name for name, m in zip(names, several, strict=True) if m.max() <= 0]
-last = f"{' and '.join(nothing)} has no value above zero and shows nothing." if nothing else ""
+last = f"No value above zero, and nothing to show: {', '.join(nothing) or 'none of them'}."
 figures.show(
     figure,
     f"{highest}. Stretched by itself each map reaches the brightest colour; on one "

@@ -356,13 +356,13 @@ all_ious = metrics.iou_curves(maps, boxes, "all", 1000, SIZE)
 gain = (all_ious - ious)[:, 50:]
 image, column = np.unravel_index(gain.argmax(), gain.shape)
 tau = grid[column + 50]
-figure, (panel, mask) = plt.subplots(1, 2, figsize=(6, 3.2))
-panel.imshow(as_picture(test.images[image]))
-mask.imshow(metrics.explain(maps[image], boxes[image], tau, size=SIZE).mask, cmap="gray")
-figures.picture_axes(panel)
-figures.picture_axes(mask)
-panel.set(title="red dashes: true box", xlabel=f"test image {image}")
-mask.set(title="green: largest contour", xlabel=f"mask at {tau:.2f}; blue: another one")
+told = metrics.explain(maps[image], boxes[image], tau, "all", SIZE)
+black_and_white = np.repeat(told.mask[..., None].astype(float), 3, axis=2)
+figure, (panel, _, mask) = figures.picture_grid(
+    [test.images[image], told.scores, black_and_white],
+    ["red dashes: true box", "score map", "green: largest contour"],
+    [f"test image {image}", "stretched to 0..1", f"above {tau:.3f}; blue: another contour"],
+)
 draw_box(panel, boxes[image], TRUE)
 candidates = metrics.boxes_at(maps[image], tau, "all", SIZE)
 other = candidates[metrics.box_iou(candidates, [boxes[image]])[:, 0].argmax()]
@@ -377,7 +377,8 @@ figures.show(
 )
 
 # %% [markdown]
-# The difference grows with maps that fall apart. The store has the same network trained with much more entropy
+# Look at what the blue box goes around: a *hole* of the mask, where the map says that nothing is here. Section 6
+# comes back to such contours. The difference grows with maps that fall apart. The store has the same network trained with much more entropy
 # regularisation (notebook 06). Its maps, scored by both rules:
 
 # %%
