@@ -12,7 +12,15 @@ import torch
 from scipy.special import stdtrit
 
 from entreg_utils import losses, theory
-from entreg_utils.checks.check import claim, function, number, numbers, reads
+from entreg_utils.checks.check import (
+    WORDS,
+    claim,
+    differentiation,
+    function,
+    number,
+    numbers,
+    reads,
+)
 from entreg_utils.checks.critique import pair, review
 
 # Boxes with their IoU worked out by hand, both ends of a side included.
@@ -57,12 +65,15 @@ def blanked(value, dataset):
 
 @reads(function("logits", lambda given: torch.as_tensor(given).detach().double()))
 def penalty_gradient(own):
-    """02: a function of logits (N, C) that gives the gradient of KL(p||u), (N, C)."""
+    """02: a function of logits (N, C) that gives the gradient of KL(p||u), (N, C), by a formula."""
     generator = torch.Generator().manual_seed(7)
     logits = 2 * torch.randn(4, 5, generator=generator, dtype=torch.float64)
     wanted = logits.clone().requires_grad_()
     (wanted,) = torch.autograd.grad(losses.kl_to_uniform(wanted).sum(), wanted)
-    given, extreme = own(logits.clone()), own(torch.tensor([[1e4, 0.0, -1e4]]))
+    with differentiation() as used:
+        given, extreme = own(logits.clone()), own(torch.tensor([[1e4, 0.0, -1e4]]))
+    if used():
+        return {"automatic": True}
     if given.shape != wanted.shape:
         return {"shape": True, "needed": tuple(wanted.shape), "given": tuple(given.shape)}
     gap, other, sums = (
@@ -102,17 +113,21 @@ def transferred_lambda(value, lam, source_classes, target_classes):
 @reads(function("features, weights, a and b", lambda given: torch.as_tensor(given).double()))
 def contrast_map(own):
     """03: ``f(features, weights, a, b) -> (N, h, w)``, the map of z_a - z_b."""
-    # by hand: CAM_0 - CAM_2 = (2 - (-1)) A_1 + (0 - 1) A_2, two channels of two pixels
-    features = torch.tensor([[[[1.0, 0.0]], [[2.0, 4.0]]]])  # (1, 2, 1, 2)
+    # by hand: CAM_0 - CAM_2 = (2 - (-1)) A_1 + (0 - 1) A_2, two pictures of two channels of two
+    # pixels; CAM_1 - CAM_0 = (5 - 2) A_1 + (5 - 0) A_2
+    features = torch.tensor([[[[1.0, 0.0]], [[2.0, 4.0]]], [[[0.0, 3.0]], [[5.0, 1.0]]]])
     weights = torch.tensor([[2.0, 0.0], [5.0, 5.0], [-1.0, 1.0]])
-    by_hand = torch.tensor([[[1.0, -4.0]]], dtype=torch.float64)
-    found = own(features, weights, 0, 2)
+    by_hand = torch.tensor([[[1.0, -4.0]], [[-5.0, 8.0]]], dtype=torch.float64)
+    others = torch.tensor([[[13.0, 20.0]], [[25.0, 14.0]]], dtype=torch.float64)
+    found, other = own(features, weights, 0, 2), own(features, weights, 1, 0)
     moved = own(features, weights + torch.tensor([7.0, -3.0]), 0, 2)
-    if found.shape != by_hand.shape:
-        return {"shape": True, "given": tuple(found.shape)}
+    shapes = {tuple(one.shape) for one in (found, other, moved)} - {tuple(by_hand.shape)}
+    if shapes:
+        return {"shape": True, "given": shapes.pop(), "first": found.shape == (1, 1, 2)}
     return {
         "turned": torch.allclose(found, -by_hand),
         "wrong": not torch.allclose(found, by_hand),
+        "fixed": not torch.allclose(other, others),
         "right": torch.allclose(moved, found, atol=1e-5),
         "by_hand": by_hand.flatten().tolist(),
         "found": [round(each, 3) for each in found.flatten().tolist()],
@@ -397,4 +412,4 @@ def twins_of(own):
     }
 
 
-__all__ = [name for name, value in globals().items() if hasattr(value, "__wrapped__")]
+__all__ = [name for name in WORDS if name in globals()]

@@ -16,14 +16,17 @@ that the answer is close to (``within``, ``relative`` as in ``math.isclose``; wi
 An answer that is missing, not finite, or of another type or shape is told what it should have been.
 """
 
+import contextlib
 import functools
 import inspect
 import math
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from importlib.resources import files
+from unittest import mock
 
 import numpy as np
+from torch.autograd import Variable, forward_ad
 
 WORDS = tomllib.loads(files(__package__).joinpath("words.toml").read_text("utf-8"))
 SETTINGS = ("title", "within", "relative")
@@ -88,6 +91,19 @@ def function(takes: str, gives: Callable) -> Callable:
         return guarded
 
     return read
+
+
+@contextlib.contextmanager
+def differentiation() -> Iterator[Callable[[], bool]]:
+    """Yields what says whether PyTorch has differentiated since, by whatever name it was called.
+
+    All backward passes go through one engine, all forward ones through ``make_dual``; both still do
+    their work, so that whoever uses them gets numbers and is told afterwards.
+    """
+    engine = mock.Mock(wraps=Variable._execution_engine)
+    forward = mock.patch.object(forward_ad, "make_dual", wraps=forward_ad.make_dual)
+    with mock.patch.object(Variable, "_execution_engine", engine), forward as dual:
+        yield lambda: engine.run_backward.called or dual.called
 
 
 def claim(answer) -> dict:

@@ -9,6 +9,8 @@ from entreg_utils.figures.scenes import as_picture, draw_box, draw_picture, pict
 from entreg_utils.figures.style import (
     CUE_COLOURS,
     OKABE_ITO,
+    PREDICTED,
+    TRUE,
     captured,
     entropy_axis,
     forest,

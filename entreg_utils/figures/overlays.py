@@ -15,9 +15,7 @@ from matplotlib.figure import Figure
 from entreg_utils import cam, metrics
 from entreg_utils.fields import plain_numbers
 from entreg_utils.figures.scenes import as_array, as_picture, colour_bar, draw_box, picture_grid
-from entreg_utils.figures.style import MAP_CMAP, OKABE_ITO, picture_axes
-
-TRUE, PREDICTED = OKABE_ITO["vermillion"], OKABE_ITO["green"]
+from entreg_utils.figures.style import MAP_CMAP, PREDICTED, TRUE, picture_axes
 
 
 @plain_numbers
@@ -36,7 +34,7 @@ def steps(image, raw, true_box, threshold: float = 0.15) -> tuple[Figure, str]:
         f"1  raw map, {raw.shape[0]} x {raw.shape[1]}": f"values {low:.1f} to {high:.1f}",
         f"2  resized to {size[0]} x {size[1]}": "stretched to 0..1",
         f"3  above {threshold:.2f}": f"{share:.0%} of the pixels",
-        f"4  its box: IoU {told.iou:.2f}": "green: box, orange: truth",
+        f"4  its box: IoU {told.iou:.2f}": "green: box, red dashes: true",
     }
     mask = np.repeat(told.mask[..., None].astype(float), 3, axis=2)  # black and white
     shown = [raw, told.scores, mask, image]
@@ -145,7 +143,8 @@ def triptychs(rows: Sequence[Sequence[Example]]) -> tuple[Figure, str]:
         blank = sum(read["blank"] for read in reads)
         ious = (", ".join(words) if known else "no true box") + f" ({blank} blank)" * bool(blank)
         said.append(f"{network} at threshold {threshold:.2f}: {ious}")
-    return figure, f"Green: predicted box, red: true box. IoU, row by row, of {'; '.join(said)}."
+    boxes = "Green: predicted box, red dashes: true box."
+    return figure, f"{boxes} IoU, row by row, of {'; '.join(said)}."
 
 
 def invariance(image, maps: Mapping[str, np.ndarray], probabilities, entropies):
@@ -190,7 +189,7 @@ def _draw_triptych(figure, panels, image, raw_map, true_boxes, threshold: float)
         picture_axes(panel)
     left.imshow(picture)
     for box in true_boxes:
-        draw_box(left, box, TRUE, dashed=True)
+        draw_box(left, box, TRUE)
     heat = middle.imshow(scores, cmap=MAP_CMAP, vmin=0, vmax=1)
     colour_bar(figure, heat, [0, threshold, 1], cax=bar)
     bar.tick_params(labelsize=7)

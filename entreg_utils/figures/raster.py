@@ -14,8 +14,7 @@ from matplotlib.colors import to_rgb
 from PIL import Image, ImageDraw, ImageFont
 
 from entreg_utils import cam
-from entreg_utils.figures.overlays import PREDICTED
-from entreg_utils.figures.style import MAP_CMAP
+from entreg_utils.figures.style import MAP_CMAP, PREDICTED
 from entreg_utils.metrics.contours import outlines_of
 
 LONGEST, SHORTEST = 1280, 192  # pixels of a drawn picture's longer side

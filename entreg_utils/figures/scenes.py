@@ -15,7 +15,7 @@ from torch import Tensor
 
 from entreg_utils.cam.scaling import as_array
 from entreg_utils.fields import plain_numbers
-from entreg_utils.figures.style import MAP_CMAP, picture_axes
+from entreg_utils.figures.style import MAP_CMAP, TRUE, picture_axes
 
 WIDTH = 9  # of a figure, inches
 
@@ -92,15 +92,16 @@ def colour_bar(figure: Figure, shown: AxesImage, ticks: Sequence[float], **place
     bar.set_ticks(ticks, labels=[f"{tick:.2g}" for tick in ticks])
 
 
-def draw_box(axes, box, colour: str, dashed: bool = False) -> None:
-    """Outline one box x0, y0, x1, y1 on axes that show a picture; true boxes are dashed.
-    ValueError: other than four finite numbers."""
+def draw_box(axes, box, colour: str, dashed: bool | None = None) -> None:
+    """Outline one box x0, y0, x1, y1 on axes that show a picture; dashed, unless told otherwise,
+    in the colour of true boxes, ``style.TRUE``. ValueError: other than four finite numbers."""
     box = as_array(box, "box").astype(float)
     if box.shape != (4,) or not np.isfinite(box).all():
         raise ValueError(f"a box is four finite numbers, x0, y0, x1, y1, not {box.tolist()}")
     x0, y0, x1, y1 = box.tolist()
     # pixel i covers i - 0.5 .. i + 0.5 on matplotlib's axes, and x1 is the first pixel outside
     corner, size = (x0 - 0.5, y0 - 0.5), (x1 - x0, y1 - y0)
+    dashed = colour == TRUE if dashed is None else dashed
     style = (0, (3, 1.5)) if dashed else "-"
     rim = Rectangle(corner, *size, fill=False, edgecolor=colour, linewidth=2, linestyle=style)
     solid = {"dash_offset": 0, "dash_list": None}  # the white line under the dashes has no gaps

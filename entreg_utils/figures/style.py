@@ -32,6 +32,8 @@ OKABE_ITO = {
     "purple": "#CC79A7",
 }
 MAP_CMAP = "magma"
+# Boxes: the true one red and dashed, the predicted one green, in every picture of the course.
+TRUE, PREDICTED = OKABE_ITO["vermillion"], OKABE_ITO["green"]
 # The three regions of a drawn picture, and what speaks for a species in each of them.
 CUE_COLOURS = {
     "part": OKABE_ITO["vermillion"],

@@ -27,10 +27,9 @@ import torch.nn.functional as F
 
 from entreg_utils import checks, data, figures, metrics
 from entreg_utils.data.toy import boxes_of
-from entreg_utils.figures import CUE_COLOURS, OKABE_ITO, draw_box, picture_grid
+from entreg_utils.figures import CUE_COLOURS, OKABE_ITO, PREDICTED, TRUE, draw_box, picture_grid
 
 figures.use_style()
-RED, GREEN = OKABE_ITO["vermillion"], OKABE_ITO["green"]
 
 # %% [markdown]
 # ## 1. The task
@@ -52,13 +51,13 @@ print("test pictures:    ", tuple(test.images.shape))
 print("species:", ", ".join(train.class_names))
 
 # %% [markdown]
-# Before you run the next cell: which of the three panels may a weakly supervised method see while it
+# **Predict:** which of the three panels of the next figure may a weakly supervised method see while it
 # trains?
 
 # %% tags=["figure:task"]
 shown, box = figures.as_picture(test.images[4]), test.boxes[4].tolist()
 name, mask = test.class_names[test.labels[4]], test.masks[4].numpy()
-x0, y0, x1, y1 = box
+x0, y0, x1, y1 = box  # x1 and y1: the first pixel outside
 figure, panels = picture_grid(
     [shown, shown, np.where(mask[..., None], shown, 0.25 * shown + 0.75)],
     [
@@ -72,8 +71,8 @@ figure, panels = picture_grid(
         f"{mask.sum()} of {mask.size} pixels",
     ],
 )
-draw_box(panels[1], box, RED, dashed=True)
-panels[2].contour(mask, levels=[0.5], colors=RED, linewidths=1.5)
+draw_box(panels[1], box, TRUE)
+panels[2].contour(mask, levels=[0.5], colors=TRUE, linestyles="--", linewidths=1.5)
 figures.show(
     figure,
     f"A {name}: for training there is the picture and its name; asked for is the box "
@@ -82,13 +81,30 @@ figures.show(
 )
 
 # %% [markdown]
-# Only the left one. The box and the outline exist for every picture of this world, but in this course
-# they are used for *measuring*. Whenever they are used for more than that (to choose a threshold, to
-# choose a checkpoint), the text has to say so. Section 6 comes back to this.
+# <details><summary>Answer</summary>
+#
+# Only the left one.
+#
+# </details>
+
+# %% [markdown]
+# The box and the outline exist for every picture of this world, but in this course they are used for
+# *measuring*. Whenever they are used for more than that (to choose a threshold, to choose a checkpoint),
+# the text has to say so. Section 7 comes back to this. What is true is drawn in red dashes on every page.
 #
 # A box is written $(x_0, y_0, x_1, y_1)$ in pixels, the origin in the top left corner, $y$ growing
-# downwards. The boxes of this world end at the first pixel *outside* the fish: $x_1 - x_0$ is the width.
-#
+# downwards. Where a box *ends* is a convention. In this world, as in the public lists for the CUB birds,
+# $x_1$ is the first column *outside* the fish, so that $x_1 - x_0$ is the width. At the frame there is no
+# such column, and the last one of the picture is written. The next cell counts it out on this fish.
+
+# %%
+columns, last = np.flatnonzero(mask.any(axis=0)), test.images.shape[-1] - 1
+print(f"the fish fills the columns {columns[0]} to {columns[-1]}: {len(columns)} pixels")
+print(f"its box is written from {x0} to {x1}: x1 - x0 = {x1 - x0}")
+at_frame = (test.boxes[:, 2:] == last).any(dim=1).sum()
+print(f"boxes that reach column or row {last}: {at_frame} of {len(test)}")
+
+# %% [markdown]
 # ## 2. A world with three cues
 #
 # Here are the species. Look for what a column has in common, and for what it does not.
@@ -143,7 +159,7 @@ figures.show(
 
 # %% [markdown]
 # Notice the sizes. The mark covers a few pixels in a hundred; the body is several times larger; the
-# habitat is nearly everything. A map that lights up on the mark alone is a very small map, and that is
+# habitat takes most of the picture. A map that lights up on the mark alone is a very small map, and that is
 # the whole problem of this course in one picture.
 #
 # On photographs no such cut exists: nobody can say which pixels of a bird are "the class". That is why
@@ -192,10 +208,18 @@ figures.show(
 )
 
 # %% [markdown]
-# The measured shares sit where the knobs say, within what a sample of this size allows. So the part
-# never lies, the body does in one picture of twenty, and the context is right in 0.29 of the pictures,
-# where guessing would give 0.125: better than nothing, and wrong more often than not. This ordering is
-# chosen with care: it imitates the situation in which a photograph's smallest detail (a bird's beak, a
+# How much is that? In words, from the measured shares:
+
+# %%
+part, body, context = measured.tolist()
+lies = "never lies" if part == 1 else f"lies in {1 - part:.1%} of the pictures"
+print(f"The part {lies}; the body does in one picture of {1 / (1 - body):.0f}.")
+more = "more" if context < 0.5 else "less"
+print(f"The context is right {context / chance:.1f} times as often as a guess,", end=" ")
+print(f"and wrong {more} often than right.")
+
+# %% [markdown]
+# This ordering is chosen with care: it imitates the situation in which a photograph's smallest detail (a bird's beak, a
 # dog's ear) settles the name, the rest of the animal nearly does, and the background merely hints.
 #
 # A reliability below one means that some pictures contain a lie. The next cell finds pictures in
@@ -260,6 +284,14 @@ by_counting = [look_up(cue) for cue in range(3)]
 by_hand = [max(r, (1 - r) / (train.num_classes - 1)) for r in knobs]
 print("by hand:    ", [f"{value:.3f}" for value in by_hand])
 print("by counting:", [f"{value:.3f}" for value in by_counting])
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# The line "by hand": each cue is worth its reliability, since it shows the own species more often than any
+# other one. The mark alone is right every time.
+#
+# </details>
 
 # %% [markdown]
 # Counting agrees with Bayes' rule up to the luck of the draw: the test split is a sample too. The next
@@ -346,7 +378,9 @@ print(f"pictures where the body is right, mark not: {only_body.float().mean():.3
 #
 # Does training really take it? A classifier on the three cues is small enough to train in front of
 # you: one weight for each (cue, variant, species), softmax, cross-entropy, plain gradient descent.
-# We record how much each cue adds to the right species' logit over that of a wrong one, the **gap**.
+# We record how much each cue adds to the right species' logit over that of a wrong one, the **gap**, and
+# the **entropy** of the predictions: how undecided they are, from 0 (sure) to the logarithm of the number of
+# species (all alike). With the natural logarithm its unit is the *nat*; notebook 02 is about it.
 #
 # **Predict:** after a few steps, does the mark matter more than the body? And after thousands?
 
@@ -400,9 +434,17 @@ figures.show(
 )
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
+# At first hardly: the shares of mark and body lie close together. After thousands of steps clearly, and
+# the distance still grows.
+#
+# </details>
+
+# %% [markdown]
 # Read both panels from left to right. At first the mark and the body count almost alike: a young
 # classifier is a *mean-difference* classifier, and both cues differ between the species' means. Then
-# the body's gap stops growing. The impostors hold it: each of them pushes the body's weight down
+# the body's gap nearly stops growing. The impostors hold it: each of them pushes the body's weight down
 # whenever it gets too large. Nothing holds the mark. To push the last bit of loss out, the classifier
 # makes its predictions ever more certain (the entropy falls), and the only way to do that at no risk
 # is to lean on the mark.
@@ -418,10 +460,11 @@ figures.show(
 #
 # To say how good a box is, one compares it with the true box $B$:
 # $\mathrm{IoU}(A,B) = |A\cap B| \,/\, |A\cup B|$, from 0 (disjoint) to 1 (equal).
-# The field counts pixels with *both ends included*: a side is $x_1 - x_0 + 1$ long. Boxes that end at
-# the first pixel outside, as ours do, are counted one pixel too large by it, predicted and true ones
-# alike. We follow the field all the same, so that numbers can be compared; notebook 04 shows what this
-# convention costs.
+# Two conventions meet here, and they do not fit. The field's *code* takes both ends of a box as pixels
+# that belong to it, so that a side is $x_1 - x_0 + 1$ long. The *boxes*, in the public lists and here, end one
+# pixel further than their object (section 1). So a side is counted one pixel longer than the object is, for
+# predicted and true boxes alike. We follow the field all the same, so that numbers can be compared;
+# notebook 04 shows what it costs.
 #
 # **Exercise 1 (5 minutes).** Write the function. Mind boxes that do not overlap.
 
@@ -475,9 +518,9 @@ part_iou = np.diag(metrics.box_iou(part_boxes, true_boxes))
 captions = [f"IoU {value:.2f}" for value in part_iou[:5]]
 figure, panels = picture_grid(test.images[:5], captions=captions)
 for panel, part, true in zip(panels, part_boxes, true_boxes, strict=False):
-    draw_box(panel, true, RED, dashed=True)
-    draw_box(panel, part, GREEN)
-words = "green: box of the mark     red, dashed: box of the fish"
+    draw_box(panel, true, TRUE)
+    draw_box(panel, part, PREDICTED)
+words = "green: box of the mark     red dashes: box of the fish"
 figure.suptitle(words, x=0.005, ha="left", fontsize=11)
 figures.show(
     figure,
@@ -486,19 +529,28 @@ figures.show(
 )
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
+# Small: a mark of a few pixels in a hundred lies inside a box that holds all of the fish, so the IoU is
+# the ratio of two very different areas. The captions give it for these pictures.
+#
+# </details>
+
+# %% [markdown]
 # The boxes are where the name is decided, and they miss the fish. Over the whole test split, beside two
 # boxes that never look at the picture:
 
 # %% tags=["figure:iou_shares"]
 centre = [12, 12, 36, 36]  # half the picture's side, in the middle
-whole = [0, 0, 47, 47]
+whole = [0, 0, 47, 47]  # the frame: there is no pixel outside
 ious = {
     "box of the mark": part_iou,
     "centred box": metrics.box_iou([centre], true_boxes)[0],
     "whole picture": metrics.box_iou([whole], true_boxes)[0],
 }
 figure, axes = plt.subplots(figsize=(9, 3.2))
-sns.ecdfplot(ious, complementary=True, palette=[RED, OKABE_ITO["blue"], GREEN], ax=axes)
+palette = [PREDICTED, OKABE_ITO["blue"], "black"]
+sns.ecdfplot(ious, complementary=True, palette=palette, ax=axes)
 for level in (0.3, 0.5, 0.7):
     axes.axvline(level, color="grey", lw=0.8, ls=":")
 axes.set_xlabel("IoU that is asked for (dotted: 0.3, 0.5, 0.7)")
@@ -507,12 +559,17 @@ said = ", ".join(
     f"{name} {(values >= 0.5).mean():.3f} (mean IoU {values.mean():.2f})"
     for name, values in ious.items()
 )
-figures.show(figure, f"Share of pictures with an IoU of at least 0.5: {said}.")
+mark, blind = ((ious[name] >= 0.5).mean() for name in ("box of the mark", "centred box"))
+verdict = "below" if mark < blind else "not below"
+figures.show(
+    figure,
+    f"Share of pictures with an IoU of at least 0.5: {said}. The perfect shortcut "
+    f"scores {verdict} the centred box.",
+)
 
 # %% [markdown]
-# Localisation scores are read off such curves: "IoU of at least 0.5" is the usual question. At that
-# question the perfect shortcut scores below a box that was drawn without opening its eyes. A *better*
-# classifier would change nothing about it. That is what "the shortcut hurts" means: the name and the
+# Localisation scores are read off such curves: "IoU of at least 0.5" is the usual question. The rival
+# there is a box that was drawn with closed eyes. A *better* classifier would change nothing about it. That is what "the shortcut hurts" means: the name and the
 # place pull at different pixels, and the loss pays for one of them only.
 #
 # Remember the centred box. On CUB, the birds that this field measures itself on, a centred box
@@ -579,12 +636,17 @@ axes.legend(loc="upper left")
 axes.set_xlabel("side of the centred box, share of the picture's side")
 axes.set(ylim=(0, None), ylabel="share of pictures, IoU >= 0.5")
 axes.set_title("dots: what each choice scores on the test pictures")
-figures.show(figure, f"Best side by each set, and its score: {'; '.join(said)}.")
+lost = [100 * (test_curve.max() - test_curve[chosen[name]]) for name in sets]
+figures.show(
+    figure,
+    f"Best side by each set, and its score: {'; '.join(said)}. Points lost to the "
+    f"oracle: {lost[0]:.2f} with 20 pictures, {lost[1]:.2f} with {len(val)}.",
+)
 
 # %% [markdown]
 # The curve of the small set is ragged, and its best point is partly luck. The oracle's choice can never
 # score lower than the others *on the pictures it was chosen on*: that is what makes it an upper bound.
-# With one free number and a few hundred pictures the gap is small. It grows with the number of things
+# With one free number the gap is what the sentence says. It grows with the number of things
 # that are chosen at once, and a paper chooses many. Note also that a blind box improved by using
 # boxes. Any method that is compared with it should have the same help.
 #
@@ -617,13 +679,15 @@ rule = "best side chosen on the test set"
 print("centred box: per cent of test pictures at IoU 0.5,", rule)
 
 # %% [markdown]
-# Three remarks on the table.
+# The scores in short: **BoxAcc** is the share of pictures whose box has an IoU of at least 0.5 with a true
+# one; **PxAP**, pixel average precision, asks how well the map ranks the object's pixels above the others;
+# **mPxAP** is its mean over classes. Notebook 04 builds all of them. Three remarks on the table.
 #
-# * **CUB** has one bird and one box a picture. Look at its centred box, and keep that number by you
+# * **CUB** (Caltech-UCSD Birds) has one bird and one box a picture. Look at its centred box, and keep that number by you
 #   when you read a table of CUB scores. Its licence allows research and education only, not commercial use.
 # * **OpenImages** has masks, and *ignore* regions: pixels that count neither for nor against. Scores on
 #   pixels need no choice of a box threshold; the average precision runs over all thresholds.
-# * **VOC** pictures have several names at once, so the loss is another one, and the score is averaged
+# * **VOC** (Visual Object Classes) pictures have several names at once, so the loss is another one, and the score is averaged
 #   over classes. "Oxford" in the literature may mean the flowers or the pets; papers do not always say
 #   which, so the course supports both.
 #
@@ -661,7 +725,7 @@ checks.blanked(accuracy, hidden)
 
 # %% [markdown]
 # With the mark hidden now and then, the label itself rewards looking at the body. That is the idea of
-# *erasing* methods (Hide-and-Seek, CutMix, ADL), which notebook [05](05_cam_baselines.ipynb) builds: they take the shortcut away
+# *erasing* methods (Hide-and-Seek, CutMix, the attention-based dropout layer ADL), which notebook [05](05_cam_baselines.ipynb) builds: they take the shortcut away
 # by force. Entropy regularisation leaves the picture alone and changes the loss.
 #
 # ## Summary

@@ -43,7 +43,7 @@ double = torch.float64
 #
 # runs from 0 (all on one class) to $\log C$ (uniform). With the natural logarithm its unit is the
 # *nat*. The next cell takes the formula at its word, on three rows of logits. The last row belongs to a
-# model that is very sure. What will it print there?
+# model that is very sure. **Predict:** what will it print there?
 
 # %%
 logits = torch.tensor([[0.0, 0, 0, 0], [3, 1, 0, 0], [200, 0, 0, 0]])
@@ -52,7 +52,14 @@ naive = -(p * p.log()).sum(dim=1)  # (3,)
 print("by the formula:", [round(value, 3) for value in naive.tolist()])
 
 # %% [markdown]
-# A probability underflowed to 0, its logarithm is minus infinity, and 0 times infinity is not a number.
+# <details><summary>Answer</summary>
+#
+# `nan`, although the entropy of so sure a prediction is almost 0: a probability underflowed to 0, its
+# logarithm is minus infinity, and 0 times infinity is not a number.
+#
+# </details>
+
+# %% [markdown]
 # A library function that knows the limit $0 \log 0 = 0$ repairs the value. It does not repair training:
 # look at the gradient.
 
@@ -117,10 +124,10 @@ print("p - y is the gradient of cross-entropy:", error.item() < 1e-12)
 #
 # | name | value | used as |
 # |---|---|---|
-# | $\mathrm{KL}(u\|p)$ | $-\log C - \frac1C \sum_k \log p_k$ | entropy regularisation (ER); label smoothing (Szegedy et al., CVPR 2016) |
+# | $\mathrm{KL}(u\|p)$ | $-\log C - \frac1C \sum_k \log p_k$ | entropy regularisation (ER, the method of this course); label smoothing (Szegedy et al., CVPR 2016) |
 # | $\mathrm{KL}(p\|u)$ | $\log C - H(p)$ | confidence penalty (Pereyra et al., 2017) |
 # | Jeffreys | $\mathrm{KL}(u\|p) + \mathrm{KL}(p\|u)$ | |
-# | JSD | $\frac12 \mathrm{KL}(p\|m) + \frac12 \mathrm{KL}(u\|m)$, $m = \frac12 (p+u)$ | Jensen-Shannon variant |
+# | JSD (Jensen-Shannon divergence) | $\frac12 \mathrm{KL}(p\|m) + \frac12 \mathrm{KL}(u\|m)$, $m = \frac12 (p+u)$ | Jensen-Shannon variant |
 #
 # From scratch, each is a line or two.
 
@@ -146,7 +153,7 @@ for mine, theirs in zip(four_distances(z), package, strict=True):
 
 # %% [markdown]
 # With three classes, all predictions fit in a triangle: a corner is certainty, the middle is uniform.
-# Before you look: on the *edge* of the triangle one class has probability 0. Which of the four are
+# **Predict:** on the *edge* of the triangle one class has probability 0. Which of the four are
 # infinite there? The lower row adds half of each to cross-entropy and marks where the sum is lowest. A
 # search finds that place: the loss treats the wrong classes alike, so one gap is all there is to vary.
 
@@ -207,6 +214,15 @@ figures.show(
     f"with strength {strength:g} added to cross-entropy, the loss is lowest at p_y: "
     f"{listed}.",
 )
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# The two that contain $\mathrm{KL}(u\|p)$: on an edge, as in a corner, one $-\log p_k$ is infinite, and it
+# counts with the weight $1/C$ whatever $p_k$ is. $\mathrm{KL}(p\|u)$ and JSD weigh it with $p_k$, or take its
+# logarithm after mixing with $u$, and stay finite.
+#
+# </details>
 
 # %% [markdown]
 # $\mathrm{KL}(u\|p)$ averages $-\log p_k$ over *all* classes, so it forbids any class to vanish. The
@@ -275,10 +291,11 @@ for function, closed in forms.items():
     print(f"{function.__name__:14} closed form holds to 1e-12: {error < 1e-12}")
 
 # %% [markdown]
-# Look at the factor in front. The forms of $\mathrm{KL}(p\|u)$ and JSD start with $p_k$, so their pull on
-# a wrong class fades together with its probability. $\mathrm{KL}(u\|p)$, and Jeffreys because it contains
-# it, pulls a vanishing class back with $1/C$, whatever happens. The next cell prints that pull for 200 classes and a prediction that is 90, 99 and
-# 99.9 per cent sure; the figure after it draws the whole range.
+# Look at what multiplies $p_k$. In the forms of $\mathrm{KL}(p\|u)$ and JSD all of it is: $p_k$ is a factor of
+# the whole, so their pull on a wrong class fades together with its probability. $\mathrm{KL}(u\|p)$ has a term
+# without $p_k$, and Jeffreys has it from there: they pull a vanishing class back with $1/C$, whatever happens.
+# The next cell prints that pull for 200 classes and a prediction that is 50 to 99.9 per cent sure; the figure
+# after it draws the whole range.
 
 
 # %%
@@ -289,7 +306,7 @@ def prediction(p_y, classes):  # right class first, the rest equal; (M,) -> (M, 
     return logits
 
 
-sureness = [0.9, 0.99, 0.999]
+sureness = [0.5, 0.9, 0.99, 0.999]
 start = prediction(sureness, 200)
 pull = {f.__name__: gradient(f, start)[:, 1].tolist() for f in package}
 table = pd.DataFrame(pull, index=pd.Index(sureness, name="p_y")).T
@@ -329,7 +346,8 @@ figures.show(
 
 # %% [markdown]
 # Both panels show one quantity (the gradients of a row add up to 0, so the left one is the right one
-# times $C-1$), but different stories. Around $p_y = 1/2$ the confidence penalty is the stronger one.
+# times $C-1$), but different stories. Around $p_y = 1/2$ the confidence penalty pulls harder than
+# $\mathrm{KL}(u\|p)$ (first column of the table).
 # Once a network has learned its training set, and that is where training spends its time, only the
 # losses that contain $\mathrm{KL}(u\|p)$ still say something. Hence the rule of this course: **never
 # compare regularisers at equal strength; compare them at matched entropy.**
@@ -338,7 +356,9 @@ figures.show(
 #
 # **Label smoothing** mixes the one-hot label with the uniform distribution before cross-entropy is
 # taken: the target becomes $(1-\varepsilon)\,y + \varepsilon\, u$. **Entropy regularisation** (Hwang et
-# al., 2023) adds a divergence: $\mathrm{CE} + \lambda\,\mathrm{KL}(u\|p)$. Write
+# al., 2023) adds a divergence: $\mathrm{CE} + \lambda\,\mathrm{KL}(u\|p)$. From here on $\lambda$ is what a
+# divergence is multiplied with before it is added to the *whole* cross-entropy, and $\varepsilon$ is a *share*,
+# as in label smoothing. Their values change from cell to cell, and each cell sets its own. Write
 # $H(u,p) = -\frac1C\sum_k \log p_k$, so that $\mathrm{KL}(u\|p) = H(u,p) - \log C$. Then
 #
 # $$\mathrm{CE} + \lambda\,\mathrm{KL}(u\|p) = (1+\lambda)\Big[\tfrac{1}{1+\lambda}\mathrm{CE} +
@@ -363,22 +383,23 @@ print("both equal losses.objective; eps =", round(converted, 3))
 
 # %% [markdown]
 # So a table that reports "ER against label smoothing" compares two *strengths*, not two methods. Keep
-# that in mind for notebook 08. And mind the sign: with a minus the loss has no minimum. (Here
-# $\lambda = 0.05$ and 200 classes, so that the bend can be seen; the sign matters at any strength.)
+# that in mind for notebook 08. And mind the sign: with a minus the loss has no minimum. (The next figure has
+# another strength than the cell above, $\lambda = 0.05$, and 200 classes, so that the bend can be seen; the sign
+# matters at any strength.)
 
 # %% tags=["figure:sign"]
-lam, C = 0.05, 200
+weak, C = 0.05, 200
 gap = torch.linspace(0, 30, 301, dtype=double)
 far = F.pad(gap[:, None], (0, C - 1))
 ce = first_is_right(far)
-plus, minus = (ce + sign * lam * losses.kl_uniform(far) for sign in (1, -1))
+plus, minus = (ce + sign * weak * losses.kl_uniform(far) for sign in (1, -1))
 lowest, slope = plus.argmin(), (minus[-2] - minus[-1]) / (gap[-1] - gap[-2])
 
 figure, axes = plt.subplots(figsize=(9, 3.2))
 for name, loss, colour in (
-    (f"CE + {lam:g} KL(u‖p)", plus, "blue"),
+    (f"CE + {weak:g} KL(u‖p)", plus, "blue"),
     ("CE", ce, "black"),
-    (f"CE − {lam:g} KL(u‖p)", minus, "vermillion"),
+    (f"CE − {weak:g} KL(u‖p)", minus, "vermillion"),
 ):
     axes.plot(gap, loss, "--" if name == "CE" else "-", color=OKABE_ITO[colour])
     axes.text(30.3, loss[-1], name, color=figures.ink(colour), va="center")
@@ -406,7 +427,8 @@ for size in (1e2, 1e4, 1e6):
 
 # %% [markdown]
 # **"The minus turns into $+\lambda \log p$ and so pulls $p$ to uniform."** Minimising $+\log p_k$ pushes
-# it down, away from uniform. One gradient step in each direction shows it.
+# it down, away from uniform. One gradient step of length 1 in each direction shows it, at 200 classes and a
+# prediction that is 90 per cent sure.
 
 # %%
 start = prediction([0.9], 200)
@@ -421,7 +443,8 @@ print(f"descending +KL: {plus:.2f}, descending -KL: {minus:.2f}")
 # $\mathrm{CE} - \lambda\,\mathrm{KL}(p\|u)$."** It is $\mathrm{CE} + \lambda\,\mathrm{KL}(p\|u) -
 # \lambda\log C$: the claim loses a sign and a constant. In each line below the first two numbers should
 # agree, and the third should not. (The logits are those of section 2, six classes; $\varepsilon = 0.2$ as
-# above, and $\lambda = 0.5$ for the penalty.)
+# in section 5's first cell. The confidence penalty's weight is written $\lambda$ in those papers; it multiplies
+# *another* divergence, so that no $\varepsilon$ belongs to it. Here it is 0.5.)
 
 # %%
 ce, log_c = losses.cross_entropy(z, y).mean(), math.log(6)
@@ -442,7 +465,7 @@ print(f"confidence penalty {penalty:.3f}; with +KL {plus:.3f}; as claimed {minus
 #
 # $$p_y = 1 - \varepsilon + \varepsilon/C, \qquad z_y - z_k = \log\!\big(1 + C\,(1-\varepsilon)/\varepsilon\big).$$
 #
-# Now the loss *does* say enough: at a finite gap. Before you run it: label smoothing with
+# Now the loss *does* say enough: at a finite gap. **Predict:** label smoothing with
 # $\varepsilon = 0.1$ and eight classes; is the gap nearer to 2, 4 or 8?
 
 # %%
@@ -456,6 +479,14 @@ p_y, best_entropy, gap = losses.smoothed_optimum(eps, classes)
 found, its_gap = z_free.softmax(dim=1)[0, 0], z_free[0, 0] - z_free[0, 1]
 print(f"descent: p_y {found:.4f}, gap {its_gap:.3f}")
 print(f"formula: p_y {p_y:.4f}, gap {gap:.3f}, entropy {best_entropy:.3f} nats")
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# Nearer to 4, by descent and by the formula. Ten per cent of the label given away is enough to end at a
+# gap that a network reaches within an epoch or two.
+#
+# </details>
 
 # %% [markdown]
 # The larger $\varepsilon$, the higher the entropy of the optimum. The sentence "label smoothing lowers
@@ -491,13 +522,14 @@ figures.show(
 
 # %% [markdown]
 # Two shapes. With $\mathrm{KL}(u\|p)$, alone or in Jeffreys, the entropy grows smoothly from the smallest strength on. The
-# confidence penalty and JSD do almost nothing, then set in within one decade: since their pull fades
+# confidence penalty and JSD do almost nothing below a strength, and above it they set in steeply: since their pull fades
 # with $p_k$, a weak one lets the probabilities vanish. Anyone who sweeps the confidence penalty over a
 # grid that suits label smoothing will report that it "has no effect" or "collapses".
 #
 # ## 7. What does $\lambda = 10^{-4}$ mean?
 #
-# The paper's strength is known from a summary only: $\lambda = 10^{-4}$. Whether that is strong depends
+# The paper's strength is known from a summary only: $\lambda = 10^{-4}$. In this section $\lambda$ is what a paper
+# *writes*, and the question is which $\lambda$ of section 5 it stands for. Whether that is strong depends
 # on something the formula does not show: how the sum over classes is reduced. Three readings are in
 # use in code:
 #
@@ -526,13 +558,14 @@ print(f"the default is too small by the factor {factor:.1f}: the number of class
 
 # %%
 rows = []
-for lam, classes in ((1e-4, 200), (1e-4, 1000), (1e-3, 100)):
+for written, classes in ((1e-4, 200), (1e-4, 1000), (1e-3, 100)):
     readings = {"true KL": 1, "class sum": classes, "F.kl_div mean": 1 / classes}
     for name, factor in readings.items():
-        eps = losses.epsilon_from_lambda(lam * factor, classes)
+        eps = losses.epsilon_from_lambda(written * factor, classes)
         p_y, h, gap = losses.smoothed_optimum(eps, classes)
-        rows.append((f"{lam:g}", classes, name, f"{eps:.1e}", f"{h:.2g}", f"{gap:.1f}"))
-columns = ["lambda", "C", "reading", "eps", "entropy (nats)", "logit gap"]
+        row = f"{written:g}", classes, name, f"{eps:.1e}", f"{h:.2g}", f"{gap:.1f}"
+        rows.append(row)
+columns = ["lambda written", "C", "reading", "eps", "entropy (nats)", "logit gap"]
 pd.DataFrame(rows, columns=columns)
 
 # %% [markdown]

@@ -10,10 +10,11 @@
 # **When you are through, you can**
 #
 # 1. write CAM by hand, and say why its mean is the logit;
-# 2. prove, and check to the last digit, that Grad-CAM equals CAM divided by the number of positions;
-# 3. choose among four normalisations, and say what each does to negative values;
-# 4. explain why localisation is never a function of the output probabilities alone;
-# 5. recognise an overlay that flatters its map.
+# 2. write the network that it comes from in twenty lines, and the loop that trains it in a dozen;
+# 3. prove, and check to the last digit, that Grad-CAM equals CAM divided by the number of positions;
+# 4. choose among four normalisations, and say what each does to negative values;
+# 5. explain why localisation is never a function of the output probabilities alone;
+# 6. recognise an overlay that flatters its map.
 #
 # **Before:** notebooks 01 and 02. **To read:** 30 minutes. **To run:** 15 seconds on two CPU cores,
 # without network.
@@ -22,8 +23,20 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
+from torch import nn
+from torch.nn import functional as F
 
-from entreg_utils import cam, checks, data, experiments, figures, losses, metrics
+from entreg_utils import (
+    analysis,
+    cam,
+    checks,
+    data,
+    experiments,
+    figures,
+    losses,
+    metrics,
+    models,
+)
 from entreg_utils.figures import picture_grid, triptych
 
 figures.use_style()
@@ -59,14 +72,115 @@ print(f"mean of the map plus bias {napkin.mean() + b:.3f}, logit {logit:.3f}")
 #
 # ## 2. The same on a trained network
 #
-# Now a real one: a small residual network, trained on the reef of notebook 01 to name fish. `run` looks
-# the experiment up in the store of records; nothing is trained here unless you change the settings.
-# The next cell loads the network and the test pictures, which it has never seen.
+# Now a real one: a small residual network that learns to name the fish of notebook 01. Here it is in plain
+# PyTorch, twenty lines. A block normalises (batch-norm, BN), cuts negatives off (ReLU) and convolves, twice, and
+# adds a shortcut to the result. Each halving of the side takes an even kernel, so that the map does not shift.
+
+
+# %%
+class Block(nn.Module):  # BN-ReLU-conv twice, plus a shortcut
+    def __init__(self, inputs, outputs, stride):
+        super().__init__()
+        self.bn1 = nn.BatchNorm2d(inputs)
+        self.conv1 = nn.Conv2d(inputs, outputs, 2 + stride, stride, 1, bias=False)
+        self.bn2 = nn.BatchNorm2d(outputs)
+        self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
+        self.shortcut = nn.Conv2d(inputs, outputs, stride, stride, bias=False)
+
+    def forward(self, x):
+        pre = F.relu(self.bn1(x))
+        return self.shortcut(pre) + self.conv2(F.relu(self.bn2(self.conv1(pre))))
+
+
+stem = nn.Conv2d(3, 16, 4, 2, 1, bias=False)  # 48x48 -> 24x24
+blocks = Block(16, 32, 2), Block(32, 48, 1)  # -> 12x12, then at that side
+body = nn.Sequential(stem, *blocks, nn.BatchNorm2d(48), nn.ReLU())
+gap = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
+scratch = nn.Sequential(body, gap, nn.Linear(48, 8))  # 8 species
+
+# %% [markdown]
+# The package's network, `models.build("toy")`, has the same parts in the same order. So it can lend its weights
+# to ours, and then both must say the same of any picture, and give maps of the same shape.
+
+# %%
+train = data.load("toy", "train")
+toy = models.build("toy", train.num_classes).eval()
+scratch.eval().load_state_dict(
+    dict(zip(scratch.state_dict(), list(toy.state_dict().values()), strict=False))
+)
+few = train.images[:200].float() / 255  # (200, 3, 48, 48) in 0..1
+with torch.no_grad():
+    mine, theirs = scratch((few - 0.5) / 0.25), toy(few)  # it centres by itself
+    assert torch.allclose(mine, theirs, atol=1e-4)
+    assert body(few).shape == toy.forward_features(few).shape
+mine, theirs = (sum(w.numel() for w in net.parameters()) for net in (scratch, toy))
+assert mine == theirs
+print(f"the same logits, and {mine:,} = {theirs:,} weights")
+
+# %% [markdown]
+# And this is training, in a dozen lines: draw some pictures, compute the loss, move each weight against its
+# gradient. Here are 200 pictures, shown twelve times. The computation runs on `device`: the GPU where there is
+# one, otherwise the CPU. **Predict:** with eight species the loss starts near $\log 8$. Where is it after these few steps?
+
+# %%
+device = "cuda" if torch.cuda.is_available() else "cpu"
+scratch.to(device).train()
+sgd = torch.optim.SGD(scratch.parameters(), lr=0.05, momentum=0.9)
+epochs, order = [], torch.Generator().manual_seed(0)
+for _ in range(12):
+    total = 0
+    for rows in torch.randperm(len(few), generator=order).split(50):
+        logits = scratch((few[rows].to(device) - 0.5) / 0.25)
+        loss = F.cross_entropy(logits, train.labels[rows].to(device))
+        sgd.zero_grad()
+        loss.backward()
+        sgd.step()
+        total += loss.item() * len(rows) / len(few)
+    epochs.append(total)
+print(f"the first of the 12 rounds: {epochs[0]:.0f} nats")
+print("the last is below half of that:", epochs[-1] < epochs[0] / 2)
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# Below half of the first round's. These 200 pictures are soon known by heart; what that is worth on others is
+# another question, and why the course's networks see 2,000.
+#
+# </details>
+
+# %% [markdown]
+# The course's networks are trained by the same loop, with 2,000 pictures, mirrored at random, twelve rounds and a
+# learning rate that rises and falls (notebook 06 builds it). `run` does that, or looks it up: what the store of
+# records holds is loaded. The next cell loads one, and prints what such trainings took where they were done, with
+# the scoring after every round.
+
+# %%
+run = experiments.run(experiments.grids.EXAMPLE)  # plain cross-entropy, seed 0
+stored = experiments.sweep(experiments.grids.SWEEP)  # the same network, 36 trainings
+took = sorted(other.provenance["seconds"] for other in stored)
+where = {other.provenance["device"] for other in stored}
+middle = np.median(took)
+print(f"{len(took)} trainings of this network on {', '.join(where)}:", end=" ")
+print(f"{middle:.0f} s in the middle, {took[0]:.0f} to {took[-1]:.0f} s")
+large = [
+    one
+    for one in analysis.stored("world_networks")
+    if "gpu" in one.provenance and one.config.model == "preresnet18"
+]
+seconds = np.median([one.provenance["seconds"] for one in large])
+print(f"PreResNet-18 on the same pictures: {seconds:.0f} s, median of {len(large)},", end=" ")
+print("on", large[0].provenance["gpu"])
+
+# %% [markdown]
+# The small network itself was not timed on a GPU; the line about the larger one says what to expect there. To
+# train it anew, on the GPU where there is one: `python -m entreg_utils run --epsilon 0 --fresh`.
+#
+# The next cell takes the stored network and the test pictures, which it has never seen.
 
 # %%
 test = data.load("toy", "test")
 images = test.images.float() / 255  # (N, 3, 48, 48) in 0..1
-model = experiments.run(experiments.grids.EXAMPLE).model().eval()
+model = run.model().cpu().eval()
 with torch.no_grad():
     features = model.forward_features(images)  # (N, K, h, w), after the last ReLU
     logits = model(images)  # (N, C)
@@ -104,7 +218,7 @@ print(f"first picture: mean of map plus bias {rebuilt[0]:.2f}", end=", ")
 print(f"logit {own_logit[0]:.2f}")
 
 # %% [markdown]
-# Before you run the next cell: of all the channels, how many do you expect to carry most of the logit?
+# **Predict:** of all the channels, how many do you expect to carry most of the logit?
 
 # %% tags=["figure:channels"]
 pick, top = 4, 4
@@ -126,16 +240,25 @@ for panel in panels[1:-1]:  # channels share a scale, the sum has its own
 figures.show(
     figure,
     f"The {top} strongest of {len(terms)} channels add {adds[strongest].sum():.2f} "
-    f"to a logit of {logit:.2f}; the map on the right is the sum of all of them before "
-    "the mean is taken (channels share a scale, the sum has its own).",
+    f"to a logit of {logit:.2f}, {adds[strongest].sum() / logit:.0%} of it; the map on "
+    "the right is the sum of all of them before the mean is taken (channels share a "
+    "scale, the sum has its own).",
 )
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# Few of them: the four that are shown carry the share that the sentence says, and all the others together
+# the rest.
+#
+# </details>
 
 # %% [markdown]
 # Each channel is a coarse picture of something that the network has learned to detect; the head adds
 # them up. Notice where the bright positions are. Compare them with the fish: do you see the mark, or
 # the body?
 #
-# The map is coarse, a quarter of the picture's side. That is the price of pooling in the network. On
+# The map has a quarter of the picture's side, 12 for 48. That is the price of pooling in the network. On
 # photographs one removes the last stride of the network, which doubles the side of the map.
 
 # %% [markdown]
@@ -151,13 +274,9 @@ figures.show(
 from skimage import data as photographs
 from timm.data import ImageNetInfo
 
-from entreg_utils import models
-
 coffee = torch.tensor(photographs.coffee()).permute(2, 0, 1)  # uint8
 lite0 = models.build("timm:tf_efficientnet_lite0", 1000, pretrained=True)
-square = torch.nn.functional.interpolate(
-    coffee[None] / 255, (288, 288), mode="bilinear", antialias=True
-)
+square = F.interpolate(coffee[None] / 255, (288, 288), mode="bilinear", antialias=True)
 with torch.no_grad():
     p = lite0.eval()(square).softmax(dim=1)[0]
 said = int(p.argmax())
@@ -217,6 +336,13 @@ assert torch.allclose(gradient_map * positions, raw, rtol=1e-4, atol=1e-4)
 package_map, _ = cam.grad_cam(model, images, test.labels)
 assert torch.allclose(package_map, gradient_map, atol=1e-5)
 print(f"Grad-CAM times {positions} positions equals CAM on all {len(raw)} pictures")
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# $w_{ck}/(hw)$, at every position and for every picture: $z_c$ is linear in the features.
+#
+# </details>
 
 # %% [markdown]
 # The gradient is $w_{ck}/(hw)$ at every position, whatever the picture. So
@@ -285,12 +411,25 @@ figures.show(triptych(images[worst], raw[worst], test.boxes[[worst]], threshold=
 
 # %% [markdown]
 # The first is the picture from above; the second is the one with the lowest IoU in the test set, so that
-# you see a failure too. Ask of it: is the evidence in the wrong place, or is it the threshold that lets
-# in too much, or too little? A gallery of hand-picked successes is the first way in which maps lie.
+# you see a failure too. **Predict** before you read on: is the evidence in the wrong place, or is it the threshold that
+# lets in too much, or too little?
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# Both. The brightest spot lies below the mark, at the edge of the fish, and one dark patch, where the map is
+# most negative, lifts all that says nothing above 0.15: the line runs around the frame, and so does the box.
+#
+# </details>
+
+# %% [markdown]
+# A gallery of hand-picked successes is the first way in which maps lie.
 #
 # ## 5. Four normalisations
 #
-# A threshold needs a scale. Four rules are in use (the last two from Kim et al., ICCV 2021):
+# A threshold needs a scale. Four rules are in use. The last two are from Kim et al., ICCV 2021: PaS, *percentile
+# as a standard*, divides by a percentile in place of the maximum; IVR, *infer the value range*, takes a percentile in
+# place of the minimum.
 #
 # | rule | formula, for the values $v$ of one map |
 # |---|---|
@@ -321,6 +460,26 @@ large = cam.upsample(raw, 48).astype(np.float64)  # (N, 48, 48)
 for name, rule in rules.items():
     assert np.allclose(cam.normalize(large, name), [rule(v) for v in large], atol=1e-12)
 print("the four rules equal cam.normalize on", len(large), "maps")
+
+# %% [markdown]
+# Which changes of a raw map does a rule not see? **Predict** for two: every value times 3, and every value plus 3.
+# The next cell makes both and prints the largest change of any normalised pixel.
+
+# %%
+print("rule     times 3   plus 3")
+for name in rules:
+    before = cam.normalize(large, name)
+    after = [cam.normalize(changed, name) for changed in (3 * large, large + 3)]
+    changes = [f"{np.abs(one - before).max():.3f}" for one in after]
+    print(f"{name:8s} {changes[0]:>7s} {changes[1]:>8s}")
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# No rule sees a factor. A constant is seen by one only: **max** keeps zero where it is, and a constant moves it. The
+# others subtract something that moves with the map. (So the bias that CAM leaves out would matter for max alone.)
+#
+# </details>
 
 # %% [markdown]
 # The next figure takes the test picture whose map speaks most strongly *against* its own class somewhere.
@@ -364,6 +523,14 @@ share = f"{(one < 0).mean():.0%} of this map is negative; set to exactly zero: "
 figures.show(figure, share + ", ".join(said) + " of the pixels.")
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
+# min-max and PaS lift the negative values to small positive ones (all but the lowest); max sets them to zero, and so does
+# IVR here, whose floor lies above zero.
+#
+# </details>
+
+# %% [markdown]
 # Look at the curves, where they cross the dotted line at zero:
 #
 # * **min-max** lifts the most negative value to 0, so a raw value of zero becomes positive. What speaks
@@ -377,9 +544,13 @@ figures.show(figure, share + ", ".join(said) + " of the pixels.")
 #   percentile is a choice, made on validation data with boxes; say so when you use it.
 #
 # None of them changes the *order* of the pixels within a map, apart from ties at both ends. But one
-# threshold serves all pictures, so the scale matters for the score. How much?
+# threshold serves all pictures, so the scale matters for the score. How much? Three scores, which notebook 04 takes
+# apart: **GT-known Loc** is the share of pictures whose box, at a threshold fixed at 0.15, has an IoU of at least 0.5
+# with the true one (GT is *ground truth*: the true class is given, and its map is asked); **MaxBoxAcc** is the same
+# at the threshold that is best on these very pictures, an *oracle*; **PxAP** is the average precision of the pixels.
 
 # %%
+rows = []
 print("rule     GT-known Loc (0.15)  MaxBoxAcc (oracle)  PxAP")
 for name in cam.NORMALIZATIONS:
     scaled = cam.normalize(large, name)
@@ -388,16 +559,37 @@ for name in cam.NORMALIZATIONS:
     oracle = boxes.max[0]
     pixels = metrics.pixel_average_precision(scaled, test.masks, size=48)
     print(f"{name:8s} {fixed:19.3f}  {oracle:18.3f}  {pixels:.3f}")
+    rows.append((fixed, oracle))
+fixed, oracle = 100 * np.ptp(rows, axis=0)
+print(f"between the rules, points: fixed threshold {fixed:.2f}, oracle {oracle:.2f}")
 centre = metrics.centre_box_baseline(test.boxes, size=48, iou_thresholds=[0.5]).max[0]
 blank = metrics.constant_map_baseline(test.masks, size=48)
 print(f"centred box, best side on test {centre:14.3f}\nconstant map {blank:44.3f}")
 
 # %% [markdown]
-# Same network, same maps, one split, one seed. At a *fixed* threshold the four rules can differ by more than
-# many published methods do from each other. With the *oracle* threshold, chosen on these very test
-# pictures, most of the difference goes away: the rule and the threshold do one job together. So a table
-# that compares a method under one rule with another under a second rule compares rules. Notebook 04
-# takes the scores themselves apart.
+# Same network, same maps, one split, one seed. The store holds MaxBoxAcc under three of the rules for four trainings
+# of this network, so that the comparison need not rest on one; the second column has its threshold from validation.
+
+# %%
+four = [one for one in stored if one.config.epsilon == 0]
+print(f"{len(four)} seeds; mean and 95 % interval (Student)")
+for name, key in (("minmax", ""), ("max", "_max"), ("pas", "_pas")):
+    said = []
+    for rule, kind in (("oracle", ""), ("from validation", "_carried")):
+        scores = [one.metrics[f"max_box_acc{key}{kind}"] for one in four]
+        mean, half = metrics.seed_interval(scores)
+        said.append(f"{rule} {mean:.3f} ({mean - half:.3f} to {mean + half:.3f})")
+    print(f"{name:8s} {'   '.join(said)}")
+_, half = metrics.seed_interval([one.metrics["max_box_acc"] for one in four])
+wider = "wider" if 200 * half > max(fixed, oracle) else "not wider"
+print(f"interval of minmax, oracle: {200 * half:.1f} points wide,", end=" ")
+print(f"{wider} than both distances between the rules")
+
+# %% [markdown]
+# Compare the two distances that the first table ends with. With the *oracle* threshold, chosen on these very test
+# pictures, the rule and the threshold do one job together. At a fixed threshold the rule decides alone. And compare
+# both with the interval over seeds (last line). So a table that compares a method under one rule
+# with another under a second rule compares rules, and one with one seed compares seeds.
 #
 # ## 6. What the probabilities cannot see
 #
@@ -416,7 +608,7 @@ print(f"centred box, best side on test {centre:14.3f}\nconstant map {blank:44.3f
 
 # %%
 weight, bias = model.head.weight.detach(), model.head.bias.detach()
-pool = torch.nn.functional.adaptive_avg_pool2d
+pool = F.adaptive_avg_pool2d
 coverage = pool(test.masks[:, None].float(), raw.shape[1:])  # (N, 1, h, w)
 
 
@@ -448,6 +640,13 @@ scaled_map, trained_map = (
 )
 assert (scaled_map - trained_map).abs().max() < 1e-5  # every min-max map is the same
 print("shifted head: same probabilities.  scaled head: same min-max maps.")
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# The shift: $p$ does not change, the map does. The scale: $p$ changes, the min-max map does not. The next figure shows both.
+#
+# </details>
 
 # %% tags=["figure:same_map"]
 its_maps = {name: m[pick] for name, (m, _) in heads.items()}
@@ -500,7 +699,7 @@ figures.show(
 # %%
 fresh = weight.clone().requires_grad_(True)
 fresh_logits = features.mean(dim=(2, 3)) @ fresh.T + bias
-loss = torch.nn.functional.cross_entropy(fresh_logits, test.labels)
+loss = F.cross_entropy(fresh_logits, test.labels)
 (gradient,) = torch.autograd.grad(loss, fresh)  # (C, K)
 assert gradient.sum(dim=0).abs().max() < 1e-5 * max(1.0, gradient.abs().max().item())
 ratio = weight.mean(dim=0).norm() / weight.norm(dim=1).mean()
@@ -553,14 +752,16 @@ checks.temperature(factor, logits, target=1.5)
 #
 # **Each map stretched by itself.** Min-max gives every map the full range of colours, whether its raw
 # values span a hundred units or a thousandth of one. The next figure shows the maps of the picture's own
-# class and of two classes that are not in it: above as usual, below on one common scale.
+# class, of the class with the second highest logit, and of the one whose map has the lowest peak of all: above
+# as usual, below on one common scale.
 
 # %% tags=["figure:shared_scale"]
 order = logits[pick].argsort(descending=True)
-shown = [own] + [int(c) for c in order if int(c) != own][:1] + [int(order[-1])]
-several, _ = cam.class_activation_map(model, images[[pick] * 3], shown)
-names = [test.class_names[c] for c in shown]
-several = cam.upsample(several, 48).astype(np.float64)
+all_maps, _ = cam.class_activation_map(model, images[[pick] * 8], list(range(8)))
+all_maps = cam.upsample(all_maps, 48).astype(np.float64)  # (8, 48, 48), one a class
+second = next(int(c) for c in order if int(c) != own)
+shown = [own, second, int(all_maps.max(axis=(1, 2)).argmin())]
+several, names = all_maps[shown], [test.class_names[c] for c in shown]
 alone = cam.normalize(several)  # each stretched by itself
 common = np.clip(several / several.max(), 0, 1)  # one scale, from 0
 blends = [cam.overlay(images[pick], m, alpha=0.7) for m in (*alone, *common)]
@@ -576,15 +777,16 @@ figure, _ = picture_grid(
 )
 tops = [f"{name} {m.max():.1f}" for name, m in zip(names, several, strict=True)]
 highest = "Highest raw value: " + ", ".join(tops)
+nothing = [name for name, m in zip(names, several, strict=True) if m.max() <= 0]
+last = f"No value above zero, and nothing to show: {', '.join(nothing) or 'none of them'}."
 figures.show(
     figure,
-    f"{highest}. Stretched by itself each map reaches the brightest "
-    "colour; on one scale only the one with the most evidence does.",
+    f"{highest}. Stretched by itself each map reaches the brightest colour; on one "
+    f"scale only the one with the most evidence does. {last}",
 )
 
 # %% [markdown]
-# Above, every class looks convincing, absent ones included. Below, the own class stands out, and a class
-# with no value above zero has nothing to show at all. A CAM always has a brightest spot; that there
+# Above, every class looks convincing, absent ones included. Below, the own class stands out. A CAM always has a brightest spot; that there
 # *is* one proves nothing. So the maps in this course are printed with their raw range.
 #
 # **Blank maps.** A map with one value everywhere has nothing to say. Add noise of a thousandth
@@ -627,8 +829,8 @@ figures.show(
 )
 
 # %% [markdown]
-# The squared map looks like a better localisation. It is the same map, and its score at a matching
-# threshold would be the same. The third panel hides that its map is blank; the last one is what
+# The squared map looks like a better localisation. It has the same order of pixels, and at a matching
+# threshold (the square of the first) it gives the same mask. The third panel hides that its map is blank; the last one is what
 # `cam.overlay` makes of the same map, so that nobody takes it for evidence.
 #
 # **Exercise 3 (3 minutes).** At which percentile is IVR the same rule as min-max?
@@ -647,6 +849,7 @@ checks.ivr_percentile(percentile)
 # * $\mathrm{CAM}_c(x)=\sum_k w_{ck}A_k(x)$; its mean plus the bias is the logit. The bias is left out: min-max
 #   would not see it.
 # * For GAP and a linear head Grad-CAM is CAM divided by the number of positions, exactly.
+# * No rule of normalisation sees a factor; only max sees an added constant.
 # * Upsample, then normalise. At a fixed threshold the rule of normalisation moves the score; name it.
 # * A common shift of the class weights moves the map and not the probabilities; a scale moves the
 #   probabilities and not the map. Localisation is not a function of the output entropy.

@@ -50,6 +50,34 @@ def through_softmax(logits):
     return p * (p.log() - (p * p.log()).sum(1, keepdim=True))
 
 
+def penalty(logits):  # KL(p||u) but for a constant, in terms that torch.func takes, too
+    log_p = logits.log_softmax(1)
+    return (log_p.exp() * log_p).sum()
+
+
+def by_grad(logits):
+    z = logits.detach().clone().requires_grad_()
+    return torch.autograd.grad(penalty(z), z)[0]
+
+
+def by_backward(logits):
+    with torch.inference_mode(False), torch.enable_grad():
+        z = logits.clone().requires_grad_()
+        penalty(z).backward()
+    return z.grad
+
+
+# every door that PyTorch has to it
+AUTOMATIC = (
+    by_grad,
+    by_backward,
+    lambda z: torch.autograd.functional.jacobian(penalty, z),
+    lambda z: torch.func.grad(penalty)(z),
+    lambda z: torch.func.jacfwd(penalty)(z),
+    lambda z: 0 * by_grad(z) + gradient(z),
+)
+
+
 def without_chain_rule(logits):  # derivative with respect to log p, not to the logits
     log_p = logits.log_softmax(1)
     return log_p.exp() * (log_p + 1)
@@ -153,6 +181,7 @@ CASES = [
         (lambda z: -gradient(z), "the sign is turned"),
         (without_chain_rule, "lose its -p_k"),
         (lambda z: 2 * gradient(z), "adds up to 0 as it must"),
+        *((one, "come from automatic differentiation") for one in AUTOMATIC),
         (lambda z: gradient(z).sum(1), "(4, 5) logits need a gradient of the same shape, one"
          " number for each logit; yours has (4,)"),
         (lambda z: z / 0 * math.nan, "each row must add"),
@@ -180,8 +209,12 @@ CASES = [
         (lambda f, w, a, b: contrast(f, w, a, b).double().numpy(), "right, and one vector"),
         (lambda f, w, a, b: contrast(f, w, b, a), "sign is the other way"),
         (lambda f, w, a, b: torch.einsum("k,nkhw->nhw", w[a], f),
-         "by hand [1.0, -4.0], yours [2.0, 0.0]. Weigh the channels with w_a - w_b"),
-        (lambda f, w, a, b: contrast(f, w, a, b).mean((1, 2)), "(1, 1, 2); yours: (1,)"),
+         "by hand [1.0, -4.0, -5.0, 8.0], yours [2.0, 0.0, 0.0, 6.0]. Weigh the channels with"),
+        (lambda f, w, a, b: contrast(f, w, a, b).mean((1, 2)), "(2, 1, 2); yours: (2,)"),
+        (lambda f, w, a, b: contrast(f, w, a, b)[:1], "two pictures must give two maps"),
+        (lambda f, w, a, b: contrast(f, w, a, b)[0], "(2, 1, 2); yours: (1, 2)"),
+        (lambda f, w, a, b: contrast(f[:1], w, a, b).expand(2, 1, 2), "by hand"),
+        (lambda f, w, a, b: contrast(f, w, 0, 2), "right for one pair of classes"),
         (only_here, "right here, but it changes when one vector is added"),
         (lambda f, w: f, "stopped with TypeError"),
     ]),

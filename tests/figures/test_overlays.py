@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from matplotlib.colors import to_hex
 
 from entreg_utils import cam
 from entreg_utils.figures import overlays
@@ -16,6 +17,15 @@ def drawn(axes):
     return np.asarray(axes.images[0].get_array())
 
 
+def assert_boxes(axes):
+    """Wherever both boxes stand: the true one red and dashed, the predicted one green and whole."""
+    true, predicted = axes.patches
+    assert (to_hex(true.get_edgecolor()), to_hex(predicted.get_edgecolor())) == (
+        "#d55e00",
+        "#009e73",
+    )
+
+
 # 20 x 20: a square of 1 at 4..11, a fainter frame of 0.4 around it, 2..13.
 FRAMED = np.zeros((20, 20), dtype=np.float32)
 FRAMED[2:14, 2:14] = 0.4
@@ -28,6 +38,8 @@ def test_steps_say_share_box_and_iou():
     assert "[4, 4, 12, 12], the true one [4, 4, 12, 12], their IoU 1.00" in sentence
     np.testing.assert_allclose(drawn(figure.axes[1]), FRAMED)
     np.testing.assert_array_equal(drawn(figure.axes[2])[..., 0], FRAMED > 0.5)
+    assert_boxes(figure.axes[3])
+    assert figure.axes[3].get_xlabel() == "green: box, red dashes: true"
     _, sentence = overlays.steps(np.zeros((20, 20, 3)), FRAMED, [4, 4, 12, 12], threshold=0.15)
     assert "36% of the pixels" in sentence and "IoU 0.48" in sentence  # 9 * 9 / (13 * 13)
 
@@ -43,9 +55,8 @@ def test_triptych_draws_picture_map_and_overlay():
     # above half of the maximum: the 2x2 block, 4 of 16 pixels; its box is (1, 1, 3, 3), x1 = x0 + w
     assert "from -2.00 to 8.00; 25% of the picture" in sentence
     assert "IoU 1.00" in sentence
-    true, predicted = picture.patches
-    assert true.get_linestyle() != "-"
-    assert predicted.get_linestyle() == "-"
+    assert_boxes(picture)
+    assert picture.get_title() == "green: predicted, red dashes: true"
 
 
 def test_triptych_without_a_true_box_says_no_iou():
@@ -109,8 +120,8 @@ def test_panels_of_a_photograph_that_is_not_square():
     # b lights up all but the block; its box is the frame [0, 0, 7, 3], IoU 15 of 32
     assert axes[5].get_xlabel() == "2.00 to 3.00"
     assert sentence == (
-        "Green: predicted box, red: true box. IoU, row by row, of a at threshold 0.50: 1.00; "
-        "b at threshold 0.90: 0.47."
+        "Green: predicted box, red dashes: true box. IoU, row by row, of a at threshold 0.50: "
+        "1.00; b at threshold 0.90: 0.47."
     )
 
 

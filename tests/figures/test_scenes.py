@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from entreg_utils import losses
-from entreg_utils.figures import OKABE_ITO, png, scenes
+from entreg_utils.figures import PREDICTED, TRUE, png, scenes
 
 IMAGE = np.linspace(0, 1, 3 * 4 * 6).reshape(3, 4, 6)
 SHOWN = IMAGE.transpose(1, 2, 0)
@@ -65,10 +65,14 @@ def test_picture_grid_makes_room_for_words_and_for_an_unfinished_row():
     assert not any(spine.get_visible() for spine in low.axes[3].spines.values())
 
 
-@pytest.mark.parametrize("dashed", [False, True])
-def test_a_box_covers_its_pixels(dashed):
+@pytest.mark.parametrize(
+    ("colour", "given", "dashed"),
+    [(PREDICTED, False, False), (PREDICTED, True, True), (PREDICTED, None, False)]
+    + [(TRUE, False, False), (TRUE, None, True)],
+)
+def test_a_box_covers_its_pixels(colour, given, dashed):
     figure, (axes,) = scenes.picture_grid([IMAGE])
-    scenes.draw_box(axes, torch.tensor([1, 2, 5, 4]), OKABE_ITO["green"], dashed=dashed)
+    scenes.draw_box(axes, torch.tensor([1, 2, 5, 4]), colour, dashed=given)
     (rim,) = axes.patches
     # pixel i covers i - 0.5 .. i + 0.5, and x1 is the first pixel outside
     assert (rim.get_x(), rim.get_y(), rim.get_width(), rim.get_height()) == (0.5, 1.5, 4, 2)
@@ -79,7 +83,7 @@ def test_a_box_covers_its_pixels(dashed):
 def test_a_dashed_box_lies_on_a_line_without_gaps():
     def coloured(dashed):
         figure, (axes,) = scenes.picture_grid([np.zeros((3, 20, 20))])
-        scenes.draw_box(axes, (3, 3, 17, 17), OKABE_ITO["vermillion"], dashed)
+        scenes.draw_box(axes, (3, 3, 17, 17), TRUE, dashed)
         figure.canvas.draw()
         pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3].astype(int)
         red = (abs(pixels - (213, 94, 0)).sum(axis=2) < 30).sum()
