@@ -327,7 +327,8 @@ for name, points in published.items():
     axes[0].axvline(points, color="C3", ls=":", lw=1.3)
     axes[0].text(points + 0.08, -0.5, name, color=figures.ink("purple"), fontsize=9)
 ruler = ", ".join(f"{name} {points:+.1f}" for name, points in published.items())
-figures.show(figure, f"{'; '.join(said)}. Published gains over CAM (dotted): {ruler}.")
+bars = "Bar of ER: bootstrap; line: Student's over seeds"
+figures.show(figure, f"{'; '.join(said)}. {bars}. Published gains over CAM (dotted): {ruler}.")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -455,9 +456,10 @@ spread = spread.unstack("seeds")
 for title, own in spread.groupby("panel", sort=False):
     closer = (own["equal seeds"] < own["other seeds"]).sum()
     pays = "pairing by seed pays" if closer == len(own) else "no sign that pairing pays"
-    print(f"{title}: equal seeds lie closer to the mean in {closer} of {len(own)} rows: {pays}")
+    print(f"{title}: equal seeds lie closer to the mean in {closer} of {len(own)} rows:")
     discs = pairs[(pairs.panel == title) & (pairs.seeds == "equal seeds")]
-    print(f"  and yet {discs.wrong.sum()} of their {len(discs)} pairs have the wrong sign")
+    wrong = f"{discs.wrong.sum()} of these {len(discs)} pairs have the wrong sign"
+    print(f"  {pays}; {wrong}")
 spread.round(1)
 
 # %% [markdown]
