@@ -342,7 +342,7 @@ def located_when_right(value, hits, right):
     shares = [(hit[ok].mean(), hit[~ok].mean(), hit.mean()) for hit, ok in pairs]
     given, wrong, overall = 100 * np.mean(shares, axis=0)
     return {
-        "difference": given - wrong,
+        "right": given - wrong,
         "as_share": math.isclose(value, (given - wrong) / 100, abs_tol=6e-4),
         "turned": wrong - given,
         "overall": given - overall,
@@ -362,8 +362,9 @@ def best_of_two(value, scores):
 @reads(function("the weights", lambda given: np.asarray(given, float)))
 def centred(own):
     """11: class weights (C, K) moved by one common vector so that their mean is zero."""
-    weights = np.random.default_rng(0).normal(size=(5, 7))
-    given, again = own(weights.copy()), own(weights + np.linspace(-3, 3, 7))
+    weights = torch.randn(5, 7, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    given, again = own(weights.clone()), own(weights + torch.linspace(-3, 3, 7))
+    weights = weights.numpy()
     if given.shape != weights.shape:
         return {"shape": True, "given": given.shape}
     return {
@@ -373,16 +374,43 @@ def centred(own):
     }
 
 
+# How the runs of the claim were made and scored: what it may say of them.
+CLAIMED = {
+    "metric": ("BoxAcc", "MaxBoxAcc"),
+    "threshold": ("carried",),
+    "checkpoint": ("last",),
+    "choices": ("none", "validation"),  # eps was given, the threshold chosen on validation
+    "normalisation": ("min-max",),
+    "cam_class": ("true",),
+}
+
+
 @reads(claim)
-def honest_claim(value, gain, interval):
-    """11: a claim with nothing missing, and with the measured gain and interval, in points."""
-    verdict = review(value).verdict
-    missing, items = (", ".join(verdict.index[verdict == kind]) for kind in ("missing", "weak"))
-    if missing:
-        return {"absent": True, "missing": missing}
+def honest_claim(value, measured):
+    """11: a claim with nothing missing, true of the runs and of ``measured``, an
+    ``analysis.change`` of theirs; gain and interval, of either kind, in points."""
+    table = review(value)
+    absent = table[table.verdict == "missing"].why
+    if len(absent):
+        return {"absent": True, "missing": "\n".join(f"  {k}: {why}" for k, why in absent.items())}
+    seeds, gain = int(measured["seeds"]), 100 * measured["change"]
+    untrue = [item for item, true in CLAIMED.items() if value[item] not in true]
+    untrue += ["seeds"] * (value["seeds"] != seeds)
+    half = 100 * measured["half"]
+    ends = (100 * measured["low"], 100 * measured["high"]), (gain - half, gain + half)
     stated = np.array([value["gain"], *pair(value["interval"])], float)
-    other = np.abs(stated - [gain, *interval]).max() > 0.1
-    return {"other": other, "weak": bool(items), "items": items}
+    gaps = np.array(
+        [np.abs(scale * stated - [gain, *own]).max() for scale in (1, 100) for own in ends]
+    )
+    weak = table.index[table.verdict == "weak"]
+    return {
+        "untrue": bool(untrue),
+        "told": ", ".join(f"{item} {table.claimed[item]}" for item in untrue),
+        "as_share": gaps[:2].min() > 0.1 and gaps[2:].min() <= 0.1,
+        "other": gaps[:2].min() > 0.1,
+        "weak": bool(len(weak)),
+        "items": ", ".join(weak),
+    }
 
 
 @reads(number)

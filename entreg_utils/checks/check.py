@@ -13,6 +13,7 @@ the table says in rows of these names what to print::
 
 ``loudness(answer, share, area)`` prints the first row that fits: its value is true, or a number
 that the answer is close to (``within``, ``relative`` as in ``math.isclose``; without them, equal).
+Where the answer is close to several slips, it is the nearest one.
 An answer that is missing, not finite, or of another type or shape is told what it should have been.
 """
 
@@ -138,9 +139,16 @@ def reads(read: Callable) -> Callable[[Callable], Callable[..., None]]:
 def row(words: Mapping, value, found: Mapping) -> str:
     """The name of the first row of ``words`` that fits; what is not in ``found`` does not."""
     near = {"rel_tol": words.get("relative", 1e-9), "abs_tol": words.get("within", 0.0)}
+    distances = {}  # of the slips that are numbers: two of them may lie within the tolerance
     for name in words:
         when = name == "otherwise" or (name not in SETTINGS and found.get(name, False))
         sure = isinstance(when, (bool, np.bool_))
-        if when if sure else math.isclose(value, when, **near):
-            return name
+        if sure and when:
+            return min(distances, key=distances.get, default=name)
+        if not sure and math.isclose(value, when, **near):
+            if name == "right":
+                return name
+            distances[name] = abs(value - when)
+    if distances:
+        return min(distances, key=distances.get)
     raise KeyError(f"{words['title']}: no row fits, and there is no otherwise")

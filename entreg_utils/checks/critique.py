@@ -12,7 +12,8 @@ import pandas as pd
 from entreg_utils.checks.check import WORDS
 
 # The baseline that sees no image, by the metric that it stands beside.
-BLIND = dict.fromkeys(("MaxBoxAcc", "MaxBoxAccV2", "GT-known Loc", "Top-1 Loc"), "centred box")
+BOXES = ("BoxAcc", "MaxBoxAcc", "MaxBoxAccV2", "GT-known Loc", "Top-1 Loc")
+BLIND = dict.fromkeys(BOXES, "centred box")
 BLIND |= dict.fromkeys(("PxAP", "mPxAP"), "constant map")
 # item: its values, and what is wrong with those that are said but weak
 RULES = {
@@ -96,10 +97,11 @@ def _among(value, known: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _seeds(value) -> tuple[str, str]:
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-        return "missing", "say how many runs"
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not number or value % 1 or not 1 <= value < math.inf:  # 3.0 is what a table of floats has
+        return "missing", "say how many runs, as a whole number"
     if value < FEWEST_SEEDS:
-        return "weak", f"{value} seed{'s' if value > 1 else ''}: the spread is unknown"
+        return "weak", f"{value:.0f} seed{'s' if value > 1 else ''}: the spread is unknown"
     return "sound", ""
 
 

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # 06 · Entropy-regularised training: one line
 #
-# Notebook [02](02_entropy_and_regularisers.ipynb) took the regulariser apart on paper, and notebook
-# [04](04_from_map_to_score.ipynb) made a map into a number. Now the two meet. We write the training of a
+# Notebook [02](02_entropy_and_regularisers.ipynb) took **entropy regularisation** (ER) apart on paper, and notebook
+# [04](04_from_map_to_score.ipynb) made a class activation map (CAM) into a number. Now the two meet. We write the training of a
 # classifier in a dozen lines, change one of them, and watch what this does to the prediction *and* to the
 # map, epoch by epoch. On the way stands a trap that has nothing to do with maps: a regulariser's strength can
 # be a learning rate in disguise.
@@ -22,6 +22,7 @@
 
 # %%
 import tempfile
+import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -34,9 +35,12 @@ import torch.nn.functional as F
 from torch.optim.lr_scheduler import OneCycleLR
 
 from entreg_utils import analysis, checks, data, experiments, figures, losses, training, widgets
+from entreg_utils.experiments import cost
+from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.figures import training as draw
 
 figures.use_style()
+pd.set_option("display.width", 100)
 
 # %% [markdown]
 # ## 1. A loop in a dozen lines
@@ -61,7 +65,7 @@ def fresh():
 
 # %% [markdown]
 # A training step draws some pictures, computes the loss, and moves each weight against its gradient. Around
-# it: stochastic gradient descent with momentum and weight decay, and a learning rate that rises first and
+# it: stochastic gradient descent (SGD) with momentum and weight decay, and a learning rate that rises first and
 # then falls to almost nothing (one cycle; PyTorch's also lowers the momentum a little while the rate is high).
 
 
@@ -105,8 +109,9 @@ print("the package ends at the same:", distance(mine, theirs) < 1e-6)
 # %% [markdown]
 # ## 2. The one line
 #
-# Here is the whole method. In place of `F.cross_entropy` stands cross-entropy plus $\lambda\,\mathrm{KL}(u\|p)$,
-# the push towards the uniform prediction $u$, divided by the sum of the two weights:
+# Here is the whole method. In place of `F.cross_entropy` stands cross-entropy (CE) plus $\lambda$ times the
+# Kullback-Leibler divergence $\mathrm{KL}(u\|p)$, the push of the prediction $p$ towards the uniform one, $u$, divided
+# by the sum of the two weights:
 #
 # $$L = \frac{\mathrm{CE} + \lambda\,\mathrm{KL}(u\|p)}{1+\lambda}
 #     = (1-\varepsilon)\,\mathrm{CE} + \varepsilon\,\mathrm{KL}(u\|p),\qquad \varepsilon = \frac{\lambda}{1+\lambda}.$$
@@ -143,12 +148,21 @@ for epsilon in (0.0, STRONG):
     model = fresh().double()
     history = train(model, x, labels, averaged(epsilon), batch=20)
     print(f"eps {epsilon:.2f}: loss {history[0]:.3f} -> {history[-1]:.3f} nats, ", end="")
-    print(f"entropy {mean_entropy(model):.2f} of at most {torch.tensor(8.0).log():.2f}")
+    print(f"entropy {mean_entropy(model):.2f} of at most {torch.tensor(8.0).log():.2f}, ", end="")
+    right = (model(x).argmax(1) == labels).double().mean()  # in evaluation mode
+    print(f"{right:.0%} right (chance {1 / 8:.0%})")
 
 # %% [markdown]
-# With the regulariser the entropy hardly moves, although the network learns. The losses live on different
-# scales: a low value at $\varepsilon = 0.8$ says nothing about being *right*. What is the lowest value that
-# the regularised loss can reach?
+# <details><summary>Answer</summary>
+#
+# Plain cross-entropy has begun to leave $\log 8$; with the regulariser the entropy has hardly moved. The lower loss
+# is the one at $\varepsilon = 0.8$, from the first step on, when neither network knows anything: of the cross-entropy
+# only a fifth is counted, and at a uniform prediction the KL is zero.
+#
+# </details>
+#
+# So the losses live on different scales: a low value at $\varepsilon = 0.8$ says nothing about being *right*. What is
+# the lowest value that the regularised loss can reach?
 #
 # ### Exercise 1 (8 minutes)
 #
@@ -174,8 +188,10 @@ checks.lowest_loss(answer, epsilon=STRONG, num_classes=8)
 #
 # Notebook 02 showed that $\mathrm{CE} + \lambda\,\mathrm{KL}(u\|p) = (1+\lambda)\,\mathrm{LS}_\varepsilon$ up to a
 # constant, where LS is label smoothing. The gradients of the averaged loss and of label smoothing are equal,
-# so the whole training must be: same pictures, same steps, same weights. Below, four networks start alike
-# and take ten steps each. Before you run it: which of them end where the first one does?
+# so the whole training must be: same pictures, same steps, same weights. Below, a network trained with the averaged
+# loss and four others start alike and take ten steps each.
+#
+# **Predict.** Which of the four end where the first one does?
 
 # %%
 LAM = losses.lambda_from_epsilon(STRONG, 8)
@@ -204,6 +220,13 @@ for name, loss_of, rate, decay in (
     print(f"{name:43s} same to 1e-5: {gap < 1e-5!s:6s} distance {max(gap, 1e-9):.0e}")
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
+# The first and the last: label smoothing at the same settings, and the undivided loss once both learning rate and
+# weight decay are translated.
+#
+# </details>
+#
 # (Distances below one in a thousand million are printed as that: they are rounding.) Label smoothing **is** ER
 # here, step for step. The undivided loss is not, at the same settings. Its gradient is $1+\lambda$ times as
 # long, so it is the same training at a learning rate $1+\lambda$ times as high. Dividing the rate repairs most of
@@ -276,16 +299,17 @@ for run in (without, with_er):
 
 # %% [markdown]
 # Notice the accuracies: both networks name nearly every fish, and their difference is what the regulariser costs
-# here. Their entropies could hardly differ more, and their maps score differently. Sections 5 and 6 look at how they
-# got there.
+# here, with this seed. Their entropies could hardly differ more, and their maps score differently: PxAP, the average
+# precision of the pixels, ranks all pixels by their map and asks how far the fish's come first (notebook 04; 0 to 1).
+# Maps are of the true class, min-max, at the last epoch. Sections 5 and 6 look at how they got there.
 #
 # What came back is a `Run`, made from a **record**: a small text file. What does it hold?
 
 # %%
-print("history, a row an epoch: ", ", ".join(c for c in without.history if "test" in c))
-print(
-    "metrics of the last epoch:", len(without.metrics), "numbers on test, rules named in the docs"
-)
+columns = ", ".join(c for c in without.history if "test" in c)
+print(textwrap.fill(f"history, a row an epoch: {columns}", 95))
+on_test = [name for name in without.metrics if not name.startswith("val_")]
+print("metrics:", len(without.metrics), f"final numbers, {len(on_test)} of them on test")
 print("maps:", without.maps.shape, "(epochs, test pictures, h, w), of pictures", without.panel)
 print("provenance:", ", ".join(sorted(without.provenance)))
 
@@ -303,6 +327,15 @@ print("other learning rate, same name:", turned.name == without.config.name)
 # experiments.run(turned)  # take the # away: it trains, with a progress bar, and stores
 
 # %% [markdown]
+# Where would it train, and for how long? A graphics card is taken where PyTorch can use one (`cuda`, then Apple's `mps`),
+# else the CPU; the time is an estimate from the stored runs. To start it, take the `#` away, or run
+# `python -m entreg_utils run --learning-rate 0.05` on the command line; its progress bar says what is left.
+
+# %% tags=["nbval-ignore-output"]
+print("on this machine a fresh training runs on:", pick_device().type)
+print(textwrap.fill(cost.outline([turned]).splitlines()[-1], 95))
+
+# %% [markdown]
 # ## 5. Seen while it trains
 #
 # The sweep of this course runs every strength with several seeds. `sweep` is `run` for many configs: what the store
@@ -317,8 +350,8 @@ print(len(runs), "runs, seeds", sorted(set(history.seed)))
 print("eps:", ", ".join(f"{eps:g}" for eps in strengths))
 
 # %% [markdown]
-# **Predict.** Without a regulariser, entropy falls for as long as training goes on. What does localisation do
-# meanwhile: does it rise with accuracy, stay, or fall again?
+# **Predict.** Without a regulariser, entropy falls towards zero for as long as training goes on. What does localisation
+# do meanwhile: does it rise with accuracy, stay, or fall again?
 
 # %% tags=["figure:over_epochs"]
 four = {0.0: "black", 0.5: "blue", STRONG: "green", 0.98: "orange"}
@@ -355,29 +388,38 @@ axes[1].legend(loc="lower right", title=None)
 figures.show(figure, f"{'; '.join(said)}.")
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
+# It rises with accuracy for the first epochs, and then falls again, while accuracy creeps up to its end.
+#
+# </details>
+#
 # Follow the black line first. Accuracy climbs and stays. PxAP climbs with it, has its ring early on, and then
-# *decays*, while accuracy has nothing left to gain and entropy keeps falling. The network goes on getting surer, and
-# its maps get worse.
+# *decays*, while accuracy has little left to gain and entropy goes on falling. The network gets surer, and its maps
+# get worse.
 #
 # Then the coloured ones. Each entropy settles at a level of its own, which the strength has chosen. Compare the ring of
 # the moderate strength (blue) with its end: some decay is left. At $\varepsilon = 0.8$ (green) PxAP comes later and
 # *stays*. At the strongest one something else happens: so little of the label is left that, in the same number
 # of epochs, the fish is hardly found. More is not better.
 #
-# The bands run from the lowest to the highest seed. Where they overlap, do not speak of a difference. The
-# next cell gives the peak and the end for every strength. Above the table stands the floor, which a map without any
-# information gets.
+# The bands run from the lowest to the highest seed. Where they overlap, this figure alone shows no difference; runs
+# of the same seed can still be compared in pairs, and notebook [08](08_which_regulariser.ipynb) does so. The
+# next cell gives the epoch that validation prefers and the end for every strength. Above the table stands the floor,
+# which a map without any information gets.
 
 # %%
 rows = []
 for eps, own in history.groupby("epsilon"):
     path = own.groupby("epoch").mean(numeric_only=True)
     best = path.val_pxap.idxmax()  # chosen on validation, read on test
-    ends = path.test_pxap[best], path.test_pxap.iloc[-1]
-    rows.append((eps, path.test_entropy.iloc[-1], best, *ends, ends[1] - ends[0]))
-names = ["eps", "entropy at the end", "best epoch (val)", "PxAP there", "PxAP at the end", "change"]
+    there, end = path.loc[best], path.iloc[-1]
+    own = there.test_entropy, there.test_pxap, end.test_entropy, end.test_pxap
+    rows.append((eps, best, *own, end.test_pxap - there.test_pxap))
+names = ["eps", "best epoch (val)", "entropy there", "PxAP there", "entropy at end", "PxAP at end"]
 print("PxAP of a constant map:", analysis.baselines(test).loc["constant map", "PxAP"])
-pd.DataFrame(rows, columns=names).set_index("eps").round(2) + 0.0  # no "-0.00"
+peaks = pd.DataFrame(rows, columns=[*names, "change"]).set_index("eps")
+peaks.round(2) + 0.0  # no "-0.00"
 
 # %% [markdown]
 # ### Exercise 3 (6 minutes)
@@ -395,9 +437,22 @@ answer = path.test_pxap[path.val_pxap.idxmax()]
 checks.early_stopping(answer, history)
 
 # %% [markdown]
-# Early stopping gives back a part of what was lost. Compare it with the row of $\varepsilon = 0.8$ in the table
-# before you call the matter settled, and compare that with the early-stopped rows between them: stopping and
-# regularising are two ways to the same place, high entropy, and one can use both. Either has a price that is easy to
+# So early stopping helps. Compare it with the row of $\varepsilon = 0.8$ before you call the matter settled, and that
+# with the early-stopped rows between them. Are stopping and regularising two ways to one place, high entropy?
+
+# %%
+stopped, strong = peaks.loc[0.0], peaks.loc[STRONG]
+print(f"eps 0, stopped: {stopped['entropy there']:.2f} nats, PxAP {stopped['PxAP there']:.2f};")
+print(f"eps {STRONG:g}, to the end: {strong['entropy at end']:.2f} nats,", end=" ")
+print(f"PxAP {strong['PxAP at end']:.2f}; at most {np.log(8):.2f} nats")
+near = abs(strong["entropy at end"] - stopped["entropy there"]) < 0.2
+print("one place" if near else "not one place: the stopped network is far surer")
+top = history[history.epsilon == 0].groupby("epoch").test_pxap.mean().max()
+back, lost = stopped["PxAP there"] - stopped["PxAP at end"], top - stopped["PxAP at end"]
+print(f"stopping gives back {back:.3f} of the {lost:.3f} that plain training loses after its peak")
+
+# %% [markdown]
+# Both have a price that is easy to
 # overlook: choosing an epoch or a strength by PxAP needs *masks* for the validation pictures. Notebook 07 chooses the
 # strength that way, and says so.
 #
@@ -428,7 +483,7 @@ figures.show(figure, sentence)
 # %% [markdown]
 # The earliest maps are noise, for longer with the regulariser: its gradient has less of the label in it.
 # Then both find the fish. In the upper row the light then moves to the head, where the mark is, and spreads over
-# the water around it. In the lower row it stays inside the outline and reaches further over the body. Neither
+# the water around it. In the lower row most of it stays inside the outline and reaches further over the body. Neither
 # training was ever told where the fish is.
 #
 # One picture proves nothing. Here are all kept pictures and all strengths:
@@ -450,8 +505,9 @@ for axes, run, mean_pxap in zip(grid[0, 1:], first_seed, pxap.mean(axis=0), stri
 figures.show(figure, f"Mean PxAP of these {kept} images: {'; '.join(said)}.")
 
 # %% [markdown]
-# Read it by columns. On the left the light sits around the mark; towards the right it fills the fish, until specks
-# appear in the water and the whole breaks up. Remember that each map is stretched to its own range: a bright map does
+# Read it by columns. On the left the light sits around the mark, and spills from there into the water: it is not too
+# small for the fish, it lies in the wrong place. Towards the right it draws in and moves over the body, until specks
+# appear in the water and the whole breaks up, in some pictures earlier than in others. Remember that each map is stretched to its own range: a bright map does
 # not belong to a sure network. The specks of the last columns are there because the whole map is weak: when the
 # fish contributes little more than the water, stretching shows the water.
 #
@@ -459,8 +515,10 @@ figures.show(figure, f"Mean PxAP of these {kept} images: {'; '.join(said)}.")
 #
 # The slider below shows one stored run at a time: the map, the entropy on test (solid) and on train (dotted), and
 # the training loss. The dashed lines are the values that the strength aims at, from the formulas of Exercise 1. Move
-# $\varepsilon$, and change the picture with the second slider. Without a running kernel the sliders rest; the figure
-# after the next holds the same for all strengths.
+# $\varepsilon$, and change the picture with the second slider. Nothing is trained by moving it: it has the strengths
+# that are stored. For one of your own, `experiments.run(experiments.er(0.6))` trains it (where and how long, says section
+# 4); add it to the list and it has a place on the slider. Without a running kernel the sliders rest; the next figure holds
+# the same for all stored strengths, for the first picture.
 
 # %%
 widgets.epsilon_explorer(first_seed, test, start=STRONG)
@@ -485,14 +543,14 @@ sentence = f"Test entropy in nats, and PxAP of this image: {'; '.join(said)}."
 figures.show(figure, sentence)
 
 # %% [markdown]
-# Row by row: the map; the entropy, which settles on its dashed line; the loss, which does too. With $\varepsilon = 0$
-# both lines are at zero and never reached, which is the whole trouble. All maps are of the last epoch, so nothing here
+# Row by row: the map; the entropy, which settles near its dashed line; the loss, which does too. With $\varepsilon = 0$
+# both lines are at zero, which no finite weights reach: there is no level to settle at. All maps are of the last epoch, so nothing here
 # was chosen by looking at test pictures.
 #
 # ## 8. When it goes wrong
 #
 # **A loss that is no number.** A learning rate far too high sends the weights to infinity. From then on the loss
-# is NaN, and a naive loop goes on to the end, and stores nonsense. This one stops. The next cell uses an absurd
+# is NaN ("not a number"), and a naive loop goes on to the end, and stores nonsense. This one stops. The next cell uses an absurd
 # rate to show the sentence:
 
 # %%
@@ -500,7 +558,7 @@ absurd = training.Recipe(epochs=1, learning_rate=1e30)
 try:
     training.fit(fresh(), few, absurd)
 except training.TrainingError as error:
-    print(error)
+    print(textwrap.fill(str(error), 95))
 
 # %% [markdown]
 # It names the step, the learning rate of that step, and what is kept. If you meet it: lower the rate; if it comes
@@ -543,9 +601,9 @@ print("largest difference to the undisturbed run:", distance(straight, resumed))
 #   network as label smoothing at $\varepsilon = \lambda/(1+\lambda)$.
 # - Undivided, a strength $\lambda$ is also a learning rate $1+\lambda$ times as high and a weight decay $1+\lambda$ times
 #   as low. A sweep over $\lambda$ at fixed settings mixes the two.
-# - Without ER, localisation peaks early and decays while the entropy keeps falling and accuracy stands still. With
+# - Without ER, localisation peaks early and decays while the entropy falls on and accuracy hardly moves. With
 #   ER the entropy settles at a chosen level; where that is high enough, localisation stays, and where it is too high,
-#   localisation is not learned.
+#   localisation is not learned in the same number of epochs.
 # - The loss of a regularised run has a floor above zero. Know it before you worry.
 # - `run` loads what is stored and trains what is not; a record says where its numbers come from; an interrupted run
 #   goes on as if nothing had happened.

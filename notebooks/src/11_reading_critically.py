@@ -32,18 +32,24 @@ from scipy.optimize import brentq
 from entreg_utils import analysis, cam, checks, data, erasing, experiments, figures, losses, metrics
 from entreg_utils.checks import critique
 from entreg_utils.experiments import cost, grids, plans
+from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.training.evaluate import TEMPERATURES
 
 figures.use_style()
 torch.set_num_threads(1)
-pd.set_option("display.width", 120, "display.max_columns", 12)
+pd.set_option("display.width", 100, "display.max_columns", 12)
 pd.set_option("display.max_colwidth", None)
 
 # %% [markdown]
-# Two sets of runs are read. *Photographs*: thirty species of CUB, three seeds a strength; the box
-# threshold and every choice made on validation images that were held out. *The drawn world*: the sweep of notebook 07,
-# four seeds. For both, test was measured at every epoch (of photographs for ε = 0 and 0.3), which a
+# Two sets of runs are read. *Photographs*: thirty species of CUB (Caltech-UCSD Birds) under a MobileNetV2, three seeds a
+# strength; the box threshold and every choice made on validation images that were held out. *The drawn world*: the sweep of
+# notebook 07, four seeds. For both, test was measured at every epoch (of photographs for ε = 0 and 0.3), which a
 # careful experiment would not do: here it is the point.
+#
+# The words, all from notebook 04. *CAM*: class activation map. *ER*: entropy regularisation, of strength ε. *IoU*:
+# intersection over union. *BoxAcc*: share of the images whose box has an IoU of at least 0.5 with the true one, the class
+# being given; *MaxBoxAcc*: the same at the threshold that is best on test; *GT-known Loc* ("ground truth known"): the same at a
+# fixed threshold. *Top-1 Loc*: box and class both right. *PxAP*: average precision of the pixels.
 
 # %%
 groups, missing = analysis.complete("cub30_epsilon", "epsilon")
@@ -112,21 +118,49 @@ sentence = (
 figures.show(figure, sentence)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
+# Under the fixed one, and there alone both intervals leave zero out.
+#
+# </details>
+#
 # The thick bars come from a bootstrap over images *and* seeds, in pairs; the thin ones, Student's, know only how the three
 # seeds differ. Read the left panel first. At threshold 0 every box is the
 # whole frame, and boxes shrink to the right. Regularisation moves the *curve* to the left: at one threshold its
-# boxes are smaller. (Not so in the drawn world, where it makes the lit area grow.) A rule that is fixed at 0.15 meets one curve near
+# boxes are smaller. (In the drawn world, too, which is no story of a map that is too small: section 5 measures it.) A rule that is fixed at 0.15 meets one curve near
 # its top and the other on its slope, and reports the difference as localisation. Where each model may have the threshold that suits it, that part of the
 # gain is gone. Which rule is right? It depends on the question. If the threshold will be a constant, then maps that fit
 # the constant are worth having. But then the free rival is to move the constant, and a paper should say that it was tried.
 #
-# And both curves stay below the dashed line. On these birds, shown at this size, a blind box is the better localiser, whichever
-# rule one takes. The size is one more rule, and the one that is stated least: notebook
-# [10](10_real_photographs.ipynb), section 5, turns it, and looks at the sign of the gain.
+# And both curves stay below the dashed line. On these birds, shown at this size, a blind box is a better localiser than this
+# network, whichever rule one takes. The size is one more rule, and the one that is stated least: notebook
+# [10](10_real_photographs.ipynb) turns it, and looks at the sign of the gain.
+#
+# So far this is *one* network. Another one, EfficientNet-Lite0, was trained on the same birds with five seeds: once with its
+# batch-norm statistics *frozen*, as those of the MobileNetV2 above are, and once with *live* ones. Each has the learning
+# rate of its best validation accuracy at ε = 0. "Clear" is said only where both intervals leave zero out on one side.
+
+# %%
+other, _ = analysis.complete("cub30_lite0", "freeze_bn", "epsilon", seeds=5)
+verdicts = {1: "up, clear", -1: "down, clear", 0: "not clear"}
+for frozen, name in ((True, "frozen"), (False, "live")):
+    sides = other[frozen, 0.0], other[frozen, 0.1]
+    print(f"EfficientNet-Lite0, {name} batch-norm, ε 0 → 0.1, {len(sides[0])} seeds, in points:")
+    for rule, score in RULES.items():
+        row = analysis.change(*sides, score)
+        print(f"  {rule:13s} {analysis.points(row)}: {verdicts[analysis.clear(row)]}")
+    blind = analysis.change(*[sides[0]] * 2, "max_box_acc", against="centre_box")
+    print(f"  MaxBoxAcc of ε = 0 minus that of the centred box: {analysis.points(blind)}")
+    print(f"  {'above' if analysis.clear(blind) > 0 else 'not clearly above'} the blind box")
+
+# %% [markdown]
+# A claim about ER on photographs has to name what it was trained with. With frozen statistics the second network
+# agrees with the first: much under the fixed rule, little under the others. With live ones ER of this strength is not
+# seen to help under any rule, and these are the networks whose plain maps score best.
 #
 # ## 2. Which epoch is kept
 #
-# In the public code of ADL the list called "val" for CUB *is* the test list. The epoch with the smallest error there is
+# In the public code of ADL (an attention-based dropout layer, notebook 05) the list called "val" for CUB *is* the test list. The epoch with the smallest error there is
 # kept, and the threshold is swept there. One can also choose by localisation. How much is that worth? From scratch: in each
 # run, look the score up at the last epoch, at the epoch that validation likes best, and at the one that test likes best.
 
@@ -179,6 +213,12 @@ sentence = (
 figures.show(figure, sentence)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
+# Plain training, in all three panels.
+#
+# </details>
+#
 # Plain training passes through good maps and leaves them again; a regularised run stays nearer to its best. So a choice of epoch
 # by localisation works as a rival of the method, even an honest choice on validation *boxes*, and the comparison of the two depends on
 # the rule. The next table is the comparison itself: ε = 0.3 minus ε = 0, in points. The epoch is chosen by MaxBoxAcc and
@@ -205,11 +245,14 @@ pd.DataFrame(rows).T.rename_axis("epoch: last, or best on")
 # chosen by test *error*, as that code does?
 
 # %%
-print("Top-1 Loc, last epoch, ε = 0.3 minus ε = 0, in points, by two judges:")
+print("Top-1 Loc, last epoch, ε = 0.3 minus ε = 0, in points, by two judges")
+print("(bootstrap over images and seeds; Student over the seeds):")
 for rule, score in (("at 0.15", "top1_loc"), ("carried", "top1_loc_carried")):
     row = analysis.change(plain, treated, score)
-    print(f"  {rule} {analysis.points(row)}, bootstrap over images and seeds;", end=" ")
-    print(f"± {100 * row['half']:.1f}, Student over the seeds")
+    judges = {"the bootstrap": (row["low"], row["high"])}
+    judges["Student's"] = row["change"] - row["half"], row["change"] + row["half"]
+    holds = [name for name, (low, high) in judges.items() if low <= 0 <= high]
+    print(f"  {rule} {analysis.points(row)}: zero is in {' and '.join(holds) or 'neither'}")
 by_error = analysis.optimism(analysis.by_checkpoint(history, "max_box_acc", "accuracy"))
 mean, half = 100 * by_error.loc[(0.0, "last")]
 print("MaxBoxAcc of ε = 0 at the epoch of the smallest test error, minus the last:")
@@ -219,9 +262,9 @@ print(f"  {mean:+.1f} ± {half:.1f}")
 # A choice by error is nearly harmless for the map; a choice by boxes is not. And in the accuracy column one reads, with wide
 # intervals, what early stopping by boxes pays: it may stop before the species are learned. So what regularisation may claim on these photographs is not *better maps
 # than plain training ever had*, but *such maps and a trained classifier at the same time*, which is what Top-1 Loc measures.
-# Whether three seeds show it, depends on the judge: at a fixed 0.15 both intervals leave zero out; with carried thresholds
-# the bootstrap does, and Student's, which pays for the small number of seeds, does not. Who prints one of the two has
-# made another choice, so print both.
+# Whether three seeds show it, may depend on the threshold and on the judge, as the two lines above say: Student's interval
+# pays for the small number of seeds, the bootstrap hardly does. Who prints one of the two has
+# made another choice, so print both, and call clear what both call clear.
 #
 # Weakly supervised means that there are no boxes to choose by. Murtaza et al. (WACV 2025) show that selecting models with
 # test boxes inflates the results of this field; "best on validation boxes" is fair, but needs boxes as well.
@@ -230,8 +273,9 @@ print(f"  {mean:+.1f} ± {half:.1f}")
 #
 # Now a thought experiment with real numbers. Somebody has a new method that does *nothing*: it is plain training under another
 # name. The rival is plain training reported honestly: threshold carried, last epoch, mean over seeds. The new method
-# gets one choice after another made on test: the threshold, the epoch, and the best of the seeds. **Predict** how many points
-# of "gain" that gives.
+# gets one choice after another made on test: the threshold, the epoch, and the best of the seeds.
+#
+# **Predict.** How many points of "gain" does that give: less than ER, as much, or more?
 
 # %%
 zero = kept.loc[0.0]
@@ -247,9 +291,8 @@ toy_nothing = {
     "epoch on test": toy_zero["test"].mean(),
     f"+ best of {len(toy_zero)} seeds": toy_zero["test"].max(),
 }
-paired = toy.pivot(index="seed", columns="epsilon", values="pxap")
-mean, half = metrics.seed_interval(paired[toy_best] - paired[0.0])
-drawn_gain = {"change": mean, "low": mean - half, "high": mean + half}
+drawn = analysis.by(toy_runs, "epsilon")
+drawn_gain = analysis.change(drawn[0.0,], drawn[toy_best,], "pxap")  # pooled: seeds alone
 real = {"BoxAcc, photographs": gains.loc["carried"], "PxAP, drawn world": drawn_gain}
 ladders = dict(zip(real, (of_nothing, toy_nothing), strict=True))
 
@@ -262,15 +305,15 @@ for panel, (title, steps) in zip(axes, ladders.items(), strict=True):
     total, er = values[1:] - values[0], real[title]
     bars = panel.barh(range(len(total)), total, color="0.75", height=0.6)
     panel.bar_label(bars, [f"{value:+.1f}" for value in total], label_type="center")
-    change, low, high = (100 * er[name] for name in ("change", "low", "high"))
-    around = [[change - low], [high - change]]
-    clear = "C2" if low > 0 else "0.4"
-    panel.errorbar(change, len(total), xerr=around, fmt="o", color=clear, capsize=3)
+    change, low, high, half = (100 * er[n] for n in ("change", "low", "high", "half"))
+    colour = "C2" if analysis.clear(er) > 0 else "0.4"
+    panel.plot([low, high], [len(total)] * 2, color=colour, lw=5, alpha=0.5)  # bootstrap
+    panel.errorbar(change, len(total), xerr=half, fmt="o", color=colour, capsize=3)
     panel.annotate(
         f"{change:+.1f}", (change, len(total)), (0, 6), ha="center",
         textcoords="offset points", bbox={"fc": "white", "ec": "none", "pad": 0.5},
     )  # fmt: skip
-    names = [*steps, "ER, nothing\nchosen on test"][1:]
+    names = [*steps, "ER, nothing\nchosen on test"][1:]  # "honest" is the zero
     panel.set_yticks(range(len(names)), names)
     panel.set_ylim(len(total) + 0.5, -0.9)
     panel.axvline(0, color="black", lw=0.8)
@@ -283,10 +326,19 @@ for panel, (title, steps) in zip(axes, ladders.items(), strict=True):
 for name, points in published.items():
     axes[0].axvline(points, color="C3", ls=":", lw=1.3)
     axes[0].text(points + 0.08, -0.5, name, color=figures.ink("purple"), fontsize=9)
-figures.show(figure, f"{'; '.join(said)}.")
+ruler = ", ".join(f"{name} {points:+.1f}" for name, points in published.items())
+bars = "Bar of ER: bootstrap; line: Student's over seeds"
+figures.show(figure, f"{'; '.join(said)}. {bars}. Published gains over CAM (dotted): {ruler}.")
 
 # %% [markdown]
-# The dotted lines are a ruler: what two published methods gain over CAM on all of CUB (ResNet-50, MaxBoxAccV2, as published, not run
+# <details><summary>Answer</summary>
+#
+# On the photographs choosing alone "gains" more than ER does under honest rules; in the drawn world it comes near.
+#
+# </details>
+#
+# The dotted lines are a ruler: what two published methods, hide and seek (HaS, notebook 05) and the normalisation IVR (03), gain
+# over CAM on all of CUB (ResNet-50, MaxBoxAccV2, as published, not run
 # here; another metric and another network, so only the size compares). A gain of that size *can* be made of choices alone. That does not say
 # that it was. It says that a reader cannot tell, unless the rules are stated and hold for both sides: choices that both sides
 # make cancel in part, and what remains is who tried more of them.
@@ -326,7 +378,9 @@ checks.best_of_two(answer, scores)
 #
 # Many a published row is one run against one run. With the seeds we have, every such comparison can be listed: each run of
 # ε = 0 against each of the other strength. How many of them have the wrong sign, and how many would have been printed as a gain of more
-# than one and a half times the true mean? **Predict** for MaxBoxAcc on the photographs.
+# than one and a half times the true mean?
+#
+# **Predict.** For MaxBoxAcc on the photographs, of the nine pairs: how many of each?
 
 # %%
 titles = {"gt_known": "GT-known (0.15)", "max_box_acc_carried": "BoxAcc (carried)"}
@@ -381,12 +435,19 @@ sentence = (
 figures.show(figure, sentence)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
+# For MaxBoxAcc no pair has the wrong sign, and about one in five exaggerates. With carried thresholds, the same maps: more
+# than half of the pairs have the wrong sign.
+#
+# </details>
+#
 # Where the effect is large against the spread, any pair tells the truth. Where it is not, one pair is a coin with a drift. The rows with
 # the most red are those that an author is most tempted to rerun until they look right.
 #
 # Is a pair of *equal* seeds (discs) the better comparison? Notebook [08](08_which_regulariser.ipynb) paired its runs by seed,
-# since a seed fixes the first weights and the order of the images on both sides. Compare how far the discs and the
-# diamonds scatter around the mean of all pairs:
+# since a seed fixes the first weights and the order of the images on both sides, and so is lucky or unlucky on both. Compare
+# how far the discs and the diamonds scatter around the mean of all pairs:
 
 # %%
 pairs["square"] = (pairs.gain - mean) ** 2
@@ -394,20 +455,26 @@ spread = pairs.groupby(["panel", "row", "seeds"], sort=False).square.mean() ** 0
 spread = spread.unstack("seeds")
 for title, own in spread.groupby("panel", sort=False):
     closer = (own["equal seeds"] < own["other seeds"]).sum()
-    print(f"{title}: equal seeds lie closer to the mean in {closer} of {len(own)} rows")
+    pays = "pairing by seed pays" if closer == len(own) else "no sign that pairing pays"
+    print(f"{title}: equal seeds lie closer to the mean in {closer} of {len(own)} rows:")
+    discs = pairs[(pairs.panel == title) & (pairs.seeds == "equal seeds")]
+    wrong = f"{discs.wrong.sum()} of these {len(discs)} pairs have the wrong sign"
+    print(f"  {pays}; {wrong}")
 spread.round(1)
 
 # %% [markdown]
-# In the drawn world, where all weights start from the seed, the start is remembered: the discs scatter less,
-# so pairing by seed is worth it. On the photographs all runs start from the same ImageNet weights, a seed decides no more than the
-# last layer's start and the order, and three seeds cannot show that pairing helps. And in neither does it rescue the comparison of *one* run with *one*
-# run: there are red discs, too.
+# In the drawn world all weights start from the seed, and the start is remembered to the last epoch. That is what notebook 08
+# found there: a seed is about as lucky under every regulariser. On the photographs all runs start from the same ImageNet weights, a
+# seed decides no more than the last layer's start and the order of the images, and three seeds are few to judge by. In
+# neither does a shared seed rescue the comparison of *one* run with *one* run: there are red discs, too.
 #
 # ## 5. Whom the average hides
 #
 # Hwang et al. (2025) point out that scores of this field are averages over objects of all sizes, and that the large ones carry
 # them. The records hold the share of the frame that each bird covers. So split by it, at thresholds carried from
-# validation. **Predict** the score on the small birds: for the blind box, for plain CAM, for ER.
+# validation.
+#
+# **Predict.** What is the score on the small birds: of the blind box, of plain CAM, of ER?
 
 # %%
 share = plain[0].outcomes["share"].astype(float)  # (801,), of the frame
@@ -464,6 +531,12 @@ for group in metrics.sizes.GROUPS:
     print(f"gain {high - low:+.1f} points")
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
+# Nothing, next to nothing, and next to nothing.
+#
+# </details>
+#
 # "BoxAcc" is mostly a statement about large birds. On the small ones *everything* fails, the blind box by construction (its
 # one side was chosen to suit the majority), and a method that doubled the score there would hardly move the average.
 #
@@ -495,8 +568,40 @@ rows["centred box"] = {
 pd.DataFrame(rows).loc[rows["images"].index].round(3)
 
 # %% [markdown]
-# The blind box climbs with the size. A map that lights only the mark has the same weakness; one that covers the
-# fish need not.
+# The blind box climbs with the size, and so does plain training. A picture comes to mind: the map shrinks to the mark, ER
+# spreads it over the fish. Is that what happens? Areas at the fixed threshold, on the same maps:
+
+# %%
+own_shares, light = metrics.box_shares(boxes, frame), {}
+for name, model in models.items():
+    raw, _ = cam.class_activation_map(model, test.images / 255, test.labels)
+    x0, y0, x1, y1 = np.stack([metrics.boxes_at(one, size=frame)[0] for one in raw.numpy()]).T
+    ratio = (x1 - x0 + 1) * (y1 - y0 + 1) / frame**2 / own_shares
+    pixels = metrics.PixelAveragePrecision(size=frame)
+    for one, mask in zip(raw.numpy(), test.masks.numpy(), strict=True):
+        pixels.update(one, mask)
+    light[name] = pixels.lit(0.15)._asdict() | {"too large": (ratio > 1).mean()}
+    print(
+        f"{name}: {light[name]['too large']:.0%} of the boxes at 0.15 have more area than the",
+        end=" ",
+    )
+    print(f"true one, {np.median(ratio):.2f} times in the median")
+light = pd.DataFrame(light).T
+light["lit share"] = light.area * test.masks.float().mean().item()  # of the frame
+more = 100 * (light.iloc[1] - light.iloc[0])
+print(
+    f"lit at 0.15: {light['lit share'].iloc[0]:.1%} of the frame, then {light['lit share'].iloc[1]:.1%};"
+)
+print(f"precision of the lit pixels {more.precision:+.1f} points, recall {more.recall:+.1f}")
+spills = (light["too large"] > 0.5).all() and more["lit share"] < 0
+print("the maps spill, and ER draws them in" if spills else "the maps do not just spill")
+light[["lit share", "precision", "recall"]].round(3)
+
+# %% [markdown]
+# The picture is wrong. At ε = 0 the light is not too small for the fish but lies in the wrong place: around the
+# mark, over the water, with a part of the body left dark. A box that is too large fits a large fish best, which is why plain training
+# climbs with the size. With ER less of the frame is lit, and more of the fish: it moves the light. (Notebook
+# [07](07_entropy_against_localisation.ipynb) measures this with all seeds.)
 #
 # ## 6. What a softmax cannot pin down
 #
@@ -764,8 +869,8 @@ critique.errata(decides)
 #
 # The next figure shows scores **as published, not run here**, on the CUB test list. The methods differ in backbone, in pretraining, in
 # what their boxes are drawn from, and in what they state of thresholds, checkpoints and seeds. Since the metrics differ, too,
-# each is set against the best centred box *of its own metric*. Our own rows are thirty species on a small network, three
-# seeds, last checkpoint, with their own centred box.
+# each is set against the best centred box *of its own metric*. Our own rows are thirty species on the two small networks of
+# section 1, three and five seeds, last checkpoint, with their own centred box.
 
 # %%
 GT_KNOWN = {"TS-CAM": 87.7, "C²AM": 92.9, "BAS": 95.1, "SCM": 96.6, "GenPromp": 98.0}
@@ -778,11 +883,15 @@ for metric, own in published.items():
     for method, score in own.items():
         gap = score - boxes_of[metric]
         rows.append((f"{method}: {metric} {score:.1f}", gap, theirs))
-for name, runs in pair.items():
-    for rule, score in RULES.items():
+here = [(f"MobileNetV2, {name}", runs) for name, runs in pair.items()]
+names = {True: "frozen", False: "live"}
+here += [(f"Lite0 {names[f]}, ε = {e:g}", own) for (f, e), own in other.items()]
+for name, runs in here:
+    rules = RULES.items() if "Mobile" in name else [("oracle", "max_box_acc")]
+    for rule, score in rules:
         mean = 100 * analysis.final(runs)[score].mean()
-        gap = mean - 100 * centre
-        rows.append((f"{name}, here, {rule}: {mean:.1f}", gap, "measured here"))
+        gap = mean - 100 * runs[0].outcomes["centre_box"].mean()
+        rows.append((f"{name}, {rule}: {mean:.1f}", gap, "measured here"))
 field = pd.DataFrame(rows, columns=["row", "gap", "source"])
 field = field.sort_values("gap", ascending=False)
 
@@ -803,7 +912,7 @@ ends = field.groupby("source").gap.agg(["min", "max"])
 (low, high), (lowest, best_here) = ends.iloc[0], ends.iloc[1]
 sentence = (
     f"Published scores lie {low:+.1f} to {high:+.1f} points from the centred box of "
-    "their metric; ours, on fewer classes and with a small network, "
+    "their metric; ours, on fewer classes and with small networks, "
     f"{lowest:+.1f} to {best_here:+.1f}."
 )
 figures.show(figure, sentence)
@@ -835,9 +944,10 @@ critique.review({"metric": "GT-known Loc", "gain": 4.1, "baselines": ["CAM"]})
 
 # %%
 rules = {"checkpoint": "last", "normalisation": "min-max", "cam_class": "true"}
-change, *ends = (100 * drawn_gain[name] for name in ("change", "low", "high"))
+change, half = 100 * drawn_gain["change"], 100 * drawn_gain["half"]
 headline = rules | {"metric": "PxAP", "threshold": "none", "choices": "validation"}
-headline |= {"seeds": len(paired), "gain": change, "interval": ends}
+headline |= {"seeds": drawn_gain["seeds"], "gain": change}
+headline |= {"interval": [change - half, change + half]}  # Student's
 headline |= {"baselines": ["constant map"]}
 critique.review(headline)[["claimed", "verdict"]]
 
@@ -845,20 +955,21 @@ critique.review(headline)[["claimed", "verdict"]]
 # A checklist knows nothing of truth. It does not see a bug, a world that was drawn to suit the method, or a test set that was looked at for
 # months. It makes silence visible, no more.
 #
-# **Exercise 3 (15 minutes).** Write the claim about ER on the photographs that you would sign: BoxAcc with carried thresholds, ε = 0.3
-# against 0, in points. The numbers are in `gains`. If the checker calls an item weak, that is no fault of yours: leave it in.
+# **Exercise 3 (15 minutes).** Write the claim about ER on the photographs that you would sign, of the runs of section 1:
+# BoxAcc with carried thresholds, ε = 0.3 against 0, in points. The numbers are in `gains`, the words that the checklist knows in
+# `critique.RULES`. Nothing was tuned for it: ε was given. Either interval will do. If the checker calls an item weak, that is no
+# fault of yours: leave it in.
 
 # %% tags=["solution"]
 # Exercise: my_claim, a dict with all critique.ITEMS; gain and interval in points.
 #! my_claim = None
 change, *ends = 100 * gains.loc["carried", ["change", "low", "high"]]
-my_claim = rules | {"metric": "MaxBoxAcc", "threshold": "carried", "choices": "none"}
+my_claim = rules | {"metric": "BoxAcc", "threshold": "carried", "choices": "none"}
 my_claim |= {"seeds": len(SEEDS), "gain": change, "interval": ends}
 my_claim |= {"baselines": ["centred box"]}
 
 # %% tags=["check"]
-measured = 100 * gains.loc["carried"]
-checks.honest_claim(my_claim, measured.change, (measured.low, measured.high))
+checks.honest_claim(my_claim, gains.loc["carried"])
 
 # %% [markdown]
 # ## Projects without a known answer
@@ -877,6 +988,9 @@ checks.honest_claim(my_claim, measured.change, (measured.low, measured.high))
 # What they cost: stored runs say it for the small ones; for the large ones the hours of training steps that were timed on the
 # named device (nothing is scaled to other devices; `sweep PLAN --dry-run` prints the same).
 
+# %% tags=["nbval-ignore-output"]
+print("a fresh training runs here on:", pick_device().type)  # cuda, then mps, then cpu
+
 # %%
 for name, runs in (("drawn world", toy_runs), ("cub30_*", plain + treated)):
     minutes = np.median([r.provenance["seconds"] for r in runs]) / 60
@@ -893,8 +1007,9 @@ for name in ("wsol_evaluation", "table_main", "lambda_ablation"):
 # - Choosing the epoch by localisation is a free rival of regularisation; it pays in accuracy. State the rule, for both sides.
 # - Choices made on test produce gains of the size that papers report, out of nothing. Averages over seeds, validation, and intervals are
 #   the defence.
+# - A claim holds for the network and the recipe that it was measured with: a second one may not share it.
 # - One run against one run is evidence only where the effect is large against the spread. A shared seed makes a pair closer
-#   where the start comes from the seed, and is worth little where it does not. Two intervals may disagree: print both.
+#   where all weights start from it; elsewhere that was not seen. Two intervals may disagree: print both.
 # - Split by size, and put the blind box into every group.
 # - A classifier's outputs do not fix its maps. Centre the weights, and do not read the entropy as a certificate.
 # - Read the code beside the formula, and use the checklist on your own sentences first.

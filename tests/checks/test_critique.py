@@ -1,5 +1,7 @@
 """The checklist: every item sound, weak and missing, and errata."""
 
+import math
+
 import pytest
 
 from entreg_utils.checks import critique
@@ -39,6 +41,7 @@ def test_silence_is_missing():
     ("item", "value", "expected"),
     [
         ("metric", "localisation", "missing"),
+        ("metric", "BoxAcc", "sound"),
         ("metric", ["MaxBoxAcc"], "missing"),
         ("threshold", "oracle", "weak"),
         ("threshold", "per image", "weak"),
@@ -54,6 +57,10 @@ def test_silence_is_missing():
         ("seeds", 2, "weak"),
         ("seeds", True, "missing"),
         ("seeds", "three", "missing"),
+        ("seeds", 3.0, "sound"),
+        ("seeds", 2.5, "missing"),
+        ("seeds", math.nan, "missing"),
+        ("seeds", math.inf, "missing"),
         ("interval", (4.0, 0.5), "missing"),
         ("interval", 2.0, "missing"),
         ("baselines", "centred box", "sound"),
