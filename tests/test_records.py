@@ -73,7 +73,9 @@ def test_readme_shows_what_the_committed_records_say(tmp_path, monkeypatch):
     monkeypatch.setenv("ENTREG_RESULTS", str(tmp_path))
     assert all(store.find(config) for config in grids.ALL), "run `make records`"
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for name, report in (("headline", records.headline()), ("photographs", records.photographs())):
+    made = {name: getattr(records, name)() for name in ("headline", "photographs")}
+    made["verdict"] = records.verdict(ROOT)
+    for name, report in made.items():
         assert records.with_block(text, name, report) == text, "run `make records`"
     assert not list(tmp_path.glob("*.json"))
 
@@ -85,10 +87,13 @@ def test_records_come_with_the_checkpoints_that_notebooks_open(tmp_path):
         (source / f"{config.name}.json").write_text(config.name)
         (source / f"{config.name}.pt").write_text(config.name)
     target.mkdir()
-    (target / "toy-old.json").write_text("old")
+    (target / f"{grids.EXAMPLE.name}.json").write_text("old")
+    (target / "toy-of-a-plan.json").write_text("kept")
     (target / "cub-kept.json").write_text("photographs are not trained here")
     records.replace(source, target)
     whole = {f"{config.name}.json" for config in grids.ALL} | {"cub-kept.json"}
+    whole.add("toy-of-a-plan.json")
     checkpoints = {f"{config.name}.pt" for config in grids.CHECKPOINTS}
     assert {path.name for path in target.iterdir()} == whole | checkpoints
+    assert (target / f"{grids.EXAMPLE.name}.json").read_text() == grids.EXAMPLE.name
     assert (target / "cub-kept.json").read_text() == "photographs are not trained here"
