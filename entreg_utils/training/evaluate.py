@@ -111,8 +111,9 @@ def summarise(
     ``share`` (P,) float16, of the frame that the true boxes cover; ``box_area`` (P, 2) float16 to
     2 %, area of the map's box (one pixel where nothing is lit) over that of the box around all true
     ones, at ``sigma`` and at ``box_threshold``, or NaN. With masks ``pixel_ap`` (P,) float16, PxAP
-    of each map by itself, and ``lit`` (P, 2, 2) float16 to 2 %, its precision and recall (last
-    axis) at ``sigma`` and at ``pixel_threshold``; NaN without any object, lit pixel, or threshold.
+    of each map by itself (with several classes to 2 %), and ``lit`` (P, 2, 2) float16 to 2 %, its
+    precision and recall (last axis) at ``sigma`` and at ``pixel_threshold``; NaN without any
+    object, lit pixel, or threshold.
     With several classes also ``class_pxap`` and ``class_constant_map`` (C,) float32, of which
     ``mpxap`` and ``constant_map`` are the means, and ``class_lit`` (C, 2, 3) float32, precision,
     recall and area at both thresholds; NaN where no image, or no mask, shows the class.
@@ -145,7 +146,8 @@ def summarise(
         constant = tally.constant_maps()
         scores["constant_map"] = constant.compute()
         scores |= _lit(tally.pool, cuts)
-        outcomes |= {"pixel_ap": tally.pixel_ap, "lit": _short(tally.lit)}
+        ap = _short(tally.pixel_ap) if test.several else tally.pixel_ap
+        outcomes |= {"pixel_ap": ap, "lit": _short(tally.lit)}
         if test.several:
             classes = range(test.labels.shape[1])
             for name, pool in {"class_pxap": tally.pool, "class_constant_map": constant}.items():

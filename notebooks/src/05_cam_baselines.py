@@ -573,7 +573,7 @@ def cells(own, columns=COLUMNS):  # of one group of runs: percent, mean and half
     return {c: f"{mean:.1f} ±{half:.1f}" for c, (mean, half) in zip(columns.values(), pairs)}
 
 
-# %% tags=["figure:thresholds"]
+# %% tags=["figure:networks_thresholds"]
 shown = {"toy": groups["cam", 0.0]}
 for name, rate in rates.items():
     shown[name] = [r for r in plain if (r.config.model, r.config.learning_rate) == (name, rate)]
