@@ -27,6 +27,7 @@ from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.experiments.run import as_run
 from entreg_utils.fields import plain_numbers
 from entreg_utils.files import StorageError, path_from, results
+from entreg_utils.models.weights import packaged
 
 UNTRAINED = "untrained"
 _PATIENCE = 2  # seconds after which it is said what takes so long
@@ -196,7 +197,8 @@ def _outputs(model) -> int:
 def _published(model: str, count: int) -> tuple[nn.Module, str]:
     """The network and where its weights are from: ImageNet, or from nowhere, with a warning."""
     waiting = threading.Timer(_PATIENCE, print, [_FETCHING.format(model)], {"file": sys.stderr})
-    waiting.start()
+    if packaged(model.removeprefix("timm:")) is None:  # else a file here is read, slowly
+        waiting.start()
     try:
         return models.build(model, count, pretrained=True), "imagenet"
     except StorageError as error:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import threading
+from pathlib import Path
 
 import pytest
 import timm
@@ -74,6 +75,19 @@ def test_who_waits_for_the_network_is_told_what_for(monkeypatch, capsys):
     assert capsys.readouterr().err == (
         "fetching the weights of timm:test_resnet; without a network it takes a minute to give up\n"
     )
+
+
+def test_who_waits_for_a_file_that_is_installed_is_not_told_of_the_network(monkeypatch, capsys):
+    def slow(model, count, pretrained=False):
+        assert pretrained
+        threading.Event().wait(0.1)
+        return nn.Identity()
+
+    monkeypatch.setattr(classifiers, "_PATIENCE", 0)
+    monkeypatch.setattr(models, "build", slow)
+    monkeypatch.setattr(classifiers, "packaged", lambda name: Path(name))
+    assert classifiers._published("timm:tf_efficientnet_lite0", 1000)[1] == "imagenet"
+    assert capsys.readouterr().err == ""
 
 
 class Strict(nn.Module):
