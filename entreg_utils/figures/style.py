@@ -129,7 +129,7 @@ def entropy_axis(axes, num_classes: int) -> None:
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
     axes.minorticks_off()
     most = f"nats; at most log {num_classes}; axis stretched"
-    axes.set_xlabel(f"entropy of the prediction on test ({most})")
+    axes.set_xlabel(f"entropy of the prediction on test\n({most})")
 
 
 def png(figure: Figure) -> bytes:
