@@ -160,10 +160,13 @@ def complete(plan: str, *fields: str, seeds: int = 3) -> tuple[dict[tuple, list[
     missing. Nothing is trained.
     """
     wanted = plans.load(plan).configs
-    groups = {key: own for key, own in by(stored(wanted), *fields).items() if len(own) >= seeds}
-    missing = len(wanted) - sum(map(len, groups.values()))
-    command = f"python -m entreg_utils sweep {plan}"
-    return groups, f"{missing} of {len(wanted)} runs not run here: {command}" if missing else ""
+    here = stored(wanted)
+    groups = {key: own for key, own in by(here, *fields).items() if len(own) >= seeds}
+    missing, alone = len(wanted) - len(here), len(here) - sum(map(len, groups.values()))
+    said = f"{missing} of {len(wanted)} runs not run here: python -m entreg_utils sweep {plan}"
+    said = said if missing else f"{plan}: all runs are here"
+    said += f"; {alone} that are here lack a seed beside them" * bool(alone)
+    return groups, said if missing or alone else ""
 
 
 @plain_numbers

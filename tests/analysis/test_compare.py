@@ -148,7 +148,11 @@ def test_complete_leaves_out_groups_without_all_seeds(monkeypatch):
     monkeypatch.setattr(comparisons, "stored", lambda configs: here + half)
     groups, said = comparisons.complete("mine", "epsilon")
     assert groups == {(0.0,): here}
-    assert said == "3 of 6 runs not run here: python -m entreg_utils sweep mine"
+    command = "python -m entreg_utils sweep mine"
+    lacking = "2 that are here lack a seed beside them"
+    assert said == f"1 of 6 runs not run here: {command}; {lacking}"
+    plan.configs.pop()
+    assert comparisons.complete("mine", "epsilon")[1] == f"mine: all runs are here; {lacking}"
     plan.configs = [r.config for r in here]
     monkeypatch.setattr(comparisons, "stored", lambda configs: here)
     assert comparisons.complete("mine", "epsilon")[1] == ""
