@@ -11,7 +11,6 @@
 import math
 
 import matplotlib.pyplot as plt
-
 from entreg_utils import analysis, cam, experiments, figures
 
 figures.use_style()
@@ -24,12 +23,16 @@ figures.use_style()
 # cell asks it about a new picture: *which places speak for your answer?*
 
 # %% tags=["figure:first_map"]
-plain = experiments.run(experiments.grids.EXAMPLE)  # plain cross-entropy
+plain = experiments.run(
+    experiments.grids.EXAMPLE
+)  # plain cross-entropy
 test = experiments.splits(plain.config)[2]
 SHOWN = 0  # of the test pictures whose maps are stored; try 1, 2, 3
 fish = plain.panel[SHOWN]
 image, label = test.images[[fish]].float() / 255, test.labels[[fish]]
-its_map, _ = cam.class_activation_map(plain.model().cpu(), image, label)  # (1, 12, 12)
+its_map, _ = cam.class_activation_map(
+    plain.model().cpu(), image, label
+)  # (1, 12, 12)
 figures.show(figures.triptych(image[0], its_map[0], test.boxes[[fish]]))
 
 # %% [markdown]
@@ -52,7 +55,9 @@ figures.show(figures.triptych(image[0], its_map, test.boxes[[fish]]))
 for run in (plain, regularised):
     entropy, accuracy = run.metrics["entropy"], run.metrics["accuracy"]
     name = f"eps {run.config.epsilon:.2f}"
-    print(f"{name}: right names {accuracy:.1%}, entropy {entropy:.2f} nats")
+    print(
+        f"{name}: right names {accuracy:.1%}, entropy {entropy:.2f} nats"
+    )
 
 # %% [markdown]
 # Both name nearly every fish. The second one says so with far less certainty, and its map keeps to the fish. One
@@ -67,11 +72,15 @@ for run in (plain, regularised):
 
 # %%
 runs = experiments.sweep(experiments.grids.SWEEP)
-print(f"{len(runs)} trainings, seeds {sorted({run.config.seed for run in runs})}")
+print(
+    f"{len(runs)} trainings, seeds {sorted({run.config.seed for run in runs})}"
+)
 summary = analysis.over_seeds(analysis.final(runs))
 history = analysis.history(runs)
 paths = {  # mean over the seeds at each epoch
-    eps: history[history.epsilon == eps].groupby("epoch").mean(numeric_only=True)
+    eps: history[history.epsilon == eps]
+    .groupby("epoch")
+    .mean(numeric_only=True)
     for eps in (0, 0.5)
 }
 
@@ -82,16 +91,33 @@ titles = {
     "accuracy": "Accuracy: a plateau, then a cliff",
 }
 for axes, (score, title) in zip(panels, titles.items(), strict=True):
-    for (eps, path), colour in zip(paths.items(), ("grey", "orange"), strict=True):
-        x, y, ink = path.test_entropy, path[f"test_{score}"], figures.ink(colour)
+    for (eps, path), colour in zip(
+        paths.items(), ("grey", "orange"), strict=True
+    ):
+        x, y, ink = (
+            path.test_entropy,
+            path[f"test_{score}"],
+            figures.ink(colour),
+        )
         axes.plot(x, y, ".-", color=ink, alpha=0.7, lw=1.2)
-        side, words = ("center" if eps else "right"), f"epochs of ε = {eps:g}"
-        axes.text(x.iloc[0], y.iloc[0] - 0.06, words, ha=side, color=ink)
+        side, words = (
+            ("center" if eps else "right"),
+            f"epochs of ε = {eps:g}",
+        )
+        axes.text(
+            x.iloc[0], y.iloc[0] - 0.06, words, ha=side, color=ink
+        )
     x = summary["entropy"]["mean"]
     y, half = summary[score]["mean"], summary[score]["half"]
     axes.errorbar(x, y, half, fmt="o-", capsize=2)
     for eps in summary.index:
-        axes.text(x[eps], (y + half)[eps] + 0.02, f"{eps:g}", ha="center", fontsize=9)
+        axes.text(
+            x[eps],
+            (y + half)[eps] + 0.02,
+            f"{eps:g}",
+            ha="center",
+            fontsize=9,
+        )
     figures.entropy_axis(axes, num_classes=8)
     axes.set(ylim=(0, 1.12), title=title)
 panels[0].set_ylabel("PxAP (0 to 1)")

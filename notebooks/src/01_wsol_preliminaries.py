@@ -24,10 +24,16 @@ import pandas as pd
 import seaborn as sns
 import torch
 import torch.nn.functional as F
-
 from entreg_utils import checks, data, figures, metrics
 from entreg_utils.data.toy import boxes_of
-from entreg_utils.figures import CUE_COLOURS, OKABE_ITO, PREDICTED, TRUE, draw_box, picture_grid
+from entreg_utils.figures import (
+    CUE_COLOURS,
+    OKABE_ITO,
+    PREDICTED,
+    TRUE,
+    draw_box,
+    picture_grid,
+)
 
 figures.use_style()
 
@@ -46,7 +52,9 @@ figures.use_style()
 # %%
 train = data.load("toy", "train")
 test = data.load("toy", "test")
-print("training pictures:", tuple(train.images.shape))  # (N, 3, H, W) bytes
+print(
+    "training pictures:", tuple(train.images.shape)
+)  # (N, 3, H, W) bytes
 print("test pictures:    ", tuple(test.images.shape))
 print("species:", ", ".join(train.class_names))
 
@@ -59,7 +67,11 @@ shown, box = figures.as_picture(test.images[4]), test.boxes[4].tolist()
 name, mask = test.class_names[test.labels[4]], test.masks[4].numpy()
 x0, y0, x1, y1 = box  # x1 and y1: the first pixel outside
 figure, panels = picture_grid(
-    [shown, shown, np.where(mask[..., None], shown, 0.25 * shown + 0.75)],
+    [
+        shown,
+        shown,
+        np.where(mask[..., None], shown, 0.25 * shown + 0.75),
+    ],
     [
         "training gives: picture and name",
         "the test asks: which box?",
@@ -72,7 +84,9 @@ figure, panels = picture_grid(
     ],
 )
 draw_box(panels[1], box, TRUE)
-panels[2].contour(mask, levels=[0.5], colors=TRUE, linestyles="--", linewidths=1.5)
+panels[2].contour(
+    mask, levels=[0.5], colors=TRUE, linestyles="--", linewidths=1.5
+)
 figures.show(
     figure,
     f"A {name}: for training there is the picture and its name; asked for is the box "
@@ -98,11 +112,18 @@ figures.show(
 # such column, and the last one of the picture is written. The next cell counts it out on this fish.
 
 # %%
-columns, last = np.flatnonzero(mask.any(axis=0)), test.images.shape[-1] - 1
-print(f"the fish fills the columns {columns[0]} to {columns[-1]}: {len(columns)} pixels")
+columns, last = (
+    np.flatnonzero(mask.any(axis=0)),
+    test.images.shape[-1] - 1,
+)
+print(
+    f"the fish fills the columns {columns[0]} to {columns[-1]}: {len(columns)} pixels"
+)
 print(f"its box is written from {x0} to {x1}: x1 - x0 = {x1 - x0}")
 at_frame = (test.boxes[:, 2:] == last).any(dim=1).sum()
-print(f"boxes that reach column or row {last}: {at_frame} of {len(test)}")
+print(
+    f"boxes that reach column or row {last}: {at_frame} of {len(test)}"
+)
 
 # %% [markdown]
 # ## 2. A world with three cues
@@ -111,9 +132,13 @@ print(f"boxes that reach column or row {last}: {at_frame} of {len(test)}")
 
 # %% tags=["figure:species"]
 species = range(train.num_classes)
-firsts = [np.flatnonzero(train.labels == c)[:3] for c in species]  # three of each
+firsts = [
+    np.flatnonzero(train.labels == c)[:3] for c in species
+]  # three of each
 rows = np.transpose(firsts).ravel()
-figure, _ = picture_grid(train.images[rows], train.class_names, columns=len(species))
+figure, _ = picture_grid(
+    train.images[rows], train.class_names, columns=len(species)
+)
 number = train.labels.bincount()
 side = train.images.shape[-1]
 figures.show(
@@ -132,13 +157,20 @@ figures.show(
 # Each region is known to the pixel. The next cell cuts one picture into the three.
 
 # %% tags=["figure:cue_regions"]
-shown, part, mask = figures.as_picture(train.images[1]), train.parts[1], train.masks[1]
+shown, part, mask = (
+    figures.as_picture(train.images[1]),
+    train.parts[1],
+    train.masks[1],
+)
 regions = {
     "part: the mark": part.numpy(),
     "body: all but the mark": (mask & ~part).numpy(),
     "context: the habitat": (~mask).numpy(),
 }
-cut = [np.where(region[..., None], shown, 0.93) for region in regions.values()]
+cut = [
+    np.where(region[..., None], shown, 0.93)
+    for region in regions.values()
+]
 shares = [region.mean() for region in regions.values()]
 figure, panels = picture_grid(
     [shown, *cut],
@@ -146,7 +178,9 @@ figure, panels = picture_grid(
     ["", *(f"{share:.1%} of the pixels" for share in shares)],
 )
 said = []
-for panel, title, share in zip(panels[1:], regions, shares, strict=True):
+for panel, title, share in zip(
+    panels[1:], regions, shares, strict=True
+):
     cue = title.split(":")[0]
     panel.set_title(title, color=figures.ink(CUE_COLOURS[cue]))
     said.append(f"{cue} {share:.1%}")
@@ -187,17 +221,27 @@ cues = list(CUE_COLOURS)
 figure, axes = plt.subplots(figsize=(9, 2.4))
 axes.plot(knobs, cues, "k|", ms=26, mew=1.5)
 said = []
-for cue, share, half in zip(cues, measured.tolist(), half_width.tolist(), strict=True):
+for cue, share, half in zip(
+    cues, measured.tolist(), half_width.tolist(), strict=True
+):
     colour = figures.ink(CUE_COLOURS[cue])
-    axes.errorbar(share, cue, xerr=half, fmt="o", color=colour, capsize=4)
+    axes.errorbar(
+        share, cue, xerr=half, fmt="o", color=colour, capsize=4
+    )
     where = {"ha": "right", "va": "center"}
-    axes.text(share - half - 0.02, cue, f"{share:.3f}", color=colour, **where)
+    axes.text(
+        share - half - 0.02, cue, f"{share:.3f}", color=colour, **where
+    )
     said.append(f"{cue} {share:.3f}")
 axes.axvline(chance, color="grey", lw=1, ls="--")
 axes.text(chance + 0.01, 2.45, f"chance {chance:.3f}", color="dimgrey")
 axes.set(xlim=(0, 1.04), ylim=(2.6, -0.6))
-axes.set_xlabel("share of pictures in which the cue agrees with the label")
-axes.set_title("black bar: the knob     dot: measured, with 95 % interval")
+axes.set_xlabel(
+    "share of pictures in which the cue agrees with the label"
+)
+axes.set_title(
+    "black bar: the knob     dot: measured, with 95 % interval"
+)
 # 1e-6: a reliability of exactly 1 has an interval of width 0
 inside = (torch.tensor(knobs) - measured).abs() <= half_width + 1e-6
 measures = ", ".join(said)
@@ -212,10 +256,19 @@ figures.show(
 
 # %%
 part, body, context = measured.tolist()
-lies = "never lies" if part == 1 else f"lies in {1 - part:.1%} of the pictures"
-print(f"The part {lies}; the body does in one picture of {1 / (1 - body):.0f}.")
+lies = (
+    "never lies"
+    if part == 1
+    else f"lies in {1 - part:.1%} of the pictures"
+)
+print(
+    f"The part {lies}; the body does in one picture of {1 / (1 - body):.0f}."
+)
 more = "more" if context < 0.5 else "less"
-print(f"The context is right {context / chance:.1f} times as often as a guess,", end=" ")
+print(
+    f"The context is right {context / chance:.1f} times as often as a guess,",
+    end=" ",
+)
 print(f"and wrong {more} often than right.")
 
 # %% [markdown]
@@ -228,7 +281,9 @@ print(f"and wrong {more} often than right.")
 # %% tags=["figure:impostors"]
 impostors = (agrees[:, 1] == 0).nonzero().flatten()[:5]
 titles = [train.class_names[label] for label in train.labels[impostors]]
-figure, panels = picture_grid(train.images[impostors], titles, ["\n\n\n"] * 5)
+figure, panels = picture_grid(
+    train.images[impostors], titles, ["\n\n\n"] * 5
+)
 for panel, index in zip(panels, impostors, strict=True):
     for row, word in enumerate(("mark", "body", "habitat")):
         lies = agrees[index, row] == 0
@@ -274,10 +329,14 @@ figures.show(
 def look_up(cue):
     # rows: variant shown; columns: label
     table = torch.zeros(train.num_classes, train.num_classes)
-    for variant, label in zip(train.cues[:, cue], train.labels, strict=True):
+    for variant, label in zip(
+        train.cues[:, cue], train.labels, strict=True
+    ):
         table[variant, label] += 1
     answer = table.argmax(dim=1)  # best bet for each variant
-    return (answer[test.cues[:, cue]] == test.labels).float().mean().item()
+    return (
+        (answer[test.cues[:, cue]] == test.labels).float().mean().item()
+    )
 
 
 by_counting = [look_up(cue) for cue in range(3)]
@@ -298,10 +357,14 @@ print("by counting:", [f"{value:.3f}" for value in by_counting])
 # cell makes that "up to" precise: each difference must lie within three standard errors.
 
 # %%
-for name, expected, found in zip(cues, by_hand, by_counting, strict=True):
+for name, expected, found in zip(
+    cues, by_hand, by_counting, strict=True
+):
     error = (expected * (1 - expected) / len(test)) ** 0.5
     assert abs(expected - found) <= 3 * error + 1e-12
-    print(f"{name:8s} difference {found - expected:+.3f}, standard error {error:.3f}")
+    print(
+        f"{name:8s} difference {found - expected:+.3f}, standard error {error:.3f}"
+    )
 
 # %% [markdown]
 # ### From the pixels
@@ -314,14 +377,23 @@ for name, expected, found in zip(cues, by_hand, by_counting, strict=True):
 # %%
 def mean_colour(split, region):  # region (N, H, W) -> (N, 3)
     inside = region[:, None].float()
-    return (split.images / 255 * inside).sum((2, 3)) / inside.sum((2, 3)).clamp_min(1)
+    return (split.images / 255 * inside).sum((2, 3)) / inside.sum(
+        (2, 3)
+    ).clamp_min(1)
 
 
 def nearest_colour(region_of):
     seen = mean_colour(train, region_of(train))
     asked = mean_colour(test, region_of(test))
-    centres = torch.stack([seen[train.labels == c].mean(0) for c in species])
-    return (torch.cdist(asked, centres).argmin(1) == test.labels).float().mean().item()
+    centres = torch.stack(
+        [seen[train.labels == c].mean(0) for c in species]
+    )
+    return (
+        (torch.cdist(asked, centres).argmin(1) == test.labels)
+        .float()
+        .mean()
+        .item()
+    )
 
 
 from_pixels = [
@@ -337,14 +409,25 @@ ways = {
     "Bayes' rule": by_hand,
 }
 wide = pd.DataFrame(ways, index=pd.Index(cues, name="cue"))
-long = wide.rename_axis(columns="way").stack().rename("accuracy").reset_index()
+long = (
+    wide.rename_axis(columns="way")
+    .stack()
+    .rename("accuracy")
+    .reset_index()
+)
 figure, axes = plt.subplots(figsize=(9, 2.9))
-sns.barplot(long, x="accuracy", y="cue", hue="way", palette="cividis", ax=axes)
+sns.barplot(
+    long, x="accuracy", y="cue", hue="way", palette="cividis", ax=axes
+)
 for bars in axes.containers:
     axes.bar_label(bars, fmt=" %.3f", fontsize=9)
 axes.axvline(chance, color="black", lw=1, ls="--")
 axes.text(chance + 0.005, -0.47, "chance", fontsize=9)
-axes.set(xlim=(0, 1.06), xlabel="test accuracy from this cue alone", ylabel="")
+axes.set(
+    xlim=(0, 1.06),
+    xlabel="test accuracy from this cue alone",
+    ylabel="",
+)
 axes.legend(loc="lower right")
 table = wide["look-up table"]
 said = ", ".join(f"{cue} {value:.3f}" for cue, value in table.items())
@@ -364,10 +447,18 @@ figures.show(
 # lies? As far as the label goes: nothing.
 
 # %%
-both = (test.cues[:, 0] == test.labels) | (test.cues[:, 1] == test.labels)
-only_body = (test.cues[:, 0] != test.labels) & (test.cues[:, 1] == test.labels)
-print(f"pictures where mark or body is right:       {both.float().mean():.3f}")
-print(f"pictures where the body is right, mark not: {only_body.float().mean():.3f}")
+both = (test.cues[:, 0] == test.labels) | (
+    test.cues[:, 1] == test.labels
+)
+only_body = (test.cues[:, 0] != test.labels) & (
+    test.cues[:, 1] == test.labels
+)
+print(
+    f"pictures where mark or body is right:       {both.float().mean():.3f}"
+)
+print(
+    f"pictures where the body is right, mark not: {only_body.float().mean():.3f}"
+)
 
 # %% [markdown]
 # There is no picture in which looking at the body would have rescued the answer. A loss that sees names
@@ -385,12 +476,16 @@ print(f"pictures where the body is right, mark not: {only_body.float().mean():.3
 # **Predict:** after a few steps, does the mark matter more than the body? And after thousands?
 
 # %%
-inputs = F.one_hot(train.cues, train.num_classes).float().flatten(1)  # (N, 3 C)
+inputs = (
+    F.one_hot(train.cues, train.num_classes).float().flatten(1)
+)  # (N, 3 C)
 target = F.one_hot(train.labels, train.num_classes).float()
 weights = torch.zeros(inputs.shape[1], train.num_classes)
 
 
-def gap_of_each_cue(weights):  # mean weight of the right species minus the wrong ones
+def gap_of_each_cue(
+    weights,
+):  # mean weight of the right species minus the wrong ones
     blocks = weights.reshape(3, train.num_classes, train.num_classes)
     count = train.num_classes
     # (3,): variant and species agree
@@ -414,16 +509,23 @@ for step in range(1, 3001):
 gap = pd.DataFrame(gaps, index=steps, columns=cues)
 share = gap.div(gap.sum(axis=1), axis=0)
 figure, panels = plt.subplots(1, 2, figsize=(9, 3.4))
-for axes, values, form in zip(panels, (gap, share), ("{:.1f}", "{:.0%}"), strict=True):
+for axes, values, form in zip(
+    panels, (gap, share), ("{:.1f}", "{:.0%}"), strict=True
+):
     look = {"dashes": False, "marker": "o", "legend": False}
     sns.lineplot(values, palette=CUE_COLOURS, **look, ax=axes)
     for cue, last in values.iloc[-1].items():
-        words, colour = f"  {cue} {form.format(last)}", figures.ink(CUE_COLOURS[cue])
+        words, colour = (
+            f"  {cue} {form.format(last)}",
+            figures.ink(CUE_COLOURS[cue]),
+        )
         axes.text(steps[-1], last, words, color=colour, va="center")
     axes.set(xscale="log", xlabel="gradient steps")
     axes.set(xlim=(1, steps[-1] ** 1.32), ylim=(0, None))
 panels[0].set(title="logit gap from each cue", ylabel="logit units")
-panels[1].set(title="the same as a share of all evidence", ylabel="share")
+panels[1].set(
+    title="the same as a share of all evidence", ylabel="share"
+)
 first, last = share.iloc[0], share.iloc[-1]
 figures.show(
     figure,
@@ -490,18 +592,29 @@ checks.iou(iou)
 
 
 # %%
-def iou_by_counting(a, b, side=48):  # count pixels: slow, and impossible to get wrong
+def iou_by_counting(
+    a, b, side=48
+):  # count pixels: slow, and impossible to get wrong
     x, y = np.arange(side), np.arange(side)[:, None]
-    inside = [(x >= c[0]) & (x <= c[2]) & (y >= c[1]) & (y <= c[3]) for c in (a, b)]
+    inside = [
+        (x >= c[0]) & (x <= c[2]) & (y >= c[1]) & (y <= c[3])
+        for c in (a, b)
+    ]
     return (inside[0] & inside[1]).sum() / (inside[0] | inside[1]).sum()
 
 
 corners = np.random.default_rng(0).integers(0, 48, (60, 2, 2))
 corners = np.sort(corners, axis=1).reshape(60, 4)
-counted = [[iou_by_counting(a, b) for b in corners[30:]] for a in corners[:30]]
-worst = np.abs(metrics.box_iou(corners[:30], corners[30:]) - counted).max()
+counted = [
+    [iou_by_counting(a, b) for b in corners[30:]] for a in corners[:30]
+]
+worst = np.abs(
+    metrics.box_iou(corners[:30], corners[30:]) - counted
+).max()
 assert worst < 1e-12
-print("metrics.box_iou equals the share of pixels counted, on 900 pairs of boxes")
+print(
+    "metrics.box_iou equals the share of pixels counted, on 900 pairs of boxes"
+)
 
 # %% [markdown]
 # ### A perfect name, a useless box
@@ -510,14 +623,18 @@ print("metrics.box_iou equals the share of pixels counted, on 900 pairs of boxes
 # names are perfect. How good are its boxes? **Predict** the IoU before you look.
 
 # %%
-part_boxes = boxes_of(test.parts.numpy())  # tight boxes of the marks, (N, 4)
+part_boxes = boxes_of(
+    test.parts.numpy()
+)  # tight boxes of the marks, (N, 4)
 true_boxes = test.boxes
 part_iou = np.diag(metrics.box_iou(part_boxes, true_boxes))
 
 # %% tags=["figure:mark_boxes"]
 captions = [f"IoU {value:.2f}" for value in part_iou[:5]]
 figure, panels = picture_grid(test.images[:5], captions=captions)
-for panel, part, true in zip(panels, part_boxes, true_boxes, strict=False):
+for panel, part, true in zip(
+    panels, part_boxes, true_boxes, strict=False
+):
     draw_box(panel, true, TRUE)
     draw_box(panel, part, PREDICTED)
 words = "green: box of the mark     red dashes: box of the fish"
@@ -559,7 +676,10 @@ said = ", ".join(
     f"{name} {(values >= 0.5).mean():.3f} (mean IoU {values.mean():.2f})"
     for name, values in ious.items()
 )
-mark, blind = ((ious[name] >= 0.5).mean() for name in ("box of the mark", "centred box"))
+mark, blind = (
+    (ious[name] >= 0.5).mean()
+    for name in ("box of the mark", "centred box")
+)
 verdict = "below" if mark < blind else "not below"
 figures.show(
     figure,
@@ -606,7 +726,9 @@ val = data.load("toy", "val")
 sides = np.round(np.arange(0.30, 1.001, 0.025), 3)
 
 
-def share_correct(boxes):  # (S,) share of pictures with IoU >= 0.5, for each side
+def share_correct(
+    boxes,
+):  # (S,) share of pictures with IoU >= 0.5, for each side
     result = metrics.centre_box_baseline(
         boxes,
         size=48,
@@ -616,16 +738,25 @@ def share_correct(boxes):  # (S,) share of pictures with IoU >= 0.5, for each si
     return result.curve[0]
 
 
-sets = {"20 validation pictures": val.boxes[:20], "all validation pictures": val.boxes}
+sets = {
+    "20 validation pictures": val.boxes[:20],
+    "all validation pictures": val.boxes,
+}
 curves = {name: share_correct(boxes) for name, boxes in sets.items()}
 curves["test set (oracle)"] = share_correct(test.boxes)
 chosen = {name: int(curve.argmax()) for name, curve in curves.items()}
 
 # %% tags=["figure:chosen_side"]
 figure, axes = plt.subplots(figsize=(9, 3.4))
-looks = [(OKABE_ITO["orange"], 14), (OKABE_ITO["blue"], 10), ("black", 6)]
+looks = [
+    (OKABE_ITO["orange"], 14),
+    (OKABE_ITO["blue"], 10),
+    ("black", 6),
+]
 test_curve, said = curves["test set (oracle)"], []
-for (name, curve), (colour, size) in zip(curves.items(), looks, strict=True):
+for (name, curve), (colour, size) in zip(
+    curves.items(), looks, strict=True
+):
     side, score = sides[chosen[name]], test_curve[chosen[name]]
     axes.plot(sides, curve, color=colour, alpha=0.6, label=name)
     axes.axvline(side, color=colour, lw=1, ls=":")
@@ -636,7 +767,9 @@ axes.legend(loc="upper left")
 axes.set_xlabel("side of the centred box, share of the picture's side")
 axes.set(ylim=(0, None), ylabel="share of pictures, IoU >= 0.5")
 axes.set_title("dots: what each choice scores on the test pictures")
-lost = [100 * (test_curve.max() - test_curve[chosen[name]]) for name in sets]
+lost = [
+    100 * (test_curve.max() - test_curve[chosen[name]]) for name in sets
+]
 figures.show(
     figure,
     f"Best side by each set, and its score: {'; '.join(said)}. Points lost to the "
@@ -669,12 +802,27 @@ rows = [line.split("|") for line in (columns + known).splitlines()]
 counts = "/".join(str(len(split)) for split in (train, val, test))
 blind = f"{100 * curves['test set (oracle)'].max():.2f}"
 fish = f"1 of {train.num_classes} fish"
-rows.append(["embedded reef", fish, "all exact", "all", counts, blind, "counted"])
+rows.append(
+    [
+        "embedded reef",
+        fish,
+        "all exact",
+        "all",
+        counts,
+        blind,
+        "counted",
+    ]
+)
 widths = (17, 16, 14, 8, 17, 13, 18)
 for row in rows:
-    cells = [text.ljust(width) for text, width in zip(row, widths, strict=True)]
+    cells = [
+        text.ljust(width)
+        for text, width in zip(row, widths, strict=True)
+    ]
     print("".join(cells).rstrip())
-print("pictures: training with names/validation with boxes or masks/test")
+print(
+    "pictures: training with names/validation with boxes or masks/test"
+)
 rule = "best side chosen on the test set"
 print("centred box: per cent of test pictures at IoU 0.5,", rule)
 

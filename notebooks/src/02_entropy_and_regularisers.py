@@ -26,7 +26,6 @@ import pandas as pd
 import seaborn as sns
 import torch
 import torch.nn.functional as F
-
 from entreg_utils import checks, figures, losses
 from entreg_utils.figures import OKABE_ITO
 
@@ -70,7 +69,9 @@ print("gradient with special.entr: ", z.grad[2].tolist())
 
 
 def entropy(logits):  # (N, C) -> (N,)
-    log_p = logits.log_softmax(dim=1)  # stays finite for every finite logit
+    log_p = logits.log_softmax(
+        dim=1
+    )  # stays finite for every finite logit
     return (log_p.exp() * -log_p).sum(dim=1)
 
 
@@ -98,7 +99,9 @@ print("entropy at logits of ten thousand:", values)
 
 
 # %%
-def gradient(function, logits):  # of a sum over rows, so each row has its own
+def gradient(
+    function, logits
+):  # of a sum over rows, so each row has its own
     z = logits.clone().requires_grad_()
     return torch.autograd.grad(function(z).sum(), z)[0]
 
@@ -107,7 +110,11 @@ torch.manual_seed(0)
 z = 2 * torch.randn(5, 6, dtype=double)  # five predictions, six classes
 y = torch.tensor([0, 1, 2, 3, 4])
 p, one_hot = z.softmax(dim=1), F.one_hot(y, 6).to(double)
-error = (gradient(lambda z: losses.cross_entropy(z, y), z) - (p - one_hot)).abs().max()
+error = (
+    (gradient(lambda z: losses.cross_entropy(z, y), z) - (p - one_hot))
+    .abs()
+    .max()
+)
 print("p - y is the gradient of cross-entropy:", error.item() < 1e-12)
 
 # %% [markdown]
@@ -146,7 +153,12 @@ def four_distances(logits):
     return forward, backward, forward + backward, jsd
 
 
-package = [losses.kl_uniform, losses.kl_to_uniform, losses.jeffreys, losses.jsd]
+package = [
+    losses.kl_uniform,
+    losses.kl_to_uniform,
+    losses.jeffreys,
+    losses.jsd,
+]
 for mine, theirs in zip(four_distances(z), package, strict=True):
     assert torch.allclose(mine, theirs(z), rtol=0, atol=1e-12)
     print(f"{theirs.__name__:14} agrees; first row: {mine[0]:.3f} nats")
@@ -159,14 +171,20 @@ for mine, theirs in zip(four_distances(z), package, strict=True):
 
 
 # %%
-def first_is_right(z):  # cross-entropy where the right class is the first, (N,)
+def first_is_right(
+    z,
+):  # cross-entropy where the right class is the first, (N,)
     return -z.log_softmax(dim=1)[:, 0]
 
 
-def optimum(value, strengths, classes):  # p_y and entropy at the lowest loss
+def optimum(
+    value, strengths, classes
+):  # p_y and entropy at the lowest loss
     gap = torch.linspace(0, 40, 4001, dtype=double)  # z_y - z_k
     z = F.pad(gap[:, None], (0, classes - 1))  # (G, C)
-    strengths = torch.as_tensor(strengths, dtype=double)[:, None]  # (S, 1)
+    strengths = torch.as_tensor(strengths, dtype=double)[
+        :, None
+    ]  # (S, 1)
     best = (first_is_right(z) + strengths * value(z)).argmin(dim=1)
     return z.softmax(dim=1)[best, 0], losses.entropy(z)[best]
 
@@ -174,7 +192,10 @@ def optimum(value, strengths, classes):  # p_y and entropy at the lowest loss
 names = ("KL(u‖p)", "KL(p‖u)", "Jeffreys", "JSD")
 members = dict(zip(names, package, strict=True))
 colours = ("blue", "vermillion", "green", "purple")
-inks = {name: figures.ink(colour) for name, colour in zip(names, colours, strict=True)}
+inks = {
+    name: figures.ink(colour)
+    for name, colour in zip(names, colours, strict=True)
+}
 
 # %% tags=["figure:simplex"]
 strength, levels = 0.5, (0.1, 0.3, 0.5, 1)
@@ -186,25 +207,39 @@ uses = (
 )
 figure, axes = plt.subplots(2, 4, figsize=(9, 4.9))
 lowest = {}
-for (name, value), use, pair in zip(members.items(), uses, axes.T, strict=True):
+for (name, value), use, pair in zip(
+    members.items(), uses, axes.T, strict=True
+):
 
     def loss(z, value=value):
         return first_is_right(z) + strength * value(z)
 
     lowest[name] = p_y = optimum(value, [strength], 3)[0].item()
-    least = torch.tensor([[p_y, (1 - p_y) / 2, (1 - p_y) / 2]], dtype=double).log()
+    least = torch.tensor(
+        [[p_y, (1 - p_y) / 2, (1 - p_y) / 2]], dtype=double
+    ).log()
     lines = [loss(least).item() + step for step in (0.03, 0.2, 0.6)]
     upper = figures.triangle(pair[0], value, 1.5, levels)
     lower = figures.triangle(pair[1], loss, 3, lines)
     pair[0].set_title(f"{name}\n{use}", fontsize=10, loc="center")
     place = (0.5, math.sqrt(3) / 2 * p_y)
-    pair[1].plot(*place, "o", mfc=OKABE_ITO["skyblue"], mec="white", ms=8)
-    pair[1].text(0.5, -0.05, f"lowest at $p_y$ = {p_y:.2f}", ha="center", va="top")
+    pair[1].plot(
+        *place, "o", mfc=OKABE_ITO["skyblue"], mec="white", ms=8
+    )
+    pair[1].text(
+        0.5,
+        -0.05,
+        f"lowest at $p_y$ = {p_y:.2f}",
+        ha="center",
+        va="top",
+    )
 bars = {"extend": "max", "pad": 0.01, "aspect": 14}
 figure.colorbar(upper, ax=axes[0], label="divergence (nats)", **bars)
 figure.colorbar(lower, ax=axes[1], label="loss (nats)", **bars)
 corner = torch.tensor([[30.0, 0, 0]], dtype=double)
-finite = [name for name in names if members[name](corner) < math.log(3) + 1e-6]
+finite = [
+    name for name in names if members[name](corner) < math.log(3) + 1e-6
+]
 listed = ", ".join(f"{name} {p_y:.2f}" for name, p_y in lowest.items())
 figures.show(
     figure,
@@ -235,13 +270,19 @@ figures.show(
 # %%
 sure = torch.zeros(1, 200, dtype=double)
 sure[0, 3] = 10.0
-forward, backward, jeffreys, jsd = (value.item() for value in four_distances(sure))
+forward, backward, jeffreys, jsd = (
+    value.item() for value in four_distances(sure)
+)
 without = -sure.log_softmax(dim=1).mean().item()
 print(f"KL(u||p) {forward:.2f}, and without its -log C: {without:.2f}")
-print(f"  difference {without - forward:.3f}, log 200 = {math.log(200):.3f}")
+print(
+    f"  difference {without - forward:.3f}, log 200 = {math.log(200):.3f}"
+)
 said = f"the sum is {jeffreys:.3f} (Jeffreys), JSD is {jsd:.3f}"
 print(f"'JSD = KL(u||p) + KL(p||u)': {said}")
-print(f"'JSD is the square root of KL': sqrt of KL(p||u) is {math.sqrt(backward):.3f}")
+print(
+    f"'JSD is the square root of KL': sqrt of KL(p||u) is {math.sqrt(backward):.3f}"
+)
 
 # %% [markdown]
 # The first is harmless for training (a constant has no gradient) and fatal for comparing values. The
@@ -253,16 +294,27 @@ print(f"'JSD is the square root of KL': sqrt of KL(p||u) is {math.sqrt(backward)
 # %%
 def jsd_between(a, b):
     m = (a + b) / 2
-    return sum(0.5 * torch.special.xlogy(x, x / m).sum().item() for x in (a, b))
+    return sum(
+        0.5 * torch.special.xlogy(x, x / m).sum().item() for x in (a, b)
+    )
 
 
 a, b = torch.tensor([0.9, 0.1]), torch.tensor([0.1, 0.9])
 middle = (a + b) / 2
-direct, detour = jsd_between(a, b), jsd_between(a, middle) + jsd_between(middle, b)
-roots = math.sqrt(jsd_between(a, middle)) + math.sqrt(jsd_between(middle, b))
+direct, detour = (
+    jsd_between(a, b),
+    jsd_between(a, middle) + jsd_between(middle, b),
+)
+roots = math.sqrt(jsd_between(a, middle)) + math.sqrt(
+    jsd_between(middle, b)
+)
 root, shorter = math.sqrt(direct), "the detour is shorter"
-print(f"JSD:       direct {direct:.3f}, by the middle {detour:.3f}: {shorter}")
-print(f"sqrt(JSD): direct {root:.3f}, by the middle {roots:.3f}: it is not")
+print(
+    f"JSD:       direct {direct:.3f}, by the middle {detour:.3f}: {shorter}"
+)
+print(
+    f"sqrt(JSD): direct {root:.3f}, by the middle {roots:.3f}: it is not"
+)
 
 # %% [markdown]
 # ## 4. How hard they pull
@@ -288,7 +340,9 @@ forms = {
 }
 for function, closed in forms.items():
     error = (gradient(function, z) - closed).abs().max().item()
-    print(f"{function.__name__:14} closed form holds to 1e-12: {error < 1e-12}")
+    print(
+        f"{function.__name__:14} closed form holds to 1e-12: {error < 1e-12}"
+    )
 
 # %% [markdown]
 # Look at what multiplies $p_k$. In the forms of $\mathrm{KL}(p\|u)$ and JSD all of it is: $p_k$ is a factor of
@@ -299,7 +353,9 @@ for function, closed in forms.items():
 
 
 # %%
-def prediction(p_y, classes):  # right class first, the rest equal; (M,) -> (M, C)
+def prediction(
+    p_y, classes
+):  # right class first, the rest equal; (M,) -> (M, C)
     p_y = torch.as_tensor(p_y, dtype=double)
     logits = torch.zeros(len(p_y), classes, dtype=double)
     logits[:, 0] = (p_y * (classes - 1) / (1 - p_y)).log()
@@ -315,26 +371,43 @@ table.map(lambda value: f"{value:.1e}")
 
 # %%
 C = 200
-all_p = torch.linspace(1 / C, 1 - 1e-6, 500, dtype=double)  # from uniform to sure
-late_p = 1 - torch.logspace(math.log10(0.6), -5, 300, dtype=double)  # ever surer
+all_p = torch.linspace(
+    1 / C, 1 - 1e-6, 500, dtype=double
+)  # from uniform to sure
+late_p = 1 - torch.logspace(
+    math.log10(0.6), -5, 300, dtype=double
+)  # ever surer
 
 
-def late_axes(axes):  # ever surer to the right, each tick ten times surer than the last
+def late_axes(
+    axes,
+):  # ever surer to the right, each tick ten times surer than the last
     axes.set(xscale="logit", yscale="log", xlim=(0.4, 1 - 1e-5))
-    axes.set_xticks([0.9, 0.99, 0.999, 0.9999], ["0.9", "0.99", "0.999", "0.9999"])
+    axes.set_xticks(
+        [0.9, 0.99, 0.999, 0.9999], ["0.9", "0.99", "0.999", "0.9999"]
+    )
     axes.minorticks_off()
-    axes.set(xlabel="$p_y$ (stretched towards 1)", ylabel="pull up on each wrong logit")
+    axes.set(
+        xlabel="$p_y$ (stretched towards 1)",
+        ylabel="pull up on each wrong logit",
+    )
 
 
 # %% tags=["figure:pulls"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.7))
 ends = []
 for name, value in members.items():
-    left.plot(all_p, gradient(value, prediction(all_p, C))[:, 0], color=inks[name])
+    left.plot(
+        all_p,
+        gradient(value, prediction(all_p, C))[:, 0],
+        color=inks[name],
+    )
     pull = -gradient(value, prediction(late_p, C))[:, 1]
     right.plot(late_p, pull, color=inks[name], label=name)
     ends.append(f"{name} {pull[-1]:.1e}")
-left.set(xlim=(0, 1), xlabel="$p_y$", ylabel="pull down on the right logit")
+left.set(
+    xlim=(0, 1), xlabel="$p_y$", ylabel="pull down on the right logit"
+)
 late_axes(right)
 right.legend(loc="lower left")
 figures.show(
@@ -371,13 +444,19 @@ figures.show(
 # %%
 lam, classes = 0.25, 6
 eps = lam / (1 + lam)
-er = (-p.log()[torch.arange(5), y]).mean() + lam * four_distances(z)[0].mean()
+er = (-p.log()[torch.arange(5), y]).mean() + lam * four_distances(z)[
+    0
+].mean()
 smooth = (1 - eps) * one_hot + eps / classes  # (5, 6), rows sum to 1
 ls = -(smooth * p.log()).sum(dim=1).mean()
 rebuilt = (1 + lam) * ls - lam * math.log(classes)
 print(f"ER {er:.6f}   from label smoothing {rebuilt:.6f}")
-assert math.isclose(er, losses.objective(z, y, "kl_uniform", lam), abs_tol=1e-12)
-assert math.isclose(ls, losses.objective(z, y, "label_smoothing", eps), abs_tol=1e-12)
+assert math.isclose(
+    er, losses.objective(z, y, "kl_uniform", lam), abs_tol=1e-12
+)
+assert math.isclose(
+    ls, losses.objective(z, y, "label_smoothing", eps), abs_tol=1e-12
+)
 converted = losses.epsilon_from_lambda(lam, classes)
 print("both equal losses.objective; eps =", round(converted, 3))
 
@@ -392,8 +471,13 @@ weak, C = 0.05, 200
 gap = torch.linspace(0, 30, 301, dtype=double)
 far = F.pad(gap[:, None], (0, C - 1))
 ce = first_is_right(far)
-plus, minus = (ce + sign * weak * losses.kl_uniform(far) for sign in (1, -1))
-lowest, slope = plus.argmin(), (minus[-2] - minus[-1]) / (gap[-1] - gap[-2])
+plus, minus = (
+    ce + sign * weak * losses.kl_uniform(far) for sign in (1, -1)
+)
+lowest, slope = (
+    plus.argmin(),
+    (minus[-2] - minus[-1]) / (gap[-1] - gap[-2]),
+)
 
 figure, axes = plt.subplots(figsize=(9, 3.2))
 for name, loss, colour in (
@@ -401,8 +485,15 @@ for name, loss, colour in (
     ("CE", ce, "black"),
     (f"CE − {weak:g} KL(u‖p)", minus, "vermillion"),
 ):
-    axes.plot(gap, loss, "--" if name == "CE" else "-", color=OKABE_ITO[colour])
-    axes.text(30.3, loss[-1], name, color=figures.ink(colour), va="center")
+    axes.plot(
+        gap,
+        loss,
+        "--" if name == "CE" else "-",
+        color=OKABE_ITO[colour],
+    )
+    axes.text(
+        30.3, loss[-1], name, color=figures.ink(colour), va="center"
+    )
 axes.plot(gap[lowest], plus[lowest], "o", color=OKABE_ITO["blue"])
 axes.set(xlim=(0, 30), ylabel="loss (nats)")
 axes.set_xlabel("gap between the right logit and the others")
@@ -422,7 +513,9 @@ figures.show(
 for size in (1e2, 1e4, 1e6):
     far = torch.zeros(1, 200, dtype=double)
     far[0, 0] = size
-    loss = losses.cross_entropy(far, torch.tensor([0])) - 1e-4 * losses.kl_uniform(far)
+    loss = losses.cross_entropy(
+        far, torch.tensor([0])
+    ) - 1e-4 * losses.kl_uniform(far)
     print(f"right logit {size:9,.0f}: loss {loss.item():7.2f}")
 
 # %% [markdown]
@@ -433,7 +526,9 @@ for size in (1e2, 1e4, 1e6):
 # %%
 start = prediction([0.9], 200)
 step = gradient(losses.kl_uniform, start)  # (1, 200)
-before, plus, minus = (losses.entropy(start + s * step).item() for s in (0, -1, 1))
+before, plus, minus = (
+    losses.entropy(start + s * step).item() for s in (0, -1, 1)
+)
 print(f"entropy {before:.2f} nats;", end=" ")
 print(f"descending +KL: {plus:.2f}, descending -KL: {minus:.2f}")
 
@@ -449,13 +544,19 @@ print(f"descending +KL: {plus:.2f}, descending -KL: {minus:.2f}")
 # %%
 ce, log_c = losses.cross_entropy(z, y).mean(), math.log(6)
 forward = losses.kl_uniform(z).mean()
-plus, minus = ((1 - eps) * ce + s * eps * forward + eps * log_c for s in (1, -1))
-print(f"label smoothing    {ls:.3f}; with +KL {plus:.3f}; as claimed {minus:.3f}")
+plus, minus = (
+    (1 - eps) * ce + s * eps * forward + eps * log_c for s in (1, -1)
+)
+print(
+    f"label smoothing    {ls:.3f}; with +KL {plus:.3f}; as claimed {minus:.3f}"
+)
 
 penalty = losses.objective(z, y, "confidence_penalty", 0.5)
 backward = losses.kl_to_uniform(z).mean()
 plus, minus = ce + 0.5 * backward - 0.5 * log_c, ce - 0.5 * backward
-print(f"confidence penalty {penalty:.3f}; with +KL {plus:.3f}; as claimed {minus:.3f}")
+print(
+    f"confidence penalty {penalty:.3f}; with +KL {plus:.3f}; as claimed {minus:.3f}"
+)
 
 # %% [markdown]
 # ## 6. Where a strength wants to end
@@ -473,12 +574,20 @@ eps, classes = 0.1, 8
 z_free = torch.zeros(1, classes, dtype=double)
 for _ in range(2000):  # gradient descent on the logits themselves
     z_free -= gradient(
-        lambda z: losses.objective(z, torch.tensor([0]), "label_smoothing", eps), z_free
+        lambda z: losses.objective(
+            z, torch.tensor([0]), "label_smoothing", eps
+        ),
+        z_free,
     )
 p_y, best_entropy, gap = losses.smoothed_optimum(eps, classes)
-found, its_gap = z_free.softmax(dim=1)[0, 0], z_free[0, 0] - z_free[0, 1]
+found, its_gap = (
+    z_free.softmax(dim=1)[0, 0],
+    z_free[0, 0] - z_free[0, 1],
+)
 print(f"descent: p_y {found:.4f}, gap {its_gap:.3f}")
-print(f"formula: p_y {p_y:.4f}, gap {gap:.3f}, entropy {best_entropy:.3f} nats")
+print(
+    f"formula: p_y {p_y:.4f}, gap {gap:.3f}, entropy {best_entropy:.3f} nats"
+)
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -500,7 +609,9 @@ figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.7))
 for count, colour in ((2, "orange"), (8, "skyblue"), (C, "black")):
     best = [losses.smoothed_optimum(eps, count)[1] for eps in epsilons]
     share = torch.tensor(best) / math.log(count)
-    left.plot(epsilons, share, color=figures.ink(colour), label=f"C = {count}")
+    left.plot(
+        epsilons, share, color=figures.ink(colour), label=f"C = {count}"
+    )
 left.set(xlim=(0, 1), xlabel="eps of label smoothing")
 left.set_ylabel("entropy of the optimum / log C")
 left.legend(loc="lower right")
@@ -511,7 +622,11 @@ for name, value in members.items():
     reach.append(f"{name} {strengths[best >= 1][0]:.2g}")
 right.axhline(math.log(C), color="black", lw=1, ls=":")
 right.text(strengths[0], math.log(C) - 0.08, f"log {C}", va="top")
-right.set(xscale="log", xlabel="strength", ylabel="entropy of the optimum (nats)")
+right.set(
+    xscale="log",
+    xlabel="strength",
+    ylabel="entropy of the optimum (nats)",
+)
 right.legend(loc="center left")
 listed = ", ".join(reach)
 figures.show(
@@ -549,7 +664,9 @@ per_entry = F.kl_div(log_p, uniform, reduction="none").mean().item()
 factor = true_kl / per_entry
 print(f"KL(u||p) {true_kl:.4f}   batchmean {per_row:.4f}", end="   ")
 print(f"default 'mean' {per_entry:.4f}")
-print(f"the default is too small by the factor {factor:.1f}: the number of classes")
+print(
+    f"the default is too small by the factor {factor:.1f}: the number of classes"
+)
 
 # %% [markdown]
 # Now the three readings, on the class counts of three data sets: CUB has 200 classes, ImageNet 1,000,
@@ -559,13 +676,31 @@ print(f"the default is too small by the factor {factor:.1f}: the number of class
 # %%
 rows = []
 for written, classes in ((1e-4, 200), (1e-4, 1000), (1e-3, 100)):
-    readings = {"true KL": 1, "class sum": classes, "F.kl_div mean": 1 / classes}
+    readings = {
+        "true KL": 1,
+        "class sum": classes,
+        "F.kl_div mean": 1 / classes,
+    }
     for name, factor in readings.items():
         eps = losses.epsilon_from_lambda(written * factor, classes)
         p_y, h, gap = losses.smoothed_optimum(eps, classes)
-        row = f"{written:g}", classes, name, f"{eps:.1e}", f"{h:.2g}", f"{gap:.1f}"
+        row = (
+            f"{written:g}",
+            classes,
+            name,
+            f"{eps:.1e}",
+            f"{h:.2g}",
+            f"{gap:.1f}",
+        )
         rows.append(row)
-columns = ["lambda written", "C", "reading", "eps", "entropy (nats)", "logit gap"]
+columns = [
+    "lambda written",
+    "C",
+    "reading",
+    "eps",
+    "entropy (nats)",
+    "logit gap",
+]
 pd.DataFrame(rows, columns=columns)
 
 # %% [markdown]
@@ -578,7 +713,9 @@ pd.DataFrame(rows, columns=columns)
 for reduction in ("mean", "class_sum"):
     eps = losses.epsilon_from_lambda(1e-4, 200, reduction)
     back = losses.lambda_from_epsilon(eps, 200, reduction)
-    print(f"reduction={reduction!r:12} eps {eps:.4f}, and back: lambda {back:g}")
+    print(
+        f"reduction={reduction!r:12} eps {eps:.4f}, and back: lambda {back:g}"
+    )
 
 # %% [markdown]
 # ## 8. One family for all
@@ -595,7 +732,9 @@ for reduction in ("mean", "class_sum"):
 def d_alpha(logits, alpha):
     log_p = logits.log_softmax(dim=1)
     log_u = torch.full_like(log_p, -math.log(log_p.shape[1]))
-    log_m = torch.logaddexp(log_u + math.log(1 - alpha), log_p + math.log(alpha))
+    log_m = torch.logaddexp(
+        log_u + math.log(1 - alpha), log_p + math.log(alpha)
+    )
     mixed = (1 - alpha) * kl(log_u, log_m) + alpha * kl(log_p, log_m)
     return mixed / (alpha * (1 - alpha))
 
@@ -605,7 +744,9 @@ for alpha, member, name in (
     (0.5, 4 * losses.jsd(z), "4 JSD"),
     (1 - 1e-6, losses.kl_uniform(z), "KL(u||p)"),
 ):
-    print(f"{alpha:<8g} {d_alpha(z, alpha)[0]:.4f}   {name:9} {member[0]:.4f}")
+    print(
+        f"{alpha:<8g} {d_alpha(z, alpha)[0]:.4f}   {name:9} {member[0]:.4f}"
+    )
 theirs = losses.alpha_divergence(z, 0.3)
 assert torch.allclose(d_alpha(z, 0.3), theirs, rtol=0, atol=1e-12)
 
@@ -617,7 +758,9 @@ alphas = {
     0.99: "0.99",
     1: "1: KL(u‖p)",
 }
-shades = [figures.ink(shade) for shade in sns.color_palette("viridis", 6)[:5]]
+shades = [
+    figures.ink(shade) for shade in sns.color_palette("viridis", 6)[:5]
+]
 C, ends = 200, []
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.7))
 for (alpha, name), shade in zip(alphas.items(), shades, strict=True):
@@ -633,7 +776,9 @@ for (alpha, name), shade in zip(alphas.items(), shades, strict=True):
     ends.append(f"{alpha:g}: {pull[-1]:.1e}")
 left.text(0.5, 2.5, "α = 0", color=shades[0], ha="right")
 left.text(0.95, 5, "α = 1", color=shades[-1], ha="right")
-left.set(xlim=(0, 1), ylim=(0, 6), xlabel="$p_y$", ylabel="$D_α$ (nats)")
+left.set(
+    xlim=(0, 1), ylim=(0, 6), xlabel="$p_y$", ylabel="$D_α$ (nats)"
+)
 late_axes(right)
 figures.show(
     figure,
@@ -694,7 +839,9 @@ eps = losses.epsilon_from_lambda(1e-4, 1000, "class_sum")
 cub_lambda = losses.lambda_from_epsilon(eps, 200, "class_sum")
 
 # %% tags=["check"]
-checks.transferred_lambda(cub_lambda, lam=1e-4, source_classes=1000, target_classes=200)
+checks.transferred_lambda(
+    cub_lambda, lam=1e-4, source_classes=1000, target_classes=200
+)
 
 # %% [markdown]
 # ## Summary

@@ -23,9 +23,6 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
-from torch import nn
-from torch.nn import functional as F
-
 from entreg_utils import (
     analysis,
     cam,
@@ -38,6 +35,8 @@ from entreg_utils import (
     models,
 )
 from entreg_utils.figures import picture_grid, triptych
+from torch import nn
+from torch.nn import functional as F
 
 figures.use_style()
 torch.set_num_threads(1)
@@ -59,12 +58,16 @@ torch.set_num_threads(1)
 # is the whole idea (Zhou et al., CVPR 2016). Two channels, a 2 by 2 map and one class are enough to see it:
 
 # %%
-A = torch.tensor([[[1.0, 0.0], [0.0, 0.0]], [[0.0, 3.0], [0.0, 1.0]]])  # (K, h, w)
+A = torch.tensor(
+    [[[1.0, 0.0], [0.0, 0.0]], [[0.0, 3.0], [0.0, 1.0]]]
+)  # (K, h, w)
 w, b = torch.tensor([2.0, -1.0]), 1.0  # weights and bias of one class
 napkin = w[0] * A[0] + w[1] * A[1]  # (h, w)
 logit = b + (w * A.mean(dim=(1, 2))).sum()
 print("map:", napkin.tolist())
-print(f"mean of the map plus bias {napkin.mean() + b:.3f}, logit {logit:.3f}")
+print(
+    f"mean of the map plus bias {napkin.mean() + b:.3f}, logit {logit:.3f}"
+)
 
 # %% [markdown]
 # Channel 0 speaks for the class where it fires, channel 1 against it. The map has both signs, and the
@@ -82,18 +85,27 @@ class Block(nn.Module):  # BN-ReLU-conv twice, plus a shortcut
     def __init__(self, inputs, outputs, stride):
         super().__init__()
         self.bn1 = nn.BatchNorm2d(inputs)
-        self.conv1 = nn.Conv2d(inputs, outputs, 2 + stride, stride, 1, bias=False)
+        self.conv1 = nn.Conv2d(
+            inputs, outputs, 2 + stride, stride, 1, bias=False
+        )
         self.bn2 = nn.BatchNorm2d(outputs)
         self.conv2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False)
-        self.shortcut = nn.Conv2d(inputs, outputs, stride, stride, bias=False)
+        self.shortcut = nn.Conv2d(
+            inputs, outputs, stride, stride, bias=False
+        )
 
     def forward(self, x):
         pre = F.relu(self.bn1(x))
-        return self.shortcut(pre) + self.conv2(F.relu(self.bn2(self.conv1(pre))))
+        return self.shortcut(pre) + self.conv2(
+            F.relu(self.bn2(self.conv1(pre)))
+        )
 
 
 stem = nn.Conv2d(3, 16, 4, 2, 1, bias=False)  # 48x48 -> 24x24
-blocks = Block(16, 32, 2), Block(32, 48, 1)  # -> 12x12, then at that side
+blocks = (
+    Block(16, 32, 2),
+    Block(32, 48, 1),
+)  # -> 12x12, then at that side
 body = nn.Sequential(stem, *blocks, nn.BatchNorm2d(48), nn.ReLU())
 gap = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
 scratch = nn.Sequential(body, gap, nn.Linear(48, 8))  # 8 species
@@ -106,14 +118,25 @@ scratch = nn.Sequential(body, gap, nn.Linear(48, 8))  # 8 species
 train = data.load("toy", "train")
 toy = models.build("toy", train.num_classes).eval()
 scratch.eval().load_state_dict(
-    dict(zip(scratch.state_dict(), list(toy.state_dict().values()), strict=False))
+    dict(
+        zip(
+            scratch.state_dict(),
+            list(toy.state_dict().values()),
+            strict=False,
+        )
+    )
 )
 few = train.images[:200].float() / 255  # (200, 3, 48, 48) in 0..1
 with torch.no_grad():
-    mine, theirs = scratch((few - 0.5) / 0.25), toy(few)  # it centres by itself
+    mine, theirs = (
+        scratch((few - 0.5) / 0.25),
+        toy(few),
+    )  # it centres by itself
     assert torch.allclose(mine, theirs, atol=1e-4)
     assert body(few).shape == toy.forward_features(few).shape
-mine, theirs = (sum(w.numel() for w in net.parameters()) for net in (scratch, toy))
+mine, theirs = (
+    sum(w.numel() for w in net.parameters()) for net in (scratch, toy)
+)
 assert mine == theirs
 print(f"the same logits, and {mine:,} = {theirs:,} weights")
 
@@ -155,20 +178,32 @@ print("the last is below half of that:", epochs[-1] < epochs[0] / 2)
 # the scoring after every round.
 
 # %%
-run = experiments.run(experiments.grids.EXAMPLE)  # plain cross-entropy, seed 0
-stored = experiments.sweep(experiments.grids.SWEEP)  # the same network, 36 trainings
+run = experiments.run(
+    experiments.grids.EXAMPLE
+)  # plain cross-entropy, seed 0
+stored = experiments.sweep(
+    experiments.grids.SWEEP
+)  # the same network, 36 trainings
 took = sorted(other.provenance["seconds"] for other in stored)
 where = {other.provenance["device"] for other in stored}
 middle = np.median(took)
-print(f"{len(took)} trainings of this network on {', '.join(where)}:", end=" ")
-print(f"{middle:.0f} s in the middle, {took[0]:.0f} to {took[-1]:.0f} s")
+print(
+    f"{len(took)} trainings of this network on {', '.join(where)}:",
+    end=" ",
+)
+print(
+    f"{middle:.0f} s in the middle, {took[0]:.0f} to {took[-1]:.0f} s"
+)
 large = [
     one
     for one in analysis.stored("world_networks")
     if "gpu" in one.provenance and one.config.model == "preresnet18"
 ]
 seconds = np.median([one.provenance["seconds"] for one in large])
-print(f"PreResNet-18 on the same pictures: {seconds:.0f} s, median of {len(large)},", end=" ")
+print(
+    f"PreResNet-18 on the same pictures: {seconds:.0f} s, median of {len(large)},",
+    end=" ",
+)
 print("on", large[0].provenance["gpu"])
 
 # %% [markdown]
@@ -182,9 +217,16 @@ test = data.load("toy", "test")
 images = test.images.float() / 255  # (N, 3, 48, 48) in 0..1
 model = run.model().cpu().eval()
 with torch.no_grad():
-    features = model.forward_features(images)  # (N, K, h, w), after the last ReLU
+    features = model.forward_features(
+        images
+    )  # (N, K, h, w), after the last ReLU
     logits = model(images)  # (N, C)
-print("feature map:", tuple(features.shape), " head:", tuple(model.head.weight.shape))
+print(
+    "feature map:",
+    tuple(features.shape),
+    " head:",
+    tuple(model.head.weight.shape),
+)
 print(f"test accuracy {metrics.accuracy(logits, test.labels):.3f}")
 
 # %% [markdown]
@@ -196,10 +238,14 @@ def cam_by_hand(model, images, classes):
     with torch.no_grad():
         features = model.forward_features(images)  # (N, K, h, w)
         weights = model.head.weight[classes]  # (N, K)
-    return (weights[:, :, None, None] * features).sum(dim=1)  # (N, h, w)
+    return (weights[:, :, None, None] * features).sum(
+        dim=1
+    )  # (N, h, w)
 
 
-raw, package_logits = cam.class_activation_map(model, images, test.labels)
+raw, package_logits = cam.class_activation_map(
+    model, images, test.labels
+)
 by_hand = cam_by_hand(model, images, test.labels)
 assert torch.allclose(by_hand, raw, rtol=1e-5, atol=1e-4)
 print("cam.class_activation_map gives the same maps:", tuple(raw.shape))
@@ -214,7 +260,9 @@ print("cam.class_activation_map gives the same maps:", tuple(raw.shape))
 own_logit = logits.gather(1, test.labels[:, None])[:, 0]
 rebuilt = raw.mean(dim=(1, 2)) + model.head.bias[test.labels].detach()
 assert torch.allclose(rebuilt, own_logit, rtol=1e-4, atol=1e-3)
-print(f"first picture: mean of map plus bias {rebuilt[0]:.2f}", end=", ")
+print(
+    f"first picture: mean of map plus bias {rebuilt[0]:.2f}", end=", "
+)
 print(f"logit {own_logit[0]:.2f}")
 
 # %% [markdown]
@@ -229,13 +277,21 @@ adds = terms.mean(dim=(1, 2))  # of each channel to the logit
 strongest = adds.argsort(descending=True)[:top]
 bias = model.head.bias[own].item()
 logit = adds.sum() + bias
-captions = [f"weight {weights[k]:+.2f}\nadds {adds[k]:+.2f}" for k in strongest]
+captions = [
+    f"weight {weights[k]:+.2f}\nadds {adds[k]:+.2f}" for k in strongest
+]
 figure, panels = picture_grid(
     [images[pick], *terms[strongest], terms.sum(dim=0)],
-    ["picture", *(f"channel {k}" for k in strongest), f"sum of all {len(terms)}"],
+    [
+        "picture",
+        *(f"channel {k}" for k in strongest),
+        f"sum of all {len(terms)}",
+    ],
     ["", *captions, f"bias {bias:+.2f}\nlogit {logit:.2f}"],
 )
-for panel in panels[1:-1]:  # channels share a scale, the sum has its own
+for panel in panels[
+    1:-1
+]:  # channels share a scale, the sum has its own
     panel.images[0].set_clim(0, terms[strongest].max())
 figures.show(
     figure,
@@ -275,8 +331,12 @@ from skimage import data as photographs
 from timm.data import ImageNetInfo
 
 coffee = torch.tensor(photographs.coffee()).permute(2, 0, 1)  # uint8
-lite0 = models.build("timm:tf_efficientnet_lite0", 1000, pretrained=True)
-square = F.interpolate(coffee[None] / 255, (288, 288), mode="bilinear", antialias=True)
+lite0 = models.build(
+    "timm:tf_efficientnet_lite0", 1000, pretrained=True
+)
+square = F.interpolate(
+    coffee[None] / 255, (288, 288), mode="bilinear", antialias=True
+)
 with torch.no_grad():
     p = lite0.eval()(square).softmax(dim=1)[0]
 said = int(p.argmax())
@@ -289,13 +349,17 @@ true = np.array([[73, 18, 479, 389]])  # cup and saucer, by hand
 height, width = coffee.shape[1:]
 side = np.sqrt(0.5)  # of the box in the centre: half the area
 ends = np.array([(1 - side) / 2, (1 + side) / 2])
-(x0, x1), (y0, y1) = (np.round(n * ends).astype(int) for n in (width, height))
+(x0, x1), (y0, y1) = (
+    np.round(n * ends).astype(int) for n in (width, height)
+)
 blind = np.array([[x0, y0, x1 - 1, y1 - 1]])
 example = figures.Example(name, coffee, cup[0].numpy(), true, 0.15)
 figure, _ = figures.triptychs([[example]])
 figures.draw_box(figure.axes[0], blind[0], figures.OKABE_ITO["skyblue"])
 predicted = metrics.boxes_at(cup[0].numpy(), 0.15, size=(height, width))
-ious = [metrics.box_iou(boxes, true).max() for boxes in (predicted, blind)]
+ious = [
+    metrics.box_iou(boxes, true).max() for boxes in (predicted, blind)
+]
 figures.show(
     figure,
     f"{name} on a photograph. Green: the map's box at 0.15, IoU {ious[0]:.2f} with the "
@@ -322,7 +386,9 @@ figures.show(
 
 # %%
 def grad_cam_by_hand(model, images, classes):
-    features = model.forward_features(images).detach().requires_grad_(True)
+    features = (
+        model.forward_features(images).detach().requires_grad_(True)
+    )
     logits = model.head(features.mean(dim=(2, 3)))  # GAP, then the head
     score = logits.gather(1, classes[:, None]).sum()
     (gradient,) = torch.autograd.grad(score, features)  # (N, K, h, w)
@@ -332,10 +398,14 @@ def grad_cam_by_hand(model, images, classes):
 
 positions = raw.shape[1] * raw.shape[2]
 gradient_map = grad_cam_by_hand(model, images, test.labels)
-assert torch.allclose(gradient_map * positions, raw, rtol=1e-4, atol=1e-4)
+assert torch.allclose(
+    gradient_map * positions, raw, rtol=1e-4, atol=1e-4
+)
 package_map, _ = cam.grad_cam(model, images, test.labels)
 assert torch.allclose(package_map, gradient_map, atol=1e-5)
-print(f"Grad-CAM times {positions} positions equals CAM on all {len(raw)} pictures")
+print(
+    f"Grad-CAM times {positions} positions equals CAM on all {len(raw)} pictures"
+)
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -360,10 +430,16 @@ print(f"Grad-CAM times {positions} positions equals CAM on all {len(raw)} pictur
 
 # %%
 cut, _ = cam.grad_cam(model, images, test.labels, relu=True)
-print(f"positions with a negative value:      {(raw < 0).float().mean():.3f}")
-print(f"positions that are zero after ReLU:   {(cut == 0).float().mean():.3f}")
+print(
+    f"positions with a negative value:      {(raw < 0).float().mean():.3f}"
+)
+print(
+    f"positions that are zero after ReLU:   {(cut == 0).float().mean():.3f}"
+)
 nothing = raw.flatten(1).min(dim=1).values >= 0
-print(f"pictures where the ReLU cuts nothing: {nothing.float().mean():.3f}")
+print(
+    f"pictures where the ReLU cuts nothing: {nothing.float().mean():.3f}"
+)
 
 # %% [markdown]
 # A negative value says "this position speaks against the class". Whether that is worth keeping is a
@@ -402,12 +478,22 @@ for name, version in (
 # a line where the threshold cuts.
 
 # %% tags=["figure:triptych"]
-figures.show(triptych(images[pick], raw[pick], test.boxes[[pick]], threshold=0.15))
+figures.show(
+    triptych(
+        images[pick], raw[pick], test.boxes[[pick]], threshold=0.15
+    )
+)
 
 # %% tags=["figure:worst_triptych"]
-ious = metrics.iou_curves(raw, test.boxes, thresholds=[0.15], size=48)  # (N, 1)
+ious = metrics.iou_curves(
+    raw, test.boxes, thresholds=[0.15], size=48
+)  # (N, 1)
 worst = int(ious[:, 0].argmin())
-figures.show(triptych(images[worst], raw[worst], test.boxes[[worst]], threshold=0.15))
+figures.show(
+    triptych(
+        images[worst], raw[worst], test.boxes[[worst]], threshold=0.15
+    )
+)
 
 # %% [markdown]
 # The first is the picture from above; the second is the one with the lowest IoU in the test set, so that
@@ -442,7 +528,9 @@ figures.show(triptych(images[worst], raw[worst], test.boxes[[worst]], threshold=
 
 
 # %%
-def order_statistic(v, percent):  # as the public code has it, without interpolation
+def order_statistic(
+    v, percent
+):  # as the public code has it, without interpolation
     return np.sort(v, axis=None)[int(percent * v.size / 100)]
 
 
@@ -453,12 +541,16 @@ def above(v, floor):
 rules = {
     "minmax": lambda v: above(v, v.min()),
     "max": lambda v: above(v, 0),
-    "pas": lambda v: np.minimum((v - v.min()) / order_statistic(v - v.min(), 90), 1),
+    "pas": lambda v: np.minimum(
+        (v - v.min()) / order_statistic(v - v.min(), 90), 1
+    ),
     "ivr": lambda v: above(v, order_statistic(v, 40)),
 }
 large = cam.upsample(raw, 48).astype(np.float64)  # (N, 48, 48)
 for name, rule in rules.items():
-    assert np.allclose(cam.normalize(large, name), [rule(v) for v in large], atol=1e-12)
+    assert np.allclose(
+        cam.normalize(large, name), [rule(v) for v in large], atol=1e-12
+    )
 print("the four rules equal cam.normalize on", len(large), "maps")
 
 # %% [markdown]
@@ -469,7 +561,10 @@ print("the four rules equal cam.normalize on", len(large), "maps")
 print("rule     times 3   plus 3")
 for name in rules:
     before = cam.normalize(large, name)
-    after = [cam.normalize(changed, name) for changed in (3 * large, large + 3)]
+    after = [
+        cam.normalize(changed, name)
+        for changed in (3 * large, large + 3)
+    ]
     changes = [f"{np.abs(one - before).max():.3f}" for one in after]
     print(f"{name:8s} {changes[0]:>7s} {changes[1]:>8s}")
 
@@ -517,7 +612,9 @@ for name in ("picture", *looks):
     figures.picture_axes(axes[name])
 axes["curves"].axvline(0, color="grey", lw=0.8, ls=":")
 axes["curves"].set(ylabel="normalised value")
-axes["curves"].set_xlabel("raw value of the map, logit units (dotted: zero)")
+axes["curves"].set_xlabel(
+    "raw value of the map, logit units (dotted: zero)"
+)
 axes["curves"].legend(loc="lower right")
 share = f"{(one < 0).mean():.0%} of this map is negative; set to exactly zero: "
 figures.show(figure, share + ", ".join(said) + " of the pixels.")
@@ -554,17 +651,29 @@ rows = []
 print("rule     GT-known Loc (0.15)  MaxBoxAcc (oracle)  PxAP")
 for name in cam.NORMALIZATIONS:
     scaled = cam.normalize(large, name)
-    fixed = metrics.gt_known_loc(scaled, test.boxes, threshold=0.15, size=48)
-    boxes = metrics.box_accuracy(scaled, test.boxes, iou_thresholds=[0.5], size=48)
+    fixed = metrics.gt_known_loc(
+        scaled, test.boxes, threshold=0.15, size=48
+    )
+    boxes = metrics.box_accuracy(
+        scaled, test.boxes, iou_thresholds=[0.5], size=48
+    )
     oracle = boxes.max[0]
-    pixels = metrics.pixel_average_precision(scaled, test.masks, size=48)
+    pixels = metrics.pixel_average_precision(
+        scaled, test.masks, size=48
+    )
     print(f"{name:8s} {fixed:19.3f}  {oracle:18.3f}  {pixels:.3f}")
     rows.append((fixed, oracle))
 fixed, oracle = 100 * np.ptp(rows, axis=0)
-print(f"between the rules, points: fixed threshold {fixed:.2f}, oracle {oracle:.2f}")
-centre = metrics.centre_box_baseline(test.boxes, size=48, iou_thresholds=[0.5]).max[0]
+print(
+    f"between the rules, points: fixed threshold {fixed:.2f}, oracle {oracle:.2f}"
+)
+centre = metrics.centre_box_baseline(
+    test.boxes, size=48, iou_thresholds=[0.5]
+).max[0]
 blank = metrics.constant_map_baseline(test.masks, size=48)
-print(f"centred box, best side on test {centre:14.3f}\nconstant map {blank:44.3f}")
+print(
+    f"centred box, best side on test {centre:14.3f}\nconstant map {blank:44.3f}"
+)
 
 # %% [markdown]
 # Same network, same maps, one split, one seed. The store holds MaxBoxAcc under three of the rules for four trainings
@@ -576,13 +685,22 @@ print(f"{len(four)} seeds; mean and 95 % interval (Student)")
 for name, key in (("minmax", ""), ("max", "_max"), ("pas", "_pas")):
     said = []
     for rule, kind in (("oracle", ""), ("from validation", "_carried")):
-        scores = [one.metrics[f"max_box_acc{key}{kind}"] for one in four]
+        scores = [
+            one.metrics[f"max_box_acc{key}{kind}"] for one in four
+        ]
         mean, half = metrics.seed_interval(scores)
-        said.append(f"{rule} {mean:.3f} ({mean - half:.3f} to {mean + half:.3f})")
+        said.append(
+            f"{rule} {mean:.3f} ({mean - half:.3f} to {mean + half:.3f})"
+        )
     print(f"{name:8s} {'   '.join(said)}")
-_, half = metrics.seed_interval([one.metrics["max_box_acc"] for one in four])
+_, half = metrics.seed_interval(
+    [one.metrics["max_box_acc"] for one in four]
+)
 wider = "wider" if 200 * half > max(fixed, oracle) else "not wider"
-print(f"interval of minmax, oracle: {200 * half:.1f} points wide,", end=" ")
+print(
+    f"interval of minmax, oracle: {200 * half:.1f} points wide,",
+    end=" ",
+)
 print(f"{wider} than both distances between the rules")
 
 # %% [markdown]
@@ -609,10 +727,14 @@ print(f"{wider} than both distances between the rules")
 # %%
 weight, bias = model.head.weight.detach(), model.head.bias.detach()
 pool = F.adaptive_avg_pool2d
-coverage = pool(test.masks[:, None].float(), raw.shape[1:])  # (N, 1, h, w)
+coverage = pool(
+    test.masks[:, None].float(), raw.shape[1:]
+)  # (N, 1, h, w)
 
 
-def mean_where(share):  # mean feature vector, positions weighted by share (N, 1, h, w)
+def mean_where(
+    share,
+):  # mean feature vector, positions weighted by share (N, 1, h, w)
     return (features * share).sum(dim=(0, 2, 3)) / share.sum()
 
 
@@ -621,8 +743,12 @@ direction = mean_where(1 - coverage) - mean_where(coverage)
 direction = direction / direction.norm() * weight.norm(dim=1).mean()
 
 
-def with_head(new_weight, new_bias):  # maps of the true classes, and logits
-    new_maps = torch.einsum("nk,nkhw->nhw", new_weight[test.labels], features)
+def with_head(
+    new_weight, new_bias
+):  # maps of the true classes, and logits
+    new_maps = torch.einsum(
+        "nk,nkhw->nhw", new_weight[test.labels], features
+    )
     return new_maps, features.mean(dim=(2, 3)) @ new_weight.T + new_bias
 
 
@@ -636,10 +762,15 @@ p = {name: z.softmax(dim=1) for name, (_, z) in heads.items()}
 # every probability is the same
 assert torch.allclose(p["shifted"], p["as trained"], atol=1e-4)
 scaled_map, trained_map = (
-    cam.normalize(heads[name][0]) for name in ("scaled by 0.3", "as trained")
+    cam.normalize(heads[name][0])
+    for name in ("scaled by 0.3", "as trained")
 )
-assert (scaled_map - trained_map).abs().max() < 1e-5  # every min-max map is the same
-print("shifted head: same probabilities.  scaled head: same min-max maps.")
+assert (
+    scaled_map - trained_map
+).abs().max() < 1e-5  # every min-max map is the same
+print(
+    "shifted head: same probabilities.  scaled head: same min-max maps."
+)
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -652,7 +783,9 @@ print("shifted head: same probabilities.  scaled head: same min-max maps.")
 its_maps = {name: m[pick] for name, (m, _) in heads.items()}
 its_p = [p[name][pick, own] for name in heads]
 its_entropy = [losses.entropy(z)[pick] for _, z in heads.values()]
-figures.show(figures.invariance(images[pick], its_maps, its_p, its_entropy))
+figures.show(
+    figures.invariance(images[pick], its_maps, its_p, its_entropy)
+)
 
 # %% [markdown]
 # The shifted head predicts exactly what the trained one predicts, and its map has turned over: it now
@@ -669,16 +802,30 @@ figures.show(figures.invariance(images[pick], its_maps, its_p, its_entropy))
 # %% tags=["figure:shift"]
 strengths = [-2, -1, -0.5, 0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3]
 slid = [with_head(weight + s * direction, bias) for s in strengths]
-pxap = [metrics.pixel_average_precision(m, test.masks, size=48) for m, _ in slid]
-moved = [(z.double().softmax(1) - p["as trained"]).abs().max() for _, z in slid]
+pxap = [
+    metrics.pixel_average_precision(m, test.masks, size=48)
+    for m, _ in slid
+]
+moved = [
+    (z.double().softmax(1) - p["as trained"]).abs().max()
+    for _, z in slid
+]
 assert max(moved) < 1e-3
 figure, axes = plt.subplots(figsize=(9, 3.2))
 axes.plot(strengths, pxap, "o-")
 axes.axhline(blank, color="grey", lw=1, ls="--")
 axes.text(strengths[0], blank + 0.03, "constant map", color="dimgrey")
 trained = pxap[strengths.index(0)]
-axes.text(0, trained - 0.03, f"as trained {trained:.3f}", ha="center", va="top")
-axes.set_xlabel("shift of all class weights towards the habitat (lengths of a weight)")
+axes.text(
+    0,
+    trained - 0.03,
+    f"as trained {trained:.3f}",
+    ha="center",
+    va="top",
+)
+axes.set_xlabel(
+    "shift of all class weights towards the habitat (lengths of a weight)"
+)
 axes.set(ylim=(0, 1), ylabel="PxAP on the test set")
 figures.show(
     figure,
@@ -701,10 +848,14 @@ fresh = weight.clone().requires_grad_(True)
 fresh_logits = features.mean(dim=(2, 3)) @ fresh.T + bias
 loss = F.cross_entropy(fresh_logits, test.labels)
 (gradient,) = torch.autograd.grad(loss, fresh)  # (C, K)
-assert gradient.sum(dim=0).abs().max() < 1e-5 * max(1.0, gradient.abs().max().item())
+assert gradient.sum(dim=0).abs().max() < 1e-5 * max(
+    1.0, gradient.abs().max().item()
+)
 ratio = weight.mean(dim=0).norm() / weight.norm(dim=1).mean()
 print("the gradients of the class weights add up to zero")
-print(f"length of the mean class weight / mean length of a class weight: {ratio:.3f}")
+print(
+    f"length of the mean class weight / mean length of a class weight: {ratio:.3f}"
+)
 
 # %% [markdown]
 # The trained head sits next to the member whose weights have mean zero, and it is an *implicit* choice, made
@@ -719,7 +870,9 @@ print(f"length of the mean class weight / mean length of a class weight: {ratio:
 # features (N, K, h, w), weights (C, K), a and b class indices.
 #! contrast_map = None
 def contrast_map(features, weights, a, b):
-    return torch.einsum("k,nkhw->nhw", weights[a] - weights[b], features)
+    return torch.einsum(
+        "k,nkhw->nhw", weights[a] - weights[b], features
+    )
 
 
 # %% tags=["check"]
@@ -757,27 +910,44 @@ checks.temperature(factor, logits, target=1.5)
 
 # %% tags=["figure:shared_scale"]
 order = logits[pick].argsort(descending=True)
-all_maps, _ = cam.class_activation_map(model, images[[pick] * 8], list(range(8)))
-all_maps = cam.upsample(all_maps, 48).astype(np.float64)  # (8, 48, 48), one a class
+all_maps, _ = cam.class_activation_map(
+    model, images[[pick] * 8], list(range(8))
+)
+all_maps = cam.upsample(all_maps, 48).astype(
+    np.float64
+)  # (8, 48, 48), one a class
 second = next(int(c) for c in order if int(c) != own)
 shown = [own, second, int(all_maps.max(axis=(1, 2)).argmin())]
 several, names = all_maps[shown], [test.class_names[c] for c in shown]
 alone = cam.normalize(several)  # each stretched by itself
 common = np.clip(several / several.max(), 0, 1)  # one scale, from 0
-blends = [cam.overlay(images[pick], m, alpha=0.7) for m in (*alone, *common)]
-captions = [f"by itself, {m.min():.1f} to {m.max():.1f}" for m in several]
+blends = [
+    cam.overlay(images[pick], m, alpha=0.7) for m in (*alone, *common)
+]
+captions = [
+    f"by itself, {m.min():.1f} to {m.max():.1f}" for m in several
+]
 for m in common:
     blank_map = cam.is_blank(m)
-    captions += ["nothing above 0" if blank_map else f"scale 0 to {several.max():.1f}"]
+    captions += [
+        "nothing above 0"
+        if blank_map
+        else f"scale 0 to {several.max():.1f}"
+    ]
 figure, _ = picture_grid(
     [images[pick], *blends[:3], None, *blends[3:]],
     ["picture", *names],
     ["", *captions[:3], "", *captions[3:]],
     columns=4,
 )
-tops = [f"{name} {m.max():.1f}" for name, m in zip(names, several, strict=True)]
+tops = [
+    f"{name} {m.max():.1f}"
+    for name, m in zip(names, several, strict=True)
+]
 highest = "Highest raw value: " + ", ".join(tops)
-nothing = [name for name, m in zip(names, several, strict=True) if m.max() <= 0]
+nothing = [
+    name for name, m in zip(names, several, strict=True) if m.max() <= 0
+]
 last = f"No value above zero, and nothing to show: {', '.join(nothing) or 'none of them'}."
 figures.show(
     figure,
@@ -794,8 +964,15 @@ figures.show(
 
 # %% tags=["figure:noise"]
 constant = np.full((12, 12), 5.0)
-noise = constant + 1e-3 * np.random.default_rng(0).uniform(-1, 1, (12, 12))
-print("blank? a constant:", cam.is_blank(constant), " the noise:", cam.is_blank(noise))
+noise = constant + 1e-3 * np.random.default_rng(0).uniform(
+    -1, 1, (12, 12)
+)
+print(
+    "blank? a constant:",
+    cam.is_blank(constant),
+    " the noise:",
+    cam.is_blank(noise),
+)
 figures.show(triptych(images[pick], noise))
 
 # %% [markdown]
@@ -809,7 +986,9 @@ figures.show(triptych(images[pick], noise))
 # %% tags=["figure:tricks"]
 picture = figures.as_picture(images[pick])
 scaled = cam.normalize(cam.upsample(raw[[pick]], 48))[0]
-dark = 0.5 * picture  # half picture, half black: the plain blend of a map of zeros
+dark = (
+    0.5 * picture
+)  # half picture, half black: the plain blend of a map of zeros
 factor = 1 / dark.max()
 tricks = {
     "plain blend": cam.overlay(picture, scaled),
@@ -817,7 +996,9 @@ tricks = {
     "blank, brightened": dark * factor,
     "blank, flagged": cam.overlay(picture, np.zeros_like(scaled)),
 }
-areas = [f"{(values > 0.5).mean():.1%}" for values in (scaled, scaled**2)]
+areas = [
+    f"{(values > 0.5).mean():.1%}" for values in (scaled, scaled**2)
+]
 captions = [f"{area} above half" for area in areas]
 captions += [f"colours x {factor:.2f}", "grey, striped"]
 figure, _ = picture_grid(list(tricks.values()), list(tricks), captions)

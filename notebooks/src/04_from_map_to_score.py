@@ -22,10 +22,15 @@ import cv2
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import PercentFormatter
-
 from entreg_utils import cam, checks, experiments, figures, metrics
-from entreg_utils.figures import OKABE_ITO, PREDICTED, TRUE, as_picture, draw_box
+from entreg_utils.figures import (
+    OKABE_ITO,
+    PREDICTED,
+    TRUE,
+    as_picture,
+    draw_box,
+)
+from matplotlib.ticker import PercentFormatter
 
 figures.use_style()
 
@@ -41,23 +46,38 @@ figures.use_style()
 # among them. Wherever a score of this notebook matters, their mean and its interval stand beside it.
 
 # %%
-config = experiments.grids.EXAMPLE  # plain cross-entropy, no regularisation
+config = (
+    experiments.grids.EXAMPLE
+)  # plain cross-entropy, no regularisation
 _, val, test = experiments.splits(config)
 # In float64, so that counting gives the same number on every machine.
 model = experiments.run(config).model().cpu().double()
-maps, logits = cam.class_activation_map(model, test.images.double() / 255, test.labels)
-maps, labels, boxes = maps.numpy(), test.labels.numpy(), test.boxes.numpy()
+maps, logits = cam.class_activation_map(
+    model, test.images.double() / 255, test.labels
+)
+maps, labels, boxes = (
+    maps.numpy(),
+    test.labels.numpy(),
+    test.boxes.numpy(),
+)
 SIZE = test.images.shape[-1]
 print("maps:  ", maps.shape)  # (N, h, w) raw scores
 print("boxes: ", boxes.shape)  # (N, 4) x0, y0, x1, y1
 print("images:", f"{SIZE} x {SIZE} pixels")
 
 # %%
-seeds = [experiments.run(experiments.er(0.0, s)) for s in experiments.grids.SWEEP_SEEDS]
+seeds = [
+    experiments.run(experiments.er(0.0, s))
+    for s in experiments.grids.SWEEP_SEEDS
+]
 
 
-def over_seeds(score):  # mean and 95 % interval (Student), of a score of the store
-    mean, half = metrics.seed_interval([run.metrics[score] for run in seeds])
+def over_seeds(
+    score,
+):  # mean and 95 % interval (Student), of a score of the store
+    mean, half = metrics.seed_interval(
+        [run.metrics[score] for run in seeds]
+    )
     return f"{mean:.3f} ({mean - half:.3f} to {mean + half:.3f})"
 
 
@@ -65,7 +85,9 @@ for score in ("gt_known", "max_box_acc", "pxap"):
     own, *others = [run.metrics[score] for run in seeds]
     place = 1 + sum(other > own for other in others)
     words = f"seed 0 {own:.3f} (place {place} of {len(seeds)})"
-    print(f"{score:12s} {words}, all {len(seeds)} seeds: {over_seeds(score)}")
+    print(
+        f"{score:12s} {words}, all {len(seeds)} seeds: {over_seeds(score)}"
+    )
 
 # %% [markdown]
 # **Predict.** The raw map is much coarser than the picture and in logit units. Which steps are needed
@@ -74,7 +96,9 @@ for score in ("gt_known", "max_box_acc", "pxap"):
 # best.
 
 # %% tags=["figure:steps"]
-ious = metrics.iou_curves(maps, boxes, thresholds=1000, size=SIZE)  # (N, 1000)
+ious = metrics.iou_curves(
+    maps, boxes, thresholds=1000, size=SIZE
+)  # (N, 1000)
 lost = ious[:, 150] < 0.5  # column 150: threshold 0.15
 EXAMPLE = int(np.where(lost, ious.max(axis=1), 0).argmax())
 print("picture", EXAMPLE, "of the test set")
@@ -96,12 +120,19 @@ figures.show(figures.steps(*shown, threshold=0.15))
 
 # %%
 def score_map(raw, size):  # raw: (h, w)
-    resized = cv2.resize(np.float64(raw), (size, size), interpolation=cv2.INTER_CUBIC)
+    resized = cv2.resize(
+        np.float64(raw), (size, size), interpolation=cv2.INTER_CUBIC
+    )
     resized -= resized.min()
     return resized / resized.max()  # (size, size) in 0..1
 
 
-same = [np.array_equal(score_map(m, SIZE), metrics.score_map(m, SIZE).scores) for m in maps]
+same = [
+    np.array_equal(
+        score_map(m, SIZE), metrics.score_map(m, SIZE).scores
+    )
+    for m in maps
+]
 assert all(same)
 print(f"score map: equal to the package's on all {len(same)} maps")
 
@@ -116,7 +147,9 @@ def largest_box(scores, tau):  # scores: (H, W) in 0..1
     height, width = scores.shape
     gray = np.uint8(scores * 255)  # 256 levels, truncated
     mask = np.uint8(gray > int(tau * gray.max()))
-    outlines, _ = cv2.findContours(mask, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)
+    outlines, _ = cv2.findContours(
+        mask, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE
+    )
     if not outlines:
         return [0, 0, 0, 0]
     x, y, w, h = cv2.boundingRect(max(outlines, key=cv2.contourArea))
@@ -125,17 +158,23 @@ def largest_box(scores, tau):  # scores: (H, W) in 0..1
 
 for tau in (0, 0.15, 0.5, 0.9):
     for m in maps:
-        assert [largest_box(score_map(m, SIZE), tau)] == metrics.boxes_at(
-            m, tau, size=SIZE
-        ).tolist()
-print(f"boxes: equal to the package's on all {len(maps)} maps at four thresholds")
+        assert [
+            largest_box(score_map(m, SIZE), tau)
+        ] == metrics.boxes_at(m, tau, size=SIZE).tolist()
+print(
+    f"boxes: equal to the package's on all {len(maps)} maps at four thresholds"
+)
 
 # %% [markdown]
 # From here on `metrics.explain` does these steps for one image and keeps each of them: normalised map, mask,
 # contours, areas, boxes, IoUs. Whoever disagrees with a number starts here.
 
 # %%
-print(metrics.explain(maps[EXAMPLE], boxes[EXAMPLE], threshold=0.15, size=SIZE))
+print(
+    metrics.explain(
+        maps[EXAMPLE], boxes[EXAMPLE], threshold=0.15, size=SIZE
+    )
+)
 
 # %% [markdown]
 # The line `if not outlines` matters more than it looks. A map of zeros, or one with NaN values, has no
@@ -143,11 +182,19 @@ print(metrics.explain(maps[EXAMPLE], boxes[EXAMPLE], threshold=0.15, size=SIZE))
 
 # %%
 for blank in (np.zeros((5, 5)), np.full((5, 5), 0.1)):
-    resized = cv2.resize(blank, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC)
+    resized = cv2.resize(
+        blank, (SIZE, SIZE), interpolation=cv2.INTER_CUBIC
+    )
     told = metrics.explain(blank, boxes[EXAMPLE], 0.15, "all", SIZE)
-    contrast = "none" if resized.max() == resized.min() else f"below {1e-15:g}"
-    print(f"contrast after the resize: {contrast}; contours: {len(told.contours)}")
-result = metrics.box_accuracy([np.zeros((5, 5)), blank], boxes[:2], size=SIZE)
+    contrast = (
+        "none" if resized.max() == resized.min() else f"below {1e-15:g}"
+    )
+    print(
+        f"contrast after the resize: {contrast}; contours: {len(told.contours)}"
+    )
+result = metrics.box_accuracy(
+    [np.zeros((5, 5)), blank], boxes[:2], size=SIZE
+)
 print(f"constant maps: {result.num_constant} of {result.num_images}")
 
 # %% [markdown]
@@ -173,26 +220,39 @@ taus = (0.05, 0.15, 0.3, 0.5, 0.7, 0.9)
 grid = np.arange(1000) / 1000
 findable = np.flatnonzero(ious.max(axis=1) >= 0.5)
 own_best = grid[ious[findable].argmax(axis=1)]
-OTHERS = [int(findable[own_best.argmin()]), int(findable[own_best.argmax()])]
+OTHERS = [
+    int(findable[own_best.argmin()]),
+    int(findable[own_best.argmax()]),
+]
 picture, cam_map, true_box = shown
 curve, *grey = ious[[EXAMPLE, *OTHERS]]
 figure, axes = plt.subplot_mosaic(
-    [[*taus], ["curve"] * len(taus)], figsize=(9, 4.4), height_ratios=(1, 1.1)
+    [[*taus], ["curve"] * len(taus)],
+    figsize=(9, 4.4),
+    height_ratios=(1, 1.1),
 )
 for tau in taus:
     axes[tau].imshow(picture)
     axes[tau].set_title(f"threshold {tau:g}", fontsize=10)
     figures.picture_axes(axes[tau])
     draw_box(axes[tau], true_box, TRUE)
-    draw_box(axes[tau], metrics.boxes_at(cam_map, tau, size=SIZE)[0], PREDICTED)
+    draw_box(
+        axes[tau],
+        metrics.boxes_at(cam_map, tau, size=SIZE)[0],
+        PREDICTED,
+    )
 for other in grey:
     axes["curve"].plot(grid, other, color="0.7", linewidth=1.2)
 axes["curve"].plot(grid, curve, color=PREDICTED)
 dots = [curve[np.abs(grid - tau).argmin()] for tau in taus]
 axes["curve"].plot(taus, dots, "o", color=PREDICTED)
 axes["curve"].axhline(0.5, color="grey", linewidth=0.8, linestyle=":")
-axes["curve"].text(1, 0.51, "IoU 0.5: found", color="grey", ha="right", va="bottom")
-axes["curve"].set(xlim=(0, 1), ylim=(0, 1.02), ylabel="IoU with the true box")
+axes["curve"].text(
+    1, 0.51, "IoU 0.5: found", color="grey", ha="right", va="bottom"
+)
+axes["curve"].set(
+    xlim=(0, 1), ylim=(0, 1.02), ylabel="IoU with the true box"
+)
 axes["curve"].set_xlabel("threshold, share of the map's maximum")
 sure = grid[curve >= 0.5]
 sentence = (
@@ -218,7 +278,10 @@ figures.show(figure, sentence)
 from entreg_utils import widgets
 
 widgets.threshold_explorer(
-    [(as_picture(test.images[i]), maps[i], boxes[i]) for i in (EXAMPLE, *OTHERS)]
+    [
+        (as_picture(test.images[i]), maps[i], boxes[i])
+        for i in (EXAMPLE, *OTHERS)
+    ]
 )
 
 # %% [markdown]
@@ -233,7 +296,9 @@ widgets.threshold_explorer(
 
 # %%
 half = metrics.box_iou([[0, 0, 9, 9]], [[0, 0, 4, 9]]).item()
-print(f"IoU {half:.2f}: found by 'at least 0.5'? {half >= 0.5}; by 'more than 0.5'? {half > 0.5}")
+print(
+    f"IoU {half:.2f}: found by 'at least 0.5'? {half >= 0.5}; by 'more than 0.5'? {half > 0.5}"
+)
 
 # %% [markdown]
 # Now the trap. The predicted box ends at `x + w`, and then the overlap counts `+ 1` again. **Predict:** a map
@@ -249,8 +314,12 @@ def perfect(side):
 
 
 for side in (5, 10, 20, 50, 100):
-    last_pixel = metrics.box_iou(perfect(side), [[50, 50, 49 + side, 49 + side]]).item()
-    first_outside = metrics.box_iou(perfect(side), [[50, 50, 50 + side, 50 + side]]).item()
+    last_pixel = metrics.box_iou(
+        perfect(side), [[50, 50, 49 + side, 49 + side]]
+    ).item()
+    first_outside = metrics.box_iou(
+        perfect(side), [[50, 50, 50 + side, 50 + side]]
+    ).item()
     print(
         f"{side:3d} x {side:<3d} truth to the last pixel {last_pixel:.3f}, to x + w {first_outside:.3f}"
     )
@@ -293,9 +362,15 @@ checks.smallest_side(answer)
 found = ious >= 0.5  # ious (N, 1000) of metrics.iou_curves, as above
 box_acc = found.mean(axis=0)  # (1000,)
 
-result = metrics.box_accuracy(maps, boxes, contours="largest", size=SIZE)
-assert np.array_equal(found.sum(axis=0), result.counts[1])  # row 1: delta 0.5
-print(f"MaxBoxAcc by hand {box_acc.max():.3f}, from the package {result.max_box_acc:.3f}")
+result = metrics.box_accuracy(
+    maps, boxes, contours="largest", size=SIZE
+)
+assert np.array_equal(
+    found.sum(axis=0), result.counts[1]
+)  # row 1: delta 0.5
+print(
+    f"MaxBoxAcc by hand {box_acc.max():.3f}, from the package {result.max_box_acc:.3f}"
+)
 
 # %% [markdown]
 # The next figure shows the curves for three deltas. **Predict:** do all three peak at the same threshold?
@@ -311,17 +386,31 @@ for row, delta in enumerate(result.iou_thresholds):
     axes.plot(tau, top, "o", color=colour)
     axes.plot([0.93, 1], [centre.max[row]] * 2, "--", color=colour)
     label = f"IoU {delta:g}: max {top:.3f} at {tau:.2f}"
-    axes.annotate(label, (tau, top), (0, 7), textcoords="offset points", color=colour)
+    axes.annotate(
+        label,
+        (tau, top),
+        (0, 7),
+        textcoords="offset points",
+        color=colour,
+    )
     said.append(f"{top:.3f} at threshold {tau:.2f} for IoU {delta:g}")
 axes.axvline(0.15, color="0.4", lw=0.8, ls=":")
 axes.text(0.14, 1.11, "fixed 0.15", color="0.4", ha="right", va="top")
-axes.set(xlim=(0, 1), ylim=(0, 1.12), xlabel="threshold, share of the map's maximum")
+axes.set(
+    xlim=(0, 1),
+    ylim=(0, 1.12),
+    xlabel="threshold, share of the map's maximum",
+)
 axes.set_ylabel("BoxAcc, share of images")
 axes.set_title("dashes at the right: the best centred box", fontsize=10)
 blind = ", ".join(f"{value:.3f}" for value in centre.max)
 sentence = f"BoxAcc is highest with {'; '.join(said)}."
 own = ", ".join(f"{tau:.2f}" for tau in result.best_threshold)
-alike = "three thresholds" if len(set(result.best_threshold)) == 3 else "not three"
+alike = (
+    "three thresholds"
+    if len(set(result.best_threshold)) == 3
+    else "not three"
+)
 sentence = f"{sentence} The best centred box reaches {blind}."
 figures.show(figure, f"{sentence} The peaks lie at {own}: {alike}.")
 
@@ -339,11 +428,19 @@ figures.show(figure, f"{sentence} The peaks lie at {own}: {alike}.")
 
 # %%
 every = metrics.box_accuracy(maps, boxes, contours="all", size=SIZE)
-for name, rule in (("largest contour", result), ("all contours", every)):
+for name, rule in (
+    ("largest contour", result),
+    ("all contours", every),
+):
     maxima = ", ".join(f"{value:.3f}" for value in rule.max)
     print(f"{name:16s} maxima {maxima}; mean {rule.max_box_acc_v2:.3f}")
-same = np.array_equal(result.counts.max(axis=1), every.counts.max(axis=1))
-print("the second mean is MaxBoxAccV2; on these maps", "the two agree" if same else "they differ")
+same = np.array_equal(
+    result.counts.max(axis=1), every.counts.max(axis=1)
+)
+print(
+    "the second mean is MaxBoxAccV2; on these maps",
+    "the two agree" if same else "they differ",
+)
 
 # %% [markdown]
 # With all contours a map gets more tries and can only gain, so the second row is never below the first. It is
@@ -357,16 +454,26 @@ gain = (all_ious - ious)[:, 50:]
 image, column = np.unravel_index(gain.argmax(), gain.shape)
 tau = grid[column + 50]
 told = metrics.explain(maps[image], boxes[image], tau, "all", SIZE)
-black_and_white = np.repeat(told.mask[..., None].astype(float), 3, axis=2)
+black_and_white = np.repeat(
+    told.mask[..., None].astype(float), 3, axis=2
+)
 figure, (panel, _, mask) = figures.picture_grid(
     [test.images[image], told.scores, black_and_white],
     ["red dashes: true box", "score map", "green: largest contour"],
-    [f"test image {image}", "stretched to 0..1", f"above {tau:.3f}; blue: another contour"],
+    [
+        f"test image {image}",
+        "stretched to 0..1",
+        f"above {tau:.3f}; blue: another contour",
+    ],
 )
 draw_box(panel, boxes[image], TRUE)
 candidates = metrics.boxes_at(maps[image], tau, "all", SIZE)
-other = candidates[metrics.box_iou(candidates, [boxes[image]])[:, 0].argmax()]
-draw_box(mask, metrics.boxes_at(maps[image], tau, size=SIZE)[0], PREDICTED)
+other = candidates[
+    metrics.box_iou(candidates, [boxes[image]])[:, 0].argmax()
+]
+draw_box(
+    mask, metrics.boxes_at(maps[image], tau, size=SIZE)[0], PREDICTED
+)
 draw_box(mask, other, OKABE_ITO["skyblue"])
 won = ((all_ious >= 0.5) & (ious < 0.5)).any(axis=1).sum()
 figures.show(
@@ -383,11 +490,18 @@ figures.show(
 
 # %%
 strong = experiments.run(experiments.er(0.98)).model().cpu().double()
-torn, _ = cam.class_activation_map(strong, test.images.double() / 255, test.labels)
-torn = {rule: metrics.box_accuracy(torn, boxes, rule, size=SIZE) for rule in ("largest", "all")}
+torn, _ = cam.class_activation_map(
+    strong, test.images.double() / 255, test.labels
+)
+torn = {
+    rule: metrics.box_accuracy(torn, boxes, rule, size=SIZE)
+    for rule in ("largest", "all")
+}
 for rule, scores in torn.items():
     maxima = ", ".join(f"{value:.3f}" for value in scores.max)
-    print(f"eps 0.98, {rule:8s} maxima {maxima}; mean {scores.max_box_acc_v2:.3f}")
+    print(
+        f"eps 0.98, {rule:8s} maxima {maxima}; mean {scores.max_box_acc_v2:.3f}"
+    )
 
 # %% [markdown]
 # Why are a thousand thresholds affordable? The masks of one map are *nested*: as the threshold falls, pixels
@@ -401,18 +515,26 @@ by_loop = np.array(
      for m, b in zip(maps[:100], boxes[:100], strict=True)]
 )  # fmt: skip
 assert np.array_equal(by_loop, ious[:100, ::20])
-print(f"component tree: equal to the loop on {by_loop.size} pairs of map and threshold")
+print(
+    f"component tree: equal to the loop on {by_loop.size} pairs of map and threshold"
+)
 
 # %% [markdown]
 # How finely must tau be swept? The papers use steps of 0.001. Older code used 0.05 or 0.1.
 
 # %%
 for count in (10, 100, 1000):
-    swept = metrics.box_accuracy(maps, boxes, thresholds=count, size=SIZE)
+    swept = metrics.box_accuracy(
+        maps, boxes, thresholds=count, size=SIZE
+    )
     best = swept.best_threshold[1]
-    print(f"{count:4d} thresholds: MaxBoxAcc {swept.max_box_acc:.3f} at tau {best:.3f}")
+    print(
+        f"{count:4d} thresholds: MaxBoxAcc {swept.max_box_acc:.3f} at tau {best:.3f}"
+    )
 levels = np.unique((np.arange(1000) * 0.001 * 255).astype(int))
-print(f"1000 thresholds ask for {len(levels)} different levels of an 8-bit map")
+print(
+    f"1000 thresholds ask for {len(levels)} different levels of an 8-bit map"
+)
 
 # %% [markdown]
 # Each sweep contains the one before, so the maximum can only rise. The last line says that the thousand steps
@@ -440,8 +562,13 @@ checks.shared_threshold(answer, result)
 kinds = {}
 for kind, name in enumerate(test.class_names):
     rows = labels == kind
-    kinds[name] = metrics.box_accuracy(maps[rows], boxes[rows], size=SIZE)
-gaps = {n: r.max_box_acc_v2 - r.curve.mean(axis=0).max() for n, r in kinds.items()}
+    kinds[name] = metrics.box_accuracy(
+        maps[rows], boxes[rows], size=SIZE
+    )
+gaps = {
+    n: r.max_box_acc_v2 - r.curve.mean(axis=0).max()
+    for n, r in kinds.items()
+}
 widest = max(gaps, key=gaps.get)
 cases = {
     "all, first network": result,
@@ -450,8 +577,13 @@ cases = {
 }
 for name, scores in cases.items():
     common = scores.curve.mean(axis=0).max()
-    print(f"{name:20s} own thresholds {scores.max_box_acc_v2:.3f}, shared {common:.3f}", end=", ")
-    print(f"difference {100 * (scores.max_box_acc_v2 - common):.2f} points")
+    print(
+        f"{name:20s} own thresholds {scores.max_box_acc_v2:.3f}, shared {common:.3f}",
+        end=", ",
+    )
+    print(
+        f"difference {100 * (scores.max_box_acc_v2 - common):.2f} points"
+    )
 
 # %% [markdown]
 # ## 5. Who chose the threshold?
@@ -465,20 +597,30 @@ for name, scores in cases.items():
 # - *fixed at 0.15*: chosen before any data were seen. This is **GT-known Loc** as most papers report it.
 
 # %%
-val_maps, _ = cam.class_activation_map(model, val.images.double() / 255, val.labels)
+val_maps, _ = cam.class_activation_map(
+    model, val.images.double() / 255, val.labels
+)
 val_result = metrics.box_accuracy(val_maps, val.boxes, size=SIZE)
-carried = val_result.counts[1].argmax()  # index of the threshold that validation picks
-print(f"validation picks {result.thresholds[carried]:.3f}, test {result.best_threshold[1]:.3f}")
+carried = val_result.counts[
+    1
+].argmax()  # index of the threshold that validation picks
+print(
+    f"validation picks {result.thresholds[carried]:.3f}, test {result.best_threshold[1]:.3f}"
+)
 
 # %% [markdown]
 # **Predict** the order of the four before you look, and guess the gap between the first and the last.
 
 # %% tags=["figure:threshold_rules"]
-gt_known = metrics.gt_known_correct(maps, boxes, threshold=0.15, size=SIZE)  # (N,) bool
+gt_known = metrics.gt_known_correct(
+    maps, boxes, threshold=0.15, size=SIZE
+)  # (N,) bool
 interval = metrics.bootstrap_interval
 rows = {
     "each image its own": interval(found.max(axis=1)),
-    "best on test (MaxBoxAcc)": interval(found, statistic=lambda hits: hits.mean(axis=0).max()),
+    "best on test (MaxBoxAcc)": interval(
+        found, statistic=lambda hits: hits.mean(axis=0).max()
+    ),
     "best on validation": interval(found[:, carried]),
     "fixed at 0.15 (GT-known Loc)": interval(gt_known),
 }
@@ -487,12 +629,20 @@ rules = pd.DataFrame(rows, index=["found", "low", "high"]).T
 figure, axes = plt.subplots(figsize=(9, 3.3))
 axes.hlines(rules.index, rules.low, rules.high, lw=3, alpha=0.35)
 axes.plot(rules.found, rules.index, "o", ms=7)
-above = {"xytext": (0, 7), "textcoords": "offset points", "ha": "center"}
+above = {
+    "xytext": (0, 7),
+    "textcoords": "offset points",
+    "ha": "center",
+}
 for name, value in rules.found.items():
     axes.annotate(f"{value:.3f}", (value, name), **above)
-axes.set(ylim=(3.5, -0.75), xlabel="share of test images found, IoU >= 0.5")
+axes.set(
+    ylim=(3.5, -0.75), xlabel="share of test images found, IoU >= 0.5"
+)
 axes.grid(axis="y", visible=False)
-said = "; ".join(f"{name}: {value:.3f}" for name, value in rules.found.items())
+said = "; ".join(
+    f"{name}: {value:.3f}" for name, value in rules.found.items()
+)
 spread = rules.found.iloc[0] - rules.found.iloc[-1]
 sentence = f"{said}. First minus last: {spread:+.3f}. Bars: 95 % intervals over images."
 figures.show(figure, sentence)
@@ -520,8 +670,12 @@ for name, score in (
     each = ", ".join(f"{run.metrics[score]:.3f}" for run in seeds)
     print(f"{name:19s} {each}; mean {over_seeds(score)}")
 spread = np.ptp([run.metrics["gt_known"] for run in seeds])
-_, half = metrics.seed_interval([run.metrics["gt_known"] for run in seeds])
-print(f"fixed at 0.15: range of the seeds {spread:.3f}, width of the interval {2 * half:.3f}")
+_, half = metrics.seed_interval(
+    [run.metrics["gt_known"] for run in seeds]
+)
+print(
+    f"fixed at 0.15: range of the seeds {spread:.3f}, width of the interval {2 * half:.3f}"
+)
 
 # %% [markdown]
 # The same code, the same data, another random seed, and the seed of this notebook, the first of each line, is not the
@@ -535,12 +689,18 @@ print(f"fixed at 0.15: range of the seeds {spread:.3f}, width of the interval {2
 
 # %%
 accuracy = metrics.accuracy(logits, labels)
-fixed = metrics.localisation(maps, boxes, logits, labels, threshold=0.15, size=SIZE)
+fixed = metrics.localisation(
+    maps, boxes, logits, labels, threshold=0.15, size=SIZE
+)
 by_hand = (gt_known & (logits.argmax(dim=1).numpy() == labels)).mean()
 assert fixed.top1 == by_hand
 print(f"accuracy {accuracy:.3f}")
 for origin in (0.15, val_result, "oracle"):
-    print(metrics.localisation(maps, boxes, logits, labels, threshold=origin, size=SIZE))
+    print(
+        metrics.localisation(
+            maps, boxes, logits, labels, threshold=origin, size=SIZE
+        )
+    )
 
 # %% [markdown]
 # The result says where its threshold came from. **Top-5 Loc** forgives four wrong names, and with eight species
@@ -573,7 +733,11 @@ ring[8:16, 8:16] = 0
 line[6, 2:22] = 1
 line[14:16, 11:13] = 1
 chain[3:9, 3:9] = chain[9:15, 9:15] = chain[15:21, 15:21] = 1
-scenes = {"a ring": ring, "a line and a speck": line, "touching corners": chain}
+scenes = {
+    "a ring": ring,
+    "a line and a speck": line,
+    "touching corners": chain,
+}
 figure, panels = plt.subplots(1, 3, figsize=(9, 3.3))
 said = []
 for panel, (title, scene) in zip(panels, scenes.items(), strict=True):
@@ -609,10 +773,15 @@ figures.show(figure, f"{sentence} {'. '.join(said)}.")
 
 # %%
 for tau in (0.15, 0.05):
-    several = sum(len(metrics.boxes_at(m, tau, "all", SIZE)) > 1 for m in maps)
+    several = sum(
+        len(metrics.boxes_at(m, tau, "all", SIZE)) > 1 for m in maps
+    )
     column = round(1000 * tau)
     better = (all_ious[:, column] > ious[:, column]).sum()
-    print(f"at {tau:.2f}: {several} of {len(maps)} masks have several contours;", end=" ")
+    print(
+        f"at {tau:.2f}: {several} of {len(maps)} masks have several contours;",
+        end=" ",
+    )
     print(f"in {better} another than the largest fits better")
 
 # %% [markdown]
@@ -628,10 +797,17 @@ def stretch(values):
 
 
 early = np.stack(
-    [cv2.resize(stretch(m), (SIZE, SIZE), interpolation=cv2.INTER_CUBIC) for m in maps]
+    [
+        cv2.resize(
+            stretch(m), (SIZE, SIZE), interpolation=cv2.INTER_CUBIC
+        )
+        for m in maps
+    ]
 )
 outside = ((early < 0) | (early > 1)).mean()
-print(f"stretched first: values {early.min():.3f} to {early.max():.3f}, {outside:.1%} outside 0..1")
+print(
+    f"stretched first: values {early.min():.3f} to {early.max():.3f}, {outside:.1%} outside 0..1"
+)
 
 # %% [markdown]
 # What one does next decides. Clipping throws the overshoot away; stretching again brings the protocol's map
@@ -639,16 +815,27 @@ print(f"stretched first: values {early.min():.3f} to {early.max():.3f}, {outside
 
 # %%
 late = np.stack([score_map(m, SIZE) for m in maps])
-variants = {"once, at the end": late, "before, then clipped": early.clip(0, 1)}
-variants["before and after"] = np.stack([stretch(e.astype(np.float64)) for e in early])
+variants = {
+    "once, at the end": late,
+    "before, then clipped": early.clip(0, 1),
+}
+variants["before and after"] = np.stack(
+    [stretch(e.astype(np.float64)) for e in early]
+)
 located = []
 for name, scores in variants.items():
     boxes_found = [largest_box(s, 0.15) for s in scores]
     pairs = zip(boxes_found, boxes, strict=True)
-    hits = np.mean([metrics.box_iou([a], [b]).item() >= 0.5 for a, b in pairs])
-    print(f"{name:22s} above 0.5: {(scores > 0.5).mean():.2%}   GT-known Loc: {hits:.3f}")
+    hits = np.mean(
+        [metrics.box_iou([a], [b]).item() >= 0.5 for a, b in pairs]
+    )
+    print(
+        f"{name:22s} above 0.5: {(scores > 0.5).mean():.2%}   GT-known Loc: {hits:.3f}"
+    )
     located.append(100 * hits)
-print(f"clipping moves GT-known Loc by {located[1] - located[0]:+.2f} points")
+print(
+    f"clipping moves GT-known Loc by {located[1] - located[0]:+.2f} points"
+)
 
 # %% [markdown]
 # The first and the third line agree up to rounding; the second is another map. The last line is a difference
@@ -661,12 +848,17 @@ print(f"clipping moves GT-known Loc by {located[1] - located[0]:+.2f} points")
 # That is **PxAP**, pixel average precision. It needs no threshold, so nobody can choose one.
 
 # %%
-edges = np.append(np.arange(0, 1, 0.001), [1.0, 2.0, 3.0])  # the score 1 has its own bin
+edges = np.append(
+    np.arange(0, 1, 0.001), [1.0, 2.0, 3.0]
+)  # the score 1 has its own bin
 on, off = np.zeros((2, len(edges) - 1), dtype=int)
 for scores, mask in zip(late, test.masks.numpy(), strict=True):
     on += np.histogram(scores[mask], edges)[0]
     off += np.histogram(scores[~mask], edges)[0]
-hits, taken = on[::-1].cumsum(), (on + off)[::-1].cumsum()  # from the highest score down
+hits, taken = (
+    on[::-1].cumsum(),
+    (on + off)[::-1].cumsum(),
+)  # from the highest score down
 by_hand = ((hits[1:] / taken[1:]) * np.diff(hits / hits[-1])).sum()
 
 pxap = metrics.pixel_average_precision(maps, test.masks, size=SIZE)
@@ -682,17 +874,25 @@ stream = metrics.PixelAveragePrecision(size=SIZE)
 for m, mask in zip(maps, test.masks, strict=True):
     stream.update(m, mask)
 prevalence = metrics.constant_map_baseline(test.masks, size=SIZE)
-precision, recall = stream.precision_recall()  # (B,) each, the threshold falling
+precision, recall = (
+    stream.precision_recall()
+)  # (B,) each, the threshold falling
 
 figure, axes = plt.subplots(figsize=(9, 3.6))
 blue, green = figures.ink("blue"), figures.ink("green")
 axes.step(recall, precision, where="pre", color=blue)
 axes.fill_between(recall, precision, step="pre", alpha=0.15, lw=0)
-axes.text(0.45, pxap / 2, f"area: PxAP {pxap:.3f}", ha="center", color=blue)
+axes.text(
+    0.45, pxap / 2, f"area: PxAP {pxap:.3f}", ha="center", color=blue
+)
 axes.axhline(prevalence, color=green, ls="--")
 label = f"a constant map: {prevalence:.3f}"
 axes.text(0.01, prevalence - 0.02, label, color=green, va="top")
-axes.set(xlim=(0, 1), ylim=(0, 1.03), xlabel="recall: share of the object pixels taken")
+axes.set(
+    xlim=(0, 1),
+    ylim=(0, 1.03),
+    xlabel="recall: share of the object pixels taken",
+)
 axes.set_ylabel("precision: share of the\ntaken pixels on an object")
 for axis in (axes.xaxis, axes.yaxis):
     axis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -710,10 +910,17 @@ figures.show(figure, sentence)
 # each class and then takes the mean over classes. A mean over *images* would be a third number:
 
 # %%
-per_class = metrics.class_pixel_average_precision(maps, test.masks, labels, size=SIZE)
+per_class = metrics.class_pixel_average_precision(
+    maps, test.masks, labels, size=SIZE
+)
 pairs = zip(maps, test.masks, strict=True)
-per_image = [metrics.pixel_average_precision([m], [mask], size=SIZE) for m, mask in pairs]
-mpxap = metrics.mean_pixel_average_precision(maps, test.masks, labels, size=SIZE)
+per_image = [
+    metrics.pixel_average_precision([m], [mask], size=SIZE)
+    for m, mask in pairs
+]
+mpxap = metrics.mean_pixel_average_precision(
+    maps, test.masks, labels, size=SIZE
+)
 print(f"pooled (PxAP)        {pxap:.3f}")
 print(
     f"mean over classes    {mpxap:.3f} (from {min(per_class.values()):.3f} to {max(per_class.values()):.3f})"
@@ -727,23 +934,34 @@ print(f"mean over images     {np.mean(per_image):.3f}")
 # image, is the baseline for boxes. Like MaxBoxAcc it may choose its one number, the side, on the test set.
 
 # %% tags=["figure:centred_box"]
-cover = np.zeros((SIZE, SIZE))  # how many of the true boxes hold a pixel
+cover = np.zeros(
+    (SIZE, SIZE)
+)  # how many of the true boxes hold a pixel
 for x0, y0, x1, y1 in boxes:
     cover[y0 : y1 + 1, x0 : x1 + 1] += 1 / len(boxes)
 side, top = centre.best_threshold[1], centre.max[1]  # row 1: IoU 0.5
 low = (SIZE - round(side * SIZE)) // 2
 high = low + round(side * SIZE)
 
-figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.4), width_ratios=(1, 1.9))
+figure, (left, right) = plt.subplots(
+    1, 2, figsize=(9, 3.4), width_ratios=(1, 1.9)
+)
 shown = left.imshow(cover, vmin=0, vmax=1)
 figures.picture_axes(left)
 left.set_title("all true boxes, stacked")
-figure.colorbar(shown, ax=left, label="share of true boxes", shrink=0.85)
+figure.colorbar(
+    shown, ax=left, label="share of true boxes", shrink=0.85
+)
 draw_box(left, (low, low, high, high), PREDICTED)
-for delta, curve in zip(centre.iou_thresholds, centre.curve, strict=True):
+for delta, curve in zip(
+    centre.iou_thresholds, centre.curve, strict=True
+):
     (line,) = right.plot(centre.thresholds, curve)
     peak = centre.thresholds[curve.argmax()], curve.max()
-    label, colour = f"IoU {delta:g}: {curve.max():.3f}", figures.ink(line.get_color())
+    label, colour = (
+        f"IoU {delta:g}: {curve.max():.3f}",
+        figures.ink(line.get_color()),
+    )
     right.annotate(label, peak, color=colour, **above)
 right.set(xlim=(0, 1), ylim=(0, 1.12), ylabel="BoxAcc, share of images")
 right.set_xlabel("side of the centred box, share of the frame")
@@ -755,15 +973,35 @@ figures.show(figure, sentence)
 
 # %%
 table = {  # score: this network, its name in the store, the baseline, which one
-    "MaxBoxAcc": (result.max_box_acc, "max_box_acc", centre.max_box_acc, "centred box"),
-    "MaxBoxAccV2": (every.max_box_acc_v2, "max_box_acc_v2", centre.max_box_acc_v2, "centred box"),
+    "MaxBoxAcc": (
+        result.max_box_acc,
+        "max_box_acc",
+        centre.max_box_acc,
+        "centred box",
+    ),
+    "MaxBoxAccV2": (
+        every.max_box_acc_v2,
+        "max_box_acc_v2",
+        centre.max_box_acc_v2,
+        "centred box",
+    ),
     "PxAP": (pxap, "pxap", prevalence, "constant map"),
 }
 print(f"{'':12s} seed 0   {len(seeds)} seeds, 95 % interval   baseline")
 for name, (own, score, blind, which) in table.items():
-    mean, half = metrics.seed_interval([run.metrics[score] for run in seeds])
-    verdict = "above" if mean - half > blind else "below" if mean + half < blind else "not apart"
-    print(f"{name:12s} {own:.3f}    {over_seeds(score)}  {blind:.3f} {which}: {verdict}")
+    mean, half = metrics.seed_interval(
+        [run.metrics[score] for run in seeds]
+    )
+    verdict = (
+        "above"
+        if mean - half > blind
+        else "below"
+        if mean + half < blind
+        else "not apart"
+    )
+    print(
+        f"{name:12s} {own:.3f}    {over_seeds(score)}  {blind:.3f} {which}: {verdict}"
+    )
 
 # %% [markdown]
 # The last word of each line compares the interval over seeds with the baseline: a classifier that names nearly every
@@ -771,12 +1009,18 @@ for name, (own, score, blind, which) in table.items():
 # threshold stays the one that is best for all.
 
 # %%
-by_size = metrics.box_accuracy_by_size(maps, boxes, size=SIZE, edges=(0.28, 0.35))
+by_size = metrics.box_accuracy_by_size(
+    maps, boxes, size=SIZE, edges=(0.28, 0.35)
+)
 print(by_size.table().to_string(float_format="{:.3f}".format))
-print("sizes: share of the frame that the true box covers, below 0.28, below 0.35, from there on")
+print(
+    "sizes: share of the frame that the true box covers, below 0.28, below 0.35, from there on"
+)
 small, large = by_size.table().box_acc[["small", "large"]]
 words = "less often than" if small < large else "at least as often as"
-print(f"at the common threshold small fish are found {words} large ones (one network, one seed)")
+print(
+    f"at the common threshold small fish are found {words} large ones (one network, one seed)"
+)
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -793,9 +1037,17 @@ print(f"at the common threshold small fish are found {words} large ones (one net
 
 # %%
 centred_box_on_cub = 56.86
-published = {"CAM": 62.98, "HaS": 64.63, "CutMix": 62.76, "ADL": 58.33, "CAM with IVR": 66.83}
+published = {
+    "CAM": 62.98,
+    "HaS": 64.63,
+    "CutMix": 62.76,
+    "ADL": 58.33,
+    "CAM with IVR": 66.83,
+}
 for name, score in published.items():
-    print(f"{name:13s} {score:.2f}   above the centred box by {score - centred_box_on_cub:5.2f}")
+    print(
+        f"{name:13s} {score:.2f}   above the centred box by {score - centred_box_on_cub:5.2f}"
+    )
 
 # %% [markdown]
 # The right column is what years of methods amount to over a box that never saw an image. That is no reason

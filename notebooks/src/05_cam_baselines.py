@@ -30,7 +30,6 @@ import pandas as pd
 import seaborn as sns
 import torch
 import torch.nn.functional as F
-
 from entreg_utils import (
     analysis,
     checks,
@@ -47,7 +46,9 @@ from entreg_utils.figures import CUE_COLOURS
 from entreg_utils.figures.erasing import TITLES, what_is_hidden
 
 figures.use_style()
-torch.set_num_threads(1)  # the small maps of this notebook are faster so
+torch.set_num_threads(
+    1
+)  # the small maps of this notebook are faster so
 
 # %% [markdown]
 # ## 1. One batch
@@ -57,14 +58,23 @@ torch.set_num_threads(1)  # the small maps of this notebook are faster so
 # %%
 train = data.load("toy", "train", num_images=200)
 C = train.num_classes
-rows = [int((train.labels == c).nonzero()[0]) for c in range(6)]  # one picture each of six species
-images, labels = train.images[rows].float() / 255, train.labels[rows]  # (6, 3, 48, 48), (6,)
+rows = [
+    int((train.labels == c).nonzero()[0]) for c in range(6)
+]  # one picture each of six species
+images, labels = (
+    train.images[rows].float() / 255,
+    train.labels[rows],
+)  # (6, 3, 48, 48), (6,)
 mean_colour = train.images.float().mean(dim=(0, 2, 3)) / 255
 print("images", tuple(images.shape), "labels", labels.tolist())
-print("mean colour", [round(value, 2) for value in mean_colour.tolist()])
+print(
+    "mean colour", [round(value, 2) for value in mean_colour.tolist()]
+)
 
 
-def seeded(seed=0):  # all randomness comes from a generator that we hold in hand
+def seeded(
+    seed=0,
+):  # all randomness comes from a generator that we hold in hand
     return torch.Generator().manual_seed(seed)
 
 
@@ -80,18 +90,34 @@ def seeded(seed=0):  # all randomness comes from a generator that we hold in han
 # %%
 def hide_and_seek(images, side, rate, fill, generator):
     n, _, height, width = images.shape
-    torch.randint(1, (n,), generator=generator)  # the package draws the side of each image here
-    tiles = torch.rand(n, -(-height // side), -(-width // side), generator=generator) < rate
-    pixels = tiles.repeat_interleave(side, 1).repeat_interleave(side, 2)  # (n, >=H, >=W)
+    torch.randint(
+        1, (n,), generator=generator
+    )  # the package draws the side of each image here
+    tiles = (
+        torch.rand(
+            n,
+            -(-height // side),
+            -(-width // side),
+            generator=generator,
+        )
+        < rate
+    )
+    pixels = tiles.repeat_interleave(side, 1).repeat_interleave(
+        side, 2
+    )  # (n, >=H, >=W)
     hidden = pixels[:, None, :height, :width]
     return torch.where(hidden, fill[:, None, None], images)
 
 
 for batch in (images, images[:, :, :30, :]):  # square, and 30 x 48
     mine = hide_and_seek(batch, 7, 0.5, mean_colour, seeded())
-    theirs = erasing.hide_and_seek(batch, (7,), 0.5, mean_colour, seeded())
+    theirs = erasing.hide_and_seek(
+        batch, (7,), 0.5, mean_colour, seeded()
+    )
     assert torch.equal(mine, theirs)
-print("HaS: equal to the package's, also where 7 does not divide the side")
+print(
+    "HaS: equal to the package's, also where 7 does not divide the side"
+)
 
 # %% [markdown]
 # Two traps of public code hide in these lines. A parameter called `grid_size` was meant as the *side of a
@@ -124,8 +150,13 @@ def cutmix(images, labels, box, partner):
     x0, y0, x1, y1 = box
     mixed = images.clone()
     mixed[:, :, y0:y1, x0:x1] = images[partner][:, :, y0:y1, x0:x1]
-    kept = 1 - (x1 - x0) * (y1 - y0) / images[0, 0].numel()  # of the clipped box
-    own, other = F.one_hot(labels, C).float(), F.one_hot(labels[partner], C).float()
+    kept = (
+        1 - (x1 - x0) * (y1 - y0) / images[0, 0].numel()
+    )  # of the clipped box
+    own, other = (
+        F.one_hot(labels, C).float(),
+        F.one_hot(labels[partner], C).float(),
+    )
     return mixed, kept * own + (1 - kept) * other
 
 
@@ -134,10 +165,18 @@ box = erasing.mixing.draw_box(48, 48, 1.0, draw_of)
 torch.rand((), generator=draw_of)  # whether to mix at all
 partner = torch.randperm(len(images), generator=draw_of)
 mine = cutmix(images, labels, box, partner)
-theirs = erasing.cutmix(images, labels, 1.0, 1.0, seeded(3), num_classes=C)
-assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(mine, theirs, strict=True))
+theirs = erasing.cutmix(
+    images, labels, 1.0, 1.0, seeded(3), num_classes=C
+)
+assert all(
+    torch.allclose(a, b, atol=1e-6)
+    for a, b in zip(mine, theirs, strict=True)
+)
 print("CutMix: equal to the package's; box", box)
-print("target of the first picture:", [round(t, 2) for t in mine[1][0].tolist()])
+print(
+    "target of the first picture:",
+    [round(t, 2) for t in mine[1][0].tolist()],
+)
 
 # %% [markdown]
 # **Predict.** The soft target has two large entries. Entropy regularisation pulls the prediction towards uniform. Do
@@ -196,23 +235,36 @@ def adl(features, gamma, hide):
     return features * A.sigmoid()
 
 
-model = experiments.run(grids.EXAMPLE).model().cpu()  # plain cross-entropy, from the store
+model = (
+    experiments.run(grids.EXAMPLE).model().cpu()
+)  # plain cross-entropy, from the store
 with torch.no_grad():
-    features = model.forward_features(images)  # (6, 48, 12, 12), not negative
+    features = model.forward_features(
+        images
+    )  # (6, 48, 12, 12), not negative
 for hide in (True, False):
-    layer = erasing.ADL(gamma=0.9, rate=float(hide), generator=seeded())  # rate 1: hide for certain
+    layer = erasing.ADL(
+        gamma=0.9, rate=float(hide), generator=seeded()
+    )  # rate 1: hide for certain
     assert torch.allclose(adl(features, 0.9, hide), layer(features))
     assert torch.equal(layer.eval()(features), features)
-print("ADL: equal to the package's in both branches, and the identity in testing")
+print(
+    "ADL: equal to the package's in both branches, and the identity in testing"
+)
 
 # %% [markdown]
 # The trap: the rule assumes that $A$ is not negative. Networks with pre-activation blocks pass on sums that were not
 # rectified yet. The next cell shifts the same map below zero. **Predict** how much of it is hidden then.
 
 # %%
-for name, shift in (("as it is", 0.0), ("shifted below zero", features.max() + 1)):
+for name, shift in (
+    ("as it is", 0.0),
+    ("shifted below zero", features.max() + 1),
+):
     A = (features - shift).mean(dim=1, keepdim=True)
-    hidden = (A >= 0.9 * A.amax(dim=(2, 3), keepdim=True)).float().mean()
+    hidden = (
+        (A >= 0.9 * A.amax(dim=(2, 3), keepdim=True)).float().mean()
+    )
     print(f"{name:20s} hidden: {hidden:.1%} of the places")
 
 # %% [markdown]
@@ -249,8 +301,13 @@ checks.square_share(answer)
 # The settings of the drawn world, one value each. **Predict:** which of the four covers the mark most often?
 
 # %% tags=["figure:hidden"]
-settings = [erasing.preset(method, "toy", "toy") for method in erasing.METHODS]
-shown = [erasing.hidden(images, one, seeded(1), model, fill=mean_colour) for one in settings]
+settings = [
+    erasing.preset(method, "toy", "toy") for method in erasing.METHODS
+]
+shown = [
+    erasing.hidden(images, one, seeded(1), model, fill=mean_colour)
+    for one in settings
+]
 figures.show(what_is_hidden(shown))
 
 # %% [markdown]
@@ -262,46 +319,84 @@ figures.show(what_is_hidden(shown))
 
 
 # %%
-def strikes(one):  # how often in training, and settings with which it strikes for certain
+def strikes(
+    one,
+):  # how often in training, and settings with which it strikes for certain
     if one.method == "has":
         sides = tuple(side for side in one.sides if side)
         return len(sides) / len(one.sides), replace(one, sides=sides)
     often = one.probability if one.method == "cutmix" else one.rate
-    return often, one  # erasing.hidden shows a mixed batch, and a hiding pass
+    return (
+        often,
+        one,
+    )  # erasing.hidden shows a mixed batch, and a hiding pass
 
 
 pictures = train.images.float() / 255
 parts, bodies = train.parts, train.masks & ~train.parts
-regions = {"mark": parts, "rest of fish": bodies, "habitat": ~train.masks}
+regions = {
+    "mark": parts,
+    "rest of fish": bodies,
+    "habitat": ~train.masks,
+}
 when, often = {}, {}
 for one in settings[1:]:
     often[TITLES[one.method]], certain = strikes(one)
     draws = []
     for number in range(10):
-        result = erasing.hidden(pictures, certain, seeded(number), model, fill=mean_colour)
+        result = erasing.hidden(
+            pictures, certain, seeded(number), model, fill=mean_colour
+        )
         (mask,) = result.masks.values()
-        large = F.interpolate(mask[:, None].float(), size=48, mode="nearest")[:, 0]
-        draws.append({name: float((large * r).sum() / r.sum()) for name, r in regions.items()})
+        large = F.interpolate(
+            mask[:, None].float(), size=48, mode="nearest"
+        )[:, 0]
+        draws.append(
+            {
+                name: float((large * r).sum() / r.sum())
+                for name, r in regions.items()
+            }
+        )
     when[TITLES[one.method]] = pd.DataFrame(draws).mean()
-when, often = 100 * pd.DataFrame(when).T, 100 * pd.Series(often, name="strikes")
+when, often = (
+    100 * pd.DataFrame(when).T,
+    100 * pd.Series(often, name="strikes"),
+)
 trained = when.mul(often / 100, axis=0)
-columns = {"when it strikes": when, "how often": often.to_frame(""), "in training": trained}
+columns = {
+    "when it strikes": when,
+    "how often": often.to_frame(""),
+    "in training": trained,
+}
 print("hidden share in percent")
 print(pd.concat(columns, axis=1).round(0).astype(int).to_string())
 
 # %%
 box_sides = train.masks.any(2).sum(1), train.masks.any(1).sum(1)
 box_share = (box_sides[0] * box_sides[1]).float().mean() / 48**2
-print(f"The fish covers {train.masks.float().mean():.1%} of a picture, its box {box_share:.1%}.")
+print(
+    f"The fish covers {train.masks.float().mean():.1%} of a picture, its box {box_share:.1%}."
+)
 aim = when["mark"] / when["rest of fish"]
-said = ", ".join(f"{name.split()[0]} {value:.1f}" for name, value in aim.items())
-print("Share of the mark over share of the rest of the fish, hidden:", said)
+said = ", ".join(
+    f"{name.split()[0]} {value:.1f}" for name, value in aim.items()
+)
+print(
+    "Share of the mark over share of the rest of the fish, hidden:",
+    said,
+)
 known = [name for name, value in aim.items() if value > 1.5]
 print(f"More than 1.5 times: {', '.join(known) or 'none'}.")
-for what, table in (("When it strikes", when), ("In training", trained)):
+for what, table in (
+    ("When it strikes", when),
+    ("In training", trained),
+):
     most, least = table["mark"].idxmax(), table["mark"].idxmin()
     high, low = table["mark"].max(), table["mark"].min()
-    print(f"{what}, the mark is covered most by {most} ({high:.0f} %),", end=" ")
+    print(
+        f"{what}, the mark is covered most by {most} ({high:.0f} %),",
+        end=" ",
+    )
     print(f"least by {least} ({low:.0f} %).")
 
 # %% [markdown]
@@ -335,15 +430,23 @@ centre = metrics.centre_box_baseline(true_boxes, size).max_box_acc
 
 # %% tags=["figure:methods"]
 words = {0.0: "without", 0.8: "with ER, ε = 0.8"}
-named = table.assign(method=table.method.map(TITLES), loss=table.epsilon.map(words))
+named = table.assign(
+    method=table.method.map(TITLES), loss=table.epsilon.map(words)
+)
 panels = {
     "pxap": ("PxAP (0 to 1)", constant, "constant map"),
-    "max_box_acc_carried": ("BoxAcc, carried threshold", centre, "centred box"),
+    "max_box_acc_carried": (
+        "BoxAcc, carried threshold",
+        centre,
+        "centred box",
+    ),
     "max_box_acc": ("MaxBoxAcc, oracle", centre, "centred box"),
     "accuracy": ("accuracy", None, ""),
 }
 figure, axes = plt.subplots(1, 4, figsize=(11.5, 4.3), sharey=True)
-for panel, (score, (label, floor, name)) in zip(axes, panels.items(), strict=True):
+for panel, (score, (label, floor, name)) in zip(
+    axes, panels.items(), strict=True
+):
     sns.pointplot(
         named, x=score, y="method", hue="loss", ax=panel, legend=panel is axes[0],
         errorbar=figures.student, linestyle="none", markers=["o", "s"], dodge=0.25,
@@ -353,11 +456,17 @@ for panel, (score, (label, floor, name)) in zip(axes, panels.items(), strict=Tru
     if floor is not None:
         panel.axvline(floor, color="0.4", ls=":", lw=1.2)
         panel.text(floor + 0.02, 4.45, name, color="0.4", fontsize=9)
-axes[3].set_xlim(table.accuracy.min() - 0.03, 1.005)  # look closer: they are alike
-sns.move_legend(axes[0], "lower left", bbox_to_anchor=(0, 1), title=None)
+axes[3].set_xlim(
+    table.accuracy.min() - 0.03, 1.005
+)  # look closer: they are alike
+sns.move_legend(
+    axes[0], "lower left", bbox_to_anchor=(0, 1), title=None
+)
 
 summary = analysis.over_seeds(table, ("method", "epsilon"))
-best = {score: summary[score, "mean"].idxmax() for score in list(panels)[:3]}
+best = {
+    score: summary[score, "mean"].idxmax() for score in list(panels)[:3]
+}
 said = "; ".join(
     f"{panels[score][0].split(',')[0].split(' (')[0]}: {TITLES[method]} at ε = {epsilon:g}"
     f" ({summary[score, 'mean'].max():.3f})"
@@ -384,28 +493,57 @@ SCORES = {
 VERDICTS = {1: "clearly up", -1: "clearly down", 0: "not clear"}
 
 
-def compare(pairs, scores=SCORES):  # {name: (plain, treated)}: prints changes, then what is clear
-    found = {(n, s): analysis.change(*pair, s) for n, pair in pairs.items() for s in scores}
+def compare(
+    pairs, scores=SCORES
+):  # {name: (plain, treated)}: prints changes, then what is clear
+    found = {
+        (n, s): analysis.change(*pair, s)
+        for n, pair in pairs.items()
+        for s in scores
+    }
     for (name, score), own in found.items():
-        print(f"{name if score == next(iter(scores)) else '':20s}", end=" ")
+        print(
+            f"{name if score == next(iter(scores)) else '':20s}",
+            end=" ",
+        )
         print(f"{scores[score]:12s} {analysis.points(own)}")
     for score, title in scores.items():
-        signs = {name: analysis.clear(found[name, score]) for name in pairs}
-        lists = {s: ", ".join(n for n in pairs if signs[n] == s) for s in VERDICTS}
-        print(f"{title}:", "; ".join(f"{VERDICTS[s]}: {who}" for s, who in lists.items() if who))
+        signs = {
+            name: analysis.clear(found[name, score]) for name in pairs
+        }
+        lists = {
+            s: ", ".join(n for n in pairs if signs[n] == s)
+            for s in VERDICTS
+        }
+        print(
+            f"{title}:",
+            "; ".join(
+                f"{VERDICTS[s]}: {who}"
+                for s, who in lists.items()
+                if who
+            ),
+        )
     return found
 
 
 print("What ER changes, in points:")
-pairs = {TITLES[m]: (groups[m, 0.0], groups[m, 0.8]) for m in erasing.METHODS}
+pairs = {
+    TITLES[m]: (groups[m, 0.0], groups[m, 0.8]) for m in erasing.METHODS
+}
 by_er = compare(pairs)
 
 # %% [markdown]
 # Is any erasing method better than plain CAM by itself?
 
 # %%
-print("What erasing alone changes against CAM, both at ε = 0, in points:")
-pairs = {TITLES[m]: (groups["cam", 0.0], groups[m, 0.0]) for m in erasing.METHODS if m != "cam"}
+print(
+    "What erasing alone changes against CAM, both at ε = 0, in points:"
+)
+pairs = {
+    TITLES[m]: (groups["cam", 0.0], groups[m, 0.0])
+    for m in erasing.METHODS
+    if m != "cam"
+}
 by_erasing = compare(pairs)
 
 # %%
@@ -418,9 +556,14 @@ both = pd.DataFrame(
 both.columns = ["box", "pixels"]
 name = (both.box - both.pixels).abs().idxmax()
 print(f"The scores differ most for {name} without ER:", end=" ")
-print(f"{both.box[name]:+.1f} points of BoxAcc and {both.pixels[name]:+.1f} of PxAP.")
+print(
+    f"{both.box[name]:+.1f} points of BoxAcc and {both.pixels[name]:+.1f} of PxAP."
+)
 turned = both.index[both.box * both.pixels < 0]
-print("Methods whose two changes have opposite signs:", ", ".join(turned) or "none")
+print(
+    "Methods whose two changes have opposite signs:",
+    ", ".join(turned) or "none",
+)
 
 # %% [markdown]
 # So a conclusion hangs on the score. A box needs one threshold at which the lit region has about the right size and is in
@@ -440,13 +583,20 @@ lit = {"part": "mark", "body": "rest of the body", "context": "habitat"}
 light = named.melt(["method", "loss"], list(lit), "region", "score")
 light["method"] = light.method.str.replace(" (", "\n(")
 figure, axes = plt.subplots(1, 2, figsize=(10, 3.1), sharey=True)
-for panel, (loss, own) in zip(axes, light.groupby("loss", sort=False), strict=True):
+for panel, (loss, own) in zip(
+    axes, light.groupby("loss", sort=False), strict=True
+):
     sns.barplot(
         own, x="method", y="score", hue="region", palette=CUE_COLOURS, saturation=1,
         errorbar=figures.student, err_kws={"linewidth": 1, "color": "black"},
         capsize=0.1, ax=panel, legend=panel is axes[1],
     )  # fmt: skip
-    panel.set(title=loss, xlabel="", ylabel="mean normalised score", ylim=(0, 1))
+    panel.set(
+        title=loss,
+        xlabel="",
+        ylabel="mean normalised score",
+        ylim=(0, 1),
+    )
 bars, _ = axes[1].get_legend_handles_labels()
 axes[1].legend(bars, lit.values(), loc="upper right", ncols=3)
 
@@ -467,13 +617,23 @@ for method in ("cutmix", "adl", "rdap"):
     moved, habitat, score = (
         own[method, 0.0] - own["cam", 0.0] for own in (ratio, context, pxap)
     )  # fmt: skip
-    print(f"{TITLES[method]} without ER, against CAM: rest for each mark {moved:+.2f},", end=" ")
+    print(
+        f"{TITLES[method]} without ER, against CAM: rest for each mark {moved:+.2f},",
+        end=" ",
+    )
     print(f"habitat {habitat:+.2f}, PxAP {score:+.3f}")
 darker = sum(context[m, 0.8] < context[m, 0.0] for m in TITLES)
-print(f"The habitat is darker with ER for {darker} of {len(TITLES)} methods.")
-without, treated = (pxap[:, e].max() - pxap[:, e].min() for e in (0.0, 0.8))
+print(
+    f"The habitat is darker with ER for {darker} of {len(TITLES)} methods."
+)
+without, treated = (
+    pxap[:, e].max() - pxap[:, e].min() for e in (0.0, 0.8)
+)
 gain = (pxap[:, 0.8] - pxap[:, 0.0]).mean()
-print(f"From the worst to the best method: PxAP {without:.3f} without ER,", end=" ")
+print(
+    f"From the worst to the best method: PxAP {without:.3f} without ER,",
+    end=" ",
+)
 print(f"{treated:.3f} with it. ER's mean gain: {gain:.3f}.")
 closer = "closer" if treated < without else "no closer"
 more = "more" if without > gain else "less"
@@ -501,7 +661,9 @@ print(f"Without it, they lie {more} than ER's gain apart.")
 for name in ("preresnet18", "seresnet50", "resnet50", "mobilenet_v2"):
     net = models.build(name, 200).eval()
     with torch.no_grad():
-        shape = tuple(net.forward_features(torch.rand(1, 3, 224, 224)).shape[1:])
+        shape = tuple(
+            net.forward_features(torch.rand(1, 3, 224, 224)).shape[1:]
+        )
     number = sum(weights.numel() for weights in net.parameters()) / 1e6
     right, down = (round(px, 3) for px in models.map_offset(net, 224))
     print(
@@ -535,23 +697,51 @@ print(f"our small network: drawn {right:g} px right, {down:g} px down")
 # A row needs its three seeds in the store. What has fewer is said to be *not run here*, with the command.
 
 # %%
-NETS = {"toy": "small network", "preresnet18": "PreResNet-18", "seresnet50": "SE-ResNet-50"}
+NETS = {
+    "toy": "small network",
+    "preresnet18": "PreResNet-18",
+    "seresnet50": "SE-ResNet-50",
+}
 PLAN = "world_networks"
 here, rates = analysis.stored(PLAN), {}
-plain = [run for run in here if (run.config.method, run.config.epsilon) == ("cam", 0.0)]
+plain = [
+    run
+    for run in here
+    if (run.config.method, run.config.epsilon) == ("cam", 0.0)
+]
 for name in list(NETS)[1:]:
     net = models.build(name, C, large_map=True).eval()
     with torch.no_grad():
-        height, width = net.forward_features(torch.rand(1, 3, 48, 48)).shape[2:]
+        height, width = net.forward_features(
+            torch.rand(1, 3, 48, 48)
+        ).shape[2:]
     shift = models.map_offset(net, 48)[0]
-    print(f"{NETS[name]}: map {height} x {width}, drawn {shift:g} of 48 px right and down")
-    own = [run for run in plain if run.config.model == name and run.config.seed < 2]
-    by_rate = {rate: two for (rate,), two in analysis.by(own, "learning_rate").items()}
-    seen = {rate: analysis.final(two).val_accuracy.mean() for rate, two in by_rate.items()}
+    print(
+        f"{NETS[name]}: map {height} x {width}, drawn {shift:g} of 48 px right and down"
+    )
+    own = [
+        run
+        for run in plain
+        if run.config.model == name and run.config.seed < 2
+    ]
+    by_rate = {
+        rate: two
+        for (rate,), two in analysis.by(own, "learning_rate").items()
+    }
+    seen = {
+        rate: analysis.final(two).val_accuracy.mean()
+        for rate, two in by_rate.items()
+    }
     if seen:
-        said = ", ".join(f"{rate:g}: {value:.1%}" for rate, value in seen.items())
+        said = ", ".join(
+            f"{rate:g}: {value:.1%}" for rate, value in seen.items()
+        )
         print("  validation accuracy by rate", said)
-        rates[name] = min(r for r, value in seen.items() if value >= max(seen.values()) - 0.01)
+        rates[name] = min(
+            r
+            for r, value in seen.items()
+            if value >= max(seen.values()) - 0.01
+        )
         fate = "trained" if seen[rates[name]] >= 0.9 else "not trained"
         print(f"  chosen {rates[name]:g}: {fate}")
 
@@ -568,28 +758,59 @@ COLUMNS = {
 }  # fmt: skip
 
 
-def cells(own, columns=COLUMNS):  # of one group of runs: percent, mean and half-width over seeds
-    pairs = [metrics.seed_interval([100 * run.metrics[name] for run in own]) for name in columns]
-    return {c: f"{mean:.1f} ±{half:.1f}" for c, (mean, half) in zip(columns.values(), pairs)}
+def cells(
+    own, columns=COLUMNS
+):  # of one group of runs: percent, mean and half-width over seeds
+    pairs = [
+        metrics.seed_interval([100 * run.metrics[name] for run in own])
+        for name in columns
+    ]
+    return {
+        c: f"{mean:.1f} ±{half:.1f}"
+        for c, (mean, half) in zip(columns.values(), pairs)
+    }
 
 
 # %% tags=["figure:networks_thresholds"]
 shown = {"toy": groups["cam", 0.0]}
 for name, rate in rates.items():
-    shown[name] = [r for r in plain if (r.config.model, r.config.learning_rate) == (name, rate)]
-hits = {name: analysis.outcomes(own, "max_box_acc") for name, own in shown.items()}
-curves = {name: own.mean(axis=(0, 1)) for name, own in hits.items()}  # over seeds, images
+    shown[name] = [
+        r
+        for r in plain
+        if (r.config.model, r.config.learning_rate) == (name, rate)
+    ]
+hits = {
+    name: analysis.outcomes(own, "max_box_acc")
+    for name, own in shown.items()
+}
+curves = {
+    name: own.mean(axis=(0, 1)) for name, own in hits.items()
+}  # over seeds, images
 figure, panel = plt.subplots(figsize=(7.5, 3.2))
-for (name, curve), style in zip(curves.items(), ("-", "--", "-."), strict=False):
-    panel.plot([t / len(curve) for t in range(len(curve))], curve, style, lw=2, label=NETS[name])
+for (name, curve), style in zip(
+    curves.items(), ("-", "--", "-."), strict=False
+):
+    panel.plot(
+        [t / len(curve) for t in range(len(curve))],
+        curve,
+        style,
+        lw=2,
+        label=NETS[name],
+    )
 panel.axvline(0.15, color="0.4", ls=":", lw=1.2)
 panel.axhline(centre, color="0.4", ls=":", lw=1.2)
 panel.text(0.16, 0.97, "0.15", color="0.4", va="top")
 panel.text(0.995, centre + 0.01, "centred box", color="0.4", ha="right")
-panel.set(xlabel="threshold, as a share of the map's maximum", ylabel="BoxAcc at IoU 0.5")
+panel.set(
+    xlabel="threshold, as a share of the map's maximum",
+    ylabel="BoxAcc at IoU 0.5",
+)
 panel.set(xlim=(0, 1), ylim=(0, 1))
 panel.legend(loc="upper left", bbox_to_anchor=(1, 1))
-means = {name: analysis.final(own)[list(COLUMNS)].mean() for name, own in shown.items()}
+means = {
+    name: analysis.final(own)[list(COLUMNS)].mean()
+    for name, own in shown.items()
+}
 said = "; ".join(
     f"{NETS[name]} ({len(shown[name])} seeds) {m.gt_known:.1%} at 0.15, "
     f"{m.max_box_acc:.1%} at the best threshold, PxAP {m.pxap:.3f}"
@@ -603,11 +824,19 @@ ranks = {
     for score in ("gt_known", "max_box_acc", "pxap")
 }  # fmt: skip
 for score, order in ranks.items():
-    print(f"{COLUMNS[score]:10s} ranks {' > '.join(NETS[name] for name in order)}")
-print("GT-known Loc ranks as PxAP does:", ranks["gt_known"] == ranks["pxap"])
+    print(
+        f"{COLUMNS[score]:10s} ranks {' > '.join(NETS[name] for name in order)}"
+    )
+print(
+    "GT-known Loc ranks as PxAP does:",
+    ranks["gt_known"] == ranks["pxap"],
+)
 for name in rates:
     own = analysis.final(shown[name]).mean()
-    print(f"{NETS[name]}: at 0.15 {own.lit_area:.1f} times the fish's area is lit;", end=" ")
+    print(
+        f"{NETS[name]}: at 0.15 {own.lit_area:.1f} times the fish's area is lit;",
+        end=" ",
+    )
     print(f"the threshold of validation is {own.box_threshold:.2f}")
 
 # %% [markdown]
@@ -620,9 +849,18 @@ for name in rates:
 # ### The table
 
 # %%
-main, _ = analysis.complete(PLAN, "model", "learning_rate", "method", "epsilon")
-main = {(n, m, e): own for (n, rate, m, e), own in main.items() if rate == rates.get(n)}
-small = {("toy", method, epsilon): own for (method, epsilon), own in groups.items()}
+main, _ = analysis.complete(
+    PLAN, "model", "learning_rate", "method", "epsilon"
+)
+main = {
+    (n, m, e): own
+    for (n, rate, m, e), own in main.items()
+    if rate == rates.get(n)
+}
+small = {
+    ("toy", method, epsilon): own
+    for (method, epsilon), own in groups.items()
+}
 main, lines, absent, untrained = small | main, {}, {}, []
 for name in NETS:
     for method in erasing.METHODS:
@@ -634,43 +872,84 @@ for name in NETS:
                     untrained.append(f"{NETS[name]} {short}")
             else:
                 absent.setdefault(name, []).append(short)
-print("percent on test, mean ± 95 % over 3 seeds; thresholds: Top-1 Loc and")
+print(
+    "percent on test, mean ± 95 % over 3 seeds; thresholds: Top-1 Loc and"
+)
 print("GT-known 0.15, MaxBoxAcc oracle, BoxAcc carried.", end=" ")
 print(f"Centred box {centre:.1%}, constant map's PxAP {constant:.1%}.")
 print(pd.DataFrame(lines).T.to_string())
-print("below 90 % validation accuracy, so not trained:", ", ".join(untrained) or "none")
+print(
+    "below 90 % validation accuracy, so not trained:",
+    ", ".join(untrained) or "none",
+)
 
 
 # %%
-def price(plan):  # what is missing of it, the command, and the cost that its file names
+def price(
+    plan,
+):  # what is missing of it, the command, and the cost that its file names
     wanted, stored = plans.load(plan).configs, analysis.stored(plan)
     if missing := len(wanted) - len(stored):
-        print(f"{missing} of {len(wanted)} runs not run here: python -m entreg_utils sweep {plan}")
+        print(
+            f"{missing} of {len(wanted)} runs not run here: python -m entreg_utils sweep {plan}"
+        )
     text = (plans.FOLDER / f"{plan}.toml").read_text(encoding="utf-8")
-    cost = next(line.lstrip("# ") for line in text.splitlines() if "Cost" in line)
+    cost = next(
+        line.lstrip("# ")
+        for line in text.splitlines()
+        if "Cost" in line
+    )
     print(textwrap.fill(f"By the plan: {cost}", 100))
 
 
 for name, rows in absent.items():
     which = "all ten rows" if len(rows) == 10 else ", ".join(rows)
-    print(textwrap.fill(f"{NETS[name]}, without three seeds here: {which}.", 100))
+    print(
+        textwrap.fill(
+            f"{NETS[name]}, without three seeds here: {which}.", 100
+        )
+    )
 price(PLAN)
-seconds = pd.DataFrame([{"network": run.config.model} | run.provenance for run in here])
-for (name, device), own in seconds.groupby(["network", "device"]) if here else ():
-    where = ", ".join(sorted(set(own.gpu))) if device == "cuda" else "the CPU"
-    print(f"{NETS[name]}: {own.seconds.median():.0f} s a run on {where}", end=" ")
-    print("with other runs beside it" if device == "cuda" else "", f"(median of {len(own)})")
+seconds = pd.DataFrame(
+    [{"network": run.config.model} | run.provenance for run in here]
+)
+for (name, device), own in (
+    seconds.groupby(["network", "device"]) if here else ()
+):
+    where = (
+        ", ".join(sorted(set(own.gpu)))
+        if device == "cuda"
+        else "the CPU"
+    )
+    print(
+        f"{NETS[name]}: {own.seconds.median():.0f} s a run on {where}",
+        end=" ",
+    )
+    print(
+        "with other runs beside it" if device == "cuda" else "",
+        f"(median of {len(own)})",
+    )
 
 # %%
 for name in rates:
-    own = {e: runs for (n, m, e), runs in main.items() if (n, m) == (name, "cam")}
+    own = {
+        e: runs
+        for (n, m, e), runs in main.items()
+        if (n, m) == (name, "cam")
+    }
     if len(own) > 1:
-        best = analysis.choose([run for runs in own.values() for run in runs], "val_pxap")
+        best = analysis.choose(
+            [run for runs in own.values() for run in runs], "val_pxap"
+        )
         said = ", ".join(f"{e:g}" for e in sorted(own))
-        print(f"Question 2, {NETS[name]}: of ε = {said}, validation PxAP chooses {best:g}.")
+        print(
+            f"Question 2, {NETS[name]}: of ε = {said}, validation PxAP chooses {best:g}."
+        )
         for score in ("pxap", "max_box_acc_carried") if best else ():
             found = analysis.change(own[0.0], own[best], score)
-            print(f"  {COLUMNS[score]} there, in points: {analysis.points(found)}")
+            print(
+                f"  {COLUMNS[score]} there, in points: {analysis.points(found)}"
+            )
     else:
         print(f"Question 2, {NETS[name]}: not run here.")
 
@@ -680,21 +959,44 @@ for name in rates:
 # %%
 ASKED = [name for name in COLUMNS if name != "accuracy"]
 for name in rates:
-    done = [m for m in erasing.METHODS if {(name, m, 0.0), (name, m, 0.8)} <= set(main)]
+    done = [
+        m
+        for m in erasing.METHODS
+        if {(name, m, 0.0), (name, m, 0.8)} <= set(main)
+    ]
     if not done:
         print(f"Question 3, {NETS[name]}: not run here.")
     for method in done:
         print(f"Question 3, {NETS[name]}, {TITLES[method]}:")
-        sides = {n: (main[n, method, 0.0], main[n, method, 0.8]) for n in (name, "toy")}
-        devices = {run.provenance["device"] for own in sides[name] for run in own}
+        sides = {
+            n: (main[n, method, 0.0], main[n, method, 0.8])
+            for n in (name, "toy")
+        }
+        devices = {
+            run.provenance["device"]
+            for own in sides[name]
+            for run in own
+        }
         if len(devices) > 1:  # a GPU's convolutions round otherwise
-            print(f"  trained on {' and '.join(sorted(devices))}: a pair may differ by that, too")
+            print(
+                f"  trained on {' and '.join(sorted(devices))}: a pair may differ by that, too"
+            )
         for score in ASKED:
-            found, small = (analysis.change(*pair, score) for pair in sides.values())
+            found, small = (
+                analysis.change(*pair, score) for pair in sides.values()
+            )
             same = found["change"] * small["change"] > 0
-            print(f"  {COLUMNS[score]:10s} {analysis.points(found):36s}", end=" ")
-            print(f"{VERDICTS[analysis.clear(found)]}; small network", end=" ")
-            print(f"{100 * small['change']:+.1f}, {'the same' if same else 'the other'} sign")
+            print(
+                f"  {COLUMNS[score]:10s} {analysis.points(found):36s}",
+                end=" ",
+            )
+            print(
+                f"{VERDICTS[analysis.clear(found)]}; small network",
+                end=" ",
+            )
+            print(
+                f"{100 * small['change']:+.1f}, {'the same' if same else 'the other'} sign"
+            )
 
 # %% [markdown]
 # ## 10. Several species in a picture
@@ -706,14 +1008,29 @@ for name in rates:
 # %% tags=["figure:shoal"]
 shoal = data.load("shoal", "test")
 count = torch.bincount(shoal.pairs[:, 0], minlength=len(shoal.images))
-picks = [int((count == n).nonzero()[i]) for n, i in ((1, 0), (2, 0), (3, 0), (3, 1))]
-colours = [figures.OKABE_ITO[name] for name in ("vermillion", "skyblue", "yellow")]
+picks = [
+    int((count == n).nonzero()[i])
+    for n, i in ((1, 0), (2, 0), (3, 0), (3, 1))
+]
+colours = [
+    figures.OKABE_ITO[name]
+    for name in ("vermillion", "skyblue", "yellow")
+]
 figure, axes = figures.picture_grid([shoal.images[i] for i in picks])
 for panel, index in zip(axes, picks, strict=True):
     own = (shoal.pairs[:, 0] == index).nonzero()[:, 0]
     for row, colour in zip(own, colours):
-        panel.contour(shoal.masks[row].float(), [0.5], colors=[colour], linewidths=2)
-    panel.set_xlabel("\n".join(shoal.class_names[int(c)] for c in shoal.pairs[own, 1]))
+        panel.contour(
+            shoal.masks[row].float(),
+            [0.5],
+            colors=[colour],
+            linewidths=2,
+        )
+    panel.set_xlabel(
+        "\n".join(
+            shoal.class_names[int(c)] for c in shoal.pairs[own, 1]
+        )
+    )
 several = (count > 1).float().mean()
 sentence = (
     f"The masks of the {count[picks].sum()} fish in four test pictures of the shoal; of all its "
@@ -732,7 +1049,9 @@ figures.show(figure, sentence)
 # ε is chosen on validation mPxAP. **Predict** both signs.
 
 # %%
-by_loss, _ = analysis.complete("shoal", "model", "multilabel", "epsilon")
+by_loss, _ = analysis.complete(
+    "shoal", "model", "multilabel", "epsilon"
+)
 SHOAL = {
     "mpxap": "mPxAP", "mean_ap": "mean AP", "max_box_acc": "MaxBoxAcc",
     "max_box_acc_carried": "BoxAcc", "val_mpxap": "mPxAP (val)",
@@ -741,10 +1060,16 @@ rows = {
     f"{NETS[name]}, {loss}, ε = {epsilon:g}": cells(own, SHOAL)
     for (name, loss, epsilon), own in by_loss.items()
 }
-print("percent, mean ± 95 % over 3 seeds; last checkpoint; on test but for the last column")
+print(
+    "percent, mean ± 95 % over 3 seeds; last checkpoint; on test but for the last column"
+)
 print(pd.DataFrame(rows).T.to_string())
-print("mean AP: of the classification. MaxBoxAcc: oracle. BoxAcc: threshold carried.")
-for blind in {round(own[0].metrics["constant_map"], 4) for own in by_loss.values()}:
+print(
+    "mean AP: of the classification. MaxBoxAcc: oracle. BoxAcc: threshold carried."
+)
+for blind in {
+    round(own[0].metrics["constant_map"], 4) for own in by_loss.values()
+}:
     print(f"Constant map: mPxAP {blind:.1%}.")
 price("shoal")
 
@@ -753,29 +1078,49 @@ knew = {
     loss: analysis.final(own).mean_ap.mean()
     for (name, loss, epsilon), own in by_loss.items() if (name, epsilon) == ("toy", 0.0)
 }  # fmt: skip
-said = " and ".join(f"{value:.1%} with {loss}" for loss, value in knew.items())
+said = " and ".join(
+    f"{value:.1%} with {loss}" for loss, value in knew.items()
+)
 print(f"Small network, equal epochs, ε = 0: mean AP {said}.")
 
 # %%
-CHANGES = {"mpxap": "mPxAP", "mean_ap": "mean AP"} | {n: SCORES[n] for n in list(SCORES)[1:]}
-asked = [(run.model, run.multilabel) for run in plans.load("shoal").configs]
+CHANGES = {"mpxap": "mPxAP", "mean_ap": "mean AP"} | {
+    n: SCORES[n] for n in list(SCORES)[1:]
+}
+asked = [
+    (run.model, run.multilabel) for run in plans.load("shoal").configs
+]
 for name, loss in dict.fromkeys(asked):
-    own = {e: runs for (n, kind, e), runs in by_loss.items() if (n, kind) == (name, loss)}
-    title = f"Question {1 if name == 'toy' else 2}, {NETS[name]}, {loss}"
+    own = {
+        e: runs
+        for (n, kind, e), runs in by_loss.items()
+        if (n, kind) == (name, loss)
+    }
+    title = (
+        f"Question {1 if name == 'toy' else 2}, {NETS[name]}, {loss}"
+    )
     if len(own) < 2:
         print(f"{title}: not run here.")
         continue
-    best = analysis.choose([run for group in own.values() for run in group], "val_mpxap")
+    best = analysis.choose(
+        [run for group in own.values() for run in group], "val_mpxap"
+    )
     print(
         f"{title}: of ε = {', '.join(f'{e:g}' for e in sorted(own))} validation chooses {best:g}."
     )
     for score in CHANGES if best else ():
         found = analysis.change(own[0.0], own[best], score)
-        print(f"  {CHANGES[score]:12s} {analysis.points(found):38s}", end=" ")
+        print(
+            f"  {CHANGES[score]:12s} {analysis.points(found):38s}",
+            end=" ",
+        )
         print(VERDICTS[analysis.clear(found)])
     if (last := max(own)) != best:
         found = analysis.change(own[0.0], own[last], "mpxap")
-        print(f"  mPxAP at the largest ε, {last:g}: {analysis.points(found)}", end=" ")
+        print(
+            f"  mPxAP at the largest ε, {last:g}: {analysis.points(found)}",
+            end=" ",
+        )
         print(VERDICTS[analysis.clear(found)])
 
 # %% [markdown]

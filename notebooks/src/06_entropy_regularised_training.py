@@ -32,12 +32,20 @@ import pandas as pd
 import seaborn as sns
 import torch
 import torch.nn.functional as F
-from torch.optim.lr_scheduler import OneCycleLR
-
-from entreg_utils import analysis, checks, data, experiments, figures, losses, training, widgets
+from entreg_utils import (
+    analysis,
+    checks,
+    data,
+    experiments,
+    figures,
+    losses,
+    training,
+    widgets,
+)
 from entreg_utils.experiments import cost
 from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.figures import training as draw
+from torch.optim.lr_scheduler import OneCycleLR
 
 figures.use_style()
 pd.set_option("display.width", 100)
@@ -50,9 +58,14 @@ pd.set_option("display.width", 100)
 
 # %%
 config = experiments.Config()
-few = data.load("toy", "train", num_images=400)  # the first 400 training pictures
+few = data.load(
+    "toy", "train", num_images=400
+)  # the first 400 training pictures
 images = few.images.float() / 255  # (400, 3, 48, 48)
-images, labels = images.contiguous(memory_format=torch.channels_last), few.labels
+images, labels = (
+    images.contiguous(memory_format=torch.channels_last),
+    few.labels,
+)
 print(
     f"{len(images)} pictures of {few.num_classes} species; default learning rate",
     config.learning_rate,
@@ -60,7 +73,9 @@ print(
 
 
 def fresh():
-    return experiments.build(config)  # untrained; the weights depend on the seed alone
+    return experiments.build(
+        config
+    )  # untrained; the weights depend on the seed alone
 
 
 # %% [markdown]
@@ -73,14 +88,22 @@ def fresh():
 RATE, DECAY = config.learning_rate, config.weight_decay
 
 
-def train(model, images, labels, loss_of, rate=RATE, decay=DECAY, batch=50):
-    sgd = torch.optim.SGD(model.parameters(), rate, 0.9, weight_decay=decay, nesterov=True)
+def train(
+    model, images, labels, loss_of, rate=RATE, decay=DECAY, batch=50
+):
+    sgd = torch.optim.SGD(
+        model.parameters(), rate, 0.9, weight_decay=decay, nesterov=True
+    )
     cycle = OneCycleLR(sgd, rate, total_steps=len(images) // batch)
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
+    order = torch.randperm(
+        len(images), generator=torch.Generator().manual_seed(0)
+    )
     history = []
     model.train()
     for rows in order.split(batch):
-        loss = loss_of(model(images[rows]), labels[rows])  # logits (batch, C), labels (batch,)
+        loss = loss_of(
+            model(images[rows]), labels[rows]
+        )  # logits (batch, C), labels (batch,)
         sgd.zero_grad()
         loss.backward()
         sgd.step()
@@ -90,7 +113,11 @@ def train(model, images, labels, loss_of, rate=RATE, decay=DECAY, batch=50):
 
 
 def distance(one, other):  # largest difference of two networks' numbers
-    pairs = zip(one.state_dict().values(), other.state_dict().values(), strict=True)
+    pairs = zip(
+        one.state_dict().values(),
+        other.state_dict().values(),
+        strict=True,
+    )
     return max((a - b).abs().max().item() for a, b in pairs)
 
 
@@ -126,7 +153,9 @@ STRONG = 0.8
 
 def averaged(epsilon):
     lam = losses.lambda_from_epsilon(epsilon, few.num_classes)
-    return lambda z, y: losses.objective(z, y, "kl_uniform", lam) / (1 + lam)  # the one line
+    return lambda z, y: (
+        losses.objective(z, y, "kl_uniform", lam) / (1 + lam)
+    )  # the one line
 
 
 # %% [markdown]
@@ -147,9 +176,17 @@ def mean_entropy(model):
 for epsilon in (0.0, STRONG):
     model = fresh().double()
     history = train(model, x, labels, averaged(epsilon), batch=20)
-    print(f"eps {epsilon:.2f}: loss {history[0]:.3f} -> {history[-1]:.3f} nats, ", end="")
-    print(f"entropy {mean_entropy(model):.2f} of at most {torch.tensor(8.0).log():.2f}, ", end="")
-    right = (model(x).argmax(1) == labels).double().mean()  # in evaluation mode
+    print(
+        f"eps {epsilon:.2f}: loss {history[0]:.3f} -> {history[-1]:.3f} nats, ",
+        end="",
+    )
+    print(
+        f"entropy {mean_entropy(model):.2f} of at most {torch.tensor(8.0).log():.2f}, ",
+        end="",
+    )
+    right = (
+        (model(x).argmax(1) == labels).double().mean()
+    )  # in evaluation mode
     print(f"{right:.0%} right (chance {1 / 8:.0%})")
 
 # %% [markdown]
@@ -174,7 +211,9 @@ for epsilon in (0.0, STRONG):
 # Exercise: lowest value of the averaged loss at eps = 0.8 with 8 classes, in nats.
 #! answer = None
 p_y, h, _ = losses.smoothed_optimum(STRONG, 8)
-best = torch.tensor([p_y] + [STRONG / 8] * 7, dtype=torch.float64).log()[None]  # logits = log p
+best = torch.tensor(
+    [p_y] + [STRONG / 8] * 7, dtype=torch.float64
+).log()[None]  # logits = log p
 answer = averaged(STRONG)(best, torch.tensor([0])).item()
 
 # %% tags=["check"]
@@ -212,12 +251,19 @@ for name, loss_of, rate, decay in (
     ("label smoothing, same settings", smoothing, RATE, DECAY),
     ("undivided, same settings", plain, RATE, DECAY),
     ("undivided, rate / (1+lam)", plain, RATE / (1 + LAM), DECAY),
-    ("undivided, rate / (1+lam), decay * (1+lam)", plain, RATE / (1 + LAM), DECAY * (1 + LAM)),
+    (
+        "undivided, rate / (1+lam), decay * (1+lam)",
+        plain,
+        RATE / (1 + LAM),
+        DECAY * (1 + LAM),
+    ),
 ):
     other = fresh().double()
     train(other, x, y, loss_of, rate, decay, batch=20)
     gap = distance(reference, other)
-    print(f"{name:43s} same to 1e-5: {gap < 1e-5!s:6s} distance {max(gap, 1e-9):.0e}")
+    print(
+        f"{name:43s} same to 1e-5: {gap < 1e-5!s:6s} distance {max(gap, 1e-9):.0e}"
+    )
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -243,10 +289,16 @@ for name, loss_of, rate, decay in (
 
 # %%
 hidden = [
-    (eps, losses.lambda_from_epsilon(eps, 8), RATE * (1 + losses.lambda_from_epsilon(eps, 8)))
+    (
+        eps,
+        losses.lambda_from_epsilon(eps, 8),
+        RATE * (1 + losses.lambda_from_epsilon(eps, 8)),
+    )
     for eps in (0.1, 0.5, STRONG, 0.95, 0.98)
 ]
-table = pd.DataFrame(hidden, columns=["eps", "lambda", "hidden learning rate"])
+table = pd.DataFrame(
+    hidden, columns=["eps", "lambda", "hidden learning rate"]
+)
 table.round(2)
 
 # %% [markdown]
@@ -255,9 +307,14 @@ table.round(2)
 
 # %%
 LAM = losses.lambda_from_epsilon(0.98, 8)  # `plain` reads it
-for name, loss_of in (("divided", averaged(0.98)), ("undivided", plain)):
+for name, loss_of in (
+    ("divided", averaged(0.98)),
+    ("undivided", plain),
+):
     history = train(fresh().double(), x, y, loss_of, batch=20)
-    print(f"{name:10s} largest loss / first loss: {max(history) / history[0]:.1f}")
+    print(
+        f"{name:10s} largest loss / first loss: {max(history) / history[0]:.1f}"
+    )
 
 # %% [markdown]
 # The undivided training is thrown out of the valley within ten steps. In a table of results this would read
@@ -308,9 +365,20 @@ for run in (without, with_er):
 # %%
 columns = ", ".join(c for c in without.history if "test" in c)
 print(textwrap.fill(f"history, a row an epoch: {columns}", 95))
-on_test = [name for name in without.metrics if not name.startswith("val_")]
-print("metrics:", len(without.metrics), f"final numbers, {len(on_test)} of them on test")
-print("maps:", without.maps.shape, "(epochs, test pictures, h, w), of pictures", without.panel)
+on_test = [
+    name for name in without.metrics if not name.startswith("val_")
+]
+print(
+    "metrics:",
+    len(without.metrics),
+    f"final numbers, {len(on_test)} of them on test",
+)
+print(
+    "maps:",
+    without.maps.shape,
+    "(epochs, test pictures, h, w), of pictures",
+    without.panel,
+)
 print("provenance:", ", ".join(sorted(without.provenance)))
 
 # %% [markdown]
@@ -322,8 +390,14 @@ print("provenance:", ", ".join(sorted(without.provenance)))
 
 # %%
 turned = replace(without.config, learning_rate=0.05)
-print("same config, same name:", experiments.er(0.0).name == without.config.name)
-print("other learning rate, same name:", turned.name == without.config.name)
+print(
+    "same config, same name:",
+    experiments.er(0.0).name == without.config.name,
+)
+print(
+    "other learning rate, same name:",
+    turned.name == without.config.name,
+)
 # experiments.run(turned)  # take the # away: it trains, with a progress bar, and stores
 
 # %% [markdown]
@@ -355,7 +429,10 @@ print("eps:", ", ".join(f"{eps:g}" for eps in strengths))
 
 # %% tags=["figure:over_epochs"]
 four = {0.0: "black", 0.5: "blue", STRONG: "green", 0.98: "orange"}
-colours = {f"ε = {eps:g}": figures.OKABE_ITO[colour] for eps, colour in four.items()}
+colours = {
+    f"ε = {eps:g}": figures.OKABE_ITO[colour]
+    for eps, colour in four.items()
+}
 shown = history[history.epsilon.isin(four)]
 shown = shown.assign(strength=shown.epsilon.map("ε = {:g}".format))
 mean = shown.groupby(["strength", "epoch"]).mean(numeric_only=True)
@@ -377,7 +454,11 @@ for panel, (score, title) in zip(axes, titles.items(), strict=True):
 said = []
 for name, colour in colours.items():
     path = mean.loc[name]
-    top, best, last = path.test_pxap.idxmax(), path.test_pxap.max(), path.iloc[-1]
+    top, best, last = (
+        path.test_pxap.idxmax(),
+        path.test_pxap.max(),
+        path.iloc[-1],
+    )
     axes[0].plot(path.train_entropy, color=colour, ls=":", lw=1.2)
     axes[2].plot(top, best, "o", ms=8, mfc="none", color=colour)
     said.append(
@@ -414,10 +495,25 @@ for eps, own in history.groupby("epsilon"):
     path = own.groupby("epoch").mean(numeric_only=True)
     best = path.val_pxap.idxmax()  # chosen on validation, read on test
     there, end = path.loc[best], path.iloc[-1]
-    own = there.test_entropy, there.test_pxap, end.test_entropy, end.test_pxap
+    own = (
+        there.test_entropy,
+        there.test_pxap,
+        end.test_entropy,
+        end.test_pxap,
+    )
     rows.append((eps, best, *own, end.test_pxap - there.test_pxap))
-names = ["eps", "best epoch (val)", "entropy there", "PxAP there", "entropy at end", "PxAP at end"]
-print("PxAP of a constant map:", analysis.baselines(test).loc["constant map", "PxAP"])
+names = [
+    "eps",
+    "best epoch (val)",
+    "entropy there",
+    "PxAP there",
+    "entropy at end",
+    "PxAP at end",
+]
+print(
+    "PxAP of a constant map:",
+    analysis.baselines(test).loc["constant map", "PxAP"],
+)
 peaks = pd.DataFrame(rows, columns=[*names, "change"]).set_index("eps")
 peaks.round(2) + 0.0  # no "-0.00"
 
@@ -430,7 +526,11 @@ peaks.round(2) + 0.0  # no "-0.00"
 # %% tags=["solution"]
 # Exercise: mean test PxAP of eps = 0, stopped at the epoch that validation picks.
 #! answer = None
-path = history[history.epsilon == 0].groupby("epoch").mean(numeric_only=True)
+path = (
+    history[history.epsilon == 0]
+    .groupby("epoch")
+    .mean(numeric_only=True)
+)
 answer = path.test_pxap[path.val_pxap.idxmax()]
 
 # %% tags=["check"]
@@ -442,14 +542,33 @@ checks.early_stopping(answer, history)
 
 # %%
 stopped, strong = peaks.loc[0.0], peaks.loc[STRONG]
-print(f"eps 0, stopped: {stopped['entropy there']:.2f} nats, PxAP {stopped['PxAP there']:.2f};")
-print(f"eps {STRONG:g}, to the end: {strong['entropy at end']:.2f} nats,", end=" ")
+print(
+    f"eps 0, stopped: {stopped['entropy there']:.2f} nats, PxAP {stopped['PxAP there']:.2f};"
+)
+print(
+    f"eps {STRONG:g}, to the end: {strong['entropy at end']:.2f} nats,",
+    end=" ",
+)
 print(f"PxAP {strong['PxAP at end']:.2f}; at most {np.log(8):.2f} nats")
 near = abs(strong["entropy at end"] - stopped["entropy there"]) < 0.2
-print("one place" if near else "not one place: the stopped network is far surer")
-top = history[history.epsilon == 0].groupby("epoch").test_pxap.mean().max()
-back, lost = stopped["PxAP there"] - stopped["PxAP at end"], top - stopped["PxAP at end"]
-print(f"stopping gives back {back:.3f} of the {lost:.3f} that plain training loses after its peak")
+print(
+    "one place"
+    if near
+    else "not one place: the stopped network is far surer"
+)
+top = (
+    history[history.epsilon == 0]
+    .groupby("epoch")
+    .test_pxap.mean()
+    .max()
+)
+back, lost = (
+    stopped["PxAP there"] - stopped["PxAP at end"],
+    top - stopped["PxAP at end"],
+)
+print(
+    f"stopping gives back {back:.3f} of the {lost:.3f} that plain training loses after its peak"
+)
 
 # %% [markdown]
 # Both have a price that is easy to
@@ -469,7 +588,10 @@ for (left, *row), run in zip(grid, (without, with_er), strict=True):
     figures.draw_picture(left, test.images[run.panel[0]])
     left.set_ylabel(f"ε = {run.config.epsilon:g}")
     places = zip(row, epochs, strict=True)
-    pxap = [draw.draw_map(axes, run, test, image=0, epoch=e) for axes, e in places]
+    pxap = [
+        draw.draw_map(axes, run, test, image=0, epoch=e)
+        for axes, e in places
+    ]
     top = int(np.argmax(pxap))
     said.append(
         f"at ε = {run.config.epsilon:g} best at epoch {epochs[top]} ({pxap[top]:.2f}), "
@@ -477,7 +599,9 @@ for (left, *row), run in zip(grid, (without, with_er), strict=True):
     )
 for axes, epoch in zip(grid[0, 1:], epochs, strict=True):
     axes.set_title(f"epoch {epoch}", fontsize=10)
-sentence = f"PxAP of this one image, of the epochs shown: {'; '.join(said)}."
+sentence = (
+    f"PxAP of this one image, of the epochs shown: {'; '.join(said)}."
+)
 figures.show(figure, sentence)
 
 # %% [markdown]
@@ -496,13 +620,19 @@ figure, grid = plt.subplots(kept, columns, figsize=size)
 pxap = np.zeros((kept, len(first_seed)))
 for image, (left, *row) in enumerate(grid):
     figures.draw_picture(left, test.images[without.panel[image]])
-    for place, (axes, run) in enumerate(zip(row, first_seed, strict=True)):
+    for place, (axes, run) in enumerate(
+        zip(row, first_seed, strict=True)
+    ):
         pxap[image, place] = draw.draw_map(axes, run, test, image)
 said = []
-for axes, run, mean_pxap in zip(grid[0, 1:], first_seed, pxap.mean(axis=0), strict=True):
+for axes, run, mean_pxap in zip(
+    grid[0, 1:], first_seed, pxap.mean(axis=0), strict=True
+):
     axes.set_title(f"ε = {run.config.epsilon:g}", fontsize=10)
     said.append(f"{mean_pxap:.2f} at ε = {run.config.epsilon:g}")
-figures.show(figure, f"Mean PxAP of these {kept} images: {'; '.join(said)}.")
+figures.show(
+    figure, f"Mean PxAP of these {kept} images: {'; '.join(said)}."
+)
 
 # %% [markdown]
 # Read it by columns. On the left the light sits around the mark, and spills from there into the water: it is not too
@@ -525,21 +655,33 @@ widgets.epsilon_explorer(first_seed, test, start=STRONG)
 
 # %% tags=["figure:dashboards"]
 figure, grid = plt.subplots(
-    3, len(first_seed), figsize=(10, 4.1), sharey="row", height_ratios=(1.11, 1, 1)
+    3,
+    len(first_seed),
+    figsize=(10, 4.1),
+    sharey="row",
+    height_ratios=(1.11, 1, 1),
 )
 said = []
 for (top, middle, bottom), run in zip(grid.T, first_seed, strict=True):
     pxap = draw.draw_map(top, run, test, image=0)
-    top.set_title(f"ε = {run.config.epsilon:g}", fontsize=10, loc="center")
+    top.set_title(
+        f"ε = {run.config.epsilon:g}", fontsize=10, loc="center"
+    )
     draw.draw_entropy(middle, run)
     draw.draw_loss(bottom, run)
     bottom.set_xlabel("epoch")
     entropy = run.metrics["entropy"]
-    said.append(f"{entropy:.2f} and {pxap:.2f} at ε = {run.config.epsilon:g}")
+    said.append(
+        f"{entropy:.2f} and {pxap:.2f} at ε = {run.config.epsilon:g}"
+    )
 grid[1, 0].set_ylabel("entropy (nats)")
 grid[2, 0].set_ylabel("loss (nats)")
-bottom.set_ylim(0, 1.06 * max(run.history.loss.max() for run in first_seed))
-sentence = f"Test entropy in nats, and PxAP of this image: {'; '.join(said)}."
+bottom.set_ylim(
+    0, 1.06 * max(run.history.loss.max() for run in first_seed)
+)
+sentence = (
+    f"Test entropy in nats, and PxAP of this image: {'; '.join(said)}."
+)
 figures.show(figure, sentence)
 
 # %% [markdown]
@@ -583,11 +725,24 @@ training.fit(straight, small, recipe)
 with tempfile.TemporaryDirectory() as folder:
     checkpoint = Path(folder) / "unfinished"
     try:
-        training.fit(fresh(), small, recipe, after_epoch=disturb, checkpoint=checkpoint)
+        training.fit(
+            fresh(),
+            small,
+            recipe,
+            after_epoch=disturb,
+            checkpoint=checkpoint,
+        )
     except KeyboardInterrupt:
-        print("interrupted; a checkpoint is there:", checkpoint.exists())
-    training.fit(resumed, small, recipe, checkpoint=checkpoint)  # goes on with epoch 3
-print("largest difference to the undisturbed run:", distance(straight, resumed))
+        print(
+            "interrupted; a checkpoint is there:", checkpoint.exists()
+        )
+    training.fit(
+        resumed, small, recipe, checkpoint=checkpoint
+    )  # goes on with epoch 3
+print(
+    "largest difference to the undisturbed run:",
+    distance(straight, resumed),
+)
 
 # %% [markdown]
 # Not small: zero. Two habits make that possible. The checkpoint holds *all* the state: weights, the optimiser's

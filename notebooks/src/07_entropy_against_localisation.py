@@ -30,7 +30,6 @@ import pandas as pd
 import seaborn as sns
 import torch
 import torch.nn.functional as F
-
 from entreg_utils import (
     analysis,
     checks,
@@ -59,7 +58,8 @@ def shown(summary, columns, digits=2):
     """Columns of analysis.over_seeds as "mean ± half-width of the 95 % interval"."""
     texts = {
         title: [
-            f"{m:.{digits}f} ± {h:.{digits}f}" for m, h in summary[name][["mean", "half"]].values
+            f"{m:.{digits}f} ± {h:.{digits}f}"
+            for m, h in summary[name][["mean", "half"]].values
         ]
         for name, title in columns.items()
     }
@@ -69,7 +69,10 @@ def shown(summary, columns, digits=2):
 def in_points(changes):
     """A table of {row: {column: analysis.change}}, with a star where the change is clear."""
     texts = {
-        key: {title: analysis.points(c) + " *" * abs(analysis.clear(c)) for title, c in row.items()}
+        key: {
+            title: analysis.points(c) + " *" * abs(analysis.clear(c))
+            for title, c in row.items()
+        }
         for key, row in changes.items()
     }
     return pd.DataFrame(texts).T
@@ -97,12 +100,19 @@ def in_points(changes):
 # to fall? Write both down.
 
 # %%
-runs = experiments.sweep(grids.SWEEP)  # loaded from the store, or trained if it is not there
+runs = experiments.sweep(
+    grids.SWEEP
+)  # loaded from the store, or trained if it is not there
 table = analysis.final(runs)
 history = analysis.history(runs)
-groups = {epsilon: own for (epsilon,), own in analysis.by(runs, "epsilon").items()}
+groups = {
+    epsilon: own
+    for (epsilon,), own in analysis.by(runs, "epsilon").items()
+}
 test = data.load("toy", "test")
-print(f"{len(runs)} runs: {table.epsilon.nunique()} strengths, seeds {sorted(set(table.seed))}")
+print(
+    f"{len(runs)} runs: {table.epsilon.nunique()} strengths, seeds {sorted(set(table.seed))}"
+)
 print("strengths:", sorted(set(table.epsilon)))
 
 # %% [markdown]
@@ -112,15 +122,21 @@ print("strengths:", sorted(set(table.epsilon)))
 
 # %%
 def student(values):
-    t = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}[len(values)]  # 97.5 % quantile, n - 1 degrees
-    return np.mean(values), t * np.std(values, ddof=1) / np.sqrt(len(values))
+    t = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776}[
+        len(values)
+    ]  # 97.5 % quantile, n - 1 degrees
+    return np.mean(values), t * np.std(values, ddof=1) / np.sqrt(
+        len(values)
+    )
 
 
 plain = table[table.epsilon == 0].pxap
 mine, package = student(plain), metrics.seed_interval(plain)
 assert np.allclose(mine, package, atol=1e-4)
 print(f"PxAP at ε = 0, {len(plain)} seeds: {plain.round(3).tolist()}")
-print(f"by hand {mine[0]:.3f} ± {mine[1]:.3f}, metrics.seed_interval agrees")
+print(
+    f"by hand {mine[0]:.3f} ± {mine[1]:.3f}, metrics.seed_interval agrees"
+)
 
 # %% [markdown]
 # The spread between seeds is the same network, the same data, the same recipe: only the first weights and
@@ -139,8 +155,12 @@ analysis.baselines(test)
 # never looks at the image. Both are oracles here: the one of a threshold, the other of a side.
 
 # %%
-beside = analysis.change(groups[0.0], groups[0.0], "max_box_acc", against="centre_box")
-word = {1: "better", 0: "not clearly better or worse", -1: "worse"}[analysis.clear(beside)]
+beside = analysis.change(
+    groups[0.0], groups[0.0], "max_box_acc", against="centre_box"
+)
+word = {1: "better", 0: "not clearly better or worse", -1: "worse"}[
+    analysis.clear(beside)
+]
 tell(
     f"MaxBoxAcc (oracle) at ε = 0 less that of the centred box: {analysis.points(beside)} points.",
     f"A classifier that is right on {table[table.epsilon == 0].accuracy.mean():.1%} of the images in",
@@ -156,10 +176,20 @@ tell(
 best = analysis.choose(runs)  # mean validation PxAP over seeds
 constant = metrics.constant_map_baseline(test.masks.numpy(), size=48)
 summary = analysis.over_seeds(table)
-look = {"errorbar": figures.student, "capsize": 0.15, "markersize": 5, "linewidth": 1.8}
+look = {
+    "errorbar": figures.student,
+    "capsize": 0.15,
+    "markersize": 5,
+    "linewidth": 1.8,
+}
 look |= {"err_kws": {"linewidth": 1.2}, "formatter": "{:g}".format}
-titles = {"accuracy": "accuracy", "max_box_acc_carried": "BoxAcc, carried threshold"}
-shares = table.rename(columns=titles).melt("epsilon", titles.values(), "score", "share")
+titles = {
+    "accuracy": "accuracy",
+    "max_box_acc_carried": "BoxAcc, carried threshold",
+}
+shares = table.rename(columns=titles).melt(
+    "epsilon", titles.values(), "score", "share"
+)
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.4, 3.5))
 sns.pointplot(table, x="epsilon", y="pxap", ax=left, **look)
@@ -170,14 +200,26 @@ sns.pointplot(
 left.axhline(constant, color="0.4", ls=":", lw=1.2)
 left.text(0, constant + 0.02, "constant map", color="0.4")
 left.set(ylabel="PxAP (0 to 1)", title="Where: pixels of the object")
-right.set(ylabel="share of test images", title="What: class; where: box")
+right.set(
+    ylabel="share of test images", title="What: class; where: box"
+)
 right.legend(loc="lower left")
 for axes in (left, right):
-    axes.axvline(summary.index.get_loc(best), color="0.75", lw=8, alpha=0.4, zorder=0)
+    axes.axvline(
+        summary.index.get_loc(best),
+        color="0.75",
+        lw=8,
+        alpha=0.4,
+        zorder=0,
+    )
     axes.set(xlabel="ε, weight of the uniform target", ylim=(0, 1.03))
 
-first, top, last = (summary["pxap"].loc[e] for e in (0.0, best, summary.index[-1]))
-cost = summary["accuracy"]["mean"][best] - summary["accuracy"]["mean"][0.0]
+first, top, last = (
+    summary["pxap"].loc[e] for e in (0.0, best, summary.index[-1])
+)
+cost = (
+    summary["accuracy"]["mean"][best] - summary["accuracy"]["mean"][0.0]
+)
 sentence = (
     f"PxAP is {first['mean']:.2f} ± {first['half']:.2f} without regularisation, "
     f"{top['mean']:.2f} ± {top['half']:.2f} at ε = {best:g} (chosen on validation, "
@@ -195,11 +237,26 @@ figures.show(figure, sentence)
 # images and has the seeds only.
 
 # %%
-middle, end = 0.5, float(summary.index[-1])  # halfway along the axis of ε, and its end
-scores = {"pxap": "PxAP", "max_box_acc_carried": "BoxAcc (carried)", "accuracy": "accuracy"}
+middle, end = (
+    0.5,
+    float(summary.index[-1]),
+)  # halfway along the axis of ε, and its end
+scores = {
+    "pxap": "PxAP",
+    "max_box_acc_carried": "BoxAcc (carried)",
+    "accuracy": "accuracy",
+}
 steps = {
-    f"{a:g} to {b:g}": {t: analysis.change(groups[a], groups[b], s) for s, t in scores.items()}
-    for a, b in ((0.0, middle), (middle, best), (best, end), (0.0, best))
+    f"{a:g} to {b:g}": {
+        t: analysis.change(groups[a], groups[b], s)
+        for s, t in scores.items()
+    }
+    for a, b in (
+        (0.0, middle),
+        (middle, best),
+        (best, end),
+        (0.0, best),
+    )
 }
 in_points(steps).rename_axis("ε").stack().to_frame("change, in points")
 
@@ -230,25 +287,36 @@ tell(
 summary = analysis.over_seeds(table)
 epochs = history.groupby(["epsilon", "epoch"]).mean(numeric_only=True)
 entropy = summary["entropy"]["mean"]
-blue, grey, red = (figures.ink(name) for name in ("blue", "0.4", "vermillion"))
+blue, grey, red = (
+    figures.ink(name) for name in ("blue", "0.4", "vermillion")
+)
 figure, axes = plt.subplots(1, 2, figsize=(10, 4.1))
 for panel, score in zip(axes, ("pxap", "accuracy"), strict=True):
-    for epsilon, colour, side in ((0.0, grey, "right"), (0.5, red, "left")):
+    for epsilon, colour, side in (
+        (0.0, grey, "right"),
+        (0.5, red, "left"),
+    ):
         path = epochs.loc[epsilon][["test_entropy", f"test_{score}"]]
-        panel.plot(*path.T.to_numpy(), color=colour, lw=1.2, marker=".", ms=4)
+        panel.plot(
+            *path.T.to_numpy(), color=colour, lw=1.2, marker=".", ms=4
+        )
         panel.annotate(  # at the first epoch, where the paths are furthest apart
             f"epochs of ε = {epsilon:g}", path.iloc[0], (0, -14), color=colour,
             textcoords="offset points", ha=side, fontsize=9,
         )  # fmt: skip
     mean, half = summary[score]["mean"], summary[score]["half"]
-    panel.errorbar(entropy, mean, half, marker="o", ms=5, capsize=2, lw=1.6)
+    panel.errorbar(
+        entropy, mean, half, marker="o", ms=5, capsize=2, lw=1.6
+    )
     for epsilon, x in entropy.items():
         panel.annotate(
             f"{epsilon:g}", (x, mean[epsilon] + half[epsilon]), (0, 4), color=blue,
             textcoords="offset points", ha="center", fontsize=9,
             bbox={"fc": "white", "ec": "none", "alpha": 0.7, "pad": 0.5},
         )  # fmt: skip
-    figures.entropy_axis(panel, num_classes=8)  # stretched: the logit of H / log C, not H
+    figures.entropy_axis(
+        panel, num_classes=8
+    )  # stretched: the logit of H / log C, not H
     panel.set_ylim(0, 1.12)
 axes[0].set_ylabel("PxAP (0 to 1)")
 axes[1].set_ylabel("accuracy")
@@ -272,20 +340,33 @@ figures.show(figure, sentence)
 # yet. Compare them as a practitioner would, each chosen on validation:
 
 # %%
-plain_epochs = history[history.epsilon == 0].groupby("epoch").mean(numeric_only=True)
-stop = int(plain_epochs.val_pxap.idxmax())  # early stopping by validation PxAP
+plain_epochs = (
+    history[history.epsilon == 0]
+    .groupby("epoch")
+    .mean(numeric_only=True)
+)
+stop = int(
+    plain_epochs.val_pxap.idxmax()
+)  # early stopping by validation PxAP
 names = {"test_pxap": "pxap", "test_accuracy": "accuracy"}
-stopped = history[(history.epsilon == 0) & (history.epoch == stop)].rename(columns=names)
+stopped = history[
+    (history.epsilon == 0) & (history.epoch == stop)
+].rename(columns=names)
 rows = {
     "ε = 0, last epoch": table[table.epsilon == 0],
     f"ε = 0, stopped at epoch {stop}": stopped,
     f"ε = {best:g}, last epoch": table[table.epsilon == best],
 }
-rows = {name: own.set_index("seed")[list(names.values())] for name, own in rows.items()}
+rows = {
+    name: own.set_index("seed")[list(names.values())]
+    for name, own in rows.items()
+}
 rivals = pd.concat(rows, names=["network"]).reset_index()
-shown(analysis.over_seeds(rivals, by=["network"]), {"pxap": "PxAP", "accuracy": "accuracy"}, 3).loc[
-    list(rows)
-]
+shown(
+    analysis.over_seeds(rivals, by=["network"]),
+    {"pxap": "PxAP", "accuracy": "accuracy"},
+    3,
+).loc[list(rows)]
 
 # %%
 last, early, regularised = rows.values()
@@ -312,7 +393,9 @@ pd.Series(won).unstack()
 # %%
 rises = table.groupby("epsilon").entropy.mean()
 assert rises.is_monotonic_increasing
-print("entropy (nats) by ε:", {e: round(h, 2) for e, h in rises.items()})
+print(
+    "entropy (nats) by ε:", {e: round(h, 2) for e, h in rises.items()}
+)
 print(f"log C = {np.log(8):.2f}")
 
 # %% [markdown]
@@ -329,17 +412,31 @@ print(f"log C = {np.log(8):.2f}")
 # more, on a processor of another make, with what only masks show. So first: do the two agree?
 
 # %%
-sys.path.append(str(files.shipped("notebooks")))  # where stage_energy.py lies, a metric of theirs
+sys.path.append(
+    str(files.shipped("notebooks"))
+)  # where stage_energy.py lies, a metric of theirs
 again, missing = analysis.complete("world_masks", "epsilon", seeds=4)
 again = {epsilon: own for (epsilon,), own in sorted(again.items())}
 masked = analysis.final([run for own in again.values() for run in own])
 measured = analysis.over_seeds(masked)
 both = table.merge(masked, on=["epsilon", "seed"])
 apart = (both.pxap_x - both.pxap_y).abs().groupby(both.epsilon).max()
-cpus = {run.provenance["cpu"] for own in (runs, sum(again.values(), [])) for run in own}
-print(missing or "world_masks: all runs are here;", "processors:", ", ".join(sorted(cpus)))
+cpus = {
+    run.provenance["cpu"]
+    for own in (runs, sum(again.values(), []))
+    for run in own
+}
+print(
+    missing or "world_masks: all runs are here;",
+    "processors:",
+    ", ".join(sorted(cpus)),
+)
 print("largest difference in PxAP of a pair of runs, by ε:")
-print(", ".join(f"{epsilon:g}: {gap:.3f}" for epsilon, gap in apart.items()))
+print(
+    ", ".join(
+        f"{epsilon:g}: {gap:.3f}" for epsilon, gap in apart.items()
+    )
+)
 
 # %% [markdown]
 # The same settings and seeds, and yet other last bits in each product of matrices. Compare the differences
@@ -349,33 +446,78 @@ print(", ".join(f"{epsilon:g}: {gap:.3f}" for epsilon, gap in apart.items()))
 # **Predict first.** Which of the three will hold?
 
 # %% tags=["figure:lit"]
-rules, ends = {"0.15": "", "carried": "_carried"}, {"dodge": 0.15, "legend": False} | look
-figure, panels = plt.subplots(1, 3, figsize=(10, 3.4), width_ratios=(1, 1, 1.1))
+rules, ends = (
+    {"0.15": "", "carried": "_carried"},
+    {"dodge": 0.15, "legend": False} | look,
+)
+figure, panels = plt.subplots(
+    1, 3, figsize=(10, 3.4), width_ratios=(1, 1, 1.1)
+)
 for panel, (rule, end_of) in zip(panels, rules.items(), strict=False):
-    names = {f"lit_precision{end_of}": "precision", f"lit_recall{end_of}": "recall"}
+    names = {
+        f"lit_precision{end_of}": "precision",
+        f"lit_recall{end_of}": "recall",
+    }
     lit = masked.melt("epsilon", names, "kind", "share")
     sns.pointplot(
         lit, x="epsilon", y="share", hue="kind", palette=["C0", "C1"], markers=["o", "s"],
         ax=panel, **ends,
     )  # fmt: skip
-    for height, name, colour in ((0.4, "precision", "blue"), (0.98, "recall", "vermillion")):
-        panel.text(3, height, name, color=figures.ink(colour), va="center", ha="center")
-    panel.set(ylabel="share of the pixels", ylim=(0, 1.05), title=f"Threshold {rule}")
-lit = masked.melt("epsilon", [f"lit_area{end_of}" for end_of in rules.values()], "rule", "area")
+    for height, name, colour in (
+        (0.4, "precision", "blue"),
+        (0.98, "recall", "vermillion"),
+    ):
+        panel.text(
+            3,
+            height,
+            name,
+            color=figures.ink(colour),
+            va="center",
+            ha="center",
+        )
+    panel.set(
+        ylabel="share of the pixels",
+        ylim=(0, 1.05),
+        title=f"Threshold {rule}",
+    )
+lit = masked.melt(
+    "epsilon",
+    [f"lit_area{end_of}" for end_of in rules.values()],
+    "rule",
+    "area",
+)
 sns.pointplot(
     lit, x="epsilon", y="area", hue="rule", palette=["C3", "C2"], markers=["D", "^"],
     ax=panels[2], **ends,
 )  # fmt: skip
-for height, rule, colour in ((2.05, "0.15", "purple"), (0.7, "carried", "green")):
-    panels[2].text(3, height, rule, color=figures.ink(colour), va="center", ha="center")
+for height, rule, colour in (
+    (2.05, "0.15", "purple"),
+    (0.7, "carried", "green"),
+):
+    panels[2].text(
+        3,
+        height,
+        rule,
+        color=figures.ink(colour),
+        va="center",
+        ha="center",
+    )
 panels[2].axhline(1, color="0.4", ls=":", lw=1.2)
-panels[2].set(ylabel="lit pixels / object's pixels", title="Area", ylim=(0, None))
+panels[2].set(
+    ylabel="lit pixels / object's pixels", title="Area", ylim=(0, None)
+)
 for panel in panels:
     panel.set_xlabel("ε")
     panel.tick_params(axis="x", labelsize=8)
 
-area = {rule: measured[f"lit_area{end_of}"].loc[0.0] for rule, end_of in rules.items()}
-sizes = [f"{row['mean']:.2f} ± {row['half']:.2f} (threshold {rule})" for rule, row in area.items()]
+area = {
+    rule: measured[f"lit_area{end_of}"].loc[0.0]
+    for rule, end_of in rules.items()
+}
+sizes = [
+    f"{row['mean']:.2f} ± {row['half']:.2f} (threshold {rule})"
+    for rule, row in area.items()
+]
 sentence = (
     f"Lit pixels over the object's at ε = 0: {' and '.join(sizes)}. Of the lit pixels "
     f"{measured['lit_precision']['mean'][0.0]:.0%} are object at 0.15 and "
@@ -399,12 +541,18 @@ lit_steps = {
 in_points(lit_steps).rename_axis(["threshold", "ε"])
 
 # %%
-smaller = [rule for rule, row in area.items() if row["mean"] + row["half"] < 1]
+smaller = [
+    rule for rule, row in area.items() if row["mean"] + row["half"] < 1
+]
 gains = [lit_steps[rule, f"0 to {best:g}"] for rule in rules]
-better = all(analysis.clear(c) == 1 for row in gains for c in row.values())
+better = all(
+    analysis.clear(c) == 1 for row in gains for c in row.values()
+)
 tell(
     "The map at ε = 0 is smaller than the object at",
-    f"the threshold {' and '.join(smaller)}." if smaller else "neither threshold.",
+    f"the threshold {' and '.join(smaller)}."
+    if smaller
+    else "neither threshold.",
     f"From there to ε = {best:g}",
     "precision and recall both rise, at both thresholds: the one is not bought with the other."
     if better
@@ -421,9 +569,14 @@ tell(
 boxes = []
 hits = {"0.15": "gt_known", "carried": "max_box_acc_carried"}
 for epsilon, own in again.items():
-    row = {"epsilon": epsilon, "seed": sorted(one.config.seed for one in own)}
+    row = {
+        "epsilon": epsilon,
+        "seed": sorted(one.config.seed for one in own),
+    }
     for rule, end_of in rules.items():
-        ratio = analysis.outcomes(own, f"box_area{end_of}")  # (S, N): predicted over true area
+        ratio = analysis.outcomes(
+            own, f"box_area{end_of}"
+        )  # (S, N): predicted over true area
         missed = ~analysis.outcomes(own, hits[rule])
         beside = missed & (ratio >= 0.5) & (ratio <= 2)
         row[f"larger, {rule}"] = (ratio > 1).mean(axis=1)
@@ -434,7 +587,10 @@ boxes = analysis.over_seeds(pd.concat(boxes))
 shown(boxes, {name: name for name in list(row)[2:]})
 
 # %%
-larger, ratio, beside = (boxes[f"{name}, 0.15"]["mean"] for name in ("larger", "ratio", "beside"))
+larger, ratio, beside = (
+    boxes[f"{name}, 0.15"]["mean"]
+    for name in ("larger", "ratio", "beside")
+)
 tell(
     "larger: share of the boxes with more area than the true one; ratio: median of the two areas;",
     "beside: share of the misses whose area is between half and twice the true one.",
@@ -464,27 +620,49 @@ for name, cue, height in (
     ("rest of the body", "body", body.iloc[-1] - 0.03),
     ("context", "context", context.iloc[-1]),
 ):
-    axes.text(8.4, height, name, color=figures.ink(CUE_COLOURS[cue]), va="center")
-axes.set(xlim=(-0.3, 10.2), ylim=(0, 1), xlabel="ε, weight of the uniform target")
-axes.set(ylabel="mean normalised score", title="Where the map lights up")
+    axes.text(
+        8.4,
+        height,
+        name,
+        color=figures.ink(CUE_COLOURS[cue]),
+        va="center",
+    )
+axes.set(
+    xlim=(-0.3, 10.2),
+    ylim=(0, 1),
+    xlabel="ε, weight of the uniform target",
+)
+axes.set(
+    ylabel="mean normalised score", title="Where the map lights up"
+)
 
 contrast = summary["body"]["mean"] / context
 sentence = (
     f"The rest of the body is {contrast[0.0]:.1f} times as bright as the context at ε = 0, "
     f"{contrast[middle]:.1f} at ε = {middle:g}, {contrast[best]:.1f} at ε = {best:g} and "
     f"{contrast.iloc[-1]:.1f} at ε = {context.index[-1]:g}; beside the part it has "
-    + ", ".join(f"{body[e] / part[e]:.2f} (ε = {e:g})" for e in (0.0, middle, best, end))
+    + ", ".join(
+        f"{body[e] / part[e]:.2f} (ε = {e:g})"
+        for e in (0.0, middle, best, end)
+    )
     + " of the part's light."
 )
 figures.show(figure, sentence)
 
 # %%
 for cue in data.CUES:
-    both = [analysis.change(groups[a], groups[b], cue) for a, b in ((0.0, middle), (middle, best))]
+    both = [
+        analysis.change(groups[a], groups[b], cue)
+        for a, b in ((0.0, middle), (middle, best))
+    ]
     first, then = (
-        f"{c['change']:+.3f} ± {c['half']:.3f}" + " *" * abs(analysis.clear(c)) for c in both
+        f"{c['change']:+.3f} ± {c['half']:.3f}"
+        + " *" * abs(analysis.clear(c))
+        for c in both
     )
-    print(f"light on the {cue:7s} from ε = 0 to {middle:g}: {first}; to {best:g}: {then}")
+    print(
+        f"light on the {cue:7s} from ε = 0 to {middle:g}: {first}; to {best:g}: {then}"
+    )
 
 # %% [markdown]
 # Two things are to be explained. The first regularisation darkens everything, and the water most of all,
@@ -495,7 +673,12 @@ for cue in data.CUES:
 # shown for seed 0, at the strengths whose checkpoints come with the course.
 
 # %%
-near = F.max_pool2d(test.parts[:, None].float(), 17, stride=1, padding=8)[:, 0] > 0  # (N, 48, 48)
+near = (
+    F.max_pool2d(test.parts[:, None].float(), 17, stride=1, padding=8)[
+        :, 0
+    ]
+    > 0
+)  # (N, 48, 48)
 fish, water = test.masks & ~test.parts, ~test.masks
 zones = {
     "body by the mark": fish & near, "body further off": fish & ~near,
@@ -506,19 +689,32 @@ zones = {
 def light(model):
     """Mean normalised score of each image in each zone: (N, zones)."""
     maps = training.predict(model, test).maps  # (N, h, w), true class
-    scores = torch.stack([torch.as_tensor(metrics.score_map(m, (48, 48)).scores) for m in maps])
-    inside = torch.stack(list(zones.values()), dim=1)  # (N, zones, 48, 48)
-    return ((scores[:, None] * inside).sum((2, 3)) / inside.sum((2, 3))).numpy()
+    scores = torch.stack(
+        [
+            torch.as_tensor(metrics.score_map(m, (48, 48)).scores)
+            for m in maps
+        ]
+    )
+    inside = torch.stack(
+        list(zones.values()), dim=1
+    )  # (N, zones, 48, 48)
+    return (
+        (scores[:, None] * inside).sum((2, 3)) / inside.sum((2, 3))
+    ).numpy()
 
 
-lights = {e: light(experiments.run(experiments.er(e)).model()) for e in (0.0, 0.5, 0.8)}
-pd.DataFrame({e: own.mean(axis=0) for e, own in lights.items()}, index=zones).T.rename_axis(
-    "ε"
-).round(2)
+lights = {
+    e: light(experiments.run(experiments.er(e)).model())
+    for e in (0.0, 0.5, 0.8)
+}
+pd.DataFrame(
+    {e: own.mean(axis=0) for e, own in lights.items()}, index=zones
+).T.rename_axis("ε").round(2)
 
 # %%
 gaps = {  # light on the body further off, less that in the water by the mark, over the images
-    epsilon: metrics.bootstrap_interval(own[:, 1] - own[:, 2]) for epsilon, own in lights.items()
+    epsilon: metrics.bootstrap_interval(own[:, 1] - own[:, 2])
+    for epsilon, own in lights.items()
 }
 for epsilon, gap in gaps.items():
     print(
@@ -549,7 +745,9 @@ tell(
 # %% tags=["figure:counterfactuals"]
 painted = test.images[:4]
 changed = {cue: data.counterfactual(test, cue, 4) for cue in data.CUES}
-rows = {"as painted": painted} | {f"{cue} changed": new for cue, new in changed.items()}
+rows = {"as painted": painted} | {
+    f"{cue} changed": new for cue, new in changed.items()
+}
 figure, grid = plt.subplots(4, 4, figsize=(7, 6))
 for line, (title, pictures) in zip(grid, rows.items(), strict=True):
     for panel, image in zip(line, pictures, strict=True):
@@ -576,15 +774,26 @@ def worth(model, cue, count=200):
     with torch.no_grad():
         before = model(test.images[:count] / 255)  # (N, C)
         after = model(data.counterfactual(test, cue, count) / 255)
-    loss = (before[rows, y] - before[rows, n]) - (after[rows, y] - after[rows, n])
-    return (loss / 2)[test.cues[:count, data.CUES.index(cue)] == y].mean().item()
+    loss = (before[rows, y] - before[rows, n]) - (
+        after[rows, y] - after[rows, n]
+    )
+    return (
+        (loss / 2)[test.cues[:count, data.CUES.index(cue)] == y]
+        .mean()
+        .item()
+    )
 
 
 model = experiments.run(experiments.er(0.0)).model().cpu()
 by_hand = {cue: worth(model, cue) for cue in data.CUES}
 package = training.reliance(model, test)
-assert np.allclose(list(by_hand.values()), list(package.values()), atol=1e-3)
-print("worth in logits, ε = 0, seed 0:", {cue: round(v, 1) for cue, v in by_hand.items()})
+assert np.allclose(
+    list(by_hand.values()), list(package.values()), atol=1e-3
+)
+print(
+    "worth in logits, ε = 0, seed 0:",
+    {cue: round(v, 1) for cue, v in by_hand.items()},
+)
 
 # %% [markdown]
 # Now across the sweep. The stored records hold these three numbers for every run.
@@ -592,14 +801,27 @@ print("worth in logits, ε = 0, seed 0:", {cue: round(v, 1) for cue, v in by_han
 # %%
 columns = [f"reliance_{cue}" for cue in data.CUES]
 worths = table.groupby("epsilon")[columns].mean()
-shown(summary, {f"reliance_{cue}": f"worth of the {cue}" for cue in data.CUES})
+shown(
+    summary,
+    {f"reliance_{cue}": f"worth of the {cue}" for cue in data.CUES},
+)
 
 # %%
-shares = worths.div(worths.sum(axis=1), axis=0).set_axis(list(data.CUES), axis=1)
-print("share of the part:", {e: round(v, 2) for e, v in shares["part"].items()})
-print("share of the body:", {e: round(v, 2) for e, v in shares["body"].items()})
+shares = worths.div(worths.sum(axis=1), axis=0).set_axis(
+    list(data.CUES), axis=1
+)
+print(
+    "share of the part:",
+    {e: round(v, 2) for e, v in shares["part"].items()},
+)
+print(
+    "share of the body:",
+    {e: round(v, 2) for e, v in shares["body"].items()},
+)
 leads = shares.index[shares.body > shares.part]
-fallen = worths.loc[best] / worths.loc[0.1]  # of what was left at the weakest regulariser
+fallen = (
+    worths.loc[best] / worths.loc[0.1]
+)  # of what was left at the weakest regulariser
 tell(
     f"From ε = 0.1 to {best:g} the part keeps {fallen['reliance_part']:.0%} of its worth and the body",
     f"{fallen['reliance_body']:.0%}.",
@@ -617,14 +839,18 @@ gain = lights[0.8][:, 1].mean() / lights[0.0][:, 1].mean()
 tell(
     f"Looks at the detail: the mark's share of the worth is {shares.part[0.0]:.2f} at ε = 0 and",
     f"{shares.part[best]:.2f} at ε = {best:g}, so this part of the story",
-    "stands." if shares.part[0.0] > 0.5 > shares.part[best] else "does not stand.",
+    "stands."
+    if shares.part[0.0] > 0.5 > shares.part[best]
+    else "does not stand.",
     "Shrinks to it: the lit area is",
     " and ".join(f"{row['mean']:.1f}" for row in area.values()),
     "times the object's, so this",
     "stands in part." if smaller else "does not stand.",
     f"Spreads: the far end of the fish has {gain:.1f} times the light at ε = 0.8, and the water by the mark",
     f"{lights[0.8][:, 2].mean() / lights[0.0][:, 2].mean():.1f} times:",
-    "the light is moved rather than spread." if turns else "it is not moved to the fish.",
+    "the light is moved rather than spread."
+    if turns
+    else "it is not moved to the fish.",
 )
 
 # %% [markdown]
@@ -644,7 +870,9 @@ tell(
 # %%
 w = 0.7
 u = np.linspace(0.05, 5, 20_000)
-print(f"smallest (u² + v²)/2 with uv = {w}: {np.min((u**2 + (w / u) ** 2) / 2):.3f}")
+print(
+    f"smallest (u² + v²)/2 with uv = {w}: {np.min((u**2 + (w / u) ** 2) / 2):.3f}"
+)
 
 # %% [markdown]
 # The areas are measured, the reliabilities are the knobs of the world, and the price is the one free
@@ -652,21 +880,34 @@ print(f"smallest (u² + v²)/2 with uv = {w}: {np.min((u**2 + (w / u) ** 2) / 2)
 # walk downhill, never below zero.
 
 # %%
-areas = [m.float().mean().item() for m in (test.parts, test.masks & ~test.parts, test.contexts)]
-world = theory.ThreeCues((1.0, 0.95, 0.3), tuple(areas), num_classes=8, price=1e-3)
-shown, chance = world.states()  # (S, 3) variants when the label is 0, (S,) probabilities
+areas = [
+    m.float().mean().item()
+    for m in (test.parts, test.masks & ~test.parts, test.contexts)
+]
+world = theory.ThreeCues(
+    (1.0, 0.95, 0.3), tuple(areas), num_classes=8, price=1e-3
+)
+shown, chance = (
+    world.states()
+)  # (S, 3) variants when the label is 0, (S,) probabilities
 
 
 def downhill(epsilon, steps=60_000, rate=1.0):
-    s = np.ones(3)  # logit weights s_k = a_k w_k, so the price of a logit is price / a_k
+    s = np.ones(
+        3
+    )  # logit weights s_k = a_k w_k, so the price of a logit is price / a_k
     for _ in range(steps):
         z = np.zeros((len(shown), 8))
         for k in range(3):
             z[np.arange(len(shown)), shown[:, k]] += s[k]
         p = np.exp(z) / np.exp(z).sum(1, keepdims=True)
         target = np.full(8, epsilon / 8) + (1 - epsilon) * np.eye(8)[0]
-        gradient = chance @ (np.take_along_axis(p, shown, 1) - target[shown])
-        s = np.maximum(s - rate * (gradient + world.price / np.array(areas)), 0)
+        gradient = chance @ (
+            np.take_along_axis(p, shown, 1) - target[shown]
+        )
+        s = np.maximum(
+            s - rate * (gradient + world.price / np.array(areas)), 0
+        )
     return s
 
 
@@ -674,18 +915,31 @@ mine = downhill(0.5, steps=4000)
 package = theory.reliance(world, [0.5])[0]
 assert np.allclose(mine, package, atol=1e-3)
 print("areas of part, body, context:", [round(a, 3) for a in areas])
-print("worth at ε = 0.5, by hand:", mine.round(2), "and from the package:", package.round(2))
+print(
+    "worth at ε = 0.5, by hand:",
+    mine.round(2),
+    "and from the package:",
+    package.round(2),
+)
 
 # %% [markdown]
 # **Predict first.** The part is perfect but small. The body is nearly perfect and larger. What will
 # happen to the worth of the part as ε grows and a smaller and smaller margin is asked for?
 
 # %% tags=["figure:worths"]
-epsilons = np.append(np.linspace(0, 0.98, 99), np.linspace(0.981, 0.999, 19))
-optimum = theory.reliance(world, epsilons)  # (118, 3): logits of part, body, context
+epsilons = np.append(
+    np.linspace(0, 0.98, 99), np.linspace(0.981, 0.999, 19)
+)
+optimum = theory.reliance(
+    world, epsilons
+)  # (118, 3): logits of part, body, context
 accuracy = np.array([theory.prediction(world, e)[0] for e in epsilons])
-figure, (left, right) = plt.subplots(1, 2, figsize=(9.4, 3.3), sharex=True)
-for (cue, colour), values in zip(CUE_COLOURS.items(), optimum.T, strict=True):
+figure, (left, right) = plt.subplots(
+    1, 2, figsize=(9.4, 3.3), sharex=True
+)
+for (cue, colour), values in zip(
+    CUE_COLOURS.items(), optimum.T, strict=True
+):
     left.plot(epsilons, values, color=colour, label=cue)
 right.plot(epsilons, accuracy, color="black")
 left.set(xlabel="ε", ylabel="worth of the cue (logits)")
@@ -724,7 +978,11 @@ edge = np.sort(until)[-2:].mean()  # between the last two of these ends
 before = theory.reliance(world, [edge])[0]
 tell(
     "Alone, each cue pays until ε =",
-    ", ".join(f"{e:.4f} ({cue})" for cue, e in zip(data.CUES, until, strict=True)) + ".",
+    ", ".join(
+        f"{e:.4f} ({cue})"
+        for cue, e in zip(data.CUES, until, strict=True)
+    )
+    + ".",
     f"From ε = 0.1 to the end the context is worth {optimum[epsilons > 0.099, 2].max():.2f} logits",
     f"at most. But the last cue that pays is the {last}: at ε = {edge:.4f} the optimum is",
     f"{before.round(4).tolist()} logits (part, body, context), and right on",
@@ -756,7 +1014,9 @@ measured, x = worths.to_numpy(), np.arange(len(worths))
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.6))
 for k, (cue, colour) in enumerate(CUE_COLOURS.items()):
     half = summary[f"reliance_{cue}"]["half"]
-    left.errorbar(x, measured[:, k], half, color=colour, fmt="o", ms=5, capsize=2)
+    left.errorbar(
+        x, measured[:, k], half, color=colour, fmt="o", ms=5, capsize=2
+    )
     left.plot(x, predicted[:, k], color=colour, lw=1.4, label=cue)
     right.plot(x, shares_of(measured)[:, k], "o", color=colour, ms=5)
     right.plot(x, shares_of(predicted)[:, k], color=colour, lw=1.4)
@@ -765,7 +1025,11 @@ left.set_yticks([-0.1, 0, 0.1, 1, 10], ["-0.1", "0", "0.1", "1", "10"])
 left.set(ylim=(-0.15, 30), ylabel="worth of the cue (logits)")
 left.set_title("Points: measured. Lines: theory")
 left.legend(loc="upper right", ncols=3)
-right.set(ylim=(-0.05, 1.05), ylabel="share of the three", title="The same, as shares")
+right.set(
+    ylim=(-0.05, 1.05),
+    ylabel="share of the three",
+    title="The same, as shares",
+)
 for axes in (left, right):
     axes.set_xticks(x, [f"{value:g}" for value in worths.index])
     axes.set_xlabel("ε, weight of the uniform target")
@@ -792,8 +1056,14 @@ def first(epsilons, when):
     return f"ε = {epsilons[when].min():g}" if when.any() else "no ε"
 
 
-ahead = [first(worths.index, own[:, 1] > own[:, 0]) for own in (measured, predicted)]
-rise = [first(worths.index, own == own.max()) for own in (part, shares_of(predicted)[:, 0])]
+ahead = [
+    first(worths.index, own[:, 1] > own[:, 0])
+    for own in (measured, predicted)
+]
+rise = [
+    first(worths.index, own == own.max())
+    for own in (part, shares_of(predicted)[:, 0])
+]
 strong = slice(-2, None)
 tell(
     f"Error in a share: theory {error:.2f}, constant shares {rival:.2f}:",
@@ -827,11 +1097,18 @@ tell(
 
 # %% tags=["figure:regimes"]
 worlds = {"weak body": grids.WEAK, "loud context": grids.LOUD}
-hurt = {name: analysis.final(experiments.sweep(grid)) for name, grid in worlds.items()}
+hurt = {
+    name: analysis.final(experiments.sweep(grid))
+    for name, grid in worlds.items()
+}
 same = table[table.epsilon.isin(pd.concat(hurt).epsilon)]
-three = pd.concat({"default world": same} | hurt, names=["world"]).reset_index("world")
+three = pd.concat(
+    {"default world": same} | hurt, names=["world"]
+).reset_index("world")
 aside = {"default world": 0, "weak body": 0.01, "loud context": -0.01}
-three["x"] = three.epsilon + three.world.map(aside)  # no bar covers another
+three["x"] = three.epsilon + three.world.map(
+    aside
+)  # no bar covers another
 
 figure, axes = plt.subplots(1, 2, figsize=(9.4, 3.4), sharex=True)
 for panel, score in zip(axes, ("pxap", "accuracy"), strict=True):
@@ -847,12 +1124,16 @@ axes[0].legend(loc="lower left", title=None)
 
 said = []
 for name, own in three.groupby("world", sort=False):
-    ends = analysis.over_seeds(own.drop(columns=["world", "x"])).iloc[[0, -1]]
+    ends = analysis.over_seeds(own.drop(columns=["world", "x"])).iloc[
+        [0, -1]
+    ]
     texts = [
         f"{row['pxap', 'mean']:.2f} ± {row['pxap', 'half']:.2f} at ε = {epsilon:g}"
         for epsilon, row in ends.iterrows()
     ]
-    right = " and ".join(f"{value:.2f}" for value in ends["accuracy"]["mean"])
+    right = " and ".join(
+        f"{value:.2f}" for value in ends["accuracy"]["mean"]
+    )
     said.append(f"{name}: {', '.join(texts)} (accuracy {right})")
 figures.show(figure, f"PxAP, {'; '.join(said)}.")
 
@@ -863,24 +1144,45 @@ figures.show(figure, f"PxAP, {'; '.join(said)}.")
 # %%
 words = {1: "gain", 0: "not clear", -1: "harm"}
 there = {
-    name: {e: own for (e,), own in analysis.by(experiments.sweep(grid), "epsilon").items()}
+    name: {
+        e: own
+        for (e,), own in analysis.by(
+            experiments.sweep(grid), "epsilon"
+        ).items()
+    }
     for name, grid in worlds.items()
 }
 verdicts = {
-    (name, epsilon): {t: analysis.change(own[0.0], own[epsilon], s) for s, t in scores.items()}
+    (name, epsilon): {
+        t: analysis.change(own[0.0], own[epsilon], s)
+        for s, t in scores.items()
+    }
     for name, own in there.items()
     for epsilon in list(own)[1:]
 }
-judged = in_points(verdicts).rename_axis(["world", "ε"]).stack().to_frame("change, in points")
-judged["verdict"] = [words[analysis.clear(c)] for row in verdicts.values() for c in row.values()]
+judged = (
+    in_points(verdicts)
+    .rename_axis(["world", "ε"])
+    .stack()
+    .to_frame("change, in points")
+)
+judged["verdict"] = [
+    words[analysis.clear(c)]
+    for row in verdicts.values()
+    for c in row.values()
+]
 judged
 
 # %%
-drawn = analysis.change(*(there["loud context"][e] for e in (0.0, 0.8)), "context")
+drawn = analysis.change(
+    *(there["loud context"][e] for e in (0.0, 0.8)), "context"
+)
 tell(
     "Loud context, ε = 0 to 0.8: the mean normalised score on the context goes from",
     f"{drawn['plain']:.2f} to {drawn['treated']:.2f}, {drawn['change']:+.2f} ± {drawn['half']:.2f}",
-    "over the seeds (clear)." if analysis.clear(drawn) else "over the seeds (not clear).",
+    "over the seeds (clear)."
+    if analysis.clear(drawn)
+    else "over the seeds (not clear).",
 )
 
 # %% [markdown]
@@ -893,21 +1195,38 @@ tell(
 # a test of the theory and not a fit. Shares of the three worths, measured beside predicted.
 
 # %%
-knobs = {"weak body": (1.0, 0.5, 1 / 8), "loud context": (1.0, 0.5, 0.9)}
+knobs = {
+    "weak body": (1.0, 0.5, 1 / 8),
+    "loud context": (1.0, 0.5, 0.9),
+}
 elsewhere = {
-    name: theory.ThreeCues(own, tuple(areas), 8, fitted.price) for name, own in knobs.items()
+    name: theory.ThreeCues(own, tuple(areas), 8, fitted.price)
+    for name, own in knobs.items()
 }
 rows, found = {}, {}
 for name, own in hurt.items():
     means = own.groupby("epsilon")[[*columns, "accuracy"]].mean()
     predicted = theory.reliance(elsewhere[name], means.index)
     found[name] = means[columns].to_numpy(), predicted
-    pairs = zip(means.index, shares_of(found[name][0]), shares_of(predicted), strict=True)
+    pairs = zip(
+        means.index,
+        shares_of(found[name][0]),
+        shares_of(predicted),
+        strict=True,
+    )
     for epsilon, measured, told in pairs:
-        row = {(cue, "measured"): m for cue, m in zip(data.CUES, measured, strict=True)}
-        row |= {(cue, "theory"): t for cue, t in zip(data.CUES, told, strict=True)}
+        row = {
+            (cue, "measured"): m
+            for cue, m in zip(data.CUES, measured, strict=True)
+        }
+        row |= {
+            (cue, "theory"): t
+            for cue, t in zip(data.CUES, told, strict=True)
+        }
         row["accuracy", "measured"] = means.accuracy[epsilon]
-        row["accuracy", "theory"] = theory.prediction(elsewhere[name], epsilon)[0]
+        row["accuracy", "theory"] = theory.prediction(
+            elsewhere[name], epsilon
+        )[0]
         rows[name, epsilon] = row
 side_by_side = pd.DataFrame(rows).T.rename_axis(["world", "ε"])
 side_by_side.sort_index(axis=1, ascending=[False, True]).round(2)
@@ -917,9 +1236,14 @@ loud = elsewhere["loud context"]
 measured, predicted = found["loud context"]
 strengths = sorted(there["loud context"])
 context, told = shares_of(measured)[:, 2], shares_of(predicted)[:, 2]
-own_price = theory.fit_price(hurt["loud context"], loud, np.geomspace(1e-5, 1e-2, 61))
+own_price = theory.fit_price(
+    hurt["loud context"], loud, np.geomspace(1e-5, 1e-2, 61)
+)
 refit = shares_of(theory.reliance(own_price, strengths))[:, 2]
-listed = [", ".join(f"{v:.0%}" for v in values) for values in (context, told, refit)]
+listed = [
+    ", ".join(f"{v:.0%}" for v in values)
+    for values in (context, told, refit)
+]
 tell(
     f"Share of the context at ε = {', '.join(f'{e:g}' for e in strengths)}:",
     f"measured {listed[0]}; theory {listed[1]};",
@@ -942,16 +1266,23 @@ def at_worths(there, logits, epsilon):
     logits = np.clip(logits, 0, None)
     cost = (there.price / np.array(there.amplitude)) @ logits
     votes = logits @ np.eye(8)[shown_there]  # (S, C)
-    ties = votes == votes.max(axis=1, keepdims=True)  # equal classes share the guess
+    ties = votes == votes.max(
+        axis=1, keepdims=True
+    )  # equal classes share the guess
     right = ties[:, 0] / ties.sum(axis=1)
-    return theory.data_loss(logits, epsilon, 8, shown_there, chances)[0] + cost, chances @ right
+    return theory.data_loss(logits, epsilon, 8, shown_there, chances)[
+        0
+    ] + cost, chances @ right
 
 
 for k, epsilon in enumerate(strengths):
     (loss, accuracy), (lowest, _) = (
-        at_worths(loud, own[k], epsilon) for own in (measured, predicted)
+        at_worths(loud, own[k], epsilon)
+        for own in (measured, predicted)
     )
-    true = hurt["loud context"].groupby("epsilon").accuracy.mean()[epsilon]
+    true = (
+        hurt["loud context"].groupby("epsilon").accuracy.mean()[epsilon]
+    )
     print(
         f"ε = {epsilon:g}: loss {loss:.3f} nats, {loss - lowest:+.3f} above the optimum; "
         f"worth of the part {measured[k, 0]:.2f}, at the optimum {predicted[k, 0]:.2f};\n"
@@ -974,7 +1305,10 @@ for k, epsilon in enumerate(strengths):
 
 # %% tags=["solution"]
 # Exercise: the ε beyond which all weights are zero (use fitted.amplitude, fitted.reliability, fitted.price)
-rates = [a * (r - 1 / 8) for a, r in zip(fitted.amplitude, fitted.reliability, strict=True)]
+rates = [
+    a * (r - 1 / 8)
+    for a, r in zip(fitted.amplitude, fitted.reliability, strict=True)
+]
 answer = 1 - fitted.price / max(rates)
 #! answer = None
 
@@ -988,9 +1322,14 @@ checks.collapse(answer, fitted)
 
 # %% tags=["solution"]
 # Exercise: the gain in BoxAcc with choices on test, less the gain with choices on validation
-means = table.groupby("epsilon")[["max_box_acc", "max_box_acc_carried", "val_max_box_acc"]].mean()
+means = table.groupby("epsilon")[
+    ["max_box_acc", "max_box_acc_carried", "val_max_box_acc"]
+].mean()
 on_test = means.max_box_acc.max() - means.max_box_acc[0.0]
-honest = means.max_box_acc_carried[means.val_max_box_acc.idxmax()] - means.max_box_acc_carried[0.0]
+honest = (
+    means.max_box_acc_carried[means.val_max_box_acc.idxmax()]
+    - means.max_box_acc_carried[0.0]
+)
 answer = on_test - honest
 #! answer = None
 
@@ -1009,7 +1348,10 @@ checks.optimism(answer, table)
 
 # %%
 verb = {1: "rises", 0: "does not clearly change", -1: "falls"}
-by_world = {key: words[analysis.clear(row["PxAP"])] for key, row in verdicts.items()}
+by_world = {
+    key: words[analysis.clear(row["PxAP"])]
+    for key, row in verdicts.items()
+}
 findings = [
     f"The best ε on validation is {best:g}; PxAP there less that of ε = 0: "
     f"{analysis.points(overall['PxAP'])} points, accuracy "
@@ -1028,11 +1370,17 @@ findings = [
     f"body's from {shares.body.iloc[0]:.2f} to {shares.body[best]:.2f}. The theory with one constant is off by "
     f"{error:.2f} in a share, constant shares by {rival:.2f}.",
     "Elsewhere (PxAP): "
-    + ", ".join(f"{n}, ε = {e:g}: {w}" for (n, e), w in by_world.items())
+    + ", ".join(
+        f"{n}, ε = {e:g}: {w}" for (n, e), w in by_world.items()
+    )
     + ".",
 ]
 for finding in findings:
-    print(textwrap.fill(finding, 100, initial_indent="- ", subsequent_indent="  "))
+    print(
+        textwrap.fill(
+            finding, 100, initial_indent="- ", subsequent_indent="  "
+        )
+    )
 
 # %% [markdown]
 # - A story about maps makes statements about pixels and boxes. Test those before you tell it.

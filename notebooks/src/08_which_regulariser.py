@@ -30,9 +30,6 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 import torch
-from IPython.display import display
-from scipy.optimize import brentq, minimize
-
 from entreg_utils import (
     analysis,
     cam,
@@ -47,10 +44,19 @@ from entreg_utils import (
 )
 from entreg_utils.experiments import cost, grids, plans
 from entreg_utils.figures import entropy_axis
+from IPython.display import display
+from scipy.optimize import brentq, minimize
 
 figures.use_style()
 torch.set_num_threads(1)
-pd.set_option("display.width", 100, "display.max_columns", 12, "display.max_rows", 60)
+pd.set_option(
+    "display.width",
+    100,
+    "display.max_columns",
+    12,
+    "display.max_rows",
+    60,
+)
 pd.set_option("display.max_colwidth", 60)
 double = torch.float64
 
@@ -71,16 +77,24 @@ REGULARISERS = {
 C = 8
 
 
-def pull(regularise, p_y):  # on one wrong logit, the wrong classes sharing the rest equally
-    z = torch.tensor([[p_y] + [(1 - p_y) / (C - 1)] * (C - 1)], dtype=double).log()
+def pull(
+    regularise, p_y
+):  # on one wrong logit, the wrong classes sharing the rest equally
+    z = torch.tensor(
+        [[p_y] + [(1 - p_y) / (C - 1)] * (C - 1)], dtype=double
+    ).log()
     z.requires_grad_()
     return -torch.autograd.grad(regularise(z).sum(), z)[0][0, 1].item()
 
 
 sure = (0.9, 0.99, 0.999)
-pd.DataFrame({name: [pull(r, p) for p in sure] for name, r in REGULARISERS.items()}, sure).map(
-    "{:.1e}".format
-)
+pd.DataFrame(
+    {
+        name: [pull(r, p) for p in sure]
+        for name, r in REGULARISERS.items()
+    },
+    sure,
+).map("{:.1e}".format)
 
 # %% [markdown]
 # Only what contains $\mathrm{KL}(u\|p)$ does; the others let go of a class as its probability fades. So
@@ -99,25 +113,43 @@ pd.DataFrame({name: [pull(r, p) for p in sure] for name, r in REGULARISERS.items
 # %%
 def by_hand(regularise, entropy, classes):
     def at(g):  # logits (g, 0, .., 0) as one row
-        return torch.cat([g[None], torch.zeros(classes - 1, dtype=double)])[None]
+        return torch.cat(
+            [g[None], torch.zeros(classes - 1, dtype=double)]
+        )[None]
 
     def excess(g):  # entropy falls as g grows
-        return losses.entropy(at(torch.tensor(g, dtype=double))).item() - entropy
+        return (
+            losses.entropy(at(torch.tensor(g, dtype=double))).item()
+            - entropy
+        )
 
-    g = torch.tensor(brentq(excess, 1e-9, 200), dtype=double, requires_grad=True)
+    g = torch.tensor(
+        brentq(excess, 1e-9, 200), dtype=double, requires_grad=True
+    )
     ce = losses.cross_entropy(at(g), torch.tensor([0])).sum()
-    down, up = (torch.autograd.grad(f, g)[0] for f in (ce, regularise(at(g)).sum()))
+    down, up = (
+        torch.autograd.grad(f, g)[0]
+        for f in (ce, regularise(at(g)).sum())
+    )
     return (-down / up).item()
 
 
-aims = {e: losses.smoothed_optimum(e, C)[1] for e in grids.MATCHED_EPSILONS}  # ER's own entropies
+aims = {
+    e: losses.smoothed_optimum(e, C)[1] for e in grids.MATCHED_EPSILONS
+}  # ER's own entropies
 for name, regularise in REGULARISERS.items():
     mine = [by_hand(regularise, h, C) for h in aims.values()]
-    package = [losses.matched_strength(name, h, C) for h in aims.values()]
+    package = [
+        losses.matched_strength(name, h, C) for h in aims.values()
+    ]
     assert np.allclose(mine, package, rtol=1e-6)
     print(f"{name:20s}" + "".join(f"{s:9.3f}" for s in mine))
-print("asked for, nats     " + "".join(f"{h:9.3f}" for h in aims.values()))
-assert np.isclose(losses.matched_strength("kl_uniform", aims[0.8], C), 0.8 / 0.2)
+print(
+    "asked for, nats     " + "".join(f"{h:9.3f}" for h in aims.values())
+)
+assert np.isclose(
+    losses.matched_strength("kl_uniform", aims[0.8], C), 0.8 / 0.2
+)
 
 # %% [markdown]
 # Each column asks for one and the same prediction, with strengths that lie far apart. A stationary point could
@@ -128,7 +160,9 @@ aim, start = aims[0.7], np.random.default_rng(0).normal(size=C)
 
 
 def loss(z, name, strength):  # of one sample of class 0, z (C,)
-    return losses.objective(torch.tensor(z)[None], torch.tensor([0]), name, strength).item()
+    return losses.objective(
+        torch.tensor(z)[None], torch.tensor([0]), name, strength
+    ).item()
 
 
 for name in REGULARISERS:
@@ -136,16 +170,27 @@ for name in REGULARISERS:
     z = minimize(loss, start, (name, strength)).x
     reached = losses.entropy(torch.tensor(z)[None]).item()
     assert abs(reached - aim) < 1e-3
-    print(f"{name:20s} strength {strength:6.3f} ends at {reached:.3f} nats, asked for {aim:.3f}")
+    print(
+        f"{name:20s} strength {strength:6.3f} ends at {reached:.3f} nats, asked for {aim:.3f}"
+    )
 
 # %%
 TITLES = analysis.NAMES  # how the regularisers are called in figures
-INK = [figures.OKABE_ITO[name] for name in ("blue", "vermillion", "green", "purple", "black")]
+INK = [
+    figures.OKABE_ITO[name]
+    for name in ("blue", "vermillion", "green", "purple", "black")
+]
 
 
-def looks(titles):  # a colour and a marker for each regulariser, the same in every figure
-    hue = dict(hue="regulariser", palette=dict(zip(titles.values(), INK)))
-    return hue, dict(style="regulariser", markers=dict(zip(titles.values(), "os^Dv")))
+def looks(
+    titles,
+):  # a colour and a marker for each regulariser, the same in every figure
+    hue = dict(
+        hue="regulariser", palette=dict(zip(titles.values(), INK))
+    )
+    return hue, dict(
+        style="regulariser", markers=dict(zip(titles.values(), "os^Dv"))
+    )
 
 
 LOOK, SHAPES = looks(TITLES)
@@ -153,7 +198,11 @@ LOOK, SHAPES = looks(TITLES)
 
 def strengths(entropies):  # long: a row a regulariser and entropy
     rows = [
-        {"regulariser": title, "nats": h, "strength": losses.matched_strength(name, h, C)}
+        {
+            "regulariser": title,
+            "nats": h,
+            "strength": losses.matched_strength(name, h, C),
+        }
         for name, title in TITLES.items()
         for h in entropies
     ]
@@ -163,9 +212,20 @@ def strengths(entropies):  # long: a row a regulariser and entropy
 # %% tags=["figure:aims"]
 figure, axes = plt.subplots(figsize=(7.5, 3.8))
 curves = strengths(np.linspace(0.02, 0.985, 80) * math.log(C))
-sns.lineplot(curves, x="strength", y="nats", legend=False, ax=axes, **LOOK)
+sns.lineplot(
+    curves, x="strength", y="nats", legend=False, ax=axes, **LOOK
+)
 dots = strengths(aims.values())
-sns.scatterplot(dots, x="strength", y="nats", s=60, zorder=3, ax=axes, **LOOK, **SHAPES)
+sns.scatterplot(
+    dots,
+    x="strength",
+    y="nats",
+    s=60,
+    zorder=3,
+    ax=axes,
+    **LOOK,
+    **SHAPES,
+)
 for h in aims.values():
     axes.axhline(h, color="#bbbbbb", lw=0.9, ls=":")
 axes.set(xscale="log", ylabel="entropy of the optimum (nats)")
@@ -173,8 +233,12 @@ axes.set_title("Unequal strengths, equal aims")
 axes.legend(loc="upper left", title="")
 
 same = dots[dots.nats == aim].set_index("regulariser").strength
-listed = ", ".join(f"{title} with {strength:.2f}" for title, strength in same.items())
-sentence = f"{C} classes. The same {aim:.2f} nats are asked for by {listed}."
+listed = ", ".join(
+    f"{title} with {strength:.2f}" for title, strength in same.items()
+)
+sentence = (
+    f"{C} classes. The same {aim:.2f} nats are asked for by {listed}."
+)
 figures.show(figure, sentence)
 
 # %% [markdown]
@@ -185,18 +249,30 @@ figures.show(figure, sentence)
 
 # %% tags=["figure:forces"]
 p_y = torch.linspace(1 / C, 0.995, 200, dtype=double)
-on_the_way = torch.zeros(200, C, dtype=double)  # logits (g, 0, .., 0) for each p_y
+on_the_way = torch.zeros(
+    200, C, dtype=double
+)  # logits (g, 0, .., 0) for each p_y
 on_the_way[:, 0] = (p_y * (C - 1) / (1 - p_y)).log()
 
 
-def slope(name, strength):  # of the averaged loss, along the right logit
+def slope(
+    name, strength
+):  # of the averaged loss, along the right logit
     z = on_the_way.clone().requires_grad_()
-    loss = losses.objective(z, torch.zeros(200, dtype=torch.int64), name, strength)
+    loss = losses.objective(
+        z, torch.zeros(200, dtype=torch.int64), name, strength
+    )
     return torch.autograd.grad(200 * loss / (1 + strength), z)[0][:, 0]
 
 
-slopes = {title: slope(name, same[title]) for name, title in TITLES.items()}
-forces = pd.DataFrame(slopes).assign(p_y=p_y).melt("p_y", var_name="regulariser")
+slopes = {
+    title: slope(name, same[title]) for name, title in TITLES.items()
+}
+forces = (
+    pd.DataFrame(slopes)
+    .assign(p_y=p_y)
+    .melt("p_y", var_name="regulariser")
+)
 figure, axes = plt.subplots(figsize=(7.5, 3.8))
 sns.lineplot(forces, x="p_y", y="value", ax=axes, **LOOK)
 axes.axhline(0, color="#777777", lw=0.9)
@@ -206,7 +282,9 @@ axes.legend(loc="upper left", title="")
 
 zero = p_y[slopes[TITLES["kl_uniform"]].abs().argmin()].item()
 far = (p_y - 0.95).abs().argmin()
-listed = ", ".join(f"{title} {own[far].item():+.3f}" for title, own in slopes.items())
+listed = ", ".join(
+    f"{title} {own[far].item():+.3f}" for title, own in slopes.items()
+)
 sentence = (
     f"Strengths matched to {aim:.2f} nats push towards the same p_y = "
     f"{zero:.2f}, with forces that differ: at p_y = {p_y[far]:.2f} the slope "
@@ -216,10 +294,16 @@ figures.show(figure, sentence)
 
 # %%
 share = {
-    n: [1 / (1 + losses.matched_strength(n, h, C)) for h in aims.values()] for n in REGULARISERS
+    n: [
+        1 / (1 + losses.matched_strength(n, h, C))
+        for h in aims.values()
+    ]
+    for n in REGULARISERS
 }
 columns = [f"at {h:.2f} nats" for h in aims.values()]
-pd.DataFrame(share, columns).T.rename_axis("share of cross-entropy").round(2)
+pd.DataFrame(share, columns).T.rename_axis(
+    "share of cross-entropy"
+).round(2)
 
 # %% [markdown]
 # Keep this table in mind when JSD does badly below: at one learning rate and one weight decay for all, it
@@ -235,7 +319,9 @@ pd.DataFrame(share, columns).T.rename_axis("share of cross-entropy").round(2)
 # Exercise: the eps with the optimum of the confidence penalty at beta = 0.1, 200 classes.
 #! answer = None
 h = 0.0
-for _ in range(50):  # p_k = eps / C = exp(-1/beta - H): a fixed point in H
+for _ in range(
+    50
+):  # p_k = eps / C = exp(-1/beta - H): a fixed point in H
     answer = 200 * math.exp(-1 / 0.1 - h)
     h = losses.smoothed_optimum(answer, 200)[1]
 
@@ -262,27 +348,48 @@ for epsilon in grids.MATCHED_EPSILONS:
     er = losses.objective(z, y, "kl_uniform", lam)
     smoothed = losses.objective(z, y, "label_smoothing", epsilon)
     assert torch.isclose(er, (1 + lam) * smoothed - lam * math.log(C))
-    print(f"ε = {epsilon:g}, λ = {lam:.3f}: the identity holds, ER's loss is {er.item():.4f}")
+    print(
+        f"ε = {epsilon:g}, λ = {lam:.3f}: the identity holds, ER's loss is {er.item():.4f}"
+    )
 
 # %%
 test = data.load("toy", "test")
-network, batch = experiments.build(experiments.Config()).eval(), test.images[:32].float() / 255
+network, batch = (
+    experiments.build(experiments.Config()).eval(),
+    test.images[:32].float() / 255,
+)
 
 
-def gradient_of(loss_of):  # of all weights of the network, as one vector
+def gradient_of(
+    loss_of,
+):  # of all weights of the network, as one vector
     loss = loss_of(network(batch), test.labels[:32])
     found = torch.autograd.grad(loss, list(network.parameters()))
     return torch.cat([one.flatten() for one in found])
 
 
 lam = losses.lambda_from_epsilon(0.8, C)
-pair = [training.Recipe("kl_uniform", lam), training.Recipe("label_smoothing", 0.8)]
-er, smoothed = (gradient_of(lambda z, y, r=r: training.regularised_loss(z, y, r)) for r in pair)
-paper = gradient_of(lambda z, y: losses.objective(z, y, "kl_uniform", lam))  # not averaged
+pair = [
+    training.Recipe("kl_uniform", lam),
+    training.Recipe("label_smoothing", 0.8),
+]
+er, smoothed = (
+    gradient_of(lambda z, y, r=r: training.regularised_loss(z, y, r))
+    for r in pair
+)
+paper = gradient_of(
+    lambda z, y: losses.objective(z, y, "kl_uniform", lam)
+)  # not averaged
 assert torch.allclose(er, smoothed, rtol=1e-4, atol=1e-6)
-print(f"{len(er)} weights: the gradients of ER and label smoothing agree")
-print(f"without the average they are longer by {(paper.norm() / er.norm()).item():.3f} = 1 + λ")
-print(f"at the paper's λ = 1e-4: {1 + 1e-4}, or {1 + 1e-4 * 1000} as a sum over 1,000 classes")
+print(
+    f"{len(er)} weights: the gradients of ER and label smoothing agree"
+)
+print(
+    f"without the average they are longer by {(paper.norm() / er.norm()).item():.3f} = 1 + λ"
+)
+print(
+    f"at the paper's λ = 1e-4: {1 + 1e-4}, or {1 + 1e-4 * 1000} as a sum over 1,000 classes"
+)
 
 # %% [markdown]
 # So **label smoothing's row is ER's row**; it needs no runs of its own here, and gets none. The last two lines are
@@ -296,13 +403,19 @@ print(f"at the paper's λ = 1e-4: {1 + 1e-4}, or {1 + 1e-4 * 1000} as a sum over
 # its middle is JSD. Jeffreys is no member, but the sum of the two ends.
 
 # %%
-first, middle, last = (losses.alpha_divergence(z, alpha) for alpha in (0.0, 0.5, 1.0))
-assert torch.allclose(first, losses.kl_to_uniform(z)) and torch.allclose(last, losses.kl_uniform(z))
+first, middle, last = (
+    losses.alpha_divergence(z, alpha) for alpha in (0.0, 0.5, 1.0)
+)
+assert torch.allclose(
+    first, losses.kl_to_uniform(z)
+) and torch.allclose(last, losses.kl_uniform(z))
 assert torch.allclose(middle, 4 * losses.jsd(z))
 assert torch.allclose(first + last, losses.jeffreys(z))
 print(f"strength that asks for {aim:.2f} nats, by α:")
 for alpha in (0.0, 0.25, 0.5, 0.75, 1.0):
-    strength = by_hand(lambda z, a=alpha: losses.alpha_divergence(z, a), aim, C)
+    strength = by_hand(
+        lambda z, a=alpha: losses.alpha_divergence(z, a), aim, C
+    )
     print(f"  α = {alpha:<4g} {strength:.3f}")
 
 # %% [markdown]
@@ -330,11 +443,20 @@ from maxsup import maxsup
 z = 2 * torch.randn(2000, C, dtype=double)
 y = torch.randint(C, (len(z),))
 assert torch.equal(own_maxsup(z), maxsup(z))
-assert losses.objective(z, y, own_maxsup, 0.3) == losses.objective(z, y, "maxsup:maxsup", 0.3)
-right_logit = z.gather(1, y[:, None]).mean() - z.mean()  # label smoothing at the logits
+assert losses.objective(z, y, own_maxsup, 0.3) == losses.objective(
+    z, y, "maxsup:maxsup", 0.3
+)
+right_logit = (
+    z.gather(1, y[:, None]).mean() - z.mean()
+)  # label smoothing at the logits
 by_logits = losses.cross_entropy(z, y).mean() + 0.3 * right_logit
-assert torch.isclose(by_logits, losses.objective(z, y, "label_smoothing", 0.3))
-for e, h in aims.items():  # and the aim: that of label smoothing at ε = a
+assert torch.isclose(
+    by_logits, losses.objective(z, y, "label_smoothing", 0.3)
+)
+for (
+    e,
+    h,
+) in aims.items():  # and the aim: that of label smoothing at ε = a
     assert np.isclose(by_hand(own_maxsup, h, C), e)
 mine = experiments.Config(regularizer="maxsup:maxsup", strength=0.7)
 print(f"experiments.run(mine) gives {mine.name}")
@@ -346,20 +468,34 @@ print(f"share of R in the average: {mine.epsilon:.3f} = a / (1 + a)")
 
 # %%
 a = 0.3
-recipes = training.Recipe("maxsup:maxsup", a), training.Recipe("label_smoothing", a)
+recipes = (
+    training.Recipe("maxsup:maxsup", a),
+    training.Recipe("label_smoothing", a),
+)
 z.requires_grad_()
-slopes = [training.regularised_loss(z, y, recipe) * len(z) for recipe in recipes]
-ms, ls = (torch.autograd.grad(loss, z)[0] for loss in slopes)  # a row an image
+slopes = [
+    training.regularised_loss(z, y, recipe) * len(z)
+    for recipe in recipes
+]
+ms, ls = (
+    torch.autograd.grad(loss, z)[0] for loss in slopes
+)  # a row an image
 extra, top = ms - ls / (1 + a), z.argmax(1)
 wrong = top != y
 assert extra[~wrong].abs().max() < 1e-12
-at_right, at_top = (extra[wrong].gather(1, k[wrong, None]).unique() for k in (y, top))
+at_right, at_top = (
+    extra[wrong].gather(1, k[wrong, None]).unique() for k in (y, top)
+)
 assert torch.allclose(at_right, -at_right.new_tensor(a / (1 + a)))
 assert torch.allclose(at_top, at_top.new_tensor(a / (1 + a)))
 elsewhere = extra[wrong].abs().sum(1) - 2 * a / (1 + a)
 assert elsewhere.abs().max() < 1e-12
-print(f"{(~wrong).sum()} rows classified right: label smoothing's gradient, over 1 + a = {1 + a}")
-print(f"{wrong.sum()} rows classified wrong: beside that {at_right[0].item():+.3f} at the right")
+print(
+    f"{(~wrong).sum()} rows classified right: label smoothing's gradient, over 1 + a = {1 + a}"
+)
+print(
+    f"{wrong.sum()} rows classified wrong: beside that {at_right[0].item():+.3f} at the right"
+)
 print(
     f"  logit, {at_top[0].item():+.3f} at the largest, 0 at the others (a / (1 + a) = {a / (1 + a):.3f})"
 )
@@ -389,23 +525,37 @@ LOOK, SHAPES = looks(TITLES)
 # will the curves of the five lie on one another?
 
 # %%
-swept = experiments.sweep([c for c in grids.SWEEP if c.seed in grids.SEEDS])
+swept = experiments.sweep(
+    [c for c in grids.SWEEP if c.seed in grids.SEEDS]
+)
 sweep = analysis.final(swept)
 plain = sweep[sweep.epsilon == 0]
-toy = {"kl_uniform": sweep[sweep.epsilon <= 0.9]}  # beyond lies the cliff, see 07
-for (name,), group in analysis.by(experiments.sweep(grids.REGULARISERS), "regularizer").items():
+toy = {
+    "kl_uniform": sweep[sweep.epsilon <= 0.9]
+}  # beyond lies the cliff, see 07
+for (name,), group in analysis.by(
+    experiments.sweep(grids.REGULARISERS), "regularizer"
+).items():
     toy[name] = pd.concat([plain, analysis.final(group)])
 drawn_maxsup, missing = analysis.complete("world_maxsup", "strength")
-toy[MAXSUP] = pd.concat([plain, *map(analysis.final, drawn_maxsup.values())])
+toy[MAXSUP] = pd.concat(
+    [plain, *map(analysis.final, drawn_maxsup.values())]
+)
 print(missing or "all runs are here")
 
 nats = {}
 for name, rows in toy.items():
     means = rows[rows.epsilon > 0].groupby("epsilon").entropy.mean()
-    nats[name] = (means[list(aims)] if name == "kl_uniform" else means).tolist()
-asked = pd.DataFrame(nats, [f"asked for {h:.2f}" for h in aims.values()]).T
+    nats[name] = (
+        means[list(aims)] if name == "kl_uniform" else means
+    ).tolist()
+asked = pd.DataFrame(
+    nats, [f"asked for {h:.2f}" for h in aims.values()]
+).T
 off = asked - list(aims.values())
-print(f"measured less asked for: {off.min(axis=None):+.2f} to {off.max(axis=None):+.2f} nats")
+print(
+    f"measured less asked for: {off.min(axis=None):+.2f} to {off.max(axis=None):+.2f} nats"
+)
 asked.rename(TITLES).round(2)
 
 # %% [markdown]
@@ -414,25 +564,39 @@ asked.rename(TITLES).round(2)
 
 # %%
 constant = metrics.constant_map_baseline(test.masks.numpy(), size=48)
-centre = metrics.centre_box_baseline(test.boxes[:, None].numpy(), 48).max_box_acc
-BARS = dict(errorbar=figures.student, err_style="bars", err_kws={"capsize": 2, "lw": 1})
+centre = metrics.centre_box_baseline(
+    test.boxes[:, None].numpy(), 48
+).max_box_acc
+BARS = dict(
+    errorbar=figures.student,
+    err_style="bars",
+    err_kws={"capsize": 2, "lw": 1},
+)
 
 
-def long(tables):  # a row a run; nats: the mean entropy of its regulariser and strength
+def long(
+    tables,
+):  # a row a run; nats: the mean entropy of its regulariser and strength
     named = {TITLES[name]: rows for name, rows in tables.items()}
-    rows = pd.concat(named, names=["regulariser"]).reset_index("regulariser")
+    rows = pd.concat(named, names=["regulariser"]).reset_index(
+        "regulariser"
+    )
     groups = rows.groupby(["regulariser", "epsilon"])
     return rows.assign(nats=groups.entropy.transform("mean"))
 
 
 def best(rows, score):  # in words, a regulariser at its best strength
     keys, said = ["regulariser", "epsilon"], []
-    table = analysis.over_seeds(rows[[*keys, "seed", "entropy", score]], keys)
+    table = analysis.over_seeds(
+        rows[[*keys, "seed", "entropy", score]], keys
+    )
     for title in rows.regulariser.unique():
         own = table.loc[title]
         top = own.loc[own[score, "mean"].idxmax()]
         value = f"{top[score, 'mean']:.3f} ± {top[score, 'half']:.3f}"
-        said.append(f"{title} {value} at {top['entropy', 'mean']:.2f} nats")
+        said.append(
+            f"{title} {value} at {top['entropy', 'mean']:.2f} nats"
+        )
     return "; ".join(said)
 
 
@@ -441,11 +605,25 @@ scores = {"pxap": "PxAP", "accuracy": "accuracy"}
 runs = long(toy)
 figure, panels = plt.subplots(1, 2, figsize=(10, 4))
 for axes, (score, label) in zip(panels, scores.items()):
-    sns.lineplot(runs, x="nats", y=score, dashes=False, ax=axes, **LOOK, **SHAPES, **BARS)
+    sns.lineplot(
+        runs,
+        x="nats",
+        y=score,
+        dashes=False,
+        ax=axes,
+        **LOOK,
+        **SHAPES,
+        **BARS,
+    )
     entropy_axis(axes, C)
     axes.set(ylabel=label, xlim=(0.02, 2.062), ylim=(None, 1.02))
 panels[0].axhline(constant, color="#666666", ls=":", lw=1.2)
-panels[0].text(0.022, constant + 0.015, f"constant map {constant:.2f}", color="#666666")
+panels[0].text(
+    0.022,
+    constant + 0.015,
+    f"constant map {constant:.2f}",
+    color="#666666",
+)
 panels[0].get_legend().remove()
 panels[1].legend(loc="lower left")
 sentence = f"Best PxAP, over the strengths that were run: {best(runs, 'pxap')}."
@@ -459,26 +637,43 @@ figures.show(figure, sentence)
 # pair, beside what the seeds do to ER alone:
 
 # %%
-levels = [math.floor(20 * h) / 20 for h in aims.values()]  # just below what was asked for
+levels = [
+    math.floor(20 * h) / 20 for h in aims.values()
+]  # just below what was asked for
 
 
-def at(rows, score, entropy):  # one value a seed, between its two nearest strengths
+def at(
+    rows, score, entropy
+):  # one value a seed, between its two nearest strengths
     found = {}
     for seed, own in rows.groupby("seed"):
         own = own.sort_values("entropy")
-        inside = own.entropy.min() <= entropy <= own.entropy.max()  # nothing is extrapolated
-        found[seed] = np.interp(entropy, own.entropy, own[score]) if inside else np.nan
+        inside = (
+            own.entropy.min() <= entropy <= own.entropy.max()
+        )  # nothing is extrapolated
+        found[seed] = (
+            np.interp(entropy, own.entropy, own[score])
+            if inside
+            else np.nan
+        )
     return pd.Series(found)
 
 
 pair = [toy["confidence_penalty"], toy["kl_uniform"]]
 each = at(pair[0], "pxap", levels[1]) - at(pair[1], "pxap", levels[1])
-package = [analysis.at_entropy(rows, "pxap", levels[1]) for rows in pair]
+package = [
+    analysis.at_entropy(rows, "pxap", levels[1]) for rows in pair
+]
 assert np.allclose(each, package[0] - package[1])
 change, half = metrics.seed_interval(each)
-print(f"confidence penalty against ER at {levels[1]} nats, PxAP by seed:", each.round(3).tolist())
+print(
+    f"confidence penalty against ER at {levels[1]} nats, PxAP by seed:",
+    each.round(3).tolist(),
+)
 alone = metrics.seed_interval(package[1]).half_width
-print(f"{change:+.3f} ± {half:.3f}; unpaired, the PxAP of ER alone varies by ± {alone:.3f}")
+print(
+    f"{change:+.3f} ± {half:.3f}; unpaired, the PxAP of ER alone varies by ± {alone:.3f}"
+)
 
 # %% [markdown]
 # `analysis.differences_by_seed` does this for every regulariser, score and level, a row a pair;
@@ -486,40 +681,76 @@ print(f"{change:+.3f} ± {half:.3f}; unpaired, the PxAP of ER alone varies by ±
 
 
 # %%
-def forest(pairs, titles):  # a point and its interval for each rival, level and score
+def forest(
+    pairs, titles
+):  # a point and its interval for each rival, level and score
     names, colours = [*TITLES.values()][1:], INK[1:]
     rivals = pairs[pairs.regularizer != "kl_uniform"]
     rivals = rivals.assign(
-        regulariser=rivals.regularizer.map(TITLES), nats=rivals.entropy.map("{:.2f}".format)
+        regulariser=rivals.regularizer.map(TITLES),
+        nats=rivals.entropy.map("{:.2f}".format),
     )
-    look = dict(LOOK, hue_order=names, markers=[*"s^Dv"], ms=5, dodge=0.5, linestyle="none")
-    look |= dict(orient="h", errorbar=figures.student, capsize=0.1, err_kws={"lw": 1.5})
-    figure, panels = plt.subplots(1, len(titles), figsize=(10, 4.4), sharey=True)
+    look = dict(
+        LOOK,
+        hue_order=names,
+        markers=[*"s^Dv"],
+        ms=5,
+        dodge=0.5,
+        linestyle="none",
+    )
+    look |= dict(
+        orient="h",
+        errorbar=figures.student,
+        capsize=0.1,
+        err_kws={"lw": 1.5},
+    )
+    figure, panels = plt.subplots(
+        1, len(titles), figsize=(10, 4.4), sharey=True
+    )
     for axes, (score, title) in zip(panels, titles.items()):
         own = rivals[rivals.score == score]
         sns.pointplot(own, x="change", y="nats", ax=axes, **look)
-        seeds = own.groupby(["nats", "regulariser"]).size().unstack()[names]
-        edge = dict(transform=axes.get_yaxis_transform(), fontsize=8, va="center")
+        seeds = (
+            own.groupby(["nats", "regulariser"]).size().unstack()[names]
+        )
+        edge = dict(
+            transform=axes.get_yaxis_transform(),
+            fontsize=8,
+            va="center",
+        )
         for level, name in np.argwhere(seeds.isna()):
             place = level + np.linspace(-0.25, 0.25, len(names))[name]
-            axes.text(0.02, place, "not reached", color=colours[name], **edge)
+            axes.text(
+                0.02, place, "not reached", color=colours[name], **edge
+            )
         axes.axvline(0, color="#777777", lw=1)
         axes.locator_params(axis="x", nbins=5)
-        axes.set(title=title, xlabel="change against ER", ylabel="at the same entropy (nats)")
+        axes.set(
+            title=title,
+            xlabel="change against ER",
+            ylabel="at the same entropy (nats)",
+        )
         axes.get_legend().remove()
     handles = panels[0].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside lower center", ncols=len(names))
+    figure.legend(
+        *handles, loc="outside lower center", ncols=len(names)
+    )
     return figure
 
 
 # %% tags=["figure:differences"]
-titles = {s: analysis.HEADLINE[s] for s in ("pxap", "max_box_acc_carried", "accuracy")}
+titles = {
+    s: analysis.HEADLINE[s]
+    for s in ("pxap", "max_box_acc_carried", "accuracy")
+}
 beside = analysis.differences(toy, list(titles), levels)
 pairs = analysis.differences_by_seed(toy, titles, levels)
 figures.show(forest(pairs, titles), analysis.tally(beside))
 
 # %%
-print(f"baselines: constant map, PxAP {constant:.3f}; centred box, BoxAcc (oracle) {centre:.3f}")
+print(
+    f"baselines: constant map, PxAP {constant:.3f}; centred box, BoxAcc (oracle) {centre:.3f}"
+)
 analysis.readable(beside, titles, TITLES)
 
 # %% [markdown]
@@ -530,36 +761,66 @@ analysis.readable(beside, titles, TITLES)
 
 
 # %%
-def ranges(table, score, start):  # over names, by level; over strengths, by name
+def ranges(
+    table, score, start
+):  # over names, by level; over strengths, by name
     values = table.loc[score].value.unstack("regularizer")[[*TITLES]]
     names = values.max(axis=1) - values.min(axis=1)
-    along = pd.concat([values, values.iloc[[0]] * 0 + start])  # and ε = 0, where all are one
+    along = pd.concat(
+        [values, values.iloc[[0]] * 0 + start]
+    )  # and ε = 0, where all are one
     return names, (along.max() - along.min()).rename(TITLES)
 
 
 print("PxAP", *analysis.verdicts(beside, "pxap", TITLES), sep="\n  ")
 names, along = ranges(beside, "pxap", plain.pxap.mean())
-print("over the names:", ", ".join(f"{v:.3f} at {h:.2f} nats" for h, v in names.items()))
-print("over the strengths:", *(f"{n} {v:.3f}" for n, v in along.items()), sep="\n  ")
+print(
+    "over the names:",
+    ", ".join(f"{v:.3f} at {h:.2f} nats" for h, v in names.items()),
+)
+print(
+    "over the strengths:",
+    *(f"{n} {v:.3f}" for n, v in along.items()),
+    sep="\n  ",
+)
 ratio = along.median() / names.median()
 print(
     f"medians of these ranges: {along.median():.3f} over strengths, {names.median():.3f} over names;"
 )
-how = "the smallest of the one is" if along.min() > names.max() else "but the smallest is not"
-print(f"how far to go moves PxAP {ratio:.1f} times as much as which name to go by,")
+how = (
+    "the smallest of the one is"
+    if along.min() > names.max()
+    else "but the smallest is not"
+)
+print(
+    f"how far to go moves PxAP {ratio:.1f} times as much as which name to go by,"
+)
 print(f"and {how} above the largest of the other")
 
 # %%
 paired, rows = beside.loc["pxap"].half.median(), toy["kl_uniform"]
-alone = [metrics.seed_interval(analysis.at_entropy(rows, "pxap", h)).half_width for h in levels]
+alone = [
+    metrics.seed_interval(
+        analysis.at_entropy(rows, "pxap", h)
+    ).half_width
+    for h in levels
+]
 print(
     f"median half-width of the paired differences {paired:.3f}, of ER alone {np.median(alone):.3f}:"
 )
-print("a start is remembered" if paired < np.median(alone) / 2 else "a start is not remembered")
-by_seed = toy["jsd"].pivot(index="seed", columns="epsilon", values="pxap")
+print(
+    "a start is remembered"
+    if paired < np.median(alone) / 2
+    else "a start is not remembered"
+)
+by_seed = toy["jsd"].pivot(
+    index="seed", columns="epsilon", values="pxap"
+)
 by_seed.columns = ["none", *(f"{h:.2f} nats" for h in nats["jsd"])]
 last = by_seed.iloc[:, -1]
-print(f"JSD, PxAP by seed: at its largest strength {last.min():.3f} to {last.max():.3f}")
+print(
+    f"JSD, PxAP by seed: at its largest strength {last.min():.3f} to {last.max():.3f}"
+)
 by_seed.round(3)
 
 # %% [markdown]
@@ -584,7 +845,10 @@ by_seed.round(3)
 from scipy.special import stdtrit
 
 answer = 2
-while stdtrit(answer - 1, 0.975) * each.std(ddof=1) / math.sqrt(answer) > 0.003:
+while (
+    stdtrit(answer - 1, 0.975) * each.std(ddof=1) / math.sqrt(answer)
+    > 0.003
+):
     answer += 1
 
 # %% tags=["check"]
@@ -605,21 +869,37 @@ checks.seeds_needed(answer, each.std(ddof=1), 0.003)
 # %%
 by_epsilon, missing = analysis.complete("cub30_epsilon", "epsilon")
 by_epsilon = {epsilon: runs for (epsilon,), runs in by_epsilon.items()}
-rivals, also = analysis.complete("cub30_regularisers", "regularizer", "strength", "weight_decay")
+rivals, also = analysis.complete(
+    "cub30_regularisers", "regularizer", "strength", "weight_decay"
+)
 maxsup_by, third = analysis.complete("cub30_maxsup", "strength")
 maxsup_by = {a: runs for (a,), runs in maxsup_by.items()}
-print("\n".join(filter(None, (missing, also, third))) or "all runs of the plans are here")
+print(
+    "\n".join(filter(None, (missing, also, third)))
+    or "all runs of the plans are here"
+)
 wanted = plans.load("cub30_regularisers").configs
 for name in ("confidence_penalty", "jeffreys", "jsd"):
     all_of = {c.strength for c in wanted if c.regularizer == name}
     there = {strength for (own, strength, _) in rivals if own == name}
-    lacking = ", ".join(f"{strength:g}" for strength in sorted(all_of - there)) or "none"
-    print(f"  {TITLES[name]}: strengths {sorted(there)} run, not run here: {lacking}")
+    lacking = (
+        ", ".join(
+            f"{strength:g}" for strength in sorted(all_of - there)
+        )
+        or "none"
+    )
+    print(
+        f"  {TITLES[name]}: strengths {sorted(there)} run, not run here: {lacking}"
+    )
 
 
 def untrained(runs):  # of one plan: by the rule above
     scores = [run.metrics["val_accuracy"] for run in runs]
-    return [run for run, score in zip(runs, scores) if score < np.median(scores) / 2]
+    return [
+        run
+        for run, score in zip(runs, scores)
+        if score < np.median(scores) / 2
+    ]
 
 
 def named(run):
@@ -639,53 +919,117 @@ for groups in (by_epsilon, rivals, maxsup_by):
 # %%
 counted = pd.DataFrame(
     [
-        {"plan": plan, "on": run.provenance.get("gpu", "one CPU core"), **run.provenance}
-        for plan, groups in (("ER", by_epsilon), ("rivals", rivals), ("MaxSup", maxsup_by))
+        {
+            "plan": plan,
+            "on": run.provenance.get("gpu", "one CPU core"),
+            **run.provenance,
+        }
+        for plan, groups in (
+            ("ER", by_epsilon),
+            ("rivals", rivals),
+            ("MaxSup", maxsup_by),
+        )
         for run in plan_of(groups)
     ]
 )
-spent = counted.groupby(["plan", "on"]).seconds.agg(["size", "median"]) if len(counted) else counted
-spent.rename(columns={"size": "runs", "median": "seconds a run (median)"}).round(0)
+spent = (
+    counted.groupby(["plan", "on"]).seconds.agg(["size", "median"])
+    if len(counted)
+    else counted
+)
+spent.rename(
+    columns={"size": "runs", "median": "seconds a run (median)"}
+).round(0)
 
 # %%
-photographed = {0.0, 0.3} <= set(by_epsilon)  # otherwise sections 4 to 6 show the drawn world alone
+photographed = {0.0, 0.3} <= set(
+    by_epsilon
+)  # otherwise sections 4 to 6 show the drawn world alone
 photographs = {}
 if photographed:
-    er_rows = pd.concat([analysis.final(by_epsilon[e]) for e in sorted(by_epsilon)])
+    er_rows = pd.concat(
+        [analysis.final(by_epsilon[e]) for e in sorted(by_epsilon)]
+    )
     photographs["kl_uniform"] = er_rows
     known = analysis.final(by_epsilon[0.0])
     for (name, _, _), runs in rivals.items():
         if name != "none":
             photographs[name] = pd.concat([known, analysis.final(runs)])
     lost = untrained(plan_of(maxsup_by))
-    maxsup_rows = pd.concat([known, *map(analysis.final, maxsup_by.values())])
-    sound = {a: runs for a, runs in maxsup_by.items() if not any(run in lost for run in runs)}
-    photographs[MAXSUP] = pd.concat([known, *map(analysis.final, sound.values())])
-    blind, plain30 = er_rows.centre_box.mean(), er_rows[er_rows.epsilon == 0]
+    maxsup_rows = pd.concat(
+        [known, *map(analysis.final, maxsup_by.values())]
+    )
+    sound = {
+        a: runs
+        for a, runs in maxsup_by.items()
+        if not any(run in lost for run in runs)
+    }
+    photographs[MAXSUP] = pd.concat(
+        [known, *map(analysis.final, sound.values())]
+    )
+    blind, plain30 = (
+        er_rows.centre_box.mean(),
+        er_rows[er_rows.epsilon == 0],
+    )
 
 # %% tags=["figure:regularisers_birds"]
 if photographed:
-    shown = {s: analysis.HEADLINE[s] for s in ("max_box_acc_carried", "accuracy")}
+    shown = {
+        s: analysis.HEADLINE[s]
+        for s in ("max_box_acc_carried", "accuracy")
+    }
     runs = long(photographs)
     figure, panels = plt.subplots(1, 2, figsize=(10, 4))
     for axes, (score, label) in zip(panels, shown.items()):
-        sns.lineplot(runs, x="nats", y=score, dashes=False, ax=axes, **LOOK, **SHAPES, **BARS)
+        sns.lineplot(
+            runs,
+            x="nats",
+            y=score,
+            dashes=False,
+            ax=axes,
+            **LOOK,
+            **SHAPES,
+            **BARS,
+        )
         axes.set(ylabel=label, xlim=(0, 3.47))
-        axes.set_xlabel("entropy of the prediction on test (nats; at most log 30)")
-        for run in (run for a, runs in maxsup_by.items() if a not in sound for run in runs):
+        axes.set_xlabel(
+            "entropy of the prediction on test (nats; at most log 30)"
+        )
+        for run in (
+            run
+            for a, runs in maxsup_by.items()
+            if a not in sound
+            for run in runs
+        ):
             open_mark = dict(marker="v", mfc="none", mec="black", ms=7)
-            axes.plot(run.metrics["entropy"], run.metrics[score], **open_mark)
+            axes.plot(
+                run.metrics["entropy"], run.metrics[score], **open_mark
+            )
     panels[0].axhline(blind, color="#666666", ls=":", lw=1.2)
-    panels[0].text(0.05, blind - 0.012, f"centred box {blind:.2f}", color="#666666")
+    panels[0].text(
+        0.05, blind - 0.012, f"centred box {blind:.2f}", color="#666666"
+    )
     panels[0].get_legend().remove()
     panels[1].legend(loc="lower left")
-    label, told = shown["max_box_acc_carried"], best(runs, "max_box_acc_carried")
+    label, told = (
+        shown["max_box_acc_carried"],
+        best(runs, "max_box_acc_carried"),
+    )
     unsure = [f"a = {a:g}" for a in maxsup_by if a not in sound]
-    opened = f" Open triangles: MaxSup at {', '.join(unsure)}, run by run." if unsure else ""
-    figures.show(figure, f"Best {label}, over the strengths that were run: {told}.{opened}")
+    opened = (
+        f" Open triangles: MaxSup at {', '.join(unsure)}, run by run."
+        if unsure
+        else ""
+    )
+    figures.show(
+        figure,
+        f"Best {label}, over the strengths that were run: {told}.{opened}",
+    )
     all_rows = pd.concat(photographs).drop_duplicates()
     above = int((all_rows.max_box_acc_carried >= blind).sum())
-    print(f"networks at or above the centred box ({blind:.3f}): {above} of {len(all_rows)}")
+    print(
+        f"networks at or above the centred box ({blind:.3f}): {above} of {len(all_rows)}"
+    )
 
 # %% [markdown]
 # Before anything is compared, look where the dotted line is, and how many networks the last line counts above it: a
@@ -700,35 +1044,68 @@ if photographed:
 # validation, and 0.15 is fixed; the checkpoint is the last.
 
 # %%
-box_scores = "gt_known", "max_box_acc_carried", "max_box_acc", "top1_loc"
-titles30 = {score: analysis.HEADLINE[score] for score in (*box_scores, "accuracy")}
-three = {score: titles30[score] for score in (*box_scores[:2], "accuracy")}
+box_scores = (
+    "gt_known",
+    "max_box_acc_carried",
+    "max_box_acc",
+    "top1_loc",
+)
+titles30 = {
+    score: analysis.HEADLINE[score]
+    for score in (*box_scores, "accuracy")
+}
+three = {
+    score: titles30[score] for score in (*box_scores[:2], "accuracy")
+}
 if len(photographs) > 1:
     means = er_rows.groupby("epsilon").entropy.mean()
-    lowest = [min(run.metrics["entropy"] for run in runs) for runs in rivals.values()]
-    levels30 = sorted({math.floor(20 * h) / 20 for h in lowest if h > means[0.1]})
-    asked30 = {e: round(losses.smoothed_optimum(e, 30)[1], 2) for e in means.index}
-    asked30 = pd.DataFrame({"asked for": asked30, "measured": means.round(2)}).T
+    lowest = [
+        min(run.metrics["entropy"] for run in runs)
+        for runs in rivals.values()
+    ]
+    levels30 = sorted(
+        {math.floor(20 * h) / 20 for h in lowest if h > means[0.1]}
+    )
+    asked30 = {
+        e: round(losses.smoothed_optimum(e, 30)[1], 2)
+        for e in means.index
+    }
+    asked30 = pd.DataFrame(
+        {"asked for": asked30, "measured": means.round(2)}
+    ).T
     display(asked30.rename_axis(columns="nats, at ε ="))
 
 # %% tags=["figure:differences_birds"]
 if len(photographs) > 1:
-    beside30 = analysis.differences(photographs, list(titles30), levels30)
+    beside30 = analysis.differences(
+        photographs, list(titles30), levels30
+    )
     pairs = analysis.differences_by_seed(photographs, three, levels30)
-    figures.show(forest(pairs, three), analysis.tally(beside30.loc[list(three)]))
+    figures.show(
+        forest(pairs, three), analysis.tally(beside30.loc[list(three)])
+    )
 
 # %%
 if len(photographs) > 1:
     print(f"baseline: centred box, BoxAcc (oracle) {blind:.3f}")
-    for part in (three, {s: t for s, t in titles30.items() if s not in three}):
+    for part in (
+        three,
+        {s: t for s, t in titles30.items() if s not in three},
+    ):
         display(analysis.readable(beside30, part, TITLES))
 
 # %%
 for score, title in three.items() if len(photographs) > 1 else ():
-    print(title, *analysis.verdicts(beside30, score, TITLES), sep="\n  ")
+    print(
+        title, *analysis.verdicts(beside30, score, TITLES), sep="\n  "
+    )
     names, along = ranges(beside30, score, plain30[score].mean())
-    print(f"  range over the names at one entropy {names.min():.3f} to {names.max():.3f}; over the")
-    print(f"  strengths of ER, from none to these: {along[TITLES['kl_uniform']]:.3f}")
+    print(
+        f"  range over the names at one entropy {names.min():.3f} to {names.max():.3f}; over the"
+    )
+    print(
+        f"  strengths of ER, from none to these: {along[TITLES['kl_uniform']]:.3f}"
+    )
 
 # %% [markdown]
 # Student's interval sees three seeds and takes the images for granted. The records hold what became of each of the
@@ -742,17 +1119,25 @@ for score, title in three.items() if len(photographs) > 1 else ():
 SIDES = {1: ", higher", 0: "", -1: ", lower"}
 
 
-def in_words(change):  # in points, both intervals, and where both leave out zero
+def in_words(
+    change,
+):  # in points, both intervals, and where both leave out zero
     return analysis.points(change) + SIDES[analysis.clear(change)]
 
 
-def told(pairs, titles, head):  # {who: (runs before, runs after)} -> a table of changes
+def told(
+    pairs, titles, head
+):  # {who: (runs before, runs after)} -> a table of changes
     rows = {
         (who, title): in_words(analysis.change(*pair, score))
         for who, pair in pairs.items()
         for score, title in titles.items()
     }
-    return pd.Series(rows, name="change in points").to_frame().rename_axis([head, "score"])
+    return (
+        pd.Series(rows, name="change in points")
+        .to_frame()
+        .rename_axis([head, "score"])
+    )
 
 
 def nats_of(runs):
@@ -762,8 +1147,13 @@ def nats_of(runs):
 pairs = {}
 for name in ("confidence_penalty", "jeffreys", "jsd"):
     for e in (0.1, 0.3, 0.6):
-        strength = losses.matched_strength(name, losses.smoothed_optimum(e, 30)[1], 30)
-        theirs, ours = rivals.get((name, round(strength, 3), 1e-4)), by_epsilon.get(e)
+        strength = losses.matched_strength(
+            name, losses.smoothed_optimum(e, 30)[1], 30
+        )
+        theirs, ours = (
+            rivals.get((name, round(strength, 3), 1e-4)),
+            by_epsilon.get(e),
+        )
         if theirs and ours:
             pairs[f"{TITLES[name]}, as ε = {e:g}"] = ours, theirs
             print(
@@ -783,21 +1173,35 @@ if pairs:
 # difference has to exceed.
 
 # %%
-boxes = {s: titles30[s] for s in ("max_box_acc", "max_box_acc_carried", "gt_known")}
-by_lambda, fourth = analysis.complete("cub30_lambda", "head_outputs", "epsilon")
+boxes = {
+    s: titles30[s]
+    for s in ("max_box_acc", "max_box_acc_carried", "gt_known")
+}
+by_lambda, fourth = analysis.complete(
+    "cub30_lambda", "head_outputs", "epsilon"
+)
 print(fourth or "all runs of cub30_lambda are here")
 if photographed and maxsup_by:
     kept = [run for run in plan_of(maxsup_by) if run not in lost]
-    again = [run for (k, e), runs in by_lambda.items() if not k and e > 0.01 for run in runs]
+    again = [
+        run
+        for (k, e), runs in by_lambda.items()
+        if not k and e > 0.01
+        for run in runs
+    ]
     three_of = {
         "kl_uniform": er_rows,
         MAXSUP: maxsup_rows,
         "trained": pd.concat([known, analysis.final(kept)]),
         "again": pd.concat([known, analysis.final(again)]),
     }
-    own_names = TITLES | {"trained": "MaxSup, trained runs", "again": "ER, other machine"}
+    own_names = TITLES | {
+        "trained": "MaxSup, trained runs",
+        "again": "ER, other machine",
+    }
     own_levels = [
-        math.floor(20 * min(run.metrics["entropy"] for run in runs)) / 20
+        math.floor(20 * min(run.metrics["entropy"] for run in runs))
+        / 20
         for runs in maxsup_by.values()
     ]
     own30 = analysis.differences(three_of, list(boxes), own_levels)
@@ -806,28 +1210,60 @@ if photographed and maxsup_by:
     print(f"the other machine alone changes ER by up to {noise:.3f}")
 
 # %%
-pairs = {f"a = {a:g}": (by_epsilon[a], runs) for a, runs in maxsup_by.items() if a in by_epsilon}
+pairs = {
+    f"a = {a:g}": (by_epsilon[a], runs)
+    for a, runs in maxsup_by.items()
+    if a in by_epsilon
+}
 for who, (ours, theirs) in dict(pairs).items():
     if seeds := {run.config.seed for run in theirs if run in lost}:
-        both = ([r for r in side if r.config.seed not in seeds] for side in (ours, theirs))
-        pairs[f"{who} without seed {', '.join(map(str, seeds))}"] = tuple(both)
+        both = (
+            [r for r in side if r.config.seed not in seeds]
+            for side in (ours, theirs)
+        )
+        pairs[f"{who} without seed {', '.join(map(str, seeds))}"] = (
+            tuple(both)
+        )
 if photographed and maxsup_by:
-    display(told(pairs, boxes | {"accuracy": "accuracy"}, "MaxSup against ER at ε = a"))
+    display(
+        told(
+            pairs,
+            boxes | {"accuracy": "accuracy"},
+            "MaxSup against ER at ε = a",
+        )
+    )
 
 # %%
 found = {}
-drawn = analysis.differences(toy, ["pxap", "max_box_acc_carried", "max_box_acc"], levels)
-worlds = {"drawn world": drawn} | ({"birds": own30} if photographed and maxsup_by else {})
+drawn = analysis.differences(
+    toy, ["pxap", "max_box_acc_carried", "max_box_acc"], levels
+)
+worlds = {"drawn world": drawn} | (
+    {"birds": own30} if photographed and maxsup_by else {}
+)
 for world, table in worlds.items():
     rows = table.xs(MAXSUP, level="regularizer")
     for score, own in rows.groupby(level="score", sort=False):
-        at_each = "; ".join(f"{h:.2f} nats, {r.verdict}" for (_, h), r in own.iterrows())
+        at_each = "; ".join(
+            f"{h:.2f} nats, {r.verdict}" for (_, h), r in own.iterrows()
+        )
         print(f"{world}, {analysis.HEADLINE[score]}: {at_each}")
     found[world] = rows.verdict.value_counts()
-up, down = (sum(own.get(side, 0) for own in found.values()) for side in ("higher", "lower"))
+up, down = (
+    sum(own.get(side, 0) for own in found.values())
+    for side in ("higher", "lower")
+)
 number = sum(own.sum() for own in found.values())
-claim = "is not seen" if not up else "is seen" if not down else "has no consistent sign"
-print(f"Of {number} differences to ER at equal entropy {up} are higher and {down} lower with an")
+claim = (
+    "is not seen"
+    if not up
+    else "is seen"
+    if not down
+    else "has no consistent sign"
+)
+print(
+    f"Of {number} differences to ER at equal entropy {up} are higher and {down} lower with an"
+)
 print(
     f"interval without zero; chance gives {0.05 * number:.1f}. The claim of better maps {claim} here."
 )
@@ -839,13 +1275,23 @@ print(
 # %% tags=["figure:wrong_images"]
 figure, panels = plt.subplots(1, 2, figsize=(10, 3.6), sharey=True)
 said = []
-for axes, (world, groups) in zip(panels, {"Drawn world": drawn_maxsup, "Birds": maxsup_by}.items()):
+for axes, (world, groups) in zip(
+    panels, {"Drawn world": drawn_maxsup, "Birds": maxsup_by}.items()
+):
     for (key, runs), colour in zip(groups.items(), INK):
         strength = key[0] if isinstance(key, tuple) else key
-        share = np.array([1 - run.history.train_accuracy for run in runs])  # (seeds, epochs)
+        share = np.array(
+            [1 - run.history.train_accuracy for run in runs]
+        )  # (seeds, epochs)
         epochs = range(1, share.shape[1] + 1)
         axes.plot(epochs, share.T, color=colour, lw=0.8, alpha=0.5)
-        axes.plot(epochs, share.mean(0), color=colour, lw=2, label=f"a = {strength:g}")
+        axes.plot(
+            epochs,
+            share.mean(0),
+            color=colour,
+            lw=2,
+            label=f"a = {strength:g}",
+        )
         middle = share.shape[1] // 2
         said.append(
             f"{world}, a = {strength:g}: {share[:, 0].mean():.0%}, {share[:, middle - 1].mean():.0%} "
@@ -860,8 +1306,12 @@ figures.show(figure, f"{start} {'; '.join(said)}.")
 # %%
 if photographed and maxsup_by:
     stuck = maxsup_by[max(maxsup_by)]
-    uniform = math.log(30) / (1 + max(maxsup_by))  # the averaged loss of the uniform prediction
-    print(f"a = {max(maxsup_by):g}: the uniform prediction has the loss {uniform:.2f};")
+    uniform = math.log(30) / (
+        1 + max(maxsup_by)
+    )  # the averaged loss of the uniform prediction
+    print(
+        f"a = {max(maxsup_by):g}: the uniform prediction has the loss {uniform:.2f};"
+    )
     for run in stuck:
         h = run.history
         near = int(((h.loss - uniform).abs() < 0.02).sum())
@@ -870,7 +1320,9 @@ if photographed and maxsup_by:
             f"validation {run.metrics['val_accuracy']:.3f}"
         )
     er_low = min(run.metrics["val_accuracy"] for run in by_epsilon[0.6])
-    print(f"  ER at ε = 0.6, the same aim: lowest accuracy on validation {er_low:.3f}")
+    print(
+        f"  ER at ε = 0.6, the same aim: lowest accuracy on validation {er_low:.3f}"
+    )
 
 # %% [markdown]
 # Where the share is near zero, the two losses differ by nothing but the factor $1 + a$: a learning rate that is lower by as
@@ -891,12 +1343,26 @@ if photographed and maxsup_by:
 # test is exactly that of ER, cools ER's network down to the plain one's, and asserts the rest.
 
 # %%
-networks = {e: experiments.run(experiments.er(e)).model().cpu() for e in (0.0, 0.8)}  # seed 0
-seen = {(e, 1.0): training.predict(network, test) for e, network in networks.items()}
+networks = {
+    e: experiments.run(experiments.er(e)).model().cpu()
+    for e in (0.0, 0.8)
+}  # seed 0
+seen = {
+    (e, 1.0): training.predict(network, test)
+    for e, network in networks.items()
+}
 
 
 def temperature_for(logits, entropy):  # entropy rises with T
-    return math.exp(brentq(lambda t: metrics.mean_entropy(logits / math.exp(t)) - entropy, -6, 6))
+    return math.exp(
+        brentq(
+            lambda t: (
+                metrics.mean_entropy(logits / math.exp(t)) - entropy
+            ),
+            -6,
+            6,
+        )
+    )
 
 
 def heated(network, T):
@@ -908,12 +1374,16 @@ def heated(network, T):
 
 for e, wanted in ((0.0, 0.8), (0.8, 0.0)):
     own = seen[e, 1.0]
-    T = temperature_for(own.logits, metrics.mean_entropy(seen[wanted, 1.0].logits))
+    T = temperature_for(
+        own.logits, metrics.mean_entropy(seen[wanted, 1.0].logits)
+    )
     other = seen[e, T] = training.predict(heated(networks[e], T), test)
     scaled = [cam.normalize(one.maps, "minmax") for one in (own, other)]
     assert np.allclose(*scaled, atol=1e-4)  # every map, every pixel
     assert (own.logits.argmax(1) == other.logits.argmax(1)).all()
-    print(f"ε = {e:g}, T = {T:.3g}: {len(own.maps)} maps and all predicted classes are the same")
+    print(
+        f"ε = {e:g}, T = {T:.3g}: {len(own.maps)} maps and all predicted classes are the same"
+    )
 
 # %%
 rows = {}
@@ -921,7 +1391,9 @@ for (e, T), one in sorted(seen.items()):
     rows[f"features of ε = {e:g}", f"T = {T:.3g}"] = {
         "entropy": metrics.mean_entropy(one.logits),
         "accuracy": metrics.accuracy(one.logits, test.labels),
-        "PxAP": metrics.pixel_average_precision(one.maps, test.masks.numpy(), size=48),
+        "PxAP": metrics.pixel_average_precision(
+            one.maps, test.masks.numpy(), size=48
+        ),
     }
 crossed = pd.DataFrame.from_dict(rows, orient="index")
 crossed.round(3)
@@ -932,9 +1404,17 @@ crossed.round(3)
 
 # %% tags=["figure:temperature"]
 picture = 0
-heads = {f"ε = {e:g}, T = {T:.2g}": one for (e, T), one in sorted(seen.items())}
-z = torch.as_tensor(np.stack([one.logits[picture] for one in heads.values()]))  # (4, C)
-sureness = z.softmax(1)[:, test.labels[picture]].tolist(), losses.entropy(z).tolist()
+heads = {
+    f"ε = {e:g}, T = {T:.2g}": one
+    for (e, T), one in sorted(seen.items())
+}
+z = torch.as_tensor(
+    np.stack([one.logits[picture] for one in heads.values()])
+)  # (4, C)
+sureness = (
+    z.softmax(1)[:, test.labels[picture]].tolist(),
+    losses.entropy(z).tolist(),
+)
 raw = {name: one.maps[picture] for name, one in heads.items()}
 figures.show(figures.invariance(test.images[picture], raw, *sureness))
 
@@ -944,23 +1424,52 @@ figures.show(figures.invariance(test.images[picture], raw, *sureness))
 
 
 # %%
-def controls(rows, score, paths):  # ER's curve, and what a temperature alone does
+def controls(
+    rows, score, paths
+):  # ER's curve, and what a temperature alone does
     figure, axes = plt.subplots(figsize=(8, 3.9))
     curve = long({"kl_uniform": rows})
-    sns.lineplot(curve, x="nats", y=score, marker="o", label="ER", ax=axes, **BARS)
+    sns.lineplot(
+        curve,
+        x="nats",
+        y=score,
+        marker="o",
+        label="ER",
+        ax=axes,
+        **BARS,
+    )
     means = rows.groupby("epsilon")[["entropy", score]].mean()
-    above = dict(transform=axes.get_xaxis_transform(), color=INK[0], rotation=45, fontsize=9)
+    above = dict(
+        transform=axes.get_xaxis_transform(),
+        color=INK[0],
+        rotation=45,
+        fontsize=9,
+    )
     for epsilon, nats in means.entropy.items():
         axes.text(nats, 1.02, f"{epsilon:g}", ha="center", **above)
     level, said = means[score], []
-    for (epsilon, path), name in zip(paths.items(), ("orange", "green")):
-        title, colour = f"temperature on ε = {epsilon:g}", figures.OKABE_ITO[name]
-        axes.plot(path, [level[epsilon]] * len(path), ".-", color=colour, lw=1.2, label=title)
+    for (epsilon, path), name in zip(
+        paths.items(), ("orange", "green")
+    ):
+        title, colour = (
+            f"temperature on ε = {epsilon:g}",
+            figures.OKABE_ITO[name],
+        )
+        axes.plot(
+            path,
+            [level[epsilon]] * len(path),
+            ".-",
+            color=colour,
+            lw=1.2,
+            label=title,
+        )
         said.append(
             f"temperature takes ε = {epsilon:g} from {min(path):.2f} to "
             f"{max(path):.2f} nats, and leaves it at {level[epsilon]:.3f}"
         )
-    axes.set_title("The same entropies, by other means (above: ε of ER)", pad=24)
+    axes.set_title(
+        "The same entropies, by other means (above: ε of ER)", pad=24
+    )
     return (
         figure,
         axes,
@@ -974,14 +1483,23 @@ def controls(rows, score, paths):  # ER's curve, and what a temperature alone do
 
 # %% tags=["figure:controls"]
 heats = np.geomspace(1 / 16, 64, 15)
-paths = {e: [metrics.mean_entropy(seen[e, 1.0].logits / T) for T in heats] for e in networks}
-paths = {e: [h for h in path if 0.02 < h < 2.06] for e, path in paths.items()}
+paths = {
+    e: [metrics.mean_entropy(seen[e, 1.0].logits / T) for T in heats]
+    for e in networks
+}
+paths = {
+    e: [h for h in path if 0.02 < h < 2.06] for e, path in paths.items()
+}
 figure, axes, said = controls(toy["kl_uniform"], "pxap", paths)
-axes.axhline(constant, color="#666666", ls=":", lw=1.2, label="constant map")
+axes.axhline(
+    constant, color="#666666", ls=":", lw=1.2, label="constant map"
+)
 entropy_axis(axes, C)
 axes.set(ylabel="PxAP", ylim=(0, 1.02), xlim=(0.02, 2.065))
 axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
-figures.show(figure, f"PxAP: {'; '.join(said)}; constant map {constant:.3f}.")
+figures.show(
+    figure, f"PxAP: {'; '.join(said)}; constant map {constant:.3f}."
+)
 
 # %% [markdown]
 # On photographs the records hold the entropies at several temperatures. The second control is **weight decay**, a
@@ -991,36 +1509,69 @@ figures.show(figure, f"PxAP: {'; '.join(said)}; constant map {constant:.3f}.")
 decayed = rivals.get(("none", 0.0, 1e-2))
 if photographed:
     paths30 = {
-        e: np.mean([run.outcomes["entropies"] for run in by_epsilon[e]], axis=0) for e in (0.0, 0.3)
+        e: np.mean(
+            [run.outcomes["entropies"] for run in by_epsilon[e]], axis=0
+        )
+        for e in (0.0, 0.3)
     }
-    paths30 = {e: path[path < 3.37] for e, path in paths30.items()}  # beyond, all is uniform
+    paths30 = {
+        e: path[path < 3.37] for e, path in paths30.items()
+    }  # beyond, all is uniform
 
 # %% tags=["figure:controls_birds"]
 if photographed:
     figure, axes, said = controls(er_rows, "gt_known", paths30)
     if decayed:
         own = analysis.final(decayed)
-        (mean, half), nats = metrics.seed_interval(own.gt_known), own.entropy.mean()
-        star = dict(color="black", marker="*", ms=10, capsize=3, label="weight decay 1e-2")
+        (mean, half), nats = (
+            metrics.seed_interval(own.gt_known),
+            own.entropy.mean(),
+        )
+        star = dict(
+            color="black",
+            marker="*",
+            ms=10,
+            capsize=3,
+            label="weight decay 1e-2",
+        )
         axes.errorbar(nats, mean, half, **star)
-        said.append(f"weight decay 1e-2 gives {mean:.3f} ± {half:.3f} at {nats:.2f} nats")
+        said.append(
+            f"weight decay 1e-2 gives {mean:.3f} ± {half:.3f} at {nats:.2f} nats"
+        )
     box = "centred box (oracle side)"
     axes.axhline(blind, color="#666666", ls=":", lw=1.2, label=box)
-    axes.set(xlabel="entropy of the prediction on test (nats; at most log 30)", xlim=(0, 3.47))
+    axes.set(
+        xlabel="entropy of the prediction on test (nats; at most log 30)",
+        xlim=(0, 3.47),
+    )
     axes.set_ylabel("GT-known Loc (0.15)")
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
-    figures.show(figure, f"GT-known Loc (0.15): {'; '.join(said)}; {box} {blind:.3f}.")
+    figures.show(
+        figure,
+        f"GT-known Loc (0.15): {'; '.join(said)}; {box} {blind:.3f}.",
+    )
 
 # %%
 if photographed:
-    treated = {f"ER, ε = {e:g}": by_epsilon[e] for e in (0.1, 0.3, 0.6) if e in by_epsilon}
+    treated = {
+        f"ER, ε = {e:g}": by_epsilon[e]
+        for e in (0.1, 0.3, 0.6)
+        if e in by_epsilon
+    }
     treated |= {"weight decay 1e-2": decayed} if decayed else {}
-    pairs = {who: (by_epsilon[0.0], runs) for who, runs in treated.items()}
+    pairs = {
+        who: (by_epsilon[0.0], runs) for who, runs in treated.items()
+    }
     changed = told(pairs, three, "against ε = 0")
     for title in three.values():
-        changed.loc[("temperature, any T", title), :] = "0 by construction"
+        changed.loc[("temperature, any T", title), :] = (
+            "0 by construction"
+        )
     print(f"baselines: centred box, BoxAcc (oracle) {blind:.3f};")
-    print("ε = 0:", ", ".join(f"{three[s]} {plain30[s].mean():.3f}" for s in three))
+    print(
+        "ε = 0:",
+        ", ".join(f"{three[s]} {plain30[s].mean():.3f}" for s in three),
+    )
     display(changed)
 
 # %% [markdown]
@@ -1033,9 +1584,17 @@ if photographed:
 features = np.ptp(crossed.PxAP.groupby(level=0).mean())
 heat = crossed.PxAP.groupby(level=0).agg(np.ptp).max()
 low, high = crossed.entropy.min(), crossed.entropy.max()
-print(f"drawn world, seed 0: from {low:.2f} to {high:.2f} nats, same features: PxAP {heat:+.3f};")
-print(f"the features of ε = 0.8 in place of those of ε = 0, same entropy: {features:+.3f};")
-print("it is the features" if features > 10 * heat else "it is the entropy, at least in part")
+print(
+    f"drawn world, seed 0: from {low:.2f} to {high:.2f} nats, same features: PxAP {heat:+.3f};"
+)
+print(
+    f"the features of ε = 0.8 in place of those of ε = 0, same entropy: {features:+.3f};"
+)
+print(
+    "it is the features"
+    if features > 10 * heat
+    else "it is the entropy, at least in part"
+)
 
 # %% [markdown]
 # The entropy of the output is a *gauge*, not a cause: one can turn its needle by hand, in both directions, and the
@@ -1055,15 +1614,27 @@ print("it is the features" if features > 10 * heat else "it is the entropy, at l
 # %%
 CLASSES = (8, 30, 200, 1000)
 READINGS = {"true KL": 1e-4} | {f"C = {c}": 1e-4 * c for c in CLASSES}
-readings = [losses.epsilon_from_lambda(lam, 2) for lam in READINGS.values()]
+readings = [
+    losses.epsilon_from_lambda(lam, 2) for lam in READINGS.values()
+]
 columns = {"ε at λ = 0.0001": readings}
-columns["ε at λ = 0.001"] = [losses.epsilon_from_lambda(10 * lam, 2) for lam in READINGS.values()]
-assert np.isclose(readings[-1], losses.epsilon_from_lambda(1e-4, 1000, "class_sum"))
-best = sweep.groupby("epsilon").val_pxap.mean().idxmax()  # chosen on validation
+columns["ε at λ = 0.001"] = [
+    losses.epsilon_from_lambda(10 * lam, 2) for lam in READINGS.values()
+]
+assert np.isclose(
+    readings[-1], losses.epsilon_from_lambda(1e-4, 1000, "class_sum")
+)
+best = (
+    sweep.groupby("epsilon").val_pxap.mean().idxmax()
+)  # chosen on validation
 own = [losses.lambda_from_epsilon(best, 2)]
-own += [losses.lambda_from_epsilon(best, c, "class_sum") for c in CLASSES]
+own += [
+    losses.lambda_from_epsilon(best, c, "class_sum") for c in CLASSES
+]
 columns[f"λ at ε = {best:g}, the drawn world's choice"] = own
-pd.DataFrame(columns, READINGS).map("{:.2g}".format).rename_axis("reading")
+pd.DataFrame(columns, READINGS).map("{:.2g}".format).rename_axis(
+    "reading"
+)
 
 # %% [markdown]
 # The plans `world_lambda` and `cub30_lambda` trained all of these: as true KL $10^{-4}$ and $10^{-3}$, and the strengths of
@@ -1079,16 +1650,28 @@ pd.DataFrame(columns, READINGS).map("{:.2g}".format).rename_axis("reading")
 # **Predict** all three.
 
 # %%
-drawn_lambda, missing = analysis.complete("world_lambda", "head_outputs", "epsilon")
+drawn_lambda, missing = analysis.complete(
+    "world_lambda", "head_outputs", "epsilon"
+)
 print(missing or "all runs of world_lambda are here")
-drawn_by = {(0, e): runs for (e,), runs in analysis.by(swept, "epsilon").items() if e <= 0.9}
-ladders = {"drawn world": drawn_by | drawn_lambda}  # world -> (outputs, ε) -> runs; 0: as classes
+drawn_by = {
+    (0, e): runs
+    for (e,), runs in analysis.by(swept, "epsilon").items()
+    if e <= 0.9
+}
+ladders = {
+    "drawn world": drawn_by | drawn_lambda
+}  # world -> (outputs, ε) -> runs; 0: as classes
 if photographed:
-    ladders["birds"] = {(0, e): runs for e, runs in by_epsilon.items()} | by_lambda
+    ladders["birds"] = {
+        (0, e): runs for e, runs in by_epsilon.items()
+    } | by_lambda
 scores6 = {"drawn world": ("pxap", "max_box_acc_carried", "accuracy")}
 scores6["birds"] = "gt_known", "max_box_acc", "accuracy"
 OUTPUTS = {0: "as many outputs as classes", 1000: "1,000 outputs"}
-failed = untrained(plan_of(by_lambda)) + untrained(plan_of(drawn_lambda))
+failed = untrained(plan_of(by_lambda)) + untrained(
+    plan_of(drawn_lambda)
+)
 for run in failed:
     print("did not train:", named(run))
 
@@ -1098,16 +1681,26 @@ def trained(runs):
 
 
 # %%
-def scores_of(world):  # a row an ε, means over seeds; runs that did not train apart
+def scores_of(
+    world,
+):  # a row an ε, means over seeds; runs that did not train apart
     rows = {}
     for (outputs, e), runs in sorted(ladders[world].items()):
-        for own in (runs, trained(runs)) if len(trained(runs)) < len(runs) else (runs,):
+        for own in (
+            (runs, trained(runs))
+            if len(trained(runs)) < len(runs)
+            else (runs,)
+        ):
             name = f"{e:.3g}" + ("" if own is runs else " without it")
             for score in ("entropy", *scores6[world]):
                 mean = np.mean([run.metrics[score] for run in own])
                 title = analysis.HEADLINE[score].split(" (")[0]
-                rows.setdefault((OUTPUTS[outputs], name), {})[title] = mean
-    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(["", "ε"])
+                rows.setdefault((OUTPUTS[outputs], name), {})[title] = (
+                    mean
+                )
+    return pd.DataFrame.from_dict(rows, orient="index").rename_axis(
+        ["", "ε"]
+    )
 
 
 for world in ladders:
@@ -1116,48 +1709,90 @@ for world in ladders:
 
 # %%
 for world, groups in ladders.items():
-    titles6 = {score: analysis.HEADLINE[score] for score in scores6[world]}
+    titles6 = {
+        score: analysis.HEADLINE[score] for score in scores6[world]
+    }
     for (k, e), runs in groups.items():
         if len(left := trained(runs)) == len(runs):
             continue
         seeds = {run.config.seed for run in left}
-        before = groups[k, 0.0], [run for run in groups[k, 0.0] if run.config.seed in seeds]
-        both = {"with all": (before[0], runs), "without what did not train": (before[1], left)}
+        before = (
+            groups[k, 0.0],
+            [run for run in groups[k, 0.0] if run.config.seed in seeds],
+        )
+        both = {
+            "with all": (before[0], runs),
+            "without what did not train": (before[1], left),
+        }
         display(told(both, titles6, f"{world}, ε = {e:.3g} against 0"))
 
 # %% tags=["figure:lambdas"]
 number = len(ladders)
-figure, grid = plt.subplots(3, number, figsize=(5 * number, 8), sharex=True, squeeze=False)
+figure, grid = plt.subplots(
+    3, number, figsize=(5 * number, 8), sharex=True, squeeze=False
+)
 said = []
 for column, (world, groups) in zip(grid.T, ladders.items()):
     for axes, score in zip(column, scores6[world]):
-        for (outputs, label), colour, marker in zip(OUTPUTS.items(), INK, "os"):
-            runs = [r for (k, _), own in groups.items() if k == outputs for r in trained(own)]
-            look = dict(color=colour, marker=marker, label=label, legend=False, **BARS)
+        for (outputs, label), colour, marker in zip(
+            OUTPUTS.items(), INK, "os"
+        ):
+            runs = [
+                r
+                for (k, _), own in groups.items()
+                if k == outputs
+                for r in trained(own)
+            ]
+            look = dict(
+                color=colour,
+                marker=marker,
+                label=label,
+                legend=False,
+                **BARS,
+            )
             rows = analysis.final(runs)
             sns.lineplot(rows, x="epsilon", y=score, ax=axes, **look)
             means = rows.groupby("epsilon")[score].mean()
-            highest = (
-                f"{means[0]:.3f} at ε = 0, at most {means.max():.3f} (ε = {means.idxmax():.2g})"
-            )
+            highest = f"{means[0]:.3f} at ε = 0, at most {means.max():.3f} (ε = {means.idxmax():.2g})"
             if score == scores6[world][0]:
-                said.append(f"{world}, {analysis.HEADLINE[score]}, {label}: {highest}")
+                said.append(
+                    f"{world}, {analysis.HEADLINE[score]}, {label}: {highest}"
+                )
         for name, eps in zip(READINGS, readings):
             axes.axvline(eps, color="#666666", lw=1, ls=":")
             if axes is column[0]:
-                axes.text(eps, 1.02, name, rotation=45, transform=axes.get_xaxis_transform())
+                axes.text(
+                    eps,
+                    1.02,
+                    name,
+                    rotation=45,
+                    transform=axes.get_xaxis_transform(),
+                )
         axes.set_xscale("symlog", linthresh=1e-4, linscale=0.5)
         axes.set_xticks(
-            [0, 1e-4, 1e-3, 1e-2, 0.1, 0.9], ["0", "1e-4", "1e-3", "0.01", "0.1", "0.9"]
+            [0, 1e-4, 1e-3, 1e-2, 0.1, 0.9],
+            ["0", "1e-4", "1e-3", "0.01", "0.1", "0.9"],
         )
         bottom, top = axes.get_ylim()
-        axes.set(xlabel="ε", ylabel=analysis.HEADLINE[score], xlim=(-2e-5, 1))
+        axes.set(
+            xlabel="ε", ylabel=analysis.HEADLINE[score], xlim=(-2e-5, 1)
+        )
         axes.set_ylim(bottom, min(top, 1.03))
         axes.minorticks_off()
     column[0].set_title(world.capitalize(), pad=42)
-figure.legend(*grid[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
-out = f" Left out: {len(failed)} of the runs, which did not train." if failed else ""
-figures.show(figure, f"Dotted: λ = 1e-4 in its readings. {'; '.join(said)}.{out}")
+figure.legend(
+    *grid[0, 0].get_legend_handles_labels(),
+    loc="outside lower center",
+    ncols=2,
+)
+out = (
+    f" Left out: {len(failed)} of the runs, which did not train."
+    if failed
+    else ""
+)
+figures.show(
+    figure, f"Dotted: λ = 1e-4 in its readings. {'; '.join(said)}.{out}"
+)
 
 # %% [markdown]
 # **First question.** Each group against ε = 0 with the same outputs.
@@ -1167,12 +1802,20 @@ tiny = losses.epsilon_from_lambda(1e-4, 2)
 inert = {}
 for world, groups in ladders.items():
     for outputs, label in OUTPUTS.items():
-        near = [runs for (k, e), runs in groups.items() if k == outputs and np.isclose(e, tiny)]
+        near = [
+            runs
+            for (k, e), runs in groups.items()
+            if k == outputs and np.isclose(e, tiny)
+        ]
         for score in scores6[world] if near else ():
             place = world, label, analysis.HEADLINE[score]
-            inert[place] = analysis.change(groups[outputs, 0.0], near[0], score)
+            inert[place] = analysis.change(
+                groups[outputs, 0.0], near[0], score
+            )
 shown = pd.Series({place: in_words(d) for place, d in inert.items()})
-shown.to_frame("λ = 1e-4, true KL, in points").rename_axis(["", "outputs", "score"])
+shown.to_frame("λ = 1e-4, true KL, in points").rename_axis(
+    ["", "outputs", "score"]
+)
 
 # %%
 for label in OUTPUTS.values():
@@ -1186,8 +1829,12 @@ for label in OUTPUTS.values():
         else "not shown to be inert"
     )
     print(f"{label}: {inert_here}")
-    print(f"  {hold} of {len(own)} changes are not clear, {small} are within a point;")
-    print(f"  the widest of the seeds' intervals reaches {100 * far:.1f} points from zero")
+    print(
+        f"  {hold} of {len(own)} changes are not clear, {small} are within a point;"
+    )
+    print(
+        f"  the widest of the seeds' intervals reaches {100 * far:.1f} points from zero"
+    )
 apart = sum(analysis.clear(d) != 0 for d in inert.values())
 print(
     f"by chance {0.05 * len(inert):.1f} of {len(inert)} intervals of one kind leave zero out,",
@@ -1195,8 +1842,16 @@ print(
 )
 print(f"here both do in {apart}")
 if photographed:
-    on = [{r.provenance.get("gpu", "a CPU") for r in ladders["birds"][k, 0.0]} for k in OUTPUTS]
-    print(f"birds, ε = 0: 30 outputs on {', '.join(on[0])}; 1,000 on {', '.join(on[1])}")
+    on = [
+        {
+            r.provenance.get("gpu", "a CPU")
+            for r in ladders["birds"][k, 0.0]
+        }
+        for k in OUTPUTS
+    ]
+    print(
+        f"birds, ε = 0: 30 outputs on {', '.join(on[0])}; 1,000 on {', '.join(on[1])}"
+    )
 
 # %% [markdown]
 # "Not clear" is not "nothing": the last number of each line is how large an effect could hide there. On the birds the
@@ -1209,23 +1864,36 @@ if photographed:
 
 
 # %%
-def against_zero(groups, outputs, e, score):  # pairs of runs that trained
+def against_zero(
+    groups, outputs, e, score
+):  # pairs of runs that trained
     after = trained(groups[outputs, e])
     seeds = {run.config.seed for run in after}
-    before = [run for run in groups[outputs, 0.0] if run.config.seed in seeds]
+    before = [
+        run for run in groups[outputs, 0.0] if run.config.seed in seeds
+    ]
     return analysis.change(before, after, score)
 
 
-def answer(groups, planned, outputs, score):  # the chosen ε, its change, each ε that hurts
+def answer(
+    groups, planned, outputs, score
+):  # the chosen ε, its change, each ε that hurts
     means = {
         e: pd.DataFrame([run.metrics for run in trained(runs)]).mean()
         for (k, e), runs in sorted(groups.items())
         if k == outputs
     }
     among = [e for k, e in planned if k == outputs and e > 0]
-    chosen = max(among, key=lambda e: means[e][f"val_{score.removesuffix('_carried')}"])
+    chosen = max(
+        among,
+        key=lambda e: means[e][f"val_{score.removesuffix('_carried')}"],
+    )
     worse = [e for e in means if means[e][score] < means[0.0][score]]
-    hurts = [e for e in worse if analysis.clear(against_zero(groups, outputs, e, score)) < 0]
+    hurts = [
+        e
+        for e in worse
+        if analysis.clear(against_zero(groups, outputs, e, score)) < 0
+    ]
     return chosen, against_zero(groups, outputs, chosen, score), hurts
 
 
@@ -1235,32 +1903,55 @@ def onset(hurts, groups, outputs):  # in words
         return f"hurts from ε = {hurts[0]:.2g} on"
     at = ", ".join(f"{e:.2g}" for e in hurts)
     return (
-        f"below zero at ε = {at}, and not beyond" if hurts else f"hurts nowhere to {ladder[-1]:g}"
+        f"below zero at ε = {at}, and not beyond"
+        if hurts
+        else f"hurts nowhere to {ladder[-1]:g}"
     )
 
 
 gains, ends, lines = {}, {}, {}
-for world, planned in {"drawn world": drawn_lambda, "birds": by_lambda}.items():
-    for place in ((k, score) for k in OUTPUTS for score in scores6[world] if world in ladders):
+for world, planned in {
+    "drawn world": drawn_lambda,
+    "birds": by_lambda,
+}.items():
+    for place in (
+        (k, score)
+        for k in OUTPUTS
+        for score in scores6[world]
+        if world in ladders
+    ):
         chosen, gain, hurts = answer(ladders[world], planned, *place)
         gains[world, *place] = analysis.clear(gain)
         ends[world, *place] = onset(hurts, ladders[world], place[0])
         who = f"{world}, {'1,000' if place[0] else 'own'}"
-        row = {"best ε": f"{chosen:.2g}", "change in points": in_words(gain)}
+        row = {
+            "best ε": f"{chosen:.2g}",
+            "change in points": in_words(gain),
+        }
         lines[who, analysis.HEADLINE[place[1]]] = row
-pd.DataFrame.from_dict(lines, orient="index").rename_axis(["outputs", "score"])
+pd.DataFrame.from_dict(lines, orient="index").rename_axis(
+    ["outputs", "score"]
+)
 
 # %%
 words = {1: "a clear gain", 0: "no clear change", -1: "a clear loss"}
 for world in ladders:
     for score in scores6[world]:
-        print(f"{world}, {analysis.HEADLINE[score]}, at the chosen ε, and where it hurts:")
+        print(
+            f"{world}, {analysis.HEADLINE[score]}, at the chosen ε, and where it hurts:"
+        )
         for k, label in OUTPUTS.items():
-            print(f"  {label}: {words[gains[world, k, score]]}; {ends[world, k, score]}")
+            print(
+                f"  {label}: {words[gains[world, k, score]]}; {ends[world, k, score]}"
+            )
 alike = sum(
-    gains[world, 0, s] == gains[world, 1000, s] for world in ladders for s in scores6[world]
+    gains[world, 0, s] == gains[world, 1000, s]
+    for world in ladders
+    for s in scores6[world]
 )
-print(f"the same at the chosen ε with 1,000 outputs: {alike} of {len(gains) // 2} scores")
+print(
+    f"the same at the chosen ε with 1,000 outputs: {alike} of {len(gains) // 2} scores"
+)
 
 # %% [markdown]
 # So many comparisons find a loss by chance as well; one that is alone on its ladder is not a strength at which it begins
@@ -1271,8 +1962,13 @@ print(f"the same at the chosen ε with 1,000 outputs: {alike} of {len(gains) // 
 heads = []
 for world, groups in ladders.items():
     least = min(e for k, e in groups if k == 1000 and e > 0)  # λ = 1e-4
-    pair = {f"{world}, ε = {e:.1g}": (groups[0, e], groups[1000, e]) for e in (0.0, least)}
-    titles6 = {score: analysis.HEADLINE[score] for score in scores6[world]}
+    pair = {
+        f"{world}, ε = {e:.1g}": (groups[0, e], groups[1000, e])
+        for e in (0.0, least)
+    }
+    titles6 = {
+        score: analysis.HEADLINE[score] for score in scores6[world]
+    }
     heads.append(told(pair, titles6, "1,000 outputs against own"))
 pd.concat(heads)
 
@@ -1283,17 +1979,35 @@ pd.concat(heads)
 rows = {}
 for world, groups in ladders.items():
     for score in scores6[world][:2]:
-        place, title = f"{world}, {analysis.HEADLINE[score]}", analysis.HEADLINE[score]
+        place, title = (
+            f"{world}, {analysis.HEADLINE[score]}",
+            analysis.HEADLINE[score],
+        )
         small = inert[world, OUTPUTS[0], title]
-        e = min((e for k, e in groups if k == 1000), key=lambda e: abs(e - readings[-1]))
+        e = min(
+            (e for k, e in groups if k == 1000),
+            key=lambda e: abs(e - readings[-1]),
+        )
         sums = {k: against_zero(groups, k, e, score) for k in OUTPUTS}
         rows[place, "true KL"] = in_words(small)
         rows[place, "sum over 1,000"] = in_words(sums[0])
         rows[place, "sum, 1,000 outputs"] = in_words(sums[1000])
-        gain = [name for name, d in (("true KL", small), ("sum", sums[0])) if analysis.clear(d) > 0]
-        which = f"only as the {gain[0]}" if len(gain) == 1 else "in both" if gain else "in neither"
+        gain = [
+            name
+            for name, d in (("true KL", small), ("sum", sums[0]))
+            if analysis.clear(d) > 0
+        ]
+        which = (
+            f"only as the {gain[0]}"
+            if len(gain) == 1
+            else "in both"
+            if gain
+            else "in neither"
+        )
         print(f"{place}: a clear gain {which}")
-pd.Series(rows).to_frame("λ = 1e-4 against ε = 0").rename_axis(["in points", "read as"])
+pd.Series(rows).to_frame("λ = 1e-4 against ε = 0").rename_axis(
+    ["in points", "read as"]
+)
 
 # %% [markdown]
 # If the sum runs over the classes, the same digits $10^{-4}$ mean another ε on each data set of the paper. None of this
@@ -1305,10 +2019,14 @@ pd.Series(rows).to_frame("λ = 1e-4 against ε = 0").rename_axis(["in points", "
 # %%
 for plan in ("lambda_ablation", "regularisers"):
     configs = plans.load(plan).configs
-    print(f"python -m entreg_utils sweep {plan}   ({len(configs)} runs)")
+    print(
+        f"python -m entreg_utils sweep {plan}   ({len(configs)} runs)"
+    )
     for one in cost.estimate(configs, cost.load()):
         if one.counted:
-            print(f"   {one.hours:,.0f} hours of training steps on {one.device}")
+            print(
+                f"   {one.hours:,.0f} hours of training steps on {one.device}"
+            )
 
 # %% [markdown]
 # ### Exercise 3 (5 minutes)

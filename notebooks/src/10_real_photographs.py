@@ -27,14 +27,21 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
-from IPython.display import Markdown
-from scipy.special import stdtrit
-
-from entreg_utils import analysis, checks, data, experiments, figures, files, metrics
+from entreg_utils import (
+    analysis,
+    checks,
+    data,
+    experiments,
+    figures,
+    files,
+    metrics,
+)
 from entreg_utils.data import fetch
 from entreg_utils.data.masked import CLASSES
 from entreg_utils.experiments import cost, plans, presets
 from entreg_utils.figures.erasing import TITLES as METHODS
+from IPython.display import Markdown
+from scipy.special import stdtrit
 
 figures.use_style()
 pd.set_option("display.width", 104, "display.max_columns", 12)
@@ -86,7 +93,9 @@ def untrained(runs, score="val_accuracy"):
     """Those whose score on validation is below half of the median of these runs."""
     scores = analysis.final(runs)[score]
     low = scores < scores.median() / 2
-    return [run for run, failed in zip(runs, low, strict=True) if failed]
+    return [
+        run for run, failed in zip(runs, low, strict=True) if failed
+    ]
 
 
 def beside(plain, treated):
@@ -104,7 +113,9 @@ sweep = {epsilon: own for (epsilon,), own in by_epsilon}
 runs = [run for group in sweep.values() for run in group]
 one = runs[0].outcomes
 strengths = ", ".join(f"{e:g}" for e in sweep)
-print(f"{len(runs)} runs: ε = {strengths}; {len(one['right'])} test images")
+print(
+    f"{len(runs)} runs: ε = {strengths}; {len(one['right'])} test images"
+)
 print("did not train:", len(untrained(runs)))
 
 # %% [markdown]
@@ -113,16 +124,32 @@ print("did not train:", len(untrained(runs)))
 # %%
 PLANS = "epsilon methods tamed resolution sizes grid lite0_rate lite0 lite0_sizes"
 PLANS = [f"cub30_{name}" for name in PLANS.split()]
-PLANS += ["voc_animals_rate", "voc_animals", "voc_animals_lite0", "voc_single"]
+PLANS += [
+    "voc_animals_rate",
+    "voc_animals",
+    "voc_animals_lite0",
+    "voc_single",
+]
 records = {name: analysis.stored(name) for name in PLANS}
-every = {run.config: run for own in records.values() for run in own}  # each once
+every = {
+    run.config: run for own in records.values() for run in own
+}  # each once
 origins = pd.DataFrame([run.provenance for run in every.values()])
-shown_again = origins.rescored.notna()  # a finished network at another size
+shown_again = (
+    origins.rescored.notna()
+)  # a finished network at another size
 origins["device"] = origins.gpu.fillna("CPU, one thread")
-print("weights:", ", ".join(sorted({run.config.weights for run in every.values()})))
-print(f"{shown_again.sum()} records show a trained network again, at another size. Trained:")
+print(
+    "weights:",
+    ", ".join(sorted({run.config.weights for run in every.values()})),
+)
+print(
+    f"{shown_again.sum()} records show a trained network again, at another size. Trained:"
+)
 origins[~shown_again].groupby(["device", "torch"]).seconds.agg(
-    runs="count", median_seconds="median", hours=lambda s: s.sum() / 3600
+    runs="count",
+    median_seconds="median",
+    hours=lambda s: s.sum() / 3600,
 ).round(1)
 
 # %% [markdown]
@@ -139,11 +166,19 @@ origins[~shown_again].groupby(["device", "torch"]).seconds.agg(
 
 # %%
 centre = one["centre_box"].mean()
-frame_box = (one["share"] >= 0.5).mean()  # IoU of the whole frame with the box in it
+frame_box = (
+    one["share"] >= 0.5
+).mean()  # IoU of the whole frame with the box in it
 table, history = analysis.final(runs), analysis.history(runs)
-chosen = analysis.choose(runs, "val_max_box_acc")  # mean over seeds, validation boxes
-print(f"centred box {centre:.1%}, whole frame {frame_box:.1%};", end=" ")
-print(f"bird's median share of the frame: {np.median(one['share'].astype(float)):.0%}")
+chosen = analysis.choose(
+    runs, "val_max_box_acc"
+)  # mean over seeds, validation boxes
+print(
+    f"centred box {centre:.1%}, whole frame {frame_box:.1%};", end=" "
+)
+print(
+    f"bird's median share of the frame: {np.median(one['share'].astype(float)):.0%}"
+)
 print(f"Chosen on validation: ε = {chosen:g}")
 
 # %% [markdown]
@@ -151,7 +186,9 @@ print(f"Chosen on validation: ε = {chosen:g}")
 # epoch).
 
 # %%
-long = analysis.table(runs)  # epsilon, seed, split, checkpoint, epoch, score, value
+long = analysis.table(
+    runs
+)  # epsilon, seed, split, checkpoint, epoch, score, value
 long["percent"] = 100 * long.value
 TITLES = analysis.HEADLINE | {"top1_loc_carried": "Top-1 Loc (carried)"}
 long["title"] = long.score.map(TITLES)
@@ -166,15 +203,28 @@ def percent(score, epsilon):  # mean and half-width over seeds, as text
 # %% tags=["figure:birds_strengths"]
 BOXES = ["max_box_acc", "max_box_acc_carried", "gt_known", "top1_loc"]
 last = long[(long.checkpoint == "last") & (long.split == "test")]
-look = {"x": "epsilon", "y": "percent", "errorbar": figures.student, "ms": 6}
+look = {
+    "x": "epsilon",
+    "y": "percent",
+    "errorbar": figures.student,
+    "ms": 6,
+}
 look |= {"err_kws": {"alpha": 0.15, "lw": 0}}
-figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.9), width_ratios=[1.5, 1])
+figure, (left, right) = plt.subplots(
+    1, 2, figsize=(9.6, 3.9), width_ratios=[1.5, 1]
+)
 sns.lineplot(
     last[last.score.isin(BOXES)], hue="title", style="title", dashes=False, ax=left,
     hue_order=[TITLES[s] for s in BOXES], style_order=[TITLES[s] for s in BOXES],
     palette=["C0", "C2", "C4", "C3"], markers=["o", "^", "s", "D"], **look,
 )  # fmt: skip
-sns.lineplot(last[last.score == "accuracy"], marker="s", color="C1", ax=right, **look)
+sns.lineplot(
+    last[last.score == "accuracy"],
+    marker="s",
+    color="C1",
+    ax=right,
+    **look,
+)
 left.axhline(100 * centre, color="0.4", ls="--", lw=1.2)
 box = "centred box, which sees no image (side: oracle)"
 left.text(0, 100 * centre + 1.5, box, color="0.4")
@@ -187,11 +237,20 @@ for axes in (left, right):
     axes.set_xticks(list(sweep), [f"{e:g}" for e in sweep])
     axes.set_xlabel("ε, weight of the uniform target")
 
-ends = {s: (percent(s, 0.0), percent(s, chosen)) for s in (*BOXES, "accuracy")}
-said = "; ".join(f"{TITLES[s]} {plain} and {er}" for s, (plain, er) in ends.items())
+ends = {
+    s: (percent(s, 0.0), percent(s, chosen))
+    for s in (*BOXES, "accuracy")
+}
+said = "; ".join(
+    f"{TITLES[s]} {plain} and {er}" for s, (plain, er) in ends.items()
+)
 means = summary["max_box_acc"]["mean"]
 above = ", ".join(f"{e:g}" for e in means.index[means > centre])
-reached = f"MaxBoxAcc is above it at ε = {above}" if above else "no strength reaches it"
+reached = (
+    f"MaxBoxAcc is above it at ε = {above}"
+    if above
+    else "no strength reaches it"
+)
 sentence = (
     f"Without ER and at ε = {chosen:g} (grey, chosen on validation), in % of the test "
     f"images: {said}. The centred box has {100 * centre:.1f}, and {reached}."
@@ -214,20 +273,47 @@ figures.show(figure, sentence)
 # %%
 watched = history.dropna(subset=["test_max_box_acc"])
 paths = watched.groupby(["epsilon", "epoch"]).mean(numeric_only=True)
-print("test was watched in every epoch at ε =", list(paths.index.levels[0]))
+print(
+    "test was watched in every epoch at ε =",
+    list(paths.index.levels[0]),
+)
 
 # %% tags=["figure:birds_plane"]
 entropy, said = summary["entropy"]["mean"], []
 figure, panels = plt.subplots(1, 2, figsize=(9.6, 4.1))
-for axes, score in zip(panels, ("max_box_acc", "accuracy"), strict=True):
-    for epsilon, colour in zip(paths.index.levels[0], ("0.4", "C4"), strict=False):
-        own = paths.loc[epsilon].loc[2:]  # the first epoch would set the scale
+for axes, score in zip(
+    panels, ("max_box_acc", "accuracy"), strict=True
+):
+    for epsilon, colour in zip(
+        paths.index.levels[0], ("0.4", "C4"), strict=False
+    ):
+        own = paths.loc[epsilon].loc[
+            2:
+        ]  # the first epoch would set the scale
         x, y = own.test_entropy, 100 * own[f"test_{score}"]
-        axes.plot(x, y, ".-", c=colour, lw=1.3, label=f"epochs of ε = {epsilon:g}")
-        word = "epoch 2" if score == "accuracy" else ""  # there they are apart
+        axes.plot(
+            x,
+            y,
+            ".-",
+            c=colour,
+            lw=1.3,
+            label=f"epochs of ε = {epsilon:g}",
+        )
+        word = (
+            "epoch 2" if score == "accuracy" else ""
+        )  # there they are apart
         axes.text(x[2] + 0.05, y[2], word, va="center", fontsize=8)
-    mean, half = (100 * summary[score][name] for name in ("mean", "half"))
-    axes.errorbar(entropy, mean, half, marker="o", capsize=2, label="last epoch, by ε")
+    mean, half = (
+        100 * summary[score][name] for name in ("mean", "half")
+    )
+    axes.errorbar(
+        entropy,
+        mean,
+        half,
+        marker="o",
+        capsize=2,
+        label="last epoch, by ε",
+    )
     for step, (epsilon, x) in enumerate(entropy.items()):
         side = -1 if step % 2 else 1  # below and above by turns
         axes.annotate(
@@ -243,7 +329,10 @@ panels[1].set_title("Classification")
 panels[1].legend(loc="lower left", fontsize=9)
 
 for epsilon, own in paths.groupby("epsilon"):
-    box, nats = 100 * own.droplevel(0).test_max_box_acc, own.droplevel(0).test_entropy
+    box, nats = (
+        100 * own.droplevel(0).test_max_box_acc,
+        own.droplevel(0).test_entropy,
+    )
     best = f"(epoch {box.idxmax()}, entropy {nats[box.idxmax()]:.2f})"
     said.append(
         f"along the epochs of ε = {epsilon:g} it is {box.iloc[0]:.1f} after the first, "
@@ -265,9 +354,14 @@ figures.show(figure, sentence)
 
 # %%
 ends = [end for end in (0.0, max(sweep)) if end != chosen]
-slopes = [analysis.change(sweep[end], sweep[chosen], "max_box_acc") for end in ends]
+slopes = [
+    analysis.change(sweep[end], sweep[chosen], "max_box_acc")
+    for end in ends
+]
 for end, row in zip(ends, slopes, strict=True):
-    print(f"ε = {chosen:g} against ε = {end:g}: MaxBoxAcc {analysis.points(row)} points")
+    print(
+        f"ε = {chosen:g} against ε = {end:g}: MaxBoxAcc {analysis.points(row)} points"
+    )
 steep = sum(analysis.clear(row) > 0 for row in slopes)
 hill = "yes" if steep == 2 else f"not shown, {steep} of 2 slopes clear"
 print("a hill with two slopes:", hill)
@@ -277,10 +371,16 @@ print("a hill with two slopes:", hill)
 
 # %%
 validation = 100 * summary["val_max_box_acc"]
-close = validation["mean"] >= validation["mean"].max() - validation["half"][chosen]
+close = (
+    validation["mean"]
+    >= validation["mean"].max() - validation["half"][chosen]
+)
 rounded = {e: round(m, 1) for e, m in validation["mean"].items()}
 tell(f"MaxBoxAcc on validation, %, by ε: {rounded}")
-print("within the interval of the best:", [float(e) for e in validation.index[close]])
+print(
+    "within the interval of the best:",
+    [float(e) for e in validation.index[close]],
+)
 
 # %% [markdown]
 # One caution carries over from notebook 07: these validation *boxes* are not weak supervision. Who has none must take a
@@ -297,8 +397,13 @@ print("within the interval of the best:", [float(e) for e in validation.index[cl
 # interval of their difference, in points?
 
 # %%
-N, p = len(one["right"]), float(table[table.epsilon == 0].gt_known.mean())
-print(f"N = {N} images, p = {p:.3f} (GT-known Loc at 0.15 without ER, mean over seeds)")
+N, p = (
+    len(one["right"]),
+    float(table[table.epsilon == 0].gt_known.mean()),
+)
+print(
+    f"N = {N} images, p = {p:.3f} (GT-known Loc at 0.15 without ER, mean over seeds)"
+)
 
 # %% tags=["solution"]
 # Exercise: half-width in points, if the two runs had nothing in common
@@ -315,20 +420,32 @@ checks.unpaired_half_width(answer, N, p)
 
 # %%
 unpaired = 100 * 1.96 * np.sqrt(2 * p * (1 - p) / N)
-treated = chosen if chosen else 0.3  # where validation wants none: that of the plans
+treated = (
+    chosen if chosen else 0.3
+)  # where validation wants none: that of the plans
 pair = [sweep[0.0], sweep[treated]]
-before, after = (analysis.outcomes(own, "gt_known")[0] for own in pair)  # (N,) bool
+before, after = (
+    analysis.outcomes(own, "gt_known")[0] for own in pair
+)  # (N,) bool
 gain = after.astype(int) - before  # 1: won, 0: as before, -1: lost
-draws = np.random.default_rng(1).integers(N, size=(2000, N))  # with replacement
+draws = np.random.default_rng(1).integers(
+    N, size=(2000, N)
+)  # with replacement
 by_hand = np.quantile(gain[draws].mean(axis=1), [0.025, 0.975])
 package = metrics.paired_bootstrap(before[None], after[None])
 assert np.isclose(gain.mean(), package.estimate)
-assert np.allclose(by_hand, package[1:], atol=0.006)  # other draws: close, not equal
+assert np.allclose(
+    by_hand, package[1:], atol=0.006
+)  # other draws: close, not equal
 won, lost = np.sum(gain > 0), np.sum(gain < 0)
 print(f"GT-known Loc, seed 0: won {won}, lost {lost}, of {N} images")
 low, high = by_hand
-print(f"by hand {low:+.3f} to {high:+.3f}; metrics.paired_bootstrap the same")
-print(f"half-width of the pairs: {50 * (high - low):.1f} points", end=" ")
+print(
+    f"by hand {low:+.3f} to {high:+.3f}; metrics.paired_bootstrap the same"
+)
+print(
+    f"half-width of the pairs: {50 * (high - low):.1f} points", end=" "
+)
 print(f"(Exercise 1: {unpaired:.1f} without)")
 
 # %% [markdown]
@@ -344,13 +461,21 @@ def say(row):
     return analysis.points(row) + ("*" if analysis.clear(row) else "")
 
 
-BAR = {"max_box_acc": 0.03, "top1_loc": 0.03, "accuracy": -0.01}  # section 1
+BAR = {
+    "max_box_acc": 0.03,
+    "top1_loc": 0.03,
+    "accuracy": -0.01,
+}  # section 1
 SCORES = [score for score in TITLES if score not in ("entropy", "pxap")]
-effect = analysis.changes(sweep[0.0], {"ER": sweep[treated]}, SCORES).loc["ER"]
+effect = analysis.changes(
+    sweep[0.0], {"ER": sweep[treated]}, SCORES
+).loc["ER"]
 rows = []
 for score, wanted in BAR.items():
     own, title = effect.loc[score], TITLES[score]
-    asked, end = ("at least", 0) if wanted > 0 else ("not below", wanted)
+    asked, end = (
+        ("at least", 0) if wanted > 0 else ("not below", wanted)
+    )
     low, high = own.change - own.half, own.change + own.half
     for part, measured, holds in (
         (f"{asked} {100 * wanted:+.0f}", f"{100 * own.change:+.1f}", own.change >= wanted),
@@ -359,25 +484,39 @@ for score, wanted in BAR.items():
         (f"seeds alone above {100 * end:g}", f"{100 * low:+.1f} to {100 * high:+.1f}", low > end),
     ):  # fmt: skip
         rows.append((f"{title}, {part}", measured, holds))
-verdict = pd.DataFrame(rows, columns=["part, points", "measured", "holds"])
-verdict.assign(holds=verdict.holds.map({True: "holds", False: "does not hold"}))
+verdict = pd.DataFrame(
+    rows, columns=["part, points", "measured", "holds"]
+)
+verdict.assign(
+    holds=verdict.holds.map({True: "holds", False: "does not hold"})
+)
 
 # %% tags=["figure:birds_changes"]
 figure, axes = plt.subplots(figsize=(9.4, 4.2))
 figures.forest(axes, effect.rename(TITLES))
-rows, wanted = np.array([SCORES.index(s) for s in BAR]), 100 * np.array([*BAR.values()])
+rows, wanted = (
+    np.array([SCORES.index(s) for s in BAR]),
+    100 * np.array([*BAR.values()]),
+)
 asked = {"color": "C1", "lw": 2.5, "label": "asked for beforehand"}
 axes.vlines(wanted, rows - 0.4, rows + 0.4, **asked)
 words = [analysis.points(own) for _, own in effect.iterrows()]
 right = axes.secondary_yaxis("right")
 right.set_yticks(range(len(words)), words)
 right.tick_params(length=0)
-axes.set_xlabel("change in points, treated minus plain, same seeds and same images")
+axes.set_xlabel(
+    "change in points, treated minus plain, same seeds and same images"
+)
 figure.legend(loc="outside upper left", ncols=3, fontsize=9)
 
 held = verdict.holds.groupby(np.repeat([*BAR], 3), sort=False).all()
-held, missed = ([TITLES[s] for s in held.index[held == one]] for one in (True, False))
-sure = [TITLES[s] for s, own in effect.iterrows() if analysis.clear(own)]
+held, missed = (
+    [TITLES[s] for s in held.index[held == one]]
+    for one in (True, False)
+)
+sure = [
+    TITLES[s] for s, own in effect.iterrows() if analysis.clear(own)
+]
 sentence = (
     f"ER at ε = {treated:g}: {verdict.holds.sum()} of {len(verdict)} parts of what was asked "
     f"for hold. All parts hold for {', '.join(held) or 'no score'}, not all for "
@@ -399,14 +538,21 @@ figures.show(figure, sentence)
 # upwards; the quantile of $n$ seeds is `stdtrit(n - 1, 0.975)`.
 
 # %%
-accuracies = [analysis.outcomes(own, "accuracy").mean(axis=1) for own in pair]
+accuracies = [
+    analysis.outcomes(own, "accuracy").mean(axis=1) for own in pair
+]
 spread = 100 * np.std(accuracies[1] - accuracies[0], ddof=1)
-print(f"standard deviation of the paired differences: {spread:.2f} points")
+print(
+    f"standard deviation of the paired differences: {spread:.2f} points"
+)
 
 # %% tags=["solution"]
 # Exercise: the smallest number of seeds with a half-width of at most one point
 #! answer = None
-half = {n: stdtrit(n - 1, 0.975) * spread / np.sqrt(n) for n in range(2, 1000)}
+half = {
+    n: stdtrit(n - 1, 0.975) * spread / np.sqrt(n)
+    for n in range(2, 1000)
+}
 answer = next(n for n in half if half[n] <= 1)
 
 # %% tags=["check"]
@@ -422,7 +568,10 @@ checks.seeds_needed(answer, spread, 1.0)
 # %%
 top1 = {"at 0.15": effect.change["top1_loc"]}
 top1["carried"] = effect.change["top1_loc_carried"]
-oracle, taus = (summary[name]["mean"] for name in ("top1_loc_oracle", "box_threshold"))
+oracle, taus = (
+    summary[name]["mean"]
+    for name in ("top1_loc_oracle", "box_threshold")
+)
 top1["oracle"] = oracle[treated] - oracle[0.0]
 print(f"gain in Top-1 Loc at ε = {treated:g}:")
 for rule, change in top1.items():
@@ -474,9 +623,13 @@ METHODS = METHODS | {"tamed": "ADL, tamed"}
 groups = {("cam", e): sweep[e] for e in (0.0, 0.3)} | erased
 methods = [m for m in METHODS if {(m, 0.0), (m, 0.3)} <= set(groups)]
 both = [(m, e) for m in methods for e in (0.0, 0.3)]
-main = pd.concat([analysis.final(groups[m, e]).assign(method=m) for m, e in both])
+main = pd.concat(
+    [analysis.final(groups[m, e]).assign(method=m) for m, e in both]
+)
 pairs = {m: (groups[m, 0.0], groups[m, 0.3]) for m in methods}
-by_er = {m: analysis.change(*own, "max_box_acc") for m, own in pairs.items()}
+by_er = {
+    m: analysis.change(*own, "max_box_acc") for m, own in pairs.items()
+}
 print(f"methods with all their runs: {len(methods)} of {len(METHODS)}")
 failed = untrained([run for m, e in both for run in groups[m, e]])
 for run in failed:
@@ -486,7 +639,9 @@ for run in failed:
 
 # %% tags=["figure:birds_methods"]
 words = {0.0: "without", 0.3: "with ER, ε = 0.3"}
-named = main.assign(method=main.method.map(METHODS), loss=main.epsilon.map(words))
+named = main.assign(
+    method=main.method.map(METHODS), loss=main.epsilon.map(words)
+)
 shown = ["max_box_acc", "top1_loc_carried", "accuracy"]
 named[shown] *= 100
 figure, axes = plt.subplots(1, 3, figsize=(9.6, 3.8), sharey=True)
@@ -498,14 +653,24 @@ for panel, score in zip(axes, shown, strict=True):
     )  # fmt: skip
     panel.set(xlabel=f"{TITLES[score]}, %", ylabel="")
     # one collapsed run of three makes Student's interval leave what shares can be
-    panel.set_xlim(max(panel.get_xlim()[0], 0), min(panel.get_xlim()[1], 100))
+    panel.set_xlim(
+        max(panel.get_xlim()[0], 0), min(panel.get_xlim()[1], 100)
+    )
 axes[0].axvline(100 * centre, color="0.4", ls="--", lw=1.2)
 below = len(methods) - 0.55
-axes[0].text(100 * centre - 1, below, "centred box", color="0.4", ha="right")
-sns.move_legend(axes[0], "lower left", bbox_to_anchor=(0, 1), ncols=2, title=None)
+axes[0].text(
+    100 * centre - 1, below, "centred box", color="0.4", ha="right"
+)
+sns.move_legend(
+    axes[0], "lower left", bbox_to_anchor=(0, 1), ncols=2, title=None
+)
 
-said = [f"{METHODS[m]} {analysis.points(row)}" for m, row in by_er.items()]
-sure = [METHODS[m] for m, row in by_er.items() if analysis.clear(row) > 0]
+said = [
+    f"{METHODS[m]} {analysis.points(row)}" for m, row in by_er.items()
+]
+sure = [
+    METHODS[m] for m, row in by_er.items() if analysis.clear(row) > 0
+]
 best_row = main.groupby(["method", "epsilon"]).max_box_acc.mean().max()
 sentence = (
     "What ER at ε = 0.3 changes in MaxBoxAcc (oracle), in points, all seeds: "
@@ -524,11 +689,19 @@ figures.show(figure, sentence)
 lost = {run.config.method: run.config.seed for run in failed}
 print("MaxBoxAcc (oracle), in points; a star: clear by both intervals")
 for m in methods[1:]:
-    wanted = {"without ER, method minus CAM": (groups["cam", 0.0], groups[m, 0.0])}
+    wanted = {
+        "without ER, method minus CAM": (
+            groups["cam", 0.0],
+            groups[m, 0.0],
+        )
+    }
     wanted |= {"ER": pairs[m]} if m in lost else {}
     for name, own in wanted.items():
         for gone in [None, lost[m]] if m in lost else [None]:
-            sides = ([run for run in side if run.config.seed != gone] for side in own)
+            sides = (
+                [run for run in side if run.config.seed != gone]
+                for side in own
+            )
             row = analysis.change(*sides, "max_box_acc")
             left_out = "" if gone is None else f", without seed {gone}"
             print(f"  {METHODS[m]}, {name}{left_out}: {say(row)}")
@@ -547,28 +720,61 @@ for m in methods[1:]:
 
 # %%
 SHORT = {"max_box_acc": "MaxBoxAcc", "max_box_acc_carried": "carried"}
-SHORT |= {"gt_known": "GT-known 0.15", "top1_loc": "Top-1 0.15", "accuracy": "accuracy"}
+SHORT |= {
+    "gt_known": "GT-known 0.15",
+    "top1_loc": "Top-1 0.15",
+    "accuracy": "accuracy",
+}
 grid = whole("cub30_grid", "crop", "eval_size", "epsilon")
-RULES = {"gt_known": "fixed at 0.15", "max_box_acc_carried": "carried", "max_box_acc": "oracle"}
-trainings = [r for r in records["cub30_grid"] if r.config.eval_size == r.config.crop]
+RULES = {
+    "gt_known": "fixed at 0.15",
+    "max_box_acc_carried": "carried",
+    "max_box_acc": "oracle",
+}
+trainings = [
+    r
+    for r in records["cub30_grid"]
+    if r.config.eval_size == r.config.crop
+]
 weakest = min(trainings, key=lambda run: run.metrics["val_accuracy"])
 at, own = weakest.config, weakest.metrics["val_accuracy"]
-print(f"did not train: {len(untrained(trainings))} of {len(trainings)} runs. The weakest:", end=" ")
-print(f"{at.crop} pixels, ε = {at.epsilon:g}, seed {at.seed}, validation accuracy {own:.0%}")
+print(
+    f"did not train: {len(untrained(trainings))} of {len(trainings)} runs. The weakest:",
+    end=" ",
+)
+print(
+    f"{at.crop} pixels, ε = {at.epsilon:g}, seed {at.seed}, validation accuracy {own:.0%}"
+)
 
 # %%
-levels = {key[:2]: analysis.final(own).mean() for key, own in grid.items() if not key[2]}
-levels = 100 * pd.DataFrame(levels).T[[*RULES, "val_max_box_acc", "accuracy"]].sort_index()
+levels = {
+    key[:2]: analysis.final(own).mean()
+    for key, own in grid.items()
+    if not key[2]
+}
+levels = (
+    100
+    * pd.DataFrame(levels)
+    .T[[*RULES, "val_max_box_acc", "accuracy"]]
+    .sort_index()
+)
 levels = levels.rename_axis(["trained", "shown"])
 for score, rule in RULES.items():
     for size, own in levels[score].groupby("trained"):
         best = own.idxmax()[1]
         end = best in (own.index[0][1], own.index[-1][1])
-        print(f"plain CAM, {rule}: trained at {size} best at {best} ({own.max():.1f} %),", end=" ")
+        print(
+            f"plain CAM, {rule}: trained at {size} best at {best} ({own.max():.1f} %),",
+            end=" ",
+        )
         print("an END of what is here" if end else "inside the list")
 pair = levels.val_max_box_acc.idxmax()
-print(f"chosen on validation (oracle): trained at {pair[0]}, shown at {pair[1]} pixels")
-levels.rename(columns=RULES | {"val_max_box_acc": "oracle, validation"}).round(1)
+print(
+    f"chosen on validation (oracle): trained at {pair[0]}, shown at {pair[1]} pixels"
+)
+levels.rename(
+    columns=RULES | {"val_max_box_acc": "oracle, validation"}
+).round(1)
 
 # %% [markdown]
 # That is question 1, in % (fixed: GT-known Loc; carried: BoxAcc; oracle: MaxBoxAcc). Is the size that is best for the box also
@@ -579,31 +785,69 @@ levels.rename(columns=RULES | {"val_max_box_acc": "oracle, validation"}).round(1
 changed = {}
 for (crop, shown, e), own in sorted(grid.items()):
     if e and (crop, shown, 0.0) in grid:
-        asked = grid[crop, shown, 0.0], {"ER": own}, [*RULES, "top1_loc", "accuracy"]
+        asked = (
+            grid[crop, shown, 0.0],
+            {"ER": own},
+            [*RULES, "top1_loc", "accuracy"],
+        )
         changed[crop, e, shown] = analysis.changes(*asked).loc["ER"]
 sizes = pd.concat(changed, names=["trained", "ε", "shown"]).sort_index()
 sizes["clear"] = sizes.apply(analysis.clear, axis=1).astype(int)
-cells = (100 * sizes.change).map("{:+.1f}".format) + np.where(sizes.clear, " *", "")
-cells = cells.reorder_levels([3, 0, 1, 2]).unstack("shown").fillna("-")  # columns: pixels
-cells.reindex([*RULES, "top1_loc", "accuracy"], level="score").rename(index=SHORT | RULES)
+cells = (100 * sizes.change).map("{:+.1f}".format) + np.where(
+    sizes.clear, " *", ""
+)
+cells = (
+    cells.reorder_levels([3, 0, 1, 2]).unstack("shown").fillna("-")
+)  # columns: pixels
+cells.reindex([*RULES, "top1_loc", "accuracy"], level="score").rename(
+    index=SHORT | RULES
+)
 
 # %% tags=["figure:birds_sizes"]
 crops = [160, 224]
-figure, axes = plt.subplots(2, 3, figsize=(9.6, 5.4), sharex=True, sharey=True)
+figure, axes = plt.subplots(
+    2, 3, figsize=(9.6, 5.4), sharex=True, sharey=True
+)
 for (crop, e), rows in sizes.groupby(["trained", "ε"]):
-    for panel, (score, rule) in zip(axes[crops.index(crop)], RULES.items(), strict=True):
+    for panel, (score, rule) in zip(
+        axes[crops.index(crop)], RULES.items(), strict=True
+    ):
         own = 100 * rows.xs(score, level="score").droplevel([0, 1])
-        x, colour = own.index + (4 if e > 0.1 else -4), "C1" if e > 0.1 else "C0"
+        x, colour = (
+            own.index + (4 if e > 0.1 else -4),
+            "C1" if e > 0.1 else "C0",
+        )
         ends = own.change - own.low, own.high - own.change
-        panel.errorbar(x, own.change, ends, c=colour, marker="o", mfc="white", capsize=2)
-        panel.plot(x[own.clear != 0], own.change[own.clear != 0], "o", c=colour, zorder=3)
-        panel.set(title=f"{rule}; trained at {crop}", xticks=[160, 224, 288, 352, 416])
+        panel.errorbar(
+            x,
+            own.change,
+            ends,
+            c=colour,
+            marker="o",
+            mfc="white",
+            capsize=2,
+        )
+        panel.plot(
+            x[own.clear != 0],
+            own.change[own.clear != 0],
+            "o",
+            c=colour,
+            zorder=3,
+        )
+        panel.set(
+            title=f"{rule}; trained at {crop}",
+            xticks=[160, 224, 288, 352, 416],
+        )
 for panel in axes.flat:
     panel.axhline(0, color="black", lw=0.8)
 figure.supxlabel("side of the photographs shown, pixels", fontsize=10)
 figure.supylabel("change by ER, points", fontsize=10)
-handles = [plt.Line2D([], [], color=c, marker="o") for c in ("C0", "C1")]
-figure.legend(handles, ["ε = 0.1", "ε = 0.3"], loc="outside upper left", ncols=2)
+handles = [
+    plt.Line2D([], [], color=c, marker="o") for c in ("C0", "C1")
+]
+figure.legend(
+    handles, ["ε = 0.1", "ε = 0.3"], loc="outside upper left", ncols=2
+)
 
 places, said = len(sizes.xs("gt_known", level="score")), []
 for score, rule in RULES.items():
@@ -625,16 +869,32 @@ figures.show(figure, sentence)
 # signs? And the weak seed, which the rule of section 1 does not strike out: how much leans on it?
 
 # %%
-rerun = {(160, e): sweep[e] for e in (0.0, 0.3)} | whole("cub30_sizes", "eval_size", "epsilon")
+rerun = {(160, e): sweep[e] for e in (0.0, 0.3)} | whole(
+    "cub30_sizes", "eval_size", "epsilon"
+)
 for score, rule in RULES.items():
-    by_size = {key: 100 * analysis.final(own)[score].mean() for key, own in rerun.items()}
-    steps = [f"{by_size[s, 0.3] - by_size[s, 0.0]:+.1f} at {s}" for s, e in sorted(rerun) if e]
+    by_size = {
+        key: 100 * analysis.final(own)[score].mean()
+        for key, own in rerun.items()
+    }
+    steps = [
+        f"{by_size[s, 0.3] - by_size[s, 0.0]:+.1f} at {s}"
+        for s, e in sorted(rerun)
+        if e
+    ]
     print(f"CPU, {rule}: {', '.join(steps)}")
 sides = grid[at.crop, at.crop, 0.0], grid[at.crop, at.crop, 0.1]
-strong = [[run for run in side if run.config.seed != at.seed] for side in sides]
+strong = [
+    [run for run in side if run.config.seed != at.seed]
+    for side in sides
+]
 for score in ("accuracy", "max_box_acc", "gt_known"):
-    row, rest = (say(analysis.change(*own, score)) for own in (sides, strong))
-    tell(f"{at.crop} pixels, ε = 0.1, {SHORT[score]}: {row}; without seed {at.seed} {rest}")
+    row, rest = (
+        say(analysis.change(*own, score)) for own in (sides, strong)
+    )
+    tell(
+        f"{at.crop} pixels, ε = 0.1, {SHORT[score]}: {row}; without seed {at.seed} {rest}"
+    )
 
 # %% [markdown]
 # **Not run here:** ER at 0.3 with training at 224 pixels beyond one seed, and most of 416 and 480 there: `python -m
@@ -663,24 +923,51 @@ for score in ("accuracy", "max_box_acc", "gt_known"):
 
 # %%
 KINDS = {False: "live", True: "frozen"}
-searched = whole("cub30_lite0_rate", "freeze_bn", "learning_rate", seeds=2)
+searched = whole(
+    "cub30_lite0_rate", "freeze_bn", "learning_rate", seeds=2
+)
 rate = {}
 for frozen, kind in KINDS.items():
-    own = {r: analysis.final(group) for (f, r), group in searched.items() if f == frozen}
-    own = pd.Series({r: final.val_accuracy.mean() for r, final in own.items()}).sort_index()
+    own = {
+        r: analysis.final(group)
+        for (f, r), group in searched.items()
+        if f == frozen
+    }
+    own = pd.Series(
+        {r: final.val_accuracy.mean() for r, final in own.items()}
+    ).sort_index()
     rate[frozen] = own.index[own >= own.max() - 0.01].min()
-    end = "an END of the list" if rate[frozen] in own.index[[0, -1]] else "inside the list"
+    end = (
+        "an END of the list"
+        if rate[frozen] in own.index[[0, -1]]
+        else "inside the list"
+    )
     said = ", ".join(f"{100 * a:.1f} at {r:g}" for r, a in own.items())
-    tell(f"{kind}: {rate[frozen]:g}, {end} (validation accuracy, %: {said})")
+    tell(
+        f"{kind}: {rate[frozen]:g}, {end} (validation accuracy, %: {said})"
+    )
 
 # %%
 trained = whole("cub30_lite0", "freeze_bn", "learning_rate", "epsilon")
-lite = {(224, f, e): own for (f, r, e), own in trained.items() if r == rate[f]}
+lite = {
+    (224, f, e): own
+    for (f, r, e), own in trained.items()
+    if r == rate[f]
+}
 bad = untrained([run for own in lite.values() for run in own])
 lite |= whole("cub30_lite0_sizes", "eval_size", "freeze_bn", "epsilon")
-means = {(KINDS[f], s, e): analysis.final(own).mean() for (s, f, e), own in lite.items()}
-means = pd.DataFrame(means).T.rename_axis(["statistics", "shown", "ε"]).sort_index()
-print(f"did not train: {len(bad)}; centred box {100 * centre:.1f} %; shown at 224 pixels, %:")
+means = {
+    (KINDS[f], s, e): analysis.final(own).mean()
+    for (s, f, e), own in lite.items()
+}
+means = (
+    pd.DataFrame(means)
+    .T.rename_axis(["statistics", "shown", "ε"])
+    .sort_index()
+)
+print(
+    f"did not train: {len(bad)}; centred box {100 * centre:.1f} %; shown at 224 pixels, %:"
+)
 shown = (100 * means[[*SHORT]]).rename(columns=SHORT).round(1)
 shown.assign(entropy=means.entropy.round(2)).xs(224, level="shown")
 
@@ -696,16 +983,31 @@ for (shown, f, e), own in sorted(lite.items()):
 second = pd.concat(changed, names=["statistics", "shown"])
 second["clear"] = second.apply(analysis.clear, axis=1)
 
-figure, axes = plt.subplots(1, 2, figsize=(9.6, 7), sharey=True, sharex=True)
+figure, axes = plt.subplots(
+    1, 2, figsize=(9.6, 7), sharey=True, sharex=True
+)
 rows = pd.MultiIndex.from_product([SHORT, [160, 224, 288]])
 tally = {}
 for panel, kind in zip(axes, KINDS.values(), strict=True):
     own = second.loc[kind].swaplevel().loc[rows]
     tally[kind] = own.clear.drop("accuracy", level=0)
-    figures.forest(panel, own.set_axis([f"{SHORT[score]}, {s} px" for score, s in rows]))
-    panel.set(title=f"{kind} statistics", xlabel="change by ER at ε = 0.1, points")
-figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper left", ncols=2)
-said = [f"{kind}, {sum(c > 0)} and {sum(c < 0)} of {len(c)}" for kind, c in tally.items()]
+    figures.forest(
+        panel,
+        own.set_axis([f"{SHORT[score]}, {s} px" for score, s in rows]),
+    )
+    panel.set(
+        title=f"{kind} statistics",
+        xlabel="change by ER at ε = 0.1, points",
+    )
+figure.legend(
+    *axes[0].get_legend_handles_labels(),
+    loc="outside upper left",
+    ncols=2,
+)
+said = [
+    f"{kind}, {sum(c > 0)} and {sum(c < 0)} of {len(c)}"
+    for kind, c in tally.items()
+]
 sentence = (
     "EfficientNet-Lite0, ER at ε = 0.1 against none, five seeds. Clear gains and clear losses of "
     f"localisation, by both intervals: {'; '.join(said)}."
@@ -716,15 +1018,26 @@ figures.show(figure, sentence)
 print("Question 1, clear changes:")
 for (kind, shown), own in second.groupby(["statistics", "shown"]):
     own = own.droplevel([0, 1]).clear
-    gain, loss = (", ".join(SHORT[n] for n in own.index[own == s]) for s in (1, -1))
-    print(f"  {kind}, {shown} px: gain in {gain or 'none'}; loss in {loss or 'none'}")
-side = {kind: np.sign(c.sum()) for kind, c in tally.items()}  # more gains or more losses
+    gain, loss = (
+        ", ".join(SHORT[n] for n in own.index[own == s])
+        for s in (1, -1)
+    )
+    print(
+        f"  {kind}, {shown} px: gain in {gain or 'none'}; loss in {loss or 'none'}"
+    )
+side = {
+    kind: np.sign(c.sum()) for kind, c in tally.items()
+}  # more gains or more losses
 if side["frozen"] > 0 >= side["live"]:
     verdict_2 = "the statistics: in one network, ER helps with frozen ones, not with live ones"
 elif side["frozen"] < 0 and side["live"] < 0:
-    verdict_2 = "the network, its weights or its recipe: ER hurts with both"
+    verdict_2 = (
+        "the network, its weights or its recipe: ER hurts with both"
+    )
 else:
-    verdict_2 = "not told apart: the sign does not follow the statistics"
+    verdict_2 = (
+        "not told apart: the sign does not follow the statistics"
+    )
 print(f"Question 2: {verdict_2}")
 
 # %% [markdown]
@@ -734,14 +1047,25 @@ print(f"Question 2: {verdict_2}")
 
 # %%
 plain = means.xs("live").xs(0.0, level="ε")[list(SHORT)[:4]]
-lifted = means.xs("frozen").drop(0.0, level="ε")[list(SHORT)[:4]].groupby("shown").max()
+lifted = (
+    means.xs("frozen")
+    .drop(0.0, level="ε")[list(SHORT)[:4]]
+    .groupby("shown")
+    .max()
+)
 above = (plain > lifted).stack()
-print("plain CAM with live statistics is above every frozen network with ER, of any ε,")
+print(
+    "plain CAM with live statistics is above every frozen network with ER, of any ε,"
+)
 print(f"at {above.sum()} of {len(above)} sizes and rules")
-for (kind, e), own in means.xs(224, level="shown").groupby(["statistics", "ε"]):
+for (kind, e), own in means.xs(224, level="shown").groupby(
+    ["statistics", "ε"]
+):
     if e in (0.0, 0.1):
         gap = 100 * (own.max_box_acc.item() - centre)
-        print(f"  {kind}, ε = {e:g}: MaxBoxAcc {gap:+.1f} points from the centred box at 224 px")
+        print(
+            f"  {kind}, ε = {e:g}: MaxBoxAcc {gap:+.1f} points from the centred box at 224 px"
+        )
 
 # %% [markdown]
 # A gain over a weak baseline and a good result are two things. Question 3, over strengths, at 224 pixels, with the three
@@ -749,38 +1073,80 @@ for (kind, e), own in means.xs(224, level="shown").groupby(["statistics", "ε"])
 
 # %%
 for frozen, kind in KINDS.items():
-    path = {e: beside(lite[224, frozen, e], lite[224, frozen, 0.3]) for e in (0.0, 0.03, 0.1, 0.3)}
+    path = {
+        e: beside(lite[224, frozen, e], lite[224, frozen, 0.3])
+        for e in (0.0, 0.03, 0.1, 0.3)
+    }
     print(f"{kind}, ε = {', '.join(f'{e:g}' for e in path)}:")
     for score, title in SHORT.items():
-        values = [100 * analysis.final(own)[score].mean() for own in path.values()]
-        way = {1: "rises throughout", -1: "falls throughout", 0: "not monotone"}
+        values = [
+            100 * analysis.final(own)[score].mean()
+            for own in path.values()
+        ]
+        way = {
+            1: "rises throughout",
+            -1: "falls throughout",
+            0: "not monotone",
+        }
         step = np.diff(values)
         row = analysis.change(path[0.0], path[0.3], score)
         print(f"  {title:13s}", *(f"{v:.1f}" for v in values), end="  ")
-        print(f"{way[int(all(step > 0)) - int(all(step < 0))]}; 0 to 0.3: {say(row)}")
+        print(
+            f"{way[int(all(step > 0)) - int(all(step < 0))]}; 0 to 0.3: {say(row)}"
+        )
 
 # %% tags=["figure:birds_lite0_epochs"]
-titles = {"entropy": "entropy, nats", "max_box_acc": "MaxBoxAcc (oracle)", "accuracy": "accuracy"}
-figure, axes = plt.subplots(2, 3, figsize=(9.6, 5.2), sharex=True, sharey="col")
+titles = {
+    "entropy": "entropy, nats",
+    "max_box_acc": "MaxBoxAcc (oracle)",
+    "accuracy": "accuracy",
+}
+figure, axes = plt.subplots(
+    2, 3, figsize=(9.6, 5.2), sharex=True, sharey="col"
+)
 said = []
 for line, (frozen, kind) in zip(axes, KINDS.items(), strict=True):
-    split = "val" if frozen else "test"  # test was watched with live statistics alone
-    epochs = analysis.history(lite[224, frozen, 0.0] + lite[224, frozen, 0.1])
+    split = (
+        "val" if frozen else "test"
+    )  # test was watched with live statistics alone
+    epochs = analysis.history(
+        lite[224, frozen, 0.0] + lite[224, frozen, 0.1]
+    )
     for panel, (score, title) in zip(line, titles.items(), strict=True):
         name = f"{split}_{score}"
         sns.lineplot(
             epochs, x="epoch", y=name, hue="epsilon", palette=["0.4", "C0"], ax=panel,
             errorbar=figures.student, marker="o", markeredgewidth=0, legend=False,
         )  # fmt: skip
-        panel.set(ylabel=title, title=f"{kind}, {'validation' if frozen else 'test'}")
-        wide = epochs.pivot(index="seed", columns=["epsilon", "epoch"], values=name)
-        gaps = {n: metrics.seed_interval(wide[0.1, n] - wide[0.0, n]) for n in wide[0.0]}
-        together = [n for n, gap in gaps.items() if abs(gap.mean) <= gap.half_width]
+        panel.set(
+            ylabel=title,
+            title=f"{kind}, {'validation' if frozen else 'test'}",
+        )
+        wide = epochs.pivot(
+            index="seed", columns=["epsilon", "epoch"], values=name
+        )
+        gaps = {
+            n: metrics.seed_interval(wide[0.1, n] - wide[0.0, n])
+            for n in wide[0.0]
+        }
+        together = [
+            n
+            for n, gap in gaps.items()
+            if abs(gap.mean) <= gap.half_width
+        ]
         since = max(together, default=0) + 1
-        word = f"from epoch {since} on" if since <= max(gaps) else "not apart at the last"
+        word = (
+            f"from epoch {since} on"
+            if since <= max(gaps)
+            else "not apart at the last"
+        )
         said.append(f"{kind}, {title.split(',')[0]}: {word}")
-handles = [plt.Line2D([], [], color=c, marker="o") for c in ("0.4", "C0")]
-figure.legend(handles, ["ε = 0", "ε = 0.1"], loc="outside upper left", ncols=2)
+handles = [
+    plt.Line2D([], [], color=c, marker="o") for c in ("0.4", "C0")
+]
+figure.legend(
+    handles, ["ε = 0", "ε = 0.1"], loc="outside upper left", ncols=2
+)
 sentence = (
     "The course over the epochs, five seeds with Student's interval. Where the paired difference "
     f"leaves zero out until the last epoch (question 4): {'; '.join(said)}."
@@ -810,18 +1176,34 @@ RULED = {"max_box_acc": "oracle", "max_box_acc_carried": "carried"}
 RULED["max_box_acc_ivr_carried"] = "IVR, carried"
 liked, gaps = {}, {}
 for name, family in families.items():
-    on_val = {key: analysis.final(own).val_max_box_acc.mean() for key, own in family.items()}
+    on_val = {
+        key: analysis.final(own).val_max_box_acc.mean()
+        for key, own in family.items()
+    }
     for e in (0.0, 0.1):
-        s, _ = max((key for key in family if key[1] == e), key=on_val.get)
+        s, _ = max(
+            (key for key in family if key[1] == e), key=on_val.get
+        )
         place, own = f"{name}, ε = {e:g}, shown at {s}", family[s, e]
         liked[place] = on_val[s, e]
-        gaps[place] = {n: analysis.change(own, own, n, against="centre_box") for n in RULED}
+        gaps[place] = {
+            n: analysis.change(own, own, n, against="centre_box")
+            for n in RULED
+        }
 best = max(liked, key=liked.get)
 row = gaps[best]["max_box_acc"]
-outcome = "beats" if analysis.clear(row) > 0 else "does not clearly beat"
-print(f"Best on validation: {best}. On test MaxBoxAcc {row['treated']:.1%}:")
-print(f"it {outcome} the centred box ({row['plain']:.1%}), {analysis.points(row)} points")
-pd.DataFrame(gaps).T.map(say).rename(columns=RULED).stack().to_frame("points")
+outcome = (
+    "beats" if analysis.clear(row) > 0 else "does not clearly beat"
+)
+print(
+    f"Best on validation: {best}. On test MaxBoxAcc {row['treated']:.1%}:"
+)
+print(
+    f"it {outcome} the centred box ({row['plain']:.1%}), {analysis.points(row)} points"
+)
+pd.DataFrame(gaps).T.map(say).rename(columns=RULED).stack().to_frame(
+    "points"
+)
 
 # %% [markdown]
 # The side of the *centred box* is an oracle, which favours it a little; the first column has an oracle too, and is the fair
@@ -845,60 +1227,114 @@ pd.DataFrame(gaps).T.map(say).rename(columns=RULED).stack().to_frame("points")
 
 # %%
 animals = whole("voc_animals", "multilabel", "epsilon")
-animals = {(f"MobileNetV2, {kind}", e): own for (kind, e), own in animals.items()}
-tried = {f"MobileNetV2, {k}": {} for k in ("softmax", "sigmoid")} | {"Lite0, softmax": {}}
-for (kind, r), own in whole("voc_animals_rate", "multilabel", "learning_rate", seeds=1).items():
+animals = {
+    (f"MobileNetV2, {kind}", e): own
+    for (kind, e), own in animals.items()
+}
+tried = {f"MobileNetV2, {k}": {} for k in ("softmax", "sigmoid")} | {
+    "Lite0, softmax": {}
+}
+for (kind, r), own in whole(
+    "voc_animals_rate", "multilabel", "learning_rate", seeds=1
+).items():
     tried[f"MobileNetV2, {kind}"][r] = own[0].metrics["val_mean_ap"]
-for (r, e), own in whole("voc_animals_lite0", "learning_rate", "epsilon", seeds=1).items():
+for (r, e), own in whole(
+    "voc_animals_lite0", "learning_rate", "epsilon", seeds=1
+).items():
     if not e:
         tried["Lite0, softmax"][r] = own[0].metrics["val_mean_ap"]
     if len(own) == 3:
         animals["Lite0, softmax", e] = own
 for name, rates in tried.items():
     used = animals[name, 0.0][0].config.learning_rate
-    end = {min(rates): "the LOWEST of its list", max(rates): "the HIGHEST of its list"}
-    said = ", ".join(f"{100 * ap:.1f} at {r:g}" for r, ap in sorted(rates.items()))
-    tell(f"{name}: rate {used:g}, {end.get(used, 'inside the list')} (validation, %: {said})")
+    end = {
+        min(rates): "the LOWEST of its list",
+        max(rates): "the HIGHEST of its list",
+    }
+    said = ", ".join(
+        f"{100 * ap:.1f} at {r:g}" for r, ap in sorted(rates.items())
+    )
+    tell(
+        f"{name}: rate {used:g}, {end.get(used, 'inside the list')} (validation, %: {said})"
+    )
 
 # %%
 first = animals["Lite0, softmax", 0.0][0].outcomes
 images = first["class_images"]
 six, few = images >= 40, (images > 0) & (images < 40)
 for name, own in {"the six": six, "rare": few}.items():
-    tell(f"{name}: " + ", ".join(f"{CLASSES[c]} {images[c]}" for c in np.flatnonzero(own)))
+    tell(
+        f"{name}: "
+        + ", ".join(
+            f"{CLASSES[c]} {images[c]}" for c in np.flatnonzero(own)
+        )
+    )
 sets = {"six": six, "all": images > 0, "rare": few}
-blind = {n: 100 * np.nanmean(first["class_constant_map"][sets[n]]) for n in ("six", "all")}
+blind = {
+    n: 100 * np.nanmean(first["class_constant_map"][sets[n]])
+    for n in ("six", "all")
+}
 rows = []
 for (name, e), own in animals.items():
     for run in own:
-        row = {"setting": name, "ε": e, "seed": run.config.seed, "entropy": run.metrics["entropy"]}
+        row = {
+            "setting": name,
+            "ε": e,
+            "seed": run.config.seed,
+            "entropy": run.metrics["entropy"],
+        }
         for n, classes in sets.items():
-            row[f"mPxAP, {n}"] = 100 * np.nanmean(run.outcomes["class_pxap"][classes])
-            row[f"mean AP, {n}"] = 100 * np.nanmean(run.outcomes["class_ap"][classes])
-        lit = run.outcomes["class_lit"][six].mean(axis=0)  # (rule, [precision, recall, area])
+            row[f"mPxAP, {n}"] = 100 * np.nanmean(
+                run.outcomes["class_pxap"][classes]
+            )
+            row[f"mean AP, {n}"] = 100 * np.nanmean(
+                run.outcomes["class_ap"][classes]
+            )
+        lit = run.outcomes["class_lit"][six].mean(
+            axis=0
+        )  # (rule, [precision, recall, area])
         row |= {(n, rule): lit[i, j] for i, rule in enumerate(("0.15", "carried"))
                 for j, n in enumerate(("precision", "recall", "area"))}  # fmt: skip
         rows.append(row)
 by_run = pd.DataFrame(rows)
-SHOWN = ["mPxAP, six", "mPxAP, all", "mean AP, six", "mean AP, all", "entropy"]
-bad = untrained([run for own in animals.values() for run in own], "val_mean_ap")
-print(f"did not train: {len(bad)}; constant map: mPxAP {blind['six']:.1f} %", end=" ")
+SHOWN = [
+    "mPxAP, six",
+    "mPxAP, all",
+    "mean AP, six",
+    "mean AP, all",
+    "entropy",
+]
+bad = untrained(
+    [run for own in animals.values() for run in own], "val_mean_ap"
+)
+print(
+    f"did not train: {len(bad)}; constant map: mPxAP {blind['six']:.1f} %",
+    end=" ",
+)
 print(f"over the six, {blind['all']:.1f} % over all")
 by_run.groupby(["setting", "ε"], sort=False)[SHOWN].mean().round(1)
 
 # %% tags=["figure:animals_maps"]
 figure, axes = plt.subplots(1, 3, figsize=(9.6, 3.7))
-for panel, name in zip(axes, ("mPxAP, six", "mPxAP, all", "mean AP, all"), strict=True):
+for panel, name in zip(
+    axes, ("mPxAP, six", "mPxAP, all", "mean AP, all"), strict=True
+):
     sns.lineplot(
         by_run.assign(shown=by_run[name]), x="ε", y="shown", hue="setting", style="setting",
         markers=["o", "s", "^"], dashes=False, errorbar=figures.student, err_style="bars",
         err_kws={"capsize": 2}, ax=panel,
     )  # fmt: skip
-    panel.set(title=name, ylabel="%, test" if panel is axes[0] else "", xticks=[0, 0.1, 0.3, 0.6])
+    panel.set(
+        title=name,
+        ylabel="%, test" if panel is axes[0] else "",
+        xticks=[0, 0.1, 0.3, 0.6],
+    )
     if name in ("mPxAP, six", "mPxAP, all"):
         level = blind[name[-3:]]
         panel.axhline(level, color="0.4", ls="--", lw=1.2)
-        panel.text(0.6, level + 0.3, "constant map", color="0.4", ha="right")
+        panel.text(
+            0.6, level + 0.3, "constant map", color="0.4", ha="right"
+        )
 handles, names = axes[0].get_legend_handles_labels()
 for panel in axes:
     panel.get_legend().remove()
@@ -907,13 +1343,25 @@ figure.legend(handles, names, loc="outside upper left", ncols=3)
 
 def of_seeds(setting, e, score):
     """As analysis.change, of a column of `by_run`: an interval over seeds alone."""
-    own = by_run[by_run.setting == setting].pivot(index="seed", columns="ε", values=score) / 100
+    own = (
+        by_run[by_run.setting == setting].pivot(
+            index="seed", columns="ε", values=score
+        )
+        / 100
+    )
     change, half = metrics.seed_interval(own[e] - own[0.0])
-    return {"change": change, "half": half, "low": np.nan, "high": np.nan}
+    return {
+        "change": change,
+        "half": half,
+        "low": np.nan,
+        "high": np.nan,
+    }
 
 
 said = [f"{n} {say(of_seeds(n, 0.1, 'mPxAP, six'))}" for n in tried]
-over = all((by_run[f"mPxAP, {n}"] > level).all() for n, level in blind.items())
+over = all(
+    (by_run[f"mPxAP, {n}"] > level).all() for n, level in blind.items()
+)
 sentence = (
     f"ER at ε = 0.1 changes mPxAP over the six by, in points (*: clear): {'; '.join(said)}. "
     f"{'All' if over else 'NOT all'} maps are above the constant map, at every ε."
@@ -925,15 +1373,36 @@ moved, signs = {}, {}
 for name, e in (key for key in animals if key[1]):
     for score in (*SHOWN[:4], "mean AP, rare"):
         row = of_seeds(name, e, score)
-        moved[name, score, e], signs[score, name, e] = say(row), analysis.clear(row)
+        moved[name, score, e], signs[score, name, e] = (
+            say(row),
+            analysis.clear(row),
+        )
 for name in tried:
-    both = [run for (n, _), own in animals.items() if n == name for run in own]
-    print(f"{name}: validation chooses ε = {analysis.choose(both, 'val_mpxap'):g}")
-for score in ("mPxAP, six", "mPxAP, all", "mean AP, six", "mean AP, rare"):
+    both = [
+        run
+        for (n, _), own in animals.items()
+        if n == name
+        for run in own
+    ]
+    print(
+        f"{name}: validation chooses ε = {analysis.choose(both, 'val_mpxap'):g}"
+    )
+for score in (
+    "mPxAP, six",
+    "mPxAP, all",
+    "mean AP, six",
+    "mean AP, rare",
+):
     for sign, word in {1: "clear gain", -1: "clear loss"}.items():
-        at = [f"{n}, ε = {e:g}" for (s, n, e), c in signs.items() if (s, c) == (score, sign)]
+        at = [
+            f"{n}, ε = {e:g}"
+            for (s, n, e), c in signs.items()
+            if (s, c) == (score, sign)
+        ]
         tell(f"{score}, {word}: {'; '.join(at) or 'nowhere'}")
-pd.Series(moved).unstack().fillna("-").rename_axis(["setting", "points"])  # columns: ε
+pd.Series(moved).unstack().fillna("-").rename_axis(
+    ["setting", "points"]
+)  # columns: ε
 
 # %% [markdown]
 # Look at mPxAP over the six, which count, network by network, and then at the mean over all, in which a class with one
@@ -948,37 +1417,82 @@ pd.Series(moved).unstack().fillna("-").rename_axis(["setting", "points"])  # col
 # photographs; *maps*: the mean over maps, each scored by itself.
 
 # %%
-single = {e: own for (e,), own in whole("voc_single", "epsilon").items()}
-print(f"did not train: {len(untrained(sum(single.values(), [])))};", end=" ")
-print(f"constant map: PxAP {100 * single[0.0][0].metrics['constant_map']:.1f} %;", end=" ")
-print(f"validation chooses ε = {analysis.choose(sum(single.values(), [])):g}")
-LIT = {"pxap": "PxAP, pooled", "map_pxap": "PxAP, mean over maps", "accuracy": "accuracy"}
+single = {
+    e: own for (e,), own in whole("voc_single", "epsilon").items()
+}
+print(
+    f"did not train: {len(untrained(sum(single.values(), [])))};",
+    end=" ",
+)
+print(
+    f"constant map: PxAP {100 * single[0.0][0].metrics['constant_map']:.1f} %;",
+    end=" ",
+)
+print(
+    f"validation chooses ε = {analysis.choose(sum(single.values(), [])):g}"
+)
+LIT = {
+    "pxap": "PxAP, pooled",
+    "map_pxap": "PxAP, mean over maps",
+    "accuracy": "accuracy",
+}
 for rule in ("", "_carried"):
     for name in ("precision", "recall"):
         LIT[f"map_{name}{rule}"] = f"{name}, {rule[1:] or '0.15'}, maps"
-        LIT[f"lit_{name}{rule}"] = f"{name}, {rule[1:] or '0.15'}, pooled"
-alone = analysis.changes(single[0.0], {f"{e:g}": single[e] for e in (0.1, 0.3)}, [*LIT])
-shown = {"ε = 0, %": (100 * alone.plain).round(1), "change, points": alone.apply(say, axis=1)}
-pd.DataFrame(shown).swaplevel().reindex([*LIT], level=0).rename(index=LIT)
+        LIT[f"lit_{name}{rule}"] = (
+            f"{name}, {rule[1:] or '0.15'}, pooled"
+        )
+alone = analysis.changes(
+    single[0.0], {f"{e:g}": single[e] for e in (0.1, 0.3)}, [*LIT]
+)
+shown = {
+    "ε = 0, %": (100 * alone.plain).round(1),
+    "change, points": alone.apply(say, axis=1),
+}
+pd.DataFrame(shown).swaplevel().reindex([*LIT], level=0).rename(
+    index=LIT
+)
 
 # %% tags=["figure:animals_lit"]
-PARTS = [(n, rule) for rule in ("0.15", "carried") for n in ("precision", "recall", "area")]
+PARTS = [
+    (n, rule)
+    for rule in ("0.15", "carried")
+    for n in ("precision", "recall", "area")
+]
 rows = []
 for run in sum(single.values(), []):
-    row = {"setting": "one class a photograph", "ε": run.config.epsilon, "seed": run.config.seed}
-    keys = {part: f"lit_{part[0]}" + "_carried" * (part[1] != "0.15") for part in PARTS}
-    rows.append(row | {part: run.metrics[key] for part, key in keys.items()})
-several = by_run[by_run.setting == "MobileNetV2, softmax"].assign(setting="several, the six")
-lit = pd.concat([pd.DataFrame(rows), several]).melt(["setting", "ε", "seed"], PARTS)
+    row = {
+        "setting": "one class a photograph",
+        "ε": run.config.epsilon,
+        "seed": run.config.seed,
+    }
+    keys = {
+        part: f"lit_{part[0]}" + "_carried" * (part[1] != "0.15")
+        for part in PARTS
+    }
+    rows.append(
+        row | {part: run.metrics[key] for part, key in keys.items()}
+    )
+several = by_run[by_run.setting == "MobileNetV2, softmax"].assign(
+    setting="several, the six"
+)
+lit = pd.concat([pd.DataFrame(rows), several]).melt(
+    ["setting", "ε", "seed"], PARTS
+)
 lit[["part", "rule"]] = lit.variable.tolist()
 figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.8), sharey=True)
 areas = []
-for panel, (name, own) in zip(axes, lit.groupby("setting", sort=False), strict=True):
+for panel, (name, own) in zip(
+    axes, lit.groupby("setting", sort=False), strict=True
+):
     sns.lineplot(
         own[own.part != "area"], x="ε", y="value", hue="part", style="rule", ax=panel,
         errorbar=figures.student, err_style="bars", err_kws={"capsize": 2}, markers=True,
     )  # fmt: skip
-    panel.set(title=f"MobileNetV2; {name}", ylabel="of the pixels, mean over seeds")
+    panel.set(
+        title=f"MobileNetV2; {name}",
+        ylabel="of the pixels, mean over seeds",
+    )
     panel.set_xticks(sorted(own["ε"].unique()))
     for rule, area in own[own.part == "area"].groupby("rule"):
         area = area.groupby("ε").value.mean()
@@ -987,7 +1501,9 @@ handles, names = axes[0].get_legend_handles_labels()
 for panel in axes:
     panel.get_legend().remove()
 figure.legend(handles, names, loc="outside upper left", ncols=6)
-said = "; ".join(f"{n}: {', '.join(f'{a:.2f}' for a in area)}" for n, area in areas)
+said = "; ".join(
+    f"{n}: {', '.join(f'{a:.2f}' for a in area)}" for n, area in areas
+)
 spill = all(area[0.0] > 1 for _, area in areas)
 sentence = (
     f"Precision and recall of the lit pixels, pooled. Lit area over object area by ε: {said}. "
@@ -996,15 +1512,36 @@ sentence = (
 figures.show(figure, sentence)
 
 # %%
-words = {(1, -1): "gathers the map", (-1, 1): "spreads it", (1, 1): "improves both"}
-words |= {(1, 0): "raises precision alone", (0, 1): "raises recall alone"}
-words |= {(0, 0): "moves neither", (-1, 0): "lowers precision", (0, -1): "lowers recall"}
+words = {
+    (1, -1): "gathers the map",
+    (-1, 1): "spreads it",
+    (1, 1): "improves both",
+}
+words |= {
+    (1, 0): "raises precision alone",
+    (0, 1): "raises recall alone",
+}
+words |= {
+    (0, 0): "moves neither",
+    (-1, 0): "lowers precision",
+    (0, -1): "lowers recall",
+}
 alone["clear"] = alone.apply(analysis.clear, axis=1)
 print("counting clear changes only:")
-for rule, e in ((rule, e) for rule in ("", "_carried") for e in ("0.1", "0.3")):
-    for kind, title in {"map": "mean over maps", "lit": "pooled"}.items():
-        way = tuple(alone.clear[e, f"{kind}_{n}{rule}"] for n in ("precision", "recall"))
-        print(f"  {rule[1:] or '0.15'}, ε = {e}, {title}: ER {words.get(way, 'lowers both')}")
+for rule, e in (
+    (rule, e) for rule in ("", "_carried") for e in ("0.1", "0.3")
+):
+    for kind, title in {
+        "map": "mean over maps",
+        "lit": "pooled",
+    }.items():
+        way = tuple(
+            alone.clear[e, f"{kind}_{n}{rule}"]
+            for n in ("precision", "recall")
+        )
+        print(
+            f"  {rule[1:] or '0.15'}, ε = {e}, {title}: ER {words.get(way, 'lowers both')}"
+        )
 
 # %% [markdown]
 # The story "the map shrinks to the detail, and ER spreads it" asks for an area below 1 at ε = 0; the figure's sentence says
@@ -1023,7 +1560,9 @@ for rule, e in ((rule, e) for rule in ("", "_carried") for e in ("0.1", "0.3")):
 # %%
 for name in data.PHOTOGRAPHS:
     source = fetch.read_source(name)
-    print(f"{name}: {source.about}\n  licence: {source.licence}\n  {source.homepage}")
+    print(
+        f"{name}: {source.about}\n  licence: {source.licence}\n  {source.homepage}"
+    )
     print(f"  {source.extent}: python -m entreg_utils data {name}\n")
 
 # %% [markdown]
@@ -1038,15 +1577,28 @@ for name in data.PHOTOGRAPHS:
 
 # %%
 timed = cost.load()
-devices = {row.device: "H100" if "H100" in row.device else "Xeon" for row in timed}
+devices = {
+    row.device: "H100" if "H100" in row.device else "Xeon"
+    for row in timed
+}
 priced = {}
 PAPER = "table_main wsol_evaluation lambda_ablation regularisers entropy_curve".split()
 for name in PAPER:
     configs = plans.load(name).configs
-    priced[name] = {"runs": len(configs), "stored": len(analysis.stored(configs))}
+    priced[name] = {
+        "runs": len(configs),
+        "stored": len(analysis.stored(configs)),
+    }
     for own in cost.estimate(configs, timed):
-        priced[name][f"h, {devices[own.device]}"] = f"{own.hours:,.1f} ({own.counted} runs)"
-print("timed:", "; ".join(f"{device} ({short})" for device, short in devices.items()))
+        priced[name][f"h, {devices[own.device]}"] = (
+            f"{own.hours:,.1f} ({own.counted} runs)"
+        )
+print(
+    "timed:",
+    "; ".join(
+        f"{device} ({short})" for device, short in devices.items()
+    ),
+)
 pd.DataFrame(priced).T
 
 # %% [markdown]
@@ -1074,7 +1626,9 @@ mine = plans.parse(text, "mine.toml")
 here = len(analysis.stored(mine.configs))
 print(f"{mine.name}: {len(mine.configs)} runs, {here} stored")
 for estimate in cost.estimate(mine.configs, timed):
-    print(f"{estimate.hours:,.1f} hours of training steps on {estimate.device}")
+    print(
+        f"{estimate.hours:,.1f} hours of training steps on {estimate.device}"
+    )
 
 # %% [markdown]
 # ### Start one
@@ -1094,7 +1648,9 @@ command += " --weights '' --statistics published"
 seconds = np.median([run.provenance["seconds"] for run in runs])
 print(f"data:  licence {fetch.read_source('cub').licence}")
 print("run:  ", textwrap.fill(command, 90))
-print(f"       about {seconds:.0f} s on one core that others use too, as it was here")
+print(
+    f"       about {seconds:.0f} s on one core that others use too, as it was here"
+)
 print(f"sweep: {len(mine.configs)} runs of {mine.name}.toml")
 if "data" in DO:
     fetch.fetch(fetch.read_source("cub"), files.project_root() / "data")
@@ -1113,39 +1669,73 @@ if "sweep" in DO:
 # %%
 settings = {"birds: MobileNetV2, 160 px": sweep}
 for name in ("MobileNetV2, 160 px", "Lite0, live", "Lite0, frozen"):
-    own = {e: group for (s, e), group in families[name].items() if s == 224}
+    own = {
+        e: group for (s, e), group in families[name].items() if s == 224
+    }
     settings[f"birds: {name.split(', 160')[0]}, shown 224"] = own
 rows = {}
 for name, own in settings.items():
-    seeds = set.intersection(*({run.config.seed for run in group} for group in own.values()))
-    fair = [run for group in own.values() for run in group if run.config.seed in seeds]
+    seeds = set.intersection(
+        *({run.config.seed for run in group} for group in own.values())
+    )
+    fair = [
+        run
+        for group in own.values()
+        for run in group
+        if run.config.seed in seeds
+    ]
     liked = analysis.choose(fair, "val_max_box_acc")
     for score, title in SHORT.items():
-        row = analysis.change(beside(own[0.0], own[liked or 0.1]), own[liked or 0.1], score)
+        row = analysis.change(
+            beside(own[0.0], own[liked or 0.1]),
+            own[liked or 0.1],
+            score,
+        )
         rows[name, liked, title] = row
 for name in tried:
-    both = [run for (n, _), own in animals.items() if n == name for run in own]
+    both = [
+        run
+        for (n, _), own in animals.items()
+        if n == name
+        for run in own
+    ]
     liked = analysis.choose(both, "val_mpxap")
     for score in SHOWN[:4]:
-        rows[f"animals: {name}", liked, score] = of_seeds(name, liked or 0.1, score)
+        rows[f"animals: {name}", liked, score] = of_seeds(
+            name, liked or 0.1, score
+        )
 liked = analysis.choose(sum(single.values(), []))
 for score in ("pxap", "map_pxap", "accuracy"):
     row = alone.loc[(f"{liked or 0.1:g}", score)]
     rows["animals, one class: MobileNetV2", liked, LIT[score]] = row
 judged = [
-    (name, f"{e:g}" if e else "0; 0.1 shown", score, analysis.clear(row), say(row))
+    (
+        name,
+        f"{e:g}" if e else "0; 0.1 shown",
+        score,
+        analysis.clear(row),
+        say(row),
+    )
     for (name, e, score), row in rows.items()
 ]
 columns = ["setting", "ε, validation", "score", "clear", "change"]
 final = pd.DataFrame(judged, columns=columns)
 
 # %% tags=["verdict"]
-words = final.assign(text=final.score + ": " + final.change.str.replace("*", "\\*"))
-words = words.groupby(columns[:2], sort=False).text.agg("<br>".join).rename("change, points")
+words = final.assign(
+    text=final.score + ": " + final.change.str.replace("*", "\\*")
+)
+words = (
+    words.groupby(columns[:2], sort=False)
+    .text.agg("<br>".join)
+    .rename("change, points")
+)
 Markdown(analysis.markdown(words.reset_index(columns[1])))
 
 # %%
-what = final.score.str.contains("accuracy|mean AP")  # the other scores say where
+what = final.score.str.contains(
+    "accuracy|mean AP"
+)  # the other scores say where
 kinds = {}
 for name, own in final.groupby("setting", sort=False):
     located, named = set(own.clear[~what]), set(own.clear[what])
@@ -1158,7 +1748,11 @@ for name, own in final.groupby("setting", sort=False):
     else:
         kind = "does not hold (no clear gain of localisation)"
     kinds.setdefault(kind, []).append(name)
-print("The claim splits." if len(kinds) > 1 else "The claim does not split.")
+print(
+    "The claim splits."
+    if len(kinds) > 1
+    else "The claim does not split."
+)
 for kind, names in kinds.items():
     tell(f"It {kind}: {'; '.join(names)}.")
 
@@ -1174,29 +1768,50 @@ for kind, names in kinds.items():
 # `python -m entreg_utils sweep table_main`.
 
 # %%
-METRIC = {"cub": ("top1_loc", "Top-1 Loc"), "voc": ("mpxap", "mPxAP")}  # of the others: PxAP
+METRIC = {
+    "cub": ("top1_loc", "Top-1 Loc"),
+    "voc": ("mpxap", "mPxAP"),
+}  # of the others: PxAP
 CLAIM, FOUND = "ER raises", "measured, points"
-rows = {("cub, 30 classes", "mobilenet_v2"): {FOUND: say(effect.loc["top1_loc"])}}
+rows = {
+    ("cub, 30 classes", "mobilenet_v2"): {
+        FOUND: say(effect.loc["top1_loc"])
+    }
+}
 for kind in KINDS.values():
-    rows["cub, 30 classes", f"lite0, {kind}"] = {FOUND: say(second.loc[(kind, 224, "top1_loc")])}
+    rows["cub, 30 classes", f"lite0, {kind}"] = {
+        FOUND: say(second.loc[(kind, 224, "top1_loc")])
+    }
 for own in rows.values():
     own[CLAIM] = "Top-1 Loc"
-for model, name in {"mobilenet_v2": "MobileNetV2", "lite0, live": "Lite0"}.items():
+for model, name in {
+    "mobilenet_v2": "MobileNetV2",
+    "lite0, live": "Lite0",
+}.items():
     own = say(of_seeds(f"{name}, softmax", 0.1, "mPxAP, all"))
     rows["voc, animals", model] = {CLAIM: "mPxAP", FOUND: own}
 cells_of = {}
 for planned in plans.load("table_main").configs:
-    cells_of.setdefault((planned.dataset, planned.model), []).append(planned)
+    cells_of.setdefault((planned.dataset, planned.model), []).append(
+        planned
+    )
 for place, configs in cells_of.items():
     score, title = METRIC.get(place[0], ("pxap", "PxAP"))
     groups = analysis.by(analysis.stored(configs), "method", "epsilon")
-    pair = [groups.get(("cam", e), []) for e in sorted({c.epsilon for c in configs})]
+    pair = [
+        groups.get(("cam", e), [])
+        for e in sorted({c.epsilon for c in configs})
+    ]
     ran = all(len(own) == 3 for own in pair)
     own = say(analysis.change(*pair, score)) if ran else "not run here"
     rows[place] = {CLAIM: title, FOUND: own}
     for price in cost.estimate(configs, timed):
-        rows[place][f"h, {devices[price.device]}"] = f"{price.hours:,.0f}"
-pd.DataFrame(rows).T.fillna("-")[[CLAIM, FOUND, *(f"h, {own}" for own in devices.values())]]
+        rows[place][f"h, {devices[price.device]}"] = (
+            f"{price.hours:,.0f}"
+        )
+pd.DataFrame(rows).T.fillna("-")[
+    [CLAIM, FOUND, *(f"h, {own}" for own in devices.values())]
+]
 
 # %% [markdown]
 # ## Summary
@@ -1204,19 +1819,38 @@ pd.DataFrame(rows).T.fillna("-")[[CLAIM, FOUND, *(f"h, {own}" for own in devices
 # What the runs say, computed and not remembered:
 
 # %%
-print(f"Birds, MobileNetV2, {len(sweep[0.0])} seeds, 160 pixels, ER at ε = {treated:g}:")
-print(f"  {verdict.holds.sum()} of {len(verdict)} parts of the bar hold;")
-print(f"  a hill in the entropy, with its top at ε = {chosen:g}: {hill};")
-print(f"  of the gain in Top-1 Loc at 0.15, carried thresholds leave {kept:.0%}")
+print(
+    f"Birds, MobileNetV2, {len(sweep[0.0])} seeds, 160 pixels, ER at ε = {treated:g}:"
+)
+print(
+    f"  {verdict.holds.sum()} of {len(verdict)} parts of the bar hold;"
+)
+print(
+    f"  a hill in the entropy, with its top at ε = {chosen:g}: {hill};"
+)
+print(
+    f"  of the gain in Top-1 Loc at 0.15, carried thresholds leave {kept:.0%}"
+)
 for (e, score), own in sizes.loc[160].groupby(["ε", "score"]):
     own = own.droplevel(["ε", "score"])
-    steps = [f"{100 * r.change:+.1f}{'*' if r.clear else ''} at {s}" for s, r in own.iterrows()]
-    tell(f"Trained at 160, ER at {e:g}, {SHORT[score]}: {', '.join(steps)}")
+    steps = [
+        f"{100 * r.change:+.1f}{'*' if r.clear else ''} at {s}"
+        for s, r in own.iterrows()
+    ]
+    tell(
+        f"Trained at 160, ER at {e:g}, {SHORT[score]}: {', '.join(steps)}"
+    )
 print(f"Network or statistics? {verdict_2}")
-print(f"Over the centred box: {best}, the best on validation, {outcome} it")
+print(
+    f"Over the centred box: {best}, the best on validation, {outcome} it"
+)
 for name in tried:
-    six_all = (say(of_seeds(name, 0.1, f"mPxAP, {n}")) for n in ("six", "all"))
-    tell(f"Animals, {name}, ε = 0.1, mPxAP over the six and all: {', '.join(six_all)}")
+    six_all = (
+        say(of_seeds(name, 0.1, f"mPxAP, {n}")) for n in ("six", "all")
+    )
+    tell(
+        f"Animals, {name}, ε = 0.1, mPxAP over the six and all: {', '.join(six_all)}"
+    )
 
 # %% [markdown]
 # - A bar that is set beforehand can be missed. Parts of a claim hold or fail one by one.

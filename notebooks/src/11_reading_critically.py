@@ -27,13 +27,22 @@ import numpy as np
 import pandas as pd
 import seaborn as sns
 import torch
-from scipy.optimize import brentq
-
-from entreg_utils import analysis, cam, checks, data, erasing, experiments, figures, losses, metrics
+from entreg_utils import (
+    analysis,
+    cam,
+    checks,
+    data,
+    erasing,
+    experiments,
+    figures,
+    losses,
+    metrics,
+)
 from entreg_utils.checks import critique
 from entreg_utils.experiments import cost, grids, plans
 from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.training.evaluate import TEMPERATURES
+from scipy.optimize import brentq
 
 figures.use_style()
 torch.set_num_threads(1)
@@ -53,19 +62,26 @@ pd.set_option("display.max_colwidth", None)
 
 # %%
 groups, missing = analysis.complete("cub30_epsilon", "epsilon")
-photos = {e: sorted(own, key=lambda r: r.config.seed) for (e,), own in groups.items()}
+photos = {
+    e: sorted(own, key=lambda r: r.config.seed)
+    for (e,), own in groups.items()
+}
 photos = dict(sorted(photos.items()))
 plain, treated = photos[0.0], photos[0.3]
 SEEDS = {r.config.seed for r in plain}
 images = len(plain[0].outcomes["right"])
-print(f"photographs: {len(SEEDS)} seeds, {images} test images;", end=" ")
+print(
+    f"photographs: {len(SEEDS)} seeds, {images} test images;", end=" "
+)
 print("ε with all seeds:", ", ".join(f"{e:g}" for e in photos))
 print(missing or "all runs of the plan cub30_epsilon are here")
 
 toy_runs = experiments.sweep(grids.SWEEP)
 toy, toy_history = analysis.final(toy_runs), analysis.history(toy_runs)
 toy_best = analysis.choose(toy_runs)  # by PxAP on validation
-print(f"drawn world: {len(toy_runs)} runs, ε = {toy_best:g} chosen on validation")
+print(
+    f"drawn world: {len(toy_runs)} runs, ε = {toy_best:g} chosen on validation"
+)
 
 # %% [markdown]
 # ## 1. One pair of models, three gains
@@ -79,16 +95,25 @@ print(f"drawn world: {len(toy_runs)} runs, ε = {toy_best:g} chosen on validatio
 # %%
 RULES = {"fixed at 0.15": "gt_known", "carried": "max_box_acc_carried"}
 RULES |= {"oracle": "max_box_acc"}
-gains = {rule: analysis.change(plain, treated, score) for rule, score in RULES.items()}
+gains = {
+    rule: analysis.change(plain, treated, score)
+    for rule, score in RULES.items()
+}
 gains = pd.DataFrame(gains).T
 centre = plain[0].outcomes["centre_box"].mean()
 pair = {"ε = 0": plain, "ε = 0.3": treated}
 
 # %% tags=["figure:rules"]
-figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.8), width_ratios=[1.5, 1])
+figure, (left, right) = plt.subplots(
+    1, 2, figsize=(9.6, 3.8), width_ratios=[1.5, 1]
+)
 tops, tau = [], np.arange(1000) / 1000  # share of the map's maximum
-for colour, (name, runs) in zip(("C0", "C1"), pair.items(), strict=True):
-    curves = analysis.outcomes(runs, "max_box_acc").mean(axis=1)  # (seeds, thresholds)
+for colour, (name, runs) in zip(
+    ("C0", "C1"), pair.items(), strict=True
+):
+    curves = analysis.outcomes(runs, "max_box_acc").mean(
+        axis=1
+    )  # (seeds, thresholds)
     own = np.array([run.metrics["box_threshold"] for run in runs])
     mean = curves.mean(axis=0)
     carried = curves[range(len(runs)), np.round(1000 * own).astype(int)]
@@ -96,21 +121,35 @@ for colour, (name, runs) in zip(("C0", "C1"), pair.items(), strict=True):
     left.plot(tau, 100 * mean, color=colour, label=name)
     left.plot(own, 100 * carried, "^", color=colour, ms=7)
     best = tau[curves.argmax(axis=1)]
-    left.plot(best, 100 * curves.max(axis=1), "o", color=colour, mfc="white")
+    left.plot(
+        best, 100 * curves.max(axis=1), "o", color=colour, mfc="white"
+    )
     tops.append(f"{tau[mean.argmax()]:.2f} ({name})")
 left.axhline(100 * centre, color="0.4", ls="--", lw=1.2)
-left.text(0.99, 100 * centre + 1, "centred box", color="0.4", ha="right")
+left.text(
+    0.99, 100 * centre + 1, "centred box", color="0.4", ha="right"
+)
 left.axvline(0.15, color="0.4", ls=":", lw=1.2)
 left.text(0.16, 2, "fixed 0.15", color="0.4")
-left.set(xlim=(0, 1), ylim=(0, 100 * centre + 9), ylabel="BoxAcc, % of images")
+left.set(
+    xlim=(0, 1),
+    ylim=(0, 100 * centre + 9),
+    ylabel="BoxAcc, % of images",
+)
 left.set_xlabel("threshold, share of the map's maximum")
 left.set_title("circles: best on test; triangles: carried")
 left.legend(loc="center right", bbox_to_anchor=(1, 0.72))
 figures.forest(right, gains)
-right.set(xlabel="gain in points", title="One pair of models, three gains")
-right.legend(loc="upper center", bbox_to_anchor=(0.4, -0.15), fontsize=9)
+right.set(
+    xlabel="gain in points", title="One pair of models, three gains"
+)
+right.legend(
+    loc="upper center", bbox_to_anchor=(0.4, -0.15), fontsize=9
+)
 
-said = [f"{analysis.points(row)} {rule}" for rule, row in gains.iterrows()]
+said = [
+    f"{analysis.points(row)} {rule}" for rule, row in gains.iterrows()
+]
 sentence = (
     f"Gain in points by threshold rule: {', '.join(said)}. The mean curves top at the "
     f"thresholds {' and '.join(tops)}; the centred box has {100 * centre:.1f}."
@@ -141,17 +180,29 @@ figures.show(figure, sentence)
 # rate of its best validation accuracy at ε = 0. "Clear" is said only where both intervals leave zero out on one side.
 
 # %%
-other, _ = analysis.complete("cub30_lite0", "freeze_bn", "epsilon", seeds=5)
+other, _ = analysis.complete(
+    "cub30_lite0", "freeze_bn", "epsilon", seeds=5
+)
 verdicts = {1: "up, clear", -1: "down, clear", 0: "not clear"}
 for frozen, name in ((True, "frozen"), (False, "live")):
     sides = other[frozen, 0.0], other[frozen, 0.1]
-    print(f"EfficientNet-Lite0, {name} batch-norm, ε 0 → 0.1, {len(sides[0])} seeds, in points:")
+    print(
+        f"EfficientNet-Lite0, {name} batch-norm, ε 0 → 0.1, {len(sides[0])} seeds, in points:"
+    )
     for rule, score in RULES.items():
         row = analysis.change(*sides, score)
-        print(f"  {rule:13s} {analysis.points(row)}: {verdicts[analysis.clear(row)]}")
-    blind = analysis.change(*[sides[0]] * 2, "max_box_acc", against="centre_box")
-    print(f"  MaxBoxAcc of ε = 0 minus that of the centred box: {analysis.points(blind)}")
-    print(f"  {'above' if analysis.clear(blind) > 0 else 'not clearly above'} the blind box")
+        print(
+            f"  {rule:13s} {analysis.points(row)}: {verdicts[analysis.clear(row)]}"
+        )
+    blind = analysis.change(
+        *[sides[0]] * 2, "max_box_acc", against="centre_box"
+    )
+    print(
+        f"  MaxBoxAcc of ε = 0 minus that of the centred box: {analysis.points(blind)}"
+    )
+    print(
+        f"  {'above' if analysis.clear(blind) > 0 else 'not clearly above'} the blind box"
+    )
 
 # %% [markdown]
 # A claim about ER on photographs has to name what it was trained with. With frozen statistics the second network
@@ -167,15 +218,24 @@ for frozen, name in ((True, "frozen"), (False, "live")):
 
 # %%
 def at_epochs(own, score):  # own: the epochs of one run, in order
-    keep = [len(own) - 1, own[f"val_{score}"].argmax(), own[f"test_{score}"].argmax()]
+    keep = [
+        len(own) - 1,
+        own[f"val_{score}"].argmax(),
+        own[f"test_{score}"].argmax(),
+    ]
     return own[f"test_{score}"].to_numpy()[keep]
 
 
 history = analysis.history(plain + treated)
 kept = analysis.by_checkpoint(history, "max_box_acc")
 for (epsilon, seed), own in history.groupby(["epsilon", "seed"]):
-    assert np.array_equal(at_epochs(own, "max_box_acc"), kept.loc[(epsilon, seed)])
-print("equal to analysis.by_checkpoint;", f"{history.epoch.max()} epochs a run")
+    assert np.array_equal(
+        at_epochs(own, "max_box_acc"), kept.loc[(epsilon, seed)]
+    )
+print(
+    "equal to analysis.by_checkpoint;",
+    f"{history.epoch.max()} epochs a run",
+)
 (100 * kept).round(1)
 
 # %% [markdown]
@@ -186,7 +246,9 @@ print("equal to analysis.by_checkpoint;", f"{history.epoch.max()} epochs a run")
 in_toy = toy_history[toy_history.epsilon.isin((0.0, toy_best))]
 panels = {
     "MaxBoxAcc (oracle), photographs": kept,
-    "GT-known Loc (0.15), photographs": analysis.by_checkpoint(history, "gt_known"),
+    "GT-known Loc (0.15), photographs": analysis.by_checkpoint(
+        history, "gt_known"
+    ),
     "PxAP, drawn world": analysis.by_checkpoint(in_toy, "pxap"),
 }
 figure, axes = plt.subplots(1, 3, figsize=(9.6, 3.6))
@@ -196,14 +258,26 @@ for panel, (title, rules) in zip(axes, panels.items(), strict=True):
     both = zip(("C0", "C1"), rules.groupby("epsilon"), strict=True)
     for colour, (epsilon, own) in both:
         values = 100 * own.to_numpy()  # (seeds, rules)
-        panel.plot(places, values.T, color=colour, lw=0.8, alpha=0.5, marker="o", ms=3)
-        panel.plot(places, values.mean(axis=0), color=colour, marker="o", ms=7)
+        panel.plot(
+            places,
+            values.T,
+            color=colour,
+            lw=0.8,
+            alpha=0.5,
+            marker="o",
+            ms=3,
+        )
+        panel.plot(
+            places, values.mean(axis=0), color=colour, marker="o", ms=7
+        )
         panel.annotate(
             f"ε = {epsilon:g}", (0, values[:, 0].mean()), (-8, 0), ha="right",
             va="center", textcoords="offset points", color=figures.ink(colour),
         )  # fmt: skip
         more = 100 * extra.loc[(epsilon, "last")]
-        parts.append(f"{more['mean']:+.1f} ± {more['half']:.1f} at ε = {epsilon:g}")
+        parts.append(
+            f"{more['mean']:+.1f} ± {more['half']:.1f} at ε = {epsilon:g}"
+        )
     panel.set(xlim=(-1.05, 2.25), title=title, ylabel="points")
     said.append(f"{title}: {' and '.join(parts)}")
 sentence = (
@@ -233,8 +307,12 @@ columns = {
 }
 rows = {}
 for score, title in columns.items():
-    table = analysis.by_checkpoint(history, score, criterion="max_box_acc")
-    for rule, change in (100 * (table.loc[0.3] - table.loc[0.0])).items():
+    table = analysis.by_checkpoint(
+        history, score, criterion="max_box_acc"
+    )
+    for rule, change in (
+        100 * (table.loc[0.3] - table.loc[0.0])
+    ).items():
         mean, half = metrics.seed_interval(change)
         rows.setdefault(rule, {})[title] = f"{mean:+.1f} ± {half:.1f}"
 pd.DataFrame(rows).T.rename_axis("epoch: last, or best on")
@@ -245,17 +323,33 @@ pd.DataFrame(rows).T.rename_axis("epoch: last, or best on")
 # chosen by test *error*, as that code does?
 
 # %%
-print("Top-1 Loc, last epoch, ε = 0.3 minus ε = 0, in points, by two judges")
+print(
+    "Top-1 Loc, last epoch, ε = 0.3 minus ε = 0, in points, by two judges"
+)
 print("(bootstrap over images and seeds; Student over the seeds):")
-for rule, score in (("at 0.15", "top1_loc"), ("carried", "top1_loc_carried")):
+for rule, score in (
+    ("at 0.15", "top1_loc"),
+    ("carried", "top1_loc_carried"),
+):
     row = analysis.change(plain, treated, score)
     judges = {"the bootstrap": (row["low"], row["high"])}
-    judges["Student's"] = row["change"] - row["half"], row["change"] + row["half"]
-    holds = [name for name, (low, high) in judges.items() if low <= 0 <= high]
-    print(f"  {rule} {analysis.points(row)}: zero is in {' and '.join(holds) or 'neither'}")
-by_error = analysis.optimism(analysis.by_checkpoint(history, "max_box_acc", "accuracy"))
+    judges["Student's"] = (
+        row["change"] - row["half"],
+        row["change"] + row["half"],
+    )
+    holds = [
+        name for name, (low, high) in judges.items() if low <= 0 <= high
+    ]
+    print(
+        f"  {rule} {analysis.points(row)}: zero is in {' and '.join(holds) or 'neither'}"
+    )
+by_error = analysis.optimism(
+    analysis.by_checkpoint(history, "max_box_acc", "accuracy")
+)
 mean, half = 100 * by_error.loc[(0.0, "last")]
-print("MaxBoxAcc of ε = 0 at the epoch of the smallest test error, minus the last:")
+print(
+    "MaxBoxAcc of ε = 0 at the epoch of the smallest test error, minus the last:"
+)
 print(f"  {mean:+.1f} ± {half:.1f}")
 
 # %% [markdown]
@@ -280,7 +374,9 @@ print(f"  {mean:+.1f} ± {half:.1f}")
 # %%
 zero = kept.loc[0.0]
 of_nothing = {
-    "honest": np.mean([r.metrics["max_box_acc_carried"] for r in plain]),
+    "honest": np.mean(
+        [r.metrics["max_box_acc_carried"] for r in plain]
+    ),
     "threshold on test": zero["last"].mean(),
     "+ epoch on test": zero["test"].mean(),
     f"+ best of {len(zero)} seeds": zero["test"].max(),
@@ -292,43 +388,76 @@ toy_nothing = {
     f"+ best of {len(toy_zero)} seeds": toy_zero["test"].max(),
 }
 drawn = analysis.by(toy_runs, "epsilon")
-drawn_gain = analysis.change(drawn[0.0,], drawn[toy_best,], "pxap")  # pooled: seeds alone
-real = {"BoxAcc, photographs": gains.loc["carried"], "PxAP, drawn world": drawn_gain}
+drawn_gain = analysis.change(
+    drawn[0.0,], drawn[toy_best,], "pxap"
+)  # pooled: seeds alone
+real = {
+    "BoxAcc, photographs": gains.loc["carried"],
+    "PxAP, drawn world": drawn_gain,
+}
 ladders = dict(zip(real, (of_nothing, toy_nothing), strict=True))
 
 # %% tags=["figure:of_nothing"]
-published = {"HaS": 64.63 - 62.98, "IVR": 66.83 - 62.98}  # over CAM, as published
+published = {
+    "HaS": 64.63 - 62.98,
+    "IVR": 66.83 - 62.98,
+}  # over CAM, as published
 figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.3))
 said = []
 for panel, (title, steps) in zip(axes, ladders.items(), strict=True):
     values = 100 * np.array(list(steps.values()))
     total, er = values[1:] - values[0], real[title]
-    bars = panel.barh(range(len(total)), total, color="0.75", height=0.6)
-    panel.bar_label(bars, [f"{value:+.1f}" for value in total], label_type="center")
-    change, low, high, half = (100 * er[n] for n in ("change", "low", "high", "half"))
+    bars = panel.barh(
+        range(len(total)), total, color="0.75", height=0.6
+    )
+    panel.bar_label(
+        bars, [f"{value:+.1f}" for value in total], label_type="center"
+    )
+    change, low, high, half = (
+        100 * er[n] for n in ("change", "low", "high", "half")
+    )
     colour = "C2" if analysis.clear(er) > 0 else "0.4"
-    panel.plot([low, high], [len(total)] * 2, color=colour, lw=5, alpha=0.5)  # bootstrap
-    panel.errorbar(change, len(total), xerr=half, fmt="o", color=colour, capsize=3)
+    panel.plot(
+        [low, high], [len(total)] * 2, color=colour, lw=5, alpha=0.5
+    )  # bootstrap
+    panel.errorbar(
+        change, len(total), xerr=half, fmt="o", color=colour, capsize=3
+    )
     panel.annotate(
         f"{change:+.1f}", (change, len(total)), (0, 6), ha="center",
         textcoords="offset points", bbox={"fc": "white", "ec": "none", "pad": 0.5},
     )  # fmt: skip
-    names = [*steps, "ER, nothing\nchosen on test"][1:]  # "honest" is the zero
+    names = [*steps, "ER, nothing\nchosen on test"][
+        1:
+    ]  # "honest" is the zero
     panel.set_yticks(range(len(names)), names)
     panel.set_ylim(len(total) + 0.5, -0.9)
     panel.axvline(0, color="black", lw=0.8)
     panel.grid(axis="y", visible=False)
-    panel.set(title=title, xlabel="gain in points over the plain models")
+    panel.set(
+        title=title, xlabel="gain in points over the plain models"
+    )
     said.append(
         f"{title}: choosing alone {total[-1]:+.1f} points, ER without such choices "
         f"{analysis.points(er)}"
     )
 for name, points in published.items():
     axes[0].axvline(points, color="C3", ls=":", lw=1.3)
-    axes[0].text(points + 0.08, -0.5, name, color=figures.ink("purple"), fontsize=9)
-ruler = ", ".join(f"{name} {points:+.1f}" for name, points in published.items())
+    axes[0].text(
+        points + 0.08,
+        -0.5,
+        name,
+        color=figures.ink("purple"),
+        fontsize=9,
+    )
+ruler = ", ".join(
+    f"{name} {points:+.1f}" for name, points in published.items()
+)
 bars = "Bar of ER: bootstrap; line: Student's over seeds"
-figures.show(figure, f"{'; '.join(said)}. {bars}. Published gains over CAM (dotted): {ruler}.")
+figures.show(
+    figure,
+    f"{'; '.join(said)}. {bars}. Published gains over CAM (dotted): {ruler}.",
+)
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -347,13 +476,24 @@ figures.show(figure, f"{'; '.join(said)}. {bars}. Published gains over CAM (dott
 
 # %%
 birds = analysis.final(sum(photos.values(), []))
-kinds = ("photographs", birds, "max_box_acc"), ("drawn world", toy, "pxap")
+kinds = (
+    ("photographs", birds, "max_box_acc"),
+    ("drawn world", toy, "pxap"),
+)
 for name, table, score in kinds:
     means = table.groupby("epsilon")[[score, f"val_{score}"]].mean()
-    honest, greedy = means[f"val_{score}"].idxmax(), means[score].idxmax()
+    honest, greedy = (
+        means[f"val_{score}"].idxmax(),
+        means[score].idxmax(),
+    )
     extra = 100 * (means[score][greedy] - means[score][honest])
-    print(f"{name}, {score}, last epoch, {len(means)} strengths:", end=" ")
-    print(f"validation takes ε = {honest:g},\n  test ε = {greedy:g};", end=" ")
+    print(
+        f"{name}, {score}, last epoch, {len(means)} strengths:", end=" "
+    )
+    print(
+        f"validation takes ε = {honest:g},\n  test ε = {greedy:g};",
+        end=" ",
+    )
     print(f"choosing on test adds {extra:.2f} points")
 scores = toy[toy.epsilon == 0].pxap.to_numpy()  # for the exercise below
 
@@ -383,18 +523,44 @@ checks.best_of_two(answer, scores)
 # **Predict.** For MaxBoxAcc on the photographs, of the nine pairs: how many of each?
 
 # %%
-titles = {"gt_known": "GT-known (0.15)", "max_box_acc_carried": "BoxAcc (carried)"}
+titles = {
+    "gt_known": "GT-known (0.15)",
+    "max_box_acc_carried": "BoxAcc (carried)",
+}
 titles |= {"max_box_acc": "MaxBoxAcc (oracle)"}
-titles |= {"top1_loc_carried": "Top-1 Loc (carried)", "accuracy": "accuracy"}
-steps = ((0.0, 0.1), (0.0, 0.3), (0.0, toy_best), (0.7, toy_best), (0.0, 0.9))
-birds_at, toy_at = (own.set_index(["epsilon", "seed"]) for own in (birds, toy))
-by_score = {title: (birds_at[s][0.0], birds_at[s][0.3]) for s, title in titles.items()}
+titles |= {
+    "top1_loc_carried": "Top-1 Loc (carried)",
+    "accuracy": "accuracy",
+}
+steps = (
+    (0.0, 0.1),
+    (0.0, 0.3),
+    (0.0, toy_best),
+    (0.7, toy_best),
+    (0.0, 0.9),
+)
+birds_at, toy_at = (
+    own.set_index(["epsilon", "seed"]) for own in (birds, toy)
+)
+by_score = {
+    title: (birds_at[s][0.0], birds_at[s][0.3])
+    for s, title in titles.items()
+}
 pxap_at = toy_at.pxap.unstack("seed").T  # a column a strength
-by_step = {f"ε {a:g} → {b:g}": (pxap_at[a], pxap_at[b]) for a, b in steps if a != b}
-panels, rows = {"photographs, ε 0 → 0.3": by_score, "drawn world, PxAP": by_step}, []
+by_step = {
+    f"ε {a:g} → {b:g}": (pxap_at[a], pxap_at[b])
+    for a, b in steps
+    if a != b
+}
+panels, rows = (
+    {"photographs, ε 0 → 0.3": by_score, "drawn world, PxAP": by_step},
+    [],
+)
 for panel, own in panels.items():
     for name, sides in own.items():
-        for (s, before), (t, after) in itertools.product(*(x.items() for x in sides)):
+        for (s, before), (t, after) in itertools.product(
+            *(x.items() for x in sides)
+        ):
             seeds = "equal seeds" if s == t else "other seeds"
             rows.append((panel, name, seeds, 100 * (after - before)))
 pairs = pd.DataFrame(rows, columns=["panel", "row", "seeds", "gain"])
@@ -406,17 +572,27 @@ shares = groups[["wrong", "exaggerated"]].mean()
 
 # %% tags=["figure:one_seed"]
 figure, axes = plt.subplots(1, 2, figsize=(9.6, 3.8))
-for panel, (title, own) in zip(axes, pairs.groupby("panel", sort=False), strict=True):
+for panel, (title, own) in zip(
+    axes, pairs.groupby("panel", sort=False), strict=True
+):
     names = list(dict.fromkeys(own.row))
     for (seeds, wrong), some in own.groupby(["seeds", "wrong"]):
         colour = "C1" if wrong else "C0"
         look = {"marker": "o", "ms": 6}
         if seeds == "other seeds":
             look = {"marker": "D", "ms": 4, "mfc": "white"}
-        panel.plot(some.gain, some.row.map(names.index), color=colour, ls="", **look)
+        panel.plot(
+            some.gain,
+            some.row.map(names.index),
+            color=colour,
+            ls="",
+            **look,
+        )
     middle = own.groupby("row", sort=False).gain.mean()
     rows = np.arange(len(names))
-    panel.vlines(middle, rows - 0.32, rows + 0.32, color="black", lw=1.6)
+    panel.vlines(
+        middle, rows - 0.32, rows + 0.32, color="black", lw=1.6
+    )
     panel.axvline(0, color="black", lw=0.8)
     panel.set_yticks(rows, names)
     panel.set_ylim(len(names) - 0.4, -0.6)
@@ -427,7 +603,11 @@ said = {}
 for (title, name), row in shares.iterrows():
     count = len(groups.get_group((title, name)))
     words = f"{name} {row.wrong:.0%} and {row.exaggerated:.0%} of {count} pairs"
-    said[title] = f"{said[title]}, {words}" if title in said else f"{title}: {words}"
+    said[title] = (
+        f"{said[title]}, {words}"
+        if title in said
+        else f"{title}: {words}"
+    )
 sentence = (
     "Wrong sign (red), and more than one and a half times the mean gain (black bar): "
     f"{'; '.join(said.values())}. Discs: the same seed on both sides."
@@ -451,13 +631,24 @@ figures.show(figure, sentence)
 
 # %%
 pairs["square"] = (pairs.gain - mean) ** 2
-spread = pairs.groupby(["panel", "row", "seeds"], sort=False).square.mean() ** 0.5
+spread = (
+    pairs.groupby(["panel", "row", "seeds"], sort=False).square.mean()
+    ** 0.5
+)
 spread = spread.unstack("seeds")
 for title, own in spread.groupby("panel", sort=False):
     closer = (own["equal seeds"] < own["other seeds"]).sum()
-    pays = "pairing by seed pays" if closer == len(own) else "no sign that pairing pays"
-    print(f"{title}: equal seeds lie closer to the mean in {closer} of {len(own)} rows:")
-    discs = pairs[(pairs.panel == title) & (pairs.seeds == "equal seeds")]
+    pays = (
+        "pairing by seed pays"
+        if closer == len(own)
+        else "no sign that pairing pays"
+    )
+    print(
+        f"{title}: equal seeds lie closer to the mean in {closer} of {len(own)} rows:"
+    )
+    discs = pairs[
+        (pairs.panel == title) & (pairs.seeds == "equal seeds")
+    ]
     wrong = f"{discs.wrong.sum()} of these {len(discs)} pairs have the wrong sign"
     print(f"  {pays}; {wrong}")
 spread.round(1)
@@ -478,33 +669,55 @@ spread.round(1)
 
 # %%
 share = plain[0].outcomes["share"].astype(float)  # (801,), of the frame
-before = analysis.outcomes(plain, "max_box_acc_carried")  # (seeds, images) bool
+before = analysis.outcomes(
+    plain, "max_box_acc_carried"
+)  # (seeds, images) bool
 after = analysis.outcomes(treated, "max_box_acc_carried")
 blind = plain[0].outcomes["centre_box"]
 kinds = metrics.size_groups(share)
 rows, who = {}, ["centred box", *pair]
 for group in (*metrics.sizes.GROUPS, "all"):
-    mine = np.full(len(share), True) if group == "all" else kinds == group
+    mine = (
+        np.full(len(share), True) if group == "all" else kinds == group
+    )
     parts = [hits[..., mine] for hits in (blind, before, after)]
     change, low, high = metrics.paired_bootstrap(*parts[1:])
-    half = metrics.seed_interval(parts[2].mean(1) - parts[1].mean(1)).half_width
+    half = metrics.seed_interval(
+        parts[2].mean(1) - parts[1].mean(1)
+    ).half_width
     found = [hits.mean() for hits in parts]
-    rows[group] = {"images": mine.sum()} | dict(zip(who, found, strict=True))
-    rows[group] |= {"change": change, "low": low, "high": high, "half": half}
+    rows[group] = {"images": mine.sum()} | dict(
+        zip(who, found, strict=True)
+    )
+    rows[group] |= {
+        "change": change,
+        "low": low,
+        "high": high,
+        "half": half,
+    }
 by_share = pd.DataFrame(rows).T  # a row a group
 by_share.round(3)
 
 # %% tags=["figure:by_share"]
 small, large = metrics.sizes.EDGES
-ranges = [f"below {small:.0%}", f"to {large:.0%}", f"from {large:.0%}", ""]
+ranges = [
+    f"below {small:.0%}",
+    f"to {large:.0%}",
+    f"from {large:.0%}",
+    "",
+]
 labels = [
     f"{group}\n{own}\nn = {int(row.images)}"
-    for (group, row), own in zip(by_share.iterrows(), ranges, strict=True)
+    for (group, row), own in zip(
+        by_share.iterrows(), ranges, strict=True
+    )
 ]
 found = 100 * by_share[who]
 shown = found.reset_index(names="group")
 shown = shown.melt("group", var_name="who", value_name="found")
-figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.5), width_ratios=[1.6, 1])
+figure, (left, right) = plt.subplots(
+    1, 2, figsize=(9.6, 3.5), width_ratios=[1.6, 1]
+)
 sns.barplot(
     shown, x="group", y="found", hue="who", palette=["0.5", "C0", "C1"], saturation=1,
     gap=0.08, ax=left,
@@ -519,15 +732,25 @@ figures.forest(right, by_share)
 bars = "thick: images and\nseeds, thin: seeds alone"
 right.set_xlabel(f"gain of ER in points (95 %; {bars})")
 
-said = [f"{group} {a:.1f}, {b:.1f}, {c:.1f}" for group, a, b, c in found.itertuples()]
+said = [
+    f"{group} {a:.1f}, {b:.1f}, {c:.1f}"
+    for group, a, b, c in found.itertuples()
+]
 sentence = f"Centred box, ε = 0, ER, in % of the images found: {'; '.join(said)}."
 figures.show(figure, sentence)
 
 # %%
-at_fixed = [analysis.outcomes(runs, "gt_known") for runs in (plain, treated)]
+at_fixed = [
+    analysis.outcomes(runs, "gt_known") for runs in (plain, treated)
+]
 for group in metrics.sizes.GROUPS:
-    low, high = (100 * hits[:, kinds == group].mean() for hits in at_fixed)
-    print(f"fixed at 0.15, {group:6s}: ε = 0 {low:4.1f}, ER {high:4.1f},", end=" ")
+    low, high = (
+        100 * hits[:, kinds == group].mean() for hits in at_fixed
+    )
+    print(
+        f"fixed at 0.15, {group:6s}: ε = 0 {low:4.1f}, ER {high:4.1f},",
+        end=" ",
+    )
     print(f"gain {high - low:+.1f} points")
 
 # %% [markdown]
@@ -550,17 +773,26 @@ for group in metrics.sizes.GROUPS:
 # %%
 test, val = (data.load("toy", split) for split in ("test", "val"))
 boxes, frame = test.boxes[:, None].numpy(), test.images.shape[-1]
-models = {f"ε = {e:g}": experiments.run(grids.er(e)).model().cpu() for e in (0.0, 0.8)}
+models = {
+    f"ε = {e:g}": experiments.run(grids.er(e)).model().cpu()
+    for e in (0.0, 0.8)
+}
 rows = {}
 for name, model in models.items():
-    raw, _ = cam.class_activation_map(model, test.images / 255, test.labels)
+    raw, _ = cam.class_activation_map(
+        model, test.images / 255, test.labels
+    )
     look = {"size": frame, "edges": (0.28, 0.35)}
     found = metrics.box_accuracy_by_size(raw.numpy(), boxes, **look)
     table = found.table()
     rows["images"], rows[name] = table.images.astype(int), table.box_acc
 side = metrics.centre_box_baseline(boxes, frame).threshold_at(0.5)
-sized = metrics.size_groups(metrics.box_shares(boxes, frame), (0.28, 0.35))
-of_group = {g: boxes[(sized == g) | (g == "all")] for g in rows["images"].index}
+sized = metrics.size_groups(
+    metrics.box_shares(boxes, frame), (0.28, 0.35)
+)
+of_group = {
+    g: boxes[(sized == g) | (g == "all")] for g in rows["images"].index
+}
 rows["centred box"] = {
     group: metrics.centre_box_baseline(own, frame, [0.5], [side]).max[0]
     for group, own in of_group.items()
@@ -574,27 +806,41 @@ pd.DataFrame(rows).loc[rows["images"].index].round(3)
 # %%
 own_shares, light = metrics.box_shares(boxes, frame), {}
 for name, model in models.items():
-    raw, _ = cam.class_activation_map(model, test.images / 255, test.labels)
-    x0, y0, x1, y1 = np.stack([metrics.boxes_at(one, size=frame)[0] for one in raw.numpy()]).T
+    raw, _ = cam.class_activation_map(
+        model, test.images / 255, test.labels
+    )
+    x0, y0, x1, y1 = np.stack(
+        [metrics.boxes_at(one, size=frame)[0] for one in raw.numpy()]
+    ).T
     ratio = (x1 - x0 + 1) * (y1 - y0 + 1) / frame**2 / own_shares
     pixels = metrics.PixelAveragePrecision(size=frame)
     for one, mask in zip(raw.numpy(), test.masks.numpy(), strict=True):
         pixels.update(one, mask)
-    light[name] = pixels.lit(0.15)._asdict() | {"too large": (ratio > 1).mean()}
+    light[name] = pixels.lit(0.15)._asdict() | {
+        "too large": (ratio > 1).mean()
+    }
     print(
         f"{name}: {light[name]['too large']:.0%} of the boxes at 0.15 have more area than the",
         end=" ",
     )
     print(f"true one, {np.median(ratio):.2f} times in the median")
 light = pd.DataFrame(light).T
-light["lit share"] = light.area * test.masks.float().mean().item()  # of the frame
+light["lit share"] = (
+    light.area * test.masks.float().mean().item()
+)  # of the frame
 more = 100 * (light.iloc[1] - light.iloc[0])
 print(
     f"lit at 0.15: {light['lit share'].iloc[0]:.1%} of the frame, then {light['lit share'].iloc[1]:.1%};"
 )
-print(f"precision of the lit pixels {more.precision:+.1f} points, recall {more.recall:+.1f}")
+print(
+    f"precision of the lit pixels {more.precision:+.1f} points, recall {more.recall:+.1f}"
+)
 spills = (light["too large"] > 0.5).all() and more["lit share"] < 0
-print("the maps spill, and ER draws them in" if spills else "the maps do not just spill")
+print(
+    "the maps spill, and ER draws them in"
+    if spills
+    else "the maps do not just spill"
+)
 light[["lit share", "precision", "recall"]].round(3)
 
 # %% [markdown]
@@ -611,9 +857,13 @@ light[["lit share", "precision", "recall"]].round(3)
 
 
 # %%
-def pieces(model, dataset):  # features (N, K, h, w), class weights (C, K), biases (C,)
+def pieces(
+    model, dataset
+):  # features (N, K, h, w), class weights (C, K), biases (C,)
     with torch.no_grad():
-        features = model.eval().forward_features(dataset.images / 255).double()
+        features = (
+            model.eval().forward_features(dataset.images / 255).double()
+        )
     head = model.head.weight, model.head.bias
     return features, *(own.detach().double() for own in head)
 
@@ -623,12 +873,21 @@ def maps_of(features, weights, labels):
 
 
 def pxap(raw):
-    return metrics.pixel_average_precision(raw.float(), test.masks, size=frame)
+    return metrics.pixel_average_precision(
+        raw.float(), test.masks, size=frame
+    )
 
 
-def correlation(a, b):  # mean over images of the correlation of two maps
-    a, b = (m.flatten(1) - m.flatten(1).mean(dim=1, keepdim=True) for m in (a, b))
-    return ((a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1))).mean().item()
+def correlation(
+    a, b
+):  # mean over images of the correlation of two maps
+    a, b = (
+        m.flatten(1) - m.flatten(1).mean(dim=1, keepdim=True)
+        for m in (a, b)
+    )
+    return (
+        ((a * b).sum(1) / (a.norm(dim=1) * b.norm(dim=1))).mean().item()
+    )
 
 
 # %%
@@ -636,16 +895,26 @@ families, moved, parts = {}, 0.0, {}
 generator = torch.Generator().manual_seed(0)
 for name, model in models.items():
     A, W, b = parts[name] = pieces(model, test)
-    p, own, rows = (A.mean((2, 3)) @ W.T + b).softmax(1), maps_of(A, W, test.labels), []
+    p, own, rows = (
+        (A.mean((2, 3)) @ W.T + b).softmax(1),
+        maps_of(A, W, test.labels),
+        [],
+    )
     for length in (0, 0.5, 1, 2, 4, 8, 16):
         for _ in range(8 if length else 1):
-            v = torch.randn(W.shape[1], generator=generator, dtype=torch.double)
+            v = torch.randn(
+                W.shape[1], generator=generator, dtype=torch.double
+            )
             v *= length * W.norm(dim=1).mean() / v.norm()
             shifted = maps_of(A, W + v, test.labels)
             q = (A.mean((2, 3)) @ (W + v).T + b).softmax(1)
             moved = max(moved, (p - q).abs().max().item())
-            rows.append((length, correlation(shifted, own), pxap(shifted)))
-    families[name] = pd.DataFrame(rows, columns=["length", "correlation", "pxap"])
+            rows.append(
+                (length, correlation(shifted, own), pxap(shifted))
+            )
+    families[name] = pd.DataFrame(
+        rows, columns=["length", "correlation", "pxap"]
+    )
 assert moved < 1e-13
 families = pd.concat(families, names=["model"]).reset_index("model")
 
@@ -653,13 +922,24 @@ families = pd.concat(families, names=["model"]).reset_index("model")
 constant = metrics.constant_map_baseline(test.masks.numpy(), size=frame)
 figure, (left, right) = plt.subplots(1, 2, figsize=(9.6, 3.5))
 for axes, score in ((left, "correlation"), (right, "pxap")):
-    look = {"x": "length", "y": score, "hue": "model", "ax": axes, "legend": False}
+    look = {
+        "x": "length",
+        "y": score,
+        "hue": "model",
+        "ax": axes,
+        "legend": False,
+    }
     look["formatter"] = "{:g}".format
-    sns.stripplot(families, dodge=True, jitter=False, size=4, alpha=0.55, **look)
+    sns.stripplot(
+        families, dodge=True, jitter=False, size=4, alpha=0.55, **look
+    )
     look |= {"estimator": "median", "errorbar": None, "linewidth": 1.8}
     sns.pointplot(families, dodge=0.4, markersize=0, **look)
     axes.set_xlabel("length of the vector, in mean class weights")
-left.set(ylim=(families.correlation.min() - 0.05, 1.05), ylabel="mean over images")
+left.set(
+    ylim=(families.correlation.min() - 0.05, 1.05),
+    ylabel="mean over images",
+)
 left.set_title("Correlation with the map as trained")
 right.set(ylim=(0, 1.05), ylabel="PxAP (0 to 1)")
 right.set_title("PxAP (dots: one vector each; lines: medians)")
@@ -669,7 +949,10 @@ figure.legend(left.lines[:2], parts, loc="outside upper left", ncols=2)
 
 said = []
 for name, own in families.groupby("model", sort=False):
-    zero, last = own[own.length == 0].pxap.item(), own[own.length == 16].pxap
+    zero, last = (
+        own[own.length == 0].pxap.item(),
+        own[own.length == 16].pxap,
+    )
     reach = f"{last.min():.3f} to {last.max():.3f} at 16 lengths"
     said.append(f"{name}: PxAP {zero:.3f} as trained, {reach}")
 sentence = (
@@ -694,8 +977,13 @@ for name, (A, W, _) in parts.items():
     again = (W + v) - (W + v).mean(dim=0)
     assert torch.allclose(again, centred, atol=1e-11)
     length = (W.mean(dim=0).norm() / W.norm(dim=1).mean()).item()
-    as_trained, canonical = (pxap(maps_of(A, w, test.labels)) for w in (W, centred))
-    print(f"{name:8s} mean class weight, in lengths of one: {length:.3f};", end=" ")
+    as_trained, canonical = (
+        pxap(maps_of(A, w, test.labels)) for w in (W, centred)
+    )
+    print(
+        f"{name:8s} mean class weight, in lengths of one: {length:.3f};",
+        end=" ",
+    )
     print(f"PxAP as trained {as_trained:.3f}, centred {canonical:.3f}")
 
 # %% [markdown]
@@ -727,7 +1015,9 @@ A, W, b = parts["ε = 0"]
 features, *_ = pieces(models["ε = 0"], val)
 pool = torch.nn.functional.adaptive_avg_pool2d
 inside = pool(val.masks[:, None].double(), A.shape[2:])
-X = features.permute(0, 2, 3, 1).reshape(-1, W.shape[1])  # a row a position and image
+X = features.permute(0, 2, 3, 1).reshape(
+    -1, W.shape[1]
+)  # a row a position and image
 X = torch.cat([X, torch.ones(len(X), 1, dtype=torch.double)], dim=1)
 v = torch.linalg.lstsq(X, inside.reshape(-1, 1)).solution[:-1, 0]
 v *= 100 * W.norm(dim=1).mean() / v.norm()
@@ -735,7 +1025,10 @@ ends = [pxap(maps_of(A, W + sign * v, test.labels)) for sign in (-1, 1)]
 logits = A.mean((2, 3)) @ W.T + b
 shifted = A.mean((2, 3)) @ (W + v).T + b
 assert torch.allclose(shifted.softmax(1), logits.softmax(1), atol=1e-11)
-start = losses.entropy(logits).mean().item(), pxap(maps_of(A, W, test.labels))
+start = (
+    losses.entropy(logits).mean().item(),
+    pxap(maps_of(A, W, test.labels)),
+)
 means = toy.groupby("epsilon")[["entropy", "pxap"]].mean()
 
 # %% tags=["figure:reachable"]
@@ -753,12 +1046,24 @@ axes.annotate(
     bbox={"fc": "white", "ec": "none", "alpha": 0.7, "pad": 1}, **words,
 )  # fmt: skip
 shift = "shift them: map moves,\nprediction stays"
-axes.annotate(shift, (nats, (low + score) / 2), (8, 0), va="center", **words)
-axes.plot(means.entropy, means.pxap, color="black", marker="o", ms=4, lw=1.4)
+axes.annotate(
+    shift, (nats, (low + score) / 2), (8, 0), va="center", **words
+)
+axes.plot(
+    means.entropy, means.pxap, color="black", marker="o", ms=4, lw=1.4
+)
 for epsilon, row in means.iterrows():
-    axes.annotate(f"{epsilon:g}", row, (5, 6), textcoords="offset points", ha="center")
+    axes.annotate(
+        f"{epsilon:g}",
+        row,
+        (5, 6),
+        textcoords="offset points",
+        ha="center",
+    )
 axes.set(xlim=span, ylim=(0, 1.05), ylabel="PxAP (0 to 1)")
-axes.set_title("Black: a network for each ε.  Blue: one network with other heads")
+axes.set_title(
+    "Black: a network for each ε.  Blue: one network with other heads"
+)
 
 inside = means.pxap.between(low, high).mean()
 sentence = (
@@ -786,12 +1091,21 @@ wanted = losses.entropy(A8.mean((2, 3)) @ W8.T + b8).mean().item()
 scale = brentq(lambda s: mean_entropy(s) - wanted, 1e-4, 1.0)
 for name, entropy, raw in (
     ("ε = 0", start[0], maps_of(A, W, test.labels)),
-    ("ε = 0, temperature", mean_entropy(scale), maps_of(A, scale * W, test.labels)),
+    (
+        "ε = 0, temperature",
+        mean_entropy(scale),
+        maps_of(A, scale * W, test.labels),
+    ),
     ("ε = 0.8", wanted, maps_of(A8, W8, test.labels)),
 ):
-    print(f"{name:20s} entropy {entropy:.3f} nats   PxAP {pxap(raw):.3f}")
+    print(
+        f"{name:20s} entropy {entropy:.3f} nats   PxAP {pxap(raw):.3f}"
+    )
 
-entropies = [[run.outcomes["entropies"] for run in runs] for runs in pair.values()]
+entropies = [
+    [run.outcomes["entropies"] for run in runs]
+    for runs in pair.values()
+]
 heated, er = np.mean(entropies, axis=1)  # nats at each temperature
 last, one = TEMPERATURES[-1], TEMPERATURES.index(1.0)
 print(f"photographs, ε = 0: {heated[one]:.2f} nats at T = 1,", end=" ")
@@ -810,55 +1124,106 @@ print("No box and no class of ε = 0 differs between the two T.")
 decides = {}  # number of the erratum -> what was computed
 C, y = 200, torch.tensor([0])
 log_c, sure = math.log(C), torch.zeros(1, C, dtype=torch.double)
-sure[0, 0] = 10.0  # one prediction of 200 classes, nearly certain and right
-CE, H = losses.cross_entropy(sure, y).item(), losses.entropy(sure).item()
-up, pu = losses.kl_uniform(sure).item(), losses.kl_to_uniform(sure).item()
+sure[0, 0] = (
+    10.0  # one prediction of 200 classes, nearly certain and right
+)
+CE, H = (
+    losses.cross_entropy(sure, y).item(),
+    losses.entropy(sure).item(),
+)
+up, pu = (
+    losses.kl_uniform(sure).item(),
+    losses.kl_to_uniform(sure).item(),
+)
 jsd, jeffreys = losses.jsd(sure).item(), losses.jeffreys(sure).item()
 
 far = 1e5 * sure
-runaway = (losses.cross_entropy(far, y) - 1e-4 * losses.kl_uniform(far)).item()
+runaway = (
+    losses.cross_entropy(far, y) - 1e-4 * losses.kl_uniform(far)
+).item()
 decides[1] = f"λ = 1e-4, logit 1e6: the loss is {runaway:.1f}"
-decides[2] = f"{up + log_c:.2f}, not {up:.2f}; the difference {log_c:.3f} is log {C}"
+decides[2] = (
+    f"{up + log_c:.2f}, not {up:.2f}; the difference {log_c:.3f} is log {C}"
+)
 step = sure.softmax(1) - 1 / C  # gradient of KL(u||p)
-away, towards = (losses.entropy(sure + sign * step).item() for sign in (1, -1))
-decides[3] = f"entropy {H:.4f}; one step down −KL {away:.4f}, down +KL {towards:.4f}"
+away, towards = (
+    losses.entropy(sure + sign * step).item() for sign in (1, -1)
+)
+decides[3] = (
+    f"entropy {H:.4f}; one step down −KL {away:.4f}, down +KL {towards:.4f}"
+)
 
 # %%
 eps = 0.1
 smoothed = losses.objective(sure, y, "label_smoothing", eps).item()
-plus, minus = ((1 - eps) * CE + sign * eps * up + eps * log_c for sign in (1, -1))
-decides[4] = f"ε = 0.1: {smoothed:.3f}; with plus {plus:.3f}, with minus {minus:.3f}"
+plus, minus = (
+    (1 - eps) * CE + sign * eps * up + eps * log_c for sign in (1, -1)
+)
+decides[4] = (
+    f"ε = 0.1: {smoothed:.3f}; with plus {plus:.3f}, with minus {minus:.3f}"
+)
 penalised = losses.objective(sure, y, "confidence_penalty", 1.0).item()
 holds, printed = CE + pu - log_c, CE - pu
-decides[5] = f"λ = 1: {penalised:.3f}; as here {holds:.3f}, as printed {printed:.3f}"
+decides[5] = (
+    f"λ = 1: {penalised:.3f}; as here {holds:.3f}, as printed {printed:.3f}"
+)
 decides[6] = f"the sum is {jeffreys:.3f}, JSD is {jsd:.3f}"
-wide, narrow = losses.jeffreys(3 * sure).item(), losses.jsd(3 * sure).item()
-decides[7] = f"logit 10 → 30: {jeffreys:.1f} → {wide:.1f}; JSD {jsd:.3f} → {narrow:.3f}"
+wide, narrow = (
+    losses.jeffreys(3 * sure).item(),
+    losses.jsd(3 * sure).item(),
+)
+decides[7] = (
+    f"logit 10 → 30: {jeffreys:.1f} → {wide:.1f}; JSD {jsd:.3f} → {narrow:.3f}"
+)
 root, roots = math.sqrt(pu), math.sqrt(jsd)
-decides[8] = f"√KL(p‖u) = {root:.3f}, JSD = {jsd:.3f}, √JSD = {roots:.3f}"
+decides[8] = (
+    f"√KL(p‖u) = {root:.3f}, JSD = {jsd:.3f}, √JSD = {roots:.3f}"
+)
 low, high = (toy[toy.epsilon == e].entropy.mean() for e in (0.0, 0.1))
-decides[9] = f"measured, drawn world: {low:.2f} nats at ε = 0, {high:.2f} at ε = 0.1"
+decides[9] = (
+    f"measured, drawn world: {low:.2f} nats at ε = 0, {high:.2f} at ε = 0.1"
+)
 decides[10] = "bibliography: nothing to compute"
 
 # %%
-model, few, own = models["ε = 0"], test.images[:20] / 255, test.labels[:20]
+model, few, own = (
+    models["ε = 0"],
+    test.images[:20] / 255,
+    test.labels[:20],
+)
 raw, _ = cam.class_activation_map(model, few, own)
 grad, _ = cam.grad_cam(model, few, own)
-assert (grad * raw[0].numel() - raw).abs().max() < 1e-5 * raw.abs().max()
-decides[11] = f"{raw[0].numel()} × Grad-CAM = CAM to 1e-5 of its maximum, 20 images"
-half_frame = [np.array([[0, 0, 223, 111]])]  # with the whole frame it has IoU 1/2
+assert (
+    grad * raw[0].numel() - raw
+).abs().max() < 1e-5 * raw.abs().max()
+decides[11] = (
+    f"{raw[0].numel()} × Grad-CAM = CAM to 1e-5 of its maximum, 20 images"
+)
+half_frame = [
+    np.array([[0, 0, 223, 111]])
+]  # with the whole frame it has IoU 1/2
 exact = metrics.full_box_baseline(half_frame).max[1]
 decides[12] = f"IoU exactly 0.5: counted {exact:.0f} of 1"
 readings = {"KL": 1, "sum over classes": C, "F.kl_div mean": 1 / C}
-eps = {name: losses.epsilon_from_lambda(1e-4 * f, C) for name, f in readings.items()}
+eps = {
+    name: losses.epsilon_from_lambda(1e-4 * f, C)
+    for name, f in readings.items()
+}
 listed = ", ".join(f"{name} ε = {e:.1e}" for name, e in eps.items())
 decides[13] = f"1e-4, {C} classes: {listed}"
 with torch.no_grad():
     features = model.forward_features(few)
-hidden = erasing.ADL(0.9, 1.0, torch.Generator().manual_seed(0))(features).sum(1) == 0
+hidden = (
+    erasing.ADL(0.9, 1.0, torch.Generator().manual_seed(0))(
+        features
+    ).sum(1)
+    == 0
+)
 excited = features.mean(1)  # (20, h, w)
 dropped, kept_on = excited[hidden].mean(), excited[~hidden].mean()
-decides[14] = f"mean excitement: dropped {dropped:.2f}, kept {kept_on:.2f}"
+decides[14] = (
+    f"mean excitement: dropped {dropped:.2f}, kept {kept_on:.2f}"
+)
 critique.errata(decides)
 
 # %% [markdown]
@@ -873,11 +1238,30 @@ critique.errata(decides)
 # section 1, three and five seeds, last checkpoint, with their own centred box.
 
 # %%
-GT_KNOWN = {"TS-CAM": 87.7, "C²AM": 92.9, "BAS": 95.1, "SCM": 96.6, "GenPromp": 98.0}
-V2 = {"CAM": 62.98, "HaS": 64.63, "CutMix": 62.76, "ADL": 58.33, "CAM + IVR": 66.83}
-published = {"GT-known Loc": GT_KNOWN, "MaxBoxAcc": {"CAM, large-kernel CNN": 90.99}}
+GT_KNOWN = {
+    "TS-CAM": 87.7,
+    "C²AM": 92.9,
+    "BAS": 95.1,
+    "SCM": 96.6,
+    "GenPromp": 98.0,
+}
+V2 = {
+    "CAM": 62.98,
+    "HaS": 64.63,
+    "CutMix": 62.76,
+    "ADL": 58.33,
+    "CAM + IVR": 66.83,
+}
+published = {
+    "GT-known Loc": GT_KNOWN,
+    "MaxBoxAcc": {"CAM, large-kernel CNN": 90.99},
+}
 published["MaxBoxAccV2"] = V2
-boxes_of = {"GT-known Loc": 59.67, "MaxBoxAcc": 59.67, "MaxBoxAccV2": 56.86}  # centred
+boxes_of = {
+    "GT-known Loc": 59.67,
+    "MaxBoxAcc": 59.67,
+    "MaxBoxAccV2": 56.86,
+}  # centred
 rows, theirs = [], "as published, not run here"
 for metric, own in published.items():
     for method, score in own.items():
@@ -885,13 +1269,22 @@ for metric, own in published.items():
         rows.append((f"{method}: {metric} {score:.1f}", gap, theirs))
 here = [(f"MobileNetV2, {name}", runs) for name, runs in pair.items()]
 names = {True: "frozen", False: "live"}
-here += [(f"Lite0 {names[f]}, ε = {e:g}", own) for (f, e), own in other.items()]
+here += [
+    (f"Lite0 {names[f]}, ε = {e:g}", own)
+    for (f, e), own in other.items()
+]
 for name, runs in here:
-    rules = RULES.items() if "Mobile" in name else [("oracle", "max_box_acc")]
+    rules = (
+        RULES.items()
+        if "Mobile" in name
+        else [("oracle", "max_box_acc")]
+    )
     for rule, score in rules:
         mean = 100 * analysis.final(runs)[score].mean()
         gap = mean - 100 * runs[0].outcomes["centre_box"].mean()
-        rows.append((f"{name}, {rule}: {mean:.1f}", gap, "measured here"))
+        rows.append(
+            (f"{name}, {rule}: {mean:.1f}", gap, "measured here")
+        )
 field = pd.DataFrame(rows, columns=["row", "gap", "source"])
 field = field.sort_values("gap", ascending=False)
 
@@ -905,7 +1298,9 @@ for bars in axes.containers:
     axes.bar_label(bars, fmt="{:+.1f}", padding=3)
 axes.axvline(0, color="black", lw=0.8)
 axes.set(xlim=(field.gap.min() - 6, field.gap.max() + 6), ylabel="")
-axes.set_xlabel("points above the best centred box, same metric and images")
+axes.set_xlabel(
+    "points above the best centred box, same metric and images"
+)
 axes.legend(title=None, loc="lower right")
 
 ends = field.groupby("source").gap.agg(["min", "max"])
@@ -937,15 +1332,25 @@ figures.show(figure, sentence)
 # (made up): *"Our method improves GT-known Loc on CUB by 4.1 points over CAM."*
 
 # %%
-critique.review({"metric": "GT-known Loc", "gain": 4.1, "baselines": ["CAM"]})
+critique.review(
+    {"metric": "GT-known Loc", "gain": 4.1, "baselines": ["CAM"]}
+)
 
 # %% [markdown]
 # And the headline of this course, on the drawn world, by the same measure:
 
 # %%
-rules = {"checkpoint": "last", "normalisation": "min-max", "cam_class": "true"}
+rules = {
+    "checkpoint": "last",
+    "normalisation": "min-max",
+    "cam_class": "true",
+}
 change, half = 100 * drawn_gain["change"], 100 * drawn_gain["half"]
-headline = rules | {"metric": "PxAP", "threshold": "none", "choices": "validation"}
+headline = rules | {
+    "metric": "PxAP",
+    "threshold": "none",
+    "choices": "validation",
+}
 headline |= {"seeds": drawn_gain["seeds"], "gain": change}
 headline |= {"interval": [change - half, change + half]}  # Student's
 headline |= {"baselines": ["constant map"]}
@@ -964,7 +1369,11 @@ critique.review(headline)[["claimed", "verdict"]]
 # Exercise: my_claim, a dict with all critique.ITEMS; gain and interval in points.
 #! my_claim = None
 change, *ends = 100 * gains.loc["carried", ["change", "low", "high"]]
-my_claim = rules | {"metric": "BoxAcc", "threshold": "carried", "choices": "none"}
+my_claim = rules | {
+    "metric": "BoxAcc",
+    "threshold": "carried",
+    "choices": "none",
+}
 my_claim |= {"seeds": len(SEEDS), "gain": change, "interval": ends}
 my_claim |= {"baselines": ["centred box"]}
 
@@ -989,15 +1398,25 @@ checks.honest_claim(my_claim, gains.loc["carried"])
 # named device (nothing is scaled to other devices; `sweep PLAN --dry-run` prints the same).
 
 # %% tags=["nbval-ignore-output"]
-print("a fresh training runs here on:", pick_device().type)  # cuda, then mps, then cpu
+print(
+    "a fresh training runs here on:", pick_device().type
+)  # cuda, then mps, then cpu
 
 # %%
-for name, runs in (("drawn world", toy_runs), ("cub30_*", plain + treated)):
+for name, runs in (
+    ("drawn world", toy_runs),
+    ("cub30_*", plain + treated),
+):
     minutes = np.median([r.provenance["seconds"] for r in runs]) / 60
-    print(f"{name:16s} {minutes:.1f} minutes a run, median of {len(runs)} stored ones")
+    print(
+        f"{name:16s} {minutes:.1f} minutes a run, median of {len(runs)} stored ones"
+    )
 for name in ("wsol_evaluation", "table_main", "lambda_ablation"):
     for own in cost.estimate(plans.load(name).configs, cost.load()):
-        print(f"{name:16s} {own.hours:,.0f} hours for {own.counted} runs", end=" ")
+        print(
+            f"{name:16s} {own.hours:,.0f} hours for {own.counted} runs",
+            end=" ",
+        )
         print(f"on {own.device}")
 
 # %% [markdown]

@@ -33,13 +33,20 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image
-
-from entreg_utils import analysis, checks, data, experiments, figures, files, metrics
+from entreg_utils import (
+    analysis,
+    checks,
+    data,
+    experiments,
+    figures,
+    files,
+    metrics,
+)
 from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.figures.overlays import TRUE
 from entreg_utils.predict import classifier, predict
 from entreg_utils.score import score
+from PIL import Image
 
 figures.use_style()
 torch.set_num_threads(2)
@@ -157,12 +164,19 @@ def recipe(model, folder="drawn_fish", **changes):
 
 
 # %%
-runs = {n: [experiments.run(recipe(n, seed=s)) for s in SEEDS] for n in NETWORKS}
+runs = {
+    n: [experiments.run(recipe(n, seed=s)) for s in SEEDS]
+    for n in NETWORKS
+}
 for name, own in runs.items():
     where = own[0].provenance["device"]
     seconds = np.median([run.provenance["seconds"] for run in own])
-    print(f"{name}: {seconds:.0f} s a run when it was recorded ({where},")
-    print("    one core, beside other work); seed=3 would be trained now")
+    print(
+        f"{name}: {seconds:.0f} s a run when it was recorded ({where},"
+    )
+    print(
+        "    one core, beside other work); seed=3 would be trained now"
+    )
 
 # %% tags=["nbval-ignore-output"]
 print("on this machine a fresh training runs on:", pick_device().type)
@@ -196,8 +210,12 @@ pd.DataFrame(table).T.fillna("-")
 
 # %%
 for name, own in runs.items():
-    gap = analysis.change(own, own, "max_box_acc_carried", against="centre_box")
-    side = {1: "above", -1: "below", 0: "not clearly apart from"}[analysis.clear(gap)]
+    gap = analysis.change(
+        own, own, "max_box_acc_carried", against="centre_box"
+    )
+    side = {1: "above", -1: "below", 0: "not clearly apart from"}[
+        analysis.clear(gap)
+    ]
     print(f"{name}: BoxAcc (carried) is {side} the centred box,")
     print(f"    by {analysis.points(gap)} points")
 
@@ -238,7 +256,9 @@ for name, own in runs.items():
 run = runs["timm:test_resnet"][0]
 threshold = run.metrics["box_threshold"]  # chosen on validation
 out = home / "predicted"
-found = predict(place / "test", run, out=out, threshold=threshold, progress=False)
+found = predict(
+    place / "test", run, out=out, threshold=threshold, progress=False
+)
 assert [f"test/{name}" for name in found.image] == test.image_ids
 print(sorted(p.name for p in out.iterdir() if p.name[0] != "."))
 found[["image", "class", "probability", "boxes"]].head(4)
@@ -295,7 +315,9 @@ papers = run.metrics["max_box_acc_carried"]
 centre = scores.table.set_index("score").loc["centre_box"]
 print(f"BoxAcc (carried), predicted class: {mine:.3f}")
 print(f"BoxAcc (carried), true class:      {papers:.3f}")
-print(f"centred box: {centre.value:.3f} ({centre.low:.3f} to {centre.high:.3f})")
+print(
+    f"centred box: {centre.value:.3f} ({centre.low:.3f} to {centre.high:.3f})"
+)
 
 # %% [markdown]
 # ## 5. What fifty boxes are good for
@@ -308,7 +330,13 @@ print(f"centred box: {centre.value:.3f} ({centre.low:.3f} to {centre.high:.3f})"
 # **Predict:** which of the two needs more boxes?
 
 # %%
-on_val = predict(place / "val", run, home / "predicted_val", threshold, progress=False)
+on_val = predict(
+    place / "val",
+    run,
+    home / "predicted_val",
+    threshold,
+    progress=False,
+)
 val = data.load("folder:drawn_fish", "val", root=home)
 
 
@@ -325,7 +353,9 @@ print(f"{len(val_hits)} validation maps, {len(test_hits)} test maps")
 print(f"best threshold on test itself (oracle): BoxAcc {oracle:.3f}")
 at = round(1000 * threshold)
 both = val_hits[:, at].mean(), test_hits[:, at].mean()
-print(f"at the threshold of section 3: {both[0]:.3f} on validation, {both[1]:.3f} on test")
+print(
+    f"at the threshold of section 3: {both[0]:.3f} on validation, {both[1]:.3f} on test"
+)
 
 # %%
 generator = np.random.default_rng(0)
@@ -335,7 +365,10 @@ for n in (5, 10, 20, 50, 100, 200):
         # with replacement: 200 boxes that were drawn, not all there are
         drawn = val_hits[generator.integers(len(val_hits), size=n)]
         column = drawn.mean(axis=0).argmax()
-        told, true = drawn[:, column].mean(), test_hits[:, column].mean()
+        told, true = (
+            drawn[:, column].mean(),
+            test_hits[:, column].mean(),
+        )
         evenings.append({"boxes": n, "told": told, "true": true})
 evenings = pd.DataFrame(evenings)
 ends = evenings.groupby("boxes").quantile([0.025, 0.5, 0.975]).unstack()
@@ -344,7 +377,11 @@ ends
 # %% tags=["figure:fifty_boxes"]
 figure, axes = plt.subplots(figsize=(8, 3.6))
 titles = {
-    "true": ("BoxAcc on test at the threshold they choose", "blue", 0.95),
+    "true": (
+        "BoxAcc on test at the threshold they choose",
+        "blue",
+        0.95,
+    ),
     "told": ("BoxAcc as these boxes tell it", "vermillion", 1.05),
 }
 for name, (title, colour, shift) in titles.items():
@@ -355,8 +392,12 @@ for name, (title, colour, shift) in titles.items():
         own.index * shift, middle, [below, above], color=ink,
         fmt="o-", capsize=3, label=title,
     )  # fmt: skip
-axes.axhline(oracle, color="grey", ls=":", lw=1.5, label="oracle on test")
-axes.axhline(centre.value, color="black", ls="--", lw=1, label="centred box")
+axes.axhline(
+    oracle, color="grey", ls=":", lw=1.5, label="oracle on test"
+)
+axes.axhline(
+    centre.value, color="black", ls="--", lw=1, label="centred box"
+)
 axes.set_xscale("log")
 axes.set_xticks(list(ends.index), [f"{n}" for n in ends.index])
 axes.minorticks_off()
@@ -425,7 +466,9 @@ ious = np.array(
     ]
 )
 for wanted in (0.5, 0.7, 0.9):
-    print(f"IoU {wanted}: {np.mean(ious >= wanted):.0%} need no correction")
+    print(
+        f"IoU {wanted}: {np.mean(ious >= wanted):.0%} need no correction"
+    )
 again = score(out / "maps", out / "boxes.coco.json", carried=threshold)
 agree = again.value("gt_known", "carried")
 print(f"maps against their own boxes: {agree:.3f}")
@@ -475,10 +518,15 @@ nearest = {
 figure, axes = plt.subplots(figsize=(8, 2.6))
 top = max(values.max() for values in nearest.values())
 bins = np.linspace(0, top, 50)
-for (name, values), colour in zip(nearest.items(), ("blue", "vermillion"), strict=True):
+for (name, values), colour in zip(
+    nearest.items(), ("blue", "vermillion"), strict=True
+):
     ink = figures.ink(colour)
     axes.hist(values, bins, color=ink, alpha=0.75, label=name)
-axes.set(xlabel="distance to the nearest training thumbnail", ylabel="pictures")
+axes.set(
+    xlabel="distance to the nearest training thumbnail",
+    ylabel="pictures",
+)
 axes.legend()
 most = nearest["twins"].max()
 near = (nearest["test split"] <= most).sum()
@@ -542,7 +590,9 @@ crops = {}
 for margin in (0.1, 0.5):
     folder, rows = home / f"cropped_{margin}", []
     folder.mkdir(exist_ok=True)
-    for i, (pixels, box) in enumerate(zip(pictures, own_boxes, strict=True)):
+    for i, (pixels, box) in enumerate(
+        zip(pictures, own_boxes, strict=True)
+    ):
         cut, inside = crop(pixels, box, margin)
         Image.fromarray(cut).save(folder / f"{i:03d}.png")
         rows.append([f"{i:03d}.png", *inside])
@@ -579,7 +629,13 @@ for shift, name, colour in (
     (-0.2, "BoxAcc (carried)", "blue"),
     (0.2, "centred box", "orange"),
 ):
-    bars = axes.bar(at + shift, cropped[name], 0.38, color=figures.ink(colour), label=name)
+    bars = axes.bar(
+        at + shift,
+        cropped[name],
+        0.38,
+        color=figures.ink(colour),
+        label=name,
+    )
     axes.bar_label(bars, fmt="%.2f")
 axes.set_xticks(at, cropped.index)
 axes.set(ylim=(0, 1.25), ylabel="BoxAcc (IoU 0.5)")
@@ -612,8 +668,12 @@ figures.show(
 
 # %%
 reef = home / "drawn_reef"
-write_folder(reef, sizes, image_size=64, part=0.3, body=0.5, context=1.0)
-other = experiments.run(recipe("timm:test_resnet", "drawn_reef", seed=0))
+write_folder(
+    reef, sizes, image_size=64, part=0.3, body=0.5, context=1.0
+)
+other = experiments.run(
+    recipe("timm:test_resnet", "drawn_reef", seed=0)
+)
 print(f"accuracy on its test split: {other.metrics['accuracy']:.3f}")
 print(f"BoxAcc (carried): {other.metrics['max_box_acc_carried']:.3f}")
 
@@ -622,7 +682,9 @@ print(f"BoxAcc (carried): {other.metrics['max_box_acc_carried']:.3f}")
 def accuracy_of(run, dataset, hide, grey=128):
     """With nothing hidden, the object's box, or all around it."""
     images = dataset.images.clone()
-    for picture, (box,) in zip(images, dataset.boxes_at(dataset.size), strict=True):
+    for picture, (box,) in zip(
+        images, dataset.boxes_at(dataset.size), strict=True
+    ):
         x0, y0, x1, y1 = box
         inside = torch.zeros(picture.shape[1:], dtype=bool)
         inside[y0 : y1 + 1, x0 : x1 + 1] = True
@@ -650,7 +712,9 @@ hidden
 # %% tags=["figure:hidden_object"]
 figure, axes = plt.subplots(figsize=(8, 3))
 at = np.arange(len(hidden))
-for k, (name, colour) in enumerate(zip(hidden, ("black", "vermillion", "blue"), strict=True)):
+for k, (name, colour) in enumerate(
+    zip(hidden, ("black", "vermillion", "blue"), strict=True)
+):
     bars = axes.bar(
         at + 0.27 * (k - 1), hidden[name], 0.25,
         color=figures.ink(colour), label=f"{name} hidden",
@@ -665,9 +729,13 @@ axes.legend(loc="upper center", ncols=3)
 figures.show(
     figure,
     "With the object's box hidden, accuracy is "
-    + " and ".join(f"{hidden.object[name]:.2f} ({name})" for name in hidden.index)
+    + " and ".join(
+        f"{hidden.object[name]:.2f} ({name})" for name in hidden.index
+    )
     + f"; chance is {chance:.3f} (dotted). With the background hidden it is "
-    + " and ".join(f"{hidden.background[name]:.2f}" for name in hidden.index)
+    + " and ".join(
+        f"{hidden.background[name]:.2f}" for name in hidden.index
+    )
     + ".",
 )
 
@@ -724,7 +792,9 @@ for row in seen[seen.image.str.startswith(SHOWN)].itertuples():
     true = [TRUTH[row.image.removesuffix(".png")]]
     pixels = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
     raw = np.load(row.map)
-    rows.append([figures.Example("EfficientNet-Lite0", pixels, raw, true, 0.15)])
+    rows.append(
+        [figures.Example("EfficientNet-Lite0", pixels, raw, true, 0.15)]
+    )
 figure, sentence = figures.triptychs(rows)
 figure.set_size_inches(7.5, 3.8)
 figures.show(figure, sentence)
@@ -734,12 +804,22 @@ figures.show(figure, sentence)
 # shown in notebook 03; your own copy may add it and the motorcycle to `SHOWN`.) Now the score of all four, as it would stand in a table.
 
 # %%
-four = score(home / "predicted_four" / "maps", photos / "boxes.csv", images=photos)
+four = score(
+    home / "predicted_four" / "maps",
+    photos / "boxes.csv",
+    images=photos,
+)
 print(four.table[columns].to_string(index=False))
-fixed = four.table.query("score == 'gt_known' and rule == 'fixed'").iloc[0]
+fixed = four.table.query(
+    "score == 'gt_known' and rule == 'fixed'"
+).iloc[0]
 print()
-print(f"GT-known Loc at 0.15: {fixed.value:.2f}, 95 % interval of the bootstrap")
-print(f"{fixed.low:.2f} to {fixed.high:.2f}: four photographs say next to nothing.")
+print(
+    f"GT-known Loc at 0.15: {fixed.value:.2f}, 95 % interval of the bootstrap"
+)
+print(
+    f"{fixed.low:.2f} to {fixed.high:.2f}: four photographs say next to nothing."
+)
 
 # %% [markdown]
 # Four pictures make a figure, never a number. The interval says so by its width, and even that is too narrow: a bootstrap
@@ -764,18 +844,30 @@ else:
 # What this page measured, computed and not remembered:
 
 # %%
-print(f"- {len(test)} test pictures, {len(SEEDS)} seeds, carried thresholds:")
+print(
+    f"- {len(test)} test pictures, {len(SEEDS)} seeds, carried thresholds:"
+)
 for name, own in runs.items():
     accuracy = np.mean([run.metrics["accuracy"] for run in own])
-    carried = np.mean([run.metrics["max_box_acc_carried"] for run in own])
+    carried = np.mean(
+        [run.metrics["max_box_acc_carried"] for run in own]
+    )
     print(f"    {name}: accuracy {accuracy:.3f}, BoxAcc {carried:.3f}")
 print(f"    a centred box, its side chosen on test: {blind_box:.3f}")
-print(f"- fifty boxes choose to within {100 * lost:.1f} points in the median, and")
-print(f"    tell BoxAcc to within {100 * wide / 2:.0f} points to either side")
+print(
+    f"- fifty boxes choose to within {100 * lost:.1f} points in the median, and"
+)
+print(
+    f"    tell BoxAcc to within {100 * wide / 2:.0f} points to either side"
+)
 ahead = 100 * lead.iloc[1]
-print(f"- cropped with a margin of 10 %, the lead is {ahead:+.0f} points")
+print(
+    f"- cropped with a margin of 10 %, the lead is {ahead:+.0f} points"
+)
 kept = hidden.object["drawn_reef"]
-print(f"- without its object, the reef is still named: {kept:.2f} right")
+print(
+    f"- without its object, the reef is still named: {kept:.2f} right"
+)
 
 # %% [markdown]
 # - Look at what was found before you train, and at the twins before you believe.
