@@ -3,7 +3,8 @@
 Each source is executed from top to bottom in a fresh kernel and written to ``NN_topic.ipynb``; its
 student's copy is run through as well, unsolved, and written without outputs (see ``convert.py``).
 Files are replaced whole or not at all, and only when every rule is met: no error, nothing on
-stderr, no memory address and no path of this machine in an output, at most 1.5 MB.
+stderr, no memory address and no path of this machine in an output, no text of a figure below the
+contrast 4.5, at most 1.5 MB.
 
 The same source gives the same file, byte for byte: cell ids come from positions, widget ids from
 their order, and neither times nor versions are stored. The state of widgets is stored, so that a
@@ -49,6 +50,7 @@ def execute(notebook: NotebookNode, folder: Path = HERE) -> NotebookNode:
     """
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this Python's kernel before the user's own
     os.environ["TQDM_DISABLE"] = "1"  # a bar would stand in an output where this machine is slow
+    os.environ["ENTREG_CONTRAST"] = "1"  # a figure with a text that cannot be read is refused
     for _ in range(3):
         executed = copy.deepcopy(notebook)
         client = NotebookClient(
