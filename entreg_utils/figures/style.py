@@ -193,7 +193,7 @@ def show(figure: Figure | tuple[Figure, str], sentence: str | None = None) -> No
         return
     bundle = {"image/png": base64.b64encode(png(figure)).decode(), "text/plain": sentence}
     display(bundle, raw=True, metadata={"image/png": {"alt": sentence}})
-    print(textwrap.fill(sentence, 79))
+    print(textwrap.fill(sentence, 76))  # what a page of A4 keeps unbroken
 
 
 @contextlib.contextmanager

@@ -39,7 +39,7 @@ def test_show_gives_the_picture_its_sentence_and_prints_it_in_lines(line, monkey
     assert more == {"raw": True, "metadata": {"image/png": {"alt": sentence}}}
     printed = capsys.readouterr().out
     assert printed.split() == 2 * sentence.split()
-    assert max(map(len, printed.splitlines())) <= 79
+    assert max(map(len, printed.splitlines())) <= 76
 
 
 def test_student_gives_the_ends_of_the_interval_over_seeds():

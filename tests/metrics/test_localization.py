@@ -37,7 +37,7 @@ def test_a_fixed_threshold():
     assert (result.gt_known, result.top1, result.top5) == (0.75, 0.25, 0.5)
     assert "GT-known Loc 0.750, Top-1 Loc 0.250, Top-5 Loc 0.500" in str(result)
     assert "threshold 0.15 fixed before the data were seen" in " ".join(str(result).split())
-    assert max(map(len, str(result).splitlines())) <= 79
+    assert max(map(len, str(result).splitlines())) <= 76
     assert result.gt_known == gt_known_loc(MAPS, BOXES, size=20)
 
 
