@@ -119,13 +119,12 @@ def faint(figure: Figure) -> list[str]:
     alphas, buffer = [own.get_alpha() for own in texts], io.BytesIO()
     for own in texts:
         own.set_alpha(0)
-    figure.savefig(buffer, format="rgba", dpi=figure.dpi)
+    figure.savefig(buffer, format="png", dpi=figure.dpi)
     for own, alpha in zip(texts, alphas, strict=True):
         own.set_alpha(alpha)
-    width, height = (int(side) for side in figure.bbox.size)
-    pixels = np.frombuffer(buffer.getvalue(), np.uint8).reshape(height, width, 4) / 255
+    pixels = plt.imread(io.BytesIO(buffer.getvalue()))
     page = 1 - pixels[..., 3:] * (1 - pixels[..., :3])  # on white paper
-    found = []
+    found, height = [], len(page)
     for own in texts:
         (x0, y0), (x1, y1) = Text.get_window_extent(own).get_points().round().astype(int)
         below = page[max(height - y1, 0) : max(height - y0, 0), max(x0, 0) : max(x1, 0)]

@@ -15,7 +15,7 @@ from entreg_utils.figures import style
 def line():
     with plt.rc_context():
         style.use_style()
-        yield lambda: plt.subplots(figsize=(2, 1))[0]
+        yield lambda: plt.subplots(figsize=(2, 1.1))[0]
     plt.close("all")
 
 
