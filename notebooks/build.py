@@ -59,10 +59,12 @@ def execute(notebook: NotebookNode, folder: Path = HERE) -> NotebookNode:
             kernel_name="python3",
             resources={"metadata": {"path": str(folder)}},
             record_timing=False,
-            coalesce_streams=True,
         )
         try:
             client.execute()
+            for cell in executed.cells:
+                if cell.cell_type == "code":
+                    cell.outputs = joined(cell.outputs)
             return executed
         except CellTimeoutError:
             continue
@@ -71,6 +73,17 @@ def execute(notebook: NotebookNode, folder: Path = HERE) -> NotebookNode:
         except DeadKernelError as error:
             raise BuildError(f"the kernel died (out of memory?): {error}") from None
     raise BuildError(f"a cell took longer than {CELL_SECONDS} s, three times")
+
+
+def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Outputs in which prints that follow each other are one; a picture between two stays there."""
+    kept: list[NotebookNode] = []
+    for output in outputs:
+        if kept and output.get("name", 0) == kept[-1].get("name"):
+            kept[-1].text += output.text
+        else:
+            kept.append(output)
+    return kept
 
 
 def tidy(notebook: NotebookNode, name: str) -> NotebookNode:

@@ -88,7 +88,10 @@ def printed_lines(notebook, path):
             text = (
                 "" if {"text/html", "image/png", WIDGET} & {*data} else data.get("text/plain", "")
             )
-            for line in (output.get("text", "") + text).splitlines():
+            text += output.get("text", "")
+            for start in re.findall(r"\S*[^\W\d]-\n\s*[^\W\d]\w*", text):
+                yield f"code cell {index} ends a line inside {''.join(start.split())}"
+            for line in text.splitlines():
                 if len(line) > WIDEST_LINE:
                     yield f"code cell {index} prints {len(line)} wide, over {WIDEST_LINE}: {line}"
 
@@ -289,6 +292,8 @@ def page(path, **changes):
         ({"code": "x" * 73}, [f"cells: code cell 1: 73 wide, over 72: {'x' * 73}"]),
         ({"printed": "x" * 80, "code": "0.25"},
          [f"printed_lines: code cell 1 prints 80 wide, over 79: {'x' * 80}"]),
+        ({"printed": "0.25 of GT-\n  known"},
+         ["printed_lines: code cell 1 ends a line inside GT-known"]),
         ({"alt": ""}, ["figures: code cell 2 shows a picture without a text in its place"]),
         ({"shown": {WIDGET: {}}},
          ["figures: code cell 2 shows a picture without a text in its place"]),

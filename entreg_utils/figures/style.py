@@ -192,7 +192,14 @@ def show(figure: Figure | tuple[Figure, str], sentence: str | None = None) -> No
         return
     bundle = {"image/png": base64.b64encode(png(figure)).decode(), "text/plain": sentence}
     display(bundle, raw=True, metadata={"image/png": {"alt": sentence}})
-    print(textwrap.fill(sentence, 76))  # what a page of A4 keeps unbroken
+    say(sentence)
+
+
+def say(*sentences: str, indent: str = "") -> None:
+    """Print sentences as a paragraph of 76 columns, which A4 keeps; no line ends inside a word.
+    ``indent`` stands before each line but the first."""
+    text, rule = " ".join(sentences), {"break_long_words": False, "break_on_hyphens": False}
+    print(textwrap.fill(text, 76, subsequent_indent=indent, **rule))
 
 
 @contextlib.contextmanager

@@ -113,7 +113,7 @@ class Localisation(Summable):
             f"{'s' if self.contours == 'all' else ''}, threshold {self.threshold:g} "
             f"{RULES[self.rule]})"
         )
-        return textwrap.fill(said, 76)
+        return textwrap.fill(said, 76, break_on_hyphens=False)
 
 
 @plain_numbers

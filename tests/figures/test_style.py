@@ -42,6 +42,15 @@ def test_show_gives_the_picture_its_sentence_and_prints_it_in_lines(line, monkey
     assert max(map(len, printed.splitlines())) <= 76
 
 
+def test_what_is_said_is_wrapped_between_words(capsys):
+    style.say("GT-known " * 20, "a" * 80, "end", indent="  ")
+    lines = capsys.readouterr().out.splitlines()
+    assert all(line.startswith("  ") for line in lines[1:]) and lines[0][0] == "G"
+    words = [word for line in lines for word in line.split()]
+    assert words == ["GT-known"] * 20 + ["a" * 80, "end"]
+    assert [line for line in lines if len(line) > 76] == ["  " + "a" * 80]
+
+
 def test_student_gives_the_ends_of_the_interval_over_seeds():
     half = 4.3026527 * 1 / 3**0.5  # t_2 s / sqrt 3 with s = 1
     assert style.student([1.0, 2.0, 3.0]) == pytest.approx((2 - half, 2 + half))
