@@ -77,17 +77,23 @@ def test_what_is_shown_can_be_captured_in_its_place(line, capsys):
 
 
 @pytest.mark.parametrize("colour", [*style.OKABE_ITO, "#777777", "0.6"])
-def test_ink_can_be_read_on_white_and_is_the_lightest_shade_that_can(colour):
-    def contrast(rgb):  # WCAG 2: (1 + 0.05) / (relative luminance + 0.05)
-        linear = [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in rgb]
-        return 1.05 / (0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2] + 0.05)
+def test_ink_can_be_read_on_white_and_on_bands_and_is_the_lightest_shade_that_can(colour):
+    def contrast(rgb, page=(1, 1, 1)):  # WCAG 2: ratio of (relative luminance + 0.05)
+        dark, light = (
+            [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in own]
+            for own in (rgb, page)
+        )
+        weights = np.array([0.2126, 0.7152, 0.0722])
+        return (weights @ light + 0.05) / (weights @ dark + 0.05)
 
     plain, dark = to_rgb(style.OKABE_ITO.get(colour, colour)), to_rgb(style.ink(colour))
-    assert contrast(dark) >= 4.5
-    if contrast(plain) >= 4.5:
+    assert contrast(dark) >= 5.6
+    for band in [*style.OKABE_ITO.values()][1:]:
+        assert contrast(dark, 0.85 + 0.15 * np.array(to_rgb(band))) >= 4.5
+    if contrast(plain) >= 5.6:
         assert dark == pytest.approx(plain, abs=0.003)
     else:
-        assert contrast(dark) < 4.65
+        assert contrast(dark) < 5.8
         ratios = np.array(dark)[np.array(plain) > 0.2] / np.array(plain)[np.array(plain) > 0.2]
         assert np.ptp(ratios) < 0.03  # the same hue
 
