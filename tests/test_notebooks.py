@@ -15,10 +15,12 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-FOLDER = Path(__file__).resolve().parents[1] / "notebooks"
+ROOT = Path(__file__).resolve().parents[1]
+FOLDER = ROOT / "notebooks"
 
 SOURCES = sorted((FOLDER / "src").glob("*.py"))
 BUILT = sorted([*FOLDER.glob("*.ipynb"), *FOLDER.glob("exercises/*.ipynb")])
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("d*/*.md")])  # data/ and docs/
 
 WIDEST_CODE, WIDEST_LINE = 72, 79  # what print keeps, and what a phone shows with one wrap
 HEADING = re.compile(r"^(#{1,6}) +(.+?) *$", re.M)
@@ -128,7 +130,12 @@ def anchors(path: Path) -> set[str]:
 
 
 def links(notebook, path):
-    for target in convert.LINK.findall(prose(notebook)):
+    yield from dead(prose(notebook), path)
+
+
+def dead(text: str, path: Path):
+    """Links to files, places or numbered sections that are not there."""
+    for target, section in re.findall(r"\]\(([^)\s]+)\)(?:, section (\d+))?", text):
         file, _, anchor = target.partition("#")
         if re.match(r"[a-z]+:", target):
             continue
@@ -137,6 +144,8 @@ def links(notebook, path):
             yield f"links to {target}, which is not there"
         elif anchor and anchor not in anchors(aim):
             yield f"links to {target}, a place that {aim.name} has not"
+        elif section and not any(own.startswith(f"{section}.") for own in anchors(aim)):
+            yield f"names section {section} of {aim.name}, which is not there"
 
 
 def promises(notebook, path):
@@ -241,12 +250,19 @@ def test_clean_and_small_and_within_the_rules(path):
     assert faults(nbformat.read(path, as_version=4), path) == []
 
 
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_of_the_pages_lead_somewhere(path):
+    assert [*dead(path.read_text("utf-8"), path)] == []
+
+
 ANSWER = "<details><summary>Answer</summary>\n\nBecause it is seen in the figure.\n\n</details>"
 QUIZ = "## Quiz\n\n" + "\n\n".join(f"**{n}.** Why?\n\n{ANSWER}" for n in range(1, 6))
 PAGE = {
     "opening": "# 01 · One\n\n1. a\n2. b\n3. c\n\n**Before:** x. **To read:** 5 minutes.\n"
     "**To run:** 9 seconds.",
-    "body": f"## A\n\n[b](#a), [c](01_one.ipynb)\n\n**Predict:** more?\n\n{ANSWER}\n\nIt is 0.25.",
+    "body": '## 1. A\n\n[b](#1-a), [c](01_one.ipynb#d)<a id="d"></a>\n'
+    "[e](01_one.ipynb), section 1\n\n"
+    f"**Predict:** more?\n\n{ANSWER}\n\nIt is 0.25.",
     "code": "value = 1 / 4\nprint(value)",
     "printed": "0.25\n",
     "shown": {"image/png": "", "text/plain": "A line."},
@@ -300,6 +316,8 @@ def page(path, **changes):
         ({"below": "A dot."}, ["figures: code cell 2 has a figure without its sentence below"]),
         ({"body": "[x](gone.md)"}, ["links: links to gone.md, which is not there"]),
         ({"body": "[x](#gone)"}, ["links: links to #gone, a place that 01_one.ipynb has not"]),
+        ({"body": "[x](01_one.ipynb), section 1"},
+         ["links: names section 1 of 01_one.ipynb, which is not there"]),
         ({"body": "It is not there yet."}, ["promises: says 'not there yet'"]),
         ({"body": "**Predict** it."}, ["folded: has no folded answer after **Predict** it. ..."]),
         ({"body": "<details open>x</details>"},
