@@ -36,7 +36,8 @@ KINDS = {"passed": bool, "attempts": int, "said": dict, "time": str}  # of an ex
 def report(path: Path | str | None = None, name: str = "", notebook: str = "") -> None:
     """Write what the checks of this session saw as JSON, and print one sentence.
 
-    What an earlier report in the same file says was passed stays passed.
+    What an earlier report in the same file says was passed stays passed. Where no exercise has an
+    answer yet, nothing is written.
 
     Args:
         path: the file, which ends in ``.json``, or a folder for ``NAME_NOTEBOOK.json``; by default
@@ -47,6 +48,9 @@ def report(path: Path | str | None = None, name: str = "", notebook: str = "") -
     Raises:
         StorageError: the file cannot be written, or is something else than this student's report.
     """
+    if not any(entry["attempts"] for entry in SESSION.values()):
+        print("No exercise has an answer yet, so there is nothing to write down.")
+        return
     name = _line(name) or _line(os.environ.get("ENTREG_STUDENT", "")) or _login()
     path = results("marks") if path is None else path_from(path, "path")
     if path.suffix != ".json":

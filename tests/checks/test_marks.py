@@ -55,6 +55,13 @@ def test_right_answers_pass_where_the_row_has_another_name(session, name, right,
     assert session[name]["passed"]
 
 
+def test_without_an_answer_nothing_is_written(session, tmp_path, capsys):
+    answer(None)
+    checks.report(name="Ada", notebook="05")
+    assert "nothing to write down" in capsys.readouterr().out
+    assert not [*tmp_path.iterdir()]
+
+
 def test_a_report_keeps_what_was_passed_before(session, tmp_path, capsys, monkeypatch):
     answer(0.4)
     checks.report(name="  Ada\nL. ", notebook="05")
@@ -63,9 +70,10 @@ def test_a_report_keeps_what_was_passed_before(session, tmp_path, capsys, monkey
     session.clear()  # the kernel is started again, and only one cell run
     answer(None)
     checks.clipped_weight(0.5)
+    checks.square_share(None)
     monkeypatch.setenv("ENTREG_STUDENT", "Ada L.")
     checks.report(notebook="05")
-    assert "1 of 2 exercises passed" in capsys.readouterr().out
+    assert "1 of 3 exercises passed" in capsys.readouterr().out
     told = marks.read(place)["exercises"]
     assert told["hidden_share"]["passed"] and not told["clipped_weight"]["passed"]
     assert [*place.parent.iterdir()] == [place]
@@ -104,7 +112,7 @@ def test_the_table_of_a_class(session, tmp_path, capsys):
     checks.seeds_needed(7, 1.0, 1.0)
     checks.report("class/Bob/08.json", name="Bob", notebook="08")
     hand_in(session, "class", "Ada", "05", 0.5, 0.4)
-    hand_in(session, "class/again", "Ada", "05", None)
+    hand_in(session, "class/again", "Ada", "05", 0.1)
     hand_in(session, "class", "Eve", "05", 0.1)
     edited = tmp_path / "class" / "Eve_05.json"
     edited.write_text(edited.read_text().replace("false", "true"))
