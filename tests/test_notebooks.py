@@ -22,7 +22,7 @@ SOURCES = sorted((FOLDER / "src").glob("*.py"))
 BUILT = sorted([*FOLDER.glob("*.ipynb"), *FOLDER.glob("exercises/*.ipynb")])
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("d*/*.md")])  # data/ and docs/
 
-WIDEST_CODE, WIDEST_LINE = 72, 79  # what print keeps, and what a phone shows with one wrap
+WIDEST_CODE, WIDEST_LINE = 72, 79  # what print keeps of code, and a terminal of what is printed
 HEADING = re.compile(r"^(#{1,6}) +(.+?) *$", re.M)
 DETAILS = re.compile(r"<details><summary>[^<\n]+</summary>\n\n(.+?)\n\n</details>", re.S)
 WIDGET = "application/vnd.jupyter.widget-view+json"
