@@ -6,6 +6,7 @@ import html
 import io
 import re
 
+import convert
 import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,7 +16,7 @@ import torch
 from IPython.core.formatters import DisplayFormatter
 from PIL import Image
 
-from entreg_utils import data, widgets
+from entreg_utils import data, figures, widgets
 from entreg_utils.experiments import Config, Run
 from entreg_utils.figures import png, steps
 from entreg_utils.figures.stages import one_stage
@@ -48,6 +49,9 @@ def runs(test_split):
         metrics={"entropy": 0.1, "accuracy": 1.0, "pxap": 0.6},
     )
     return [strong, plain]
+
+
+explorer = widgets.explorer
 
 
 def seen(box):
@@ -272,3 +276,23 @@ def test_the_stage_explorer_refuses_what_does_not_fit(test_split):
         widgets.stage_explorer(test_split.images[:2], {"a": {"x": maps}, "b": {"x": maps[0, :2]}})
     with pytest.raises(ValueError, match=r"masks have shape \(1, 48, 48\), but must be"):
         widgets.stage_explorer(test_split.images[:2], {"a": {"x": maps}}, test_split.masks[:1])
+
+
+@pytest.mark.parametrize("stem", ["02_entropy_and_regularisers", "05_cam_baselines"])
+def test_every_control_of_a_notebooks_own_explorer_changes_picture_and_sentence(stem, monkeypatch):
+    made, names = [], {}
+    monkeypatch.setattr(widgets, "explorer", lambda *a, **k: made.append(explorer(*a, **k)))
+    with figures.captured():  # they are not drawn
+        for cell in convert.read(convert.HERE / "src" / f"{stem}.py").cells:
+            if cell.cell_type == "code" and not made:
+                exec(cell.source, names)
+    (box,) = made
+    for control in box.controls.values():
+        start, states = control.value, [seen(box)]
+        for value in getattr(control, "options", None) or (control.min, control.max):
+            control.value = value[1] if isinstance(value, tuple) else value
+            states.append(seen(box))
+        pictures, sentences = map(set, zip(*states, strict=True))
+        assert None not in pictures, sentences  # each end of each control can be drawn
+        assert len(pictures) > 1 and len(sentences) > 1, control.description
+        control.value = start
