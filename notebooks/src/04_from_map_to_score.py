@@ -274,7 +274,7 @@ figures.show(figure, sentence)
 # %% [markdown]
 # Move it yourself, image by image:
 
-# %%
+# %% tags=["nbval-ignore-output"]
 from entreg_utils import widgets
 
 widgets.threshold_explorer(
