@@ -1,5 +1,7 @@
 """Texts that can be read: colours dark enough for them, and a look for those that are too faint."""
 
+from unittest import mock
+
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import is_color_like, to_hex, to_rgb, to_rgba
@@ -51,15 +53,21 @@ def faint(figure: Figure) -> list[str]:
     The figure is drawn without its texts, but with their boxes (``bbox=``). A text is faint where
     more than a fifth of the pixels below it are too near in luminance: one line may cross it.
     """
-    texts = [own for own in figure.findobj(Text) if own.get_visible() and own.get_text().strip()]
-    alphas = [own.get_alpha() for own in texts]
-    for own in texts:
+    drawn, draw = [], Text.draw
+
+    def without(own, renderer):  # ticks that lie outside their axes have texts, too: not drawn
+        alpha = own.get_alpha()
         own.set_alpha(0)
-    page = pixels(figure) / 255
-    for own, alpha in zip(texts, alphas, strict=True):
+        draw(own, renderer)
         own.set_alpha(alpha)
+        drawn.append(own)
+
+    with mock.patch.object(Text, "draw", without):
+        page = pixels(figure) / 255
     found, height = [], len(page)
-    for own in texts:
+    for own in drawn:
+        if not own.get_visible() or not own.get_text().strip():
+            continue
         (x0, y0), (x1, y1) = Text.get_window_extent(own).get_points().round().astype(int)
         below = page[max(height - y1, 0) : max(height - y0, 0), max(x0, 0) : max(x1, 0)]
         *rgb, alpha = to_rgba(own.get_color(), own.get_alpha())
