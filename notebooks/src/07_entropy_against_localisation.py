@@ -339,8 +339,8 @@ sentence = (
     "Across strengths (blue, labelled by ε) the hill tops at "
     f"ε = {top:g}, at an entropy of {entropy[top]:.2f} nats; along the "
     f"epochs of ε = 0 (grey) PxAP is best at epoch {peak} "
-    f"({there.test_pxap:.2f}, entropy {there.test_entropy:.2f}) and ends at "
-    f"{last.test_pxap:.2f} (entropy {last.test_entropy:.2f}). The "
+    f"({there.test_pxap:.2f}, entropy {there.test_entropy:.2f}) and "
+    f"ends at {last.test_pxap:.2f} (entropy {last.test_entropy:.2f}). The "
     "entropy axis is a logit, stretched at both ends."
 )
 figures.show(figure, sentence)
@@ -492,8 +492,8 @@ for panel in panels:
     panel.tick_params(axis="x", labelsize=8)
 sentence = (
     f"Lit pixels over the object's at ε = 0: {sizes}. Of the lit "
-    f"pixels {precision[0]:.0%} are object at 0.15 and {precision[1]:.0%} at "
-    "the carried threshold."
+    f"pixels {precision[0]:.0%} are object at 0.15 and "
+    f"{precision[1]:.0%} at the carried threshold."
 )
 figures.show(figure, sentence)
 
@@ -579,8 +579,8 @@ tell(
 tell(
     f"At 0.15, {larger[0.0]:.0%} of the boxes are too large at ε = 0",
     f"and {larger[best]:.0%} at ε = {best:g}; the median ratio goes",
-    f"from {ratio[0.0]:.2f} to {ratio[best]:.2f}. Of the misses at ε = 0",
-    f"({misses:.0%} of the images) {beside[0.0]:.0%} lie beside the",
+    f"from {ratio[0.0]:.2f} to {ratio[best]:.2f}. Of the misses at",
+    f"ε = 0 ({misses:.0%} of the images) {beside[0.0]:.0%} lie beside the",
     "object, so",
     "the place is wrong more often than the size."
     if beside[0.0] > 0.5
@@ -895,8 +895,8 @@ sentence = (
     f"At ε = 0 the part is worth {optimum[0, 0]:.1f} logits and the "
     f"body {optimum[0, 1]:.1f}. The body overtakes the part at "
     f"ε = {crossed:.2f}, accuracy falls at {fell:.2f} (to "
-    f"{after:.2f}), the part is dropped from {dropped:.2f} on, and on this grid "
-    f"nothing is left from {gone:.3f} on; the closed form of that end "
+    f"{after:.2f}), the part is dropped from {dropped:.2f} on, and on "
+    f"this grid nothing is left from {gone:.3f} on; the closed form of that end "
     f"is {until.max():.4f}."
 )
 figures.show(figure, sentence)
@@ -929,8 +929,8 @@ ends_at = ", ".join(f"{e:.4f} ({cue})" for cue, e in pairs)
 most = optimum[epsilons > 0.099, 2].max()
 tell(
     f"Alone, each cue pays until ε = {ends_at}. From ε = 0.1 to the",
-    f"end the context is worth {most:.2f} logits at most. But the last cue",
-    f"that pays is the {last}: at ε = {edge:.4f} the optimum is",
+    f"end the context is worth {most:.2f} logits at most. But the last",
+    f"cue that pays is the {last}: at ε = {edge:.4f} the optimum is",
     f"{before} logits (part, body, context), and right on {right:.0%}",
     "of the images.",
 )
@@ -986,8 +986,8 @@ lowest = worths.index[part.argmin()]
 sentence = (
     f"Measured, the part's share of the worth goes from {part[0]:.2f} "
     f"at ε = 0 to {part.min():.2f} at ε = {lowest:g}, while the body's "
-    f"goes up to {body.max():.2f}; the theory, with one constant fitted "
-    f"(price {fitted.price:.2g}), is off by {error:.2f} in a share on "
+    f"goes up to {body.max():.2f}; the theory, with one constant "
+    f"fitted (price {fitted.price:.2g}), is off by {error:.2f} in a share on "
     "average, and shares that never change (each its mean over ε) are "
     f"off by {rival:.2f}."
 )
@@ -1105,8 +1105,8 @@ sure = "clear" if analysis.clear(drawn) else "not clear"
 tell(
     "Loud context, ε = 0 to 0.8: the mean normalised score on the",
     f"context goes from {drawn['plain']:.2f} to",
-    f"{drawn['treated']:.2f}, {drawn['change']:+.2f} ± {drawn['half']:.2f} over the seeds",
-    f"({sure}).",
+    f"{drawn['treated']:.2f}, {drawn['change']:+.2f} ±",
+    f"{drawn['half']:.2f} over the seeds ({sure}).",
 )
 
 # %% [markdown]
