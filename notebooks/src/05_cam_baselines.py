@@ -10,19 +10,16 @@
 #
 # **When you are through, you can**
 #
-# 1. write HaS, CutMix and ADL in a few lines each, and say what RDAP changes;
-# 2. name the trap in each: non-square images, the clipped box, the map that is not positive;
-# 3. read a comparison of methods with paired seeds, intervals, baselines and more than one score;
-# 4. tell what a method hides from what its map shows afterwards;
-# 5. build the networks of the papers with a map of 14 x 14, and say by how much their maps are shifted;
-# 6. say why a fixed threshold judges the network's scale, not only its map;
-# 7. score maps of pictures that show several species.
+# 1. write HaS, CutMix, ADL and RDAP in a few lines each, say what each hides and when, and name the trap in each;
+# 2. read a comparison of methods with paired seeds, intervals, baselines and more than one score;
+# 3. tell what a method hides from what its map shows afterwards;
+# 4. build the networks of the papers, and say why a fixed threshold judges a network's scale and not only its map;
+# 5. score maps of pictures that show several species.
 #
 # **Before:** [02](02_entropy_and_regularisers.ipynb), [03](03_cam_from_scratch.ipynb),
 # [04](04_from_map_to_score.ipynb). **To read:** 45 minutes. **To run:** 25 seconds on two CPU cores, without network.
 
 # %%
-import textwrap
 from dataclasses import replace
 
 import matplotlib.pyplot as plt
@@ -49,10 +46,6 @@ from entreg_utils.figures.erasing import TITLES, what_is_hidden
 figures.use_style()
 torch.set_num_threads(1)  # faster for the small maps of this notebook
 pd.set_option("display.width", 79)
-
-
-def tell(*sentences):
-    print(textwrap.fill(" ".join(sentences), 79))
 
 
 # %% [markdown]
@@ -267,7 +260,7 @@ print("places for a layer:", ", ".join(model.erasing_points()))
 try:
     erasing.ADL(0.9, 1.0, seeded())(features - features.max() - 1)
 except ValueError as error:
-    tell(str(error))
+    figures.say(str(error))
 
 # %% [markdown]
 # **RDAP** (Choe et al., 2021) replaces the threshold by a square of fixed size around the most excited place, so
@@ -382,7 +375,7 @@ print(f"its box {area.float().mean() / 48**2:.1%}.")
 aim = when["mark"] / when["rest"]
 known = [name for name, value in aim.items() if value > 1.5]
 said = [f"{name} {value:.1f}" for name, value in aim.items()]
-tell(
+figures.say(
     "Hidden share of the mark over that of the rest of the fish:",
     f"{', '.join(said)}; more than 1.5 times:",
     f"{', '.join(known) or 'none'}.",
@@ -390,7 +383,7 @@ tell(
 tables = {"When it strikes": when, "In training": trained}
 for what, table in tables.items():
     mark = table["mark"]
-    tell(
+    figures.say(
         f"{what}, the mark is covered most by {mark.idxmax()}",
         f"({mark.max():.0f} %), least by {mark.idxmin()}",
         f"({mark.min():.0f} %).",
@@ -441,7 +434,7 @@ print(len(runs), "runs; seeds", sorted(set(table.seed)))
 # %% tags=["nbval-ignore-output"]
 another = experiments.er(0.8, seed=99, method="cutmix")
 print("a fresh training runs here on:", pick_device().type)
-tell(cost.outline([another]).splitlines()[-1])
+figures.say(cost.outline([another]).splitlines()[-1])
 print("to start it: experiments.run(another)")
 
 # %%
@@ -528,7 +521,7 @@ def verdicts(found, scores=SCORES):
             if one == score:
                 lists[VERDICTS[analysis.clear(own)]].append(name)
         said = [f"{v}: {', '.join(w)}" for v, w in lists.items() if w]
-        tell(f"{title}:", "; ".join(said))
+        figures.say(f"{title}:", "; ".join(said))
 
 
 # %%
@@ -564,7 +557,7 @@ both = pd.DataFrame(
 name = (both.box - both.pixels).abs().idxmax()
 box, pixels = both.loc[name]
 turned = both.index[both.box * both.pixels < 0]
-tell(
+figures.say(
     f"The scores differ most for {name} without ER: {box:+.1f} points",
     f"of BoxAcc and {pixels:+.1f} of PxAP. Methods whose two changes",
     f"have opposite signs: {', '.join(turned) or 'none'}.",
@@ -641,7 +634,7 @@ print(len(TITLES), "methods.")
 plain, treated = pxap[:, 0.0], pxap[:, 0.8]
 wide, narrow = (own.max() - own.min() for own in (plain, treated))
 gain = (treated - plain).mean()
-tell(
+figures.say(
     f"From the worst to the best method: PxAP {wide:.3f} without ER,",
     f"{narrow:.3f} with it. ER's mean gain: {gain:.3f}.",
     "With ER the methods lie",
@@ -867,7 +860,7 @@ missed = ", ".join(untrained) or "none"
 print("Below 90 % validation accuracy, so not trained:", missed)
 for name, rows in absent.items():
     which = "all ten rows" if len(rows) == 10 else ", ".join(rows)
-    tell(f"{NETS[name]}, without three seeds here: {which}.")
+    figures.say(f"{NETS[name]}, without three seeds here: {which}.")
 
 
 # %%
@@ -879,7 +872,7 @@ def price(plan):
         print(f"python -m entreg_utils sweep {plan}")
     text = (plans.FOLDER / f"{plan}.toml").read_text(encoding="utf-8")
     costs = [line for line in text.splitlines() if "Cost" in line]
-    tell(f"By the plan: {costs[0].lstrip('# ')}")
+    figures.say(f"By the plan: {costs[0].lstrip('# ')}")
 
 
 price(PLAN)
@@ -894,7 +887,7 @@ for (name, device), own in by_device:
     if device == "cuda":
         where = ", ".join(sorted(set(own.gpu)))
         beside = " with other runs beside it"
-    tell(
+    figures.say(
         f"{NETS[name]}: {own.seconds.median():.0f} s a run on",
         f"{where}{beside} (median of {len(own)})",
     )
