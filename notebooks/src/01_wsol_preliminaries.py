@@ -108,9 +108,9 @@ figures.show(
 columns = np.flatnonzero(mask.any(axis=0))
 last = test.images.shape[-1] - 1
 at_frame = (test.boxes[:, 2:] == last).any(dim=1).sum()
-print(f"the fish fills the columns {columns[0]} to {columns[-1]}:")
-print(f"{len(columns)} pixels; its box is written from {x0} to {x1},")
-print(f"and x1 - x0 = {x1 - x0}")
+fills = f"{columns[0]} to {columns[-1]}: {len(columns)} pixels"
+print("the fish fills the columns", fills)
+print(f"its box is written from {x0} to {x1}: x1 - x0 = {x1 - x0}")
 print(f"boxes that reach column or row {last}:", end=" ")
 print(f"{at_frame} of {len(test)}")
 
@@ -179,8 +179,8 @@ figures.show(
 
 # %% [markdown]
 # Notice the sizes. The mark covers a few pixels in a hundred; the body is several times larger; the
-# habitat takes most of the picture. A map that lights up on the mark alone is a very small map, and that is
-# the whole problem of this course in one picture.
+# habitat takes most of the picture. Whoever looks at the mark alone sees enough to name the fish, and a small part of
+# what the box asks for. That is the problem of this course in one picture.
 #
 # On photographs no such cut exists: nobody can say which pixels of a bird are "the class". That is why
 # the course has a drawn world beside the real data.
@@ -562,7 +562,8 @@ print(f"on {np.size(counted)} pairs of boxes")
 # ### A perfect name, a useless box
 #
 # Imagine the *ideal* shortcut: a method whose map is exactly the mark, no pixel more or less. Its
-# names are perfect. How good are its boxes? **Predict** the IoU before you look.
+# names are perfect. How good are its boxes? **Predict** the IoU before you look. (A network's map is coarser than this:
+# its light may sit on the mark and its box still come out too large. Notebook 07 measures what real maps do.)
 
 # %%
 # tight boxes of the marks, (N, 4)
@@ -798,7 +799,7 @@ checks.blanked(accuracy, hidden)
 # * WSOL trains on names and is scored on places. Boxes may measure; where they choose, say so.
 # * A cue of reliability $r$ allows an accuracy of $\max(r, (1-r)/(C-1))$. The part alone allows all of it.
 # * Training drives the evidence onto the part while the entropy falls, because impostors hold the body.
-# * The part's box is far too small. The name does not care; the score does.
+# * The box of the part is far too small. The name does not care; the score does.
 # * Every score stands beside a centred box, and beside the rule that chose its threshold.
 
 # %% [markdown]
