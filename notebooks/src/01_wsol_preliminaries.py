@@ -36,6 +36,7 @@ from entreg_utils.figures import (
 )
 
 figures.use_style()
+torch.set_num_threads(1)  # small matrices: a second thread only waits
 
 # %% [markdown]
 # ## 1. The task
@@ -55,7 +56,8 @@ test = data.load("toy", "test")
 # images: bytes (N, 3, H, W)
 print("training pictures:", tuple(train.images.shape))
 print("test pictures:    ", tuple(test.images.shape))
-print("species:", ", ".join(train.class_names))
+print("species:", ", ".join(train.class_names[:4]), "and")
+print("        ", ", ".join(train.class_names[4:]))
 
 # %% [markdown]
 # **Predict:** which of the three panels of the next figure may a weakly supervised method see while it

@@ -254,7 +254,7 @@ figures.show(
 # %% [markdown]
 # $\mathrm{KL}(u\|p)$ averages $-\log p_k$ over *all* classes, so it forbids any class to vanish. The
 # confidence penalty asks only how spread $p$ is: at a corner it has reached its largest value and can
-# hurt no more. JSD is bounded and weak. The lower row shows what matters for training: where the sum
+# hurt no more. JSD is bounded (by $\log 2$) and weak. The lower row shows what matters for training: where the sum
 # of cross-entropy and regulariser is lowest. The same strength means four different things.
 #
 # Three mistakes about these definitions are common in print. The next cell puts numbers to them.
