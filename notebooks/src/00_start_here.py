@@ -190,7 +190,7 @@ analysis.baselines(test)
 # | 11 | [reading critically](11_reading_critically.ipynb) | what should one ask of a paper's table? |
 # | 12 | [your own photographs](12_your_own_photographs.ipynb) | what does it take to do this with your pictures? |
 #
-# **Alone at night?** Go through 01 to 12 in order, half an hour each. Where a page says *predict*, guess before
+# **Alone at night?** Go through 01 to 12 in order, half an hour to an hour each. Where a page says *predict*, guess before
 # you run the cell. Do the exercises in the copies under `exercises/`; each answer is checked at once.
 #
 # **Teaching a class?** 01 with 03 fills a session, 04 another, 06 with 07 a third; 02 is reading in between. Under every

@@ -14,7 +14,7 @@
 # 4. explain why training drifts to one cue, and show on boxes what that costs;
 # 5. tell which numbers of a localisation paper needed boxes to be chosen.
 #
-# **Before:** Python, a little PyTorch, what a softmax is. **To read:** 25 minutes.
+# **Before:** Python, a little PyTorch, what a softmax is. **To read:** 35 minutes.
 # **To run:** 10 seconds on two CPU cores, without network.
 
 # %%
@@ -240,8 +240,8 @@ lies = "never lies" if part == 1 else lies
 print(f"The part {lies};", end=" ")
 print(f"the body does in one picture of {1 / (1 - body):.0f}.")
 print(f"The context is right {context / chance:.1f} times", end=" ")
-more = "more" if context < 0.5 else "less"
-print(f"as often as a guess, and wrong {more} often than right.")
+print("as often as a guess, and wrong")
+print("more" if context < 0.5 else "less", "often than right.")
 
 # %% [markdown]
 # This ordering is chosen with care: it imitates the situation in which a photograph's smallest detail (a bird's beak, a

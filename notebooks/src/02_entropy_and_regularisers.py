@@ -15,7 +15,7 @@
 # 4. find the prediction that a given strength aims at, and convert between $\lambda$ and $\varepsilon$;
 # 5. read a $\lambda$ in a paper and ask the question that decides what it means.
 #
-# **Before:** softmax, cross-entropy, a derivative. **To read:** 30 minutes.
+# **Before:** softmax, cross-entropy, a derivative. **To read:** 35 minutes.
 # **To run:** 10 seconds on two CPU cores, without network.
 
 # %%

@@ -15,7 +15,7 @@
 # 4. explain why localisation is never a function of the output probabilities alone;
 # 5. recognise an overlay that flatters its map.
 #
-# **Before:** notebooks 01 and 02. **To read:** 30 minutes. **To run:** 15 seconds on two CPU cores,
+# **Before:** notebooks 01 and 02. **To read:** 40 minutes. **To run:** 15 seconds on two CPU cores,
 # without network.
 
 # %%
@@ -437,7 +437,8 @@ for name, version in (
 # something non-linear, a clip or a rounding to bytes, happens in between, as it does in some libraries.)
 # Say which order you use.
 #
-# `cam.upsample` and `cam.normalize` follow the protocol. Here is the result as this course shows it:
+# `cam.upsample` and `cam.normalize` follow the protocol. The **box** comes from the normalised map: keep the pixels above a threshold, take the
+# largest connected patch of them, and draw the smallest box around it (notebook 04 takes each step apart). Here is the result as this course shows it:
 # the picture with the true box and the predicted one; the map with its **raw range**; and the overlay with
 # a line where the threshold cuts.
 
