@@ -164,8 +164,10 @@ print(textwrap.fill(analysis.verdict(runs), 79))
 analysis.headline(runs)
 
 # %% [markdown]
-# Notebook 04 says what each column rewards, and which of them chose a threshold by looking at the answers of the test
-# pictures (an "oracle": no one can do that on new pictures). A
+# In short: **GT-known Loc** is the share of pictures whose box overlaps the true one by at least one half (IoU, notebook 01),
+# when the map of the true species is asked (GT: *ground truth*) at a threshold fixed in advance; **Top-1 Loc** asks for the right name as
+# well. **BoxAcc** is the first share at a threshold that was chosen on validation pictures and *carried* over, **MaxBoxAcc** at the one that is best on the very
+# test pictures (an *oracle*: no one can do that on new pictures). PxAP needs no threshold. Notebook 04 says what each column rewards. A
 # score means little without what one gets *without looking*: the same box for all pictures, or a constant map.
 
 # %%

@@ -36,7 +36,6 @@ from entreg_utils.figures import (
 )
 
 figures.use_style()
-torch.set_num_threads(1)  # small matrices: a second thread only waits
 
 # %% [markdown]
 # ## 1. The task
@@ -634,7 +633,7 @@ figures.show(
 
 # %% [markdown]
 # Localisation scores are read off such curves. The field asks at three **levels**: an IoU of at least 0.3 (roughly
-# there), 0.5 (the usual question) and 0.7 (tight); notebook 04 averages over them. The rival
+# there), 0.5 (the usual question) and 0.7 (tight); the mean over the three is MaxBoxAccV2 (notebook 04). The rival
 # there is a box that was drawn with closed eyes. A *better* classifier would change nothing about it. That is what "the shortcut hurts" means: the name and the
 # place pull at different pixels, and the loss pays for one of them only.
 #
