@@ -5,6 +5,7 @@
 #   make tutorial-all  the same with every network of the course trained fresh
 #   make test          lint, unit tests, every notebook compared with its stored outputs
 #   make lab           JupyterLab on your own copies of the notebooks, in lab/
+#   make handout DIR=path   the exercises for a class: no solutions, with all that they need
 #   make notebooks     build notebooks/*.ipynb and notebooks/exercises/ from notebooks/src/
 #   make records       (maintainers) train fresh and refresh data/runs/
 #   make bench         (maintainers) the timings that README states
@@ -27,7 +28,7 @@ COMMITTED := rm -rf results/check; ENTREG_RESULTS="$$(pwd -P)/results/check"
 export PYTHONIOENCODING := $(firstword $(subst :, ,$(PYTHONIOENCODING))):backslashreplace
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tutorial tutorial-all test lab notebooks records bench mutants lint format clean again
+.PHONY: help setup tutorial tutorial-all test lab handout notebooks records bench mutants lint format clean again
 
 # The stamp holds the folder it was made for: a copied or moved tree builds its own .venv, since the
 # one it carries would import the package from the old place.
@@ -97,6 +98,11 @@ lab: $(READY)
 	@root=; if [ "$$(id -u)" -eq 0 ]; then root=--allow-root; fi; \
 	$(PY) -m jupyterlab $$root --ServerApp.root_dir="$$(pwd -P)" \
 	  --LabApp.default_url=/lab/tree/lab/00_start_here.ipynb
+
+# DIR comes through the environment, so that no sign in it is read as shell text.
+handout: $(READY)
+	@if [ -z "$$DIR" ]; then echo "Name the folder: make handout DIR=path" >&2; exit 1; fi; \
+	$(PY) notebooks/handout.py "$$DIR"
 
 notebooks: $(READY)
 	@$(COMMITTED) $(PY) notebooks/build.py --jobs $(JOBS)

@@ -280,9 +280,9 @@ figures.show(
 #
 # ### By hand
 #
-# Suppose that you may look at *one* cue only. It shows variant $v$; there are $C$ species, all equally
-# frequent. Bayes' rule gives probability $r$ to species $v$ and $(1-r)/(C-1)$ to each other one. So the
-# best bet is $v$, and its accuracy is
+# Suppose that you may look at *one* cue only. It shows variant $j$; there are $C$ species, all equally
+# frequent. Bayes' rule gives probability $r$ to species $j$ and $(1-r)/(C-1)$ to each other one. So the
+# best bet is $j$, and its accuracy is
 #
 # $$\max\Bigl(r,\ \frac{1-r}{C-1}\Bigr).$$
 #
@@ -290,7 +290,7 @@ figures.show(
 #
 # ### By counting
 #
-# The same without knowing $r$: a look-up table. Count on the training pictures how often variant $v$
+# The same without knowing $r$: a look-up table. Count on the training pictures how often variant $j$
 # came with species $c$, and answer with the most frequent species. No gradient, no library.
 
 
@@ -503,10 +503,10 @@ figures.show(
 #
 # ### Intersection over union
 #
-# To say how good a box $A$ is, one compares it with the true box $B$. The **intersection over union** is the area that both
-# share, divided by the area that either covers:
-# $\mathrm{IoU}(A,B) = |A\cap B| \,/\, |A\cup B|$, from 0 (disjoint) to 1 (equal). A box that is too large loses as
-# much as one that is too small.
+# To say how good a box $\hat B$ is, one compares it with the true box $B$. The **intersection over union** is the area that
+# both share, divided by the area that either covers:
+# $\mathrm{IoU}(\hat B,B) = |\hat B\cap B| \,/\, |\hat B\cup B|$, from 0 (disjoint) to 1 (equal). A box that is too large
+# loses as much as one that is too small.
 #
 # Two conventions meet here, and they do not fit. The field's *code* takes both ends of a box as pixels
 # that belong to it, so that a side is $x_1 - x_0 + 1$ long. The *boxes*, in the public lists and here, end one

@@ -490,12 +490,12 @@ figures.show(
 # as a standard*, divides by a percentile in place of the maximum; IVR, *infer the value range*, takes a percentile in
 # place of the minimum.
 #
-# | rule | formula, for the values $v$ of one map |
+# | rule | formula, for the values $M$ of one map |
 # |---|---|
-# | min-max | $(v-\min v)/(\max v-\min v)$ |
-# | max | $\max(v,0)/\max v$ |
-# | PaS | $\min\bigl((v-\min v)/P_{90}(v-\min v),\,1\bigr)$, with the 90th percentile $P_{90}$ |
-# | IVR | $\max(v-P,0)$ divided by its maximum, $P$ a percentile of $v$ |
+# | min-max | $(M-\min M)/(\max M-\min M)$ |
+# | max | $\max(M,0)/\max M$ |
+# | PaS | $\min\bigl((M-\min M)/P_{90}(M-\min M),\,1\bigr)$, with the 90th percentile $P_{90}$ |
+# | IVR | $\max(M-P,0)$ divided by its maximum, $P$ a percentile of $M$ |
 #
 # Written out, each is a line. The next cell checks them against the package on every test map.
 

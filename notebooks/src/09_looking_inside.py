@@ -215,8 +215,8 @@ figures.show(
 # %% [markdown]
 # ## 2. Loud is not the same as listening
 #
-# The world is drawn, so the energy can be counted. For each picture, the share of the energy on a region $r$ is
-# $E_r=\sum_x A(x)\,m_r(x)\,/\sum_x A(x)$, where $m_r(x)$ says how much of cell $x$ the region covers. A map that is the
+# The world is drawn, so the energy can be counted. For each picture, the share of the energy on a region $j$ is
+# $E_j=\sum_x A(x)\,c_j(x)\,/\sum_x A(x)$, where $c_j(x)$ says how much of cell $x$ the region covers. A map that is the
 # same everywhere gets the region's share of the picture; that is the baseline. By hand, for the mark:
 
 
@@ -859,7 +859,7 @@ for owner in names:
             )
 
 # %% [markdown]
-# One more control, which needs no fitting. Multiply a head by a constant (a **temperature**) and the entropy becomes
+# One more control, which needs no fitting. Divide a head by a constant (a **temperature**) and the entropy becomes
 # whatever one likes, while every min-max map stays as it is: notebook 03's scale invariance. So take the plain network
 # and heat its head until it is as unsure as the regularised one.
 
