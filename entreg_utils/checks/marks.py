@@ -30,6 +30,7 @@ from entreg_utils.files import (
     text_of,
 )
 
+NO_REPORT = "is no report of checks.report()"
 KINDS = {"passed": bool, "attempts": int, "said": dict, "time": str}  # of an exercise's entry
 
 
@@ -84,7 +85,7 @@ def read(path: Path | str) -> dict:
     except (ValueError, TypeError, LookupError, AttributeError):
         good = [False]
     if not all(good):
-        raise StorageError(f"{path} is no report of checks.report()")
+        raise StorageError(f"{path} {NO_REPORT}")
     if digest != _digest(body):
         raise StorageError(f"{path} was changed after it was written, and does not count")
     return body
@@ -101,12 +102,12 @@ def class_table(folder: Path | str) -> tuple[pd.DataFrame, dict[str, str], list[
     Raises:
         StorageError: no report in it.
     """
-    marks, slips, seen, odd = {}, {}, {}, []
+    marks, slips, seen, odd, none = {}, {}, {}, [], []
     for path in sorted(expand(folder).rglob("*.json")):
         try:
             told = read(path)
         except StorageError as error:
-            odd.append(str(error))
+            (none if NO_REPORT in str(error) else odd).append(str(error))
             continue
         name, notebook = _line(told["name"]), _line(told["notebook"])
         first = seen.setdefault((name, notebook), path)
@@ -118,6 +119,7 @@ def class_table(folder: Path | str) -> tuple[pd.DataFrame, dict[str, str], list[
             fine = {NONE, *passing(WORDS.get(exercise, {}))}
             wrong = {kind: count for kind, count in entry["said"].items() if kind not in fine}
             slips.setdefault(key, Counter()).update(wrong)
+    odd += none[:3] + [f"{len(none) - 3} more files are no report"] * (len(none) > 3)
     if not marks:
         raise StorageError(f"{folder} holds no report: {'; '.join(odd[:3]) or 'no .json in it'}")
     order = [*WORDS]

@@ -136,6 +136,16 @@ def test_the_table_of_a_class(session, tmp_path, capsys):
         assert sum(words in line for line in notes) == 1
 
 
+def test_other_files_among_the_reports_are_counted(session, tmp_path):
+    hand_in(session, "class", "Ada", "05", 0.4)
+    for i in range(9):
+        (tmp_path / "class" / f"record{i}.json").write_text('{"config": {}}')
+    table, _, odd = marks.class_table("class")
+    assert (
+        list(table.index) == ["Ada"] and len(odd) == 4 and odd[-1] == "6 more files are no report"
+    )
+
+
 @pytest.mark.parametrize("content", ["[]", "{}", "3", '{"digest": 1, "exercises": {}}', "\0", "["])
 def test_what_is_no_report_is_one_sentence(session, tmp_path, content, capsys):
     (tmp_path / "a.json").write_text(content)
