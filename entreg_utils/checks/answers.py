@@ -273,6 +273,28 @@ def classes_needed(value, lam, epsilon):
     return {"right": losses.lambda_from_epsilon(epsilon, 2) / lam, "unaveraged": epsilon / lam}
 
 
+@reads(function("logits", lambda given: given))
+def hinged_entropy(own):
+    """08: a function of logits (N, C) that gives max(0, 0.5 - H(p)), (N,), nats."""
+    logits = [
+        [0.0, 0.0, 0.0, 0.0],
+        [9.0, 0.0, 0.0, 0.0],
+        [2.0, 5.0, 1.0, 0.0],
+        [0.0, 1e4, 0.0, -1e4],
+    ]
+    found = own(torch.tensor(logits, requires_grad=True))
+    if not isinstance(found, torch.Tensor):
+        return {"shape": True, "given": type(found).__name__}
+    if found.shape != (4,):
+        return {"shape": True, "given": tuple(found.shape)}
+    entropy = losses.entropy(torch.tensor(logits))
+    short, bits = 0.5 - entropy, 0.5 - entropy / math.log(2)
+    wanted = {"right": short.clamp_min(0), "unclipped": short, "bits": bits.clamp_min(0)}
+    wanted["turned"] = (-short).clamp_min(0)
+    rows = {name: torch.allclose(found.detach().float(), row) for name, row in wanted.items()}
+    return rows | {"infinite": not bool(found.isfinite().all()), "cut": not found.requires_grad}
+
+
 @reads(number)
 def seeds_needed(value, spread, width):
     """08 and 10: fewest seeds n >= 2 with t_{n-1, 0.975} spread / sqrt(n) <= width.

@@ -83,6 +83,11 @@ def without_chain_rule(logits):  # derivative with respect to log p, not to the 
     return log_p.exp() * (log_p + 1)
 
 
+def hinge(logits):
+    log_p = logits.log_softmax(1)
+    return (0.5 + (log_p.exp() * log_p).sum(1)).clamp_min(0)
+
+
 def in_place(logits):
     result = gradient(logits)
     logits.zero_()
@@ -324,6 +329,21 @@ CASES = [
         (40_000, "right, about 40,000"),
         (8_000, "sets lambda C equal to eps"),
         (200, "Which effective lambda"),
+    ]),
+    ("hinged_entropy", (), [
+        (hinge, "right, finite at logits of ten thousand, and a gradient flows through it."),
+        (lambda z: torch.nn.functional.relu(0.5 - losses.entropy(z)), "right, finite"),
+        (lambda z: hinge(z).double(), "right, finite"),
+        (lambda z: hinge(z).sum(), "a tensor of four values, (4,); yours: ()"),
+        (lambda z: hinge(z)[:, None], "(4,); yours: (4, 1)"),
+        (lambda z: hinge(z).detach().numpy(), "(4,); yours: ndarray"),
+        (lambda z: hinge(z).detach(), "no gradient flows"),
+        (lambda z: (0.5 + (z.softmax(1) * z.softmax(1).log()).sum(1)).clamp_min(0), "not finite"),
+        (lambda z: 0.5 - losses.entropy(z), "right where the entropy is below 0.5; above"),
+        (lambda z: (0.5 - losses.entropy(z) / math.log(2)).clamp_min(0), "entropy is in bits"),
+        (lambda z: (losses.entropy(z) - 0.5).clamp_min(0), "turned round"),
+        (lambda z: (1 - losses.entropy(z)).clamp_min(0), "not yet. Compare one row"),
+        (lambda z: z.nonsense, "stopped with AttributeError"),
     ]),
     # spread 1, width 1: t_4 / sqrt 5 = 1.24, t_5 / sqrt 6 = 1.05, t_6 / sqrt 7 = 0.92; 1.96 needs 4
     ("seeds_needed", (1.0, 1.0), [
