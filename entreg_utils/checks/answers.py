@@ -318,6 +318,24 @@ def loudness(value, share, area):
     return {"right": share / area, "inverse": area / share, "difference": share - area}
 
 
+@reads(function("features", lambda given: torch.as_tensor(given).detach().double()))
+def effective_channels(own):
+    """09: features (N, K, h, w) -> (N,), exp of the entropy of the channels' energy shares."""
+    features = torch.zeros(3, 4, 2, 3)
+    features[0], features[1, 2, 0, 1] = 1.0, 5.0  # all alike; one alone
+    features[2, 0], features[2, 1, 0, :2] = 3.0, 3.0  # energies 18 and 6
+    found = own(features)
+    if found.shape != (3,):
+        return {"shape": True, "given": tuple(found.shape)}
+    right = torch.tensor([4.0, 1.0, 4 / 3**0.75], dtype=torch.float64)
+    cells = torch.tensor([6.0, 1.0, 4 * 2**0.5], dtype=torch.float64)
+    near = {"right": right, "entropy": right.log(), "cells": cells}
+    near["counted"] = torch.tensor([4.0, 1.0, 2.0], dtype=torch.float64)
+    rows = {name: torch.allclose(found, row, atol=1e-3) for name, row in near.items()}
+    shown = {"found": [round(value, 3) for value in found.tolist()]}
+    return rows | {"silent": not bool(found.isfinite().all())} | shown
+
+
 @reads(number)
 def share_of_features(value, pxap):
     """09: share of the gain that the features bring, mean of both orders of exchange.

@@ -88,6 +88,11 @@ def hinge(logits):
     return (0.5 + (log_p.exp() * log_p).sum(1)).clamp_min(0)
 
 
+def in_use(features):
+    loud = features.sum((2, 3))
+    return torch.special.entr(loud / loud.sum(1, keepdim=True)).sum(1).exp()
+
+
 def in_place(logits):
     result = gradient(logits)
     logits.zero_()
@@ -359,6 +364,18 @@ CASES = [
         (0.25, "upside down"),
         (0.15, "difference"),
         (7, "Divide the share"),
+    ]),
+    ("effective_channels", (), [
+        (in_use, "right: 4 where all four are alike"),
+        (lambda f: in_use(f.double()).tolist(), "right: 4"),
+        (lambda f: in_use(f).mean(), "(3,); yours: ()"),
+        (lambda f: in_use(f).log(), "Its exponential"),
+        (lambda f: (f.sum((2, 3)) > 0).sum(1), "right but where the shares differ"),
+        (lambda f: in_use(f.flatten(2).mT[..., None]), "counts the cells of the map"),
+        (lambda f: (-(q := f.sum((2, 3)) / f.sum((1, 2, 3))[:, None]) * q.log()).sum(1).exp(),
+         "0 log 0 counts as 0"),
+        (lambda f: f.amax((2, 3)).sum(1), "not yet: [4.0, 5.0, 6.0] for four channels alike"),
+        (lambda f: f.nonsense, "stopped with AttributeError"),
     ]),
     ("share_of_features", (PXAP,), [
         (0.625, "right, 0.62"),
