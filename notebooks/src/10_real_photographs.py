@@ -11,10 +11,10 @@
 #
 # 1. state a claim, and the bar that it must clear, before the numbers are there;
 # 2. put an interval on a difference that knows of images *and* of seeds, and say what each part adds;
-# 3. say under which size and which threshold rule an effect has which sign;
-# 4. tell what a network does from what its batch-norm statistics do;
-# 5. read localisation from masks with several classes a photograph, and tell a gain from a good result;
-# 6. plan, price and start the runs that were not made here.
+# 3. say under which size and which threshold rule an effect has which sign, and what a network's batch-norm statistics have
+#    to do with it;
+# 4. read localisation from masks with several classes a photograph, and tell a gain from a good result;
+# 5. plan, price and start the runs that were not made here.
 #
 # **Before:** [04](04_from_map_to_score.ipynb), [05](05_cam_baselines.ipynb),
 # [07](07_entropy_against_localisation.ipynb). **To read:** 50 minutes. **To run:** 30 seconds from the stored
@@ -49,9 +49,25 @@ pd.set_option("display.width", 79, "display.max_columns", 12)
 pd.set_option("display.max_colwidth", 90)
 
 
+# %%
 def tell(*sentences):
     text = " ".join(sentences)
     print(textwrap.fill(text, 76, subsequent_indent="    "))
+
+
+def devices_of(runs):
+    return {run.provenance.get("gpu") or "a CPU" for run in runs}
+
+
+def mixed(pairs):
+    """Says which pairs of groups have their sides on two devices."""
+    two = [
+        n
+        for n, (a, b) in pairs.items()
+        if devices_of(a) != devices_of(b)
+    ]
+    told = f"on two devices: {', '.join(map(str, two))}"
+    tell("pairs,", told if two else "each on one device")
 
 
 # %% [markdown]
@@ -147,8 +163,8 @@ names = {"count": "runs", "median": "seconds a run (median)"}
 spent.drop(columns="sum").rename(columns=names).round(1)
 
 # %% [markdown]
-# (Runs on the GPU have float32 weights and convolutions in TF32, PyTorch's default. No *pair* below has one side from
-# each device.)
+# (Runs on the GPU have float32 weights and convolutions in TF32, PyTorch's default. Where the two sides of a *pair* below come
+# from different devices, a line says so.)
 #
 # ## 2. The sweep on birds
 #
@@ -238,6 +254,13 @@ sentence = (
 figures.show(figure, sentence)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
+# The sentence under the figure says whether any strength reaches the box. It has an advantage that no network has to learn:
+# photographers put birds in the middle. A map starts from nothing.
+#
+# </details>
+#
 # Two things stand in this figure, and a paper that shows only one of them misleads: how far a curve *moves* with ε, and how
 # far it is from the dashed line. Birds are photographed in the middle; a map that must find its own box gives up that
 # knowledge, and has to earn it back.
@@ -319,6 +342,14 @@ sentence = (
 figures.show(figure, sentence)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
+# Not quite. The path of plain training rises, has its best box at an epoch in between and goes down as the network grows surer; the sentence
+# gives epoch and entropy. Its descent is what ε prevents. The two are not the same curve: early networks are unsure because they know little,
+# strong ε makes networks unsure that know a lot (compare the accuracy).
+#
+# </details>
+#
 # Grey is time and runs to the left, blue is strength. Where the grey path lies above its own end, plain training *had* a
 # better map, and traded it for certainty. (Test is looked at in every epoch for this figure alone. Nothing is chosen
 # by it.) And the sweet spot? A hill has two slopes. Is each of them clear?
@@ -408,6 +439,27 @@ print(
     f"half-width of the pairs: {50 * (high - low):.1f} points", end=" "
 )
 print(f"(Exercise 1: {unpaired:.1f} without)")
+
+# %% [markdown]
+# ### Exercise 1, continued: with pairs, and without drawing (8 minutes, code)
+#
+# For one pair of runs a formula gives nearly what the bootstrap drew. Write `half_width(before, after)`: two rows of hits on the same
+# images, `(N,)` bool, to the half-width of the 95 % interval of the change *in points*. It needs the spread of the differences
+# image by image, and the square root of $N$.
+
+
+# %% tags=["solution"]
+# Exercise: half_width(before, after), (N,) bool each -> points.
+#! half_width = None
+def half_width(before, after):
+    gain = after.astype(int) - before.astype(int)
+    return 100 * 1.96 * gain.std() / np.sqrt(len(gain))
+
+
+print(f"by formula {half_width(before, after):.1f} points")
+
+# %% tags=["check"]
+checks.paired_half_width(half_width)
 
 # %% [markdown]
 # That interval is about *this pair of networks* on other photographs. A claim about a method is about other seeds too, so
@@ -601,6 +653,11 @@ by_er = {
     m: analysis.change(*p, "max_box_acc") for m, p in pairs.items()
 }
 print(f"{len(main)} runs, {len(failed)} of them did not train")
+mixed({f"ER, {METHODS[m]}": two for m, two in pairs.items()})
+without = groups["cam", 0.0]
+mixed(
+    {f"{METHODS[m]} minus CAM": (without, pairs[m][0]) for m in methods}
+)
 
 # %% tags=["figure:birds_methods"]
 shown = ["max_box_acc", "top1_loc_carried", "accuracy"]
@@ -636,6 +693,13 @@ sentence = (
 figures.show(figure, sentence)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
+# Both answers stand in the sentence: the changes method by method, the best row and the box. Beware of the largest change if a run of its method
+# did not train: a collapsed run without ER makes any change look like a gain. The next cell takes it out.
+#
+# </details>
+#
 # Mean and 95 % Student interval over three seeds, last checkpoint, min-max. A row that lies below the centred box is not made
 # a result by lying above another such row. Is any erasing method better than plain CAM, with no ER in either? And
 # what is left of an effect without the pairs of a run that did not train? A setting that was published for another network
@@ -699,6 +763,8 @@ tell(
     f"runs. The weakest: {at.crop} pixels, ε = {at.epsilon:g}, seed",
     f"{at.seed}, validation accuracy {own:.0%}.",
 )
+pairs = {k: (grid.get((*k[:2], 0.0)), own) for k, own in grid.items()}
+mixed({k: two for k, two in pairs.items() if two[0]})
 
 # %%
 levels = {
@@ -793,6 +859,13 @@ sentence = (
 figures.show(figure, sentence)
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
+# Compare the columns of the table from left to right, rule by rule; the sentence counts the clear gains and losses of each. What one knows beforehand is
+# only that nothing has to stay: a network that is shown larger photographs has another map, with other peaks, under the same threshold.
+#
+# </details>
+#
 # The networks are the same in all three columns. Compare the signs from left to right, and with the size. Where the columns
 # disagree, "ER improves localisation" and "ER harms localisation" are both true of one set of networks, and two
 # details that many papers leave to a default, the size and the rule, decide which one is printed.
@@ -831,8 +904,7 @@ for score in (
     )
 
 # %% [markdown]
-# **Not run here:** ER at 0.3 with training at 224 pixels beyond one seed, and most of 416 and 480 there: `python -m
-# entreg_utils sweep cub30_grid` (`cub30_resolution` is a corner of it).
+# What of this grid is not stored stands in the line of `cub30_grid` above, with its command (`cub30_resolution` is a corner of it).
 #
 # Why would size act so strongly? A larger photograph makes each part of the bird larger than what a cell was used to
 # see, so that evidence that was one spot becomes several. Plain maps, which are peaked, may fill up by it; maps
@@ -961,6 +1033,13 @@ else:
 tell(f"Question 2: {verdict_2}")
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
+# The last line answers. What speaks for "less" beforehand: ER mends networks that are too sure, and with live statistics, which differ from batch to batch, the plain network
+# is less sure to begin with (last column of the table).
+#
+# </details>
+#
 # As far as one network can say. Two things travel along with the statistics: the learning rate, which was chosen for
 # each, and the *certainty* of the plain network (last column of the table). ER's reason is a network that is too sure;
 # where it is not, there is less to mend. This experiment cannot tell these readings apart. And beside the gain stands the level:
@@ -1060,9 +1139,27 @@ figures.show(figure, sentence)
 # %% [markdown]
 # (Test is looked at, with live statistics, for this figure alone. Nothing is chosen by it.)
 #
-# **Question 5 is not run here:** `python -m entreg_utils sweep cub30_lite0` (the last block; plain runs at the other rates
-# are in `cub30_lite0_rate`).
-#
+# Question 5, ER at 0.1 against none at rates other than the chosen one. It takes the plain runs of the search, two seeds each: with so few,
+# Student's interval is nearly empty of information, and the sign is all that can be read.
+
+# %%
+fields = "freeze_bn", "learning_rate", "epsilon"
+others, _ = analysis.complete("cub30_lite0", *fields, seeds=2)
+at_rates = {}
+for (f, r, e), own in others.items():
+    if e != 0.1 or r == rate[f] or (f, r) not in searched:
+        continue
+    after = beside(own, searched[f, r])
+    before = beside(searched[f, r], after)
+    for score in SHORT if after else ():
+        row = analysis.change(before, after, score)
+        at_rates[f"{KINDS[f]}, {r:g}", SHORT[score]] = say(row)
+if not at_rates:
+    tell("not run here: python -m entreg_utils sweep cub30_lite0")
+table_of = pd.Series(at_rates, dtype=object).to_frame("points")
+table_of if at_rates else None
+
+# %% [markdown]
 # ### Over the centred box?
 #
 # Everything that can be had from the stored runs, beside the box that sees nothing: two networks, the size shown that
@@ -1113,8 +1210,8 @@ table_of.stack().to_frame("points")
 
 # %% [markdown]
 # The side of the *centred box* is an oracle, which favours it a little; the first column has an oracle too, and is the fair
-# partner. (The records keep a validation score for min-max only, so IVR is shown, not chosen.) **Not run here:**
-# `python -m entreg_utils sweep wsol_evaluation`, ResNet-50 at 224 pixels with the schedule of the public evaluation
+# partner. (The records keep a validation score for min-max only, so IVR is shown, not chosen.) The same at full size:
+# `python -m entreg_utils sweep wsol_evaluation` (section 8 counts what is stored of it), ResNet-50 at 224 pixels with the schedule of the public evaluation
 # code. Published numbers of CAM on CUB at that scale tend to lie near the centred box, too.
 #
 # ## 7. Animals with masks
@@ -1258,8 +1355,8 @@ over = all(
 )
 sentence = (
     "ER at ε = 0.1 changes mPxAP over the six by, in points (*: "
-    f"clear): {'; '.join(said)}. {'All' if over else 'NOT all'} maps are above "
-    "the constant map, at every ε."
+    f"clear): {'; '.join(said)}. {'All' if over else 'NOT all'} maps "
+    "are above the constant map, at every ε."
 )
 figures.show(figure, sentence)
 
@@ -1297,10 +1394,52 @@ for name, e in picked.items():
     print(f"{name}: validation chooses ε = {e:g}")
 
 # %% [markdown]
+# <details><summary>Answer</summary>
+#
+# See the stars in the first rows of each setting, and the figure's sentence. Even where the signs are those of the boxes, it does not show that the statistics
+# are the reason: here network and statistics change together.
+#
+# </details>
+#
 # Look at mPxAP over the six, which count, network by network, and then at the mean over all, in which a class with one
 # photograph weighs as much as the dogs with their hundred. Do they agree? And which classes pay in mean AP? (MobileNetV2's
 # statistics are frozen here and Lite0's live, so network and statistics change together.)
 #
+# ### Erasing on the same animals
+#
+# `voc_methods` asks of MobileNetV2 (softmax): which erasing methods raise mPxAP over the six, and does ER at 0.1 add to them?
+
+
+# %%
+def six_of(runs):
+    """mPxAP over the six, by seed."""
+    return pd.Series(
+        {
+            r.config.seed: r.outcomes["class_pxap"][sets["six"]].mean()
+            for r in runs
+        }
+    )
+
+
+def six_change(before, after):  # as of_seeds, of two groups of runs
+    change, half = metrics.seed_interval(six_of(after) - six_of(before))
+    return say(dict(change=change, half=half, low=np.nan, high=np.nan))
+
+
+erased_voc = whole("voc_methods", "method", "epsilon")
+base, rows = animals["MobileNetV2, softmax", 0.0], {}
+for m in METHODS:
+    two = [erased_voc.get((m, e)) for e in (0.0, 0.1)]
+    if all(two):
+        rows[METHODS[m]] = {
+            "mPxAP, six, %": f"{100 * six_of(two[0]).mean():.1f}",
+            "minus CAM, points": six_change(base, two[0]),
+            "ER at 0.1, points": six_change(*two),
+        }
+        mixed({f"{METHODS[m]} minus CAM": (base, two[0])})
+pd.DataFrame(rows).T if rows else None
+
+# %% [markdown]
 # ### One class a photograph, and what is lit
 #
 # Is a map too small, so that ER spreads it, or does it spill over, so that ER gathers it? Of the pixels that a threshold
@@ -1428,7 +1567,7 @@ for name in data.PHOTOGRAPHS:
 # `python -m entreg_utils sweep PLAN --dry-run` prints runs and cost without training. The hours come from training steps
 # that were *timed* on a named device (`data/throughput.json`); nothing is scaled from one device to another, and
 # evaluation and decoding come on top. Do not wonder that all data sets have equal prices in the last table of section 9:
-# an "epoch" of the preset `adl_code` is 32,000 images on every data set, passed over several times where there are fewer.
+# an "epoch" of the preset `adl_code` is the same number of images on every data set, which are passed over several times where there are fewer.
 
 # %%
 timed, devices = cost.load(), {}
@@ -1681,9 +1820,63 @@ for (e, score), own in sizes.loc[160].groupby(["ε", "score"]):
 #   harder to show than a difference.
 # - An effect holds for the conditions of its evaluation: the size, the rule, the mean over classes or maps. Turn one of
 #   them before you believe in it.
-# - A second network can turn the sign, and the reason may be a setting (here: batch-norm statistics) that few tables have a
-#   column for.
+# - A second network may turn the sign, and the reason may be a setting that few tables have a column for, such as the
+#   statistics of batch-norm.
 # - Being better than one's own baseline and being better than a blind box are two results. Print both.
 # - A cell of a table that was not run says so, with its command and its price.
+
+# %% [markdown]
+# ## Quiz
 #
+# *Five questions on this notebook. Answer each before you unfold what stands below it.*
+#
+# **1.** Two runs with the same seed are right on 34 and on 41 of 100 test images. Why does the interval of the difference depend on *which* images they are?
+#
+# <details><summary>Answer</summary>
+#
+# Most images are easy or hard for both runs, and such an image adds nothing to the difference. Only those count on which the two disagree: with few of them the
+# same difference is much firmer. An interval from two separate shares ignores this, and is too wide.
+#
+# </details>
+#
+# **2.** A bootstrap over images leaves zero out, Student's interval over three seeds does not. What may be said?
+#
+# a) the effect is there · b) the effect of *these* networks is there on other photographs; for other trainings it is not shown · c) there is no effect
+#
+# <details><summary>Answer</summary>
+#
+# **b.** The first interval asks about other photographs, the second about other seeds. A claim about a *method* needs both. And "not shown" is not "absent": three seeds
+# make a wide interval.
+#
+# </details>
+#
+# **3.** ER gains many points of GT-known Loc at the fixed threshold 0.15 and almost none of MaxBoxAcc. Give an explanation in which no map has moved to a better place.
+#
+# <details><summary>Answer</summary>
+#
+# ER changes the shape of the map: if the part above 0.15 of the maximum shrinks or grows to about the bird's size, the box at 0.15 fits better, while the box at each
+# network's own best threshold was as good before. The fixed rule rewards a fit between map and threshold.
+#
+# </details>
+#
+# **4.** A method is clearly better than its own baseline, and clearly worse than a centred box. Which of the two results goes into the paper?
+#
+# <details><summary>Answer</summary>
+#
+# Both. The first says that the method does something, the second that what comes out is not yet useful: a box that has seen no photograph is right more often. A gain and a good result
+# are two things.
+#
+# </details>
+#
+# **5.** In one network ER helps with frozen batch-norm statistics and not with live ones. Somebody concludes "ER needs frozen statistics". What else differs between the two
+# settings, and what would one have to run?
+#
+# <details><summary>Answer</summary>
+#
+# At least the learning rate, which was chosen for each, and how sure the plain network is: where it is less sure there is less for ER to mend. One would cross them: both kinds of statistics
+# at equal rates, and strengths chosen so that the plain entropies agree, with several seeds, and in more than one network.
+#
+# </details>
+
+# %% [markdown]
 # **Next:** [11](11_reading_critically.ipynb) turns the same eye on what others have printed.

@@ -88,6 +88,10 @@ def hinge(logits):
     return (0.5 + (log_p.exp() * log_p).sum(1)).clamp_min(0)
 
 
+def paired(before, after):
+    return 196 * (after.astype(int) - before).std() / math.sqrt(len(after))
+
+
 def in_use(features):
     loud = features.sum((2, 3))
     return torch.special.entr(loud / loud.sum(1, keepdim=True)).sum(1).exp()
@@ -399,6 +403,19 @@ CASES = [
         (0.098, "right as a share"),
         (5.0, "one standard error"),
         (3.0, "not 3.0"),
+    ]),
+    # of 40 images one lost, five won: mean 0.1, variance 6 / 40 - 0.01 = 0.14
+    ("paired_half_width", (), [
+        (paired, "right, 11.6 points for five images won"),
+        (lambda b, a: paired(b, a) * math.sqrt(40 / 39), "right"),
+        (lambda b, a: 196 * math.sqrt((a.var() + b.var()) / 40), "variances of two separate"),
+        (lambda b, a: paired(b, a) / 100, "right as a share"),
+        (lambda b, a: paired(b, a) / 1.96, "one standard error"),
+        (lambda b, a: 2 * paired(b, a), "from end to end"),
+        (lambda b, a: paired(b, a) / math.sqrt(40), "that divides by N"),
+        (lambda b, a: paired(b, a) * math.sqrt(40), "the spread of one image"),
+        (lambda b, a: (a.mean() - b.mean()), "not yet: 0.1 for five"),
+        (lambda b, a: (a - b).std(), "stopped with TypeError"),
     ]),
     ("located_when_right", (HITS, RIGHT), [
         (50.0, "right, +50.0 points: 75.0 % where the class is right, 25.0 %"),
