@@ -58,7 +58,8 @@ double = torch.float64
 
 
 def say(*sentences):
-    print(textwrap.fill(" ".join(sentences), 79))
+    text = " ".join(sentences)
+    print(textwrap.fill(text, 76, break_on_hyphens=False))
 
 
 # %% [markdown]
@@ -716,7 +717,7 @@ def ranges(table, score, start):
 # %%
 names, along = ranges(beside, "pxap", plain.pxap.mean())
 listed = [f"{v:.3f} at {h:.2f} nats" for h, v in names.items()]
-print("PxAP, range over the names:", ", ".join(listed))
+say("PxAP, range over the names:", ", ".join(listed))
 print("over the strengths, of")
 for name, value in along.items():
     print(f"  {name}: {value:.3f}")

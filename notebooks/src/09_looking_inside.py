@@ -65,7 +65,8 @@ pd.set_option("display.width", 79, "display.max_columns", 12)
 
 # %%
 def say(*sentences):
-    print(textwrap.fill(" ".join(sentences), 79))
+    text = " ".join(sentences)
+    print(textwrap.fill(text, 76, break_on_hyphens=False))
 
 
 # %% [markdown]

@@ -52,7 +52,8 @@ pd.set_option("display.max_colwidth", 90)
 # %%
 def tell(*sentences):
     text = " ".join(sentences)
-    print(textwrap.fill(text, 76, subsequent_indent="    "))
+    look = dict(subsequent_indent="    ", break_on_hyphens=False)
+    print(textwrap.fill(text, 76, **look))
 
 
 def devices_of(runs):

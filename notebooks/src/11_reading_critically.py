@@ -52,7 +52,8 @@ pd.set_option("display.max_colwidth", None)
 
 
 def say(*sentences):
-    print(textwrap.fill(" ".join(sentences), 76))
+    text = " ".join(sentences)
+    print(textwrap.fill(text, 76, break_on_hyphens=False))
 
 
 # %% [markdown]

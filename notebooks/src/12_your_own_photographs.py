@@ -108,7 +108,8 @@ print(data.survey(place))
 
 # %%
 def tell(*sentences):
-    print(textwrap.fill(" ".join(sentences), 76))
+    text = " ".join(sentences)
+    print(textwrap.fill(text, 76, break_on_hyphens=False))
 
 
 wrong = boxes.copy()

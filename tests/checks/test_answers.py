@@ -340,7 +340,7 @@ CASES = [
         (200, "Which effective lambda"),
     ]),
     ("hinged_entropy", (), [
-        (hinge, "right, finite at logits of ten thousand, and a gradient flows through it."),
+        (hinge, "right, finite at logits of ten thousand, and a gradient flows."),
         (lambda z: torch.nn.functional.relu(0.5 - losses.entropy(z)), "right, finite"),
         (lambda z: hinge(z).double(), "right, finite"),
         (lambda z: hinge(z).sum(), "a tensor of four values, (4,); yours: ()"),
@@ -370,7 +370,7 @@ CASES = [
         (7, "Divide the share"),
     ]),
     ("effective_channels", (), [
-        (in_use, "right: 4 where all four are alike"),
+        (in_use, "right: 4 where all are alike"),
         (lambda f: in_use(f.double()).tolist(), "right: 4"),
         (lambda f: in_use(f).mean(), "(3,); yours: ()"),
         (lambda f: in_use(f).log(), "Its exponential"),
