@@ -163,6 +163,7 @@ figures.show(figure, sentence)
 on_fish = {}  # of these three pictures
 masks3 = test.masks[shown]
 cells = F.avg_pool2d(masks3[:, None].float(), 4)[:, 0].flatten(1)
+print("the fish of these three pictures:")
 for name, maps in features.items():
     for stage, values in maps.items():
         top = values.mean(1).flatten(1).argmax(1, keepdim=True)
@@ -170,9 +171,10 @@ for name, maps in features.items():
         share = metrics.energy_shares(values, masks3).mean()
         on_fish[name, stage] = share
         print(
-            f"{name:7s} {stage}: brightest cell on the fish in", end=" "
+            f"{name:7s} {stage}: brightest cell on it in {hit} of",
+            end="",
         )
-        print(f"{hit} of 3, share of the energy on it {share:.2f}")
+        print(f" 3, share of the energy {share:.2f}")
 halo = {name: 1 - on_fish[name, "stage2"] for name in features}
 wide = max(halo, key=halo.get)
 say(
@@ -961,6 +963,10 @@ say(
 # ten, as water does for an albatross, **and** the body only every second time, where it was nineteen times in twenty. So
 # what ER leads to when the mark is made expensive is no longer the body.
 
+# %%
+print("this world:", grids.LOUD_CONTEXT)
+print("before:    ", {"body": 0.95, "context": 0.3})
+
 # %% tags=["figure:triptychs_elsewhere"]
 loud_world = data.load("toy", "test", **grids.LOUD_CONTEXT)
 loud_pair = {
@@ -969,8 +975,6 @@ loud_pair = {
 }
 # the first test picture of the first species
 index = loud_pair[0.0].panel[0]
-print("this world:", grids.LOUD_CONTEXT)
-print("before:    ", {"body": 0.95, "context": 0.3})
 figure, sentence = figures.triptychs(
     [row_of(index, loud_world, loud_pair)]
 )
@@ -990,9 +994,9 @@ for e, run in loud_pair.items():
     x0, y0, x1, y1 = found[0]
     box = (x1 - x0) * (y1 - y0) / 47**2
     print(
-        f"ε = {e:3g}: {lit:.0%} of the map's light is on the", end=" "
+        f"ε = {e:3g}: {lit:.0%} of the light is on the fish,", end=" "
     )
-    print(f"fish, the box covers {box:.0%} of the picture")
+    print(f"the box covers {box:.0%} of the picture")
 print(f"the fish covers {fish_there.float().mean():.0%} of it")
 
 # %%

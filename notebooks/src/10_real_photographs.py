@@ -96,7 +96,7 @@ def mixed(pairs):
 
 # %%
 preset = presets.two_cores("cub", "mobilenet_v2")
-print(f"status: {preset.status}; source: {preset.source}")
+tell(f"status: {preset.status}; source: {preset.source}")
 pd.Series(preset.settings, name="two_cores").to_frame()
 
 # %% [markdown]
@@ -1558,7 +1558,7 @@ for name in data.PHOTOGRAPHS:
     tell(f"{name}: {source.about}")
     tell(f"  licence: {source.licence}")
     print(f"  {source.homepage}")
-    print(f"  {source.extent}: python -m entreg_utils data {name}\n")
+    print(f"  {source.extent}:\n  python -m entreg_utils data {name}\n")
 
 # %% [markdown]
 # The command prints the licence again before it fetches; a download that breaks off goes on where it stopped.
