@@ -664,7 +664,8 @@ def forest(pairs, titles):
     nats = rivals.entropy.map("{:.2f}".format)
     names = rivals.regularizer.map(TITLES)
     rivals = rivals.assign(regulariser=names, nats=nats)
-    size = dict(figsize=(10, 4.4), sharey=True)
+    height = max(4.4, 1.4 + rivals.nats.nunique())
+    size = dict(figsize=(10, height), sharey=True)
     figure, panels = plt.subplots(1, len(titles), **size)
     for axes, (score, title) in zip(panels, titles.items()):
         own = rivals[rivals.score == score]
@@ -791,7 +792,7 @@ checks.seeds_needed(answer, each.std(ddof=1), 0.003)
 # epochs at 160 pixels, three seeds: the plans `cub30_epsilon`, `cub30_regularisers` and `cub30_maxsup`. Nothing is
 # trained by this notebook: the runs come from the committed records, and what is not in them is listed.
 #
-# This recipe, with its batch-norm folded away, stands at the edge of stability, and single runs do not train. The rule
+# This recipe, with its batch-norm folded away, stands at the edge of stability, and a single run may not train. The rule
 # comes before the numbers: a run whose accuracy on *validation* is below half of the median of its plan **did not train**.
 # It is named, and what it enters is shown with it and without it.
 
@@ -870,8 +871,9 @@ if photographed:
     plain30 = er_rows[er_rows.epsilon == 0]
     blind = er_rows.centre_box.mean()
     for (name, _, _), runs in rivals.items():
-        if name != "none":
-            photographs[name] = pd.concat([known, analysis.final(runs)])
+        if name != "none":  # all strengths of a name, and none
+            own = photographs.get(name, known), analysis.final(runs)
+            photographs[name] = pd.concat(own)
     rows = map(analysis.final, maxsup_by.values())
     maxsup_rows = pd.concat([known, *rows])
 
