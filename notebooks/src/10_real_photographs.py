@@ -19,6 +19,13 @@
 # **Before:** [04](04_from_map_to_score.ipynb), [05](05_cam_baselines.ipynb),
 # [07](07_entropy_against_localisation.ipynb). **To read:** 50 minutes. **To run:** 30 seconds from the stored
 # records, without photographs, GPU or network.
+#
+# The words, all from notebook [04](04_from_map_to_score.ipynb). *ER*: entropy regularisation, of strength ε. *Nats*: the unit of an
+# entropy that is taken with the natural logarithm. *CAM*: class activation map. *IoU*: intersection over union of two boxes.
+# *BoxAcc*: share of the images whose box has an IoU of at least 0.5 with the true one; its threshold is *carried* over from validation,
+# or *oracle*, the best on test (*MaxBoxAcc*), or fixed at 0.15 of the map's maximum (*GT-known Loc*, "ground truth known": the class is given).
+# *Top-1 Loc*: box and class both right. *PxAP*: average precision of the pixels, over all thresholds. *IVR*: a rule that
+# cuts the lowest values of a map off before it is stretched (notebook [03](03_cam_from_scratch.ipynb)).
 
 # %%
 import textwrap
