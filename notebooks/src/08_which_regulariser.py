@@ -654,7 +654,10 @@ def not_reached(axes, own):
     places = np.linspace(-0.25, 0.25, len(names))
     edge = dict(transform=axes.get_yaxis_transform(), va="center")
     for level, name in np.argwhere(seeds.unstack()[names].isna()):
-        height, colour = level + places[name], INK[1 + name]
+        height, colour = (
+            level + places[name],
+            figures.ink(INK[1 + name]),
+        )
         said = dict(color=colour, fontsize=8, **edge)
         axes.text(0.02, height, "not reached", **said)
 
@@ -1290,7 +1293,7 @@ def controls(rows, score, paths):
     sns.lineplot(long({"kl_uniform": rows}), ax=axes, **look)
     means = rows.groupby("epsilon")[["entropy", score]].mean()
     above = dict(transform=axes.get_xaxis_transform(), ha="center")
-    above |= dict(color=INK[0], rotation=45, fontsize=9)
+    above |= dict(color=figures.ink(INK[0]), rotation=45, fontsize=9)
     for epsilon, nats in means.entropy.items():
         axes.text(nats, 1.02, f"{epsilon:g}", **above)
     level, inks = means[score], ("orange", "green")

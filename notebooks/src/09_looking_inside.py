@@ -836,7 +836,7 @@ for e, colour in two.items():
     band = dict(color=colour, alpha=0.10, lw=0)
     axes.axhspan(mean - half, mean + half, **band)
     who = f"whole networks,\nε = {e:g}, seeds"
-    axes.text(0.99, mean, who, color=colour, **edge)
+    axes.text(0.99, mean, who, color=figures.ink(colour), **edge)
 grey = dict(color="#666666")
 axes.axhline(constant, ls=":", lw=1.2, **grey)
 axes.text(0.99, constant + 0.03, "constant map", **edge, **grey)
@@ -1525,7 +1525,7 @@ checks.telling_pictures(answer, telling)
 #
 # </details>
 #
-# **2.** At some stage a network has 40 % of its energy on the mark. Does it use the mark to name the species? How would you find out?
+# **2.** At some stage a large part of a network's energy lies on the mark. Does it use the mark to name the species? How would you find out?
 #
 # a) yes · b) no · c) energy cannot say
 #
