@@ -662,7 +662,8 @@ def not_reached(axes, own):
         axes.text(0.02, height, "not reached", **said)
 
 
-# A point and its interval for each rival.
+# %%
+# a point and its interval for each rival
 POINTS = dict(LOOK, hue_order=[*TITLES.values()][1:], ms=5, dodge=0.5)
 POINTS |= dict(markers=[*"s^Dv"], linestyle="none", orient="h")
 POINTS |= dict(errorbar=figures.student, capsize=0.1)
