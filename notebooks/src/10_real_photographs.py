@@ -744,7 +744,7 @@ for m in methods[1:]:
 # ## 5. Size and rule together
 #
 # So far photographs had 160 pixels. `cub30_grid` turns size and rule at once: training at 160 and at 224 pixels, each
-# finished network shown photographs of 160 to 416, under three threshold rules. A larger photograph gives a map of more
+# finished network shown photographs of 160 pixels and more, under three threshold rules. A larger photograph gives a map of more
 # cells (26 x 26 at 416), and nothing that was learned changes. The plan asked, before the runs:
 #
 # 1. at which pair of sizes is plain CAM best, and is the best *not* at the end of the list?
@@ -1231,7 +1231,7 @@ table_of.stack().to_frame("points")
 # - **ε** is chosen on validation's mPxAP, over all classes; rates by its mean AP at ε = 0, one seed (within half a point the
 #   lower).
 #
-# **Predict.** Does ER move mPxAP the way it moved boxes: up under MobileNetV2 (frozen), not under Lite0 (live)?
+# **Predict.** Does ER move mPxAP the way it moved boxes in section 6, with frozen statistics (MobileNetV2) and with live ones (Lite0)?
 
 # %%
 fields = "multilabel", "epsilon"
@@ -1593,7 +1593,7 @@ for device, short in devices.items():
 pd.DataFrame(priced).T
 
 # %% [markdown]
-# The hours are those of one such device without a break, and a device that is not in the first line has none. What a
+# The hours are those of one such device without a break, and a device that is not named in the first lines has none. What a
 # processor would take is printed so that nobody starts it by mistake. The plans are independent runs, so a cluster
 # divides the time by the number of its GPUs: `python -m entreg_utils sweep table_main --cluster auto --gpus-per-run 0.5`.
 #
