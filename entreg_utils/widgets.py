@@ -34,10 +34,12 @@ class Explorer(ipywidgets.VBox):
 
     def __init__(self, draw: Callable[..., tuple[Figure, str]], controls: Mapping):
         self.controls, self.view, self._asked = dict(controls), ipywidgets.HTML(), 0
+        self._places = {}
 
         @functools.lru_cache(KEPT)
         def seen(*values) -> tuple[bytes, str]:
             figure, sentence = draw(**dict(zip(self.controls, values, strict=True)))
+            self._place(figure)
             return png(figure), sentence
 
         self._seen = seen
@@ -57,6 +59,16 @@ class Explorer(ipywidgets.VBox):
             state = None, f"This cannot be drawn: {error}"
         if mine == self._asked:  # else a control was moved on while this was drawn
             self._show(state)
+
+    def _place(self, figure: Figure) -> None:
+        """Axes where those of the first such figure are: nothing jumps, nor is measured anew."""
+        kind = len(figure.axes), *figure.get_size_inches()
+        if kind not in self._places:
+            figure.draw_without_rendering()
+            self._places[kind] = [axes.get_position(original=True) for axes in figure.axes]
+        figure.set_layout_engine("none")
+        for axes, place in zip(figure.axes, self._places[kind], strict=True):
+            axes.set_position(place)
 
     def _state(self) -> tuple[bytes, str]:
         return self._seen(*(control.value for control in self.controls.values()))

@@ -15,8 +15,10 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.colors import is_color_like, to_hex, to_rgb
 from matplotlib.figure import Figure
+from PIL import Image
 
 from entreg_utils import metrics
 from entreg_utils.fields import plain_numbers
@@ -133,9 +135,13 @@ def entropy_axis(axes, num_classes: int) -> None:
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as PNG bytes, without the version that would make equal figures differ."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    """The figure on white as PNG bytes, without the version that would make equal figures differ.
+
+    ``savefig`` draws twice, the first time to see how much room it takes; here it is drawn once.
+    """
+    canvas, buffer = FigureCanvasAgg(figure), io.BytesIO()
+    canvas.draw()
+    Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(buffer, format="png")
     plt.close(figure)
     return buffer.getvalue()
 
