@@ -582,7 +582,8 @@ def selection(network, threshold, epoch, seed):
     right.set(ylim=(1.5, -0.5), xlim=(-16, 9), xlabel="points")
     right.set_title("gain over the honest plain runs")
     right.axvline(0, color="black", lw=0.8)
-    rules = f"{network}, threshold: {threshold}, epoch: {epoch}, seed: {seed}"
+    rules = f"{network}, threshold: {threshold}, epoch: {epoch}"
+    rules += f", seed: {seed}"
     told = f"{rules}. No record holds this: a threshold of validation "
     told += "was kept for the last epoch and validation's alone."
     if np.isfinite(number):
@@ -590,9 +591,10 @@ def selection(network, threshold, epoch, seed):
         over = "one run, no interval" if np.isnan(paired) else over
         side = "inside" if abs(gain) <= half else "outside"
         told = (
-            f"{rules}. You report {number:.1f} %; honest rules give the same runs "
-            f"{rival:.1f} ± {half:.1f}. Choices alone gain {gain:+.1f} points ({over}), "
-            f"{side} that interval; ER (ε = {epsilon}) without them: {analysis.points(er)}."
+            f"{rules}. You report {number:.1f} %; honest rules give the "
+            f"same runs {rival:.1f} ± {half:.1f}. Choices alone gain "
+            f"{gain:+.1f} points ({over}), {side} that interval; ER "
+            f"(ε = {epsilon}) without them: {analysis.points(er)}."
         )
     return figure, told
 
