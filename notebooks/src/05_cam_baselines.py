@@ -421,8 +421,8 @@ runs = experiments.sweep(grids.METHODS)
 table = analysis.final(runs)
 groups = analysis.by(runs, "method", "epsilon")
 test = data.load("toy", "test")
-masks, size = test.masks.numpy(), test.images.shape[-1]
-constant = metrics.constant_map_baseline(masks, size=size)
+true_masks, size = test.masks.numpy(), test.images.shape[-1]
+constant = metrics.constant_map_baseline(true_masks, size=size)
 true_boxes = test.boxes[:, None].numpy()
 centre = metrics.centre_box_baseline(true_boxes, size).max_box_acc
 print(len(runs), "runs; seeds", sorted(set(table.seed)))

@@ -1242,7 +1242,13 @@ answer = on_test.max() - on_test[0.0] - honest
 checks.optimism(answer, table)
 
 # %% [markdown]
-# **C (8 minutes).** Write the rule of this notebook once and for all: `report(table)` takes a table with a row a run and
+# **C (15 minutes, trains for real).** Turn a knob that was not turned here, for instance
+# `experiments.er(0.8, part_visibility=0.9)`: the mark is missing in a tenth of the images. Predict first
+# whether the price in accuracy becomes smaller, then call `experiments.run(...)` on it. It is not in
+# the store, so it is trained, once.
+
+# %% [markdown]
+# **D (8 minutes).** Write the rule of this notebook once and for all: `report(table)` takes a table with a row a run and
 # the columns `epsilon`, `val_pxap` and `pxap` (others may be there, and the rows are in any order), and returns the pair
 # (ε, PxAP): chosen on validation, reported on test, each by the mean over the seeds.
 
@@ -1260,11 +1266,6 @@ def report(table):
 checks.chosen_on_validation(report)
 
 # %% [markdown]
-# **D (15 minutes, trains for real).** Turn a knob that was not turned here, for instance
-# `experiments.er(0.8, part_visibility=0.9)`: the mark is missing in a tenth of the images. Predict first
-# whether the price in accuracy becomes smaller, then call `experiments.run(...)` on it. It is not in
-# the store, so it is trained, once.
-#
 # ## Summary
 #
 # What was found, from the numbers above:
