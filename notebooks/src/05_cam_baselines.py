@@ -45,7 +45,8 @@ from entreg_utils import (
 from entreg_utils.experiments import grids, plans
 from entreg_utils.figures import CUE_COLOURS
 from entreg_utils.figures.erasing import TITLES, what_is_hidden
-from ipywidgets import Dropdown, FloatSlider, IntSlider
+from entreg_utils.sliders import FloatSlider, IntSlider
+from ipywidgets import Dropdown
 
 figures.use_style()
 torch.set_num_threads(
