@@ -780,8 +780,10 @@ def read(found):
     cues = zip(NAMES.values(), worths(found), strict=True)
     listed = ", ".join(f"{cue} {worth:.1f}" for cue, worth in cues)
     most = [*NAMES.values()][int(np.argmax(worths(found)))]
-    right = f"accuracy {found['accuracy']:.2f}"
-    return f"worth {listed} logits, so most: {most}; {right}"
+    return (
+        f"the {most} is worth most (in logits: {listed}), accuracy "
+        f"{found['accuracy']:.2f}"
+    )
 
 
 # %%
