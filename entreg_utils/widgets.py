@@ -5,16 +5,19 @@ Picture and sentence are set at once, in one element. The output that a notebook
 picture and its sentence too, so that a page without a kernel, printed or on GitHub, shows them.
 """
 
+import asyncio
 import base64
-import functools
+import contextlib
 import html
 import struct
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets
 import numpy as np
 from matplotlib.figure import Figure
 
+from entreg_utils import sliders
 from entreg_utils.cam.scaling import as_array
 from entreg_utils.experiments import Run
 from entreg_utils.fields import plain_numbers
@@ -24,6 +27,7 @@ from entreg_utils.figures.training import check_image, dashboard
 from entreg_utils.metrics.overlap import check_boxes
 
 KEPT = 200  # drawn states that an explorer remembers, of 30 to 80 kB each
+SLOW = 1.0  # seconds; what takes longer is drawn only when it is asked for
 
 
 class Explorer(ipywidgets.VBox):
@@ -34,31 +38,44 @@ class Explorer(ipywidgets.VBox):
 
     def __init__(self, draw: Callable[..., tuple[Figure, str]], controls: Mapping):
         self.controls, self.view, self._asked = dict(controls), ipywidgets.HTML(), 0
-        self._places = {}
-
-        @functools.lru_cache(KEPT)
-        def seen(*values) -> tuple[bytes, str]:
-            figure, sentence = draw(**dict(zip(self.controls, values, strict=True)))
-            self._place(figure)
-            return png(figure), sentence
-
-        self._seen = seen
-        self._show(self._state())
+        self._draw, self._drawn, self._places, self._soon = draw, {}, {}, None
+        self._show(self._state(self._values()))
         for control in self.controls.values():
             control.style.description_width = "initial"  # as wide as its words
             control.observe(self.redraw, names="value")
         row = ipywidgets.HBox([*self.controls.values()], layout={"flex_flow": "row wrap"})
         super().__init__([row, self.view])
+        self._draw_ahead_soon()
 
     def redraw(self, _=None) -> None:
         """Show what the controls ask for now; a sentence alone where that cannot be drawn."""
         self._asked = mine = self._asked + 1
         try:
-            state = self._state()
+            state = self._state(self._values())
         except Exception as error:  # whatever the function raises: no picture of other values stays
             state = None, f"This cannot be drawn: {error}"
         if mine == self._asked:  # else a control was moved on while this was drawn
             self._show(state)
+            self._draw_ahead_soon()
+
+    def _draw_ahead_soon(self) -> None:
+        """While nothing runs, draw what one step of a control would ask for, if that is fast."""
+        if self._seconds < SLOW:
+            with contextlib.suppress(RuntimeError):  # no loop runs: this is no kernel
+                if self._soon:
+                    self._soon.cancel()
+                self._soon = asyncio.get_running_loop().call_later(0.1, self._draw_ahead)
+
+    def _draw_ahead(self) -> None:
+        values = self._values()
+        for number, control in enumerate(self.controls.values()):
+            for value in sliders.beside(control):
+                near = *values[:number], value, *values[number + 1 :]
+                if near not in self._drawn:
+                    with contextlib.suppress(Exception):  # it is told when it is asked for
+                        self._state(near)
+                        self._draw_ahead_soon()
+                    return
 
     def _place(self, figure: Figure) -> None:
         """Axes where those of the first such figure are: nothing jumps, nor is measured anew."""
@@ -70,8 +87,20 @@ class Explorer(ipywidgets.VBox):
         for axes, place in zip(figure.axes, self._places[kind], strict=True):
             axes.set_position(place)
 
-    def _state(self) -> tuple[bytes, str]:
-        return self._seen(*(control.value for control in self.controls.values()))
+    def _values(self) -> tuple:
+        values = (control.value for control in self.controls.values())
+        return tuple(round(one, 9) if isinstance(one, float) else one for one in values)
+
+    def _state(self, values: tuple) -> tuple[bytes, str]:
+        if values not in self._drawn:
+            start = time.perf_counter()
+            figure, sentence = self._draw(**dict(zip(self.controls, values, strict=True)))
+            self._place(figure)
+            if len(self._drawn) == KEPT:
+                del self._drawn[next(iter(self._drawn))]
+            self._drawn[values] = png(figure), sentence
+            self._seconds = time.perf_counter() - start
+        return self._drawn[values]
 
     def _show(self, state: tuple[bytes | None, str]) -> None:
         self._shown = picture, sentence = state
@@ -83,9 +112,8 @@ class Explorer(ipywidgets.VBox):
                 f'<img src="{source}" alt="{said}"'
                 f' width="{width}" height="{height}" style="max-width: 100%; height: auto">'
             )
-        self.view.value = (
-            f'<figure style="margin: 0">{image}<figcaption>{said}</figcaption></figure>'
-        )
+        said = f'<figcaption style="line-height: 1.4">{said}</figcaption>'
+        self.view.value = f'<figure style="margin: 0">{image}{said}</figure>'
 
     def _repr_mimebundle_(self, **kwargs) -> tuple[dict, dict]:
         picture, sentence = self._shown
@@ -101,8 +129,10 @@ def explorer(draw: Callable[..., tuple[Figure, str]], **controls) -> Explorer:
 
     Args:
         draw: called with the value of each control under its name, gives ``(Figure, sentence)``;
-            a pure function, since a state seen before is not drawn again.
-        controls: widgets of ipywidgets with a ``value`` and a ``description``.
+            a pure function: a state is drawn once, and those a step away ahead of being asked for
+            where drawing takes less than a second.
+        controls: widgets with a ``value`` and a ``description``, such as those of
+            ``entreg_utils.sliders`` and a ``Dropdown`` of ipywidgets.
 
     Raises:
         ValueError: no controls, or one without value or description; else what ``draw`` raises at
@@ -147,7 +177,7 @@ def epsilon_explorer(runs: Sequence[Run], dataset, start: float | None = None) -
     for run in runs:
         check_image(run, dataset, 0)
     images = min(len(run.panel) for run in runs)
-    epsilon = ipywidgets.SelectionSlider(options=[*options.items()], value=start, description="ε")
+    epsilon = sliders.SelectionSlider(options=[*options.items()], value=start, description="ε")
     top = max(run.history.loss.max() for run in runs)
 
     def draw(epsilon: float, image: int) -> tuple[Figure, str]:
@@ -169,7 +199,7 @@ def threshold_explorer(examples: Sequence[tuple]) -> Explorer:
     examples = [_example(number, given) for number, given in enumerate(examples)]
     if not examples:
         raise ValueError("the explorer wants at least one (image, map, true box)")
-    tau = ipywidgets.FloatSlider(
+    tau = sliders.FloatSlider(
         value=0.15, min=0, max=1, step=0.01, description="threshold", readout_format=".2f"
     )
 
@@ -191,7 +221,7 @@ def stage_explorer(images, features: Mapping[str, Mapping], masks=None) -> Explo
         ValueError: no networks, networks of other stages, or another number of maps or masks than
             images, or of other shapes.
     """
-    stage = ipywidgets.SelectionSlider(options=same_stages(features), description="stage")
+    stage = sliders.SelectionSlider(options=same_stages(features), description="stage")
     kinds = {(len(own), own.ndim) for maps in features.values() for own in maps.values()}
     if not len(images) or kinds != {(len(images), 4)}:
         raise ValueError(
@@ -230,5 +260,5 @@ def _example(number: int, given) -> tuple:
     return image, raw, check_boxes(box, image.shape[:2], number)[0]
 
 
-def _images(count: int) -> ipywidgets.IntSlider:
-    return ipywidgets.IntSlider(value=0, min=0, max=count - 1, description="image")
+def _images(count: int) -> sliders.IntSlider:
+    return sliders.IntSlider(value=0, min=0, max=count - 1, description="image")

@@ -1,11 +1,13 @@
 """What an explorer shows is the figure that its controls stand on, live and in what is stored."""
 
+import asyncio
 import base64
 import dataclasses
 import html
 import io
 import re
 
+import convert
 import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
@@ -15,7 +17,7 @@ import torch
 from IPython.core.formatters import DisplayFormatter
 from PIL import Image
 
-from entreg_utils import data, widgets
+from entreg_utils import data, figures, sliders, widgets
 from entreg_utils.experiments import Config, Run
 from entreg_utils.figures import png, steps
 from entreg_utils.figures.stages import one_stage
@@ -50,9 +52,12 @@ def runs(test_split):
     return [strong, plain]
 
 
+explorer = widgets.explorer
+
+
 def seen(box):
     """The picture and the sentence that a reader sees."""
-    found = re.search(r"<figcaption>(.*)</figcaption>", box.view.value)
+    found = re.search(r"<figcaption[^>]*>(.*)</figcaption>", box.view.value)
     image = re.search(r'<img src="data:image/png;base64,([^"]+)" alt="([^"]+)"', box.view.value)
     assert image is None or image[2] == found[1]
     return image and base64.b64decode(image[1]), html.unescape(found[1])
@@ -120,6 +125,31 @@ def test_a_state_that_was_seen_is_not_drawn_again(line):
     box.controls["height"].value = 2
     box.controls["height"].value = 1
     assert drawn == [(1, "red"), (2, "red")] and seen(box) == first
+
+
+def test_what_is_one_step_away_is_drawn_while_nothing_runs(line):
+    box, drawn = line
+
+    async def move(height, wanted):
+        box.controls["height"].value = height
+        for _ in range(200):
+            await asyncio.sleep(0.05)
+            if set(drawn) >= wanted:
+                return True
+
+    assert asyncio.run(move(0, {(1, "red"), (0, "red"), (0, "blue")}))
+    before = len(drawn)
+    box.controls["colour"].value = "blue"
+    assert len(drawn) == before and seen(box)[1].startswith("A blue line rises to 0")
+    # 3 cannot be drawn, which is told when it is asked for
+    assert asyncio.run(move(2, {(3, "blue")})) and seen(box)[1].startswith("A blue line")
+
+
+def test_steps_of_a_control():
+    assert sliders.beside(sliders.IntSlider(value=0, max=3)) == [1]
+    assert sliders.beside(sliders.FloatSlider(value=0.3, min=0, max=1, step=0.1)) == [0.4, 0.2]
+    assert sliders.beside(ipywidgets.Dropdown(options=[("a", 5), ("b", 6)])) == [6]
+    assert sliders.beside(ipywidgets.Checkbox()) == []
 
 
 def test_where_nothing_can_be_drawn_a_sentence_stands_and_no_picture_of_other_values(line):
@@ -272,3 +302,23 @@ def test_the_stage_explorer_refuses_what_does_not_fit(test_split):
         widgets.stage_explorer(test_split.images[:2], {"a": {"x": maps}, "b": {"x": maps[0, :2]}})
     with pytest.raises(ValueError, match=r"masks have shape \(1, 48, 48\), but must be"):
         widgets.stage_explorer(test_split.images[:2], {"a": {"x": maps}}, test_split.masks[:1])
+
+
+@pytest.mark.parametrize("stem", ["02_entropy_and_regularisers", "05_cam_baselines"])
+def test_every_control_of_a_notebooks_own_explorer_changes_picture_and_sentence(stem, monkeypatch):
+    made, names = [], {}
+    monkeypatch.setattr(widgets, "explorer", lambda *a, **k: made.append(explorer(*a, **k)))
+    with figures.captured():  # they are not drawn
+        for cell in convert.read(convert.HERE / "src" / f"{stem}.py").cells:
+            if cell.cell_type == "code" and not made:
+                exec(cell.source, names)
+    (box,) = made
+    for control in box.controls.values():
+        start, states = control.value, [seen(box)]
+        for value in getattr(control, "options", None) or (control.min, control.max):
+            control.value = value[1] if isinstance(value, tuple) else value
+            states.append(seen(box))
+        pictures, sentences = map(set, zip(*states, strict=True))
+        assert None not in pictures, sentences  # each end of each control can be drawn
+        assert len(pictures) > 1 and len(sentences) > 1, control.description
+        control.value = start
