@@ -30,6 +30,7 @@ IOU_CASES = (
     ([0, 0, 9, 9], [9, 9, 18, 18], 1 / 199, "two boxes that share one pixel"),
     ([0, 0, 4, 4], [20, 20, 24, 24], 0.0, "two boxes far apart"),
     ([0, 0, 4, 4], [0, 20, 4, 24], 0.0, "two boxes one above the other"),
+    ([3, 2, 8, 11], [1, 5, 6, 7], 12 / 66, "two boxes that cross, the second further left"),
 )
 
 
@@ -39,7 +40,7 @@ def iou(own):
     for first, second, wanted, case in IOU_CASES:
         found = own(first, second, on=f" on {case}")
         if not math.isclose(found, wanted, abs_tol=1e-9):
-            rows = {"unclipped": wanted == 0, "ends": wanted < 1}
+            rows = {"unclipped": wanted == 0, "order": second[0] < first[0], "ends": wanted < 1}
             shown = {"first": first, "second": second, "case": case}
             return rows | shown | {"wanted": wanted, "found": found}
     return {"right": True, "cases": len(IOU_CASES)}

@@ -36,6 +36,12 @@ def unclipped(a, b):
     return w * h / (size(a) + size(b) - w * h)
 
 
+def left_first(a, b):  # right where b does not begin before a
+    w, h = (max(min(a[2 + k], b[2 + k]) - b[k] + 1, 0) for k in (0, 1))
+    size = lambda c: (c[2] - c[0] + 1) * (c[3] - c[1] + 1)  # noqa: E731
+    return w * h / (size(a) + size(b) - w * h)
+
+
 def unclipped_sides(a, b):  # right but for boxes one above the other
     return -1.0 if b == [0, 20, 4, 24] else right_iou(a, b)
 
@@ -149,8 +155,9 @@ MEASURED = {"change": 0.02, "low": 0.005, "high": 0.04, "half": 0.05, "seeds": 3
 
 CASES = [
     ("iou", (), [
-        (right_iou, "right on all 5 cases"),
-        (lambda a, b: metrics.box_iou([a], [b])[0, 0], "right on all 5"),
+        (right_iou, "right on all 6 cases"),
+        (lambda a, b: metrics.box_iou([a], [b])[0, 0], "right on all 6"),
+        (left_first, "the larger of the two x0"),
         (exclusive, "x1 - x0 + 1"),
         (unclipped, "far apart, [0, 0, 4, 4] and [20, 20, 24, 24], it is 0.000"),
         (unclipped_sides, "one above the other"),
