@@ -14,7 +14,8 @@ import ipywidgets as widgets
 
 print("one")
 print("two")
-widgets.HTML("three")
+display(widgets.HTML("three"))
+print("four")
 
 # %% tags=["solution"]
 # Exercise: one (1 minute).
@@ -50,6 +51,7 @@ def test_builds_both_files_the_same_each_time(write, tmp_path, monkeypatch):
     notebook = nbformat.read(files[0], as_version=4)
     outputs = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
     assert outputs[0][0].text == "one\ntwo\n"  # two prints, one output
+    assert outputs[0][2].text == "four\n"  # what is printed below a picture stays below it
     assert outputs[2][0].text == "right\n"
     state = notebook.metadata.widgets[build.STATE].state
     view = outputs[0][1].data["application/vnd.jupyter.widget-view+json"]

@@ -8,6 +8,7 @@ import itertools
 import math
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy.special import stdtrit
 
@@ -166,6 +167,19 @@ def smallest_side(value, iou=0.7):
     return {"right": right} | slips | shown
 
 
+@reads(function("IoUs (N, T)", float))
+def max_box_acc_v2(own):
+    """04: ``f(ious) -> float``, MaxBoxAccV2 of the best IoUs (N, T) of images and thresholds."""
+    rows = [[0.3, 0.7, 0.1], [0.5, 0.2, 0.1], [0.2, 0.1, 0.7], [0.35, 0.1, 0.6], [0.4, 0.45, 0.55]]
+    found, other = own(np.array(rows)), own(np.full((2, 4), 0.6))  # by hand: 8/15 and 2/3
+    near = {  # of 15 pairs of image and IoU level, the best thresholds find so many
+        "right": 8, "image": 12, "shared": 7, "strict": 6, "one": 9, "percent": 800,
+    }  # fmt: skip
+    told = {name: math.isclose(found, hits / 15, abs_tol=1e-6) for name, hits in near.items()}
+    told["right"] &= math.isclose(other, 2 / 3, abs_tol=1e-6)
+    return told | {"found": found, "other": other}
+
+
 @reads(number)
 def shared_threshold(value, result):
     """04: best mean over the IoU levels at one threshold of all, of a ``metrics.BoxAccuracy``."""
@@ -198,10 +212,24 @@ def clipped_weight(value):
     return {"right": 1 - pasted, "whole": 1 - 4 * pasted, "other": pasted}
 
 
-@reads(number)
-def square_share(value):
-    """05: share of a 12 x 12 map under RDAP's square of 4 x 4 cells."""
-    return {"right": 1 / 9, "unrounded": 0.35**2, "side": 1 / 3}
+@reads(function("features and a side", lambda given: torch.as_tensor(given).bool()))
+def peak_square(own):
+    """05: ``f(features (N, C, h, w), side) -> bool (N, h, w)``, the square that RDAP hides."""
+    features = torch.zeros(2, 2, 4, 5)
+    features[0, :, 1, 2], features[0, 0, 3, 4], features[1, :, 0, 4] = 2, 3, 1
+    found, small = own(features.clone(), 3), own(features.clone(), 1)
+    wanted = torch.zeros(2, 4, 5, dtype=torch.bool)
+    wanted[0, :3, 1:4] = wanted[1, :3, 2:] = True
+    if found.shape != wanted.shape:
+        return {"shape": True, "given": tuple(found.shape)}
+    return {
+        "right": bool((found == wanted).all() and small.sum() == 2),
+        "turned": bool((found == ~wanted).all()),
+        "channels": bool(found[0, 3, 4]),
+        "batch": bool((found[0] == found[1]).all()),
+        "cut": bool((found[0] == wanted[0]).all() and 0 < found[1].sum() < 9),
+        "cells": found.sum((1, 2)).tolist(),
+    }
 
 
 @reads(number)
@@ -211,6 +239,25 @@ def lowest_loss(value, epsilon, num_classes):
     right = smoothed - epsilon * math.log(num_classes)
     slips = {"smoothed": smoothed, "undivided": right / (1 - epsilon), "negative": value <= 0}
     return {"right": right} | slips
+
+
+@reads(function("logits, labels and epsilon", float))
+def er_loss(own):
+    """06: ``f(logits (N, C), labels (N,), epsilon) -> float``, the averaged ER loss in nats."""
+    z = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0]], dtype=torch.float64)
+    labels, epsilon = torch.tensor([0, 1]), 0.3
+    log_p = z.log_softmax(1)
+    ce, smooth, log_c = -log_p[[0, 1], labels].mean(), -log_p.mean(), math.log(3)
+    reverse = (log_p.exp() * log_p).sum(1).mean() + log_c  # KL(p||u)
+    right = 0.7 * ce + 0.3 * (smooth - log_c)
+    found, far = own(z, labels, epsilon), own(1e4 * z, labels, epsilon)
+    near = {
+        "right": right, "constant": right + 0.3 * log_c, "undivided": right / 0.7, "sum": 2 * right,
+        "reverse": 0.7 * ce + 0.3 * reverse, "added": ce + 0.3 * (smooth - log_c),
+    }  # fmt: skip
+    told = {name: math.isclose(found, value, abs_tol=1e-6) for name, value in near.items()}
+    infinite = told["right"] and not math.isfinite(far)
+    return {"infinite": infinite} | told | {"found": found, "wanted": float(right)}
 
 
 @reads(numbers("three", "eps", "learning rate", "weight decay"))
@@ -232,6 +279,25 @@ def early_stopping(value, history, epsilon=0.0):
     test, epoch = path.test_pxap, path.val_pxap.idxmax()
     slips = {"oracle": test.max(), "validation": path.val_pxap.max(), "last": test.iloc[-1]}
     return {"right": test[epoch], "epoch": epoch} | slips
+
+
+@reads(function("a long table", lambda given: tuple(float(one) for one in given)))
+def chosen_on_validation(own):
+    """07: ``f(table) -> (epsilon, PxAP)``: epsilon by mean validation PxAP, its mean on test."""
+    runs = {  # means on validation 0.4, 0.7, 0.6, 0.55, on test 0.2, 0.51, 0.55, 0.65
+        "epsilon": [0.5, 0.0, 0.8, 0.9, 0.8, 0.5, 0.9, 0.0],
+        "val_pxap": [0.65, 0.5, 0.9, 0.6, 0.3, 0.75, 0.5, 0.3],
+        "pxap": [0.2, 0.1, 0.7, 0.6, 0.4, 0.82, 0.7, 0.3],
+    }
+    table = pd.DataFrame(runs)
+    found, other = own(table.copy()), own(table.assign(val_pxap=1 - table.val_pxap))
+    near = {
+        "right": (0.5, 0.51), "test": (0.9, 0.65), "run": (0.8, 0.7), "run_mean": (0.8, 0.55),
+        "validation": (0.5, 0.7), "seed": (0.5, 0.82), "swapped": (0.51, 0.5),
+    }  # fmt: skip
+    told = {name: len(found) == 2 and np.allclose(found, pair) for name, pair in near.items()}
+    told["right"] &= len(other) == 2 and np.allclose(other, (0.0, 0.2))
+    return {"pair": len(found) != 2} | told | {"found": found}
 
 
 @reads(number)

@@ -22,6 +22,7 @@ import contextlib
 import functools
 import inspect
 import math
+import textwrap
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -138,7 +139,8 @@ def reads(read: Callable) -> Callable[[Callable], Callable[..., None]]:
             except Unreadable as fault:
                 told, kind = fault, NONE if answer is None else UNREADABLE
             _note(values.__name__, kind, kind in passing(words))
-            print(f"{words['title']}: {told}")
+            for line in f"{words['title']}: {told}".splitlines():
+                print(textwrap.fill(line, 76, break_on_hyphens=False))  # what A4 keeps
 
         return check
 

@@ -17,6 +17,7 @@ from entreg_utils.figures.style import (
     ink,
     picture_axes,
     png,
+    say,
     show,
     student,
     use_style,
