@@ -340,6 +340,28 @@ def classes_needed(value, lam, epsilon):
     return {"right": losses.lambda_from_epsilon(epsilon, 2) / lam, "unaveraged": epsilon / lam}
 
 
+@reads(function("logits", lambda given: given))
+def hinged_entropy(own):
+    """08: a function of logits (N, C) that gives max(0, 0.5 - H(p)), (N,), nats."""
+    logits = [
+        [0.0, 0.0, 0.0, 0.0],
+        [9.0, 0.0, 0.0, 0.0],
+        [2.0, 5.0, 1.0, 0.0],
+        [0.0, 1e4, 0.0, -1e4],
+    ]
+    found = own(torch.tensor(logits, requires_grad=True))
+    if not isinstance(found, torch.Tensor):
+        return {"shape": True, "given": type(found).__name__}
+    if found.shape != (4,):
+        return {"shape": True, "given": tuple(found.shape)}
+    entropy = losses.entropy(torch.tensor(logits))
+    short, bits = 0.5 - entropy, 0.5 - entropy / math.log(2)
+    wanted = {"right": short.clamp_min(0), "unclipped": short, "bits": bits.clamp_min(0)}
+    wanted["turned"] = (-short).clamp_min(0)
+    rows = {name: torch.allclose(found.detach().float(), row) for name, row in wanted.items()}
+    return rows | {"infinite": not bool(found.isfinite().all()), "cut": not found.requires_grad}
+
+
 @reads(number)
 def seeds_needed(value, spread, width):
     """08 and 10: fewest seeds n >= 2 with t_{n-1, 0.975} spread / sqrt(n) <= width.
@@ -361,6 +383,24 @@ def seeds_needed(value, spread, width):
 def loudness(value, share, area):
     """09: energy in a region, in multiples of an even map: ``share`` of it on ``area``."""
     return {"right": share / area, "inverse": area / share, "difference": share - area}
+
+
+@reads(function("features", lambda given: torch.as_tensor(given).detach().double()))
+def effective_channels(own):
+    """09: features (N, K, h, w) -> (N,), exp of the entropy of the channels' energy shares."""
+    features = torch.zeros(3, 4, 2, 3)
+    features[0], features[1, 2, 0, 1] = 1.0, 5.0  # all alike; one alone
+    features[2, 0], features[2, 1, 0, :2] = 3.0, 3.0  # energies 18 and 6
+    found = own(features)
+    if found.shape != (3,):
+        return {"shape": True, "given": tuple(found.shape)}
+    right = torch.tensor([4.0, 1.0, 4 / 3**0.75], dtype=torch.float64)
+    cells = torch.tensor([6.0, 1.0, 4 * 2**0.5], dtype=torch.float64)
+    near = {"right": right, "entropy": right.log(), "cells": cells}
+    near["counted"] = torch.tensor([4.0, 1.0, 2.0], dtype=torch.float64)
+    rows = {name: torch.allclose(found, row, atol=1e-3) for name, row in near.items()}
+    shown = {"found": [round(value, 3) for value in found.tolist()]}
+    return rows | {"silent": not bool(found.isfinite().all())} | shown
 
 
 @reads(number)
@@ -400,6 +440,25 @@ def unpaired_half_width(value, images, share):
     as_share = math.isclose(value, 1.96 * error / 100, abs_tol=6e-4)
     one = 1.96 * error / math.sqrt(2)
     return {"right": 1.96 * error, "one": one, "as_share": as_share, "error": error}
+
+
+@reads(function("two rows of hits", float))
+def paired_half_width(own):
+    """10: two rows of hits (N,), bool -> 95 % half-width of the mean change, paired, in points."""
+    before = np.arange(40) % 2 == 0
+    after = before ^ np.isin(np.arange(40), (0, 1, 3, 5, 7, 9))  # one lost, five won
+    found, gain = own(before, after), after.astype(int) - before
+    sides = (side.var() for side in (before, after))
+    right, unpaired = (100 * 1.96 * math.sqrt(v / 40) for v in (gain.var(), sum(sides)))
+    wanted = {"right": right, "unpaired": unpaired, "as_share": right / 100, "error": right / 1.96}
+    wanted |= {
+        "whole": 2 * right,
+        "rootless": right / math.sqrt(40),
+        "image": right * math.sqrt(40),
+    }
+    # with N - 1 in place of N the spread is 1.3 % larger, and as good
+    rows = {name: math.isclose(found, row, rel_tol=0.014) for name, row in wanted.items()}
+    return rows | {"found": found, "half": right}
 
 
 @reads(number)

@@ -90,6 +90,20 @@ def without_chain_rule(logits):  # derivative with respect to log p, not to the 
     return log_p.exp() * (log_p + 1)
 
 
+def hinge(logits):
+    log_p = logits.log_softmax(1)
+    return (0.5 + (log_p.exp() * log_p).sum(1)).clamp_min(0)
+
+
+def paired(before, after):
+    return 196 * (after.astype(int) - before).std() / math.sqrt(len(after))
+
+
+def in_use(features):
+    loud = features.sum((2, 3))
+    return torch.special.entr(loud / loud.sum(1, keepdim=True)).sum(1).exp()
+
+
 def in_place(logits):
     result = gradient(logits)
     logits.zero_()
@@ -414,6 +428,21 @@ CASES = [
         (8_000, "sets lambda C equal to eps"),
         (200, "Which effective lambda"),
     ]),
+    ("hinged_entropy", (), [
+        (hinge, "right, finite at logits of ten thousand, and a gradient flows."),
+        (lambda z: torch.nn.functional.relu(0.5 - losses.entropy(z)), "right, finite"),
+        (lambda z: hinge(z).double(), "right, finite"),
+        (lambda z: hinge(z).sum(), "a tensor of four values, (4,); yours: ()"),
+        (lambda z: hinge(z)[:, None], "(4,); yours: (4, 1)"),
+        (lambda z: hinge(z).detach().numpy(), "(4,); yours: ndarray"),
+        (lambda z: hinge(z).detach(), "no gradient flows"),
+        (lambda z: (0.5 + (z.softmax(1) * z.softmax(1).log()).sum(1)).clamp_min(0), "not finite"),
+        (lambda z: 0.5 - losses.entropy(z), "right where the entropy is below 0.5; above"),
+        (lambda z: (0.5 - losses.entropy(z) / math.log(2)).clamp_min(0), "entropy is in bits"),
+        (lambda z: (losses.entropy(z) - 0.5).clamp_min(0), "turned round"),
+        (lambda z: (1 - losses.entropy(z)).clamp_min(0), "not yet. Compare one row"),
+        (lambda z: z.nonsense, "stopped with AttributeError"),
+    ]),
     # spread 1, width 1: t_4 / sqrt 5 = 1.24, t_5 / sqrt 6 = 1.05, t_6 / sqrt 7 = 0.92; 1.96 needs 4
     ("seeds_needed", (1.0, 1.0), [
         (7, "right, 7: the first number whose half-width is at most 1."),
@@ -428,6 +457,18 @@ CASES = [
         (0.25, "upside down"),
         (0.15, "difference"),
         (7, "Divide the share"),
+    ]),
+    ("effective_channels", (), [
+        (in_use, "right: 4 where all are alike"),
+        (lambda f: in_use(f.double()).tolist(), "right: 4"),
+        (lambda f: in_use(f).mean(), "(3,); yours: ()"),
+        (lambda f: in_use(f).log(), "Its exponential"),
+        (lambda f: (f.sum((2, 3)) > 0).sum(1), "right but where the shares differ"),
+        (lambda f: in_use(f.flatten(2).mT[..., None]), "counts the cells of the map"),
+        (lambda f: (-(q := f.sum((2, 3)) / f.sum((1, 2, 3))[:, None]) * q.log()).sum(1).exp(),
+         "0 log 0 counts as 0"),
+        (lambda f: f.amax((2, 3)).sum(1), "not yet: [4.0, 5.0, 6.0] for four channels alike"),
+        (lambda f: f.nonsense, "stopped with AttributeError"),
     ]),
     ("share_of_features", (PXAP,), [
         (0.625, "right, 0.62"),
@@ -451,6 +492,19 @@ CASES = [
         (0.098, "right as a share"),
         (5.0, "one standard error"),
         (3.0, "not 3.0"),
+    ]),
+    # of 40 images one lost, five won: mean 0.1, variance 6 / 40 - 0.01 = 0.14
+    ("paired_half_width", (), [
+        (paired, "right, 11.6 points for five images won"),
+        (lambda b, a: paired(b, a) * math.sqrt(40 / 39), "right"),
+        (lambda b, a: 196 * math.sqrt((a.var() + b.var()) / 40), "variances of two separate"),
+        (lambda b, a: paired(b, a) / 100, "right as a share"),
+        (lambda b, a: paired(b, a) / 1.96, "one standard error"),
+        (lambda b, a: 2 * paired(b, a), "from end to end"),
+        (lambda b, a: paired(b, a) / math.sqrt(40), "that divides by N"),
+        (lambda b, a: paired(b, a) * math.sqrt(40), "the spread of one image"),
+        (lambda b, a: (a.mean() - b.mean()), "not yet: 0.1 for five"),
+        (lambda b, a: (a - b).std(), "stopped with TypeError"),
     ]),
     ("located_when_right", (HITS, RIGHT), [
         (50.0, "right, +50.0 points: 75.0 % where the class is right, 25.0 %"),
