@@ -36,11 +36,11 @@ def test_a_word_stands_where_it_is_introduced(word, meaning, where):
 def test_a_symbol_stands_where_it_is_introduced(symbol, meaning, where):
     places = PLACE.findall(where)
     assert places and len(places) == where.count("](")
-    letters = [one.strip() for one in symbol.strip("$").split(",")]
-    told = [section(TEXTS[stem], number) for _, stem, number in places]
-    for letter in letters:
+    told = " ".join(section(TEXTS[stem], number) for _, stem, number in places)
+    for letter in (one.strip() for one in symbol.strip("$").split(",")):
         name = {"\\varepsilon": "ε", "\\lambda": "λ"}.get(letter, letter.removeprefix("\\"))
-        assert any(letter in one or name in one for one in told), letter
+        ways = rf"(?<![A-Za-z\\])({re.escape(letter)}|{re.escape(name)})(?![A-Za-z])"
+        assert re.search(ways, told), letter
 
 
 def test_no_word_and_no_symbol_stands_twice():

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from entreg_utils import checks
+from entreg_utils import analysis, checks
 from entreg_utils.checks import critique
 from entreg_utils.checks.check import SETTINGS, WORDS
 
@@ -108,3 +108,17 @@ def test_the_answers_of_the_marking_scheme_are_worth_what_it_says(capsys):
     said = capsys.readouterr().out
     assert "complete, with the measured numbers" in said and "still missing" in said
     assert f"({(10 - missing) / 2} points: five of the ten items are said)" in PAGE
+
+
+def test_what_the_full_answer_says_is_so():
+    """Thresholds carried: both intervals hold zero; fixed: a gain; both sides below the box."""
+    groups, _ = analysis.complete("cub30_epsilon", "epsilon")
+    plain, treated = groups[0.0,], groups[0.3,]
+    carried = analysis.change(plain, treated, "max_box_acc_carried")
+    assert analysis.clear(carried) == 0 and carried["low"] < 0 < carried["high"]
+    assert abs(carried["change"]) < carried["half"] > (carried["high"] - carried["low"]) / 2
+    assert analysis.clear(analysis.change(plain, treated, "gt_known")) == 1
+    for runs in (plain, treated):
+        gap = analysis.change(runs, runs, "max_box_acc_carried", against="centre_box")
+        assert analysis.clear(gap) == -1
+        assert {run.config.crop for run in runs} == {160} and all(r.config.freeze_bn for r in runs)

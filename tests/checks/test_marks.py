@@ -70,7 +70,7 @@ def test_a_report_keeps_what_was_passed_before(session, tmp_path, capsys, monkey
     session.clear()  # the kernel is started again, and only one cell run
     answer(None)
     checks.clipped_weight(0.5)
-    checks.square_share(None)
+    checks.smallest_side(None)
     monkeypatch.setenv("ENTREG_STUDENT", "Ada L.")
     checks.report(notebook="05")
     assert "1 of 3 exercises passed" in capsys.readouterr().out
