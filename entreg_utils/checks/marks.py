@@ -87,7 +87,8 @@ def read(path: Path | str) -> dict:
     if not all(good):
         raise StorageError(f"{path} {NO_REPORT}")
     if digest != _digest(body):
-        raise StorageError(f"{path} was changed after it was written, and does not count")
+        why = "was changed after it was written, and does not count; without it, report() makes another"
+        raise StorageError(f"{path} {why}")
     return body
 
 
