@@ -87,7 +87,7 @@ def read(path: Path | str) -> dict:
     if not all(good):
         raise StorageError(f"{path} {NO_REPORT}")
     if digest != _digest(body):
-        why = "was changed after it was written, and does not count; without it, report() makes another"
+        why = "was changed after it was written, and does not count: delete it, and report() again"
         raise StorageError(f"{path} {why}")
     return body
 
