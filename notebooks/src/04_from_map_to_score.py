@@ -18,7 +18,6 @@
 # **To run:** 15 seconds on two CPU cores, without network.
 
 # %%
-import textwrap
 
 import cv2
 import matplotlib.pyplot as plt
@@ -37,10 +36,6 @@ from entreg_utils.figures import (
 from matplotlib.ticker import PercentFormatter
 
 figures.use_style()
-
-
-def tell(*sentences):
-    print(textwrap.fill(" ".join(sentences), 79))
 
 
 # %% [markdown]
@@ -92,7 +87,7 @@ for score in ("gt_known", "max_box_acc", "pxap"):
 # %% tags=["nbval-ignore-output"]
 another = experiments.er(0.0, seed=99)  # not in the store
 print("a fresh training runs here on:", pick_device().type)
-tell(cost.outline([another]).splitlines()[-1])
+figures.say(cost.outline([another]).splitlines()[-1])
 print("to start it: experiments.run(another)")
 
 # %% [markdown]
@@ -238,7 +233,7 @@ panel.plot(grid, curve, color=PREDICTED)
 dots = [curve[np.abs(grid - tau).argmin()] for tau in taus]
 panel.plot(taus, dots, "o", color=PREDICTED)
 panel.axhline(0.5, color="grey", linewidth=0.8, linestyle=":")
-words = {"color": "grey", "ha": "right", "va": "bottom"}
+words = {"color": "0.4", "ha": "right", "va": "bottom"}
 panel.text(1, 0.51, "IoU 0.5: found", **words)
 panel.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="IoU with the true box")
 panel.set_xlabel("threshold, share of the map's maximum")
@@ -669,7 +664,7 @@ assert fixed.top1 == (gt_known & named).mean()
 print(f"accuracy {accuracy:.3f}")
 for rule in (0.15, val_result, "oracle"):
     found = metrics.localisation(*truth, threshold=rule, size=SIZE)
-    tell(str(found))
+    figures.say(str(found))
 
 # %% [markdown]
 # The result says where its threshold came from. **Top-5 Loc** forgives four wrong names, and with eight species
@@ -1019,7 +1014,7 @@ for name, score in published.items():
 #
 # </details>
 #
-# **5.** On one data set a method has a PxAP of 0.6, on another 0.5. Does it localise better on the first?
+# **5.** A method has a higher PxAP on one data set than on another. Does it localise better there?
 #
 # <details><summary>Answer</summary>
 #

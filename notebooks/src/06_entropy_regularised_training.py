@@ -22,7 +22,6 @@
 
 # %%
 import tempfile
-import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -49,10 +48,6 @@ from torch.optim.lr_scheduler import OneCycleLR
 
 figures.use_style()
 pd.set_option("display.width", 79)
-
-
-def tell(*sentences):
-    print(textwrap.fill(" ".join(sentences), 79))
 
 
 # %% [markdown]
@@ -373,11 +368,13 @@ for run in (without, with_er):
 columns = ", ".join(c for c in without.history if "test" in c)
 scores = without.metrics
 on_test = [name for name in scores if not name.startswith("val_")]
-tell(f"history, a row an epoch: {columns}")
-tell(f"metrics: {len(scores)} final numbers, {len(on_test)} on test")
+figures.say(f"history, a row an epoch: {columns}")
+figures.say(
+    f"metrics: {len(scores)} final numbers, {len(on_test)} on test"
+)
 print("maps:", without.maps.shape, "(epochs, test pictures, h, w)")
 print("  of pictures", without.panel)
-tell("provenance:", ", ".join(sorted(without.provenance)))
+figures.say("provenance:", ", ".join(sorted(without.provenance)))
 
 # %% [markdown]
 # The *provenance* says which commit of the code, which seed, which library versions and which machine made the
@@ -399,7 +396,7 @@ print("other learning rate, same name:", turned.name == again.name)
 
 # %% tags=["nbval-ignore-output"]
 print("a fresh training runs here on:", pick_device().type)
-tell(cost.outline([turned]).splitlines()[-1])
+figures.say(cost.outline([turned]).splitlines()[-1])
 print("to start it: experiments.run(turned)")
 
 # %% [markdown]
@@ -653,7 +650,7 @@ absurd = training.Recipe(epochs=1, learning_rate=1e30)
 try:
     training.fit(fresh(), few, absurd)
 except training.TrainingError as error:
-    tell(str(error))
+    figures.say(str(error))
 
 # %% [markdown]
 # It names the step, the learning rate of that step, and what is kept. If you meet it: lower the rate; if it comes

@@ -22,7 +22,6 @@
 
 # %%
 import sys
-import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -51,10 +50,6 @@ pd.set_option("display.width", 79, "display.max_columns", 12)
 
 
 # %%
-def tell(*sentences):
-    print(textwrap.fill(" ".join(sentences), 79))
-
-
 def with_half(row, digits=2):  # a row of mean and half-width
     return f"{row['mean']:.{digits}f} ± {row['half']:.{digits}f}"
 
@@ -125,7 +120,7 @@ print("strengths:", sorted(set(table.epsilon)))
 # %% tags=["nbval-ignore-output"]
 another = experiments.er(0.8, seed=99)
 print("a fresh training runs here on:", pick_device().type)
-tell(cost.outline([another]).splitlines()[-1])
+figures.say(cost.outline([another]).splitlines()[-1])
 print("to start it: experiments.run(another)")
 
 # %% [markdown]
@@ -170,7 +165,7 @@ beside = analysis.change(
 unclear = "not clearly better or worse"
 words = {1: "better", 0: unclear, -1: "worse"}
 right = table[table.epsilon == 0].accuracy.mean()
-tell(
+figures.say(
     "MaxBoxAcc (oracle) at ε = 0 less that of the centred box:",
     f"{analysis.points(beside)} points. A classifier that is right on",
     f"{right:.1%} of the images in *what* is",
@@ -270,7 +265,7 @@ stacked.to_frame("change, in points")
 # %%
 overall = steps[f"0 to {best:g}"]
 paid, body_alone = -overall["accuracy"]["change"], 1 - data.World.body
-tell(
+figures.say(
     f"At the chosen ε accuracy costs {100 * paid:.1f} points,",
     "less" if paid < body_alone else "no less",
     f"than the {100 * body_alone:.0f} that living on the body alone",
@@ -340,8 +335,8 @@ sentence = (
     f"ε = {top:g}, at an entropy of {entropy[top]:.2f} nats; along the "
     f"epochs of ε = 0 (grey) PxAP is best at epoch {peak} "
     f"({there.test_pxap:.2f}, entropy {there.test_entropy:.2f}) and "
-    f"ends at {last.test_pxap:.2f} (entropy {last.test_entropy:.2f}). The "
-    "entropy axis is a logit, stretched at both ends."
+    f"ends at {last.test_pxap:.2f} (entropy {last.test_entropy:.2f}). "
+    "The entropy axis is a logit, stretched at both ends."
 )
 figures.show(figure, sentence)
 
@@ -400,7 +395,7 @@ pd.Series(won).unstack()
 rises = table.groupby("epsilon").entropy.mean()
 assert rises.is_monotonic_increasing
 said = ", ".join(f"{e:g}: {h:.2f}" for e, h in rises.items())
-tell(f"entropy (nats) by ε: {said}; log C = {np.log(8):.2f}")
+figures.say(f"entropy (nats) by ε: {said}; log C = {np.log(8):.2f}")
 
 # %% [markdown]
 # ## 4. Does the map shrink? Where the light is
@@ -431,7 +426,9 @@ print("processors:", ", ".join(cpus))
 said = ", ".join(
     f"{epsilon:g}: {gap:.3f}" for epsilon, gap in apart.items()
 )
-tell(f"Largest difference in PxAP of a pair of runs, by ε: {said}.")
+figures.say(
+    f"Largest difference in PxAP of a pair of runs, by ε: {said}."
+)
 
 # %% [markdown]
 # The same settings and seeds, and yet other last bits in each product of matrices. Compare the differences
@@ -522,7 +519,7 @@ better = all(
 where = f"the threshold {' and '.join(smaller)}"
 rise = "rise, at both thresholds: the one is not bought with the other."
 fail = "do not both rise clearly at both thresholds."
-tell(
+figures.say(
     "The map at ε = 0 is smaller than the object at",
     f"{where if smaller else 'neither threshold'}.",
     f"From there to ε = {best:g} precision and recall",
@@ -571,17 +568,17 @@ larger, ratio, beside = (
     for name in ("larger", "ratio", "beside")
 )
 misses = 1 - measured["gt_known"]["mean"][0.0]
-tell(
+figures.say(
     "larger: share of the boxes with more area than the true one;",
     "ratio: median of the two areas; beside: share of the misses whose",
     "area is between half and twice the true one.",
 )
-tell(
+figures.say(
     f"At 0.15, {larger[0.0]:.0%} of the boxes are too large at ε = 0",
     f"and {larger[best]:.0%} at ε = {best:g}; the median ratio goes",
     f"from {ratio[0.0]:.2f} to {ratio[best]:.2f}. Of the misses at",
-    f"ε = 0 ({misses:.0%} of the images) {beside[0.0]:.0%} lie beside the",
-    "object, so",
+    f"ε = 0 ({misses:.0%} of the images) {beside[0.0]:.0%} lie beside",
+    "the object, so",
     "the place is wrong more often than the size."
     if beside[0.0] > 0.5
     else "most have the wrong size.",
@@ -685,7 +682,7 @@ account = (
     "and so leaves the water. The two observations are one."
 )
 no = "The order of the two does not turn: no blob explains these maps."
-tell(account if turns else no)
+figures.say(account if turns else no)
 
 # %% [markdown]
 # How can a map of a detail be as large as the object? A cell of the feature map sees much more than its own
@@ -760,7 +757,7 @@ shares[["part", "body"]].T.round(2)
 # %%
 leads = shares.index[shares.body > shares.part]
 kept = worths.loc[best] / worths.loc[0.1]  # from the weakest ER on
-tell(
+figures.say(
     f"From ε = 0.1 to {best:g} the part keeps",
     f"{kept['reliance_part']:.0%} of its worth and the body",
     f"{kept['reliance_body']:.0%}.",
@@ -789,16 +786,16 @@ share, mean = (
 _, far, by_mark, _ = mean[0.8] / mean[0.0]
 times = " and ".join(f"{row['mean']:.1f}" for row in area.values())
 stands = share[0.0] > 0.5 > share[best]
-tell(
+figures.say(
     "Looks at the detail: the mark's share of the worth is",
     f"{share[0.0]:.2f} at ε = 0 and {share[best]:.2f} at ε = {best:g},",
     f"so this part of the story {'stands' if stands else 'falls'}.",
 )
-tell(
+figures.say(
     f"Shrinks to it: the lit area is {times} times the object's, so",
     "this stands in part." if smaller else "this does not stand.",
 )
-tell(
+figures.say(
     f"Spreads: the far end of the fish has {far:.1f} times the light",
     f"at ε = 0.8, and the water by the mark {by_mark:.1f} times:",
     "the light is moved rather than spread."
@@ -896,8 +893,8 @@ sentence = (
     f"body {optimum[0, 1]:.1f}. The body overtakes the part at "
     f"ε = {crossed:.2f}, accuracy falls at {fell:.2f} (to "
     f"{after:.2f}), the part is dropped from {dropped:.2f} on, and on "
-    f"this grid nothing is left from {gone:.3f} on; the closed form of that end "
-    f"is {until.max():.4f}."
+    f"this grid nothing is left from {gone:.3f} on; the closed form of "
+    f"that end is {until.max():.4f}."
 )
 figures.show(figure, sentence)
 
@@ -927,7 +924,7 @@ right = theory.prediction(world, edge)[0]
 pairs = zip(data.CUES, until, strict=True)
 ends_at = ", ".join(f"{e:.4f} ({cue})" for cue, e in pairs)
 most = optimum[epsilons > 0.099, 2].max()
-tell(
+figures.say(
     f"Alone, each cue pays until ε = {ends_at}. From ε = 0.1 to the",
     f"end the context is worth {most:.2f} logits at most. But the last",
     f"cue that pays is the {last}: at ε = {edge:.4f} the optimum is",
@@ -987,9 +984,9 @@ sentence = (
     f"Measured, the part's share of the worth goes from {part[0]:.2f} "
     f"at ε = 0 to {part.min():.2f} at ε = {lowest:g}, while the body's "
     f"goes up to {body.max():.2f}; the theory, with one constant "
-    f"fitted (price {fitted.price:.2g}), is off by {error:.2f} in a share on "
-    "average, and shares that never change (each its mean over ε) are "
-    f"off by {rival:.2f}."
+    f"fitted (price {fitted.price:.2g}), is off by {error:.2f} in a "
+    "share on average, and shares that never change (each its mean "
+    f"over ε) are off by {rival:.2f}."
 )
 figures.show(figure, sentence)
 
@@ -1012,12 +1009,12 @@ ahead = [first(own[:, 1] > own[:, 0]) for own in pair]
 rise = [first(own[:, 0] == own[:, 0].max()) for own in (share, told)]
 ends = [[listed(own[-2:, k]) for own in pair] for k in (0, 1)]
 amount = "little" if error > 0.75 * rival else "clearly"
-tell(
+figures.say(
     f"Error in a share: theory {error:.2f}, constant shares",
     f"{rival:.2f}: about the size the theory says {amount} more than",
     "'it stays as it is'.",
 )
-tell(
+figures.say(
     f"The body leads the part from {ahead[0]} on (theory: {ahead[1]});",
     f"the part's share is largest at {rise[0]} (theory: {rise[1]}). At",
     f"the two largest strengths the part is worth {ends[0][0]} logits",
@@ -1102,7 +1099,7 @@ judged
 pair = there["loud context"][0.0], there["loud context"][0.8]
 drawn = analysis.change(*pair, "context")
 sure = "clear" if analysis.clear(drawn) else "not clear"
-tell(
+figures.say(
     "Loud context, ε = 0 to 0.8: the mean normalised score on the",
     f"context goes from {drawn['plain']:.2f} to",
     f"{drawn['treated']:.2f}, {drawn['change']:+.2f} ±",
@@ -1160,7 +1157,7 @@ said = [", ".join(f"{v:.0%}" for v in values) for values in context]
 at = ", ".join(f"{e:g}" for e in strengths)
 times = own_price.price / fitted.price
 named = context[1][-1] > 0.5
-tell(
+figures.say(
     f"Share of the context at ε = {at}: measured {said[0]}; theory",
     f"{said[1]}; theory with a price of its own ({times:.1f} times the",
     f"carried one) {said[2]}.",
@@ -1304,9 +1301,8 @@ findings = [
     f"{error:.2f} in a share, constant shares by {rival:.2f}.",
     f"Elsewhere (PxAP): {harm}.",
 ]
-indent = {"initial_indent": "- ", "subsequent_indent": "  "}
 for finding in findings:
-    print(textwrap.fill(finding, 79, **indent))
+    figures.say(f"- {finding}", indent="  ")
 
 # %% [markdown]
 # - A story about maps makes statements about pixels and boxes. Test those before you tell it.
