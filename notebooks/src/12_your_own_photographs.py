@@ -269,7 +269,8 @@ found = predict(
     place / "test", run, out=out, threshold=threshold, progress=False
 )
 assert [f"test/{name}" for name in found.image] == test.image_ids
-print(sorted(p.name for p in out.iterdir() if p.name[0] != "."))
+written = [p.name for p in out.iterdir() if p.name[0] != "."]
+tell(", ".join(sorted(written)))
 found[["image", "class", "probability", "boxes"]].head(4)
 
 # %% [markdown]
