@@ -1,9 +1,14 @@
-"""Thin interactive views over ``figures``: sliders over stored runs, thresholds, or stages.
+"""Controls over a function from values to ``(Figure, sentence)``: :func:`explorer`, and the three
+explorers of stored runs, thresholds and stages.
 
-They set the value of an image instead of capturing output, so that the state a page without a
-kernel shows is the picture itself.
+Picture and sentence are set at once, in one element. The output that a notebook stores carries the
+picture and its sentence too, so that a page without a kernel, printed or on GitHub, shows them.
 """
 
+import base64
+import functools
+import html
+import struct
 from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets
@@ -18,9 +23,103 @@ from entreg_utils.figures.stages import one_stage, same_stages
 from entreg_utils.figures.training import check_image, dashboard
 from entreg_utils.metrics.overlap import check_boxes
 
+KEPT = 200  # drawn states that an explorer remembers, of 30 to 80 kB each
+
+
+class Explorer(ipywidgets.VBox):
+    """What :func:`explorer` gives: ``controls`` by name, above the ``view`` of what they ask for.
+
+    ``children`` are a row of the controls and the view, and may be added to.
+    """
+
+    def __init__(self, draw: Callable[..., tuple[Figure, str]], controls: Mapping):
+        self.controls, self.view, self._asked = dict(controls), ipywidgets.HTML(), 0
+        self._places = {}
+
+        @functools.lru_cache(KEPT)
+        def seen(*values) -> tuple[bytes, str]:
+            figure, sentence = draw(**dict(zip(self.controls, values, strict=True)))
+            self._place(figure)
+            return png(figure), sentence
+
+        self._seen = seen
+        self._show(self._state())
+        for control in self.controls.values():
+            control.style.description_width = "initial"  # as wide as its words
+            control.observe(self.redraw, names="value")
+        row = ipywidgets.HBox([*self.controls.values()], layout={"flex_flow": "row wrap"})
+        super().__init__([row, self.view])
+
+    def redraw(self, _=None) -> None:
+        """Show what the controls ask for now; a sentence alone where that cannot be drawn."""
+        self._asked = mine = self._asked + 1
+        try:
+            state = self._state()
+        except Exception as error:  # whatever the function raises: no picture of other values stays
+            state = None, f"This cannot be drawn: {error}"
+        if mine == self._asked:  # else a control was moved on while this was drawn
+            self._show(state)
+
+    def _place(self, figure: Figure) -> None:
+        """Axes where those of the first such figure are: nothing jumps, nor is measured anew."""
+        kind = len(figure.axes), *figure.get_size_inches()
+        if kind not in self._places:
+            figure.draw_without_rendering()
+            self._places[kind] = [axes.get_position(original=True) for axes in figure.axes]
+        figure.set_layout_engine("none")
+        for axes, place in zip(figure.axes, self._places[kind], strict=True):
+            axes.set_position(place)
+
+    def _state(self) -> tuple[bytes, str]:
+        return self._seen(*(control.value for control in self.controls.values()))
+
+    def _show(self, state: tuple[bytes | None, str]) -> None:
+        self._shown = picture, sentence = state
+        said, image = html.escape(sentence), ""
+        if picture:
+            width, height = struct.unpack(">II", picture[16:24])  # of the PNG's header
+            source = f"data:image/png;base64,{base64.b64encode(picture).decode()}"
+            image = (
+                f'<img src="{source}" alt="{said}"'
+                f' width="{width}" height="{height}" style="max-width: 100%; height: auto">'
+            )
+        self.view.value = (
+            f'<figure style="margin: 0">{image}<figcaption>{said}</figcaption></figure>'
+        )
+
+    def _repr_mimebundle_(self, **kwargs) -> tuple[dict, dict]:
+        picture, sentence = self._shown
+        bundle = super()._repr_mimebundle_(**kwargs) | {"text/plain": sentence}
+        if picture is None:
+            return bundle, {}
+        bundle["image/png"] = base64.b64encode(picture).decode()
+        return bundle, {"image/png": {"alt": sentence}}
+
+
+def explorer(draw: Callable[..., tuple[Figure, str]], **controls) -> Explorer:
+    """Controls, above the picture and the sentence that ``draw`` gives for their values.
+
+    Args:
+        draw: called with the value of each control under its name, gives ``(Figure, sentence)``;
+            a pure function, since a state seen before is not drawn again.
+        controls: widgets of ipywidgets with a ``value`` and a ``description``.
+
+    Raises:
+        ValueError: no controls, or one without value or description; else what ``draw`` raises at
+            the start. Later errors are shown in the place of the picture.
+    """
+    if not controls:
+        raise ValueError("an explorer wants at least one control, such as a slider, by its name")
+    for name, control in controls.items():
+        if not (getattr(control, "description", "") and hasattr(control, "value")):
+            raise ValueError(
+                f"control {name} must be a widget with a value and a description, which names it"
+            )
+    return Explorer(draw, controls)
+
 
 @plain_numbers
-def epsilon_explorer(runs: Sequence[Run], dataset, start: float | None = None) -> ipywidgets.VBox:
+def epsilon_explorer(runs: Sequence[Run], dataset, start: float | None = None) -> Explorer:
     """Slider over epsilon -> map, entropy and loss curves of the stored run, with its sentence.
 
     Nothing is trained while it is moved: every position is a run that is given.
@@ -49,10 +148,15 @@ def epsilon_explorer(runs: Sequence[Run], dataset, start: float | None = None) -
         check_image(run, dataset, 0)
     images = min(len(run.panel) for run in runs)
     epsilon = ipywidgets.SelectionSlider(options=[*options.items()], value=start, description="ε")
-    return _explorer(epsilon, images, lambda value, image: dashboard(stored[value], dataset, image))
+    top = max(run.history.loss.max() for run in runs)
+
+    def draw(epsilon: float, image: int) -> tuple[Figure, str]:
+        return dashboard(stored[epsilon], dataset, image, top)
+
+    return explorer(draw, epsilon=epsilon, image=_images(images))
 
 
-def threshold_explorer(examples: Sequence[tuple]) -> ipywidgets.VBox:
+def threshold_explorer(examples: Sequence[tuple]) -> Explorer:
     """Slider over the threshold of the map -> its mask, its box and the IoU, with the sentence.
 
     Args:
@@ -68,10 +172,14 @@ def threshold_explorer(examples: Sequence[tuple]) -> ipywidgets.VBox:
     tau = ipywidgets.FloatSlider(
         value=0.15, min=0, max=1, step=0.01, description="threshold", readout_format=".2f"
     )
-    return _explorer(tau, len(examples), lambda value, image: steps(*examples[image], value))
+
+    def draw(threshold: float, image: int) -> tuple[Figure, str]:
+        return steps(*examples[image], threshold)
+
+    return explorer(draw, threshold=tau, image=_images(len(examples)))
 
 
-def stage_explorer(images, features: Mapping[str, Mapping], masks=None) -> ipywidgets.VBox:
+def stage_explorer(images, features: Mapping[str, Mapping], masks=None) -> Explorer:
     """Walk through the stages and the images: energy and strongest channels of each network.
 
     Args:
@@ -96,12 +204,12 @@ def stage_explorer(images, features: Mapping[str, Mapping], masks=None) -> ipywi
             f"masks have shape {tuple(masks.shape)}, but must be {sides} as the images"
         )
 
-    def draw(value: str, image: int) -> tuple[Figure, str]:
-        own = {name: {value: maps[value][image : image + 1]} for name, maps in features.items()}
+    def draw(stage: str, image: int) -> tuple[Figure, str]:
+        own = {name: {stage: maps[stage][image : image + 1]} for name, maps in features.items()}
         mask = None if masks is None else masks[image]
-        return one_stage(images[image], own, value, mask=mask)
+        return one_stage(images[image], own, stage, mask=mask)
 
-    return _explorer(stage, len(images), draw)
+    return explorer(draw, stage=stage, image=_images(len(images)))
 
 
 def _example(number: int, given) -> tuple:
@@ -122,19 +230,5 @@ def _example(number: int, given) -> tuple:
     return image, raw, check_boxes(box, image.shape[:2], number)[0]
 
 
-def _explorer(
-    control: ipywidgets.Widget, images: int, draw: Callable[..., tuple[Figure, str]]
-) -> ipywidgets.VBox:
-    """``control`` and a slider over images, above what ``draw(value, image)`` gives for both."""
-    image = ipywidgets.IntSlider(value=0, min=0, max=images - 1, description="image")
-    picture = ipywidgets.Image(format="png", layout={"width": "100%"})
-    caption = ipywidgets.HTML()
-
-    def redraw(_=None) -> None:
-        figure, caption.value = draw(control.value, image.value)
-        picture.value = png(figure)
-
-    control.observe(redraw, names="value")
-    image.observe(redraw, names="value")
-    redraw()
-    return ipywidgets.VBox([ipywidgets.HBox([control, image]), picture, caption])
+def _images(count: int) -> ipywidgets.IntSlider:
+    return ipywidgets.IntSlider(value=0, min=0, max=count - 1, description="image")

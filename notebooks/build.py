@@ -6,18 +6,18 @@ Files are replaced whole or not at all, and only when every rule is met: no erro
 stderr, no memory address and no path of this machine in an output, no text of a figure below the
 contrast 4.5, at most 1.5 MB.
 
-The same source gives the same file, byte for byte: cell ids come from positions, widget ids from
-their order, and neither times nor versions are stored. The state of widgets is stored, so that a
-page without a kernel shows them; a widget that captures output (``interact``, ``Output``) is
-refused, since nbval sees such output in the cell: set the ``value`` of an ``Image`` or ``HTML``.
+The same source gives the same file, byte for byte: cell ids come from positions, and neither times
+nor versions are stored. Of a widget, the picture that its output carries is stored, with its
+sentence under it as under any figure: without a kernel its controls would move, and the picture
+not follow. A widget without a picture is refused: use ``entreg_utils.widgets.explorer``.
 """
 
 import argparse
 import copy
-import hashlib
 import os
 import re
 import sys
+import textwrap
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 
@@ -26,6 +26,7 @@ from convert import METADATA, BuildError, orphans, out_of_step, render, solved, 
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError, CellTimeoutError, DeadKernelError
 from nbformat import NotebookNode
+from nbformat.v4 import new_output
 from tqdm import tqdm
 
 from entreg_utils.files import StorageError, atomic_write, expand
@@ -33,7 +34,7 @@ from entreg_utils.files import StorageError, atomic_write, expand
 HERE = Path(__file__).resolve().parent
 MOST_BYTES = 1_500_000
 CELL_SECONDS = 900  # a cell may train a few networks; every other one ends within seconds
-STATE = "application/vnd.jupyter.widget-state+json"
+VIEW = "application/vnd.jupyter.widget-view+json"
 
 
 def execute(notebook: NotebookNode, folder: Path = HERE) -> NotebookNode:
@@ -87,7 +88,7 @@ def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
 
 
 def tidy(notebook: NotebookNode, name: str) -> NotebookNode:
-    """Refuse outputs that would differ or mislead; give the widgets ids by their order."""
+    """Refuse outputs that would differ or mislead; put its picture in the place of a widget."""
     homes = HERE.parent, Path(os.path.expanduser("~"))  # which stays ~ where there is none
     private = [str(path) for path in homes if len(path.parts) > 1]
     for index, cell in enumerate(cell for cell in notebook.cells if cell.cell_type == "code"):
@@ -102,23 +103,26 @@ def tidy(notebook: NotebookNode, name: str) -> NotebookNode:
                 raise BuildError(f"{where} prints a memory address, which differs each time")
             if any(path in text for path in private):
                 raise BuildError(f"{where} prints a path of this machine")
-    widgets = notebook.metadata.get("widgets")
-    notebook.metadata = nbformat.from_dict(METADATA)  # execution adds the versions it ran with
+        cell.outputs = [part for output in cell.outputs for part in _still(output, name)]
+    notebook.metadata = nbformat.from_dict(METADATA)  # execution adds versions and widgets' state
     text = nbformat.writes(notebook)
-    if widgets and widgets.get(STATE, {}).get("state"):
-        for model in widgets[STATE]["state"].values():
-            if model["model_name"] == "OutputModel" and model["state"].get("outputs"):
-                raise BuildError(f"{name}: a widget captures output; set an Image's value instead")
-        notebook.metadata["widgets"] = widgets
-        text = nbformat.writes(notebook)
-        for order, model_id in enumerate(widgets[STATE]["state"]):
-            fixed = hashlib.sha256(f"{name}/widget/{order}".encode()).hexdigest()[:32]
-            text = text.replace(model_id, fixed)
     if len(text.encode()) > MOST_BYTES:
         raise BuildError(f"{name}: {len(text.encode()) / 1e6:.2f} MB, over 1.5 MB; fewer figures")
     notebook = nbformat.reads(text, as_version=4)
     nbformat.validate(notebook)
     return notebook
+
+
+def _still(output: NotebookNode, name: str) -> list[NotebookNode]:
+    """The output as it is; of a widget, its picture and the printed sentence."""
+    if output.get("data", {}).pop(VIEW, None) is None:
+        return [output]
+    if "image/png" not in output.data:
+        raise BuildError(
+            f"{name}: a widget has no picture for a page without a kernel; use explorer"
+        )
+    sentence = textwrap.fill(output.data["text/plain"], 76, break_on_hyphens=False) + "\n"
+    return [output, new_output("stream", name="stdout", text=sentence)]
 
 
 def build(source: Path, out: Path = HERE, folder: Path = HERE, students: bool = True) -> None:

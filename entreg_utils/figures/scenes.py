@@ -111,7 +111,11 @@ def draw_box(axes, box, colour: str, dashed: bool | None = None) -> None:
 
 @plain_numbers
 def triangle(
-    axes, value: Callable[[Tensor], Tensor], most: float, levels: Sequence[float]
+    axes,
+    value: Callable[[Tensor], Tensor],
+    most: float,
+    levels: Sequence[float],
+    cells: int = 300,
 ) -> AxesImage:
     """Heat map of ``value`` over all predictions of three classes, class 0 in the upper corner.
 
@@ -122,9 +126,10 @@ def triangle(
         value: logits (N, 3) -> (N,).
         most: the value of the brightest colour.
         levels: where white lines are drawn.
+        cells: along a side; fewer are faster.
     """
     height = math.sqrt(3) / 2
-    steps = torch.linspace(0, 1, 301, dtype=torch.float64)
+    steps = torch.linspace(0, 1, cells + 1, dtype=torch.float64)
     x, top = torch.meshgrid(steps, steps, indexing="xy")
     p = torch.stack([top, 1 - x - top / 2, x - top / 2], -1).reshape(-1, 3)
     field = value(p.clamp_min(1e-4).log()).reshape(x.shape).numpy()

@@ -16,25 +16,14 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 from matplotlib.axes import Axes
-from matplotlib.colors import is_color_like, to_hex, to_rgb, to_rgba
 from matplotlib.figure import Figure
-from matplotlib.text import Text
+from PIL import Image
 
 from entreg_utils import metrics
 from entreg_utils.fields import plain_numbers
+from entreg_utils.figures.contrast import OKABE_ITO, faint, pixels
 
-OKABE_ITO = {
-    "black": "#000000",
-    "orange": "#E69F00",
-    "skyblue": "#56B4E9",
-    "green": "#009E73",
-    "yellow": "#F0E442",
-    "blue": "#0072B2",
-    "vermillion": "#D55E00",
-    "purple": "#CC79A7",
-}
 MAP_CMAP = "magma"
-READABLE = 4.5  # contrast of text, WCAG 2, AA: (lighter + 0.05) / (darker + 0.05) in luminance
 # Boxes: the true one red and dashed, the predicted one green, in every picture of the course.
 TRUE, PREDICTED = OKABE_ITO["vermillion"], OKABE_ITO["green"]
 # The three regions of a drawn picture, and what speaks for a species in each of them.
@@ -84,60 +73,6 @@ def picture_axes(axes) -> None:
         spine.set_visible(False)
 
 
-def ink(colour) -> str:
-    """A colour of the palette, or any of matplotlib's, darkened until text in it can be read.
-
-    Returns:
-        The nearest darker shade, as hex, whose contrast to white is at least 5.6: it keeps the 4.5
-        of WCAG 2, AA on a band of 15 % of the palette's colours.
-
-    Raises:
-        ValueError: no such colour.
-    """
-    named = OKABE_ITO.get(colour, colour) if isinstance(colour, str) else colour
-    if not is_color_like(named):
-        raise ValueError(f"there is no colour {colour!r}: give one of {', '.join(OKABE_ITO)}")
-    rgb = np.array(to_rgb(named))
-    while 1.05 / (_luminance(to_rgb(to_hex(rgb))) + 0.05) < 5.6:
-        rgb *= 0.99
-    return to_hex(rgb)
-
-
-def _luminance(rgb) -> np.ndarray:
-    """Relative luminance of sRGB (..., 3) in 0..1, 0 (black) to 1 (white)."""
-    rgb = np.asarray(rgb)
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    return linear @ (0.2126, 0.7152, 0.0722)
-
-
-def faint(figure: Figure) -> list[str]:
-    """The texts of a figure whose contrast to what is drawn under them is below :data:`READABLE`.
-
-    The figure is drawn without its texts, but with their boxes (``bbox=``). A text is faint where
-    more than a fifth of the pixels below it are too near in luminance: one line may cross it.
-    """
-    texts = [own for own in figure.findobj(Text) if own.get_visible() and own.get_text().strip()]
-    alphas, buffer = [own.get_alpha() for own in texts], io.BytesIO()
-    for own in texts:
-        own.set_alpha(0)
-    figure.savefig(buffer, format="png", dpi=figure.dpi)
-    for own, alpha in zip(texts, alphas, strict=True):
-        own.set_alpha(alpha)
-    pixels = plt.imread(io.BytesIO(buffer.getvalue()))
-    page = 1 - pixels[..., 3:] * (1 - pixels[..., :3])  # on white paper
-    found, height = [], len(page)
-    for own in texts:
-        (x0, y0), (x1, y1) = Text.get_window_extent(own).get_points().round().astype(int)
-        below = page[max(height - y1, 0) : max(height - y0, 0), max(x0, 0) : max(x1, 0)]
-        *rgb, alpha = to_rgba(own.get_color(), own.get_alpha())
-        inks = _luminance(alpha * np.array(rgb) + (1 - alpha) * below) + 0.05
-        papers = _luminance(below) + 0.05
-        near = np.maximum(inks / papers, papers / inks) < READABLE
-        if near.size and near.mean() > 0.2:
-            found.append(own.get_text())
-    return found
-
-
 def student(values) -> tuple[float, float]:
     """Ends of the 95 % Student interval over seeds, as seaborn's ``errorbar=`` wants them.
     Errors as of :func:`entreg_utils.metrics.seed_interval`."""
@@ -166,7 +101,7 @@ def entropy_axis(axes, num_classes: int) -> None:
 
 
 def png(figure: Figure) -> bytes:
-    """The figure as PNG bytes, without the version that would make equal figures differ.
+    """The figure on white as PNG bytes, without the version that would make equal figures differ.
 
     Raises:
         ValueError: a text of it is :func:`faint`, under ENTREG_CONTRAST, which the course's own
@@ -175,7 +110,7 @@ def png(figure: Figure) -> bytes:
     if os.environ.get("ENTREG_CONTRAST") and (texts := faint(figure)):
         raise ValueError(f"no contrast in {texts}: give ink(colour), or bbox= on a picture")
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", metadata={"Software": None})
+    Image.fromarray(pixels(figure)).save(buffer, format="png")
     plt.close(figure)
     return buffer.getvalue()
 

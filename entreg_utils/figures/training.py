@@ -20,8 +20,12 @@ TEST, TRAIN, FLOOR = OKABE_ITO["blue"], OKABE_ITO["vermillion"], "#777777"
 
 
 @plain_numbers
-def dashboard(run: Run, dataset, image: int = 0) -> tuple[Figure, str]:
+def dashboard(run: Run, dataset, image: int = 0, top: float | None = None) -> tuple[Figure, str]:
     """One run at a glance: image, its last map, entropy over epochs, loss over epochs.
+
+    Args:
+        top: the highest loss on its axis, nats, so that runs can be compared; the run's own by
+            default.
 
     Raises:
         ValueError: an image that the run does not hold, or another data set than its own.
@@ -35,7 +39,7 @@ def dashboard(run: Run, dataset, image: int = 0) -> tuple[Figure, str]:
     map_axes.set_title(f"map at ε = {run.config.epsilon:g}")
     map_axes.set_xlabel(f"PxAP of this map: {pxap:.2f}", fontsize=9)
     draw_entropy(middle, run)
-    draw_loss(right, run)
+    draw_loss(right, run, top)
     for axes, title in ((middle, "entropy (nats)"), (right, "training loss (nats)")):
         axes.set(title=title, xlabel="epoch")
         axes.legend(loc="best", fontsize=9)
@@ -91,12 +95,12 @@ def draw_entropy(axes, run: Run) -> None:
     axes.locator_params(axis="x", integer=True)
 
 
-def draw_loss(axes, run: Run) -> None:
+def draw_loss(axes, run: Run, top: float | None = None) -> None:
     """Training loss over the epochs, and the lowest that one sample can have."""
     axes.plot(run.history.epoch, run.history.loss, color=TRAIN, label="mean of the epoch")
     if (aim := _aim(run)) is not None:
         axes.axhline(aim[1], color=FLOOR, ls="--", lw=1, label="lowest possible", zorder=1)
-    axes.set_ylim(0, run.history.loss.max() * 1.06)
+    axes.set_ylim(0, (top or run.history.loss.max()) * 1.06)
     axes.locator_params(axis="x", integer=True)
 
 

@@ -26,8 +26,9 @@ import pandas as pd
 import seaborn as sns
 import torch
 import torch.nn.functional as F
-from entreg_utils import checks, figures, losses
+from entreg_utils import checks, figures, losses, widgets
 from entreg_utils.figures import OKABE_ITO
+from ipywidgets import Dropdown, FloatSlider
 
 figures.use_style()
 double = torch.float64
@@ -596,7 +597,146 @@ figures.show(
 # confidence penalty and JSD do almost nothing below a strength, and above it they set in steeply: since their pull fades
 # with $p_k$, a weak one lets the probabilities vanish. Anyone who sweeps the confidence penalty over a
 # grid that suits label smoothing will report that it "has no effect" or "collapses".
+
+# %% [markdown]
+# ### Play: one prediction in the triangle
 #
+# Everything so far, under your hand: a prediction of three classes (white square), the right one at the top. An arrow
+# each for cross-entropy and regulariser points where descent takes the prediction, and is as long as the
+# gradient on the logits. Colours and white lines are the loss, the sum of both, and the white path is descent
+# along it. **Predict** before you move: bring the prediction close to the upper corner. Which
+# regularisers still have an arrow there? And with the minus sign, where does the path go, and does it stop?
+
+
+# %%
+def smoothing(z):  # label smoothing: CE + eps times this
+    return -z.log_softmax(1).mean(1) - first_is_right(z)
+
+
+TERMS = {
+    "KL(u‖p): ER": losses.kl_uniform,
+    "KL(p‖u): confidence penalty": losses.kl_to_uniform,
+    "Jeffreys": losses.jeffreys,
+    "JSD": losses.jsd,
+    "label smoothing": smoothing,
+}
+
+
+def weigh(term, strength, sign):  # eps = lambda / (1 + lambda)
+    share = strength / (1 + strength)
+    weight = share if term == "label smoothing" else strength
+    return -weight if sign == "minus" else weight
+
+
+def descend(loss, z, steps=60):  # (1, 3) -> (steps + 1, 3)
+    path = [z]
+    for _ in range(steps):
+        path.append(path[-1] - gradient(loss, path[-1]))
+    return torch.cat(path)
+
+
+def spot(z):  # x and y of predictions in the triangle
+    p = z.softmax(1)
+    return p[:, 2] + p[:, 0] / 2, math.sqrt(3) / 2 * p[:, 0]
+
+
+# %%
+def values_said(z):
+    p = ", ".join(f"{value:.2f}" for value in z.softmax(1)[0])
+    values = {"entropy": losses.entropy} | members
+    said = (f"{n} {f(z).item():.2f}" for n, f in values.items())
+    return f"p = ({p}): {', '.join(said)} nats."
+
+
+def arrow(axes, z, g, name, colour):  # against g, as long as g
+    ends = torch.stack(spot(torch.cat([z, z - 1e-3 * g])))  # (2, 2)
+    way = F.normalize(ends[:, 1] - ends[:, 0], dim=0) * 0.4 * g.norm()
+    look = {"color": OKABE_ITO[colour], "width": 0.012, "zorder": 3}
+    look |= {"angles": "xy", "scale_units": "xy", "scale": 1}
+    axes.quiver(*ends[:, :1], *way, **look)
+    axes.plot([], color=look["color"], lw=4, label=name)
+
+
+def triangle_of(loss, z, lowest):  # with the way down from z
+    def above(z):  # the lowest in the triangle
+        values = loss(z)
+        return values - values.min()
+
+    figure, axes = plt.subplots(figsize=(6.4, 4))
+    figures.triangle(axes, above, 3, (0.03, 0.2, 0.6, 1.5), 100)
+    path = descend(loss, z)
+    axes.plot(*spot(path), "w.-", ms=4, lw=1)
+    axes.plot(*spot(z), "ws", mec="black", label="prediction", zorder=4)
+    if lowest is not None:
+        look = {"mfc": OKABE_ITO["skyblue"], "label": "lowest loss"}
+        y = math.sqrt(3) / 2 * lowest
+        axes.plot(0.5, y, "o", mec="black", ls="", **look)
+    for x, y, name in ((0.53, 0.85, "right"), (0, -0.07, "second")):
+        axes.text(x, y, f"{name} class")
+    axes.text(1, -0.07, "third class", ha="right")
+    return figure, axes, path
+
+
+# %%
+def simplex(p_y, other, term, strength, sign):
+    left = 1 - p_y
+    p = torch.tensor([[p_y, left * (1 - other), left * other]])
+    z, weight = p.double().log(), weigh(term, strength, sign)
+    parts = first_is_right, lambda z: weight * TERMS[term](z)
+
+    def loss(z):
+        return parts[0](z) + parts[1](z)
+
+    low = None
+    if weight > 0:
+        low = optimum(TERMS[term], [weight], 3)[0].item()
+    figure, axes, path = triangle_of(loss, z, low)
+    pulls = [gradient(part, z) for part in parts]
+    arrow(axes, z, pulls[0], "cross-entropy", "green")
+    arrow(axes, z, pulls[1], "regulariser", "orange")
+    axes.legend(loc="upper left", bbox_to_anchor=(0.85, 1))
+    gap = path[-1, 0] - path[-1, 1:].max()
+    ce, own = (g[0, 0].item() for g in pulls)
+    said = "It has no minimum"
+    if low is not None:
+        said = f"It is lowest at p_y = {low:.2f}"
+    return figure, (
+        f"{values_said(z)} Loss: CE {weight:+.2f} times {term}. Its "
+        f"gradient on the right logit is {ce:+.3f} {own:+.3f}. {said}; "
+        f"{len(path) - 1} steps of descent end at a gap of {gap:.1f}."
+    )
+
+
+# %% tags=["nbval-ignore-output"]
+p_y = FloatSlider(0.6, min=0.02, max=0.99, step=0.01)
+p_y.description = "p of the right class"
+other = FloatSlider(0.2, min=0.02, max=0.98, step=0.02)
+other.description = "share of the third class in the rest"
+term = Dropdown(options=list(TERMS), description="regulariser")
+strength = FloatSlider(0.5, max=3, step=0.05, description="strength λ")
+sign = Dropdown(options=["plus", "minus"], description="its sign")
+widgets.explorer(
+    simplex,
+    p_y=p_y,
+    other=other,
+    term=term,
+    strength=strength,
+    sign=sign,
+)
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# Close to the corner cross-entropy has hardly an arrow left, and neither have the confidence penalty and JSD: their
+# gradients vanish with the probabilities of the other classes. $\mathrm{KL}(u\|p)$ still pushes, and with it Jeffreys and label
+# smoothing: its gradient on the right logit tends to a constant. With the minus sign, regulariser and cross-entropy
+# push the same way. The path runs up to the border, where an ever larger gap has an ever smaller loss; the last step is
+# where the drawing ends, not the path. Choose $\mathrm{KL}(u\|p)$ and then label smoothing, and the dot stays: $\lambda$ and
+# $\varepsilon = \lambda/(1+\lambda)$ have one minimum.
+#
+# </details>
+
+# %% [markdown]
 # ## 7. What does $\lambda = 10^{-4}$ mean?
 #
 # The paper's strength is known from a summary only: $\lambda = 10^{-4}$. In this section $\lambda$ is what a paper

@@ -259,7 +259,7 @@ figures.show(figure, sentence)
 # %% [markdown]
 # Move it yourself, image by image:
 
-# %%
+# %% tags=["nbval-ignore-output"]
 from entreg_utils import widgets
 
 chosen = [EXAMPLE, *OTHERS]

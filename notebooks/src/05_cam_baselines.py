@@ -37,11 +37,13 @@ from entreg_utils import (
     losses,
     metrics,
     models,
+    widgets,
 )
 from entreg_utils.experiments import cost, grids, plans
 from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.figures import CUE_COLOURS
 from entreg_utils.figures.erasing import TITLES, what_is_hidden
+from ipywidgets import Dropdown, FloatSlider, IntSlider
 
 figures.use_style()
 torch.set_num_threads(1)  # faster for the small maps of this notebook
@@ -401,7 +403,102 @@ for what, table in tables.items():
 # the middle of the picture more often than at its border, as the fish do.) ADL and RDAP ask the network, whose
 # excitement gathers there. The three columns on the right are what training sees: how often one strikes is a hyperparameter
 # like any other, and two methods compared at unequal rates are compared in two things at once.
+
+# %% [markdown]
+# ### Play: what a method hides
 #
+# The same for one picture, under your hand. *Strength* is the hyperparameter that decides how much is hidden: HaS's rate,
+# CutMix's probability, RDAP's square, and $1-\gamma$ of ADL. Left the picture, in the middle one strike, on the right how
+# often each pixel is hidden when the method strikes. **Predict** before you move: on the right, which methods draw
+# something else when you change the picture? And which method's strength changes only the share in training?
+
+
+# %%
+STRENGTH = {"has": "rate", "cutmix": "probability", "adl": "gamma"}
+STRENGTH["rdap"] = "square"
+masks, marks = train.masks[rows], train.parts[rows]  # (6, 48, 48)
+
+
+def struck(one, image, draws=60):  # (draws, 48, 48), or one
+    calls = draws if one.method == "cutmix" else 1  # a box a batch
+    copies = draws if one.method == "has" else 1  # squares an image
+    batch, found = images[[image] * copies], []
+    for seed in range(calls):
+        result = erasing.hidden(
+            batch, one, seeded(seed), model, fill=mean_colour
+        )
+        (mask,) = result.masks.values()
+        found.append(F.interpolate(mask[:, None].float(), size=48))
+    return torch.cat(found)[:, 0]
+
+
+def hide(method, image, mask):  # the picture as the network gets it
+    other = 0.15 * images[image]  # cells of a map: dimmed
+    if method == "has":
+        other = mean_colour[:, None, None]
+    if method == "cutmix":
+        other = images[(image + 1) % len(images)]
+    return torch.where(mask.bool(), other, images[image])
+
+
+# %%
+def what_it_hides(method, strength, image):
+    preset, field = (
+        erasing.preset(method, "toy", "toy"),
+        STRENGTH[method],
+    )
+    value = 1 - strength if method == "adl" else strength
+    often, one = strikes(replace(preset, **{field: value}))
+    hidden = struck(one, image)
+    shown = (
+        images[image],
+        hide(method, image, hidden[0]),
+        hidden.mean(0),
+    )
+    alike = "every strike", f"mean of {len(hidden)} strikes"
+    titles = "picture", "one strike", alike[len(hidden) > 1]
+    figure, panels = figures.picture_grid(shown, titles, vmin=0, vmax=1)
+    for panel, colour in zip(panels[1:], ("white", "tab:green")):
+        panel.contour(masks[image], [0.5], colors=colour)
+    shares = {
+        name: (hidden * region[image]).sum().item()
+        / (len(hidden) * region[image].sum().item())
+        for name, region in (("fish", masks), ("mark", marks))
+    }
+    when, trained = (
+        " and ".join(
+            f"{f * x:.0%} of the {n}" for n, x in shares.items()
+        )
+        for f in (1, often)
+    )
+    return figure, (
+        f"{TITLES[method]}, {field} {value:.2f} (preset: "
+        f"{getattr(preset, field):g}). When it strikes it hides {when}; "
+        f"it strikes {often:.0%} of the time: in training {trained}."
+    )
+
+
+# %% tags=["nbval-ignore-output"]
+named = [(TITLES[name], name) for name in STRENGTH]
+widgets.explorer(
+    what_it_hides,
+    method=Dropdown(options=named, description="method"),
+    strength=FloatSlider(
+        0.5, min=0.05, max=0.95, step=0.05, description="strength"
+    ),
+    image=IntSlider(max=len(images) - 1, description="picture"),
+)
+
+# %% [markdown]
+# <details><summary>Answer</summary>
+#
+# ADL and RDAP: what they hide is where this network is excited by this picture. HaS and CutMix draw their squares and boxes
+# without looking, and the right panel is the same for every fish. CutMix's strength is how often it strikes, and
+# a strike is as large at any of them. And a method that hides most of the fish in a strike may hide little of it in training.
+#
+# </details>
+
+# %% [markdown]
 # ## 6. Does it help?
 #
 # Five methods, each without and with **entropy regularisation** (ER), three seeds: the same world, the same small

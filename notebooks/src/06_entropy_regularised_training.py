@@ -608,10 +608,10 @@ figures.show(figure, sentence)
 # the training loss. The dashed lines are the values that the strength aims at, from the formulas of Exercise 2. Move
 # $\varepsilon$, and change the picture with the second slider. Nothing is trained by moving it: it has the strengths
 # that are stored. For one of your own, `experiments.run(experiments.er(0.6))` trains it (where and how long, says section
-# 4); add it to the list and it has a place on the slider. Without a running kernel the sliders rest; the next figure holds
+# 4); add it to the list and it has a place on the slider. Without a running kernel the picture of the start stands in its place; the next figure holds
 # the same for all stored strengths, for the first picture.
 
-# %%
+# %% tags=["nbval-ignore-output"]
 widgets.epsilon_explorer(first_seed, test, start=STRONG)
 
 # %% tags=["figure:dashboards"]

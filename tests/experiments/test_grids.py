@@ -28,7 +28,7 @@ def test_the_sweep_is_every_epsilon_with_every_seed():
 
 
 def test_the_grids_together_name_each_run_once_and_checkpoints_are_of_them():
-    assert len({config.name for config in grids.ALL}) == len(grids.ALL) == 117
+    assert len({config.name for config in grids.ALL}) == len(grids.ALL) == 118
     for grid in (grids.SWEEP, grids.HURTS, grids.METHODS, grids.REGULARISERS, grids.COOCCURRING):
         assert set(grid) <= set(grids.ALL)
     assert len(grids.CHECKPOINTS) <= 6 and set(grids.CHECKPOINTS) <= set(grids.ALL)

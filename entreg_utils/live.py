@@ -1,0 +1,122 @@
+"""Training under the reader's hand: an explorer with a button that trains, a bar, and one that
+stops it.
+
+The training has a thread of its own; widgets are touched and figures drawn on the kernel's loop
+alone, which stays free, so that the stop button is heard between any two steps.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Mapping
+
+import ipywidgets
+from matplotlib.figure import Figure
+
+from entreg_utils.widgets import Explorer
+
+POLL = 0.1  # seconds between two looks at how far the training is
+
+
+class Stopped(Exception):
+    """Leaves a training that was stopped, or has used up its time."""
+
+
+class Progress:
+    """How far a training is: called after each step, as ``after_step`` of ``training.fit``.
+
+    Attributes:
+        done, total: steps.  loss: a recent one, NaN before the first.
+        seconds: since the button was pressed, up to the last step.
+    """
+
+    def __init__(self, limit: float = math.inf):
+        self.done = self.total = 0
+        self.loss, self.seconds, self.stop = math.nan, 0.0, False
+        self._limit, self._begun = limit, time.monotonic()
+
+    def __call__(self, done: int, total: int, loss: float = math.nan) -> None:
+        """Note it; raise :class:`Stopped` where the training is to end before its last step."""
+        self.done, self.total, self.loss = done, total, loss
+        self.seconds = time.monotonic() - self._begun
+        if done < total and (self.stop or self.seconds > self._limit):
+            raise Stopped(f"stopped after {done} of {total} steps")
+
+    def __str__(self) -> str:
+        loss = "" if math.isnan(self.loss) else f", loss {self.loss:.2f}"
+        return f"step {self.done} of {self.total}, {self.seconds:.1f} s{loss}"
+
+
+class Trainer(Explorer):
+    """What :func:`trainer` gives: an explorer with the buttons ``start`` and ``stop``, a ``bar``,
+    and ``said``, a line on what the training does."""
+
+    def __init__(self, train: Callable, draw: Callable, controls: Mapping, limit: float):
+        self._train, self._limit, self._found, self._task = train, limit, {}, None
+        self._progress = Progress()
+        super().__init__(lambda **v: draw(self._found.get((*v.values(),)), **v), controls)
+        self.start = ipywidgets.Button(description="Train", icon="play")
+        self.stop = ipywidgets.Button(description="Stop", icon="stop")
+        self.bar = ipywidgets.FloatProgress(max=1, layout={"width": "12em"})
+        self.said = ipywidgets.Label("nothing trained yet")
+        self.start.on_click(self._begin)
+        self.stop.on_click(lambda _: setattr(self._progress, "stop", True))
+        row = [self.start, self.stop, self.bar, self.said]
+        row = ipywidgets.HBox(row, layout={"flex_flow": "row wrap"})
+        self.children = [self.children[0], row, *self.children[1:]]
+
+    def _begin(self, _=None) -> None:
+        if self._task is not None and not self._task.done():
+            return  # one at a time
+        try:
+            self._task = asyncio.get_running_loop().create_task(self._run())
+        except RuntimeError:  # no loop, as in a script: here and now
+            asyncio.run(self._run())
+
+    async def _run(self) -> None:
+        """Train in a thread, look at it now and then, and draw what came out."""
+        values = {name: control.value for name, control in self.controls.items()}
+        self._progress = progress = Progress(self._limit)
+        self._lock(True)
+        try:
+            work = asyncio.ensure_future(asyncio.to_thread(self._train, progress, **values))
+            while not (await asyncio.wait({work}, timeout=POLL))[0]:
+                self._tell(progress)
+            self._found[(*values.values(),)] = work.result()
+            self._tell(progress, "stopped: " if progress.done < progress.total else "done: ")
+        except Exception as error:  # of a thread it would be lost
+            self.said.value = f"The training came to nothing: {error}"
+        finally:
+            self._lock(False)
+        self._seen.cache_clear()
+        self.redraw()
+
+    def _tell(self, progress: Progress, how: str = "") -> None:
+        self.bar.value = progress.done / max(progress.total, 1)
+        self.said.value = f"{how}{progress}" if progress.total else "painting the images"
+
+    def _lock(self, busy: bool) -> None:
+        for control in self.controls.values():  # picture and controls stay those of one world
+            control.disabled = busy
+
+
+def trainer(
+    train: Callable[..., object],
+    draw: Callable[..., tuple[Figure, str]],
+    limit: float = 8.0,
+    **controls: ipywidgets.Widget,
+) -> Trainer:
+    """Controls, buttons to train and to stop, and the picture of what was trained for these values.
+
+    Nothing is trained before the button is pressed.
+
+    Args:
+        train: called in a thread as ``train(progress, **values)``, ``progress`` being a
+            :class:`Progress` to be called after each step. It may catch :class:`Stopped` and give
+            what came out so far.
+        draw: called as ``draw(result, **values)`` with what ``train`` gave for these values, None
+            where it was not asked yet; gives ``(Figure, sentence)``.
+        limit: seconds after which the training is stopped.
+        controls: as of ``widgets.explorer``.
+    """
+    return Trainer(train, draw, controls, limit)

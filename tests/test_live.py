@@ -1,0 +1,95 @@
+"""A training under a button: its steps are counted, it can be stopped, its outcome is drawn."""
+
+import asyncio
+import threading
+import time
+
+import ipywidgets
+import matplotlib.pyplot as plt
+import pytest
+
+from entreg_utils.live import Progress, Stopped, trainer
+
+STEPS = 40
+
+
+def draw(found, rate):
+    assert threading.current_thread() is threading.main_thread()  # pyplot is not for threads
+    return plt.figure(figsize=(1, 1)), f"rate {rate:g}: {found or 'not trained'}"
+
+
+def learn(progress, rate):
+    """Two seconds, unless it is stopped."""
+    try:
+        for step in range(1, STEPS + 1):
+            time.sleep(0.05)
+            progress(step, STEPS, rate / step)
+    except Stopped:
+        return f"stopped at {progress.done}"
+    return f"{progress.done} steps"
+
+
+@pytest.fixture
+def made():
+    def make(train=learn, limit=60.0):
+        rate = ipywidgets.FloatSlider(value=1, max=2, description="rate")
+        return trainer(train, draw, limit=limit, rate=rate)
+
+    return make
+
+
+def test_nothing_is_trained_before_the_button_is_pressed_and_then_it_is_drawn(made):
+    lab = made(lambda progress, rate: progress(3, 3, 0.5) or "three steps")
+    assert "rate 1: not trained" in lab.view.value and lab.bar.value == 0
+    lab.start.click()  # no loop runs here, so it waits
+    assert "rate 1: three steps" in lab.view.value and lab.bar.value == 1
+    assert lab.said.value.startswith("done: step 3 of 3") and "loss 0.50" in lab.said.value
+    lab.controls["rate"].value = 2  # another value was not trained, and says so
+    assert "rate 2: not trained" in lab.view.value
+    lab.controls["rate"].value = 1
+    assert "rate 1: three steps" in lab.view.value
+
+
+def test_the_loop_is_free_while_it_trains_and_stop_ends_it_between_steps(made):
+    lab = made()
+
+    async def session():
+        lab.start.click()
+        await asyncio.sleep(0.4)
+        assert lab.controls["rate"].disabled and 0 < lab.bar.value < 1
+        task = lab._task
+        lab.start.click()  # a second press begins no second training
+        assert lab._task is task
+        lab.stop.click()
+        begun = time.monotonic()
+        await task
+        return time.monotonic() - begun
+
+    assert asyncio.run(session()) < 0.5
+    done = lab._progress.done
+    assert 0 < done < STEPS and f"rate 1: stopped at {done}" in lab.view.value
+    assert lab.said.value.startswith(f"stopped: step {done} of {STEPS}")
+    assert not lab.controls["rate"].disabled
+
+
+def test_it_stops_by_itself_when_its_time_is_up(made):
+    lab = made(limit=0.2)
+    begun = time.monotonic()
+    lab.start.click()
+    assert time.monotonic() - begun < 1.5 and "stopped at" in lab.view.value
+
+
+def test_an_error_in_the_thread_is_said_and_the_controls_come_back(made):
+    lab = made(lambda progress, rate: 1 / 0)
+    lab.start.click()
+    assert lab.said.value == "The training came to nothing: division by zero"
+    assert "not trained" in lab.view.value and not lab.controls["rate"].disabled
+
+
+def test_the_last_step_is_never_a_stop():
+    progress = Progress(limit=0)
+    progress.stop = True
+    progress(2, 2, 0.1)
+    with pytest.raises(Stopped, match="stopped after 1 of 2 steps"):
+        progress(1, 2, 0.1)
+    assert (progress.done, progress.total, progress.loss) == (1, 2, 0.1)
