@@ -15,6 +15,7 @@ import ipywidgets
 import numpy as np
 from matplotlib.figure import Figure
 
+from entreg_utils import sliders
 from entreg_utils.cam.scaling import as_array
 from entreg_utils.experiments import Run
 from entreg_utils.fields import plain_numbers
@@ -102,7 +103,8 @@ def explorer(draw: Callable[..., tuple[Figure, str]], **controls) -> Explorer:
     Args:
         draw: called with the value of each control under its name, gives ``(Figure, sentence)``;
             a pure function, since a state seen before is not drawn again.
-        controls: widgets of ipywidgets with a ``value`` and a ``description``.
+        controls: widgets with a ``value`` and a ``description``, such as those of
+            ``entreg_utils.sliders`` and a ``Dropdown`` of ipywidgets.
 
     Raises:
         ValueError: no controls, or one without value or description; else what ``draw`` raises at
@@ -147,7 +149,7 @@ def epsilon_explorer(runs: Sequence[Run], dataset, start: float | None = None) -
     for run in runs:
         check_image(run, dataset, 0)
     images = min(len(run.panel) for run in runs)
-    epsilon = ipywidgets.SelectionSlider(options=[*options.items()], value=start, description="ε")
+    epsilon = sliders.SelectionSlider(options=[*options.items()], value=start, description="ε")
     top = max(run.history.loss.max() for run in runs)
 
     def draw(epsilon: float, image: int) -> tuple[Figure, str]:
@@ -169,7 +171,7 @@ def threshold_explorer(examples: Sequence[tuple]) -> Explorer:
     examples = [_example(number, given) for number, given in enumerate(examples)]
     if not examples:
         raise ValueError("the explorer wants at least one (image, map, true box)")
-    tau = ipywidgets.FloatSlider(
+    tau = sliders.FloatSlider(
         value=0.15, min=0, max=1, step=0.01, description="threshold", readout_format=".2f"
     )
 
@@ -191,7 +193,7 @@ def stage_explorer(images, features: Mapping[str, Mapping], masks=None) -> Explo
         ValueError: no networks, networks of other stages, or another number of maps or masks than
             images, or of other shapes.
     """
-    stage = ipywidgets.SelectionSlider(options=same_stages(features), description="stage")
+    stage = sliders.SelectionSlider(options=same_stages(features), description="stage")
     kinds = {(len(own), own.ndim) for maps in features.values() for own in maps.values()}
     if not len(images) or kinds != {(len(images), 4)}:
         raise ValueError(
@@ -230,5 +232,5 @@ def _example(number: int, given) -> tuple:
     return image, raw, check_boxes(box, image.shape[:2], number)[0]
 
 
-def _images(count: int) -> ipywidgets.IntSlider:
-    return ipywidgets.IntSlider(value=0, min=0, max=count - 1, description="image")
+def _images(count: int) -> sliders.IntSlider:
+    return sliders.IntSlider(value=0, min=0, max=count - 1, description="image")

@@ -28,7 +28,8 @@ import torch
 import torch.nn.functional as F
 from entreg_utils import checks, figures, losses, widgets
 from entreg_utils.figures import OKABE_ITO
-from ipywidgets import Dropdown, FloatSlider
+from entreg_utils.sliders import FloatSlider
+from ipywidgets import Dropdown
 
 figures.use_style()
 double = torch.float64

@@ -43,7 +43,8 @@ from entreg_utils.experiments import cost, grids, plans
 from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.figures import CUE_COLOURS
 from entreg_utils.figures.erasing import TITLES, what_is_hidden
-from ipywidgets import Dropdown, FloatSlider, IntSlider
+from entreg_utils.sliders import FloatSlider, IntSlider
+from ipywidgets import Dropdown
 
 figures.use_style()
 torch.set_num_threads(1)  # faster for the small maps of this notebook
