@@ -58,7 +58,11 @@ def test_every_head_links_the_glossary(stem):
 
 
 def test_the_head_says_what_the_abbreviations_of_its_notebook_stand_for():
-    cells = [("# Title"), ("The **CAM** in nats, LSTM and ERROR."), ("print('mPxAP')")]
+    cells = [
+        "# Title\n\nA Jensen-Shannon\ndivergence; *IVR*: a rule.",
+        "The JSD, IVR, the **CAM** in nats, LSTM and ERROR.",
+        "print('mPxAP')",
+    ]
     notebook = new_notebook(cells=[new_markdown_cell(text) for text in cells])
     link = "**Words and symbols:** [glossary](../docs/glossary.md)."
     assert convert.glossary_line(notebook) == (

@@ -55,8 +55,11 @@ def test_links_to_notebooks_lead_somewhere_and_each_has_its_part():
     assert all(stem in SOURCES and stem[:2] == number for number, stem in LINK.findall(PAGE))
     heads = re.findall(r"^### (\d\d) · (.+)$", PAGE, re.M)
     assert [number for number, _ in heads] == sorted(stem[:2] for stem in SOURCES)
-    for part in re.split(r"^### \d\d · ", PAGE, flags=re.M)[1:]:
+    for part in re.split(r"^### (?=\d\d · )", PAGE, flags=re.M)[1:]:
         own = part.partition("\n## ")[0]
+        (source,) = (text for stem, text in SOURCES.items() if stem[:2] == own[:2])
+        for heading in re.findall(r"“([^”]+)”", own):
+            assert re.search(rf"^# ##+ {re.escape(heading)}$", source, re.M), (own[:2], heading)
         for what in ("**Aim.**", "**Ask.**", "**Show live.**"):
             assert own.count(what) == 1
         assert "**Slips.**" in own or "**Goes wrong.**" in own
