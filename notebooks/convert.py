@@ -92,10 +92,13 @@ def read(source: Path) -> NotebookNode:
 
 
 def glossary_line(notebook: NotebookNode) -> str:
-    """The link to the glossary, and what the abbreviations in the notebook's cells stand for."""
+    """The link to the glossary, and the abbreviations of the notebook that its head leaves open."""
+    head = " ".join(notebook.cells[0].source.split()).lower()
     text = "\n".join(cell.source for cell in notebook.cells)
-    used = [f"*{s}*: {SHORT[s]}" for s in SHORT if re.search(rf"(?<![\w-]){s}(?![\w])", text)]
-    return GLOSSARY.format(short="; ".join(used)).replace(". .", ".")
+    used = [s for s in SHORT if re.search(rf"(?<![\w-]){s}(?![\w])", text)]
+    told = [s for s in used if f"*{s.lower()}" in head or SHORT[s].split(",")[0].lower() in head]
+    short = "; ".join(f"*{s}*: {SHORT[s]}" for s in used if s not in told)
+    return GLOSSARY.format(short=short).replace(". .", ".")
 
 
 def is_solution(cell: NotebookNode) -> bool:

@@ -23,13 +23,17 @@ answer = "the solution"
 """
 
 
+WITH = handout.WITH
+
+
 @pytest.fixture
 def small(tmp_path, monkeypatch):
-    """Sources of two notebooks, one without exercises, in place of the course's."""
+    """Sources of two notebooks, one without exercises, and one file, in place of the course's."""
     (tmp_path / "src").mkdir()
     (tmp_path / "src" / "01_one.py").write_text(SOURCE)
     (tmp_path / "src" / "02_next.py").write_text("# %% [markdown]\n# # [one](01_one.ipynb)\n")
     monkeypatch.setattr(handout, "HERE", tmp_path)
+    monkeypatch.setattr(handout, "WITH", ("LICENSE",))
     return tmp_path / "class"
 
 
@@ -76,8 +80,9 @@ def test_another_folder_is_left_alone(small, capsys):
     assert [*(small.parent / "own").iterdir()] == [small.parent / "own" / "mine.txt"]
 
 
-def test_the_package_of_a_handout_is_whole(small, tmp_path):
+def test_the_package_of_a_handout_is_whole(small, tmp_path, monkeypatch):
     """Stored runs and their networks are found, and a report is read, far from the checkout."""
+    monkeypatch.setattr(handout, "WITH", WITH)
     handout.main([str(small)])
     code = """if True:
         import entreg_utils

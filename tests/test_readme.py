@@ -137,7 +137,7 @@ def test_the_first_screen_has_picture_commands_and_three_doors():
     assert "![" in screen and "(data/headline.png)" in screen
     assert re.findall(r"^(make \w+) ", screen, re.M) == ["make tutorial", "make test"]
     assert re.findall(r"^\| \*\*(.*?)\*\* \|", screen, re.M) == [
-        "Learn", "Teach", "Your own photographs",
+        "learn", "teach", "use your own photographs",
     ]  # fmt: skip
     for target in re.findall(r"\]\(([^)#:]+)\)", screen):
         assert (Path(__file__).parents[1] / target).is_file(), target

@@ -67,7 +67,7 @@ def report(path: Path | str | None = None, name: str = "", notebook: str = "") -
     body = {"name": name, "notebook": notebook, "exercises": exercises}
     atomic_write(path, json.dumps(body | {"digest": _digest(body)}, indent=1) + "\n")
     passed = sum(entry["passed"] for entry in exercises.values())
-    print(f"{name}: {passed} of {len(exercises)} exercises passed. The file:\n{_near(path)}")
+    print(f"{name}: {passed} of {len(exercises)} exercises passed. The file:\n{path}")
 
 
 def read(path: Path | str) -> dict:
@@ -87,7 +87,8 @@ def read(path: Path | str) -> dict:
     if not all(good):
         raise StorageError(f"{path} {NO_REPORT}")
     if digest != _digest(body):
-        raise StorageError(f"{path} was changed after it was written, and does not count")
+        why = "was changed after it was written, and does not count: delete it, and report() again"
+        raise StorageError(f"{path} {why}")
     return body
 
 
@@ -172,11 +173,3 @@ def _login() -> str:
 
 def _digest(body: dict) -> str:
     return sha256(json.dumps(body, sort_keys=True).encode())
-
-
-def _near(path: Path) -> str:
-    """The path as seen from here, which is shorter and names no home."""
-    try:
-        return os.path.relpath(path)
-    except ValueError:  # another drive
-        return str(path)

@@ -66,7 +66,7 @@ def test_a_report_keeps_what_was_passed_before(session, tmp_path, capsys, monkey
     answer(0.4)
     checks.report(name="  Ada\nL. ", notebook="05")
     place = tmp_path / "results" / "marks" / "Ada_L_05.json"
-    assert "Ada L.: 1 of 1 exercises passed. The file:\nresults" in capsys.readouterr().out
+    assert f"Ada L.: 1 of 1 exercises passed. The file:\n{place}" in capsys.readouterr().out
     session.clear()  # the kernel is started again, and only one cell run
     answer(None)
     checks.clipped_weight(0.5)
