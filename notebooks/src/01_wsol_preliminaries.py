@@ -761,8 +761,9 @@ def lab(found, **knobs):
         run = found["progress"]
         passed = LIVE.epochs * run.done / run.total
         told = (
-            f"Your world ({own}), {LIVE.num_train:,} images, {passed:.1f} of "
-            f"{LIVE.epochs} epochs in {run.seconds:.1f} s: {read(found)}."
+            f"Your world ({own}), {LIVE.num_train:,} images, "
+            f"{passed:.1f} of {LIVE.epochs} epochs in "
+            f"{run.seconds:.1f} s: {read(found)}."
         )
     return figure, f"{told} Default world, stored: {read(BEFORE)}."
 

@@ -590,10 +590,10 @@ def selection(network, threshold, epoch, seed):
         over = "one run, no interval" if np.isnan(paired) else over
         side = "inside" if abs(gain) <= half else "outside"
         told = (
-            f"{rules}. You report {number:.1f} %; honest rules give the "
-            f"same runs {rival:.1f} ± {half:.1f}. Choices alone gain "
-            f"{gain:+.1f} points ({over}), {side} that interval; ER "
-            f"(ε = {epsilon}) without them: {analysis.points(er)}."
+            f"{rules}. You report {number:.1f} %; honest rules give "
+            f"the same runs {rival:.1f} ± {half:.1f}. Choices alone "
+            f"gain {gain:+.1f} points ({over}), {side} that interval; "
+            f"ER (ε = {epsilon}) without them: {analysis.points(er)}."
         )
     return figure, told
 
