@@ -193,8 +193,8 @@ for epsilon in (0.0, STRONG):
     right = (model(x).argmax(1) == labels).double().mean()
     figures.say(
         f"eps {epsilon:.2f}: loss {history[0]:.3f} ->",
-        f"{history[-1]:.3f} nats, entropy {h:.2f} of at most {most:.2f},",
-        f"{right:.0%} right (chance {1 / 8:.0%})",
+        f"{history[-1]:.3f} nats, entropy {h:.2f} of at most",
+        f"{most:.2f}, {right:.0%} right (chance {1 / 8:.0%})",
         indent="  ",
     )
 
