@@ -189,15 +189,14 @@ most = torch.tensor(8.0).log()
 for epsilon in (0.0, STRONG):
     model = fresh().double()
     history = train(model, x, labels, averaged(epsilon), batch=20)
+    h = mean_entropy(model)  # and evaluation mode
+    right = (model(x).argmax(1) == labels).double().mean()
     figures.say(
         f"eps {epsilon:.2f}: loss {history[0]:.3f} ->",
-        f"{history[-1]:.3f} nats, entropy {mean_entropy(model):.2f}",
+        f"{history[-1]:.3f} nats, entropy {h:.2f} of at most",
+        f"{most:.2f}, {right:.0%} right (chance {1 / 8:.0%})",
+        indent="  ",
     )
-    right = model(x).argmax(1) == labels  # in evaluation mode
-    print(
-        f"          of at most {most:.2f}, {right.double().mean():.0%}"
-    )
-    print(f"          right (chance {1 / 8:.0%})")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
