@@ -1433,7 +1433,7 @@ def six_change(before, after):  # as of_seeds, of two groups of runs
 
 
 erased_voc = whole("voc_methods", "method", "epsilon")
-base, rows = animals["MobileNetV2, softmax", 0.0], {}
+base, rows, minus = animals["MobileNetV2, softmax", 0.0], {}, {}
 for m in METHODS:
     two = [erased_voc.get((m, e)) for e in (0.0, 0.1)]
     if all(two):
@@ -1442,7 +1442,8 @@ for m in METHODS:
             "minus CAM, points": six_change(base, two[0]),
             "ER at 0.1, points": six_change(*two),
         }
-        mixed({f"{METHODS[m]} minus CAM": (base, two[0])})
+        minus[f"{METHODS[m]} minus CAM"] = base, two[0]
+mixed(minus)
 pd.DataFrame(rows).T if rows else None
 
 # %% [markdown]
