@@ -49,7 +49,7 @@ SHORT = {
     "IoU": "intersection over union",
     "GT-known": "ground truth known, that is a map of the true class",
     "PxAP": "pixel average precision",
-    "mPxAP": "its mean over classes",
+    "mPxAP": "mean of PxAP over classes",
     "PaS": "percentile as a standard",
     "IVR": "infer the value range",
     "HaS": "Hide-and-Seek",

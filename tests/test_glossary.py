@@ -67,7 +67,7 @@ def test_the_head_says_what_the_abbreviations_of_its_notebook_stand_for():
     link = "**Words and symbols:** [glossary](../docs/glossary.md)."
     assert convert.glossary_line(notebook) == (
         f"{link} *CAM*: class activation map; *nats*: unit of entropy, with the natural logarithm; "
-        "*mPxAP*: its mean over classes."
+        "*mPxAP*: mean of PxAP over classes."
     )
     assert convert.glossary_line(new_notebook(cells=[new_markdown_cell("# None")])) == link
 
