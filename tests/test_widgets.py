@@ -131,8 +131,9 @@ def test_what_is_one_step_away_is_drawn_while_nothing_runs(line, monkeypatch):
     box, drawn = line
     monkeypatch.setattr(widgets, "SLOW", np.inf)  # on a busy machine too
 
-    async def move(height, wanted):
+    async def move(height, wanted, rest=0.0):
         box.controls["height"].value = height
+        await asyncio.sleep(rest)
         for _ in range(1200):
             await asyncio.sleep(0.05)
             if set(drawn) >= wanted:
@@ -146,7 +147,7 @@ def test_what_is_one_step_away_is_drawn_while_nothing_runs(line, monkeypatch):
     assert asyncio.run(move(2, {(3, "blue")})) and seen(box)[1].startswith("A blue line")
     monkeypatch.setattr(widgets, "SLOW", 0)  # what is slow is drawn only when it is asked for
     before = len(drawn)
-    asyncio.run(move(4, {(4, "blue")}))
+    asyncio.run(move(4, {(4, "blue")}, rest=0.6))
     assert len(drawn) == before + 1
 
 
