@@ -4,10 +4,10 @@ import asyncio
 import threading
 import time
 
-import ipywidgets
 import matplotlib.pyplot as plt
 import pytest
 
+from entreg_utils import sliders
 from entreg_utils.live import Progress, Stopped, trainer
 
 STEPS = 40
@@ -32,7 +32,7 @@ def learn(progress, rate):
 @pytest.fixture
 def made():
     def make(train=learn, limit=60.0):
-        rate = ipywidgets.FloatSlider(value=1, max=2, description="rate")
+        rate = sliders.FloatSlider(value=1, min=0, max=2, description="rate")
         return trainer(train, draw, limit=limit, rate=rate)
 
     return make

@@ -723,8 +723,7 @@ figures.show(
 # %%
 import contextlib
 
-import ipywidgets
-from entreg_utils import cam, experiments, training
+from entreg_utils import cam, experiments, sliders, training
 from entreg_utils.live import Stopped, trainer
 
 LIVE = experiments.grids.LIVE
@@ -780,10 +779,11 @@ def read(found):
     cues = zip(NAMES.values(), worths(found), strict=True)
     listed = ", ".join(f"{cue} {worth:.1f}" for cue, worth in cues)
     most = [*NAMES.values()][int(np.argmax(worths(found)))]
-    return (
-        f"the {most} is worth most (in logits: {listed}), accuracy "
-        f"{found['accuracy']:.2f}"
-    )
+    first = f"the {most} is worth most"
+    if max(worths(found)) < 0.1:
+        first = "no cue is worth much yet"
+    right = f"accuracy {found['accuracy']:.2f}"
+    return f"{first} (in logits: {listed}), {right}"
 
 
 # %%
@@ -824,11 +824,13 @@ def lab(found, **knobs):
 
 # %%
 look = {"min": 0.1, "max": 1.0, "step": 0.05}
-sliders = {
-    cue: ipywidgets.FloatSlider(value, description=NAMES[cue], **look)
+dials = {
+    cue: sliders.FloatSlider(
+        value=value, description=NAMES[cue], **look
+    )
     for cue, value in DEFAULT.items()
 }
-trainer(learn, lab, **sliders)
+trainer(learn, lab, **dials)
 
 # %% [markdown]
 # <details><summary>Answer</summary>
