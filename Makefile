@@ -5,6 +5,10 @@
 #   make tutorial-all  the same with every network of the course trained fresh
 #   make test          lint, unit tests, every notebook compared with its stored outputs
 #   make lab           JupyterLab on your own copies of the notebooks, in lab/
+#   make handout DIR=path   the exercises for a class: no solutions, with all that they need
+#   make site          the course as pages for the browser, offline: site/html/index.html
+#   make slides        the same; each notebook as a deck of slides is in site/html/slides/
+#   make test-browser  JupyterLab and the pages tried in a Chromium; a part of make test where one is
 #   make notebooks     build notebooks/*.ipynb and notebooks/exercises/ from notebooks/src/
 #   make records       (maintainers) train fresh and refresh data/runs/
 #   make bench         (maintainers) the timings that README states
@@ -19,6 +23,7 @@ VENV := .venv
 PY := $(VENV)/bin/python
 READY := $(VENV)/.ready
 BUSY := $(VENV)/.installing
+SITE := $(VENV)/.site-ready
 JOBS := 2
 # Notebooks are built and compared on the committed records alone, not on what this reader trained.
 # The shell says where it is: what $(CURDIR) holds (", $, `) would be read as shell text.
@@ -27,7 +32,7 @@ COMMITTED := rm -rf results/check; ENTREG_RESULTS="$$(pwd -P)/results/check"
 export PYTHONIOENCODING := $(firstword $(subst :, ,$(PYTHONIOENCODING))):backslashreplace
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tutorial tutorial-all test lab notebooks records bench mutants lint format clean again
+.PHONY: help setup tutorial tutorial-all test test-browser lab site slides handout notebooks records bench mutants lint format clean again
 
 # The stamp holds the folder it was made for: a copied or moved tree builds its own .venv, since the
 # one it carries would import the package from the old place.
@@ -82,11 +87,29 @@ tutorial: $(READY)
 tutorial-all: $(READY)
 	@$(PY) -m entreg_utils tutorial --all
 
+# What pages and browser tests need is installed when it is first asked for, not by everyone.
+$(SITE): $(READY)
+	@echo "Installing what the pages and the browser tests need (about 260 MB, once)."
+	@$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[site]'
+	@touch $(SITE)
+
 # One thread a worker: two workers that each start a thread a core slow each other down.
 test: lint
-	@OMP_NUM_THREADS=1 $(PY) -m pytest tests -n $(JOBS)
+	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then \
+	  $(MAKE) --no-print-directory $(SITE) || echo "The browser tests are skipped: see above."; \
+	fi >&2
+	@OMP_NUM_THREADS=1 $(PY) -m pytest tests -n $(JOBS) --dist loadgroup -rs
 	@$(COMMITTED) OMP_NUM_THREADS=1 $(PY) -m pytest --nbval --nbval-current-env -n $(JOBS) --dist loadfile \
 	  notebooks/*.ipynb notebooks/exercises/*.ipynb
+
+test-browser: $(SITE)
+	@OMP_NUM_THREADS=1 $(PY) -m pytest tests/browser -n $(JOBS) --dist loadgroup -rs
+
+# From the notebooks as they are stored: nothing is executed.
+site slides: $(SITE)
+	@$(PY) -m sphinx --quiet --fail-on-warning --keep-going -c docs -d site/doctrees . site/html
+	@$(PY) docs/slides.py site/html
+	@echo "Pages: site/html/index.html"
 
 # Your copies lie in lab/, as deep as notebooks/ so that links hold; one that is there is kept as it
 # is, with what you did in it. The committed notebooks, which `make test` compares, stay untouched.
@@ -97,6 +120,11 @@ lab: $(READY)
 	@root=; if [ "$$(id -u)" -eq 0 ]; then root=--allow-root; fi; \
 	$(PY) -m jupyterlab $$root --ServerApp.root_dir="$$(pwd -P)" \
 	  --LabApp.default_url=/lab/tree/lab/00_start_here.ipynb
+
+# DIR comes through the environment, so that no sign in it is read as shell text.
+handout: $(READY)
+	@if [ -z "$$DIR" ]; then echo "Name the folder: make handout DIR=path" >&2; exit 1; fi; \
+	$(PY) notebooks/handout.py "$$DIR"
 
 notebooks: $(READY)
 	@$(COMMITTED) $(PY) notebooks/build.py --jobs $(JOBS)
@@ -121,5 +149,5 @@ format: $(READY)
 	@$(PY) -m ruff format .
 
 clean:
-	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build *.egg-info
+	rm -rf $(VENV) .pytest_cache .ruff_cache .hypothesis build site *.egg-info
 	find entreg_utils tests notebooks -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -13,7 +13,7 @@ from setuptools.command.build_py import build_py
 SHIPPED = (
     *("data/README.md", "data/*.json", "data/runs/*.json", "data/runs/*.pt"),
     *("notebooks/[0-9][0-9]_*.ipynb", "notebooks/maxsup.py", "notebooks/stage_energy.py"),
-    *("requirements.txt", "constraints.txt"),
+    *("requirements.txt", "constraints.txt", "docs/glossary.md"),
 )
 
 

@@ -18,6 +18,7 @@ PARTS = {
     "regularisers": training.regularisers,
     "maps": scoring.maps,
     "maps_resnet18": partial(scoring.maps, "resnet18", repeats=5, batch=4, side=224),
+    "maps_resnet50": partial(scoring.maps, "resnet50", repeats=5, batch=32, side=224),
     "boxes": scoring.boxes,
     "hard_maps": scoring.hard_maps,
     "boxes_memory": scoring.memory,
@@ -28,7 +29,7 @@ PARTS = {
     "folding": training.folding,
     "memory": training.memory,
     "photographs_32": photographs.epoch,
-    "photographs_128": partial(photographs.epoch, batch=128, steps=1),
+    "photographs_128": partial(photographs.epoch, batch=128),
     "predict": predicting.speed,
     "predict_memory": predicting.memory,
     "fresh_run": training.fresh_run,
@@ -48,7 +49,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.only is not None:
         parts = {args.only: parts[args.only]}
     elif not torch.cuda.is_available():  # minutes a step on a CPU; --only runs it nevertheless
-        del parts["photographs_128"]
+        del parts["photographs_128"], parts["maps_resnet50"]
     load = [round(value, 1) for value in os.getloadavg()]
     print(f"system: {platform.system()} {platform.machine()}, {os.cpu_count()} cores, load {load}")
     for part in parts.values():

@@ -42,16 +42,21 @@ def maps(
     name: str = "toy", repeats: int = 20, batch: int = 50, side: int = 48, **options
 ) -> list[Row]:
     """CAM and logits together against the logits alone, one thread; ``batch`` images a call."""
-    model = models.build(name, 8, **options).eval()
-    images, classes = torch.rand(batch, 3, side, side), torch.arange(batch) % 8
+    device = pick_device()
+    model = models.build(name, 8, **options).to(device).eval()
+    images, classes = torch.rand(batch, 3, side, side).to(device), torch.arange(batch) % 8
 
     def forward():
         with torch.no_grad():
-            model(images)
+            return model(images).cpu()  # a GPU has finished when its answer is here
 
-    calls = {"cam": lambda: cam.class_activation_map(model, images, classes), "forward": forward}
+    def maps():
+        found, logits = cam.class_activation_map(model, images, classes.to(device))
+        return found.cpu(), logits.cpu()
+
+    calls = {"cam": maps, "forward": forward}
     ratio = paired_ratio(in_turns(calls, repeats), "cam", "forward")
-    title = f"CAM and logits against forward, {name}, {side}x{side}"
+    title = f"CAM and logits against forward, {name}, {side}x{side}, {device.type}"
     return [Row(title, ratio, "x", repeats, "<= 1.1", ratio <= 1.1)]
 
 

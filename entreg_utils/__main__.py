@@ -23,6 +23,7 @@ COMMANDS = {
     "predict": ("predict.command", "main", "classes, maps, boxes and overlays of photographs"),
     "score": ("score.command", "main", "numbers for maps that exist, against boxes and masks"),
     "figures": ("figures.command", "main", "figures of the notebooks, as files"),
+    "marks": ("checks.marks", "main", "the table of a class, from what checks.report() wrote"),
     "tutorial": ("tutorial", "main", "train the headline fresh and execute the notebooks"),
     "doctor": ("doctor", "main", "versions, device, and what is missing with its remedy"),
 }

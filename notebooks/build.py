@@ -3,7 +3,8 @@
 Each source is executed from top to bottom in a fresh kernel and written to ``NN_topic.ipynb``; its
 student's copy is run through as well, unsolved, and written without outputs (see ``convert.py``).
 Files are replaced whole or not at all, and only when every rule is met: no error, nothing on
-stderr, no memory address and no path of this machine in an output, at most 1.5 MB.
+stderr, no memory address and no path of this machine in an output, no text of a figure below the
+contrast 4.5, at most 1.5 MB.
 
 The same source gives the same file, byte for byte: cell ids come from positions, and neither times
 nor versions are stored. Of a widget, the picture that its output carries is stored, with its
@@ -50,6 +51,7 @@ def execute(notebook: NotebookNode, folder: Path = HERE) -> NotebookNode:
     """
     os.environ["JUPYTER_PREFER_ENV_PATH"] = "1"  # this Python's kernel before the user's own
     os.environ["TQDM_DISABLE"] = "1"  # a bar would stand in an output where this machine is slow
+    os.environ["ENTREG_CONTRAST"] = "1"  # a figure with a text that cannot be read is refused
     for _ in range(3):
         executed = copy.deepcopy(notebook)
         client = NotebookClient(
@@ -58,10 +60,12 @@ def execute(notebook: NotebookNode, folder: Path = HERE) -> NotebookNode:
             kernel_name="python3",
             resources={"metadata": {"path": str(folder)}},
             record_timing=False,
-            coalesce_streams=True,
         )
         try:
             client.execute()
+            for cell in executed.cells:
+                if cell.cell_type == "code":
+                    cell.outputs = joined(cell.outputs)
             return executed
         except CellTimeoutError:
             continue
@@ -70,6 +74,17 @@ def execute(notebook: NotebookNode, folder: Path = HERE) -> NotebookNode:
         except DeadKernelError as error:
             raise BuildError(f"the kernel died (out of memory?): {error}") from None
     raise BuildError(f"a cell took longer than {CELL_SECONDS} s, three times")
+
+
+def joined(outputs: list[NotebookNode]) -> list[NotebookNode]:
+    """Outputs in which prints that follow each other are one; a picture between two stays there."""
+    kept: list[NotebookNode] = []
+    for output in outputs:
+        if kept and output.get("name", 0) == kept[-1].get("name"):
+            kept[-1].text += output.text
+        else:
+            kept.append(output)
+    return kept
 
 
 def tidy(notebook: NotebookNode, name: str) -> NotebookNode:
@@ -106,7 +121,7 @@ def _still(output: NotebookNode, name: str) -> list[NotebookNode]:
         raise BuildError(
             f"{name}: a widget has no picture for a page without a kernel; use explorer"
         )
-    sentence = textwrap.fill(output.data["text/plain"], 79) + "\n"
+    sentence = textwrap.fill(output.data["text/plain"], 76, break_on_hyphens=False) + "\n"
     return [output, new_output("stream", name="stdout", text=sentence)]
 
 

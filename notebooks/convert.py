@@ -6,6 +6,10 @@ has exercises, the student's copy ``exercises/NN_topic.ipynb`` with its solution
 In a cell tagged ``solution``, lines that start with ``#!`` are the student's code (mostly a
 placeholder, ``#! answer = None``): the solved notebook drops them; the student's copy keeps the
 comment lines at the top of the cell (``# Exercise: ...``) and these lines, without the mark.
+
+What all notebooks share is added here: in the first cell the link to the glossary and what each
+abbreviation of the notebook stands for; at the end of a student's copy the cell that writes what
+was passed.
 """
 
 import hashlib
@@ -31,11 +35,39 @@ METADATA = {
     },
     "language_info": {"file_extension": ".py", "name": "python"},
 }
+GLOSSARY = "**Words and symbols:** [glossary](../docs/glossary.md). {short}."
+SHORT = {
+    "WSOL": "weakly supervised object localisation",
+    "CAM": "class activation map",
+    "GAP": "global average pooling",
+    "CE": "cross-entropy",
+    "KL": "Kullback-Leibler divergence",
+    "ER": "entropy regularisation",
+    "LS": "label smoothing",
+    "JSD": "Jensen-Shannon divergence",
+    "nats": "unit of entropy, with the natural logarithm",
+    "IoU": "intersection over union",
+    "GT-known": "ground truth known, that is a map of the true class",
+    "PxAP": "pixel average precision",
+    "mPxAP": "its mean over classes",
+    "PaS": "percentile as a standard",
+    "IVR": "infer the value range",
+    "HaS": "Hide-and-Seek",
+    "ADL": "attention-based dropout layer",
+    "RDAP": "region-based dropout with attention prior",
+    "CUB": "Caltech-UCSD Birds",
+    "VOC": "Visual Object Classes",
+}
 COPY_NOTE = (
     "> **Your copy.** The cells that begin with `# Exercise` wait for you; the cell after each one"
-    " checks your answer. It runs from top to bottom as it is. The solved notebook:"
-    " [{name}](../{name})."
+    " checks your answer. It runs from top to bottom as it is."
 )
+SOLVED_NOTE = " The solved notebook: [{name}](../{name})."
+REPORT = """\
+# What you passed, as a file: for you, or for who marks it.
+from entreg_utils import checks
+
+checks.report(name="", notebook="{number}")  # put your name in"""
 
 
 class BuildError(RuntimeError):
@@ -53,7 +85,20 @@ def read(source: Path) -> NotebookNode:
         if cell.cell_type == "code" and not cell.source.strip():
             raise BuildError(f"{source.name}: cell {index} is empty; remove it")
         cell.metadata = {"tags": list(cell.metadata["tags"])} if "tags" in cell.metadata else {}
+    for cell in notebook.cells[:1]:
+        if cell.cell_type == "markdown":
+            cell.source += f"\n\n{glossary_line(notebook)}"
     return notebook
+
+
+def glossary_line(notebook: NotebookNode) -> str:
+    """The link to the glossary, and the abbreviations of the notebook that its head leaves open."""
+    head = " ".join(notebook.cells[0].source.split()).lower()
+    text = "\n".join(cell.source for cell in notebook.cells)
+    used = [s for s in SHORT if re.search(rf"(?<![\w-]){s}(?![\w])", text)]
+    told = [s for s in used if f"*{s.lower()}" in head or SHORT[s].split(",")[0].lower() in head]
+    short = "; ".join(f"*{s}*: {SHORT[s]}" for s in used if s not in told)
+    return GLOSSARY.format(short=short).replace(". .", ".")
 
 
 def is_solution(cell: NotebookNode) -> bool:
@@ -106,8 +151,9 @@ def student(source: Path) -> NotebookNode | None:
         elif cell.cell_type == "markdown":
             text = LINK.sub(lambda link: _relink(link[1], source), text)
         cells.append((cell.cell_type, text, metadata))
-    note = COPY_NOTE.format(name=f"{source.stem}.ipynb")
-    return _assemble([*cells[:1], ("markdown", note, {}), *cells[1:]], f"{source.stem}/student")
+    note = ("markdown", COPY_NOTE + SOLVED_NOTE.format(name=f"{source.stem}.ipynb"), {})
+    report = ("code", REPORT.format(number=source.stem[:2]), {"tags": ["report"]})
+    return _assemble([*cells[:1], note, *cells[1:], report], f"{source.stem}/student")
 
 
 def links(text: str) -> list[str]:

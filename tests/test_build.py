@@ -16,7 +16,8 @@ from entreg_utils import widgets
 print("one")
 print("two")
 dial = ipywidgets.IntSlider(description="dial")
-widgets.explorer(lambda dial: (plt.figure(), f"The dial is at {dial}."), dial=dial)
+display(widgets.explorer(lambda dial: (plt.figure(), f"The dial is at {dial}."), dial=dial))
+print("four")
 
 # %% tags=["solution"]
 # Exercise: one (1 minute).
@@ -53,10 +54,12 @@ def test_builds_both_files_the_same_each_time(write, tmp_path, monkeypatch):
     outputs = [cell.outputs for cell in notebook.cells if cell.cell_type == "code"]
     assert outputs[0][0].text == "one\ntwo\n"  # two prints, one output
     assert outputs[2][0].text == "right\n"
-    still, sentence = outputs[0][1:]  # of the widget: controls that no kernel follows are left out
+    still, sentence, below = outputs[0][
+        1:
+    ]  # of the widget: controls that no kernel follows are left out
     assert set(still.data) == {"image/png", "text/plain"} and "widgets" not in notebook.metadata
     assert still.metadata["image/png"] == {"alt": "The dial is at 0."}
-    assert sentence.text == "The dial is at 0.\n"
+    assert (sentence.text, below.text) == ("The dial is at 0.\n", "four\n")
     assert "version" not in notebook.metadata.language_info
     assert "execution" not in notebook.cells[1].metadata
 

@@ -64,10 +64,19 @@ def test_student_keeps_the_task_and_the_placeholder_and_links_from_one_folder_de
     assert cells[3].metadata == {"tags": ["exercise"]}
     assert cells[1].source.startswith("> **Your copy.**")
     assert cells[4].source == "print(answer)"
+    assert cells[5].metadata == {"tags": ["report"]}
+    assert 'checks.report(name="", notebook="01")' in cells[5].source
+    assert cells[1].source.endswith("[01_one.ipynb](../01_one.ipynb).")
     assert "[next](02_next.ipynb)" in cells[0].source  # has a student's copy beside this one
     assert "[plain](../03_plain.ipynb), [page](../../README.md)" in cells[0].source
     assert "[web](https://a.org/b), [up](#x)" in cells[0].source
     assert convert.student(source.with_name("03_plain.py")) is None  # no exercises, no copy
+
+
+def test_the_first_cell_of_both_links_the_glossary(source):
+    for notebook, up in ((convert.solved(source), "../"), (convert.student(source), "../../")):
+        linked = [f"]({up}docs/glossary.md)" in cell.source for cell in notebook.cells]
+        assert linked == [True] + [False] * (len(linked) - 1)
 
 
 def test_other_tags_stay_in_both_notebooks(source):
@@ -81,7 +90,7 @@ def test_other_tags_stay_in_both_notebooks(source):
         ["solution", "figure:own"],
     ]
     tags = [cell.metadata["tags"] for cell in student.cells if cell.cell_type == "code"]
-    assert tags == [["figure:plane"], ["exercise", "figure:own"]]
+    assert tags == [["figure:plane"], ["exercise", "figure:own"], ["report"]]
 
 
 @pytest.mark.parametrize(

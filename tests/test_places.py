@@ -69,7 +69,10 @@ def test_notebooks_are_built_and_compared_with_results_of_that_folder(place):
     assert not Path(check).exists()
     nbval = make(place, "test")[-1]
     assert nbval[0] == check and {"--nbval", "notebooks/00_a.ipynb"} <= set(nbval)
+    (place / "lab").mkdir()
+    (place / "lab" / "00_a.ipynb").write_text("mine")
     lab = make(place, "lab")[-1]
+    assert (place / "lab" / "00_a.ipynb").read_text() == "mine"
     assert f"--ServerApp.root_dir={place}" in lab
     assert ("--allow-root" in lab) == (os.getuid() == 0)
     assert (place / "lab" / "exercises" / "01_b.ipynb").exists()
@@ -80,7 +83,7 @@ def test_git_leaves_alone_what_is_fetched_and_made(tmp_path, kind):
     files = [file for name in PHOTOGRAPHS for file in read_source(name).files]
     names = {file.place(Path()).parts[0] for file in files} | {"VOC2012", "cache", "downloads"}
     known = {f"data/{name}" for name in names | {"weights"}}
-    known |= {".venv", "lab", "results", "build"}
+    known |= {".venv", "lab", "results", "build", "site"}
     subprocess.run(["git", "init", "-q", tmp_path], check=True)
     shutil.copy(ROOT / ".gitignore", tmp_path)
     (tmp_path / "data").mkdir()

@@ -130,3 +130,23 @@ def test_the_tables_of_notebooks_are_those_that_there_are(where):
         assert Path(link or name).name == name
         words = name[3:].removesuffix(".ipynb").replace("_", " ").lower()
         assert set(title.lower().split()) & set(words.split())
+
+
+def test_the_first_screen_has_picture_commands_and_three_doors():
+    screen = "\n".join(README.splitlines()[:30]).partition("\n## ")[0]
+    assert "![" in screen and "(data/headline.png)" in screen
+    assert re.findall(r"^(make \w+) ", screen, re.M) == ["make tutorial", "make test"]
+    assert re.findall(r"^\| \*\*(.*?)\*\* \|", screen, re.M) == [
+        "learn", "teach", "use your own photographs",
+    ]  # fmt: skip
+    for target in re.findall(r"\]\(([^)#:]+)\)", screen):
+        assert (Path(__file__).parents[1] / target).is_file(), target
+
+
+def test_links_within_readme_lead_to_headings():
+    slugs = {
+        re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
+        for heading in re.findall(r"^#+ (.*)$", README, re.M)
+    }
+    found = re.findall(r"\]\(#([^)]+)\)", README)
+    assert found and set(found) <= slugs

@@ -8,6 +8,7 @@ import itertools
 import math
 
 import numpy as np
+import pandas as pd
 import torch
 from scipy.special import stdtrit
 
@@ -30,6 +31,7 @@ IOU_CASES = (
     ([0, 0, 9, 9], [9, 9, 18, 18], 1 / 199, "two boxes that share one pixel"),
     ([0, 0, 4, 4], [20, 20, 24, 24], 0.0, "two boxes far apart"),
     ([0, 0, 4, 4], [0, 20, 4, 24], 0.0, "two boxes one above the other"),
+    ([3, 2, 8, 11], [1, 5, 6, 7], 12 / 66, "two boxes that cross, the second further left"),
 )
 
 
@@ -39,7 +41,7 @@ def iou(own):
     for first, second, wanted, case in IOU_CASES:
         found = own(first, second, on=f" on {case}")
         if not math.isclose(found, wanted, abs_tol=1e-9):
-            rows = {"unclipped": wanted == 0, "ends": wanted < 1}
+            rows = {"unclipped": wanted == 0, "order": second[0] < first[0], "ends": wanted < 1}
             shown = {"first": first, "second": second, "case": case}
             return rows | shown | {"wanted": wanted, "found": found}
     return {"right": True, "cases": len(IOU_CASES)}
@@ -165,6 +167,19 @@ def smallest_side(value, iou=0.7):
     return {"right": right} | slips | shown
 
 
+@reads(function("IoUs (N, T)", float))
+def max_box_acc_v2(own):
+    """04: ``f(ious) -> float``, MaxBoxAccV2 of the best IoUs (N, T) of images and thresholds."""
+    rows = [[0.3, 0.7, 0.1], [0.5, 0.2, 0.1], [0.2, 0.1, 0.7], [0.35, 0.1, 0.6], [0.4, 0.45, 0.55]]
+    found, other = own(np.array(rows)), own(np.full((2, 4), 0.6))  # by hand: 8/15 and 2/3
+    near = {  # of 15 pairs of image and IoU level, the best thresholds find so many
+        "right": 8, "image": 12, "shared": 7, "strict": 6, "one": 9, "percent": 800,
+    }  # fmt: skip
+    told = {name: math.isclose(found, hits / 15, abs_tol=1e-6) for name, hits in near.items()}
+    told["right"] &= math.isclose(other, 2 / 3, abs_tol=1e-6)
+    return told | {"found": found, "other": other}
+
+
 @reads(number)
 def shared_threshold(value, result):
     """04: best mean over the IoU levels at one threshold of all, of a ``metrics.BoxAccuracy``."""
@@ -197,10 +212,24 @@ def clipped_weight(value):
     return {"right": 1 - pasted, "whole": 1 - 4 * pasted, "other": pasted}
 
 
-@reads(number)
-def square_share(value):
-    """05: share of a 12 x 12 map under RDAP's square of 4 x 4 cells."""
-    return {"right": 1 / 9, "unrounded": 0.35**2, "side": 1 / 3}
+@reads(function("features and a side", lambda given: torch.as_tensor(given).bool()))
+def peak_square(own):
+    """05: ``f(features (N, C, h, w), side) -> bool (N, h, w)``, the square that RDAP hides."""
+    features = torch.zeros(2, 2, 4, 5)
+    features[0, :, 1, 2], features[0, 0, 3, 4], features[1, :, 0, 4] = 2, 3, 1
+    found, small = own(features.clone(), 3), own(features.clone(), 1)
+    wanted = torch.zeros(2, 4, 5, dtype=torch.bool)
+    wanted[0, :3, 1:4] = wanted[1, :3, 2:] = True
+    if found.shape != wanted.shape:
+        return {"shape": True, "given": tuple(found.shape)}
+    return {
+        "right": bool((found == wanted).all() and small.sum() == 2),
+        "turned": bool((found == ~wanted).all()),
+        "channels": bool(found[0, 3, 4]),
+        "batch": bool((found[0] == found[1]).all()),
+        "cut": bool((found[0] == wanted[0]).all() and 0 < found[1].sum() < 9),
+        "cells": found.sum((1, 2)).tolist(),
+    }
 
 
 @reads(number)
@@ -210,6 +239,25 @@ def lowest_loss(value, epsilon, num_classes):
     right = smoothed - epsilon * math.log(num_classes)
     slips = {"smoothed": smoothed, "undivided": right / (1 - epsilon), "negative": value <= 0}
     return {"right": right} | slips
+
+
+@reads(function("logits, labels and epsilon", float))
+def er_loss(own):
+    """06: ``f(logits (N, C), labels (N,), epsilon) -> float``, the averaged ER loss in nats."""
+    z = torch.tensor([[2.0, 0.0, -1.0], [0.5, 0.5, 3.0]], dtype=torch.float64)
+    labels, epsilon = torch.tensor([0, 1]), 0.3
+    log_p = z.log_softmax(1)
+    ce, smooth, log_c = -log_p[[0, 1], labels].mean(), -log_p.mean(), math.log(3)
+    reverse = (log_p.exp() * log_p).sum(1).mean() + log_c  # KL(p||u)
+    right = 0.7 * ce + 0.3 * (smooth - log_c)
+    found, far = own(z, labels, epsilon), own(1e4 * z, labels, epsilon)
+    near = {
+        "right": right, "constant": right + 0.3 * log_c, "undivided": right / 0.7, "sum": 2 * right,
+        "reverse": 0.7 * ce + 0.3 * reverse, "added": ce + 0.3 * (smooth - log_c),
+    }  # fmt: skip
+    told = {name: math.isclose(found, value, abs_tol=1e-6) for name, value in near.items()}
+    infinite = told["right"] and not math.isfinite(far)
+    return {"infinite": infinite} | told | {"found": found, "wanted": float(right)}
 
 
 @reads(numbers("three", "eps", "learning rate", "weight decay"))
@@ -231,6 +279,25 @@ def early_stopping(value, history, epsilon=0.0):
     test, epoch = path.test_pxap, path.val_pxap.idxmax()
     slips = {"oracle": test.max(), "validation": path.val_pxap.max(), "last": test.iloc[-1]}
     return {"right": test[epoch], "epoch": epoch} | slips
+
+
+@reads(function("a long table", lambda given: tuple(float(one) for one in given)))
+def chosen_on_validation(own):
+    """07: ``f(table) -> (epsilon, PxAP)``: epsilon by mean validation PxAP, its mean on test."""
+    runs = {  # means on validation 0.4, 0.7, 0.6, 0.55, on test 0.2, 0.51, 0.55, 0.65
+        "epsilon": [0.5, 0.0, 0.8, 0.9, 0.8, 0.5, 0.9, 0.0],
+        "val_pxap": [0.65, 0.5, 0.9, 0.6, 0.3, 0.75, 0.5, 0.3],
+        "pxap": [0.2, 0.1, 0.7, 0.6, 0.4, 0.82, 0.7, 0.3],
+    }
+    table = pd.DataFrame(runs)
+    found, other = own(table.copy()), own(table.assign(val_pxap=1 - table.val_pxap))
+    near = {
+        "right": (0.5, 0.51), "test": (0.9, 0.65), "run": (0.8, 0.7), "run_mean": (0.8, 0.55),
+        "validation": (0.5, 0.7), "seed": (0.5, 0.82), "swapped": (0.51, 0.5),
+    }  # fmt: skip
+    told = {name: len(found) == 2 and np.allclose(found, pair) for name, pair in near.items()}
+    told["right"] &= len(other) == 2 and np.allclose(other, (0.0, 0.2))
+    return {"pair": len(found) != 2} | told | {"found": found}
 
 
 @reads(number)
@@ -273,6 +340,28 @@ def classes_needed(value, lam, epsilon):
     return {"right": losses.lambda_from_epsilon(epsilon, 2) / lam, "unaveraged": epsilon / lam}
 
 
+@reads(function("logits", lambda given: given))
+def hinged_entropy(own):
+    """08: a function of logits (N, C) that gives max(0, 0.5 - H(p)), (N,), nats."""
+    logits = [
+        [0.0, 0.0, 0.0, 0.0],
+        [9.0, 0.0, 0.0, 0.0],
+        [2.0, 5.0, 1.0, 0.0],
+        [0.0, 1e4, 0.0, -1e4],
+    ]
+    found = own(torch.tensor(logits, requires_grad=True))
+    if not isinstance(found, torch.Tensor):
+        return {"shape": True, "given": type(found).__name__}
+    if found.shape != (4,):
+        return {"shape": True, "given": tuple(found.shape)}
+    entropy = losses.entropy(torch.tensor(logits))
+    short, bits = 0.5 - entropy, 0.5 - entropy / math.log(2)
+    wanted = {"right": short.clamp_min(0), "unclipped": short, "bits": bits.clamp_min(0)}
+    wanted["turned"] = (-short).clamp_min(0)
+    rows = {name: torch.allclose(found.detach().float(), row) for name, row in wanted.items()}
+    return rows | {"infinite": not bool(found.isfinite().all()), "cut": not found.requires_grad}
+
+
 @reads(number)
 def seeds_needed(value, spread, width):
     """08 and 10: fewest seeds n >= 2 with t_{n-1, 0.975} spread / sqrt(n) <= width.
@@ -294,6 +383,24 @@ def seeds_needed(value, spread, width):
 def loudness(value, share, area):
     """09: energy in a region, in multiples of an even map: ``share`` of it on ``area``."""
     return {"right": share / area, "inverse": area / share, "difference": share - area}
+
+
+@reads(function("features", lambda given: torch.as_tensor(given).detach().double()))
+def effective_channels(own):
+    """09: features (N, K, h, w) -> (N,), exp of the entropy of the channels' energy shares."""
+    features = torch.zeros(3, 4, 2, 3)
+    features[0], features[1, 2, 0, 1] = 1.0, 5.0  # all alike; one alone
+    features[2, 0], features[2, 1, 0, :2] = 3.0, 3.0  # energies 18 and 6
+    found = own(features)
+    if found.shape != (3,):
+        return {"shape": True, "given": tuple(found.shape)}
+    right = torch.tensor([4.0, 1.0, 4 / 3**0.75], dtype=torch.float64)
+    cells = torch.tensor([6.0, 1.0, 4 * 2**0.5], dtype=torch.float64)
+    near = {"right": right, "entropy": right.log(), "cells": cells}
+    near["counted"] = torch.tensor([4.0, 1.0, 2.0], dtype=torch.float64)
+    rows = {name: torch.allclose(found, row, atol=1e-3) for name, row in near.items()}
+    shown = {"found": [round(value, 3) for value in found.tolist()]}
+    return rows | {"silent": not bool(found.isfinite().all())} | shown
 
 
 @reads(number)
@@ -333,6 +440,25 @@ def unpaired_half_width(value, images, share):
     as_share = math.isclose(value, 1.96 * error / 100, abs_tol=6e-4)
     one = 1.96 * error / math.sqrt(2)
     return {"right": 1.96 * error, "one": one, "as_share": as_share, "error": error}
+
+
+@reads(function("two rows of hits", float))
+def paired_half_width(own):
+    """10: two rows of hits (N,), bool -> 95 % half-width of the mean change, paired, in points."""
+    before = np.arange(40) % 2 == 0
+    after = before ^ np.isin(np.arange(40), (0, 1, 3, 5, 7, 9))  # one lost, five won
+    found, gain = own(before, after), after.astype(int) - before
+    sides = (side.var() for side in (before, after))
+    right, unpaired = (100 * 1.96 * math.sqrt(v / 40) for v in (gain.var(), sum(sides)))
+    wanted = {"right": right, "unpaired": unpaired, "as_share": right / 100, "error": right / 1.96}
+    wanted |= {
+        "whole": 2 * right,
+        "rootless": right / math.sqrt(40),
+        "image": right * math.sqrt(40),
+    }
+    # with N - 1 in place of N the spread is 1.3 % larger, and as good
+    rows = {name: math.isclose(found, row, rel_tol=0.014) for name, row in wanted.items()}
+    return rows | {"found": found, "half": right}
 
 
 @reads(number)

@@ -13,7 +13,8 @@ the table says in rows of these names what to print::
 
 ``loudness(answer, share, area)`` prints the first row that fits: its value is true, or a number
 that the answer is close to (``within``, ``relative`` as in ``math.isclose``; without them, equal).
-Where the answer is close to several slips, it is the nearest one.
+Where the answer is close to several slips, it is the nearest one. The row ``right`` passes; where
+other rows do, the table lists them as ``passes``.
 An answer that is missing, not finite, or of another type or shape is told what it should have been.
 """
 
@@ -21,8 +22,10 @@ import contextlib
 import functools
 import inspect
 import math
+import textwrap
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from importlib.resources import files
 from unittest import mock
 
@@ -30,7 +33,12 @@ import numpy as np
 from torch.autograd import Variable, forward_ad
 
 WORDS = tomllib.loads(files(__package__).joinpath("words.toml").read_text("utf-8"))
-SETTINGS = ("title", "within", "relative")
+SETTINGS = ("title", "within", "relative", "passes")
+SESSION: dict[str, dict] = {}  # what the checks of this kernel saw, by exercise
+NONE, UNREADABLE = (
+    "none",
+    "unreadable",
+)  # beside the rows of words.toml: no answer yet, no such kind
 
 
 class Unreadable(Exception):
@@ -126,14 +134,32 @@ def reads(read: Callable) -> Callable[[Callable], Callable[..., None]]:
                 bound = inspect.signature(values).bind(read(answer), *given, **named)
                 bound.apply_defaults()
                 found = values(*bound.args, **bound.kwargs)
-                told = words[row(words, bound.args[0], found)].format(**bound.arguments | found)
+                kind = row(words, bound.args[0], found)
+                told = words[kind].format(**bound.arguments | found)
             except Unreadable as fault:
-                told = fault
-            print(f"{words['title']}: {told}")
+                told, kind = fault, NONE if answer is None else UNREADABLE
+            _note(values.__name__, kind, kind in passing(words))
+            for line in f"{words['title']}: {told}".splitlines():
+                print(textwrap.fill(line, 76, break_on_hyphens=False))  # what A4 keeps
 
         return check
 
     return make
+
+
+def passing(words: Mapping) -> Sequence[str]:
+    """The rows of ``words`` that pass the exercise."""
+    return words.get("passes", ["right"])
+
+
+def _note(exercise: str, kind: str, passed: bool) -> None:
+    """Add an outcome to the session; what is passed stays so, and no answer is no attempt."""
+    fresh = {"passed": False, "attempts": 0, "said": {}, "time": ""}
+    entry = SESSION.setdefault(exercise, fresh)
+    if not entry["passed"]:
+        entry["attempts"] += kind != NONE
+        entry["said"][kind] = entry["said"].get(kind, 0) + 1
+        entry |= {"passed": passed, "time": datetime.now(UTC).isoformat(timespec="seconds")}
 
 
 def row(words: Mapping, value, found: Mapping) -> str:

@@ -7,6 +7,7 @@ lightness rises with the value, so that they survive a grey printer.
 import base64
 import contextlib
 import io
+import os
 import textwrap
 from collections.abc import Iterator
 
@@ -15,24 +16,13 @@ import numpy as np
 import pandas as pd
 from IPython.display import display
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.colors import is_color_like, to_hex, to_rgb
 from matplotlib.figure import Figure
 from PIL import Image
 
 from entreg_utils import metrics
 from entreg_utils.fields import plain_numbers
+from entreg_utils.figures.contrast import OKABE_ITO, faint, pixels
 
-OKABE_ITO = {
-    "black": "#000000",
-    "orange": "#E69F00",
-    "skyblue": "#56B4E9",
-    "green": "#009E73",
-    "yellow": "#F0E442",
-    "blue": "#0072B2",
-    "vermillion": "#D55E00",
-    "purple": "#CC79A7",
-}
 MAP_CMAP = "magma"
 # Boxes: the true one red and dashed, the predicted one green, in every picture of the course.
 TRUE, PREDICTED = OKABE_ITO["vermillion"], OKABE_ITO["green"]
@@ -83,30 +73,6 @@ def picture_axes(axes) -> None:
         spine.set_visible(False)
 
 
-def ink(colour) -> str:
-    """A colour of the palette, or any of matplotlib's, darkened until text in it can be read.
-
-    Returns:
-        The nearest darker shade, as hex, whose contrast to white is at least 4.5 (WCAG 2, AA).
-
-    Raises:
-        ValueError: no such colour.
-    """
-    named = OKABE_ITO.get(colour, colour) if isinstance(colour, str) else colour
-    if not is_color_like(named):
-        raise ValueError(f"there is no colour {colour!r}: give one of {', '.join(OKABE_ITO)}")
-    rgb = np.array(to_rgb(named))
-    while 1.05 / (_luminance(rgb) + 0.05) < 4.5:
-        rgb *= 0.99
-    return to_hex(rgb)
-
-
-def _luminance(rgb: np.ndarray) -> float:
-    """Relative luminance of sRGB in 0..1, 0 (black) to 1 (white)."""
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
-    return float(linear @ (0.2126, 0.7152, 0.0722))
-
-
 def student(values) -> tuple[float, float]:
     """Ends of the 95 % Student interval over seeds, as seaborn's ``errorbar=`` wants them.
     Errors as of :func:`entreg_utils.metrics.seed_interval`."""
@@ -137,11 +103,14 @@ def entropy_axis(axes, num_classes: int) -> None:
 def png(figure: Figure) -> bytes:
     """The figure on white as PNG bytes, without the version that would make equal figures differ.
 
-    ``savefig`` draws twice, the first time to see how much room it takes; here it is drawn once.
+    Raises:
+        ValueError: a text of it is :func:`faint`, under ENTREG_CONTRAST, which the course's own
+            notebooks are built and compared with.
     """
-    canvas, buffer = FigureCanvasAgg(figure), io.BytesIO()
-    canvas.draw()
-    Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3]).save(buffer, format="png")
+    if os.environ.get("ENTREG_CONTRAST") and (texts := faint(figure)):
+        raise ValueError(f"no contrast in {texts}: give ink(colour), or bbox= on a picture")
+    buffer = io.BytesIO()
+    Image.fromarray(pixels(figure)).save(buffer, format="png")
     plt.close(figure)
     return buffer.getvalue()
 
@@ -159,7 +128,14 @@ def show(figure: Figure | tuple[Figure, str], sentence: str | None = None) -> No
         return
     bundle = {"image/png": base64.b64encode(png(figure)).decode(), "text/plain": sentence}
     display(bundle, raw=True, metadata={"image/png": {"alt": sentence}})
-    print(textwrap.fill(sentence, 100))
+    say(sentence)
+
+
+def say(*sentences: str, indent: str = "") -> None:
+    """Print sentences as a paragraph of 76 columns, which A4 keeps; no line ends inside a word.
+    ``indent`` stands before each line but the first."""
+    text, rule = " ".join(sentences), {"break_long_words": False, "break_on_hyphens": False}
+    print(textwrap.fill(text, 76, subsequent_indent=indent, **rule))
 
 
 @contextlib.contextmanager

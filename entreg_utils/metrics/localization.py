@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -107,11 +108,12 @@ class Localisation(Summable):
     def __str__(self) -> str:
         scores = {"GT-known Loc": self.gt_known, "Top-1 Loc": self.top1, "Top-5 Loc": self.top5}
         said = ", ".join(f"{name} {one:.3f}" for name, one in scores.items() if one is not None)
-        return (
-            f"{said} ({self.num_images} images, IoU >= {self.iou:g}, {self.contours} contour"
+        said += (
+            f" ({self.num_images} images, IoU >= {self.iou:g}, {self.contours} contour"
             f"{'s' if self.contours == 'all' else ''}, threshold {self.threshold:g} "
             f"{RULES[self.rule]})"
         )
+        return textwrap.fill(said, 76, break_on_hyphens=False)
 
 
 @plain_numbers

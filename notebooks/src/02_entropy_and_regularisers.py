@@ -15,7 +15,7 @@
 # 4. find the prediction that a given strength aims at, and convert between $\lambda$ and $\varepsilon$;
 # 5. read a $\lambda$ in a paper and ask the question that decides what it means.
 #
-# **Before:** softmax, cross-entropy, a derivative. **To read:** 30 minutes.
+# **Before:** softmax, cross-entropy, a derivative. **To read:** 35 minutes.
 # **To run:** 10 seconds on two CPU cores, without network.
 
 # %%
@@ -64,19 +64,17 @@ print("by the formula:", [round(value, 3) for value in naive.tolist()])
 # A library function that knows the limit $0 \log 0 = 0$ repairs the value. It does not repair training:
 # look at the gradient.
 
+
 # %%
-z = logits.clone().requires_grad_()
-torch.special.entr(z.softmax(dim=1)).sum().backward()
-print("gradient with special.entr: ", z.grad[2].tolist())
-
-
 def entropy(logits):  # (N, C) -> (N,)
-    log_p = logits.log_softmax(
-        dim=1
-    )  # stays finite for every finite logit
+    # log_softmax stays finite for every finite logit
+    log_p = logits.log_softmax(dim=1)
     return (log_p.exp() * -log_p).sum(dim=1)
 
 
+z = logits.clone().requires_grad_()
+torch.special.entr(z.softmax(dim=1)).sum().backward()
+print("gradient with special.entr: ", z.grad[2].tolist())
 z = logits.clone().requires_grad_()
 entropy(z).sum().backward()
 print("gradient through log_softmax:", z.grad[2].abs().tolist())
@@ -101,9 +99,8 @@ print("entropy at logits of ten thousand:", values)
 
 
 # %%
-def gradient(
-    function, logits
-):  # of a sum over rows, so each row has its own
+def gradient(function, logits):
+    # of a sum over rows, so that each row has its own
     z = logits.clone().requires_grad_()
     return torch.autograd.grad(function(z).sum(), z)[0]
 
@@ -112,11 +109,8 @@ torch.manual_seed(0)
 z = 2 * torch.randn(5, 6, dtype=double)  # five predictions, six classes
 y = torch.tensor([0, 1, 2, 3, 4])
 p, one_hot = z.softmax(dim=1), F.one_hot(y, 6).to(double)
-error = (
-    (gradient(lambda z: losses.cross_entropy(z, y), z) - (p - one_hot))
-    .abs()
-    .max()
-)
+automatic = gradient(lambda z: losses.cross_entropy(z, y), z)
+error = (automatic - (p - one_hot)).abs().max()
 print("p - y is the gradient of cross-entropy:", error.item() < 1e-12)
 
 # %% [markdown]
@@ -129,7 +123,9 @@ print("p - y is the gradient of cross-entropy:", error.item() < 1e-12)
 #
 # To keep a prediction from becoming too sure, add something that is 0 at the uniform distribution and
 # grows away from it. The Kullback-Leibler divergence $\mathrm{KL}(a\|b) = \sum_k a_k \log (a_k/b_k)$ can
-# be used both ways round, and combined:
+# be used both ways round, and combined. It is 0 for equal distributions, never negative, and not symmetric: the *first* of the two says which
+# classes count. $\mathrm{KL}(u\|p)$ averages over $u$, so every class counts alike, however improbable the model finds it.
+# $\mathrm{KL}(p\|u)$ averages over $p$, so only the classes count that the model believes in.
 #
 # | name | value | used as |
 # |---|---|---|
@@ -173,83 +169,79 @@ for mine, theirs in zip(four_distances(z), package, strict=True):
 
 
 # %%
-def first_is_right(
-    z,
-):  # cross-entropy where the right class is the first, (N,)
+def first_is_right(z):  # cross-entropy, right class first, (N,)
     return -z.log_softmax(dim=1)[:, 0]
 
 
-def optimum(
-    value, strengths, classes
-):  # p_y and entropy at the lowest loss
+# p_y and entropy where CE + strength * value is lowest
+def optimum(value, strengths, classes):
     gap = torch.linspace(0, 40, 4001, dtype=double)  # z_y - z_k
     z = F.pad(gap[:, None], (0, classes - 1))  # (G, C)
-    strengths = torch.as_tensor(strengths, dtype=double)[
-        :, None
-    ]  # (S, 1)
-    best = (first_is_right(z) + strengths * value(z)).argmin(dim=1)
+    strengths = torch.as_tensor(strengths, dtype=double)
+    loss = first_is_right(z) + strengths[:, None] * value(z)  # (S, G)
+    best = loss.argmin(dim=1)
     return z.softmax(dim=1)[best, 0], losses.entropy(z)[best]
 
 
 names = ("KL(u‖p)", "KL(p‖u)", "Jeffreys", "JSD")
 members = dict(zip(names, package, strict=True))
 colours = ("blue", "vermillion", "green", "purple")
-inks = {
-    name: figures.ink(colour)
-    for name, colour in zip(names, colours, strict=True)
+shades = [figures.ink(colour) for colour in colours]
+inks = dict(zip(names, shades, strict=True))
+
+# %%
+strength, levels = 0.5, (0.1, 0.3, 0.5, 1)
+uses = {
+    "KL(u‖p)": "ER, label smoothing",
+    "KL(p‖u)": "confidence penalty",
+    "Jeffreys": "both KLs together",
+    "JSD": "Jensen-Shannon",
+}
+lowest = {
+    name: optimum(value, [strength], 3)[0].item()
+    for name, value in members.items()
 }
 
-# %% tags=["figure:simplex"]
-strength, levels = 0.5, (0.1, 0.3, 0.5, 1)
-uses = (
-    "ER, label smoothing",
-    "confidence penalty",
-    "both KLs together",
-    "Jensen-Shannon",
-)
-figure, axes = plt.subplots(2, 4, figsize=(9, 4.9))
-lowest = {}
-for (name, value), use, pair in zip(
-    members.items(), uses, axes.T, strict=True
-):
 
-    def loss(z, value=value):
+def draw_loss(
+    axes, value, p_y
+):  # CE + strength * value, its lowest place
+    def loss(z):
         return first_is_right(z) + strength * value(z)
 
-    lowest[name] = p_y = optimum(value, [strength], 3)[0].item()
-    least = torch.tensor(
-        [[p_y, (1 - p_y) / 2, (1 - p_y) / 2]], dtype=double
-    ).log()
+    other = (1 - p_y) / 2
+    least = torch.tensor([[p_y, other, other]], dtype=double).log()
     lines = [loss(least).item() + step for step in (0.03, 0.2, 0.6)]
-    upper = figures.triangle(pair[0], value, 1.5, levels)
-    lower = figures.triangle(pair[1], loss, 3, lines)
-    pair[0].set_title(f"{name}\n{use}", fontsize=10, loc="center")
-    place = (0.5, math.sqrt(3) / 2 * p_y)
-    pair[1].plot(
-        *place, "o", mfc=OKABE_ITO["skyblue"], mec="white", ms=8
-    )
-    pair[1].text(
-        0.5,
-        -0.05,
-        f"lowest at $p_y$ = {p_y:.2f}",
-        ha="center",
-        va="top",
-    )
+    drawn = figures.triangle(axes, loss, 3, lines)
+    place, dot = (0.5, math.sqrt(3) / 2 * p_y), OKABE_ITO["skyblue"]
+    axes.plot(*place, "o", mfc=dot, mec="white", ms=8)
+    words = f"lowest at $p_y$ = {p_y:.2f}"
+    axes.text(0.5, -0.05, words, ha="center", va="top")
+    return drawn
+
+
+# %% tags=["figure:simplex"]
+figure, axes = plt.subplots(2, 4, figsize=(9, 4.9))
+for name, (above, below) in zip(names, axes.T, strict=True):
+    upper = figures.triangle(above, members[name], 1.5, levels)
+    lower = draw_loss(below, members[name], lowest[name])
+    title = f"{name}\n{uses[name]}"
+    above.set_title(title, fontsize=10, loc="center")
 bars = {"extend": "max", "pad": 0.01, "aspect": 14}
 figure.colorbar(upper, ax=axes[0], label="divergence (nats)", **bars)
 figure.colorbar(lower, ax=axes[1], label="loss (nats)", **bars)
 corner = torch.tensor([[30.0, 0, 0]], dtype=double)
-finite = [
-    name for name in names if members[name](corner) < math.log(3) + 1e-6
-]
+bound = math.log(3) + 1e-6
+finite = [name for name in names if members[name](corner) < bound]
 listed = ", ".join(f"{name} {p_y:.2f}" for name, p_y in lowest.items())
 figures.show(
     figure,
-    "Three classes, the right one at the top. Upper row: each divergence is 0 in the "
-    f"middle; white lines at {', '.join(map(str, levels))} nats. In the corners "
-    f"{' and '.join(finite)} stay finite, the others grow without bound. Lower row: "
-    f"with strength {strength:g} added to cross-entropy, the loss is lowest at p_y: "
-    f"{listed}.",
+    "Three classes, the right one at the top. Upper row: each "
+    "divergence is 0 in the middle; white lines at "
+    f"{', '.join(map(str, levels))} nats. In the corners "
+    f"{' and '.join(finite)} stay finite, the others grow without "
+    f"bound. Lower row: with strength {strength:g} added to "
+    f"cross-entropy, the loss is lowest at p_y: {listed}.",
 )
 
 # %% [markdown]
@@ -264,7 +256,7 @@ figures.show(
 # %% [markdown]
 # $\mathrm{KL}(u\|p)$ averages $-\log p_k$ over *all* classes, so it forbids any class to vanish. The
 # confidence penalty asks only how spread $p$ is: at a corner it has reached its largest value and can
-# hurt no more. JSD is bounded and weak. The lower row shows what matters for training: where the sum
+# hurt no more. JSD is bounded (by $\log 2$) and weak. The lower row shows what matters for training: where the sum
 # of cross-entropy and regulariser is lowest. The same strength means four different things.
 #
 # Three mistakes about these definitions are common in print. The next cell puts numbers to them.
@@ -272,19 +264,15 @@ figures.show(
 # %%
 sure = torch.zeros(1, 200, dtype=double)
 sure[0, 3] = 10.0
-forward, backward, jeffreys, jsd = (
-    value.item() for value in four_distances(sure)
-)
+forward, backward, jeffreys, jsd = map(float, four_distances(sure))
 without = -sure.log_softmax(dim=1).mean().item()
+constant, log_c = without - forward, math.log(200)
 print(f"KL(u||p) {forward:.2f}, and without its -log C: {without:.2f}")
-print(
-    f"  difference {without - forward:.3f}, log 200 = {math.log(200):.3f}"
-)
-said = f"the sum is {jeffreys:.3f} (Jeffreys), JSD is {jsd:.3f}"
-print(f"'JSD = KL(u||p) + KL(p||u)': {said}")
-print(
-    f"'JSD is the square root of KL': sqrt of KL(p||u) is {math.sqrt(backward):.3f}"
-)
+print(f"  difference {constant:.3f}, log 200 = {log_c:.3f}")
+print("'JSD = KL(u||p) + KL(p||u)':", end=" ")
+print(f"the sum is {jeffreys:.3f} (Jeffreys), JSD is {jsd:.3f}")
+print("'JSD is the square root of KL':", end=" ")
+print(f"sqrt of KL(p||u) is {math.sqrt(backward):.3f}")
 
 # %% [markdown]
 # The first is harmless for training (a constant has no gradient) and fatal for comparing values. The
@@ -296,27 +284,19 @@ print(
 # %%
 def jsd_between(a, b):
     m = (a + b) / 2
-    return sum(
-        0.5 * torch.special.xlogy(x, x / m).sum().item() for x in (a, b)
-    )
+    kls = [torch.special.xlogy(x, x / m).sum().item() for x in (a, b)]
+    return sum(kls) / 2
 
 
 a, b = torch.tensor([0.9, 0.1]), torch.tensor([0.1, 0.9])
 middle = (a + b) / 2
-direct, detour = (
-    jsd_between(a, b),
-    jsd_between(a, middle) + jsd_between(middle, b),
-)
-roots = math.sqrt(jsd_between(a, middle)) + math.sqrt(
-    jsd_between(middle, b)
-)
-root, shorter = math.sqrt(direct), "the detour is shorter"
-print(
-    f"JSD:       direct {direct:.3f}, by the middle {detour:.3f}: {shorter}"
-)
-print(
-    f"sqrt(JSD): direct {root:.3f}, by the middle {roots:.3f}: it is not"
-)
+direct = jsd_between(a, b)
+halves = jsd_between(a, middle), jsd_between(middle, b)
+root, roots = math.sqrt(direct), sum(map(math.sqrt, halves))
+print(f"JSD:       direct {direct:.3f}, by the middle", end=" ")
+print(f"{sum(halves):.3f}: the detour is shorter")
+print(f"sqrt(JSD): direct {root:.3f}, by the middle", end=" ")
+print(f"{roots:.3f}: it is not")
 
 # %% [markdown]
 # ## 4. How hard they pull
@@ -342,9 +322,8 @@ forms = {
 }
 for function, closed in forms.items():
     error = (gradient(function, z) - closed).abs().max().item()
-    print(
-        f"{function.__name__:14} closed form holds to 1e-12: {error < 1e-12}"
-    )
+    holds = f"closed form holds to 1e-12: {error < 1e-12}"
+    print(f"{function.__name__:14} {holds}")
 
 # %% [markdown]
 # Look at what multiplies $p_k$. In the forms of $\mathrm{KL}(p\|u)$ and JSD all of it is: $p_k$ is a factor of
@@ -355,9 +334,8 @@ for function, closed in forms.items():
 
 
 # %%
-def prediction(
-    p_y, classes
-):  # right class first, the rest equal; (M,) -> (M, C)
+# right class first, the others equal; (M,) -> logits (M, C)
+def prediction(p_y, classes):
     p_y = torch.as_tensor(p_y, dtype=double)
     logits = torch.zeros(len(p_y), classes, dtype=double)
     logits[:, 0] = (p_y * (classes - 1) / (1 - p_y)).log()
@@ -373,50 +351,39 @@ table.map(lambda value: f"{value:.1e}")
 
 # %%
 C = 200
-all_p = torch.linspace(
-    1 / C, 1 - 1e-6, 500, dtype=double
-)  # from uniform to sure
-late_p = 1 - torch.logspace(
-    math.log10(0.6), -5, 300, dtype=double
-)  # ever surer
+# from uniform to sure
+all_p = torch.linspace(1 / C, 1 - 1e-6, 500, dtype=double)
+# ever surer
+late_p = 1 - torch.logspace(math.log10(0.6), -5, 300, dtype=double)
 
 
-def late_axes(
-    axes,
-):  # ever surer to the right, each tick ten times surer than the last
+def late_axes(axes):  # each tick is ten times surer than the last
     axes.set(xscale="logit", yscale="log", xlim=(0.4, 1 - 1e-5))
-    axes.set_xticks(
-        [0.9, 0.99, 0.999, 0.9999], ["0.9", "0.99", "0.999", "0.9999"]
-    )
+    axes.set_xticks(ticks := [0.9, 0.99, 0.999, 0.9999])
+    axes.set_xticklabels(map(str, ticks))
     axes.minorticks_off()
-    axes.set(
-        xlabel="$p_y$ (stretched towards 1)",
-        ylabel="pull up on each wrong logit",
-    )
+    axes.set_xlabel("$p_y$ (stretched towards 1)")
+    axes.set_ylabel("pull up on each wrong logit")
 
 
 # %% tags=["figure:pulls"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.7))
 ends = []
 for name, value in members.items():
-    left.plot(
-        all_p,
-        gradient(value, prediction(all_p, C))[:, 0],
-        color=inks[name],
-    )
+    down = gradient(value, prediction(all_p, C))[:, 0]
+    left.plot(all_p, down, color=inks[name])
     pull = -gradient(value, prediction(late_p, C))[:, 1]
     right.plot(late_p, pull, color=inks[name], label=name)
     ends.append(f"{name} {pull[-1]:.1e}")
-left.set(
-    xlim=(0, 1), xlabel="$p_y$", ylabel="pull down on the right logit"
-)
+left.set(xlim=(0, 1), xlabel="$p_y$")
+left.set_ylabel("pull down on the right logit")
 late_axes(right)
 right.legend(loc="lower left")
 figures.show(
     figure,
-    f"{C} classes. At p_y = {late_p[-1]:.5f} the pull on each wrong logit is: "
-    f"{', '.join(ends)}. Whatever contains KL(u‖p) keeps pulling, with 1/C = "
-    f"{1 / C:g}; the others let go.",
+    f"{C} classes. At p_y = {late_p[-1]:.5f} the pull on each wrong "
+    f"logit is: {', '.join(ends)}. Whatever contains KL(u‖p) keeps "
+    f"pulling, with 1/C = {1 / C:g}; the others let go.",
 )
 
 # %% [markdown]
@@ -431,9 +398,9 @@ figures.show(
 #
 # **Label smoothing** mixes the one-hot label with the uniform distribution before cross-entropy is
 # taken: the target becomes $(1-\varepsilon)\,y + \varepsilon\, u$. **Entropy regularisation** (Hwang et
-# al., 2023) adds a divergence: $\mathrm{CE} + \lambda\,\mathrm{KL}(u\|p)$. From here on $\lambda$ is what a
-# divergence is multiplied with before it is added to the *whole* cross-entropy, and $\varepsilon$ is a *share*,
-# as in label smoothing. Their values change from cell to cell, and each cell sets its own. Write
+# al., 2023) adds a divergence: $\mathrm{CE} + \lambda\,\mathrm{KL}(u\|p)$. From here on $\lambda$, from 0 to infinity, is what a
+# divergence is multiplied with before it is added to the *whole* cross-entropy, and $\varepsilon$, from 0 to 1, is a *share*,
+# as in label smoothing: what the uniform distribution gets, the label loses. Their values change from cell to cell, and each cell sets its own. Write
 # $H(u,p) = -\frac1C\sum_k \log p_k$, so that $\mathrm{KL}(u\|p) = H(u,p) - \log C$. Then
 #
 # $$\mathrm{CE} + \lambda\,\mathrm{KL}(u\|p) = (1+\lambda)\Big[\tfrac{1}{1+\lambda}\mathrm{CE} +
@@ -446,19 +413,16 @@ figures.show(
 # %%
 lam, classes = 0.25, 6
 eps = lam / (1 + lam)
-er = (-p.log()[torch.arange(5), y]).mean() + lam * four_distances(z)[
-    0
-].mean()
+ce = -p.log()[torch.arange(5), y].mean()
+er = ce + lam * four_distances(z)[0].mean()
 smooth = (1 - eps) * one_hot + eps / classes  # (5, 6), rows sum to 1
 ls = -(smooth * p.log()).sum(dim=1).mean()
 rebuilt = (1 + lam) * ls - lam * math.log(classes)
 print(f"ER {er:.6f}   from label smoothing {rebuilt:.6f}")
-assert math.isclose(
-    er, losses.objective(z, y, "kl_uniform", lam), abs_tol=1e-12
-)
-assert math.isclose(
-    ls, losses.objective(z, y, "label_smoothing", eps), abs_tol=1e-12
-)
+by_name = losses.objective(z, y, "kl_uniform", lam)
+assert math.isclose(er, by_name, abs_tol=1e-12)
+by_name = losses.objective(z, y, "label_smoothing", eps)
+assert math.isclose(ls, by_name, abs_tol=1e-12)
 converted = losses.epsilon_from_lambda(lam, classes)
 print("both equal losses.objective; eps =", round(converted, 3))
 
@@ -468,42 +432,34 @@ print("both equal losses.objective; eps =", round(converted, 3))
 # another strength than the cell above, $\lambda = 0.05$, and 200 classes, so that the bend can be seen; the sign
 # matters at any strength.)
 
-# %% tags=["figure:sign"]
+# %%
 weak, C = 0.05, 200
 gap = torch.linspace(0, 30, 301, dtype=double)
 far = F.pad(gap[:, None], (0, C - 1))
-ce = first_is_right(far)
-plus, minus = (
-    ce + sign * weak * losses.kl_uniform(far) for sign in (1, -1)
-)
-lowest, slope = (
-    plus.argmin(),
-    (minus[-2] - minus[-1]) / (gap[-1] - gap[-2]),
-)
+ce, penalty = first_is_right(far), weak * losses.kl_uniform(far)
+plus, minus = ce + penalty, ce - penalty
+lowest = plus.argmin()
+slope = (minus[-2] - minus[-1]) / (gap[-1] - gap[-2])
 
+# %% tags=["figure:sign"]
 figure, axes = plt.subplots(figsize=(9, 3.2))
-for name, loss, colour in (
-    (f"CE + {weak:g} KL(u‖p)", plus, "blue"),
-    ("CE", ce, "black"),
-    (f"CE − {weak:g} KL(u‖p)", minus, "vermillion"),
+for name, loss, colour, line in (
+    (f"CE + {weak:g} KL(u‖p)", plus, "blue", "-"),
+    ("CE", ce, "black", "--"),
+    (f"CE − {weak:g} KL(u‖p)", minus, "vermillion", "-"),
 ):
-    axes.plot(
-        gap,
-        loss,
-        "--" if name == "CE" else "-",
-        color=OKABE_ITO[colour],
-    )
-    axes.text(
-        30.3, loss[-1], name, color=figures.ink(colour), va="center"
-    )
+    axes.plot(gap, loss, line, color=OKABE_ITO[colour])
+    ink = figures.ink(colour)
+    axes.text(30.3, loss[-1], name, color=ink, va="center")
 axes.plot(gap[lowest], plus[lowest], "o", color=OKABE_ITO["blue"])
 axes.set(xlim=(0, 30), ylabel="loss (nats)")
 axes.set_xlabel("gap between the right logit and the others")
 figures.show(
     figure,
-    f"One sample, {C} classes. With plus the loss is lowest at a gap of "
-    f"{gap[lowest]:.1f}; plain CE only approaches 0; with minus the loss falls for "
-    f"ever, in the end by {slope:.3f} nats for each unit of the gap.",
+    f"One sample, {C} classes. With plus the loss is lowest at a gap "
+    f"of {gap[lowest]:.1f}; plain CE only approaches 0; with minus the "
+    f"loss falls for ever, in the end by {slope:.3f} nats for each "
+    "unit of the gap.",
 )
 
 # %% [markdown]
@@ -515,9 +471,8 @@ figures.show(
 for size in (1e2, 1e4, 1e6):
     far = torch.zeros(1, 200, dtype=double)
     far[0, 0] = size
-    loss = losses.cross_entropy(
-        far, torch.tensor([0])
-    ) - 1e-4 * losses.kl_uniform(far)
+    ce = losses.cross_entropy(far, torch.tensor([0]))
+    loss = ce - 1e-4 * losses.kl_uniform(far)
     print(f"right logit {size:9,.0f}: loss {loss.item():7.2f}")
 
 # %% [markdown]
@@ -545,20 +500,16 @@ print(f"descending +KL: {plus:.2f}, descending -KL: {minus:.2f}")
 
 # %%
 ce, log_c = losses.cross_entropy(z, y).mean(), math.log(6)
-forward = losses.kl_uniform(z).mean()
-plus, minus = (
-    (1 - eps) * ce + s * eps * forward + eps * log_c for s in (1, -1)
-)
-print(
-    f"label smoothing    {ls:.3f}; with +KL {plus:.3f}; as claimed {minus:.3f}"
-)
+part = eps * losses.kl_uniform(z).mean()
+plus, minus = ((1 - eps) * ce + s * part + eps * log_c for s in (1, -1))
+print(f"label smoothing    {ls:.3f};", end=" ")
+print(f"with +KL {plus:.3f}; as claimed {minus:.3f}")
 
 penalty = losses.objective(z, y, "confidence_penalty", 0.5)
-backward = losses.kl_to_uniform(z).mean()
-plus, minus = ce + 0.5 * backward - 0.5 * log_c, ce - 0.5 * backward
-print(
-    f"confidence penalty {penalty:.3f}; with +KL {plus:.3f}; as claimed {minus:.3f}"
-)
+part = 0.5 * losses.kl_to_uniform(z).mean()
+plus, minus = ce + part - 0.5 * log_c, ce - part
+print(f"confidence penalty {penalty:.3f};", end=" ")
+print(f"with +KL {plus:.3f}; as claimed {minus:.3f}")
 
 # %% [markdown]
 # ## 6. Where a strength wants to end
@@ -572,24 +523,22 @@ print(
 # $\varepsilon = 0.1$ and eight classes; is the gap nearer to 2, 4 or 8?
 
 # %%
-eps, classes = 0.1, 8
+eps, classes, right = 0.1, 8, torch.tensor([0])
+
+
+def smoothed(z):
+    return losses.objective(z, right, "label_smoothing", eps)
+
+
 z_free = torch.zeros(1, classes, dtype=double)
 for _ in range(2000):  # gradient descent on the logits themselves
-    z_free -= gradient(
-        lambda z: losses.objective(
-            z, torch.tensor([0]), "label_smoothing", eps
-        ),
-        z_free,
-    )
-p_y, best_entropy, gap = losses.smoothed_optimum(eps, classes)
-found, its_gap = (
-    z_free.softmax(dim=1)[0, 0],
-    z_free[0, 0] - z_free[0, 1],
-)
+    z_free -= gradient(smoothed, z_free)
+found = z_free.softmax(dim=1)[0, 0]
+its_gap = z_free[0, 0] - z_free[0, 1]
 print(f"descent: p_y {found:.4f}, gap {its_gap:.3f}")
-print(
-    f"formula: p_y {p_y:.4f}, gap {gap:.3f}, entropy {best_entropy:.3f} nats"
-)
+p_y, best_entropy, gap = losses.smoothed_optimum(eps, classes)
+print(f"formula: p_y {p_y:.4f}, gap {gap:.3f},", end=" ")
+print(f"entropy {best_entropy:.3f} nats")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -604,37 +553,44 @@ print(
 # the entropy of the output" has it backwards, and the left panel below shows that for any number of
 # classes. The right panel finds the optimum of each regulariser by search.
 
-# %% tags=["figure:optima"]
+# %%
 C, strengths = 200, torch.logspace(-2, 1.5, 200, dtype=double)
 epsilons = torch.linspace(0, 0.999, 400).tolist()
+best_of = {  # entropy (nats) at the optimum, for each strength
+    name: optimum(value, strengths, C)[1]
+    for name, value in members.items()
+}
+
+
+def share_of_log(eps, count):  # entropy of the optimum / log C
+    return losses.smoothed_optimum(eps, count)[1] / math.log(count)
+
+
+# %% tags=["figure:optima"]
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.7))
 for count, colour in ((2, "orange"), (8, "skyblue"), (C, "black")):
-    best = [losses.smoothed_optimum(eps, count)[1] for eps in epsilons]
-    share = torch.tensor(best) / math.log(count)
-    left.plot(
-        epsilons, share, color=figures.ink(colour), label=f"C = {count}"
-    )
+    share = [share_of_log(eps, count) for eps in epsilons]
+    ink = figures.ink(colour)
+    left.plot(epsilons, share, color=ink, label=f"C = {count}")
 left.set(xlim=(0, 1), xlabel="eps of label smoothing")
 left.set_ylabel("entropy of the optimum / log C")
 left.legend(loc="lower right")
-reach = []
-for name, value in members.items():
-    _, best = optimum(value, strengths, C)
+for name, best in best_of.items():
     right.plot(strengths, best, color=inks[name], label=name)
-    reach.append(f"{name} {strengths[best >= 1][0]:.2g}")
 right.axhline(math.log(C), color="black", lw=1, ls=":")
 right.text(strengths[0], math.log(C) - 0.08, f"log {C}", va="top")
-right.set(
-    xscale="log",
-    xlabel="strength",
-    ylabel="entropy of the optimum (nats)",
-)
+right.set(xscale="log", xlabel="strength")
+right.set_ylabel("entropy of the optimum (nats)")
 right.legend(loc="center left")
-listed = ", ".join(reach)
+reach = ", ".join(
+    f"{name} {strengths[best >= 1][0]:.2g}"
+    for name, best in best_of.items()
+)
 figures.show(
     figure,
-    "Left: entropy rises with eps from 0 to log C for any number of classes. Right, "
-    f"{C} classes: the strength at which the optimum reaches 1 nat is {listed}.",
+    "Left: entropy rises with eps from 0 to log C for any number of "
+    f"classes. Right, {C} classes: the strength at which the optimum "
+    f"reaches 1 nat is {reach}.",
 )
 
 # %% [markdown]
@@ -802,12 +758,10 @@ true_kl = losses.kl_uniform(z).mean().item()
 per_row = F.kl_div(log_p, uniform, reduction="batchmean").item()
 # what the default does
 per_entry = F.kl_div(log_p, uniform, reduction="none").mean().item()
-factor = true_kl / per_entry
 print(f"KL(u||p) {true_kl:.4f}   batchmean {per_row:.4f}", end="   ")
 print(f"default 'mean' {per_entry:.4f}")
-print(
-    f"the default is too small by the factor {factor:.1f}: the number of classes"
-)
+print("the default is too small by the factor", end=" ")
+print(f"{true_kl / per_entry:.1f}: the number of classes")
 
 # %% [markdown]
 # Now the three readings, on the class counts of three data sets: CUB has 200 classes, ImageNet 1,000,
@@ -815,34 +769,21 @@ print(
 # stands at $10^{-3}$, of which a summary of the paper says that it trains too little there.
 
 # %%
+written = ((1e-4, 200), (1e-4, 1000), (1e-3, 100))
 rows = []
-for written, classes in ((1e-4, 200), (1e-4, 1000), (1e-3, 100)):
+for lam, classes in written:
     readings = {
-        "true KL": 1,
-        "class sum": classes,
-        "F.kl_div mean": 1 / classes,
+        "true KL": lam,
+        "class sum": lam * classes,
+        "F.kl_div mean": lam / classes,
     }
-    for name, factor in readings.items():
-        eps = losses.epsilon_from_lambda(written * factor, classes)
-        p_y, h, gap = losses.smoothed_optimum(eps, classes)
-        row = (
-            f"{written:g}",
-            classes,
-            name,
-            f"{eps:.1e}",
-            f"{h:.2g}",
-            f"{gap:.1f}",
-        )
-        rows.append(row)
-columns = [
-    "lambda written",
-    "C",
-    "reading",
-    "eps",
-    "entropy (nats)",
-    "logit gap",
-]
-pd.DataFrame(rows, columns=columns)
+    for name, effective in readings.items():
+        eps = losses.epsilon_from_lambda(effective, classes)
+        _, h, gap = losses.smoothed_optimum(eps, classes)
+        shown = f"{eps:.1e}", f"{h:.2g}", f"{gap:.1f}"
+        rows.append((f"{lam:g}", classes, name, *shown))
+head = "lambda written|C|reading|eps|entropy (nats)|logit gap"
+pd.DataFrame(rows, columns=head.split("|"))
 
 # %% [markdown]
 # Read the rows of CUB and ImageNet together. The same $\lambda$ is either almost inert, or a label smoothing of
@@ -854,9 +795,8 @@ pd.DataFrame(rows, columns=columns)
 for reduction in ("mean", "class_sum"):
     eps = losses.epsilon_from_lambda(1e-4, 200, reduction)
     back = losses.lambda_from_epsilon(eps, 200, reduction)
-    print(
-        f"reduction={reduction!r:12} eps {eps:.4f}, and back: lambda {back:g}"
-    )
+    print(f"reduction={reduction!r:12} eps {eps:.4f},", end=" ")
+    print(f"and back: lambda {back:g}")
 
 # %% [markdown]
 # ## 8. One family for all
@@ -873,9 +813,8 @@ for reduction in ("mean", "class_sum"):
 def d_alpha(logits, alpha):
     log_p = logits.log_softmax(dim=1)
     log_u = torch.full_like(log_p, -math.log(log_p.shape[1]))
-    log_m = torch.logaddexp(
-        log_u + math.log(1 - alpha), log_p + math.log(alpha)
-    )
+    shares = math.log(1 - alpha), math.log(alpha)
+    log_m = torch.logaddexp(log_u + shares[0], log_p + shares[1])
     mixed = (1 - alpha) * kl(log_u, log_m) + alpha * kl(log_p, log_m)
     return mixed / (alpha * (1 - alpha))
 
@@ -885,13 +824,12 @@ for alpha, member, name in (
     (0.5, 4 * losses.jsd(z), "4 JSD"),
     (1 - 1e-6, losses.kl_uniform(z), "KL(u||p)"),
 ):
-    print(
-        f"{alpha:<8g} {d_alpha(z, alpha)[0]:.4f}   {name:9} {member[0]:.4f}"
-    )
+    mine, theirs = d_alpha(z, alpha)[0], member[0]
+    print(f"{alpha:<8g} {mine:.4f}   {name:9} {theirs:.4f}")
 theirs = losses.alpha_divergence(z, 0.3)
 assert torch.allclose(d_alpha(z, 0.3), theirs, rtol=0, atol=1e-12)
 
-# %% tags=["figure:alpha_family"]
+# %%
 alphas = {
     0: "0: KL(p‖u)",
     0.5: "1/2: 4 JSD",
@@ -899,16 +837,19 @@ alphas = {
     0.99: "0.99",
     1: "1: KL(u‖p)",
 }
-shades = [
-    figures.ink(shade) for shade in sns.color_palette("viridis", 6)[:5]
-]
+palette = sns.color_palette("viridis", 6)[:5]
+shades = [figures.ink(shade) for shade in palette]
+
+
+def member_of(alpha):  # D_alpha as a function of logits
+    return lambda z: losses.alpha_divergence(z, alpha)
+
+
+# %% tags=["figure:alpha_family"]
 C, ends = 200, []
 figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.7))
 for (alpha, name), shade in zip(alphas.items(), shades, strict=True):
-
-    def value(z, alpha=alpha):
-        return losses.alpha_divergence(z, alpha)
-
+    value = member_of(alpha)
     left.plot(all_p, value(prediction(all_p, C)), color=shade)
     pull = -gradient(value, prediction(late_p, C))[:, 1]
     right.plot(late_p, pull, color=shade)
@@ -917,15 +858,14 @@ for (alpha, name), shade in zip(alphas.items(), shades, strict=True):
     ends.append(f"{alpha:g}: {pull[-1]:.1e}")
 left.text(0.5, 2.5, "α = 0", color=shades[0], ha="right")
 left.text(0.95, 5, "α = 1", color=shades[-1], ha="right")
-left.set(
-    xlim=(0, 1), ylim=(0, 6), xlabel="$p_y$", ylabel="$D_α$ (nats)"
-)
+left.set(xlim=(0, 1), ylim=(0, 6), xlabel="$p_y$")
+left.set_ylabel("$D_α$ (nats)")
 late_axes(right)
 figures.show(
     figure,
-    f"{C} classes, alpha beside the curves. The pull on a wrong logit at p_y = "
-    f"{late_p[-1]:.5f} is, by alpha, {', '.join(ends)}: only alpha = 1 does not "
-    "let go.",
+    f"{C} classes, alpha beside the curves. The pull on a wrong logit "
+    f"at p_y = {late_p[-1]:.5f} is, by alpha, {', '.join(ends)}: only "
+    "alpha = 1 does not let go.",
 )
 
 # %% [markdown]
@@ -941,7 +881,8 @@ figures.show(
 
 
 # %% tags=["solution"]
-# Exercise: gradient of KL(p||u) with respect to the logits, (N, C) -> (N, C).
+# Exercise: gradient of KL(p||u) with respect to the logits,
+# (N, C) -> (N, C).
 #! penalty_gradient = None
 def penalty_gradient(logits):
     log_p = logits.log_softmax(dim=1)
@@ -974,7 +915,8 @@ checks.matched_beta(beta, epsilon=0.1, num_classes=8)
 # $\lambda$ do you pass?
 
 # %% tags=["solution"]
-# Exercise: class-sum lambda for 200 classes with the eps of 1e-4 at 1000 classes.
+# Exercise: class-sum lambda for 200 classes with the eps of 1e-4
+# at 1000 classes.
 #! cub_lambda = None
 eps = losses.epsilon_from_lambda(1e-4, 1000, "class_sum")
 cub_lambda = losses.lambda_from_epsilon(eps, 200, "class_sum")
@@ -995,7 +937,64 @@ checks.transferred_lambda(
 # - A strength aims at a finite gap and a definite entropy, and higher strength means higher entropy.
 #   Compare regularisers at matched entropy.
 # - A $\lambda$ without its reduction over classes says nothing. Report $\varepsilon$.
+
+# %% [markdown]
+# ## Quiz
 #
+# **1.** One of $\mathrm{KL}(u\|p)$ and $\mathrm{KL}(p\|u)$ forbids the model to give any class a probability of zero. Which one, and why?
+#
+# <details><summary>Answer</summary>
+#
+# $\mathrm{KL}(u\|p)$. It averages $-\log p_k$ over *all* classes with the same weight $1/C$, so one vanishing $p_k$ makes it infinite.
+# $\mathrm{KL}(p\|u)$ weighs each class with $p_k$: where $p_k$ vanishes, its term and its pull vanish as well.
+#
+# </details>
+#
+# **2.** A table says that entropy regularisation, $\mathrm{CE} + \lambda\,\mathrm{KL}(u\|p)$, beats label smoothing. What can the
+# difference be, and what can it not be?
+#
+# <details><summary>Answer</summary>
+#
+# It cannot be the method: the two losses are the same up to a factor and a constant, with $\varepsilon = \lambda/(1+\lambda)$. It can be
+# the strength (another $\varepsilon$), or the step size: the factor $1+\lambda$ makes all gradients larger. Or it is chance, between seeds.
+#
+# </details>
+#
+# **3.** You raise the $\varepsilon$ of label smoothing. What happens to the best $p_y$, to the gap between the logits, and to the
+# entropy at the optimum?
+#
+# - a) all three fall
+# - b) $p_y$ and the gap fall, the entropy rises
+# - c) $p_y$ and the gap rise, the entropy falls
+#
+# <details><summary>Answer</summary>
+#
+# b). The target gives a larger share to the other classes: $p_y = 1 - \varepsilon + \varepsilon/C$. At $\varepsilon = 0$ the gap has no
+# finite optimum, and at $\varepsilon = 1$ the optimum is uniform and the label no longer matters.
+#
+# </details>
+#
+# **4.** "We compared label smoothing and the confidence penalty at the same strength." Why is that no comparison of the two, and what
+# would be one?
+#
+# <details><summary>Answer</summary>
+#
+# The same number means different things: one term pulls with a constant part, the other with a part that fades with $p_k$, so their optima lie at
+# different entropies. Compare them at *matched entropy*: choose the strengths so that the predictions are equally unsure.
+#
+# </details>
+#
+# **5.** Your code takes a plain sum over the classes, without $1/C$. You move from one data set to another with five times as many classes,
+# and keep $\lambda$. What have you changed?
+#
+# <details><summary>Answer</summary>
+#
+# The strength: the effective $\lambda$ is $\lambda C$, five times what it was, and $\varepsilon$ grows with it. With the true KL, which has its
+# $1/C$, nothing would have changed. So report $\varepsilon$, or say how the sum was reduced.
+#
+# </details>
+
+# %% [markdown]
 # What none of this says is what happens to the *map*. Cross-entropy sees logits only, and the same
 # logits can come from different maps. Notebook 03 opens the network and shows where a class activation
 # map comes from; notebooks 06 and 07 then turn the knob that you have met here.

@@ -10,19 +10,18 @@
 # **When you are through, you can**
 #
 # 1. write the training loop of an image classifier, and turn it into ER with one line;
-# 2. show that ER and label smoothing train the same network, step for step, and under which conditions;
-# 3. say what a "strength" hides when learning rate and weight decay stay fixed;
-# 4. read a record: what was run, where it comes from, and when something is trained at all;
-# 5. describe how entropy, accuracy, localisation and the map develop with and without ER;
-# 6. stop a training without losing it, and recognise one that has diverged.
+# 2. show that ER and label smoothing train the same network, step for step, and say what a "strength" hides when
+#    learning rate and weight decay stay fixed;
+# 3. read a record: what was run, where it comes from, and when something is trained at all;
+# 4. describe how entropy, accuracy, localisation and the map develop with and without ER;
+# 5. stop a training without losing it, and recognise one that has diverged.
 #
 # **Before:** [02](02_entropy_and_regularisers.ipynb), [03](03_cam_from_scratch.ipynb),
-# [04](04_from_map_to_score.ipynb). **To read:** 30 minutes. **To run:** 25 seconds on two CPU cores, without
+# [04](04_from_map_to_score.ipynb). **To read:** 35 minutes. **To run:** 25 seconds on two CPU cores, without
 # network.
 
 # %%
 import tempfile
-import textwrap
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,7 +47,8 @@ from entreg_utils.figures import training as draw
 from torch.optim.lr_scheduler import OneCycleLR
 
 figures.use_style()
-pd.set_option("display.width", 100)
+pd.set_option("display.width", 79)
+
 
 # %% [markdown]
 # ## 1. A loop in a dozen lines
@@ -58,24 +58,16 @@ pd.set_option("display.width", 100)
 
 # %%
 config = experiments.Config()
-few = data.load(
-    "toy", "train", num_images=400
-)  # the first 400 training pictures
+few = data.load("toy", "train", num_images=400)  # the first 400
 images = few.images.float() / 255  # (400, 3, 48, 48)
-images, labels = (
-    images.contiguous(memory_format=torch.channels_last),
-    few.labels,
-)
-print(
-    f"{len(images)} pictures of {few.num_classes} species; default learning rate",
-    config.learning_rate,
-)
+images = images.contiguous(memory_format=torch.channels_last)
+labels = few.labels
+print(f"{len(images)} pictures of {few.num_classes} species;", end=" ")
+print("default learning rate", config.learning_rate)
 
 
-def fresh():
-    return experiments.build(
-        config
-    )  # untrained; the weights depend on the seed alone
+def fresh():  # untrained; the weights depend on the seed alone
+    return experiments.build(config)
 
 
 # %% [markdown]
@@ -88,22 +80,18 @@ def fresh():
 RATE, DECAY = config.learning_rate, config.weight_decay
 
 
-def train(
-    model, images, labels, loss_of, rate=RATE, decay=DECAY, batch=50
-):
+def train(model, x, y, loss_of, rate=RATE, decay=DECAY, batch=50):
     sgd = torch.optim.SGD(
         model.parameters(), rate, 0.9, weight_decay=decay, nesterov=True
     )
-    cycle = OneCycleLR(sgd, rate, total_steps=len(images) // batch)
-    order = torch.randperm(
-        len(images), generator=torch.Generator().manual_seed(0)
-    )
+    cycle = OneCycleLR(sgd, rate, total_steps=len(x) // batch)
+    generator = torch.Generator().manual_seed(0)
     history = []
     model.train()
-    for rows in order.split(batch):
-        loss = loss_of(
-            model(images[rows]), labels[rows]
-        )  # logits (batch, C), labels (batch,)
+    for rows in torch.randperm(len(x), generator=generator).split(
+        batch
+    ):
+        loss = loss_of(model(x[rows]), y[rows])  # (batch, C), (batch,)
         sgd.zero_grad()
         loss.backward()
         sgd.step()
@@ -112,13 +100,11 @@ def train(
     return history
 
 
-def distance(one, other):  # largest difference of two networks' numbers
-    pairs = zip(
-        one.state_dict().values(),
-        other.state_dict().values(),
-        strict=True,
+def distance(one, other):  # largest difference of two networks
+    ours, theirs = one.state_dict(), other.state_dict()
+    return max(
+        (ours[name] - theirs[name]).abs().max().item() for name in ours
     )
-    return max((a - b).abs().max().item() for a, b in pairs)
 
 
 # %% [markdown]
@@ -141,11 +127,15 @@ print("the package ends at the same:", distance(mine, theirs) < 1e-6)
 # by the sum of the two weights:
 #
 # $$L = \frac{\mathrm{CE} + \lambda\,\mathrm{KL}(u\|p)}{1+\lambda}
-#     = (1-\varepsilon)\,\mathrm{CE} + \varepsilon\,\mathrm{KL}(u\|p),\qquad \varepsilon = \frac{\lambda}{1+\lambda}.$$
+#     = (1-\varepsilon)\,\mathrm{CE} + \varepsilon\,\mathrm{KL}(u\|p),\qquad \varepsilon = \frac{\lambda}{1+\lambda},$$
 #
-# We write the strength as $\varepsilon$, the share of the pull that goes to uniform: 0 is plain cross-entropy, and
-# at 1 nothing of the label would be left. A strong setting, 0.8, will stay with us through this notebook.
-
+# where, with the label $y$ and $C$ classes,
+#
+# $$\mathrm{CE} = -\log p_y,\qquad \mathrm{KL}(u\|p) = -\frac1C\sum_k \log p_k - \log C,$$
+#
+# both averaged over the pictures of a batch. We write the strength as $\varepsilon$, the share of the pull that goes to
+# uniform: 0 is plain cross-entropy, and at 1 nothing of the label would be left. A strong setting, 0.8, will stay with us
+# through this notebook.
 
 # %%
 STRONG = 0.8
@@ -153,10 +143,32 @@ STRONG = 0.8
 
 def averaged(epsilon):
     lam = losses.lambda_from_epsilon(epsilon, few.num_classes)
-    return lambda z, y: (
-        losses.objective(z, y, "kl_uniform", lam) / (1 + lam)
-    )  # the one line
 
+    def loss_of(z, y):  # the one line
+        return losses.objective(z, y, "kl_uniform", lam) / (1 + lam)
+
+    return loss_of
+
+
+# %% [markdown]
+# ### Exercise 1 (8 minutes)
+#
+# Write it without the package: `er_loss(logits, labels, epsilon)`, from logits (N, C) and labels (N,) to one number, the
+# right-hand side of the formula. (`logits.log_softmax(1)` gives $\log p$, also where the logits are in the thousands.)
+
+
+# %% tags=["solution"]
+# Exercise: the averaged ER loss from scratch, in nats.
+#! er_loss = None
+def er_loss(logits, labels, epsilon):
+    log_p = logits.log_softmax(1)
+    ce = -log_p[torch.arange(len(labels)), labels].mean()
+    kl = -log_p.mean() - np.log(logits.shape[1])
+    return (1 - epsilon) * ce + epsilon * kl
+
+
+# %% tags=["check"]
+checks.er_loss(er_loss)
 
 # %% [markdown]
 # **Predict.** A network of eight classes starts with the entropy $\log 8$. After one short epoch, what are
@@ -173,21 +185,19 @@ def mean_entropy(model):
         return losses.entropy(model(x)).mean().item()
 
 
+most = torch.tensor(8.0).log()
 for epsilon in (0.0, STRONG):
     model = fresh().double()
     history = train(model, x, labels, averaged(epsilon), batch=20)
-    print(
-        f"eps {epsilon:.2f}: loss {history[0]:.3f} -> {history[-1]:.3f} nats, ",
-        end="",
+    figures.say(
+        f"eps {epsilon:.2f}: loss {history[0]:.3f} ->",
+        f"{history[-1]:.3f} nats, entropy {mean_entropy(model):.2f}",
     )
+    right = model(x).argmax(1) == labels  # in evaluation mode
     print(
-        f"entropy {mean_entropy(model):.2f} of at most {torch.tensor(8.0).log():.2f}, ",
-        end="",
+        f"          of at most {most:.2f}, {right.double().mean():.0%}"
     )
-    right = (
-        (model(x).argmax(1) == labels).double().mean()
-    )  # in evaluation mode
-    print(f"{right:.0%} right (chance {1 / 8:.0%})")
+    print(f"          right (chance {1 / 8:.0%})")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -201,20 +211,20 @@ for epsilon in (0.0, STRONG):
 # So the losses live on different scales: a low value at $\varepsilon = 0.8$ says nothing about being *right*. What is
 # the lowest value that the regularised loss can reach?
 #
-# ### Exercise 1 (8 minutes)
+# ### Exercise 2 (8 minutes)
 #
 # For one picture, the averaged loss is lowest where notebook 02 found the optimum: $p_y = 1 - \varepsilon +
 # \varepsilon/C$ and $p_k = \varepsilon/C$ for the others. Compute the lowest loss for $\varepsilon = 0.8$ and
 # eight classes. `losses.smoothed_optimum(epsilon, num_classes)` gives $p_y$, the entropy and the logit gap.
 
 # %% tags=["solution"]
-# Exercise: lowest value of the averaged loss at eps = 0.8 with 8 classes, in nats.
+# Exercise: lowest value of the averaged loss at eps = 0.8 with 8
+# classes, in nats.
 #! answer = None
 p_y, h, _ = losses.smoothed_optimum(STRONG, 8)
-best = torch.tensor(
-    [p_y] + [STRONG / 8] * 7, dtype=torch.float64
-).log()[None]  # logits = log p
-answer = averaged(STRONG)(best, torch.tensor([0])).item()
+best = torch.tensor([p_y] + [STRONG / 8] * 7, dtype=torch.float64)
+logits = best.log()[None]  # logits whose softmax is best
+answer = averaged(STRONG)(logits, torch.tensor([0])).item()
 
 # %% tags=["check"]
 checks.lowest_loss(answer, epsilon=STRONG, num_classes=8)
@@ -225,10 +235,15 @@ checks.lowest_loss(answer, epsilon=STRONG, num_classes=8)
 #
 # ## 3. What a strength hides
 #
-# Notebook 02 showed that $\mathrm{CE} + \lambda\,\mathrm{KL}(u\|p) = (1+\lambda)\,\mathrm{LS}_\varepsilon$ up to a
-# constant, where LS is label smoothing. The gradients of the averaged loss and of label smoothing are equal,
-# so the whole training must be: same pictures, same steps, same weights. Below, a network trained with the averaged
-# loss and four others start alike and take ten steps each.
+# **Label smoothing** (LS) of strength $\varepsilon$ is cross-entropy with another target: the label gets
+# $1-\varepsilon$, and $\varepsilon$ is spread evenly over all $C$ classes. Notebook 02 showed that it is the averaged loss up
+# to a constant, which has no gradient:
+#
+# $$(1-\varepsilon)\,\mathrm{CE} + \varepsilon\,\mathrm{KL}(u\|p) = \mathrm{LS}_\varepsilon - \varepsilon\log C.$$
+#
+# So the gradients of the two are equal, and the whole training must be: same pictures, same steps, same weights. Papers
+# mostly print the *undivided* loss, $\mathrm{CE} + \lambda\,\mathrm{KL}(u\|p)$, which is $1+\lambda$ times as large. Below, a
+# network trained with the averaged loss and four others start alike and take ten steps each.
 #
 # **Predict.** Which of the four end where the first one does?
 
@@ -245,25 +260,21 @@ def smoothing(z, y):
     return losses.objective(z, y, "label_smoothing", STRONG)
 
 
+low, high, both = RATE / (1 + LAM), DECAY * (1 + LAM), "rate / (1+lam)"
+cases = {
+    "label smoothing, same settings": (smoothing, RATE, DECAY),
+    "undivided, same settings": (plain, RATE, DECAY),
+    f"undivided, {both}": (plain, low, DECAY),
+    f"undivided, {both}, decay * (1+lam)": (plain, low, high),
+}
 reference = fresh().double()
 train(reference, x, y, averaged(STRONG), batch=20)
-for name, loss_of, rate, decay in (
-    ("label smoothing, same settings", smoothing, RATE, DECAY),
-    ("undivided, same settings", plain, RATE, DECAY),
-    ("undivided, rate / (1+lam)", plain, RATE / (1 + LAM), DECAY),
-    (
-        "undivided, rate / (1+lam), decay * (1+lam)",
-        plain,
-        RATE / (1 + LAM),
-        DECAY * (1 + LAM),
-    ),
-):
+for name, settings in cases.items():
     other = fresh().double()
-    train(other, x, y, loss_of, rate, decay, batch=20)
+    train(other, x, y, *settings, batch=20)
     gap = distance(reference, other)
-    print(
-        f"{name:43s} same to 1e-5: {gap < 1e-5!s:6s} distance {max(gap, 1e-9):.0e}"
-    )
+    print(f"{name:43s} same to 1e-5: {gap < 1e-5!s:6s}", end=" ")
+    print(f"distance {max(gap, 1e-9):.0e}")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -288,18 +299,12 @@ for name, loss_of, rate, decay in (
 # rate along our own grid?
 
 # %%
-hidden = [
-    (
-        eps,
-        losses.lambda_from_epsilon(eps, 8),
-        RATE * (1 + losses.lambda_from_epsilon(eps, 8)),
-    )
-    for eps in (0.1, 0.5, STRONG, 0.95, 0.98)
-]
-table = pd.DataFrame(
-    hidden, columns=["eps", "lambda", "hidden learning rate"]
-)
-table.round(2)
+strengths = (0.1, 0.5, STRONG, 0.95, 0.98)
+lams = [losses.lambda_from_epsilon(eps, 8) for eps in strengths]
+columns = {"eps": strengths, "lambda": lams}
+hidden = pd.DataFrame(columns)
+hidden["hidden learning rate"] = RATE * (1 + hidden["lambda"])
+hidden.round(2)
 
 # %% [markdown]
 # At the lower end it is harmless, at the upper end it is another training. The next cell takes the last row: the
@@ -307,14 +312,11 @@ table.round(2)
 
 # %%
 LAM = losses.lambda_from_epsilon(0.98, 8)  # `plain` reads it
-for name, loss_of in (
-    ("divided", averaged(0.98)),
-    ("undivided", plain),
-):
+cases = {"divided": averaged(0.98), "undivided": plain}
+for name, loss_of in cases.items():
     history = train(fresh().double(), x, y, loss_of, batch=20)
-    print(
-        f"{name:10s} largest loss / first loss: {max(history) / history[0]:.1f}"
-    )
+    times = max(history) / history[0]
+    print(f"{name:10s} largest loss / first loss: {times:.1f}")
 
 # %% [markdown]
 # The undivided training is thrown out of the valley within ten steps. In a table of results this would read
@@ -322,7 +324,7 @@ for name, loss_of in (
 # this package the weights of the two terms add up to one (`training.regularised_loss`), one learning rate
 # serves the whole sweep, and what changes along it is the *target*.
 #
-# ### Exercise 2 (6 minutes)
+# ### Exercise 3 (6 minutes)
 #
 # A paper minimises the undivided $\mathrm{CE} + 1.5\,\mathrm{KL}(u\|p)$ (true KL, mean over the batch) by SGD with
 # learning rate 0.03 and weight decay 0.0001. You have only `F.cross_entropy` with its `label_smoothing`. Which
@@ -349,9 +351,10 @@ without = experiments.run(experiments.er(0.0))  # eps 0, seed 0
 with_er = experiments.run(experiments.er(STRONG))
 for run in (without, with_er):
     last = run.history.iloc[-1]
-    print(
-        f"eps {run.config.epsilon:.2f}: {len(run.history)} epochs, entropy {last.test_entropy:.2f},",
-        f"accuracy {last.test_accuracy:.3f}, PxAP {last.test_pxap:.3f}",
+    figures.say(
+        f"eps {run.config.epsilon:.2f}: {len(run.history)} epochs,",
+        f"entropy {last.test_entropy:.2f}, accuracy",
+        f"{last.test_accuracy:.3f}, PxAP {last.test_pxap:.3f}",
     )
 
 # %% [markdown]
@@ -364,22 +367,15 @@ for run in (without, with_er):
 
 # %%
 columns = ", ".join(c for c in without.history if "test" in c)
-print(textwrap.fill(f"history, a row an epoch: {columns}", 95))
-on_test = [
-    name for name in without.metrics if not name.startswith("val_")
-]
-print(
-    "metrics:",
-    len(without.metrics),
-    f"final numbers, {len(on_test)} of them on test",
+scores = without.metrics
+on_test = [name for name in scores if not name.startswith("val_")]
+figures.say(f"history, a row an epoch: {columns}")
+figures.say(
+    f"metrics: {len(scores)} final numbers, {len(on_test)} on test"
 )
-print(
-    "maps:",
-    without.maps.shape,
-    "(epochs, test pictures, h, w), of pictures",
-    without.panel,
-)
-print("provenance:", ", ".join(sorted(without.provenance)))
+print("maps:", without.maps.shape, "(epochs, test pictures, h, w)")
+print("  of pictures", without.panel)
+figures.say("provenance:", ", ".join(sorted(without.provenance)))
 
 # %% [markdown]
 # The *provenance* says which commit of the code, which seed, which library versions and which machine made the
@@ -390,24 +386,19 @@ print("provenance:", ", ".join(sorted(without.provenance)))
 
 # %%
 turned = replace(without.config, learning_rate=0.05)
-print(
-    "same config, same name:",
-    experiments.er(0.0).name == without.config.name,
-)
-print(
-    "other learning rate, same name:",
-    turned.name == without.config.name,
-)
-# experiments.run(turned)  # take the # away: it trains, with a progress bar, and stores
+again = experiments.er(0.0)
+print("same config, same name:", again.name == without.config.name)
+print("other learning rate, same name:", turned.name == again.name)
 
 # %% [markdown]
 # Where would it train, and for how long? A graphics card is taken where PyTorch can use one (`cuda`, then Apple's `mps`),
-# else the CPU; the time is an estimate from the stored runs. To start it, take the `#` away, or run
-# `python -m entreg_utils run --learning-rate 0.05` on the command line; its progress bar says what is left.
+# else the CPU; the time is an estimate from the stored runs. On the command line it is
+# `python -m entreg_utils run --learning-rate 0.05`; a progress bar says what is left.
 
 # %% tags=["nbval-ignore-output"]
-print("on this machine a fresh training runs on:", pick_device().type)
-print(textwrap.fill(cost.outline([turned]).splitlines()[-1], 95))
+print("a fresh training runs here on:", pick_device().type)
+figures.say(cost.outline([turned]).splitlines()[-1])
+print("to start it: experiments.run(turned)")
 
 # %% [markdown]
 # ## 5. Seen while it trains
@@ -427,44 +418,44 @@ print("eps:", ", ".join(f"{eps:g}" for eps in strengths))
 # **Predict.** Without a regulariser, entropy falls towards zero for as long as training goes on. What does localisation
 # do meanwhile: does it rise with accuracy, stay, or fall again?
 
-# %% tags=["figure:over_epochs"]
+# %%
 four = {0.0: "black", 0.5: "blue", STRONG: "green", 0.98: "orange"}
-colours = {
-    f"ε = {eps:g}": figures.OKABE_ITO[colour]
-    for eps, colour in four.items()
-}
+colours = {f"ε = {e:g}": figures.OKABE_ITO[c] for e, c in four.items()}
 shown = history[history.epsilon.isin(four)]
 shown = shown.assign(strength=shown.epsilon.map("ε = {:g}".format))
 mean = shown.groupby(["strength", "epoch"]).mean(numeric_only=True)
+peaks, said = {}, []
+for name in colours:
+    path = mean.loc[name]
+    pxap, entropy = path.test_pxap, path.test_entropy
+    peaks[name] = pxap.idxmax(), pxap.max()
+    said.append(
+        f"{name}: entropy {entropy.iloc[0]:.2f} to "
+        f"{entropy.iloc[-1]:.2f} nats, PxAP best at epoch "
+        f"{pxap.idxmax()} ({pxap.max():.2f}), {pxap.iloc[-1]:.2f} at "
+        "the last"
+    )
 
+# %% tags=["figure:over_epochs"]
 figure, axes = plt.subplots(1, 3, figsize=(10, 3.4))
 titles = {
     "entropy": "entropy (nats; dotted: train)",
     "accuracy": "accuracy",
     "pxap": "PxAP (0 to 1; ring: best)",
 }
+look = {"palette": colours, "errorbar": ("pi", 100)}  # all seeds
+look |= {"err_kws": {"alpha": 0.15, "lw": 0}}
 for panel, (score, title) in zip(axes, titles.items(), strict=True):
     sns.lineplot(
-        shown, x="epoch", y=f"test_{score}", hue="strength", palette=colours,
-        errorbar=("pi", 100), err_kws={"alpha": 0.15, "lw": 0},  # lowest to highest
-        ax=panel, legend=score == "accuracy",
+        shown, x="epoch", y=f"test_{score}", hue="strength", ax=panel,
+        legend=score == "accuracy", **look,
     )  # fmt: skip
     panel.set(title=title, xlabel="epoch", ylabel="", ylim=(0, None))
     panel.locator_params(axis="x", integer=True)
-said = []
 for name, colour in colours.items():
-    path = mean.loc[name]
-    top, best, last = (
-        path.test_pxap.idxmax(),
-        path.test_pxap.max(),
-        path.iloc[-1],
-    )
-    axes[0].plot(path.train_entropy, color=colour, ls=":", lw=1.2)
-    axes[2].plot(top, best, "o", ms=8, mfc="none", color=colour)
-    said.append(
-        f"{name}: entropy {path.test_entropy.iloc[0]:.2f} to {last.test_entropy:.2f} "
-        f"nats, PxAP best at epoch {top} ({best:.2f}), {last.test_pxap:.2f} at the last"
-    )
+    dotted = mean.loc[name].train_entropy
+    axes[0].plot(dotted, color=colour, ls=":", lw=1.2)
+    axes[2].plot(*peaks[name], "o", ms=8, mfc="none", color=colour)
 axes[1].legend(loc="lower right", title=None)
 figures.show(figure, f"{'; '.join(said)}.")
 
@@ -490,47 +481,36 @@ figures.show(figure, f"{'; '.join(said)}.")
 # which a map without any information gets.
 
 # %%
-rows = []
+rows = {}
 for eps, own in history.groupby("epsilon"):
     path = own.groupby("epoch").mean(numeric_only=True)
     best = path.val_pxap.idxmax()  # chosen on validation, read on test
     there, end = path.loc[best], path.iloc[-1]
-    own = (
-        there.test_entropy,
-        there.test_pxap,
-        end.test_entropy,
-        end.test_pxap,
-    )
-    rows.append((eps, best, *own, end.test_pxap - there.test_pxap))
-names = [
-    "eps",
-    "best epoch (val)",
-    "entropy there",
-    "PxAP there",
-    "entropy at end",
-    "PxAP at end",
-]
-print(
-    "PxAP of a constant map:",
-    analysis.baselines(test).loc["constant map", "PxAP"],
-)
-peaks = pd.DataFrame(rows, columns=[*names, "change"]).set_index("eps")
+    rows[eps] = {
+        "best epoch (val)": best,
+        "entropy there": there.test_entropy,
+        "PxAP there": there.test_pxap,
+        "entropy at end": end.test_entropy,
+        "PxAP at end": end.test_pxap,
+        "change": end.test_pxap - there.test_pxap,
+    }
+floor = analysis.baselines(test).loc["constant map", "PxAP"]
+print("PxAP of a constant map:", floor)
+peaks = pd.DataFrame(rows).T.rename_axis("eps")
 peaks.round(2) + 0.0  # no "-0.00"
 
 # %% [markdown]
-# ### Exercise 3 (6 minutes)
+# ### Exercise 4 (6 minutes)
 #
 # So why not simply stop early? Take $\varepsilon = 0$. Average over the seeds, choose the epoch with the best
 # `val_pxap`, and report the mean `test_pxap` there. (The columns of `history` are those of section 4, and `epsilon`.)
 
 # %% tags=["solution"]
-# Exercise: mean test PxAP of eps = 0, stopped at the epoch that validation picks.
+# Exercise: mean test PxAP of eps = 0, stopped at the epoch that
+# validation picks.
 #! answer = None
-path = (
-    history[history.epsilon == 0]
-    .groupby("epoch")
-    .mean(numeric_only=True)
-)
+plain_runs = history[history.epsilon == 0]
+path = plain_runs.groupby("epoch").mean(numeric_only=True)
 answer = path.test_pxap[path.val_pxap.idxmax()]
 
 # %% tags=["check"]
@@ -542,38 +522,31 @@ checks.early_stopping(answer, history)
 
 # %%
 stopped, strong = peaks.loc[0.0], peaks.loc[STRONG]
-print(
-    f"eps 0, stopped: {stopped['entropy there']:.2f} nats, PxAP {stopped['PxAP there']:.2f};"
+early, late = stopped["entropy there"], strong["entropy at end"]
+figures.say(
+    f"eps 0, stopped: {early:.2f} nats,",
+    f"PxAP {stopped['PxAP there']:.2f};",
 )
-print(
-    f"eps {STRONG:g}, to the end: {strong['entropy at end']:.2f} nats,",
-    end=" ",
+figures.say(
+    f"eps {STRONG:g}, to the end: {late:.2f} nats,",
+    f"PxAP {strong['PxAP at end']:.2f}; at most {np.log(8):.2f} nats",
 )
-print(f"PxAP {strong['PxAP at end']:.2f}; at most {np.log(8):.2f} nats")
-near = abs(strong["entropy at end"] - stopped["entropy there"]) < 0.2
-print(
-    "one place"
-    if near
-    else "not one place: the stopped network is far surer"
-)
-top = (
-    history[history.epsilon == 0]
-    .groupby("epoch")
-    .test_pxap.mean()
-    .max()
-)
-back, lost = (
-    stopped["PxAP there"] - stopped["PxAP at end"],
-    top - stopped["PxAP at end"],
-)
-print(
-    f"stopping gives back {back:.3f} of the {lost:.3f} that plain training loses after its peak"
+far = "not one place: the stopped network is far surer"
+print("one place" if abs(late - early) < 0.2 else far)
+
+# %%
+own = history[history.epsilon == 0]
+top = own.groupby("epoch").test_pxap.mean().max()
+back = stopped["PxAP there"] - stopped["PxAP at end"]
+lost = top - stopped["PxAP at end"]
+figures.say(
+    f"stopping gives back {back:.3f} of the {lost:.3f} that plain",
+    "training loses after its peak",
 )
 
 # %% [markdown]
-# Both have a price that is easy to
-# overlook: choosing an epoch or a strength by PxAP needs *masks* for the validation pictures. Notebook 07 chooses the
-# strength that way, and says so.
+# Both have a price that is easy to overlook: choosing an epoch or a strength by PxAP needs *masks* for the validation
+# pictures. Notebook 07 chooses the strength that way, and says so.
 #
 # ## 6. The map itself
 #
@@ -586,23 +559,21 @@ figure, grid = plt.subplots(2, 1 + len(epochs), figsize=(10, 2.9))
 said = []
 for (left, *row), run in zip(grid, (without, with_er), strict=True):
     figures.draw_picture(left, test.images[run.panel[0]])
-    left.set_ylabel(f"ε = {run.config.epsilon:g}")
-    places = zip(row, epochs, strict=True)
+    strength = f"ε = {run.config.epsilon:g}"
+    left.set_ylabel(strength)
     pxap = [
-        draw.draw_map(axes, run, test, image=0, epoch=e)
-        for axes, e in places
+        draw.draw_map(axes, run, test, image=0, epoch=epoch)
+        for axes, epoch in zip(row, epochs, strict=True)
     ]
     top = int(np.argmax(pxap))
     said.append(
-        f"at ε = {run.config.epsilon:g} best at epoch {epochs[top]} ({pxap[top]:.2f}), "
+        f"at {strength} best at epoch {epochs[top]} ({pxap[top]:.2f}), "
         f"{pxap[-1]:.2f} at epoch {epochs[-1]}"
     )
 for axes, epoch in zip(grid[0, 1:], epochs, strict=True):
     axes.set_title(f"epoch {epoch}", fontsize=10)
-sentence = (
-    f"PxAP of this one image, of the epochs shown: {'; '.join(said)}."
-)
-figures.show(figure, sentence)
+sentence = "PxAP of this one image, of the epochs shown: "
+figures.show(figure, f"{sentence}{'; '.join(said)}.")
 
 # %% [markdown]
 # The earliest maps are noise, for longer with the regulariser: its gradient has less of the label in it.
@@ -620,19 +591,16 @@ figure, grid = plt.subplots(kept, columns, figsize=size)
 pxap = np.zeros((kept, len(first_seed)))
 for image, (left, *row) in enumerate(grid):
     figures.draw_picture(left, test.images[without.panel[image]])
-    for place, (axes, run) in enumerate(
-        zip(row, first_seed, strict=True)
-    ):
-        pxap[image, place] = draw.draw_map(axes, run, test, image)
+    for place, run in enumerate(first_seed):
+        found = draw.draw_map(row[place], run, test, image)
+        pxap[image, place] = found
 said = []
-for axes, run, mean_pxap in zip(
-    grid[0, 1:], first_seed, pxap.mean(axis=0), strict=True
-):
-    axes.set_title(f"ε = {run.config.epsilon:g}", fontsize=10)
-    said.append(f"{mean_pxap:.2f} at ε = {run.config.epsilon:g}")
-figures.show(
-    figure, f"Mean PxAP of these {kept} images: {'; '.join(said)}."
-)
+for place, run in enumerate(first_seed):
+    strength = f"ε = {run.config.epsilon:g}"
+    grid[0, 1 + place].set_title(strength, fontsize=10)
+    said.append(f"{pxap[:, place].mean():.2f} at {strength}")
+sentence = f"Mean PxAP of these {kept} images: {'; '.join(said)}."
+figures.show(figure, sentence)
 
 # %% [markdown]
 # Read it by columns. On the left the light sits around the mark, and spills from there into the water: it is not too
@@ -644,7 +612,7 @@ figures.show(
 # ## 7. Turn the knob
 #
 # The slider below shows one stored run at a time: the map, the entropy on test (solid) and on train (dotted), and
-# the training loss. The dashed lines are the values that the strength aims at, from the formulas of Exercise 1. Move
+# the training loss. The dashed lines are the values that the strength aims at, from the formulas of Exercise 2. Move
 # $\varepsilon$, and change the picture with the second slider. Nothing is trained by moving it: it has the strengths
 # that are stored. For one of your own, `experiments.run(experiments.er(0.6))` trains it (where and how long, says section
 # 4); add it to the list and it has a place on the slider. Without a running kernel the picture of the start stands in its place; the next figure holds
@@ -654,35 +622,24 @@ figures.show(
 widgets.epsilon_explorer(first_seed, test, start=STRONG)
 
 # %% tags=["figure:dashboards"]
-figure, grid = plt.subplots(
-    3,
-    len(first_seed),
-    figsize=(10, 4.1),
-    sharey="row",
-    height_ratios=(1.11, 1, 1),
-)
+look = {"figsize": (10, 4.1), "height_ratios": (1.11, 1, 1)}
+figure, grid = plt.subplots(3, len(first_seed), sharey="row", **look)
 said = []
 for (top, middle, bottom), run in zip(grid.T, first_seed, strict=True):
+    strength = f"ε = {run.config.epsilon:g}"
     pxap = draw.draw_map(top, run, test, image=0)
-    top.set_title(
-        f"ε = {run.config.epsilon:g}", fontsize=10, loc="center"
-    )
+    top.set_title(strength, fontsize=10, loc="center")
     draw.draw_entropy(middle, run)
     draw.draw_loss(bottom, run)
     bottom.set_xlabel("epoch")
     entropy = run.metrics["entropy"]
-    said.append(
-        f"{entropy:.2f} and {pxap:.2f} at ε = {run.config.epsilon:g}"
-    )
+    said.append(f"{entropy:.2f} and {pxap:.2f} at {strength}")
 grid[1, 0].set_ylabel("entropy (nats)")
 grid[2, 0].set_ylabel("loss (nats)")
-bottom.set_ylim(
-    0, 1.06 * max(run.history.loss.max() for run in first_seed)
-)
-sentence = (
-    f"Test entropy in nats, and PxAP of this image: {'; '.join(said)}."
-)
-figures.show(figure, sentence)
+highest = max(run.history.loss.max() for run in first_seed)
+bottom.set_ylim(0, 1.06 * highest)
+sentence = "Test entropy in nats, and PxAP of this image: "
+figures.show(figure, f"{sentence}{'; '.join(said)}.")
 
 # %% [markdown]
 # Row by row: the map; the entropy, which settles near its dashed line; the loss, which does too. With $\varepsilon = 0$
@@ -700,7 +657,7 @@ absurd = training.Recipe(epochs=1, learning_rate=1e30)
 try:
     training.fit(fresh(), few, absurd)
 except training.TrainingError as error:
-    print(textwrap.fill(str(error), 95))
+    figures.say(str(error))
 
 # %% [markdown]
 # It names the step, the learning rate of that step, and what is kept. If you meet it: lower the rate; if it comes
@@ -723,26 +680,17 @@ recipe = training.Recipe(epochs=4)
 straight, resumed = fresh(), fresh()
 training.fit(straight, small, recipe)
 with tempfile.TemporaryDirectory() as folder:
-    checkpoint = Path(folder) / "unfinished"
+    keep = {"checkpoint": Path(folder) / "unfinished"}
     try:
         training.fit(
-            fresh(),
-            small,
-            recipe,
-            after_epoch=disturb,
-            checkpoint=checkpoint,
+            fresh(), small, recipe, after_epoch=disturb, **keep
         )
     except KeyboardInterrupt:
-        print(
-            "interrupted; a checkpoint is there:", checkpoint.exists()
-        )
-    training.fit(
-        resumed, small, recipe, checkpoint=checkpoint
-    )  # goes on with epoch 3
-print(
-    "largest difference to the undisturbed run:",
-    distance(straight, resumed),
-)
+        there = keep["checkpoint"].exists()
+        print("interrupted; a checkpoint is there:", there)
+    training.fit(resumed, small, recipe, **keep)  # goes on: epoch 3
+gap = distance(straight, resumed)
+print("largest difference to the undisturbed run:", gap)
 
 # %% [markdown]
 # Not small: zero. Two habits make that possible. The checkpoint holds *all* the state: weights, the optimiser's
@@ -763,5 +711,59 @@ print(
 # - `run` loads what is stored and trains what is not; a record says where its numbers come from; an interrupted run
 #   goes on as if nothing had happened.
 #
-# **Next:** notebook 07 puts entropy on the axis: localisation against entropy, over strengths and over epochs in one
-# plane; why there is a sweet spot; and a world in which the method hurts.
+# ## Quiz
+#
+# **1.** Which loss is ER as this course trains it? (a) $\mathrm{CE} - \lambda H(p)$, (b) $\mathrm{CE} +
+# \lambda\,\mathrm{KL}(u\|p)$, divided by $1+\lambda$, (c) $\mathrm{CE} + \lambda\,\mathrm{KL}(p\|u)$, divided by $1+\lambda$.
+#
+# <details><summary>Answer</summary>
+#
+# (b): the uniform distribution stands first, so the average over the classes is taken with $u$. (a) is the confidence
+# penalty, and $\mathrm{KL}(p\|u) = \log C - H(p)$ makes (c) the same up to a constant and the division. The two kinds pull
+# towards uniform with other gradients.
+#
+# </details>
+#
+# **2.** Two students train the same network with the same settings and seed, one with label smoothing of $\varepsilon$, one with
+# the averaged ER loss of the same $\varepsilon$. Their loss curves differ. Do their networks?
+#
+# <details><summary>Answer</summary>
+#
+# No. The two losses differ by the constant $\varepsilon\log C$, which has no gradient, so every step is the same, up to
+# rounding; only the curves are shifted.
+#
+# </details>
+#
+# **3.** A paper sweeps $\lambda$ in $\mathrm{CE} + \lambda\,\mathrm{KL}(u\|p)$ at a fixed learning rate and finds that training
+# collapses at large $\lambda$. What else, besides the regulariser, may have done it?
+#
+# <details><summary>Answer</summary>
+#
+# The step size. The undivided gradient is $1+\lambda$ times that of the averaged loss, so the learning rate grows along the
+# sweep. Divided by $1+\lambda$, the same strength may train without trouble.
+#
+# </details>
+#
+# **4.** A regularised training loss stops falling well above zero. Is something wrong?
+#
+# <details><summary>Answer</summary>
+#
+# Not by that alone. CE is zero for a sure prediction, where the KL is infinite; the KL is zero for a uniform one, where the CE
+# is $\log C$. So their average has a lowest value above zero, and the loss of a trained network settles near it.
+#
+# </details>
+#
+# **5.** While plain training goes on, accuracy stays high and entropy falls. What happens to PxAP, and why is stopping early not
+# the same as ER?
+#
+# <details><summary>Answer</summary>
+#
+# PxAP rises first and then decays. A network that was stopped early has not come as near to uniform as the regularised one: it is
+# far surer, and its PxAP lies below. Stopping and regularising do not lead to one place, and choosing an epoch, like choosing a
+# strength, needs masks on validation.
+#
+# </details>
+
+# %% [markdown]
+# **Next:** notebook [07](07_entropy_against_localisation.ipynb) puts entropy on the axis: localisation against entropy, over
+# strengths and over epochs in one plane; why there is a sweet spot; and a world in which the method hurts.

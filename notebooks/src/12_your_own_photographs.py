@@ -50,7 +50,7 @@ from PIL import Image
 
 figures.use_style()
 torch.set_num_threads(2)
-pd.set_option("display.width", 100, "display.max_columns", 12)
+pd.set_option("display.width", 79, "display.max_columns", 12)
 pd.set_option("display.float_format", "{:.3f}".format)
 
 # %% [markdown]
@@ -60,7 +60,6 @@ pd.set_option("display.float_format", "{:.3f}".format)
 # gives class folders alone, and a stated share of each class is held out. Boxes are rows of a table, in pixels of the
 # picture (a CSV file: comma-separated values); masks are pictures of the same name. Only the pictures are needed: without boxes a network trains as well, one
 # can just not say how well it points.
-
 
 # %%
 COLUMNS = ["image", "x0", "y0", "x1", "y1", "class"]
@@ -106,14 +105,20 @@ print(data.survey(place))
 # What a mistake looks like: we give one box that leaves its picture, and put a file beside the photographs that is none of the
 # kinds that are read, as telephones write them.
 
+
 # %%
+def tell(*sentences):
+    text = " ".join(sentences)
+    print(textwrap.fill(text, 76, break_on_hyphens=False))
+
+
 wrong = boxes.copy()
 wrong.loc[0, "x1"] = 90
 wrong.to_csv(home / "wrong.csv", index=False)
 stranger = place / "test" / "gold spot" / "IMG_0001.HEIC"
 stranger.write_text("a photograph of another kind")
 for suspect in data.survey(place, boxes=home / "wrong.csv").suspects:
-    print(textwrap.fill(suspect.replace(str(home), "..."), 90))
+    tell(suspect.replace(str(home), "..."))
 stranger.unlink()
 
 # %% [markdown]
@@ -131,12 +136,13 @@ figure, panels = figures.picture_grid(
 for panel, i in zip(panels, shown, strict=True):
     figures.draw_box(panel, sides[i][0], TRUE, dashed=True)
 share = metrics.box_shares(sides, test.size)
-figures.show(
-    figure,
-    f"{len(test)} test pictures of {test.num_classes} classes, each with its "
-    f"true box (dashed); a box covers {np.median(share):.0%} of its picture in "
-    f"the median, {share.min():.0%} at least and {share.max():.0%} at most.",
+sentence = (
+    f"{len(test)} test pictures of {test.num_classes} classes, each "
+    f"with its true box (dashed); a box covers {np.median(share):.0%} "
+    f"of its picture in the median, {share.min():.0%} at least and "
+    f"{share.max():.0%} at most."
 )
+figures.show(figure, sentence)
 
 # %% [markdown]
 # ## 2. A network by its name
@@ -171,15 +177,18 @@ runs = {
 for name, own in runs.items():
     where = own[0].provenance["device"]
     seconds = np.median([run.provenance["seconds"] for run in own])
-    print(
-        f"{name}: {seconds:.0f} s a run when it was recorded ({where},"
-    )
-    print(
-        "    one core, beside other work); seed=3 would be trained now"
+    tell(
+        f"{name}: {seconds:.0f} s a run when it was recorded ({where},",
+        "one core, beside other work)",
     )
 
 # %% tags=["nbval-ignore-output"]
-print("on this machine a fresh training runs on:", pick_device().type)
+device = pick_device().type  # a GPU where PyTorch can use one
+tell(
+    f"A training of your own would run on: {device}, in about the time",
+    "above on a CPU. To start it:",
+    "experiments.run(recipe('timm:test_resnet', seed=3)).",
+)
 
 # %% [markdown]
 # (`cuda`, then Apple's `mps`, where PyTorch can use one, else `cpu`.) `experiments.run(recipe(NAME, seed=3))` starts one, and so
@@ -239,7 +248,7 @@ for name, own in runs.items():
     for title in ("accuracy", "BoxAcc (carried)", "PxAP"):
         gain = analysis.change(own, er, RULES[title])
         sure = "clear" if analysis.clear(gain) else "not clear"
-        print(f"{name}: {title} {analysis.points(gain)}, {sure}")
+        tell(f"{name}: {title} {analysis.points(gain)}, {sure}")
 
 # %% [markdown]
 # Points, with 95 % intervals: first the paired bootstrap over pictures and seeds (PxAP is pooled over pictures and has none),
@@ -260,7 +269,8 @@ found = predict(
     place / "test", run, out=out, threshold=threshold, progress=False
 )
 assert [f"test/{name}" for name in found.image] == test.image_ids
-print(sorted(p.name for p in out.iterdir() if p.name[0] != "."))
+written = [p.name for p in out.iterdir() if p.name[0] != "."]
+tell(", ".join(sorted(written)))
 found[["image", "class", "probability", "boxes"]].head(4)
 
 # %% [markdown]
@@ -276,12 +286,13 @@ axes.imshow(sheet, interpolation="antialiased")
 figures.picture_axes(axes)
 own_class = test.labels.numpy()
 told = found["class"].map(list(test.class_names).index).to_numpy()
-figures.show(
-    figure,
-    f"Part of the contact sheet of {len(found)} photographs, which has 60. The network "
-    f"names {np.mean(told == own_class):.1%} of all {len(found)} right; the boxes are "
-    f"read at {threshold:g} of each map's maximum.",
+sentence = (
+    f"Part of the contact sheet of {len(found)} photographs, which has "
+    f"60. The network names {np.mean(told == own_class):.1%} of all "
+    f"{len(found)} right; the boxes are read at {threshold:g} of each "
+    "map's maximum."
 )
+figures.show(figure, sentence)
 
 # %% [markdown]
 # ## 4. Scores
@@ -315,9 +326,8 @@ papers = run.metrics["max_box_acc_carried"]
 centre = scores.table.set_index("score").loc["centre_box"]
 print(f"BoxAcc (carried), predicted class: {mine:.3f}")
 print(f"BoxAcc (carried), true class:      {papers:.3f}")
-print(
-    f"centred box: {centre.value:.3f} ({centre.low:.3f} to {centre.high:.3f})"
-)
+print(f"centred box: {centre.value:.3f}", end=" ")
+print(f"({centre.low:.3f} to {centre.high:.3f})")
 
 # %% [markdown]
 # ## 5. What fifty boxes are good for
@@ -329,17 +339,8 @@ print(
 #
 # **Predict:** which of the two needs more boxes?
 
+
 # %%
-on_val = predict(
-    place / "val",
-    run,
-    home / "predicted_val",
-    threshold,
-    progress=False,
-)
-val = data.load("folder:drawn_fish", "val", root=home)
-
-
 def hits_of(table, dataset):
     """(N, 1000) bool: is the box right at each threshold?"""
     maps = np.stack([np.load(path) for path in table["map"]])
@@ -347,15 +348,17 @@ def hits_of(table, dataset):
     return ious >= 0.5
 
 
+to = home / "predicted_val"
+on_val = predict(place / "val", run, to, threshold, progress=False)
+val = data.load("folder:drawn_fish", "val", root=home)
 val_hits, test_hits = hits_of(on_val, val), hits_of(found, test)
 oracle = test_hits.mean(axis=0).max()
 print(f"{len(val_hits)} validation maps, {len(test_hits)} test maps")
 print(f"best threshold on test itself (oracle): BoxAcc {oracle:.3f}")
 at = round(1000 * threshold)
 both = val_hits[:, at].mean(), test_hits[:, at].mean()
-print(
-    f"at the threshold of section 3: {both[0]:.3f} on validation, {both[1]:.3f} on test"
-)
+print(f"at the threshold of section 3: {both[0]:.3f} on", end=" ")
+print(f"validation, {both[1]:.3f} on test")
 
 # %%
 generator = np.random.default_rng(0)
@@ -365,10 +368,8 @@ for n in (5, 10, 20, 50, 100, 200):
         # with replacement: 200 boxes that were drawn, not all there are
         drawn = val_hits[generator.integers(len(val_hits), size=n)]
         column = drawn.mean(axis=0).argmax()
-        told, true = (
-            drawn[:, column].mean(),
-            test_hits[:, column].mean(),
-        )
+        told = drawn[:, column].mean()
+        true = test_hits[:, column].mean()
         evenings.append({"boxes": n, "told": told, "true": true})
 evenings = pd.DataFrame(evenings)
 ends = evenings.groupby("boxes").quantile([0.025, 0.5, 0.975]).unstack()
@@ -376,46 +377,36 @@ ends
 
 # %% tags=["figure:fifty_boxes"]
 figure, axes = plt.subplots(figsize=(8, 3.6))
-titles = {
-    "true": (
-        "BoxAcc on test at the threshold they choose",
-        "blue",
-        0.95,
-    ),
-    "told": ("BoxAcc as these boxes tell it", "vermillion", 1.05),
-}
+chosen = "BoxAcc on test at the threshold they choose"
+titles = {"true": (chosen, "blue", 0.95)}
+titles["told"] = "BoxAcc as these boxes tell it", "vermillion", 1.05
 for name, (title, colour, shift) in titles.items():
-    own, ink = ends[name], figures.ink(colour)
-    middle = own[0.5]
-    below, above = middle - own[0.025], own[0.975] - middle
-    axes.errorbar(
-        own.index * shift, middle, [below, above], color=ink,
-        fmt="o-", capsize=3, label=title,
-    )  # fmt: skip
-axes.axhline(
-    oracle, color="grey", ls=":", lw=1.5, label="oracle on test"
-)
-axes.axhline(
-    centre.value, color="black", ls="--", lw=1, label="centred box"
-)
+    own, middle = ends[name], ends[name][0.5]
+    bars = [middle - own[0.025], own[0.975] - middle]
+    look = dict(color=figures.ink(colour), capsize=3, label=title)
+    axes.errorbar(own.index * shift, middle, bars, fmt="o-", **look)
+dotted = dict(color="grey", ls=":", lw=1.5)
+axes.axhline(oracle, label="oracle on test", **dotted)
+dashed = dict(color="black", ls="--", lw=1)
+axes.axhline(centre.value, label="centred box", **dashed)
 axes.set_xscale("log")
 axes.set_xticks(list(ends.index), [f"{n}" for n in ends.index])
 axes.minorticks_off()
 axes.set(xlabel="true boxes that were drawn", ylabel="BoxAcc (IoU 0.5)")
 axes.set_ylim(0.2, 1.05)
 axes.legend(loc="lower right")
-fifty = ends.loc[50]
-lost = oracle - fifty["true"][0.5]
-wide = fifty["told"][0.975] - fifty["told"][0.025]
-over = (fifty["told"][0.5] - fifty["true"][0.5]) * 100
-figures.show(
-    figure,
-    f"Fifty boxes choose a threshold that loses {100 * lost:.1f} points to the "
-    f"oracle in the median ({100 * (oracle - fifty['true'][0.025]):.1f} in the "
-    f"worst of forty evenings); what they tell of BoxAcc spreads over "
-    f"{100 * wide:.0f} points (95 %), {over:+.1f} points off in the median. "
-    "Bars: 95 % of 500 evenings.",
+true, told = ends.loc[50, "true"], ends.loc[50, "told"]
+lost, worst = oracle - true[0.5], oracle - true[0.025]
+wide = told[0.975] - told[0.025]
+over = (told[0.5] - true[0.5]) * 100
+sentence = (
+    "Fifty boxes choose a threshold that loses "
+    f"{100 * lost:.1f} points to the oracle in the median "
+    f"({100 * worst:.1f} in the worst of forty evenings); what they "
+    f"tell of BoxAcc spreads over {100 * wide:.0f} points (95 %), "
+    f"{over:+.1f} points off in the median. Bars: 95 % of 500 evenings."
 )
+figures.show(figure, sentence)
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -433,8 +424,8 @@ figures.show(
 # before the 95 % interval of that share is no wider than 5 points to either side?
 
 # %% tags=["solution"]
-# Exercise: the smallest n whose half-width 1.96 sqrt(p (1 - p) / n) is at
-# most 0.05, for p = 0.88.
+# Exercise: the smallest n whose half-width
+# 1.96 sqrt(p (1 - p) / n) is at most 0.05, for p = 0.88.
 #! needed = None
 needed = int(np.ceil(1.96**2 * 0.88 * 0.12 / 0.05**2))
 
@@ -450,8 +441,8 @@ checks.boxes_needed(needed, share=0.88, half_width=0.05)
 # %%
 coco = json.loads((out / "boxes.coco.json").read_text())
 print({name: len(rows) for name, rows in coco.items()})
-print(coco["images"][0])
-print(coco["annotations"][0])
+tell(str(coco["images"][0]))
+tell(str(coco["annotations"][0]))
 
 # %% [markdown]
 # How much of the work is left depends on how exact the boxes must be. (They are rounded to whole pixels of these small pictures; the
@@ -459,16 +450,13 @@ print(coco["annotations"][0])
 # is read by the same door: here the file itself goes back in as if it were the truth.
 
 # %%
-ious = np.array(
-    [
-        metrics.box_iou(np.array(b), true).max() if len(b) else 0
-        for b, true in zip(found.boxes, test.boxes_at(64), strict=True)
-    ]
-)
+ious = []
+for own, true in zip(found.boxes, test.boxes_at(64), strict=True):
+    own = np.array(own)
+    ious.append(metrics.box_iou(own, true).max() if len(own) else 0)
 for wanted in (0.5, 0.7, 0.9):
-    print(
-        f"IoU {wanted}: {np.mean(ious >= wanted):.0%} need no correction"
-    )
+    exact = np.mean(np.array(ious) >= wanted)
+    print(f"IoU {wanted}: {exact:.0%} need no correction")
 again = score(out / "maps", out / "boxes.coco.json", carried=threshold)
 agree = again.value("gt_known", "carried")
 print(f"maps against their own boxes: {agree:.3f}")
@@ -511,31 +499,25 @@ for name, distance, labels in (
     print(f"{name}: nearest thumbnail names {right:.0%} right")
 
 # %% tags=["figure:twins"]
-nearest = {
-    "test split": to_clean.min(dim=1).values.numpy(),
-    "twins": to_twins.min(dim=1).values.numpy(),
-}
+nearest = {"test split": to_clean, "twins": to_twins}
+nearest = {n: d.amin(dim=1).numpy() for n, d in nearest.items()}
 figure, axes = plt.subplots(figsize=(8, 2.6))
 top = max(values.max() for values in nearest.values())
 bins = np.linspace(0, top, 50)
-for (name, values), colour in zip(
-    nearest.items(), ("blue", "vermillion"), strict=True
-):
-    ink = figures.ink(colour)
+colours = figures.ink("blue"), figures.ink("vermillion")
+for (name, values), ink in zip(nearest.items(), colours, strict=True):
     axes.hist(values, bins, color=ink, alpha=0.75, label=name)
-axes.set(
-    xlabel="distance to the nearest training thumbnail",
-    ylabel="pictures",
-)
+axes.set_xlabel("distance to the nearest training thumbnail")
+axes.set_ylabel("pictures")
 axes.legend()
 most = nearest["twins"].max()
 near = (nearest["test split"] <= most).sum()
-figures.show(
-    figure,
-    f"All {len(twins)} twins lie within {most:.2f} of a training picture, and {near} of "
-    f"the {len(clean)} test pictures do: look at those. A heap of its own on the left "
-    "is what a leak looks like.",
+sentence = (
+    f"All {len(twins)} twins lie within {most:.2f} of a training "
+    f"picture, and {near} of the {len(clean)} test pictures do: look "
+    "at those. A heap of its own on the left is what a leak looks like."
 )
+figures.show(figure, sentence)
 
 # %% [markdown]
 # The memory knows nothing about fish, and it is right about the twins. On test it is right more often than not as well, since
@@ -548,8 +530,8 @@ figures.show(
 
 
 # %% tags=["solution"]
-# Exercise: twins_of(test, train, distance) -> indices of the rows of test
-# (N, D) that lie nearer than distance to any row of train (M, D).
+# Exercise: twins_of(test, train, distance) -> indices of the rows of
+# test (N, D) that lie nearer than distance to any row of train (M, D).
 #! twins_of = None
 def twins_of(test, train, distance):
     nearest = torch.cdist(torch.as_tensor(test), torch.as_tensor(train))
@@ -574,26 +556,22 @@ def crop(pixels, box, margin):
     x0, y0, x1, y1 = box
     side = int((1 + margin) * max(x1 - x0 + 1, y1 - y0 + 1))
     left, top = (x0 + x1 - side) // 2, (y0 + y1 - side) // 2
-    picture = Image.fromarray(pixels)
-    corners = left, top, left + side, top + side
     rows = np.arange(top, top + side).clip(0, 63)
     columns = np.arange(left, left + side).clip(0, 63)
-    cut = np.asarray(picture)[rows][:, columns]  # edges are repeated
-    assert cut.shape == (side, side, 3), corners
+    cut = pixels[rows][:, columns]  # edges are repeated
+    assert cut.shape == (side, side, 3)
     return cut, [x0 - left, y0 - top, x1 - left, y1 - top]
 
 
 some = slice(0, None, 2)  # every second picture
 pictures = clean.images[some].permute(0, 2, 3, 1).numpy()
-own_boxes = [b[0].tolist() for b in clean.boxes_at(64)[some]]
+whole_boxes = [b[0].tolist() for b in clean.boxes_at(64)[some]]
 crops = {}
 for margin in (0.1, 0.5):
     folder, rows = home / f"cropped_{margin}", []
     folder.mkdir(exist_ok=True)
-    for i, (pixels, box) in enumerate(
-        zip(pictures, own_boxes, strict=True)
-    ):
-        cut, inside = crop(pixels, box, margin)
+    for i, whole in enumerate(zip(pictures, whole_boxes, strict=True)):
+        cut, inside = crop(*whole, margin)
         Image.fromarray(cut).save(folder / f"{i:03d}.png")
         rows.append([f"{i:03d}.png", *inside])
     listed = pd.DataFrame(rows, columns=COLUMNS[:5])
@@ -601,54 +579,46 @@ for margin in (0.1, 0.5):
     crops[margin] = folder
 
 # %%
-rows = {"whole pictures": scores.table.set_index("score")}
+tables = {"whole pictures": scores.table}
 for margin, folder in crops.items():
     outcome = home / f"predicted_{folder.name}"
     predict(folder, run, outcome, threshold, progress=False)
-    own = score(
-        outcome / "maps", folder / "boxes.csv", images=folder,
-        carried=threshold,
-    )  # fmt: skip
-    rows[f"margin {margin:.0%}"] = own.table.set_index("score")
-cropped = {}
-for name, own in rows.items():
-    fixed = own.loc["gt_known"].query("rule == 'carried'").iloc[0]
-    blind = own.loc["centre_box"]
-    cropped[name] = {
-        "BoxAcc (carried)": fixed.value,
-        "centred box": blind.value,
-        "side of that box": blind.threshold,
-    }
-cropped = pd.DataFrame(cropped).T
+    truth = dict(images=folder, carried=threshold)
+    own = score(outcome / "maps", folder / "boxes.csv", **truth)
+    tables[f"margin {margin:.0%}"] = own.table
+rows = {}
+for name, own in tables.items():
+    fixed = own.query("score == 'gt_known' and rule == 'carried'")
+    blind = own.set_index("score").loc["centre_box"]
+    row = rows[name] = {"BoxAcc (carried)": fixed.value.iloc[0]}
+    row["centred box"] = blind.value
+    row["side of that box"] = blind.threshold
+cropped = pd.DataFrame(rows).T
 cropped
 
 # %% tags=["figure:cropped"]
 figure, axes = plt.subplots(figsize=(8, 3))
 at = np.arange(len(cropped))
-for shift, name, colour in (
-    (-0.2, "BoxAcc (carried)", "blue"),
-    (0.2, "centred box", "orange"),
+pair = {"BoxAcc (carried)": "blue", "centred box": "orange"}
+for shift, (name, colour) in zip(
+    (-0.2, 0.2), pair.items(), strict=True
 ):
-    bars = axes.bar(
-        at + shift,
-        cropped[name],
-        0.38,
-        color=figures.ink(colour),
-        label=name,
-    )
+    look = dict(color=figures.ink(colour), label=name)
+    bars = axes.bar(at + shift, cropped[name], 0.38, **look)
     axes.bar_label(bars, fmt="%.2f")
 axes.set_xticks(at, cropped.index)
 axes.set(ylim=(0, 1.25), ylabel="BoxAcc (IoU 0.5)")
 axes.grid(axis="x", visible=False)
 axes.legend(loc="upper left", ncols=2)
-lead = cropped["BoxAcc (carried)"] - cropped["centred box"]
-figures.show(
-    figure,
-    f"On whole pictures the maps lead the centred box by {100 * lead.iloc[0]:+.0f} "
+lead = 100 * (cropped["BoxAcc (carried)"] - cropped["centred box"])
+whole, *cut = (f"{value:+.0f}" for value in lead)
+sentence = (
+    f"On whole pictures the maps lead the centred box by {whole} "
     "points; cropped with a margin of 10 and of 50 % by "
-    + ", ".join(f"{100 * value:+.0f}" for value in lead.iloc[1:])
-    + ". The network is the same; what changed is how much a box that never looks knows.",
+    f"{', '.join(cut)}. The network is the same; what changed is how "
+    "much a box that never looks knows."
 )
+figures.show(figure, sentence)
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -668,23 +638,22 @@ figures.show(
 
 # %%
 reef = home / "drawn_reef"
-write_folder(
-    reef, sizes, image_size=64, part=0.3, body=0.5, context=1.0
-)
-other = experiments.run(
-    recipe("timm:test_resnet", "drawn_reef", seed=0)
-)
+reliable = dict(part=0.3, body=0.5, context=1.0)
+write_folder(reef, sizes, image_size=64, **reliable)
+own = recipe("timm:test_resnet", "drawn_reef", seed=0)
+other = experiments.run(own)
 print(f"accuracy on its test split: {other.metrics['accuracy']:.3f}")
 print(f"BoxAcc (carried): {other.metrics['max_box_acc_carried']:.3f}")
 
 
 # %%
-def accuracy_of(run, dataset, hide, grey=128):
+def accuracy_of(network, dataset, hide, grey=128):
     """With nothing hidden, the object's box, or all around it."""
-    images = dataset.images.clone()
-    for picture, (box,) in zip(
-        images, dataset.boxes_at(dataset.size), strict=True
-    ):
+    images, boxes = (
+        dataset.images.clone(),
+        dataset.boxes_at(dataset.size),
+    )
+    for picture, (box,) in zip(images, boxes, strict=True):
         x0, y0, x1, y1 = box
         inside = torch.zeros(picture.shape[1:], dtype=bool)
         inside[y0 : y1 + 1, x0 : x1 + 1] = True
@@ -692,52 +661,42 @@ def accuracy_of(run, dataset, hide, grey=128):
             picture[:, inside] = grey
         elif hide == "background":
             picture[:, ~inside] = grey
+    device = next(network.parameters()).device
     with torch.no_grad():
-        device = next(run.parameters()).device
-        logits = run((images.float() / 255).to(device)).cpu()
+        logits = network((images.float() / 255).to(device)).cpu()
     return metrics.accuracy(logits, dataset.labels)
 
 
-rows = {}
+# %%
+rows, HIDDEN = {}, ("nothing", "object", "background")
 for name, own in (("drawn_fish", run), ("drawn_reef", other)):
     shown = data.load(f"folder:{name}", "test", root=home, size=112)
     network = own.model()
-    rows[name] = {
-        hidden: accuracy_of(network, shown, hidden)
-        for hidden in ("nothing", "object", "background")
-    }
+    rows[name] = {h: accuracy_of(network, shown, h) for h in HIDDEN}
 hidden = pd.DataFrame(rows).T
 hidden
 
 # %% tags=["figure:hidden_object"]
 figure, axes = plt.subplots(figsize=(8, 3))
-at = np.arange(len(hidden))
-for k, (name, colour) in enumerate(
-    zip(hidden, ("black", "vermillion", "blue"), strict=True)
-):
-    bars = axes.bar(
-        at + 0.27 * (k - 1), hidden[name], 0.25,
-        color=figures.ink(colour), label=f"{name} hidden",
-    )  # fmt: skip
+at, chance = np.arange(len(hidden)), 1 / test.num_classes
+colours = ("black", "vermillion", "blue")
+for k, (name, colour) in enumerate(zip(hidden, colours, strict=True)):
+    look = dict(color=figures.ink(colour), label=f"{name} hidden")
+    bars = axes.bar(at + 0.27 * (k - 1), hidden[name], 0.25, **look)
     axes.bar_label(bars, fmt="%.2f")
-chance = 1 / test.num_classes
 axes.axhline(chance, color="grey", ls=":", lw=1)
 axes.set_xticks(at, hidden.index)
 axes.set(ylim=(0, 1.35), ylabel="accuracy on test")
 axes.grid(axis="x", visible=False)
 axes.legend(loc="upper center", ncols=3)
-figures.show(
-    figure,
+no_object = [f"{v:.2f} ({name})" for name, v in hidden.object.items()]
+no_background = [f"{value:.2f}" for value in hidden.background]
+sentence = (
     "With the object's box hidden, accuracy is "
-    + " and ".join(
-        f"{hidden.object[name]:.2f} ({name})" for name in hidden.index
-    )
-    + f"; chance is {chance:.3f} (dotted). With the background hidden it is "
-    + " and ".join(
-        f"{hidden.background[name]:.2f}" for name in hidden.index
-    )
-    + ".",
+    f"{' and '.join(no_object)}; chance is {chance:.3f} (dotted). With "
+    f"the background hidden it is {' and '.join(no_background)}."
 )
+figures.show(figure, sentence)
 
 # %% [markdown]
 # The second network is no worse a classifier, on its own test split. It has learned habitats: without the object it names nearly as
@@ -765,17 +724,12 @@ TRUTH = {  # x0, y0, x1, y1 in pixels of the photograph
 }
 photos = home / "four"
 photos.mkdir(exist_ok=True)
-for name in TRUTH:
-    whole = name == "motorcycle_left"
-    if whole:
-        pixels = photographs.stereo_motorcycle()[0]
-    else:
-        pixels = getattr(photographs, name)()
+own = {n: getattr(photographs, n)() for n in [*TRUTH][:3]}
+own["motorcycle_left"] = photographs.stereo_motorcycle()[0]
+for name, pixels in own.items():
     Image.fromarray(pixels).save(photos / f"{name}.png")
-listed = pd.DataFrame(
-    [(f"{name}.png", *box) for name, box in TRUTH.items()],
-    columns=COLUMNS[:5],
-)
+rows = [(f"{name}.png", *box) for name, box in TRUTH.items()]
+listed = pd.DataFrame(rows, columns=COLUMNS[:5])
 listed.to_csv(photos / "boxes.csv", index=False)
 
 # %%
@@ -788,13 +742,11 @@ seen[["image", "class", "probability", "boxes"]]
 SHOWN = ("chelsea", "rocket")  # with a licence to be printed
 rows = []
 for row in seen[seen.image.str.startswith(SHOWN)].itertuples():
-    pixels = np.asarray(Image.open(photos / row.image))
+    pixels = np.array(Image.open(photos / row.image))
+    pixels = torch.from_numpy(pixels).permute(2, 0, 1)
     true = [TRUTH[row.image.removesuffix(".png")]]
-    pixels = torch.from_numpy(pixels.copy()).permute(2, 0, 1)
-    raw = np.load(row.map)
-    rows.append(
-        [figures.Example("EfficientNet-Lite0", pixels, raw, true, 0.15)]
-    )
+    own = pixels, np.load(row.map), true, 0.15
+    rows.append([figures.Example("EfficientNet-Lite0", *own)])
 figure, sentence = figures.triptychs(rows)
 figure.set_size_inches(7.5, 3.8)
 figures.show(figure, sentence)
@@ -804,21 +756,17 @@ figures.show(figure, sentence)
 # shown in notebook 03; your own copy may add it and the motorcycle to `SHOWN`.) Now the score of all four, as it would stand in a table.
 
 # %%
-four = score(
-    home / "predicted_four" / "maps",
-    photos / "boxes.csv",
-    images=photos,
-)
-print(four.table[columns].to_string(index=False))
-fixed = four.table.query(
-    "score == 'gt_known' and rule == 'fixed'"
-).iloc[0]
-print()
-print(
-    f"GT-known Loc at 0.15: {fixed.value:.2f}, 95 % interval of the bootstrap"
-)
-print(
-    f"{fixed.low:.2f} to {fixed.high:.2f}: four photographs say next to nothing."
+maps = home / "predicted_four" / "maps"
+four = score(maps, photos / "boxes.csv", images=photos)
+four.table[columns]
+
+# %%
+fixed = four.table.query("score == 'gt_known' and rule == 'fixed'")
+fixed = fixed.iloc[0]
+tell(
+    f"GT-known Loc at 0.15: {fixed.value:.2f}, 95 % interval of the",
+    f"bootstrap {fixed.low:.2f} to {fixed.high:.2f}: four photographs",
+    "say next to nothing.",
 )
 
 # %% [markdown]
@@ -844,29 +792,20 @@ else:
 # What this page measured, computed and not remembered:
 
 # %%
-print(
-    f"- {len(test)} test pictures, {len(SEEDS)} seeds, carried thresholds:"
-)
+print(f"{len(test)} test pictures, {len(SEEDS)} seeds, carried:")
 for name, own in runs.items():
-    accuracy = np.mean([run.metrics["accuracy"] for run in own])
-    carried = np.mean(
-        [run.metrics["max_box_acc_carried"] for run in own]
+    accuracy, carried = (
+        np.mean([run.metrics[key] for run in own])
+        for key in ("accuracy", "max_box_acc_carried")
     )
-    print(f"    {name}: accuracy {accuracy:.3f}, BoxAcc {carried:.3f}")
-print(f"    a centred box, its side chosen on test: {blind_box:.3f}")
-print(
-    f"- fifty boxes choose to within {100 * lost:.1f} points in the median, and"
-)
-print(
-    f"    tell BoxAcc to within {100 * wide / 2:.0f} points to either side"
-)
-ahead = 100 * lead.iloc[1]
-print(
-    f"- cropped with a margin of 10 %, the lead is {ahead:+.0f} points"
-)
-kept = hidden.object["drawn_reef"]
-print(
-    f"- without its object, the reef is still named: {kept:.2f} right"
+    print(f"- {name}: accuracy {accuracy:.3f}, BoxAcc {carried:.3f}")
+print(f"- a centred box, its side chosen on test: {blind_box:.3f}")
+tell(
+    f"Fifty boxes choose to within {100 * lost:.1f} points in the",
+    f"median, and tell BoxAcc to within {100 * wide / 2:.0f} points to",
+    "either side. Cropped with a margin of 10 %, the lead is",
+    f"{lead.iloc[1]:+.0f} points. Without its object, the reef is",
+    f"still named: {hidden.object['drawn_reef']:.2f} right.",
 )
 
 # %% [markdown]
@@ -883,5 +822,56 @@ print(
 # python -m entreg_utils predict photos/test --run RUN --out predicted
 # python -m entreg_utils score predicted/maps --truth photos/boxes.csv --images photos --partial
 # ```
+
+# %% [markdown]
+# ## Quiz
 #
+# *Five questions on this notebook. Answer each before you unfold what stands below it.*
+#
+# **1.** Two networks name your photographs equally well. May you take either for boxes? What is the cheapest thing that tells?
+#
+# <details><summary>Answer</summary>
+#
+# No: accuracy says what is in the picture, a box says where, and a network may know the first from the background. Some true boxes tell: score both at a threshold from validation, beside the
+# centred box.
+#
+# </details>
+#
+# **2.** You have drawn fifty boxes. You choose the threshold with all fifty and report BoxAcc on the same fifty. What is wrong, and what are fifty boxes good for?
+#
+# <details><summary>Answer</summary>
+#
+# The threshold was picked because it suits these fifty, so their score is flattered, the more so the fewer they are. Fifty boxes choose a threshold well, since the top of the curve is flat; they tell a
+# score only to several points. Choose with some, tell with others, and print the interval.
+#
+# </details>
+#
+# **3.** Your test accuracy is almost perfect. The photographs are frames of short films, split at random into training and test. Which picture do you draw first, and how should they have been
+# split?
+#
+# <details><summary>Answer</summary>
+#
+# The distances from each test picture to its nearest training picture: a heap near zero means that frames of one scene stand on both sides, so that test measures memory. Split by scene, day or camera, never by picture.
+#
+# </details>
+#
+# **4.** On your data the centred box is right more often than the best map. Name a reason that lies in the data, and one sentence that belongs under the table.
+#
+# <details><summary>Answer</summary>
+#
+# The photographs were cropped to the object, or show it in the middle: a box that never looks then knows where it is. "The centred box has more, so this data cannot tell how well the maps localise."
+#
+# </details>
+#
+# **5.** You fill the true box of each object with grey, and the accuracy stays where it was. You fill all around it, and the accuracy falls to chance. What does the network use, and why does
+# the first result say more than a *fall* of the accuracy would?
+#
+# <details><summary>Answer</summary>
+#
+# The background. A fall might also come from the grey square, which is an unknown picture to the network; that accuracy *stays* without the object cannot. Such a network's maps
+# lie beside the object, whatever its accuracy.
+#
+# </details>
+
+# %% [markdown]
 # **Back to:** [00](00_start_here.ipynb), or to your photographs.

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
-from entreg_utils import checks, losses, metrics
+from entreg_utils import checks, erasing, losses, metrics
 from entreg_utils.checks.check import SETTINGS, WORDS
 from entreg_utils.theory import ThreeCues
 from tests.checks.test_critique import SOUND as CLAIM
@@ -32,6 +33,12 @@ def exclusive(a, b):
 
 def unclipped(a, b):
     w, h = (min(a[2 + k], b[2 + k]) - max(a[k], b[k]) + 1 for k in (0, 1))
+    size = lambda c: (c[2] - c[0] + 1) * (c[3] - c[1] + 1)  # noqa: E731
+    return w * h / (size(a) + size(b) - w * h)
+
+
+def left_first(a, b):  # right where b does not begin before a
+    w, h = (max(min(a[2 + k], b[2 + k]) - b[k] + 1, 0) for k in (0, 1))
     size = lambda c: (c[2] - c[0] + 1) * (c[3] - c[1] + 1)  # noqa: E731
     return w * h / (size(a) + size(b) - w * h)
 
@@ -83,6 +90,20 @@ def without_chain_rule(logits):  # derivative with respect to log p, not to the 
     return log_p.exp() * (log_p + 1)
 
 
+def hinge(logits):
+    log_p = logits.log_softmax(1)
+    return (0.5 + (log_p.exp() * log_p).sum(1)).clamp_min(0)
+
+
+def paired(before, after):
+    return 196 * (after.astype(int) - before).std() / math.sqrt(len(after))
+
+
+def in_use(features):
+    loud = features.sum((2, 3))
+    return torch.special.entr(loud / loud.sum(1, keepdim=True)).sum(1).exp()
+
+
 def in_place(logits):
     result = gradient(logits)
     logits.zero_()
@@ -95,6 +116,43 @@ def contrast(f, w, a, b):
 
 def only_here(f, w, a, b):  # equal on the check's own weights, and no difference of classes
     return contrast(f, w, a, b) + (w[1].sum() - 10)
+
+
+def levels(ious):
+    return np.stack([ious >= delta for delta in (0.3, 0.5, 0.7)])
+
+
+def v2(ious):
+    return levels(ious).mean(axis=1).max(axis=1).mean()
+
+
+def square(features, side):
+    return erasing.RDAP(side / 4, 1.0, torch.Generator()).hidden(features)  # of maps of 4 x 5
+
+
+def square_cut(features, side):  # a square that leaves the map is cut at its border
+    wide = torch.nn.functional.pad(features, (1, 1, 1, 1))
+    return erasing.RDAP(side / 6, 1.0, torch.Generator()).hidden(wide)[:, 1:-1, 1:-1]
+
+
+def er(logits, labels, epsilon, kl=losses.kl_uniform):
+    return (1 - epsilon) * cross_entropy(logits, labels) + epsilon * kl(logits).mean()
+
+
+def er_through_softmax(logits, labels, epsilon):
+    p = logits.softmax(1)
+    ce = -p[torch.arange(len(p)), labels].log().mean()
+    return (1 - epsilon) * ce + epsilon * (-p.log().mean() - math.log(p.shape[1]))
+
+
+def report(table, by="val_pxap", of="pxap"):
+    means = table.groupby("epsilon").mean()
+    return means[by].idxmax(), means[of][means[by].idxmax()]
+
+
+def report_of_run(table):
+    epsilon = table.epsilon[table.val_pxap.idxmax()]
+    return epsilon, table[table.epsilon == epsilon].pxap.mean()
 
 
 def shown(cues, **more):
@@ -149,8 +207,9 @@ MEASURED = {"change": 0.02, "low": 0.005, "high": 0.04, "half": 0.05, "seeds": 3
 
 CASES = [
     ("iou", (), [
-        (right_iou, "right on all 5 cases"),
-        (lambda a, b: metrics.box_iou([a], [b])[0, 0], "right on all 5"),
+        (right_iou, "right on all 6 cases"),
+        (lambda a, b: metrics.box_iou([a], [b])[0, 0], "right on all 6"),
+        (left_first, "the larger of the two x0"),
         (exclusive, "x1 - x0 + 1"),
         (unclipped, "far apart, [0, 0, 4, 4] and [20, 20, 24, 24], it is 0.000"),
         (unclipped_sides, "one above the other"),
@@ -238,6 +297,18 @@ CASES = [
     ]),
     ("smallest_side", (0.25,), [(1, "right, 1 pixels")]),
     ("smallest_side", (0.9,), [(19, "right, 19 pixels")]),
+    ("max_box_acc_v2", (), [
+        (v2, "right, on both"),
+        (lambda ious: torch.tensor(v2(ious)), "right, on both"),
+        (lambda ious: 8 / 15, "not 0.533"),  # whatever it is given
+        (lambda ious: levels(ious).any(axis=2).mean(), "0.800: each image has a threshold"),
+        (lambda ious: levels(ious).mean(axis=(0, 1)).max(), "0.467: all three IoU levels share"),
+        (lambda ious: v2(ious - 1e-9), "0.400: an IoU that is exactly"),
+        (lambda ious: (ious >= 0.5).mean(axis=0).max(), "0.600 is MaxBoxAcc"),
+        (lambda ious: 100 * v2(ious), "right in percent"),
+        (lambda ious: v2(ious.T), "not "),
+        (lambda ious: ious, "stopped with TypeError"),
+    ]),
     ("shared_threshold", (RESULT,), [
         (0.55, "right, 0.550; with a threshold for each IoU it was 0.700"),
         (0.7, "still lets each IoU choose its own"),
@@ -264,11 +335,17 @@ CASES = [
         (400 / 48**2, "other picture"),
         (0.5, "Count the pixels"),
     ]),
-    ("square_share", (), [
-        (16 / 144, "right"),
-        (0.1225, "cells are whole"),
-        (4 / 12, "A square has two"),
-        (0.9, "Round the side"),
+    ("peak_square", (), [
+        (square, "right: one square"),
+        (lambda f, side: square(f, side).int().numpy(), "right: one square"),
+        (lambda f, side: ~square(f, side), "turned round"),
+        (lambda f, side: square(f.amax(1, keepdim=True), side), "where one channel is large"),
+        (lambda f, side: square(f[:1], side).expand(2, 4, 5), "same square"),
+        (square_cut, "has 4 cells"),
+        (lambda f, side: square(f, 3), "your squares have [9, 9] cells"),
+        (lambda f, side: square(f, 1), "your squares have [1, 1] cells"),
+        (lambda f, side: square(f, side)[:, None], "(2, 4, 5); yours: (2, 1, 4, 5)"),
+        (lambda f, side: f.nonsense, "stopped with AttributeError"),
     ]),
     # C = 2, eps = 1/2: p_y = 3/4, H = 0.56234; minus log(2)/2 = 0.34657 gives 0.21576.
     ("lowest_loss", (0.5, 2), [
@@ -278,6 +355,18 @@ CASES = [
         (0, "the KL is infinite"),
         (-1, "never negative"),
         (0.3, "not 0.300"),
+    ]),
+    ("er_loss", (), [
+        (er, "right, "),
+        (lambda z, y, e: er(z, y, e).item(), "right, "),
+        (lambda z, y, e: losses.objective(z, y, "label_smoothing", e), "is label smoothing"),
+        (lambda z, y, e: er(z, y, e) / (1 - e), "is CE + lambda KL"),
+        (lambda z, y, e: er(z, y, e) + e * cross_entropy(z, y), "the whole of the cross-entropy"),
+        (lambda z, y, e: er(z, y, e, losses.kl_to_uniform), "has KL(p||u) in it"),
+        (lambda z, y, e: len(z) * er(z, y, e), "the sum over the pictures"),
+        (er_through_softmax, "right, but not finite"),
+        (lambda z, y, e: cross_entropy(z, y), "less log C"),
+        (lambda z, y, e: losses.kl_uniform(z), "stopped with"),
     ]),
     ("translated_recipe", (3, 0.1, 4e-4), [
         ((0.75, 0.4, 1e-4), "right, eps 0.75, learning rate 0.4, decay 0.0001"),
@@ -297,6 +386,20 @@ CASES = [
     ("early_stopping", (BETTER,), [(0.95, "validation score itself")]),
     # the best of test is 0.8, that of validation 0.8003: the nearer one is named
     ("early_stopping", (CLOSE,), [(0.8003, "validation score itself"), (0.8, "an oracle")]),
+    ("chosen_on_validation", (), [
+        (report, "right on both"),
+        (lambda t: list(report(t)), "right on both"),
+        (lambda t: (0.5, 0.51), "not (0.5, 0.51)"),  # whatever it is given
+        (lambda t: report(t, by="pxap"), "an oracle"),
+        (lambda t: tuple(t.loc[t.val_pxap.idxmax(), ["epsilon", "pxap"]]), "lucky validation"),
+        (report_of_run, "epsilon is that of the single best run"),
+        (lambda t: report(t, of="val_pxap"), "with its score on validation"),
+        (lambda t: (report(t)[0], t[t.epsilon == report(t)[0]].pxap.max()), "with its best seed"),
+        (lambda t: report(t)[::-1], "first epsilon, then"),
+        (lambda t: (0.0, report(t)[1]), "Two means for each epsilon"),
+        (lambda t: (*report(t), 0), "expected a pair"),
+        (lambda t: report(t)[1], "stopped with TypeError"),
+    ]),
     ("collapse", (CUES,), [
         (0.9, "right, ε = 0.900. The last cue that pays is the body"),
         (0.84, "not 0.840"),
@@ -325,6 +428,21 @@ CASES = [
         (8_000, "sets lambda C equal to eps"),
         (200, "Which effective lambda"),
     ]),
+    ("hinged_entropy", (), [
+        (hinge, "right, finite at logits of ten thousand, and a gradient flows."),
+        (lambda z: torch.nn.functional.relu(0.5 - losses.entropy(z)), "right, finite"),
+        (lambda z: hinge(z).double(), "right, finite"),
+        (lambda z: hinge(z).sum(), "a tensor of four values, (4,); yours: ()"),
+        (lambda z: hinge(z)[:, None], "(4,); yours: (4, 1)"),
+        (lambda z: hinge(z).detach().numpy(), "(4,); yours: ndarray"),
+        (lambda z: hinge(z).detach(), "no gradient flows"),
+        (lambda z: (0.5 + (z.softmax(1) * z.softmax(1).log()).sum(1)).clamp_min(0), "not finite"),
+        (lambda z: 0.5 - losses.entropy(z), "right where the entropy is below 0.5; above"),
+        (lambda z: (0.5 - losses.entropy(z) / math.log(2)).clamp_min(0), "entropy is in bits"),
+        (lambda z: (losses.entropy(z) - 0.5).clamp_min(0), "turned round"),
+        (lambda z: (1 - losses.entropy(z)).clamp_min(0), "not yet. Compare one row"),
+        (lambda z: z.nonsense, "stopped with AttributeError"),
+    ]),
     # spread 1, width 1: t_4 / sqrt 5 = 1.24, t_5 / sqrt 6 = 1.05, t_6 / sqrt 7 = 0.92; 1.96 needs 4
     ("seeds_needed", (1.0, 1.0), [
         (7, "right, 7: the first number whose half-width is at most 1."),
@@ -339,6 +457,18 @@ CASES = [
         (0.25, "upside down"),
         (0.15, "difference"),
         (7, "Divide the share"),
+    ]),
+    ("effective_channels", (), [
+        (in_use, "right: 4 where all are alike"),
+        (lambda f: in_use(f.double()).tolist(), "right: 4"),
+        (lambda f: in_use(f).mean(), "(3,); yours: ()"),
+        (lambda f: in_use(f).log(), "Its exponential"),
+        (lambda f: (f.sum((2, 3)) > 0).sum(1), "right but where the shares differ"),
+        (lambda f: in_use(f.flatten(2).mT[..., None]), "counts the cells of the map"),
+        (lambda f: (-(q := f.sum((2, 3)) / f.sum((1, 2, 3))[:, None]) * q.log()).sum(1).exp(),
+         "0 log 0 counts as 0"),
+        (lambda f: f.amax((2, 3)).sum(1), "not yet: [4.0, 5.0, 6.0] for four channels alike"),
+        (lambda f: f.nonsense, "stopped with AttributeError"),
     ]),
     ("share_of_features", (PXAP,), [
         (0.625, "right, 0.62"),
@@ -362,6 +492,19 @@ CASES = [
         (0.098, "right as a share"),
         (5.0, "one standard error"),
         (3.0, "not 3.0"),
+    ]),
+    # of 40 images one lost, five won: mean 0.1, variance 6 / 40 - 0.01 = 0.14
+    ("paired_half_width", (), [
+        (paired, "right, 11.6 points for five images won"),
+        (lambda b, a: paired(b, a) * math.sqrt(40 / 39), "right"),
+        (lambda b, a: 196 * math.sqrt((a.var() + b.var()) / 40), "variances of two separate"),
+        (lambda b, a: paired(b, a) / 100, "right as a share"),
+        (lambda b, a: paired(b, a) / 1.96, "one standard error"),
+        (lambda b, a: 2 * paired(b, a), "from end to end"),
+        (lambda b, a: paired(b, a) / math.sqrt(40), "that divides by N"),
+        (lambda b, a: paired(b, a) * math.sqrt(40), "the spread of one image"),
+        (lambda b, a: (a.mean() - b.mean()), "not yet: 0.1 for five"),
+        (lambda b, a: (a - b).std(), "stopped with TypeError"),
     ]),
     ("located_when_right", (HITS, RIGHT), [
         (50.0, "right, +50.0 points: 75.0 % where the class is right, 25.0 %"),
@@ -431,7 +574,9 @@ GIVEN = {name: given for name, given, _ in reversed(CASES)}
 
 def said(capsys, name, answer, given):
     assert getattr(checks, name)(answer, *given) is None
-    title, words = capsys.readouterr().out.removesuffix("\n").split(": ", 1)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 76
+    title, words = " ".join(lines).split(": ", 1)
     assert title == WORDS[name]["title"]
     return words
 
@@ -442,7 +587,7 @@ def said(capsys, name, answer, given):
 )
 def test_what_is_said(capsys, name, given, answer, words):
     told = said(capsys, name, answer, given)
-    assert words in told
+    assert " ".join(words.splitlines()) in told
     assert told.startswith("right") == words.startswith("right") or name == "honest_claim"
 
 
@@ -455,7 +600,7 @@ def test_every_row_is_reached(capsys, name):
         if one == name
     ]
     for row, words in WORDS[name].items():
-        start = words.split("{")[0] if row not in SETTINGS else None
+        start = None if row in SETTINGS else " ".join(words.split("{")[0].splitlines())
         if start:  # the text before the first number
             assert any(text.startswith(start) for text in told), row
 

@@ -22,6 +22,7 @@ from PIL import Image
 from test_functions import FUZZ, foreign
 
 from entreg_utils import data, metrics
+from entreg_utils.checks import marks
 from entreg_utils.data import annotations, decoding, scan
 from entreg_utils.experiments import plans, store
 from entreg_utils.score import maps, scores, truth
@@ -56,6 +57,13 @@ def record() -> tuple[str, bytes]:
     return path.name, store.write({"config": config.to_dict(), "protocol": 5}, path).read_bytes()
 
 
+def marked() -> str:
+    """What checks.report() writes."""
+    said = {"passed": True, "attempts": 2, "said": {"lam": 1, "right": 1}, "time": "2023"}
+    body = {"name": "Ada", "notebook": "02", "exercises": {"matched_beta": said}}
+    return json.dumps(body | {"digest": marks._digest(body)})
+
+
 COCO = {"images": [{"id": 1, "file_name": "a.jpg", "width": 9, "height": 9}]}
 COCO |= {"annotations": [{"id": 1, "image_id": 1, "category_id": 2, "bbox": [1, 1, 4, 4]}]}
 COCO |= {"categories": [{"id": 2, "name": "cat"}]}
@@ -76,6 +84,7 @@ READERS = {  # a whole file, and what reads it
     "plan.toml": (PLAN, plans.load),
     "carried.json": (json.dumps(SCORED), scores.threshold_of),
     record()[0]: (record()[1], store.read),
+    "Ada_02.json": (marked(), marks.read),
     "maps.npz": (npz(), lambda path: [read() for read in maps.find(path).values()]),
     "a.png": (png(), decoding.read_pixels),
 }

@@ -275,7 +275,7 @@ EXEMPT = {  # public names that are not in the table, and why
     "draw: what they say comes from cam and metrics": "figures.steps figures.triptych "
     "figures.triptychs figures.invariance figures.picture_grid figures.draw_picture figures.forest "
     "figures.triangle figures.entropy_axis figures.picture_axes figures.png figures.show "
-    "figures.captured figures.use_style",
+    "figures.say figures.captured figures.use_style",
     "its keywords are those of five rows here": "experiments.Config",
     "takes what other functions of the room give": "theory.fit_price theory.data_loss",
 }
