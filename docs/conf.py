@@ -100,8 +100,10 @@ def add_launch(app, pagename, templatename, context, doctree) -> None:
 
 
 def mathml(text: str, display: str = "inline") -> str:
-    """LaTeX as MathML, with the thin space that belongs after the name of a function."""
-    return convert(re.sub(r"(\\(?:log|exp))\s*(?=[a-z0-9\\])", r"\1\,", text), display=display)
+    """LaTeX as MathML, with the thin spaces that belong around the name of a function."""
+    text = re.sub(r"(?<=[\w}])\s*(\\(?:log|exp)\b)", r"\\,\1", text)
+    text = re.sub(r"(\\(?:log|exp)\b)\s*(?=[\w\\])", r"\1\\,", text)
+    return convert(text, display=display)
 
 
 def visit_math(self, node: nodes.math) -> None:
