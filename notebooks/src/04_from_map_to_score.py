@@ -156,11 +156,12 @@ def largest_box(scores, tau):  # scores: (H, W) in 0..1
 for tau in (0, 0.15, 0.5, 0.9):
     for m in maps:
         package = metrics.boxes_at(m, tau, size=SIZE)
-        assert [
-            largest_box(score_map(m, SIZE), tau)
-        ] == package.tolist()
-print(f"boxes: equal to the package's on all {len(maps)} maps", end=" ")
-print("at four thresholds")
+        mine = largest_box(score_map(m, SIZE), tau)
+        assert [mine] == package.tolist()
+figures.say(
+    f"boxes: equal to the package's on all {len(maps)} maps",
+    "at four thresholds",
+)
 
 # %% [markdown]
 # From here on `metrics.explain` does these steps for one image and keeps each of them: normalised map, mask,
@@ -179,8 +180,10 @@ for blank in (np.zeros((5, 5)), np.full((5, 5), 0.1)):
     spread = np.ptp(upsample(blank, SIZE))
     told = metrics.explain(blank, boxes[EXAMPLE], 0.15, "all", SIZE)
     contrast = f"below {1e-15:g}" if spread else "none"
-    print(f"contrast after the resize: {contrast};", end=" ")
-    print(f"contours: {len(told.contours)}")
+    figures.say(
+        f"contrast after the resize: {contrast};",
+        f"contours: {len(told.contours)}",
+    )
 two = [np.zeros((5, 5)), blank]
 result = metrics.box_accuracy(two, boxes[:2], size=SIZE)
 print(f"constant maps: {result.num_constant} of {result.num_images}")
@@ -279,10 +282,10 @@ widgets.threshold_explorer(
 
 # %%
 half = metrics.box_iou([[0, 0, 9, 9]], [[0, 0, 4, 9]]).item()
-print(
-    f"IoU {half:.2f}: found by 'at least 0.5'? {half >= 0.5};", end=" "
+figures.say(
+    f"IoU {half:.2f}: found by 'at least 0.5'? {half >= 0.5};",
+    f"by 'more than 0.5'? {half > 0.5}",
 )
-print(f"by 'more than 0.5'? {half > 0.5}")
 
 # %% [markdown]
 # Now the trap. The predicted box ends at `x + w`, and then the overlap counts `+ 1` again. **Predict:** a map
@@ -346,8 +349,10 @@ box_acc = found.mean(axis=0)  # (1000,)
 result = metrics.box_accuracy(maps, boxes, "largest", size=SIZE)
 row = result.counts[1]  # of delta 0.5
 assert np.array_equal(found.sum(axis=0), row)
-print(f"MaxBoxAcc by hand {box_acc.max():.3f},", end=" ")
-print(f"from the package {result.max_box_acc:.3f}")
+figures.say(
+    f"MaxBoxAcc by hand {box_acc.max():.3f},",
+    f"from the package {result.max_box_acc:.3f}",
+)
 
 # %% [markdown]
 # The next figure shows the curves for three deltas. **Predict:** do all three peak at the same threshold?
@@ -401,8 +406,8 @@ for name, rule in rules.items():
     maxima = ", ".join(f"{value:.3f}" for value in rule.max)
     print(f"{name:16s} maxima {maxima}; mean {rule.max_box_acc_v2:.3f}")
 tops = [rule.counts.max(axis=1) for rule in rules.values()]
-print("the second mean is MaxBoxAccV2; on these maps", end=" ")
-print("the two agree" if np.array_equal(*tops) else "they differ")
+same = "the two agree" if np.array_equal(*tops) else "they differ"
+print("the second mean is MaxBoxAccV2; on these maps", same)
 
 # %% [markdown]
 # With all contours a map gets more tries and can only gain, so the second row is never below the first. It is
@@ -474,8 +479,10 @@ for row, (m, true) in enumerate(zip(maps[:100], boxes[:100])):
         found = largest_box(scores, tau)
         by_loop[row, column] = metrics.box_iou([found], [true]).item()
 assert np.array_equal(by_loop, ious[:100, ::20])
-print(f"component tree: equal to the loop on {by_loop.size}", end=" ")
-print("pairs of map and threshold")
+figures.say(
+    f"component tree: equal to the loop on {by_loop.size}",
+    "pairs of map and threshold",
+)
 
 # %% [markdown]
 # How finely must tau be swept? The papers use steps of 0.001. Older code used 0.05 or 0.1.
@@ -490,8 +497,10 @@ for count in (10, 100, 1000):
         f"{count:4d} thresholds: MaxBoxAcc {best:.3f} at tau {tau:.3f}"
     )
 levels = np.unique((np.arange(1000) * 0.001 * 255).astype(int))
-print(f"1000 thresholds ask for {len(levels)} different", end=" ")
-print("levels of an 8-bit map")
+figures.say(
+    f"1000 thresholds ask for {len(levels)} different",
+    "levels of an 8-bit map",
+)
 
 # %% [markdown]
 # Each sweep contains the one before, so the maximum can only rise. The last line says that the thousand steps
@@ -572,8 +581,10 @@ inputs = val.images.double() / 255
 val_maps, _ = cam.class_activation_map(model, inputs, val.labels)
 val_result = metrics.box_accuracy(val_maps, val.boxes, size=SIZE)
 carried = val_result.counts[1].argmax()  # index of the threshold
-print(f"validation picks {result.thresholds[carried]:.3f},", end=" ")
-print(f"test {result.best_threshold[1]:.3f}")
+figures.say(
+    f"validation picks {result.thresholds[carried]:.3f},",
+    f"test {result.best_threshold[1]:.3f}",
+)
 
 # %% [markdown]
 # **Predict** the order of the four before you look, and guess the gap between the first and the last.
@@ -642,8 +653,10 @@ for name, score in rules.items():
     print(f"{name:19s} {each}; mean {over_seeds(score)}")
 each = [run.metrics["gt_known"] for run in seeds]
 _, half = metrics.seed_interval(each)
-print(f"fixed at 0.15: range of the seeds {np.ptp(each):.3f},", end=" ")
-print(f"width of the interval {2 * half:.3f}")
+figures.say(
+    f"fixed at 0.15: range of the seeds {np.ptp(each):.3f},",
+    f"width of the interval {2 * half:.3f}",
+)
 
 # %% [markdown]
 # The same code, the same data, another random seed, and the seed of this notebook, the first of each line, is not the
@@ -738,8 +751,10 @@ for tau in (0.15, 0.05):
     several = sum(len(each) > 1 for each in found)
     column = round(1000 * tau)
     better = (all_ious[:, column] > ious[:, column]).sum()
-    print(f"at {tau:.2f}: {several} of {len(maps)} masks have", end=" ")
-    print("several contours;")
+    figures.say(
+        f"at {tau:.2f}: {several} of {len(maps)} masks have",
+        "several contours;",
+    )
     print(f"         in {better} another than the largest fits better")
 
 # %% [markdown]
@@ -756,8 +771,10 @@ def stretch(values):
 
 early = np.stack([upsample(stretch(m), SIZE) for m in maps])
 outside = ((early < 0) | (early > 1)).mean()
-print(f"stretched first: values {early.min():.3f} to", end=" ")
-print(f"{early.max():.3f}, {outside:.1%} outside 0..1")
+figures.say(
+    f"stretched first: values {early.min():.3f} to",
+    f"{early.max():.3f}, {outside:.1%} outside 0..1",
+)
 
 # %% [markdown]
 # What one does next decides. Clipping throws the overshoot away; stretching again brings the protocol's map
@@ -927,12 +944,16 @@ by_size = metrics.box_accuracy_by_size(
 )
 table = by_size.table()
 print(table.to_string(float_format="{:.3f}".format))
-print("sizes: share of the frame that the true box covers:", end=" ")
-print("below 0.28, below\n0.35, from there on")
+figures.say(
+    "sizes: share of the frame that the true box covers: below 0.28,",
+    "below 0.35, from there on",
+)
 small, large = table.box_acc[["small", "large"]]
 words = "less often than" if small < large else "at least as often as"
-print(f"at the common threshold small fish are found {words}", end=" ")
-print("large ones\n(one network, one seed)")
+figures.say(
+    f"at the common threshold small fish are found {words} large ones",
+    "(one network, one seed)",
+)
 
 # %% [markdown]
 # <details><summary>Answer</summary>

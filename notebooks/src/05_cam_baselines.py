@@ -107,10 +107,10 @@ for batch in (images, images[:, :, :30, :]):  # square, and 30 x 48
     mine = hide_and_seek(batch, 7, *given, seeded())
     theirs = erasing.hide_and_seek(batch, (7,), *given, seeded())
     assert torch.equal(mine, theirs)
-print(
-    "HaS: equal to the package's, also where 7 does not divide", end=" "
+figures.say(
+    "HaS: equal to the package's, also where 7 does not divide",
+    "the side",
 )
-print("the side")
 
 # %% [markdown]
 # Two traps of public code hide in these lines. A parameter called `grid_size` was meant as the *side of a
@@ -233,8 +233,10 @@ for hide in (True, False):
     layer = erasing.ADL(gamma=0.9, rate=rate, generator=seeded())
     assert torch.allclose(adl(features, 0.9, hide), layer(features))
     assert torch.equal(layer.eval()(features), features)
-print("ADL: equal to the package's in both branches, and", end=" ")
-print("the identity in testing")
+figures.say(
+    "ADL: equal to the package's in both branches, and",
+    "the identity in testing",
+)
 
 # %% [markdown]
 # The trap: the rule assumes that $A$ is not negative. Networks with pre-activation blocks pass on sums that were not
@@ -371,10 +373,10 @@ print(pd.concat(columns, axis=1).round(0).astype(int).to_string())
 # %%
 fish, sides = train.masks, (train.masks.any(2), train.masks.any(1))
 area = sides[0].sum(1) * sides[1].sum(1)  # of each fish's box
-print(
-    f"The fish covers {fish.float().mean():.1%} of a picture,", end=" "
+figures.say(
+    f"The fish covers {fish.float().mean():.1%} of a picture,",
+    f"its box {area.float().mean() / 48**2:.1%}.",
 )
-print(f"its box {area.float().mean() / 48**2:.1%}.")
 aim = when["mark"] / when["rest"]
 known = [name for name, value in aim.items() if value > 1.5]
 said = [f"{name} {value:.1f}" for name, value in aim.items()]
@@ -519,8 +521,8 @@ runs = experiments.sweep(grids.METHODS)
 table = analysis.final(runs)
 groups = analysis.by(runs, "method", "epsilon")
 test = data.load("toy", "test")
-masks, size = test.masks.numpy(), test.images.shape[-1]
-constant = metrics.constant_map_baseline(masks, size=size)
+true_masks, size = test.masks.numpy(), test.images.shape[-1]
+constant = metrics.constant_map_baseline(true_masks, size=size)
 true_boxes = test.boxes[:, None].numpy()
 centre = metrics.centre_box_baseline(true_boxes, size).max_box_acc
 print(len(runs), "runs; seeds", sorted(set(table.seed)))
@@ -635,8 +637,10 @@ verdicts(by_er)
 # Is any erasing method better than plain CAM by itself?
 
 # %%
-print("What erasing alone changes against CAM, both at ε = 0,", end=" ")
-print("in points:")
+figures.say(
+    "What erasing alone changes against CAM, both at ε = 0,",
+    "in points:",
+)
 plain = groups["cam", 0.0]
 pairs = {TITLES[m]: (plain, groups[m, 0.0]) for m in methods[1:]}
 by_erasing = compare(pairs)
@@ -719,14 +723,11 @@ for method in ("cutmix", "adl", "rdap"):
         own[method, 0.0] - own["cam", 0.0]
         for own in (ratio, context, pxap)
     )
-    print(
-        f"{TITLES[method]:18s} rest for each mark {moved:+.2f},",
-        end=" ",
-    )
-    print(f"habitat {habitat:+.2f}, PxAP {score:+.3f}")
+    rest = f"{TITLES[method]:18s} rest for each mark {moved:+.2f}"
+    print(f"{rest}, habitat {habitat:+.2f}, PxAP {score:+.3f}")
 darker = sum(context[m, 0.8] < context[m, 0.0] for m in TITLES)
-print(f"The habitat is darker with ER for {darker} of", end=" ")
-print(len(TITLES), "methods.")
+print("Methods for which the habitat is darker with ER:", end=" ")
+print(darker, "of", len(TITLES))
 
 # %%
 plain, treated = pxap[:, 0.0], pxap[:, 0.8]
@@ -816,8 +817,10 @@ for name in list(NETS)[1:]:
         maps = net.forward_features(torch.rand(1, 3, 48, 48))
     height, width = maps.shape[2:]
     shift = models.map_offset(net, 48)[0]
-    print(f"{NETS[name]}: map {height} x {width}, drawn", end=" ")
-    print(f"{shift:g} of 48 px right and down")
+    figures.say(
+        f"{NETS[name]}: map {height} x {width}, drawn",
+        f"{shift:g} of 48 px right and down",
+    )
 
 # %%
 PLAN = "world_networks"
@@ -968,8 +971,10 @@ def price(plan):
     """What is missing of it, the command, and what its file says."""
     wanted, stored = plans.load(plan).configs, analysis.stored(plan)
     if missing := len(wanted) - len(stored):
-        print(f"{missing} of {len(wanted)} runs not run here:", end=" ")
-        print(f"python -m entreg_utils sweep {plan}")
+        figures.say(
+            f"{missing} of {len(wanted)} runs not run here:",
+            f"python -m entreg_utils sweep {plan}",
+        )
     text = (plans.FOLDER / f"{plan}.toml").read_text(encoding="utf-8")
     costs = [line for line in text.splitlines() if "Cost" in line]
     figures.say(f"By the plan: {costs[0].lstrip('# ')}")

@@ -189,13 +189,14 @@ most = torch.tensor(8.0).log()
 for epsilon in (0.0, STRONG):
     model = fresh().double()
     history = train(model, x, labels, averaged(epsilon), batch=20)
-    print(f"eps {epsilon:.2f}: loss {history[0]:.3f} ->", end=" ")
-    print(f"{history[-1]:.3f} nats, entropy {mean_entropy(model):.2f}")
-    right = model(x).argmax(1) == labels  # in evaluation mode
-    print(
-        f"          of at most {most:.2f}, {right.double().mean():.0%}"
+    h = mean_entropy(model)  # and evaluation mode
+    right = (model(x).argmax(1) == labels).double().mean()
+    figures.say(
+        f"eps {epsilon:.2f}: loss {history[0]:.3f} ->",
+        f"{history[-1]:.3f} nats, entropy {h:.2f} of at most",
+        f"{most:.2f}, {right:.0%} right (chance {1 / 8:.0%})",
+        indent="  ",
     )
-    print(f"          right (chance {1 / 8:.0%})")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -349,12 +350,11 @@ without = experiments.run(experiments.er(0.0))  # eps 0, seed 0
 with_er = experiments.run(experiments.er(STRONG))
 for run in (without, with_er):
     last = run.history.iloc[-1]
-    print(
+    figures.say(
         f"eps {run.config.epsilon:.2f}: {len(run.history)} epochs,",
-        end=" ",
+        f"entropy {last.test_entropy:.2f}, accuracy",
+        f"{last.test_accuracy:.3f}, PxAP {last.test_pxap:.3f}",
     )
-    print(f"entropy {last.test_entropy:.2f}, accuracy", end=" ")
-    print(f"{last.test_accuracy:.3f}, PxAP {last.test_pxap:.3f}")
 
 # %% [markdown]
 # Notice the accuracies: both networks name nearly every fish, and their difference is what the regulariser costs
@@ -522,10 +522,14 @@ checks.early_stopping(answer, history)
 # %%
 stopped, strong = peaks.loc[0.0], peaks.loc[STRONG]
 early, late = stopped["entropy there"], strong["entropy at end"]
-print(f"eps 0, stopped: {early:.2f} nats,", end=" ")
-print(f"PxAP {stopped['PxAP there']:.2f};")
-print(f"eps {STRONG:g}, to the end: {late:.2f} nats,", end=" ")
-print(f"PxAP {strong['PxAP at end']:.2f}; at most {np.log(8):.2f} nats")
+figures.say(
+    f"eps 0, stopped: {early:.2f} nats,",
+    f"PxAP {stopped['PxAP there']:.2f};",
+)
+figures.say(
+    f"eps {STRONG:g}, to the end: {late:.2f} nats,",
+    f"PxAP {strong['PxAP at end']:.2f}; at most {np.log(8):.2f} nats",
+)
 far = "not one place: the stopped network is far surer"
 print("one place" if abs(late - early) < 0.2 else far)
 
@@ -534,8 +538,10 @@ own = history[history.epsilon == 0]
 top = own.groupby("epoch").test_pxap.mean().max()
 back = stopped["PxAP there"] - stopped["PxAP at end"]
 lost = top - stopped["PxAP at end"]
-print(f"stopping gives back {back:.3f} of the {lost:.3f}", end=" ")
-print("that plain training\nloses after its peak")
+figures.say(
+    f"stopping gives back {back:.3f} of the {lost:.3f} that plain",
+    "training loses after its peak",
+)
 
 # %% [markdown]
 # Both have a price that is easy to overlook: choosing an epoch or a strength by PxAP needs *masks* for the validation

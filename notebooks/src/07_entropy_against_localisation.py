@@ -107,11 +107,10 @@ history = analysis.history(runs)
 by_epsilon = analysis.by(runs, "epsilon").items()
 groups = {epsilon: own for (epsilon,), own in by_epsilon}
 test = data.load("toy", "test")
-print(
-    f"{len(runs)} runs: {table.epsilon.nunique()} strengths,", end=" "
-)
-print("seeds", sorted(set(table.seed)))
-print("strengths:", sorted(set(table.epsilon)))
+strengths = sorted(set(table.epsilon))
+print(f"{len(runs)} runs: {len(strengths)} strengths, seeds", end=" ")
+print(sorted(set(table.seed)))
+print("strengths:", strengths)
 
 # %% [markdown]
 # They were in the store. Where would one more be trained (a graphics card is taken where PyTorch can use one), and for
@@ -139,8 +138,10 @@ plain = table[table.epsilon == 0].pxap
 mine, package = student(plain), metrics.seed_interval(plain)
 assert np.allclose(mine, package, atol=1e-4)
 print(f"PxAP at ε = 0, {len(plain)} seeds: {plain.round(3).tolist()}")
-print(f"by hand {mine[0]:.3f} ± {mine[1]:.3f},", end=" ")
-print("metrics.seed_interval agrees")
+figures.say(
+    f"by hand {mine[0]:.3f} ± {mine[1]:.3f},",
+    "metrics.seed_interval agrees",
+)
 
 # %% [markdown]
 # The spread between seeds is the same network, the same data, the same recipe: only the first weights and
@@ -672,8 +673,10 @@ gaps = {
 print("light on the body further off, less that in the water by the")
 print("mark (in brackets: bootstrap over images)")
 for epsilon, gap in gaps.items():
-    print(f"ε = {epsilon:g}: {gap.estimate:+.2f}", end=" ")
-    print(f"({gap.low:+.2f} to {gap.high:+.2f})")
+    figures.say(
+        f"ε = {epsilon:g}: {gap.estimate:+.2f}",
+        f"({gap.low:+.2f} to {gap.high:+.2f})",
+    )
 turns = gaps[0.0].high < 0 < gaps[0.8].low
 account = (
     "At ε = 0 the water by the mark is brighter than the far end of "
@@ -1191,12 +1194,18 @@ true = hurt["loud context"].groupby("epsilon").accuracy.mean()
 for k, epsilon in enumerate(strengths):
     loss, accuracy = at_worths(loud, measured[k], epsilon)
     lowest, _ = at_worths(loud, predicted[k], epsilon)
-    print(f"ε = {epsilon:g}: loss {loss:.3f} nats,", end=" ")
-    print(f"{loss - lowest:+.3f} above the optimum;")
-    print(f"  worth of the part {measured[k, 0]:.2f},", end=" ")
-    print(f"at the optimum {predicted[k, 0]:.2f};")
-    print(f"  accuracy of the vote {accuracy:.2f},", end=" ")
-    print(f"of the network {true[epsilon]:.2f}")
+    figures.say(
+        f"ε = {epsilon:g}: loss {loss:.3f} nats,",
+        f"{loss - lowest:+.3f} above the optimum;",
+    )
+    figures.say(
+        f"  worth of the part {measured[k, 0]:.2f},",
+        f"at the optimum {predicted[k, 0]:.2f};",
+    )
+    figures.say(
+        f"  accuracy of the vote {accuracy:.2f},",
+        f"of the network {true[epsilon]:.2f}",
+    )
 
 # %% [markdown]
 # The vote is a fair picture wherever its accuracy is the network's: the louder cue decides, and where
@@ -1242,7 +1251,13 @@ answer = on_test.max() - on_test[0.0] - honest
 checks.optimism(answer, table)
 
 # %% [markdown]
-# **C (8 minutes).** Write the rule of this notebook once and for all: `report(table)` takes a table with a row a run and
+# **C (15 minutes, trains for real).** Turn a knob that was not turned here, for instance
+# `experiments.er(0.8, part_visibility=0.9)`: the mark is missing in a tenth of the images. Predict first
+# whether the price in accuracy becomes smaller, then call `experiments.run(...)` on it. It is not in
+# the store, so it is trained, once.
+
+# %% [markdown]
+# **D (8 minutes).** Write the rule of this notebook once and for all: `report(table)` takes a table with a row a run and
 # the columns `epsilon`, `val_pxap` and `pxap` (others may be there, and the rows are in any order), and returns the pair
 # (ε, PxAP): chosen on validation, reported on test, each by the mean over the seeds.
 
@@ -1260,11 +1275,6 @@ def report(table):
 checks.chosen_on_validation(report)
 
 # %% [markdown]
-# **D (15 minutes, trains for real).** Turn a knob that was not turned here, for instance
-# `experiments.er(0.8, part_visibility=0.9)`: the mark is missing in a tenth of the images. Predict first
-# whether the price in accuracy becomes smaller, then call `experiments.run(...)` on it. It is not in
-# the store, so it is trained, once.
-#
 # ## Summary
 #
 # What was found, from the numbers above:
