@@ -1810,6 +1810,9 @@ for strength in (1.0, 10.0, 100.0):
 checks.hinged_entropy(hinged)
 
 # %% [markdown]
+# With a hinge the strength hardly matters once it is large enough: the optimum sits at $\Gamma$, as the solved notebook prints for three
+# strengths. It names an entropy, where the others trade one for cross-entropy.
+#
 # **To go on** (15 minutes, trains for real). Weight decay in the drawn world was not run here:
 # `experiments.run(experiments.er(0.0, weight_decay=1e-2))` trains it once. Predict its entropy and its PxAP first, then
 # place it in the figure of section 5, as the weight decay of the photographs is placed (two seeds at least).
