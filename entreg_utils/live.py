@@ -28,6 +28,7 @@ class Progress:
     Attributes:
         done, total: steps.  loss: a recent one, NaN before the first.
         seconds: since the button was pressed, up to the last step.
+        stop: whether the training is to end at its next step.
     """
 
     def __init__(self, limit: float = math.inf):
@@ -39,7 +40,8 @@ class Progress:
         """Note it; raise :class:`Stopped` where the training is to end before its last step."""
         self.done, self.total, self.loss = done, total, loss
         self.seconds = time.monotonic() - self._begun
-        if done < total and (self.stop or self.seconds > self._limit):
+        self.stop |= done < total and self.seconds > self._limit
+        if done < total and self.stop:
             raise Stopped(f"stopped after {done} of {total} steps")
 
     def __str__(self) -> str:
@@ -81,7 +83,8 @@ class Trainer(Explorer):
         try:
             work = asyncio.ensure_future(asyncio.to_thread(self._train, progress, **values))
             while not (await asyncio.wait({work}, timeout=POLL))[0]:
-                self._tell(progress)
+                trained = progress.stop or progress.done == progress.total
+                self._tell(progress, "measuring: " if trained else "")
             self._found[(*values.values(),)] = work.result()
             self._tell(progress, "stopped: " if progress.done < progress.total else "done: ")
         except Exception as error:  # of a thread it would be lost

@@ -5,10 +5,12 @@ Picture and sentence are set at once, in one element. The output that a notebook
 picture and its sentence too, so that a page without a kernel, printed or on GitHub, shows them.
 """
 
+import asyncio
 import base64
-import functools
+import contextlib
 import html
 import struct
+import time
 from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets
@@ -25,6 +27,7 @@ from entreg_utils.figures.training import check_image, dashboard
 from entreg_utils.metrics.overlap import check_boxes
 
 KEPT = 200  # drawn states that an explorer remembers, of 30 to 80 kB each
+SLOW = 1.0  # seconds; what takes longer is drawn only when it is asked for
 
 
 class Explorer(ipywidgets.VBox):
@@ -35,31 +38,44 @@ class Explorer(ipywidgets.VBox):
 
     def __init__(self, draw: Callable[..., tuple[Figure, str]], controls: Mapping):
         self.controls, self.view, self._asked = dict(controls), ipywidgets.HTML(), 0
-        self._places = {}
-
-        @functools.lru_cache(KEPT)
-        def seen(*values) -> tuple[bytes, str]:
-            figure, sentence = draw(**dict(zip(self.controls, values, strict=True)))
-            self._place(figure)
-            return png(figure), sentence
-
-        self._seen = seen
-        self._show(self._state())
+        self._draw, self._drawn, self._places, self._soon = draw, {}, {}, None
+        self._show(self._state(self._values()))
         for control in self.controls.values():
             control.style.description_width = "initial"  # as wide as its words
             control.observe(self.redraw, names="value")
         row = ipywidgets.HBox([*self.controls.values()], layout={"flex_flow": "row wrap"})
         super().__init__([row, self.view])
+        self._draw_ahead_soon()
 
     def redraw(self, _=None) -> None:
         """Show what the controls ask for now; a sentence alone where that cannot be drawn."""
         self._asked = mine = self._asked + 1
         try:
-            state = self._state()
+            state = self._state(self._values())
         except Exception as error:  # whatever the function raises: no picture of other values stays
             state = None, f"This cannot be drawn: {error}"
         if mine == self._asked:  # else a control was moved on while this was drawn
             self._show(state)
+            self._draw_ahead_soon()
+
+    def _draw_ahead_soon(self) -> None:
+        """While nothing runs, draw what one step of a control would ask for, if that is fast."""
+        if self._seconds < SLOW:
+            with contextlib.suppress(RuntimeError):  # no loop runs: this is no kernel
+                if self._soon:
+                    self._soon.cancel()
+                self._soon = asyncio.get_running_loop().call_later(0.1, self._draw_ahead)
+
+    def _draw_ahead(self) -> None:
+        values = self._values()
+        for number, control in enumerate(self.controls.values()):
+            for value in sliders.beside(control):
+                near = *values[:number], value, *values[number + 1 :]
+                if near not in self._drawn:
+                    with contextlib.suppress(Exception):  # it is told when it is asked for
+                        self._state(near)
+                        self._draw_ahead_soon()
+                    return
 
     def _place(self, figure: Figure) -> None:
         """Axes where those of the first such figure are: nothing jumps, nor is measured anew."""
@@ -71,8 +87,20 @@ class Explorer(ipywidgets.VBox):
         for axes, place in zip(figure.axes, self._places[kind], strict=True):
             axes.set_position(place)
 
-    def _state(self) -> tuple[bytes, str]:
-        return self._seen(*(control.value for control in self.controls.values()))
+    def _values(self) -> tuple:
+        values = (control.value for control in self.controls.values())
+        return tuple(round(one, 9) if isinstance(one, float) else one for one in values)
+
+    def _state(self, values: tuple) -> tuple[bytes, str]:
+        if values not in self._drawn:
+            start = time.perf_counter()
+            figure, sentence = self._draw(**dict(zip(self.controls, values, strict=True)))
+            self._place(figure)
+            if len(self._drawn) == KEPT:
+                del self._drawn[next(iter(self._drawn))]
+            self._drawn[values] = png(figure), sentence
+            self._seconds = time.perf_counter() - start
+        return self._drawn[values]
 
     def _show(self, state: tuple[bytes | None, str]) -> None:
         self._shown = picture, sentence = state
@@ -84,9 +112,8 @@ class Explorer(ipywidgets.VBox):
                 f'<img src="{source}" alt="{said}"'
                 f' width="{width}" height="{height}" style="max-width: 100%; height: auto">'
             )
-        self.view.value = (
-            f'<figure style="margin: 0">{image}<figcaption>{said}</figcaption></figure>'
-        )
+        said = f'<figcaption style="line-height: 1.4">{said}</figcaption>'
+        self.view.value = f'<figure style="margin: 0">{image}{said}</figure>'
 
     def _repr_mimebundle_(self, **kwargs) -> tuple[dict, dict]:
         picture, sentence = self._shown
@@ -102,7 +129,8 @@ def explorer(draw: Callable[..., tuple[Figure, str]], **controls) -> Explorer:
 
     Args:
         draw: called with the value of each control under its name, gives ``(Figure, sentence)``;
-            a pure function, since a state seen before is not drawn again.
+            a pure function: a state is drawn once, and those a step away ahead of being asked for
+            where drawing takes less than a second.
         controls: widgets with a ``value`` and a ``description``, such as those of
             ``entreg_utils.sliders`` and a ``Dropdown`` of ipywidgets.
 

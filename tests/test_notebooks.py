@@ -59,7 +59,7 @@ def headings(notebook, path):
 
 
 def opening(notebook, path):
-    first = notebook.cells[0].source
+    first = next(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     for what, pattern in {
         "title": rf"\A# {path.name[:2]} · \S",
         "prerequisites": r"\*\*Before:\*\* +\S",

@@ -1,5 +1,6 @@
 """What an explorer shows is the figure that its controls stand on, live and in what is stored."""
 
+import asyncio
 import base64
 import dataclasses
 import html
@@ -16,7 +17,7 @@ import torch
 from IPython.core.formatters import DisplayFormatter
 from PIL import Image
 
-from entreg_utils import data, figures, widgets
+from entreg_utils import data, figures, sliders, widgets
 from entreg_utils.experiments import Config, Run
 from entreg_utils.figures import png, steps
 from entreg_utils.figures.stages import one_stage
@@ -56,7 +57,7 @@ explorer = widgets.explorer
 
 def seen(box):
     """The picture and the sentence that a reader sees."""
-    found = re.search(r"<figcaption>(.*)</figcaption>", box.view.value)
+    found = re.search(r"<figcaption[^>]*>(.*)</figcaption>", box.view.value)
     image = re.search(r'<img src="data:image/png;base64,([^"]+)" alt="([^"]+)"', box.view.value)
     assert image is None or image[2] == found[1]
     return image and base64.b64decode(image[1]), html.unescape(found[1])
@@ -124,6 +125,31 @@ def test_a_state_that_was_seen_is_not_drawn_again(line):
     box.controls["height"].value = 2
     box.controls["height"].value = 1
     assert drawn == [(1, "red"), (2, "red")] and seen(box) == first
+
+
+def test_what_is_one_step_away_is_drawn_while_nothing_runs(line):
+    box, drawn = line
+
+    async def move(height, wanted):
+        box.controls["height"].value = height
+        for _ in range(200):
+            await asyncio.sleep(0.05)
+            if set(drawn) >= wanted:
+                return True
+
+    assert asyncio.run(move(0, {(1, "red"), (0, "red"), (0, "blue")}))
+    before = len(drawn)
+    box.controls["colour"].value = "blue"
+    assert len(drawn) == before and seen(box)[1].startswith("A blue line rises to 0")
+    # 3 cannot be drawn, which is told when it is asked for
+    assert asyncio.run(move(2, {(3, "blue")})) and seen(box)[1].startswith("A blue line")
+
+
+def test_steps_of_a_control():
+    assert sliders.beside(sliders.IntSlider(value=0, max=3)) == [1]
+    assert sliders.beside(sliders.FloatSlider(value=0.3, min=0, max=1, step=0.1)) == [0.4, 0.2]
+    assert sliders.beside(ipywidgets.Dropdown(options=[("a", 5), ("b", 6)])) == [6]
+    assert sliders.beside(ipywidgets.Checkbox()) == []
 
 
 def test_where_nothing_can_be_drawn_a_sentence_stands_and_no_picture_of_other_values(line):

@@ -10,12 +10,16 @@ from collections.abc import Mapping
 
 import matplotlib.pyplot as plt
 import numpy as np
+from contourpy import contour_generator
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from entreg_utils import metrics
 from entreg_utils.cam.scaling import as_array
-from entreg_utils.figures.scenes import colour_bar, draw_picture
+from entreg_utils.figures.scenes import as_picture, colour_bar, draw_picture
 from entreg_utils.figures.style import MAP_CMAP, picture_axes
+
+PITCH = 1.2  # of a row of one_stage: a square and its title, in sides of the square
 
 
 def beside(
@@ -96,26 +100,43 @@ def one_stage(image, features: Mapping[str, Mapping], stage: str, mask=None) -> 
     order = {name: np.argsort(-t.mean(axis=(1, 2)))[:top] for name, t in tensors.items()}
     high = max(one.max() for one in energy.values())
     loudest = max(tensors[name][order[name]].max() for name in tensors)
-    size = 9, 1.78 * len(tensors)
-    figure, grid = plt.subplots(len(tensors), top + 2, figsize=size, squeeze=False)
-    said = []
-    for row, (name, tensor) in zip(grid, tensors.items(), strict=True):
-        draw_picture(row[0], image)
-        row[0].set_ylabel(name)
-        left = _cells(row[1], energy[name], image.shape[-1], high, mask)
-        row[1].set_title(f"{stage}: energy", fontsize=9)
-        for axes, channel in zip(row[2:], order[name], strict=True):
-            right = _cells(axes, tensor[channel], image.shape[-1], loudest, mask)
-            axes.set_title(f"channel {channel}", fontsize=9)
-        share = tensor[order[name]].sum() / max(tensor.sum(), 1e-12)
+    # Two axes hold all panels, not an axes each: a slider that is moved waits for each of them.
+    size, side, said = (9, 1.5 * len(tensors)), image.shape[-1], []
+    figure, (left, right) = plt.subplots(1, 2, figsize=size, width_ratios=(2, top))
+    for row, (name, tensor) in enumerate(tensors.items()):
+        chosen, y = order[name], PITCH * side * row
+        first = {"": as_picture(image), f"{stage}: energy": energy[name]}
+        channels = {f"channel {k}": tensor[k] for k in chosen}
+        _panels(left, y, side, first, high, mask)
+        _panels(right, y, side, channels, loudest, mask)
+        left.text(-0.04 * side, y + 0.7 * side, name, rotation=90, ha="right", va="center")
+        share = tensor[chosen].sum() / max(tensor.sum(), 1e-12)
         said.append(
             f"{name}: mean energy {energy[name].mean():.2f}, {share:.0%} of it in the {top} "
             f"strongest of {len(tensor)} channels"
         )
-    place = {"fraction": 0.06, "aspect": 30, "pad": 0.03}
-    colour_bar(figure, left, [0, high], ax=list(grid[:, 1]), **place)
-    colour_bar(figure, right, [0, loudest], ax=list(grid[:, -1]), **place)
+    for axes, columns, most in ((left, 2, high), (right, top, loudest)):
+        picture_axes(axes)
+        axes.set(xlim=(0, 1.06 * side * columns), ylim=(PITCH * side * len(tensors), 0))
+        place = {"fraction": 0.03, "aspect": 30, "pad": 0.02, "shrink": 0.9}
+        colour_bar(figure, axes.images[-1], [0, most], ax=axes, **place)
     return figure, f"{stage}: {'; '.join(said)}."
+
+
+def _panels(axes, y: float, side: int, panels: Mapping, high: float, mask) -> None:
+    """A row of squares with their titles on one axes, maps from 0 to ``high`` with the outline."""
+    lines, outline = (
+        [],
+        [] if mask is None else contour_generator(z=as_array(mask) * 1.0).lines(0.5),
+    )
+    for column, (title, cells) in enumerate(panels.items()):
+        corner = 1.06 * side * column, y + (PITCH - 1) * side  # upper left
+        extent = corner[0], corner[0] + side, corner[1] + side, corner[1]
+        axes.text(corner[0], corner[1] - 0.04 * side, title, fontsize=9)
+        axes.imshow(cells, cmap=MAP_CMAP, vmin=0, vmax=high, extent=extent)
+        if cells.ndim == 2:
+            lines += [line + 0.5 + corner for line in outline]
+    axes.add_collection(LineCollection(lines, colors="white", linewidths=0.9))
 
 
 def same_stages(features: Mapping[str, Mapping]) -> list[str]:

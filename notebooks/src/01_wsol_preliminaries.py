@@ -725,12 +725,14 @@ def read(found):
     cues = zip(NAMES.values(), worths(found), strict=True)
     listed = ", ".join(f"{cue} {worth:.1f}" for cue, worth in cues)
     most = [*NAMES.values()][int(np.argmax(worths(found)))]
-    right = f"accuracy {found['accuracy']:.2f}"
-    return f"worth {listed} logits, so most: {most}; {right}"
+    return (
+        f"the {most} is worth most (in logits: {listed}), accuracy "
+        f"{found['accuracy']:.2f}"
+    )
 
 
 # %%
-known = stored.metrics | {"map": stored.maps[-1, 0]}
+BEFORE = stored.metrics | {"map": stored.maps[-1, 0]}
 DEFAULT = {cue: getattr(LIVE, cue) for cue in NAMES}
 
 
@@ -738,14 +740,14 @@ def lab(found, **knobs):
     figure = plt.figure(figsize=(9, 4.1))
     places = [["seen", "map", "bars"], ["my seen", "my map", "bars"]]
     grid = figure.subplot_mosaic(places, width_ratios=[1, 1, 1.6])
-    draw_row([grid["seen"], grid["map"]], DEFAULT, known)
+    draw_row([grid["seen"], grid["map"]], DEFAULT, BEFORE)
     draw_row([grid["my seen"], grid["my map"]], knobs, found)
     grid["seen"].set_title("default world")
     grid["map"].set_title("its map")
     grid["my seen"].set_title("your world")
     grid["my map"].set_title("your map" if found else "not trained")
     axes, rows = grid["bars"], np.arange(3)
-    axes.barh(rows - 0.2, worths(known), 0.36, color="0.6")
+    axes.barh(rows - 0.2, worths(BEFORE), 0.36, color="0.6")
     mine = worths(found) if found else [0.0] * 3
     axes.barh(rows + 0.2, mine, 0.36, color=CUE_COLOURS.values())
     ticks = [f"{NAMES[c]}\n{knobs[c]:.2f}" for c in NAMES]
@@ -759,10 +761,11 @@ def lab(found, **knobs):
         run = found["progress"]
         passed = LIVE.epochs * run.done / run.total
         told = (
-            f"Your world ({own}), {LIVE.num_train:,} images, {passed:.1f} of "
-            f"{LIVE.epochs} epochs in {run.seconds:.1f} s: {read(found)}."
+            f"Your world ({own}), {LIVE.num_train:,} images, "
+            f"{passed:.1f} of {LIVE.epochs} epochs in "
+            f"{run.seconds:.1f} s: {read(found)}."
         )
-    return figure, f"{told} Default world, stored: {read(known)}."
+    return figure, f"{told} Default world, stored: {read(BEFORE)}."
 
 
 # %%

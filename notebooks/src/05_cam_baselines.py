@@ -476,8 +476,9 @@ def what_it_hides(method, strength, image):
     )
     return figure, (
         f"{TITLES[method]}, {field} {value:.2f} (preset: "
-        f"{getattr(preset, field):g}). When it strikes it hides {when}; "
-        f"it strikes {often:.0%} of the time: in training {trained}."
+        f"{getattr(preset, field):g}). When it strikes it hides "
+        f"{when}; it strikes {often:.0%} of the time: in training "
+        f"{trained}."
     )
 
 

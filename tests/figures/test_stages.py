@@ -65,13 +65,19 @@ def test_one_stage_shows_the_loudest_channels_on_one_scale():
     quiet = torch.stack([CORNER, 3 * CORNER, 2 * CORNER, 0 * CORNER, 0 * CORNER])[None]
     features = {"a": {"last": quiet}, "b": {"last": quiet / 2}}
     figure, sentence = stages.one_stage(IMAGES[0], features, "last", mask=MASKS[0])
-    pictures = shown(figure)
-    titles = [axes.get_title() for axes in pictures[:5]]
-    assert titles == ["", "last: energy", "channel 1", "channel 2", "channel 0"]
-    np.testing.assert_allclose(drawn(pictures[1]), 1.2 * CORNER)
-    assert pictures[1].images[0].get_clim() == pictures[7].images[0].get_clim()
-    assert pictures[1].images[0].get_clim() == pytest.approx((0, 4.8))
-    assert pictures[2].images[0].get_clim() == pictures[9].images[0].get_clim() == (0, 12)
+    left, right = shown(figure)
+    titles = [text.get_text() for text in left.texts + right.texts]
+    assert titles[:3] == ["", "last: energy", "a"]
+    assert titles[6:10] == ["channel 1", "channel 2", "channel 0", "channel 3"]
+    energies, channels = left.images[1::2], right.images
+    np.testing.assert_allclose(energies[0].get_array(), 1.2 * CORNER)
+    assert [one.get_clim() for one in energies] == [pytest.approx((0, 4.8))] * 2
+    assert [one.get_clim() for one in channels] == [(0, 12)] * 8
+    outlines = [line for row in right.collections for line in row.get_segments()]
+    for line, one in zip(outlines, channels, strict=True):  # round the object, in every panel
+        x0, x1, y1, y0 = one.get_extent()
+        assert line.min(axis=0) == pytest.approx((x0 + 1, y0 + 1))
+        assert line.max(axis=0) == pytest.approx((x1 - 1, y1 - 1))
     assert sentence == (
         "last: a: mean energy 1.20, 100% of it in the 4 strongest of 5 channels; "
         "b: mean energy 0.60, 100% of it in the 4 strongest of 5 channels."
