@@ -769,7 +769,7 @@ def lab(found, **knobs):
     return figure, f"{told} Default world, stored: {read(BEFORE)}."
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 look = {"min": 0.1, "max": 1.0, "step": 0.05}
 dials = {
     cue: sliders.FloatSlider(
