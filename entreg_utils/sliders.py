@@ -30,7 +30,8 @@ function render({ model, el }) {
   input.addEventListener("keydown", (event) => event.stopPropagation());  // Lab takes arrows else
   model.on("change:" + key, show);
   model.on("change:disabled", show);
-  label.style.cssText = "display: flex; align-items: center; gap: 0.5em; margin: 2px 1em 2px 2px";
+  label.style.cssText = "display: flex; flex-wrap: wrap; align-items: center; gap: 0.5em";
+  label.style.margin = "2px 1em 2px 2px";
   output.style.minWidth = "3em";
   label.append(model.get("description"), input, output);
   el.append(label);

@@ -42,6 +42,7 @@ class Explorer(ipywidgets.VBox):
         self._show(self._state(self._values()))
         for control in self.controls.values():
             control.style.description_width = "initial"  # as wide as its words
+            control.layout.max_width = "98%"
             control.observe(self.redraw, names="value")
         row = ipywidgets.HBox([*self.controls.values()], layout={"flex_flow": "row wrap"})
         super().__init__([row, self.view])
@@ -64,7 +65,7 @@ class Explorer(ipywidgets.VBox):
             with contextlib.suppress(RuntimeError):  # no loop runs: this is no kernel
                 if self._soon:
                     self._soon.cancel()
-                self._soon = asyncio.get_running_loop().call_later(0.1, self._draw_ahead)
+                self._soon = asyncio.get_running_loop().call_later(0.25, self._draw_ahead)
 
     def _draw_ahead(self) -> None:
         values = self._values()

@@ -127,12 +127,14 @@ def test_a_state_that_was_seen_is_not_drawn_again(line):
     assert drawn == [(1, "red"), (2, "red")] and seen(box) == first
 
 
-def test_what_is_one_step_away_is_drawn_while_nothing_runs(line):
+def test_what_is_one_step_away_is_drawn_while_nothing_runs(line, monkeypatch):
     box, drawn = line
+    monkeypatch.setattr(widgets, "SLOW", np.inf)  # on a busy machine too
 
-    async def move(height, wanted):
+    async def move(height, wanted, rest=0.0):
         box.controls["height"].value = height
-        for _ in range(200):
+        await asyncio.sleep(rest)
+        for _ in range(1200):
             await asyncio.sleep(0.05)
             if set(drawn) >= wanted:
                 return True
@@ -143,6 +145,10 @@ def test_what_is_one_step_away_is_drawn_while_nothing_runs(line):
     assert len(drawn) == before and seen(box)[1].startswith("A blue line rises to 0")
     # 3 cannot be drawn, which is told when it is asked for
     assert asyncio.run(move(2, {(3, "blue")})) and seen(box)[1].startswith("A blue line")
+    monkeypatch.setattr(widgets, "SLOW", 0)  # what is slow is drawn only when it is asked for
+    before = len(drawn)
+    asyncio.run(move(4, {(4, "blue")}, rest=0.6))
+    assert len(drawn) == before + 1
 
 
 def test_steps_of_a_control():

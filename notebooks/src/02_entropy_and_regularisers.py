@@ -730,8 +730,8 @@ widgets.explorer(
 #
 # Close to the corner cross-entropy has hardly an arrow left, and neither have the confidence penalty and JSD: their
 # gradients vanish with the probabilities of the other classes. $\mathrm{KL}(u\|p)$ still pushes, and with it Jeffreys and label
-# smoothing: its gradient on the right logit tends to a constant. With the minus sign, regulariser and cross-entropy
-# push the same way. The path runs up to the border, where an ever larger gap has an ever smaller loss; the last step is
+# smoothing: its gradient on the right logit tends to a constant. With the minus sign, the regulariser pushes the same way
+# as cross-entropy once the right class leads. The path runs up to the border, where an ever larger gap has an ever smaller loss; the last step is
 # where the drawing ends, not the path. Choose $\mathrm{KL}(u\|p)$ and then label smoothing, and the dot stays: $\lambda$ and
 # $\varepsilon = \lambda/(1+\lambda)$ have one minimum.
 #

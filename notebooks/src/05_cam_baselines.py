@@ -498,7 +498,7 @@ widgets.explorer(
 #
 # ADL and RDAP: what they hide is where this network is excited by this picture. HaS and CutMix draw their squares and boxes
 # without looking, and the right panel is the same for every fish. CutMix's strength is how often it strikes, and
-# a strike is as large at any of them. And a method that hides most of the fish in a strike may hide little of it in training.
+# a strike is as large at any of them. However much a strike hides, training never hides more than the share of its strikes.
 #
 # </details>
 
