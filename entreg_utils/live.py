@@ -77,21 +77,22 @@ class Trainer(Explorer):
 
     async def _run(self) -> None:
         """Train in a thread, look at it now and then, and draw what came out."""
-        values = {name: control.value for name, control in self.controls.items()}
+        values = self._values()
+        knobs = dict(zip(self.controls, values, strict=True))
         self._progress = progress = Progress(self._limit)
         self._lock(True)
         try:
-            work = asyncio.ensure_future(asyncio.to_thread(self._train, progress, **values))
+            work = asyncio.ensure_future(asyncio.to_thread(self._train, progress, **knobs))
             while not (await asyncio.wait({work}, timeout=POLL))[0]:
                 trained = progress.stop or progress.done == progress.total
                 self._tell(progress, "measuring: " if trained else "")
-            self._found[(*values.values(),)] = work.result()
+            self._found[values] = work.result()
             self._tell(progress, "stopped: " if progress.done < progress.total else "done: ")
         except Exception as error:  # of a thread it would be lost
             self.said.value = f"The training came to nothing: {error}"
         finally:
             self._lock(False)
-        self._seen.cache_clear()
+        self._drawn.pop(values, None)
         self.redraw()
 
     def _tell(self, progress: Progress, how: str = "") -> None:
@@ -106,7 +107,7 @@ class Trainer(Explorer):
 def trainer(
     train: Callable[..., object],
     draw: Callable[..., tuple[Figure, str]],
-    limit: float = 8.0,
+    limit: float = 8.5,
     **controls: ipywidgets.Widget,
 ) -> Trainer:
     """Controls, buttons to train and to stop, and the picture of what was trained for these values.

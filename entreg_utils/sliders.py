@@ -17,6 +17,7 @@ function render({ model, el }) {
   const input = Object.assign(document.createElement("input"), { type: "range", min, max, step });
   const show = () => {
     input.value = model.get(key);
+    input.disabled = model.get("disabled");
     output.textContent = names ? names[model.get(key)] : model.get(key).toFixed(digits);
     input.setAttribute("aria-valuetext", output.textContent);
   };
@@ -28,6 +29,7 @@ function render({ model, el }) {
   });
   input.addEventListener("keydown", (event) => event.stopPropagation());  // Lab takes arrows else
   model.on("change:" + key, show);
+  model.on("change:disabled", show);
   label.style.cssText = "display: flex; flex-wrap: wrap; align-items: center; gap: 0.5em";
   label.style.margin = "2px 1em 2px 2px";
   output.style.minWidth = "3em";

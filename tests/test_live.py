@@ -4,10 +4,11 @@ import asyncio
 import threading
 import time
 
-import ipywidgets
+import convert
 import matplotlib.pyplot as plt
 import pytest
 
+from entreg_utils import figures, live, sliders
 from entreg_utils.live import Progress, Stopped, trainer
 
 STEPS = 40
@@ -32,7 +33,7 @@ def learn(progress, rate):
 @pytest.fixture
 def made():
     def make(train=learn, limit=60.0):
-        rate = ipywidgets.FloatSlider(value=1, max=2, description="rate")
+        rate = sliders.FloatSlider(value=1, min=0, max=2, description="rate")
         return trainer(train, draw, limit=limit, rate=rate)
 
     return make
@@ -93,3 +94,37 @@ def test_the_last_step_is_never_a_stop():
     with pytest.raises(Stopped, match="stopped after 1 of 2 steps"):
         progress(1, 2, 0.1)
     assert (progress.done, progress.total, progress.loss) == (1, 2, 0.1)
+
+
+@pytest.fixture
+def own_style():
+    """The notebook sets matplotlib's defaults; they end with the test."""
+    with plt.rc_context():
+        yield
+
+
+def test_the_cue_lab_trains_the_world_of_its_sliders_and_says_what_it_trained(
+    monkeypatch, own_style, one_thread
+):
+    cells = convert.read(convert.HERE / "src" / "01_wsol_preliminaries.py").cells
+    cells = [cell.source for cell in cells if cell.cell_type == "code"]
+    begin = next(i for i, cell in enumerate(cells) if "entreg_utils.live" in cell)
+    end = next(i for i, cell in enumerate(cells) if "trainer(" in cell)
+    made, names = [], {}
+    monkeypatch.setattr(live, "trainer", lambda *a, **k: made.append(trainer(*a, **k)))
+    for cell in (cells[0], *cells[begin : end + 1]):
+        exec(cell, names)
+    (lab,) = made
+    knobs = {"part": 0.5, "body": 1.0, "context": 0.3}
+    for cue, value in knobs.items():
+        lab.controls[cue].value = value
+    assert "Your world (mark 0.50, body 1.00, habitat 0.30): not trained" in lab.view.value
+    progress = Progress()
+    progress.stop = True
+    found = names["learn"](progress, **knobs)
+    assert (progress.done, progress.total) == (1, 240) and found["map"].shape == (12, 12)
+    figure, sentence = names["lab"](found, **knobs)
+    assert "habitat 0.30), 1,000 images, 0.1 of 12 epochs in" in sentence
+    bars = [patch.get_width() for axes in figure.axes for patch in axes.patches]
+    assert bars[3:] == [found[f"reliance_{cue}"] for cue in knobs] != bars[:3]
+    assert len(figures.png(figure)) > 10_000

@@ -310,7 +310,9 @@ def test_the_stage_explorer_refuses_what_does_not_fit(test_split):
         widgets.stage_explorer(test_split.images[:2], {"a": {"x": maps}}, test_split.masks[:1])
 
 
-@pytest.mark.parametrize("stem", ["02_entropy_and_regularisers", "05_cam_baselines"])
+@pytest.mark.parametrize(
+    "stem", ["02_entropy_and_regularisers", "05_cam_baselines", "11_reading_critically"]
+)
 def test_every_control_of_a_notebooks_own_explorer_changes_picture_and_sentence(stem, monkeypatch):
     made, names = [], {}
     monkeypatch.setattr(widgets, "explorer", lambda *a, **k: made.append(explorer(*a, **k)))

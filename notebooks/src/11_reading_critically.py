@@ -598,9 +598,8 @@ def selection(network, threshold, epoch, seed):
     return figure, told
 
 
-# %%
-import ipywidgets
-from entreg_utils import widgets
+# %% tags=["nbval-ignore-output"]
+from entreg_utils import sliders, widgets
 
 MARKS = {"fmt": "none", "ecolor": "black", "capsize": 3}
 OPENING = dict.fromkeys(("threshold", "epoch", "seed"), "test")
@@ -611,13 +610,13 @@ ways = {
     "epoch": ["last", "validation", "test"],
     "seed": ["mean", "validation", "test"],
 }
-sliders = {
-    name: ipywidgets.SelectionSlider(
+choices = {
+    name: sliders.SelectionSlider(
         options=own, description=name, value=OPENING[name]
     )
     for name, own in ways.items()
 }
-widgets.explorer(selection, **sliders)
+widgets.explorer(selection, **choices)
 
 # %% [markdown]
 # <details><summary>Answer</summary>
