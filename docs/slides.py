@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bs4 import BeautifulSoup, Tag
 
-MOST = 150  # words on one slide; a longer paragraph stands alone and scrolls
+MOST = 170  # words on one slide; a longer paragraph stands alone and scrolls
 FIGURE = 110  # words whose room a figure takes
 REVEAL = "reset.css", "reveal.css", "reveal.js", "theme/white.css", "theme/fonts"
 PAGE = """<!doctype html>

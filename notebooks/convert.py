@@ -15,6 +15,7 @@ was passed.
 import hashlib
 import json
 import re
+import tomllib
 from pathlib import Path
 
 import jupytext
@@ -58,6 +59,16 @@ SHORT = {
     "CUB": "Caltech-UCSD Birds",
     "VOC": "Visual Object Classes",
 }
+# Where the course is public ("" where it is not yet): one setting for notebooks and site.
+REPOSITORY = tomllib.loads(HERE.with_name("pyproject.toml").read_text("utf-8"))["tool"]["course"][
+    "repository"
+]
+ELSEWHERE = """# On Colab: fetch the course; only what is missing is installed.
+import importlib.util
+
+if importlib.util.find_spec("entreg_utils") is None:
+    !git clone -q --depth 1 {repository} entreg
+    %run entreg/docs/colab.py"""
 COPY_NOTE = (
     "> **Your copy.** The cells that begin with `# Exercise` wait for you; the cell after each one"
     " checks your answer. It runs from top to bottom as it is."
@@ -116,6 +127,12 @@ def _assemble(cells: list[tuple[str, str, dict]], stem: str) -> NotebookNode:
     return nbformat.from_dict(notebook)
 
 
+def _elsewhere() -> list[tuple[str, str, dict]]:
+    """The first cell, which makes a notebook run on Colab; none while there is no address."""
+    text = ELSEWHERE.format(repository=REPOSITORY)
+    return [("code", text, {"tags": ["elsewhere"]})] if REPOSITORY else []
+
+
 def solved(source: Path) -> NotebookNode:
     """The notebook that readers open, not yet executed."""
     cells = []
@@ -124,7 +141,7 @@ def solved(source: Path) -> NotebookNode:
         if is_solution(cell):
             lines = [line for line in lines if not line.startswith("#!")]
         cells.append((cell.cell_type, "\n".join(lines), cell.metadata))
-    return _assemble(cells, source.stem)
+    return _assemble([*cells[:1], *_elsewhere(), *cells[1:]], source.stem)
 
 
 def student(source: Path) -> NotebookNode | None:
@@ -153,7 +170,8 @@ def student(source: Path) -> NotebookNode | None:
         cells.append((cell.cell_type, text, metadata))
     note = ("markdown", COPY_NOTE + SOLVED_NOTE.format(name=f"{source.stem}.ipynb"), {})
     report = ("code", REPORT.format(number=source.stem[:2]), {"tags": ["report"]})
-    return _assemble([*cells[:1], note, *cells[1:], report], f"{source.stem}/student")
+    cells[1:1] = [note, *_elsewhere()]
+    return _assemble([*cells, report], f"{source.stem}/student")
 
 
 def links(text: str) -> list[str]:

@@ -148,3 +148,16 @@ def test_missing_files_and_files_without_a_source_are_named(source):
     (folder / "01_one.ipynb").rename(folder / "09_gone.ipynb")
     assert convert.out_of_step(source, folder) == ["01_one.ipynb is not built"]
     assert convert.orphans(folder) == ["09_gone.ipynb has no source; remove it"]
+
+
+def test_with_an_address_each_notebook_begins_with_colabs_cell(source, monkeypatch):
+    monkeypatch.setattr(convert, "REPOSITORY", "")
+    plain = convert.solved(source).cells
+    monkeypatch.setattr(convert, "REPOSITORY", "https://example.org/course")
+    solved, student = convert.solved(source).cells, convert.student(source).cells
+    added = solved[1]
+    assert added.metadata.tags == ["elsewhere"]
+    assert "git clone -q --depth 1 https://example.org/course entreg\n" in added.source
+    assert [c.source for c in solved if c is not added] == [c.source for c in plain]
+    assert [c.source for c in student[:3]][2] == added.source
+    assert "Your copy" in student[1].source
