@@ -1,13 +1,11 @@
 """Sphinx's settings for the site: ``make site`` builds it from the notebooks as they are stored.
 
 Nothing is executed and nothing is fetched, by the build or by a page: mathematics becomes MathML,
-every figure's alternative text is the sentence that ``figures.show`` stored with it, and a widget
-is the picture of its first state.
+every figure's alternative text is the sentence that ``figures.show`` stored with it.
 """
 
 import json
 import re
-import textwrap
 import tomllib
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -66,25 +64,14 @@ def launch(notebook: str, repository: str, branch: str = "main") -> dict[str, st
 
 
 def as_page(text: str) -> str:
-    """A notebook's JSON as a page without a kernel shows it.
-
-    Each cell tells MyST-NB its figure's alternative text; a widget is the picture that it was
-    stored with, and its sentence.
-    """
+    """A notebook's JSON in which each cell tells MyST-NB its figure's alternative text."""
     notebook = json.loads(text)
-    notebook["metadata"].pop("widgets", None)  # their script would come from a server
+    notebook["metadata"].pop("widgets", None)  # which Lab stores; their script is on a server
     for cell in notebook["cells"]:
-        for output in list(cell.get("outputs", [])):
-            data = output.get("data", {})
-            if "image/png" not in data:
-                continue
-            own = output["metadata"].get("image/png", {})
-            alt = own.get("alt") or "".join(data.get("text/plain", ""))
-            cell["metadata"]["mystnb"] = {"image": {"alt": alt}}
-            if data.pop("application/vnd.jupyter.widget-view+json", None):
-                said = textwrap.fill(f"{alt} (Its controls move where a kernel runs.)", 79)
-                printed = {"output_type": "stream", "name": "stdout", "text": said}
-                cell["outputs"].append(printed)
+        for output in cell.get("outputs", []):
+            if "image/png" in output.get("data", {}):
+                alt = output["metadata"].get("image/png", {}).get("alt", "")
+                cell["metadata"]["mystnb"] = {"image": {"alt": alt}}
     return json.dumps(notebook)
 
 

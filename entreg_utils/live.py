@@ -107,7 +107,7 @@ class Trainer(Explorer):
 def trainer(
     train: Callable[..., object],
     draw: Callable[..., tuple[Figure, str]],
-    limit: float = 7.0,
+    limit: float = 8.5,
     **controls: ipywidgets.Widget,
 ) -> Trainer:
     """Controls, buttons to train and to stop, and the picture of what was trained for these values.

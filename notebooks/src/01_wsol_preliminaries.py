@@ -652,7 +652,7 @@ figures.show(
 # %% [markdown]
 # ### The cue lab
 #
-# So far the world was given. Here you make one: three sliders set the reliabilities, *Train* trains a small
+# So far the world was given, and no network was trained. Here you make one and train one: three sliders set the reliabilities, *Train* trains a small
 # network in your world, live and within ten seconds, and *Stop* ends it at any step and shows what there is.
 # Two things are measured on the test pictures. The **worth** of a cue, in logits: repaint this cue alone so
 # that it speaks for another species, and take half of what the right species loses against that one. And how
@@ -769,7 +769,7 @@ def lab(found, **knobs):
     return figure, f"{told} Default world, stored: {read(BEFORE)}."
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 look = {"min": 0.1, "max": 1.0, "step": 0.05}
 dials = {
     cue: sliders.FloatSlider(

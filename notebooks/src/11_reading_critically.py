@@ -598,7 +598,7 @@ def selection(network, threshold, epoch, seed):
     return figure, told
 
 
-# %%
+# %% tags=["nbval-ignore-output"]
 from entreg_utils import sliders, widgets
 
 MARKS = {"fmt": "none", "ecolor": "black", "capsize": 3}

@@ -143,8 +143,8 @@ def test_notebooks_run_and_their_widgets_answer_the_keyboard(opened, shots, numb
             }""",
             index,
         )
-        sliders = page.locator(".jp-OutputArea-output:has([role=slider]):visible")
-        area = sliders.filter(has=page.locator("img")).last
+        area = page.locator(".jp-OutputArea-output").filter(has=page.get_by_role("slider"))
+        area = area.filter(has=page.locator("img")).last
         area.scroll_into_view_if_needed()
         for slider in area.get_by_role("slider").all():
             before = area.locator("img").first.get_attribute("src"), area.inner_text()

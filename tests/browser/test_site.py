@@ -1,13 +1,16 @@
 """The pages of the site as a reader meets them: from files, without network, with a keyboard."""
 
 import re
+import runpy
 from collections import Counter
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import pytest
 from bs4 import BeautifulSoup
 
 pytestmark = pytest.mark.xdist_group("site")
+ROOT = Path(__file__).parents[2]
 WIDTHS = 390, 768, 1280, 1920
 # One style sheet serves all pages: these hold whatever it colours.
 DARK = {
@@ -152,3 +155,30 @@ def test_decks_go_on_by_keyboard_and_nothing_overflows_unseen(chromium, pages, s
         assert page.evaluate("Reveal.getSlidePastCount()") == 1
         shots(page, f"deck_{deck.stem}")
     page.close()
+
+
+@pytest.mark.parametrize(
+    ("repository", "buttons"),
+    [
+        ("", {}),
+        (
+            "https://github.com/o/n.git",
+            {
+                "Colab": "https://colab.research.google.com/github/o/n/blob/main/notebooks/00.ipynb",
+                "Binder": "https://mybinder.org/v2/gh/o/n/main?urlpath=lab%2Ftree%2Fnotebooks%2F00.ipynb",
+            },
+        ),
+        (
+            "https://example.org/n",
+            {
+                "Binder": "https://mybinder.org/v2/git/https%3A%2F%2Fexample.org%2Fn/main"
+                "?urlpath=lab%2Ftree%2Fnotebooks%2F00.ipynb"
+            },
+        ),
+    ],
+)
+def test_the_repositorys_address_gives_the_buttons(repository, buttons):
+    for package in ("docutils", "latex2mathml"):
+        pytest.importorskip(package, reason="`make test-browser` installs it")
+    launch = runpy.run_path(str(ROOT / "docs" / "conf.py"))["launch"]
+    assert launch("notebooks/00.ipynb", repository) == buttons
