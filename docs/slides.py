@@ -30,9 +30,9 @@ PAGE = """<!doctype html>
 <link rel="stylesheet" href="../_static/slides.css">
 </head>
 <body data-theme="light">
-<main class="reveal"><div class="slides">
+<main><div class="reveal"><div class="slides">
 {slides}
-</div></main>
+</div></div></main>
 <script src="../_static/reveal/reveal.js"></script>
 <script src="../_static/slides.js"></script>
 </body>
