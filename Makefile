@@ -98,12 +98,12 @@ test: lint
 	@if command -v chromium || command -v chromium-browser || command -v google-chrome; then \
 	  $(MAKE) --no-print-directory $(SITE) || echo "The browser tests are skipped: see above."; \
 	fi >&2
-	@OMP_NUM_THREADS=1 $(PY) -m pytest tests -n $(JOBS) --dist loadgroup -rs
+	@OMP_NUM_THREADS=1 $(PY) -m pytest tests -n $(JOBS) -rs
 	@$(COMMITTED) OMP_NUM_THREADS=1 $(PY) -m pytest --nbval --nbval-current-env -n $(JOBS) --dist loadfile \
 	  notebooks/*.ipynb notebooks/exercises/*.ipynb
 
 test-browser: $(SITE)
-	@OMP_NUM_THREADS=1 $(PY) -m pytest tests/browser -n $(JOBS) --dist loadgroup -rs
+	@OMP_NUM_THREADS=1 $(PY) -m pytest tests/browser -n $(JOBS) -rs
 
 # From the notebooks as they are stored: nothing is executed.
 site slides: $(SITE)

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 ROOT = Path(__file__).parents[2]
 NAMES = "chromium", "chromium-browser", "google-chrome"
@@ -38,7 +39,16 @@ def chromium():
 def pages(tmp_path_factory):
     """The folder of the built site, decks included; its build warned of nothing."""
     needed("sphinx", "myst_nb", "furo", "latex2mathml", "sphinx_revealjs")
-    folder = tmp_path_factory.mktemp("site")
+    workers = "PYTEST_XDIST_WORKER" in os.environ  # which share one folder, and so one build
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if workers else base) / "site"
+    with FileLock(f"{folder}.lock"):
+        if not (folder / "html" / "slides").exists():
+            build(folder)
+    return folder / "html"
+
+
+def build(folder):
     site = folder / "html"
     strict = "--quiet", "--fail-on-warning", "--keep-going"
     for words in (
@@ -47,7 +57,6 @@ def pages(tmp_path_factory):
     ):
         made = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
         assert made.returncode == 0, made.stderr
-    return site
 
 
 @pytest.fixture(scope="session")

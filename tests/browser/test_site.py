@@ -9,7 +9,6 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from bs4 import BeautifulSoup
 
-pytestmark = pytest.mark.xdist_group("site")
 ROOT = Path(__file__).parents[2]
 WIDTHS = 390, 768, 1280, 1920
 # One style sheet serves all pages: these hold whatever it colours.
