@@ -29,7 +29,8 @@ JOBS := 2
 # The shell says where it is: what $(CURDIR) holds (", $, `) would be read as shell text.
 COMMITTED := rm -rf results/check; ENTREG_RESULTS="$$(pwd -P)/results/check"
 # What a terminal without Unicode cannot show is no reason to stop.
-export PYTHONIOENCODING := $(firstword $(subst :, ,$(PYTHONIOENCODING))):backslashreplace
+# (x keeps an encoding that is left out from being taken for the word after it, here and in a make within.)
+export PYTHONIOENCODING := $(patsubst x%,%,$(firstword $(subst :, ,x$(PYTHONIOENCODING)))):backslashreplace
 
 .DEFAULT_GOAL := help
 .PHONY: help setup tutorial tutorial-all test test-browser lab site slides handout notebooks records bench mutants lint format clean again

@@ -56,17 +56,16 @@ def test_the_loop_is_free_while_it_trains_and_stop_ends_it_between_steps(made):
 
     async def session():
         lab.start.click()
-        await asyncio.sleep(0.4)
-        assert lab.controls["rate"].disabled and 0 < lab.bar.value < 1
+        while not lab.bar.value:  # the loop turns while the thread trains
+            await asyncio.sleep(0.01)
+        assert lab.controls["rate"].disabled and lab.bar.value < 1
         task = lab._task
         lab.start.click()  # a second press begins no second training
         assert lab._task is task
         lab.stop.click()
-        begun = time.monotonic()
         await task
-        return time.monotonic() - begun
 
-    assert asyncio.run(session()) < 0.5
+    asyncio.run(session())
     done = lab._progress.done
     assert 0 < done < STEPS and f"rate 1: stopped at {done}" in lab.view.value
     assert lab.said.value.startswith(f"stopped: step {done} of {STEPS}")
@@ -75,9 +74,8 @@ def test_the_loop_is_free_while_it_trains_and_stop_ends_it_between_steps(made):
 
 def test_it_stops_by_itself_when_its_time_is_up(made):
     lab = made(limit=0.2)
-    begun = time.monotonic()
     lab.start.click()
-    assert time.monotonic() - begun < 1.5 and "stopped at" in lab.view.value
+    assert "stopped at" in lab.view.value and lab._progress.done < STEPS
 
 
 def test_an_error_in_the_thread_is_said_and_the_controls_come_back(made):

@@ -20,7 +20,7 @@ def needed(*names):
         pytest.importorskip(name, reason=f"{name} is {MISSING}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")  # its event loop runs until the end: not under other files' tests
 def chromium():
     needed("playwright")
     program = next(filter(None, map(shutil.which, NAMES)), None)

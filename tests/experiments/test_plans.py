@@ -232,9 +232,10 @@ RUNS = {
     "voc_animals_lite0": 3 * 3 + 3 - 1,
     "cub30_lambda": (6 + 1 + 4) * 3,
     "cub30_maxsup": 3 * 3,
-    "cub30_grid": (2 * 5 + 5 + 3 * 6) * 3,
+    "cub30_grid": (2 * 5 + 5) * 3 + 3 * 6 * 5,
     "cub30_tamed": 2 * 3,
     "voc_methods": 4 * 2 * 3,
+    "voc_resolution": 2 * 5,
     "voc_single": 3 * 3,
     "voc_stages": 2 * 3,
     "world_lambda": (6 + 1 + 4) * 3,
@@ -246,7 +247,8 @@ RUNS = {
 }
 SMALL_PLANS = ("cub30_", "voc_animals")
 # those whose seeds are fewer, or more: a choice of the learning rate, or five of what matters most
-OTHER_SEEDS = ("cub30_lite0", "voc_animals_", "world_networks", "world_masks")
+OTHER_SEEDS = ("cub30_lite0", "cub30_grid", "voc_animals_", "voc_resolution")
+OTHER_SEEDS += ("world_networks", "world_masks")
 
 
 def test_the_plans_of_the_paper_are_complete():
