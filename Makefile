@@ -104,7 +104,7 @@ test: lint
 	  notebooks/*.ipynb notebooks/exercises/*.ipynb
 
 test-browser: $(SITE)
-	@OMP_NUM_THREADS=1 $(PY) -m pytest tests/browser -n $(JOBS) -rs
+	@ENTREG_AUDIT=all OMP_NUM_THREADS=1 $(PY) -m pytest tests/browser -n $(JOBS) -rs
 
 # From the notebooks as they are stored: nothing is executed.
 site slides: $(SITE)
