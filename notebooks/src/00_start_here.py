@@ -12,7 +12,7 @@
 # 3. read the curve of the course, on its stretched axis and with its intervals;
 # 4. find your way: which notebook answers which question, and how a stored training becomes a fresh one.
 #
-# **Before:** nothing. **To read:** 10 minutes. **To run:** 10 seconds on two CPU cores, without network.
+# **Before:** nothing. **To read:** 10 minutes. **To run:** 5 seconds on two CPU cores, without network.
 
 # %%
 import math

@@ -15,7 +15,7 @@
 # 4. explain why localisation is never a function of the output probabilities alone;
 # 5. recognise an overlay that flatters its map.
 #
-# **Before:** notebooks 01 and 02. **To read:** 40 minutes. **To run:** 15 seconds on two CPU cores,
+# **Before:** notebooks 01 and 02. **To read:** 40 minutes. **To run:** 13 seconds on two CPU cores,
 # without network.
 
 # %%

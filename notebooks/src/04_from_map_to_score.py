@@ -15,7 +15,7 @@
 # 5. put every score beside a baseline that never looked at the image.
 #
 # **Before:** [01](01_wsol_preliminaries.ipynb) and [03](03_cam_from_scratch.ipynb). **To read:** 40 minutes.
-# **To run:** 15 seconds on two CPU cores, without network.
+# **To run:** 10 seconds on two CPU cores, without network.
 
 # %%
 

@@ -17,7 +17,7 @@
 # 5. score maps of pictures that show several species.
 #
 # **Before:** [02](02_entropy_and_regularisers.ipynb), [03](03_cam_from_scratch.ipynb),
-# [04](04_from_map_to_score.ipynb). **To read:** 45 minutes. **To run:** 25 seconds on two CPU cores, without network.
+# [04](04_from_map_to_score.ipynb). **To read:** 45 minutes. **To run:** 15 seconds on two CPU cores, without network.
 
 # %%
 from dataclasses import replace

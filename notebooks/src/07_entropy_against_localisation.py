@@ -17,7 +17,7 @@
 # 5. name a world in which the method makes things worse, and say what the theory knew of it.
 #
 # **Before:** notebooks [02](02_entropy_and_regularisers.ipynb), [04](04_from_map_to_score.ipynb) and
-# [06](06_entropy_regularised_training.ipynb). **To read:** 45 minutes. **To run:** 20 seconds from the
+# [06](06_entropy_regularised_training.ipynb). **To read:** 45 minutes. **To run:** 10 seconds from the
 # stored records, on two CPU cores, without network.
 
 # %%

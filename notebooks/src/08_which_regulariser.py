@@ -17,7 +17,7 @@
 # 5. translate a $\lambda$ between its conventions, and place a published one on your own curve.
 #
 # **Before:** [02](02_entropy_and_regularisers.ipynb), [06](06_entropy_regularised_training.ipynb),
-# [07](07_entropy_against_localisation.ipynb). **To read:** 45 minutes. **To run:** 20 seconds on two CPU
+# [07](07_entropy_against_localisation.ipynb). **To read:** 45 minutes. **To run:** 12 seconds on two CPU
 # cores from the stored records, without network.
 #
 # The words, all from notebook [04](04_from_map_to_score.ipynb). *ER*: entropy regularisation, of strength ε. *Nats*: the unit of an

