@@ -152,12 +152,13 @@ figures.show(
 # </details>
 
 # %% [markdown]
-# The top of the hill is not where an ordinary training ends. The grey line follows one such training epoch by epoch
-# (an **epoch** is one pass over all training pictures): it
+# The top of the hill is not where an ordinary training ends. The grey line follows such trainings epoch by epoch (an
+# **epoch** is one pass over all training pictures), as the mean over their seeds: it
 # climbs, and then walks down the other side while the names stay right. Regularisation stops it higher up. Too much
-# of it, and neither name nor place is learned.
+# of it, and both name and place are learned worse in the same number of epochs.
 #
-# The numbers behind it: means over the seeds, with their 95 % intervals.
+# The numbers behind it: means over the seeds, with their 95 % intervals. (*Validation*: pictures kept apart from training and
+# test, on which choices are made.)
 
 # %%
 print(textwrap.fill(analysis.verdict(runs), 79))

@@ -477,7 +477,7 @@ for size in (1e2, 1e4, 1e6):
 
 # %% [markdown]
 # **"The minus turns into $+\lambda \log p$ and so pulls $p$ to uniform."** Minimising $+\log p_k$ pushes
-# it down, away from uniform. One gradient step of length 1 in each direction shows it, at 200 classes and a
+# it down, away from uniform. One gradient step with step size 1 in each direction shows it, at 200 classes and a
 # prediction that is 90 per cent sure.
 
 # %%
@@ -543,8 +543,7 @@ print(f"entropy {best_entropy:.3f} nats")
 # %% [markdown]
 # <details><summary>Answer</summary>
 #
-# Nearer to 4, by descent and by the formula. Ten per cent of the label given away is enough to end at a
-# gap that a network reaches within an epoch or two.
+# Nearer to 4, by descent and by the formula. Ten per cent of the label given away is enough to end at a finite gap.
 #
 # </details>
 

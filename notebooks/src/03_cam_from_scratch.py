@@ -10,7 +10,7 @@
 # **When you are through, you can**
 #
 # 1. write the course's network in twenty lines, and the loop that trains it in a dozen;
-# 2. write CAM by hand, say why its mean is the logit, and show that Grad-CAM is the same map divided by the number of positions;
+# 2. write CAM by hand, say why its mean plus the bias is the logit, and show that Grad-CAM is the same map divided by the number of positions;
 # 3. choose among four normalisations, and say what each does to negative values;
 # 4. explain why localisation is never a function of the output probabilities alone;
 # 5. recognise an overlay that flatters its map.
@@ -55,7 +55,7 @@ torch.set_num_threads(1)
 # $$z_c \;=\; b_c + \frac{1}{hw}\sum_x \underbrace{\sum_k w_{ck}\,A_k(x)}_{\mathrm{CAM}_c(x)}.$$
 #
 # The logit is the mean of a map, plus the bias. So the **class activation map** of class $c$ is, at each position, the sum of the
-# channels there, weighted with the head's weights for $c$: how much the position adds to the logit. That
+# channels there, weighted with the head's weights for $c$: what the position adds to the logit, times the number $hw$ of positions. That
 # is the whole idea (Zhou et al., CVPR 2016). Two channels, a 2 by 2 map and one class are enough to see it:
 
 # %%

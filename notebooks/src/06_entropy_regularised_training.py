@@ -502,7 +502,8 @@ peaks.round(2) + 0.0  # no "-0.00"
 # ### Exercise 4 (6 minutes)
 #
 # So why not simply stop early? Take $\varepsilon = 0$. Average over the seeds, choose the epoch with the best
-# `val_pxap`, and report the mean `test_pxap` there. (The columns of `history` are those of section 4, and `epsilon`.)
+# `val_pxap`, and report the mean `test_pxap` there. (The columns of `history`: those that section 4 printed, the same
+# with `val_` in place of `test_`, and `epoch`, `epsilon` and `seed`.)
 
 # %% tags=["solution"]
 # Exercise: mean test PxAP of eps = 0, stopped at the epoch that

@@ -628,7 +628,7 @@ for cue in data.CUES:
     print(line)
 
 # %% [markdown]
-# Two things are to be explained. The first regularisation darkens everything, and the water most of all,
+# Two things are to be explained. The first regularisation darkens body and water, the water most in proportion,
 # so that the spill goes; the next brings light to the body, and not to the water. One more cut brings
 # them together. Split body and water by whether they lie **within 8 pixels of the mark** (two cells of
 # the map) or further off. If a map is a blob around the mark, nearness decides and the fish does not. If
@@ -770,7 +770,8 @@ figures.say(
 )
 
 # %% [markdown]
-# Every worth shrinks as ε grows, since a smaller margin is asked for, but not in step: up to the sweet spot the part pays
+# The worths of part and body shrink as ε grows (the context's is near nothing from the first strength on), since a smaller
+# margin is asked for, but not in step: up to the sweet spot the part pays
 # for it, and the body comes to lead.
 #
 # **And beyond the sweet spot?** Look at the last rows of the table. All worths, the body's too, go towards nothing: of the

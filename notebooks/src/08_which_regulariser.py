@@ -952,10 +952,11 @@ if photographed:
 # Also note the axis. On test, a photograph's entropy is well above what the strength asked for (next cell), since the
 # network is honestly unsure about many birds.
 #
-# The table takes the *rivals'* measured entropies as levels, each just below one of theirs. ER was run at many strengths, so
-# its score there lies between near neighbours; a rival's, read far from its own runs, would be a straight line drawn
-# over a gap, and would lose to any curve that bends. MaxSup lies between two of its strengths there; its own entropies
-# follow below. *Oracle* thresholds are chosen on test, *carried* ones on
+# The table takes the *rivals'* measured entropies above ER's at ε = 0.1 as levels, each just below one of theirs. Each level is
+# near the runs of *one* rival. ER was run at many strengths, so its score lies between near neighbours everywhere; the other
+# rivals' scores, and MaxSup's, lie on a straight line between two of their strengths, which may be far apart, and a straight
+# line over a gap loses to a curve that bends. So trust a row most where the level is that rival's own (a later cell prints
+# the entropies of each). MaxSup's own follow below. *Oracle* thresholds are chosen on test, *carried* ones on
 # validation, and 0.15 is fixed; the checkpoint is the last.
 
 # %%
@@ -1007,7 +1008,9 @@ for score, title in three.items() if len(photographs) > 1 else ():
 # %% [markdown]
 # Student's interval sees three seeds and takes the images for granted. The records hold what became of each of the
 # test photographs, so a paired bootstrap can draw images *and* seeds anew. It needs pairs of runs, so here the
-# *strengths* are matched (section 1), and the measured entropies stand beside as a warning. Both intervals are
+# *strengths* are matched (section 1), and the measured entropies stand beside as a warning. The rivals at ε = 0.1 and 0.6 ran on a GPU,
+# those at 0.3 and the sweep of ER on a CPU, so such pairs differ in the machine as well; the next section prints what another
+# machine alone does to ER. Both intervals are
 # given, in points: the bootstrap's ends, then Student's half-width over the seeds. A word stands behind a change where *both*
 # leave out zero.
 
@@ -1057,7 +1060,7 @@ if pairs:
 # Its plans asked, before the runs: at equal entropy on test, does MaxSup localise better than ER, by PxAP and BoxAcc in
 # the drawn world, by MaxBoxAcc (oracle and carried) and GT-known Loc on the birds? The levels are MaxSup's own
 # entropies now, each just below one of its strengths. Two rows stand beside: MaxSup without the runs that did not train,
-# and **ER itself, trained on another machine**. MaxSup ran on a GPU, which rounds its convolutions to TF32, the sweep of
+# and **ER itself, trained on another machine**. MaxSup, like the rivals' outer strengths, ran on a GPU, which rounds its convolutions to TF32, the sweep of
 # ER on a CPU, and the plan `cub30_lambda` has ER at four strengths on that GPU. What it differs by from ER is what a
 # difference has to exceed.
 

@@ -86,14 +86,16 @@ def mixed(pairs):
 # - **the bar:** against the same training without ER, at least +3 points MaxBoxAcc *and* +3 points Top-1 Loc, each
 #   with a 95 % interval above zero, and an accuracy that is not lower by more than 1 point;
 # - **maps:** CAM of the true class, min-max per image, at 224 pixels; largest contour; IoU at least 0.5;
-# - **checkpoint:** the last of each run. Three seeds, of the second network five;
+# - **checkpoint:** the last of each run. Three seeds; five of the second network, and of the birds and the animals trained at 224
+#   pixels (`cub30_grid`, `voc_resolution`);
 # - **thresholds**, three rules that never share a name: *oracle* (MaxBoxAcc, best on test), *carried* (BoxAcc, best on
 #   validation, then applied to test), *fixed* (GT-known Loc and Top-1 Loc at 0.15 of the maximum, the papers' rule);
 # - **choices** (which ε, which configuration) on validation, reports on test;
 # - **two intervals**, 95 % each: a paired bootstrap over images and seeds, and Student's over the seeds' differences. A
 #   change is called *clear* only where both leave zero out;
 # - **a run that did not train:** one whose validation accuracy, at the size of its training, is below half of the median of
-#   its plan. It is named, and its pairs are shown with it and without it;
+#   its plan (in section 4: of all the runs compared there, since half of the plan `cub30_tamed` collapsed and its own median would
+#   excuse that). It is named, and its pairs are shown with it and without it;
 # - **blind baselines:** one centred box for all images, its side chosen on test, and the box of a constant map.
 #
 # (A pilot with one seed and a slightly different recipe had been seen when the bar was set, and had cleared it.
@@ -628,7 +630,9 @@ checks.located_when_right(answer, hits, right)
 #
 # CAM and the four erasing methods of notebook 05, each without and with ER at 0.3, the strength that was fixed for all of
 # them before. Their own hyperparameters are the settings of `erasing.preset`, one each, not tuned here; `cub30_tamed` is
-# a second, milder setting of ADL. **Predict** which method gains most from ER, and whether any row reaches the centred box.
+# a second setting of ADL, tuned for the public code's ResNet-50: it hides less often, but more where it hides. Its plan asked
+# whether every seed trains, within 5 points of CAM's validation accuracy; the list below says how many do not train at all, so
+# "tamed" is the plan's name and not a finding. **Predict** which method gains most from ER, and whether any row reaches the centred box.
 
 # %%
 erased = whole("cub30_methods", "method", "epsilon")
@@ -712,7 +716,8 @@ figures.show(figure, sentence)
 # Mean and 95 % Student interval over three seeds, last checkpoint, min-max. A row that lies below the centred box is not made
 # a result by lying above another such row. Is any erasing method better than plain CAM, with no ER in either? And
 # what is left of an effect without the pairs of a run that did not train? A setting that was published for another network
-# may be too much for this one, and a mean over three seeds of which one has collapsed describes none of them.
+# may be too much for this one, and a mean over three seeds of which one has collapsed describes none of them. (Where one pair
+# is left, the interval is over images alone and says nothing of seeds.)
 
 # %%
 # method -> seeds with a run that did not train
@@ -750,8 +755,9 @@ for m in methods[1:]:
 #
 # 1. at which pair of sizes is plain CAM best, and is the best *not* at the end of the list?
 # 2. does ER at 0.1 and 0.3 help at every pair and under every rule, and where does its sign turn?
+# 3. at 224 pixels, with five seeds: does the sign under the size that validation picks hold with two seeds more?
 #
-# **Predict** both. Does ER keep what it won at 160 pixels?
+# **Predict** the first two. Does ER keep what it won at 160 pixels?
 
 # %%
 SHORT = {"max_box_acc": "MaxBoxAcc", "max_box_acc_carried": "carried"}
@@ -819,6 +825,19 @@ cells = cells.reindex(asked, level="score")  # columns: pixels
 cells.rename(index=SHORT | RULES)
 
 # %%
+at_224 = levels.val_max_box_acc.xs(224, level="trained")
+liked = at_224.idxmax()
+tell(f"Question 3: trained at 224, validation picks {liked} pixels.")
+for e in (0.1, 0.3):
+    five = grid[224, liked, 0.0], grid[224, liked, e]
+    three = [[r for r in own if r.config.seed < 3] for own in five]
+    now, then = (
+        say(analysis.change(*own, "max_box_acc"))
+        for own in (five, three)
+    )
+    tell(f"MaxBoxAcc there, ε = {e:g}: {now}; of three seeds {then}")
+
+# %%
 crops = [160, 224]
 COLOURS = {0.1: "C0", 0.3: "C1"}
 
@@ -877,7 +896,7 @@ figures.show(figure, sentence)
 # details that many papers leave to a default, the size and the rule, decide which one is printed.
 #
 # Two checks. Other networks, trained on a CPU and shown at sizes in between (`cub30_sizes`, ε = 0.3 against 0): the same
-# signs? And the weak seed, which the rule of section 1 does not strike out: how much leans on it?
+# signs? And the weakest run: how much leans on its seed?
 
 # %%
 rerun = {(160, e): sweep[e] for e in (0.0, 0.3)}
@@ -1215,7 +1234,7 @@ table_of = pd.DataFrame(gaps).T.map(say).rename(columns=RULED)
 table_of.stack().to_frame("points")
 
 # %% [markdown]
-# The side of the *centred box* is an oracle, which favours it a little; the first column has an oracle too, and is the fair
+# The side of the *centred box* is an oracle, which favours it a little; the rows *oracle* have one too, and are the fair
 # partner. (The records keep a validation score for min-max only, so IVR is shown, not chosen.) The same at full size:
 # `python -m entreg_utils sweep wsol_evaluation` (section 8 counts what is stored of it), ResNet-50 at 224 pixels with the schedule of the public evaluation
 # code. Published numbers of CAM on CUB at that scale tend to lie near the centred box, too.
@@ -1764,7 +1783,8 @@ for kind, names in kinds.items():
     tell(f"It {kind}: {'; '.join(names)}.")
 
 # %% [markdown]
-# A row with 0 is a recommendation against ER: by the rule of section 1, validation would have trained without it.
+# A row with 0 is a recommendation against ER: by the rule of section 1, validation would have trained without it. And the row
+# "224 px" is shown at 224: section 5, question 3, has the same networks at the size that validation prefers.
 #
 # ### Claim beside measurement
 #
@@ -1791,8 +1811,8 @@ for kind in KINDS.values():
     enter(("cub, 30 classes", f"lite0, {kind}"), "Top-1 Loc", top1)
 of_net = {"mobilenet_v2": "MobileNetV2", "lite0, live": "Lite0"}
 for model, name in of_net.items():
-    own = say(of_seeds(f"{name}, softmax", 0.1, "mPxAP, all"))
-    enter(("voc, animals", model), "mPxAP", own)
+    own = say(of_seeds(f"{name}, softmax", 0.1, "mPxAP, six"))
+    enter(("voc, animals", model), "mPxAP, six", own)
 print(f"{len(rows)} rows from here; those of the main table follow")
 
 # %%
@@ -1936,7 +1956,8 @@ for (e, score), own in sizes.loc[160].groupby(["ε", "score"]):
 # <details><summary>Answer</summary>
 #
 # At least the learning rate, which was chosen for each, and how sure the plain network is: where it is less sure there is less for ER to mend. One would cross them: both kinds of statistics
-# at equal rates, and strengths chosen so that the plain entropies agree, with several seeds, and in more than one network.
+# at equal rates, and plain networks that are equally unsure (trained for longer or shorter, for instance), with several seeds,
+# and in more than one network.
 #
 # </details>
 

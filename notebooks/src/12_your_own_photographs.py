@@ -633,7 +633,7 @@ figures.show(figure, sentence)
 # ### Classes told apart by their background
 #
 # Cows stand on meadows, boats on water. We write a second folder, in which the habitat alone names the class for certain and
-# the fish's own body seldom does, train the first network on it, and then **hide the object**: its true box is filled with grey.
+# the fish's own body only half of the time, its mark seldom, train the first network on it, and then **hide the object**: its true box is filled with grey.
 # What is left of the accuracy came from the background.
 
 # %%
