@@ -13,10 +13,8 @@ from entreg_utils.metrics.baselines import (
     full_box_baseline,
 )
 from entreg_utils.metrics.boxes import BoxAccuracy, box_accuracy, iou_curves
-from entreg_utils.metrics.contours import boxes_at
+from entreg_utils.metrics.contours import Explanation, boxes_at, explain
 from entreg_utils.metrics.evidence import EvidenceShares, energy_shares, evidence_shares
-from entreg_utils.metrics.explanation import Explanation, explain
-from entreg_utils.metrics.histograms import Lit
 from entreg_utils.metrics.intervals import (
     Interval,
     SeedInterval,
@@ -36,6 +34,7 @@ from entreg_utils.metrics.localization import (
 from entreg_utils.metrics.maps import ScoreMap, score_map
 from entreg_utils.metrics.overlap import box_iou
 from entreg_utils.metrics.pixels import (
+    Lit,
     MeanPixelAveragePrecision,
     PixelAveragePrecision,
     class_pixel_average_precision,

@@ -11,7 +11,7 @@ from entreg_utils.cam.scaling import Size, as_array, height_width
 from entreg_utils.fields import plain_numbers
 from entreg_utils.metrics.boxes import BoxAccuracy
 from entreg_utils.metrics.maps import count_of
-from entreg_utils.metrics.overlap import box_iou, check_boxes, iou_list
+from entreg_utils.metrics.overlap import check_boxes, iou_list, iou_matrix
 from entreg_utils.metrics.pixels import counted_pixels
 
 
@@ -47,10 +47,10 @@ def centre_box_baseline(
     counts = np.zeros((len(deltas), len(fractions)), dtype=np.int64)
 
     def best_of(pair) -> np.ndarray:
-        return box_iou(centred, check_boxes(pair[1], size, pair[0])).max(axis=1)
+        return iou_matrix(centred, check_boxes(pair[1], size, pair[0])).max(axis=1)
 
     # one thread: what is done for an image is too little to be shared out
-    for best in ahead(best_of, enumerate(boxes), 1, "centred boxes", total=len(boxes)):
+    for best in ahead(best_of, enumerate(boxes), 1, "centred boxes", total=count):
         counts += best >= deltas[:, None]
     return BoxAccuracy(counts, deltas, fractions, count)
 

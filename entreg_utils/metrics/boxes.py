@@ -18,16 +18,10 @@ import numpy as np
 from entreg_utils.ahead import ahead
 from entreg_utils.cam.scaling import Size, check_normalization
 from entreg_utils.fields import plain_numbers
-from entreg_utils.metrics.contours import (
-    best_ious,
-    boxes_of_levels,
-    check_rule,
-    level_of,
-    threshold_list,
-)
-from entreg_utils.metrics.levels import fine_map
-from entreg_utils.metrics.maps import Summable, check_maps, warn_invalid
-from entreg_utils.metrics.overlap import check_boxes, iou_list
+from entreg_utils.metrics.contours import check_rule, level_of, threshold_list
+from entreg_utils.metrics.maps import Summable, check_maps, score_map, warn_invalid
+from entreg_utils.metrics.overlap import check_boxes, iou_list, iou_matrix
+from entreg_utils.metrics.trees import all_boxes, framed, largest_boxes, last_at
 
 
 @dataclass(frozen=True)
@@ -195,31 +189,30 @@ def iou_rows(
 
 
 def map_ious(
-    cam, true, taus, rules: Sequence[str], size: Size, normalization=("minmax",)
+    cam, true, taus, rules: Sequence[str], size: Size, normalization=("minmax", None)
 ) -> tuple[np.ndarray, bool, bool]:
     """The row of :func:`iou_curves` of one map under each contour rule, (R, T) float64, and whether
-    the map is constant and invalid, see :func:`.score_map`; ``true`` as of :func:`.check_boxes`.
-
-    Of its time for a smooth map of 224x224 under all thresholds and contours, a sixth goes into
-    resize and levels, a third each into the tree of the objects and that of the holes."""
+    the map is constant and invalid, see :func:`.score_map`; ``true`` as of :func:`.check_boxes`."""
     rows, levels, constant, invalid = map_boxes(cam, taus, rules, size, normalization)
     return level_ious(rows, true)[:, levels], constant, invalid
 
 
 def map_boxes(
-    cam, taus, rules: Sequence[str], size: Size, normalization=("minmax",)
-) -> tuple[list[tuple[np.ndarray, ...]], np.ndarray, bool, bool]:
-    """The rows of :func:`.boxes_of_levels` of one map under each rule, the level of each of
-    ``taus``, and whether the map is constant and invalid."""
-    fine, constant, invalid = fine_map(cam, size, *normalization)
-    levels = level_of(taus, fine.max() >> 8)
-    return [boxes_of_levels(fine, levels, rule) for rule in rules], levels, constant, invalid
+    cam, taus, rules: Sequence[str], size: Size, normalization=("minmax", None)
+) -> tuple[list[np.ndarray], np.ndarray, bool, bool]:
+    """The rows of :func:`.largest_boxes` or :func:`.all_boxes` of one map under each rule, the
+    level of each of ``taus``, and whether the map is constant and invalid."""
+    scores, constant, invalid = score_map(cam, size, *normalization)
+    fine = framed(scores)
+    rows = [largest_boxes(fine) if rule == "largest" else all_boxes(fine) for rule in rules]
+    return rows, level_of(taus, fine.max() >> 8), constant, invalid
 
 
-def level_ious(rows: list[tuple[np.ndarray, ...]], true: np.ndarray) -> np.ndarray:
+def level_ious(rows: list[np.ndarray], true: np.ndarray) -> np.ndarray:
     """The best IoU at each level, (R, 256) float64, of what :func:`map_boxes` found."""
-    best = np.zeros((len(rows), 256))
-    for found, row in zip(rows, best, strict=True):
-        for boxes in found:
-            best_ious(boxes, true, row)
+    best = np.empty((len(rows), 256))
+    for found, own in zip(rows, best, strict=True):
+        ious = iou_matrix(found[:, :4], true).max(axis=1)
+        rising = ious.argsort()
+        own[:] = ious[rising[last_at(found[rising])]]
     return best

@@ -5,44 +5,24 @@
 3. Contours of the mask (holes have contours of their own): the largest, or all of them.
 4. Each contour's box ``[x, y, min(x + w, W - 1), min(y + h, H - 1)]``; none: ``[0, 0, 0, 0]``.
 
-One threshold is one call of OpenCV; many come from the component trees of :mod:`.trees` and, where
-areas count, :mod:`.largest`.
+Here one threshold is one call of OpenCV; all of them at once come from the :mod:`.trees`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from entreg_utils.cam.scaling import Size, as_array
 from entreg_utils.fields import known, plain_numbers, shown
-from entreg_utils.metrics.largest import largest_boxes
-from entreg_utils.metrics.levels import gray_of
-from entreg_utils.metrics.maps import compiled, score_map, to_gray, warn_invalid
-from entreg_utils.metrics.trees import all_boxes
+from entreg_utils.metrics.maps import score_map, to_gray, warn_invalid
+from entreg_utils.metrics.overlap import box_iou, check_boxes
 
 CONTOUR_RULES = ("largest", "all")
 MOST_THRESHOLDS = 10**6  # maps have 255 levels
-_FEW = 2  # so many masks cost OpenCV less than the trees
-
-
-@plain_numbers
-def boxes_at(
-    cam, threshold: float = 0.15, contours: str = "largest", size: Size = 224
-) -> np.ndarray:
-    """Boxes (n, 4) int64, x0 y0 x1 y1 in pixels of ``size``, of one raw map (h, w) at one tau.
-
-    ``[[0, 0, 0, 0]]`` when nothing is above the threshold, and, with a warning, for a map with NaN
-    or infinite values. Errors as of :func:`~entreg_utils.metrics.box_accuracy`; the steps between
-    are those of :func:`~entreg_utils.metrics.explain`.
-    """
-    check_rule(contours)
-    scores, _, invalid = score_map(cam, size)
-    warn_invalid(invalid, 1)
-    gray = to_gray(scores)
-    return mask_boxes(gray, level_of(threshold_list([threshold]), gray)[0], contours)
 
 
 def threshold_list(thresholds: int | Sequence[float]) -> np.ndarray:
@@ -76,66 +56,134 @@ def outlines_of(gray: np.ndarray, level: int) -> list[np.ndarray]:
     return list(cv2.findContours(mask, cv2.RETR_TREE, cv2.CHAIN_APPROX_SIMPLE)[0])
 
 
-def boxes_of(outlines: Sequence[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
-    """``[x, y, min(x + w, W - 1), min(y + h, H - 1)]`` of contours in a map of (H, W), (n, 4)."""
+def mask_boxes(gray: np.ndarray, level: int, contours: str) -> np.ndarray:
+    """Boxes (n, 4) int64 of ``gray > level`` by OpenCV; ``[[0, 0, 0, 0]]`` when it is empty."""
+    outlines = outlines_of(gray, level)
+    return _boxes_of(outlines, gray.shape)[_admitted(outlines, contours)]
+
+
+def _boxes_of(outlines: Sequence[np.ndarray], shape: tuple[int, int]) -> np.ndarray:
     rectangles = np.array([cv2.boundingRect(one) for one in outlines] or [[0] * 4], dtype=np.int64)
     rectangles[:, 2:] += rectangles[:, :2]
     return np.minimum(rectangles, [shape[1] - 1, shape[0] - 1] * 2)
 
 
-def mask_boxes(gray: np.ndarray, level: int, contours: str) -> np.ndarray:
-    """Boxes (n, 4) int64 of ``gray > level`` by OpenCV; ``[[0, 0, 0, 0]]`` when it is empty."""
-    outlines = outlines_of(gray, level)
+def _admitted(outlines: Sequence[np.ndarray], contours: str) -> np.ndarray:
+    """Rows of :func:`_boxes_of` that the contour rule admits."""
     if contours == "largest" and outlines:
         # contourArea is that of the polygon through the pixel centres: a one-pixel line has area 0.
-        # Of equal areas, max keeps the first in OpenCV's order.
-        outlines = [max(outlines, key=cv2.contourArea)]
-    return boxes_of(outlines, gray.shape)
+        # Of equal areas the first in OpenCV's order counts.
+        return np.array([np.argmax([cv2.contourArea(one) for one in outlines])])
+    return np.arange(max(len(outlines), 1))
 
 
-def boxes_of_levels(fine: np.ndarray, levels: np.ndarray, contours: str) -> tuple[np.ndarray, ...]:
-    """The boxes of the masks ``gray > L`` for each of ``levels`` (in 0..255).
+@plain_numbers
+def boxes_at(
+    cam, threshold: float = 0.15, contours: str = "largest", size: Size = 224
+) -> np.ndarray:
+    """Boxes (n, 4) int64, x0 y0 x1 y1 in pixels of ``size``, of one raw map (h, w) at one tau.
 
-    ``fine``: the map as of :func:`.levels.framed`. Returns rows (M, 6 or more) int32, in one array
-    or several: a box, and the first and last level that it belongs to; other levels may be there.
+    ``[[0, 0, 0, 0]]`` when nothing is above the threshold, and, with a warning, for a map with NaN
+    or infinite values. Errors as of :func:`~entreg_utils.metrics.box_accuracy`; the steps between
+    are those of :func:`~entreg_utils.metrics.explain`.
     """
-    if len(levels) <= _FEW:
-        gray, levels = gray_of(fine), np.unique(levels)
-        found = [mask_boxes(gray, level, contours) for level in levels]
-        spans = np.repeat(levels, [len(boxes) for boxes in found])
-        return (np.column_stack([np.concatenate(found), spans, spans]).astype(np.int32),)
-    return (largest_boxes(fine),) if contours == "largest" else all_boxes(fine)
+    check_rule(contours)
+    scores, _, invalid = score_map(cam, size)
+    warn_invalid(invalid, 1)
+    gray = to_gray(scores)
+    return mask_boxes(gray, level_of(threshold_list([threshold]), gray)[0], contours)
 
 
-@compiled
-def best_ious(rows, true, out):
-    """Raise ``out`` (256,) float64 to the best IoU, as :func:`.box_iou` has it, at each level.
+@dataclass(frozen=True)
+class Explanation:
+    """What :func:`~entreg_utils.metrics.box_accuracy` does with one image at one threshold."""
 
-    ``rows``: as of :func:`boxes_of_levels`; ``true``: (t, 4) int64. A row's levels are two
-    spans of a power of two, which may overlap; those are handed down to single levels at the end.
+    raw_range: tuple[float, float]  # lowest and highest value of the raw map
+    scores: np.ndarray  # (H, W) float64 in 0..1, resized, then min-maxed
+    gray: np.ndarray  # (H, W) uint8, uint8(255 scores)
+    level: int  # int(threshold * max gray)
+    mask: np.ndarray  # (H, W) bool, gray > level
+    contours: tuple[np.ndarray, ...]  # outlines (k, 2) int32 in OpenCV's order, x and y of centres
+    areas: np.ndarray  # (n,) float64, contourArea of each, in pixels between centres
+    holes: np.ndarray  # (n,) bool, the contour runs around a hole
+    boxes: np.ndarray  # (n, 4) int64 of the contours, or [[0, 0, 0, 0]] when there is none
+    chosen: np.ndarray  # rows of boxes that the contour rule admits
+    ious: np.ndarray  # (n, t) float64 with the true boxes
+    best: int  # row of boxes whose IoU counts: the best of the chosen
+    iou: float  # that IoU
+    threshold: float
+    rule: str
+    true_boxes: np.ndarray
+    constant: bool  # the raw map had no contrast
+    invalid: bool  # NaN or infinite values: the scores are all zero
+
+    @property
+    def box(self) -> np.ndarray:  # (4,) int64: the predicted box whose IoU counts
+        return self.boxes[self.best]
+
+    def __str__(self) -> str:
+        height, width = self.gray.shape
+        low, high = self.raw_range
+        state = f"raw values {low:.4g} to {high:.4g}"
+        if self.constant:
+            state += ", no contrast" + (": rounding noise was stretched" if self.gray.any() else "")
+        if self.invalid:
+            state = "NaN or infinite values: all zero"
+        lines = [
+            f"map        resized to {width}x{height}, min-max to 0..1 ({state})",
+            f"threshold  {self.threshold:g} of the maximum {self.gray.max()}: on above level "
+            f"{self.level}, {self.mask.mean():.1%} of the pixels",
+            f"contours   {len(self.contours)}, of which {int(self.holes.sum())} around holes; "
+            f"rule: {self.rule}",
+        ]
+        for index in self.chosen[:10]:
+            area = f"area {self.areas[index]:g}" if len(self.areas) else "nothing on"
+            counts = " <- counts" if index == self.best else ""
+            iou = f"IoU {self.ious[index].max():.4f}{counts}"
+            lines.append(f"box        {self.boxes[index].tolist()} ({area}): {iou}")
+        if len(self.chosen) > 10:
+            lines.append(f"           and {len(self.chosen) - 10} more boxes")
+        lines.append(f"true       {self.true_boxes.tolist()}; best IoU {self.iou:.4f}")
+        return "\n".join(lines)
+
+
+@plain_numbers
+def explain(
+    cam, boxes, threshold: float = 0.15, contours: str = "largest", size: Size = 224
+) -> Explanation:
+    """Every step from one raw map (h, w) to its IoU, by plain OpenCV, printable and plottable.
+
+    ``boxes``: true ones (n, 4) or (4,), in pixels of ``size``; ``threshold``: a share of the map's
+    maximum, 0..1; the rest, and errors, as :func:`~entreg_utils.metrics.box_accuracy`.
     """
-    spans, power = np.zeros((9, 256)), np.zeros(257, dtype=np.int64)
-    for length in range(2, 257):
-        power[length] = power[length // 2] + 1
-    for i in range(len(rows)):
-        x0, y0 = np.int64(rows[i, 0]), np.int64(rows[i, 1])
-        x1, y1 = np.int64(rows[i, 2]), np.int64(rows[i, 3])
-        own = (x1 - x0 + 1) * (y1 - y0 + 1)
-        best = 0.0
-        for j in range(len(true)):
-            wide = min(x1, true[j, 2]) - max(x0, true[j, 0]) + 1
-            tall = min(y1, true[j, 3]) - max(y0, true[j, 1]) + 1
-            if wide > 0 and tall > 0:
-                other = (true[j, 2] - true[j, 0] + 1) * (true[j, 3] - true[j, 1] + 1)
-                best = max(best, wide * tall / (own + other - wide * tall))
-        if best > 0:
-            k = power[rows[i, 5] - rows[i, 4] + 1]
-            first, last = rows[i, 4], rows[i, 5] - (1 << k) + 1
-            spans[k, first] = max(spans[k, first], best)
-            spans[k, last] = max(spans[k, last], best)
-    for k in range(8, 0, -1):
-        for level in range(257 - (1 << k)):
-            for half in (level, level + (1 << k - 1)):
-                spans[k - 1, half] = max(spans[k - 1, half], spans[k, level])
-    for level in range(256):
-        out[level] = max(out[level], spans[0, level])
+    check_rule(contours)
+    true, raw = check_boxes(boxes, size, 0), as_array(cam).astype(np.float64)
+    scores, constant, invalid = score_map(cam, size)
+    warn_invalid(invalid, 1)
+    gray = to_gray(scores)
+    level = int(level_of(threshold_list([threshold]), gray)[0])
+    outlines = outlines_of(gray, level)
+    predicted, chosen = _boxes_of(outlines, gray.shape), _admitted(outlines, contours)
+    ious = box_iou(predicted, true)
+    best = int(chosen[ious[chosen].max(axis=1).argmax()])
+    return Explanation(
+        raw_range=(float(raw.min()), float(raw.max())),
+        scores=scores,
+        gray=gray,
+        level=level,
+        mask=gray > level,
+        contours=tuple(outline[:, 0] for outline in outlines),
+        areas=np.array([cv2.contourArea(outline) for outline in outlines]),
+        # OpenCV runs around objects and around holes in opposite senses (y points down).
+        holes=np.array([cv2.contourArea(one, oriented=True) > 0 for one in outlines], dtype=bool),
+        boxes=predicted,
+        chosen=chosen,
+        ious=ious,
+        best=best,
+        iou=float(ious[best].max()),
+        threshold=threshold,
+        rule=contours,
+        true_boxes=true,
+        constant=constant,
+        invalid=invalid,
+    )

@@ -58,7 +58,9 @@ def evidence_shares(cams, parts, bodies, contexts, size: Size | None = None) -> 
     images = zip(cams, parts, bodies, contexts, strict=True)
     found = [*ahead(shares, images, title="scoring evidence", total=len(cams))]
     warn_invalid(sum(broken for _, broken in found), len(cams))
-    return EvidenceShares(*_present_mean([row for row, _ in found]))
+    columns = np.array([row for row, _ in found]).T
+    there = [column[np.isfinite(column)] for column in columns]
+    return EvidenceShares(*(float(own.mean()) if len(own) else float("nan") for own in there))
 
 
 def energy_shares(features, *regions) -> np.ndarray:
@@ -76,11 +78,7 @@ def energy_shares(features, *regions) -> np.ndarray:
     """
     energy = as_array(features, "features").astype(np.float64)
     energy = energy.mean(axis=1) if energy.ndim == 4 and energy.size else energy
-    if (
-        energy.ndim != 3
-        or not energy.size
-        or not (np.isfinite(energy).all() and (energy >= 0).all())
-    ):
+    if energy.ndim != 3 or not energy.size or not ((energy >= 0) & (energy < np.inf)).all():
         raise ValueError(
             "energy wants finite, non-negative features (N, K, h, w), such as those after a ReLU"
         )
@@ -88,13 +86,8 @@ def energy_shares(features, *regions) -> np.ndarray:
     columns = []
     for region in regions:
         mask = as_array(region, "a region") != 0
-        if (
-            mask.ndim != 3
-            or not mask.size
-            or len(mask) != count
-            or mask.shape[1] % height
-            or mask.shape[2] % width
-        ):
+        wrong = mask.ndim != 3 or len(mask) != count or not mask.size
+        if wrong or mask.shape[1] % height or mask.shape[2] % width:
             raise ValueError(
                 f"a region has shape {mask.shape}: {count} masks are needed, with sides that are "
                 f"multiples of the map's, {height} and {width}"
@@ -104,8 +97,3 @@ def energy_shares(features, *regions) -> np.ndarray:
     total = energy.sum(axis=(1, 2))
     total = np.where(total > 0, total, np.nan)
     return np.stack(columns, axis=1) / total[:, None]
-
-
-def _present_mean(rows: list[list[float]]) -> list[float]:
-    columns = np.array(rows).T
-    return [float(np.nanmean(c)) if np.isfinite(c).any() else float("nan") for c in columns]

@@ -35,7 +35,11 @@ def correct_classes(logits, labels, top: int = 1) -> np.ndarray:
     ``logits`` (N, C), ``labels`` (N,) in 0..C-1, ``top`` at least 1. ValueError: shapes that
     disagree, NaN logits, a label outside 0..C-1, ``top`` below 1.
     """
-    top = whole("top", top, 1)
+    return _ranks(logits, labels) < whole("top", top, 1)
+
+
+def _ranks(logits, labels) -> np.ndarray:
+    """(N,) how many logits come before that of the label."""
     logits, labels = as_array(logits, "logits"), class_indices(labels, "labels")
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or not len(labels):
         raise ValueError(
@@ -50,7 +54,7 @@ def correct_classes(logits, labels, top: int = 1) -> np.ndarray:
         )
     own = logits[np.arange(len(labels)), labels][:, None]
     earlier = np.arange(logits.shape[1]) < labels[:, None]
-    return ((logits > own) | ((logits == own) & earlier)).sum(axis=1) < top
+    return ((logits > own) | ((logits == own) & earlier)).sum(axis=1)
 
 
 def mean_entropy(logits) -> float:
@@ -68,20 +72,39 @@ def mean_entropy(logits) -> float:
 class Localisation(Summable):
     """Scores of one set of maps at one threshold.
 
-    ``gt_known``: GT-known Loc in 0..1, the share of images whose box is right; ``top1``, ``top5``:
-    also the label is among the one or five largest logits (None without logits). ``threshold``:
-    share of the map's maximum; ``rule``: a key of :data:`RULES`, its origin; ``located`` (N,) bool.
+    ``located`` (N,) bool: the box is right; ``ranks`` (N,) of the label among the logits, 0 for the
+    largest, or None. ``threshold``: share of the map's maximum; ``rule``: a key of :data:`RULES`,
+    its origin.
     """
 
-    gt_known: float
-    top1: float | None
-    top5: float | None
+    located: np.ndarray
+    ranks: np.ndarray | None
     threshold: float
     rule: str
     iou: float
     contours: str
-    num_images: int
-    located: np.ndarray
+
+    @property
+    def num_images(self) -> int:
+        return len(self.located)
+
+    @property
+    def gt_known(self) -> float:
+        """GT-known Loc in 0..1: the share of images whose box is right."""
+        return float(self.located.mean())
+
+    @property
+    def top1(self) -> float | None:
+        """Of these, also the label has the largest logit; None without logits."""
+        return self._named(1)
+
+    @property
+    def top5(self) -> float | None:
+        """As :attr:`top1`, for the five largest."""
+        return self._named(5)
+
+    def _named(self, top: int) -> float | None:
+        return None if self.ranks is None else float((self.located & (self.ranks < top)).mean())
 
     def _plus(self, other: Localisation) -> Localisation:
         """The scores over both sets of images.
@@ -96,14 +119,10 @@ class Localisation(Summable):
                 "an oracle chooses on all images at once: score them together, or add up their "
                 "BoxAccuracy"
             )
-        if (self.top1 is None) != (other.top1 is None):
+        if (self.ranks is None) != (other.ranks is None):
             raise ValueError("two results add up only when both or neither have logits")
-        number, scores = self.num_images + other.num_images, {}
-        for name in ("gt_known", "top1", "top5") if self.top1 is not None else ("gt_known",):
-            right = [round(getattr(own, name) * own.num_images) for own in (self, other)]
-            scores[name] = sum(right) / number
-        located = np.concatenate([self.located, other.located])
-        return replace(self, **scores, num_images=number, located=located)
+        ranks = None if self.ranks is None else np.concatenate([self.ranks, other.ranks])
+        return replace(self, located=np.concatenate([self.located, other.located]), ranks=ranks)
 
     def __str__(self) -> str:
         scores = {"GT-known Loc": self.gt_known, "Top-1 Loc": self.top1, "Top-5 Loc": self.top5}
@@ -164,19 +183,14 @@ def localisation(
         )
     else:
         rule, tau = "fixed", plain("threshold", float, threshold)
-    (delta,), taus = iou_list(iou), threshold_list(1000 if tau is None else [tau])
+    taus = threshold_list(1000 if tau is None else [tau])
     rows = iou_rows(cams, boxes, taus, contours, size, threads)
-    hits = [(ious[0] >= delta, invalid) for ious, _, invalid in rows]
-    warn_invalid(sum(invalid for _, invalid in hits), len(cams))
-    hits = np.stack([own for own, _ in hits])
+    hits, invalid = zip(*((ious[0] >= iou, broken) for ious, _, broken in rows), strict=True)
+    warn_invalid(sum(invalid), len(cams))
+    hits = np.stack(hits)
     best = hits.sum(axis=0).argmax()
-    located, tau = hits[:, best], float(taus[best])
-    top1 = top5 = None
-    if logits is not None:
-        top1, top5 = (float((correct_classes(logits, labels, k) & located).mean()) for k in (1, 5))
-    return Localisation(
-        float(located.mean()), top1, top5, tau, rule, iou, contours, len(located), located
-    )
+    ranks = None if logits is None else _ranks(logits, labels)
+    return Localisation(hits[:, best], ranks, float(taus[best]), rule, iou, contours)
 
 
 @plain_numbers

@@ -47,20 +47,12 @@ def score_map(
     or none of these.
     """
     check_normalization(normalization, percentile)
-    values, _, constant, invalid = resized(cam, size)
-    if invalid:
-        return ScoreMap(np.zeros(values.shape), constant, invalid)
-    return ScoreMap(normalize_one(values, normalization, percentile), constant, invalid)
-
-
-def resized(cam, size: Size) -> tuple[np.ndarray, tuple[float, float], bool, bool]:
-    """A raw map (h, w) at ``size``, float64; its lowest and highest value; whether the raw one is
-    constant; and whether it holds NaN or infinite values."""
     raw = as_array(cam, "a map")
     values = resize(raw, size)
-    low, high = values.min(), values.max()
-    invalid = not (np.isfinite(low) and np.isfinite(high))
-    return values, (low, high), not invalid and bool(raw.min() == raw.max()), invalid
+    if not np.isfinite(values).all():
+        return ScoreMap(np.zeros(values.shape), constant=False, invalid=True)
+    constant = bool(raw.min() == raw.max())
+    return ScoreMap(normalize_one(values, normalization, percentile), constant, invalid=False)
 
 
 def to_gray(scores: np.ndarray) -> np.ndarray:

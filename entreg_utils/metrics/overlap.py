@@ -16,7 +16,11 @@ def box_iou(predicted, true) -> np.ndarray:
 
     ValueError: other shapes; a box with x1 < x0 or y1 < y0, or one that is not in whole pixels.
     """
-    first, second = _boxes(predicted, "predicted boxes"), _boxes(true, "true boxes")
+    return iou_matrix(_boxes(predicted, "predicted boxes"), _boxes(true, "true boxes"))
+
+
+def iou_matrix(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """:func:`box_iou` of boxes (p, 4) and (t, 4) int64, without its checks."""
     first, second = first[:, None], second[None]
     low = np.maximum(first[..., :2], second[..., :2])
     high = np.minimum(first[..., 2:], second[..., 2:])

@@ -1,21 +1,26 @@
-"""Pixels: PxAP and mPxAP, the average precision of the map as a foreground score.
+"""Pixels: PxAP and mPxAP, the average precision of the map as a foreground score; and what a
+threshold lights of the object.
 
-Histograms of the scores over foreground and over background are summed over the data set, and with
-bins taken from the highest score down (Choe et al., CVPR 2020; mPxAP: mean over classes, VOC)
+Histograms of the scores over object and over background are summed over the data set. With ``O``
+the object pixels and ``L`` those that a threshold t lights (score >= t), t falling bin by bin,
 
-    PxAP = sum_n precision_n * (recall_n - recall_{n-1}),    no interpolation, in 0..1.
+    precision = |O & L| / |L|,  recall = |O & L| / |O|,  area = |L| / |O|,  IoU = |O & L| / |O | L|,
+
+    PxAP = sum_n precision_n * (recall_n - recall_{n-1}),    no interpolation, in 0..1
+
+(Choe et al., CVPR 2020; mPxAP: mean over classes, VOC).
 """
 
 from __future__ import annotations
 
 import warnings
+from typing import NamedTuple
 
 import numpy as np
 
 from entreg_utils.ahead import ahead
 from entreg_utils.cam.scaling import Size, height_width, resize_mask
 from entreg_utils.fields import plain, plain_numbers
-from entreg_utils.metrics.histograms import Lit, average_precision, curves, ious, lit_at, mean_lit
 from entreg_utils.metrics.maps import (
     Summable,
     check_maps,
@@ -26,10 +31,39 @@ from entreg_utils.metrics.maps import (
 )
 
 
+class Lit(NamedTuple):
+    """What lit pixels and object pixels have in common, at one threshold.
+
+    A map too small for its object has precision near 1 and low recall, one that spills the other
+    way round; of the two, ``area`` is ``recall / precision``.
+    """
+
+    precision: float  # share in 0..1 of the lit pixels that are object; NaN: nothing is lit
+    recall: float  # share in 0..1 of the object pixels that are lit
+    area: float  # lit pixels over object pixels: 0 or more, 1 for as many
+    iou: float  # in 0..1; lit by chance, too, it is high where the object fills the frame
+
+
 def counted_pixels(mask, ignore, size: Size) -> tuple[np.ndarray, np.ndarray]:
     """Foreground and background (H, W) bool; a pixel to ignore is neither, or foreground."""
     inside = resize_mask(mask, size)
     return inside, ~inside if ignore is None else ~(inside | resize_mask(ignore, size))
+
+
+def curves(foreground: np.ndarray, background: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Precision and recall (..., B) of counts (..., B) by rising score, with the threshold falling;
+    NaN where nothing is lit, or there is no foreground."""
+    hits = foreground[..., ::-1].cumsum(axis=-1)
+    taken = hits + background[..., ::-1].cumsum(axis=-1)
+    with np.errstate(invalid="ignore"):
+        return hits / taken, hits / hits[..., -1:]
+
+
+def average_precision(foreground: np.ndarray, background: np.ndarray) -> np.ndarray:
+    """PxAP (...) of counts (..., B), the last bin empty; NaN without foreground."""
+    precision, recall = curves(foreground, background)
+    area = np.nansum(precision[..., 1:] * np.diff(recall), axis=-1)
+    return np.where(foreground.any(axis=-1), area, np.nan)
 
 
 class PixelAveragePrecision(Summable):
@@ -72,12 +106,6 @@ class PixelAveragePrecision(Summable):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         return self
 
-    def _counts(self) -> tuple[np.ndarray, np.ndarray]:
-        if not self.foreground.any():
-            message = "no foreground pixel in any mask: PxAP is undefined; check the masks"
-            raise ValueError(f"{message}, or leave this class out")
-        return self.foreground, self.background
-
     def precision_recall(self) -> tuple[np.ndarray, np.ndarray]:
         """Precision and recall (B,) with the score threshold falling; precision is NaN while no
         pixel is above it. ValueError: no foreground pixel so far, so that recall is undefined."""
@@ -98,12 +126,27 @@ class PixelAveragePrecision(Summable):
         if not 0 <= threshold <= 1:
             raise ValueError(f"threshold={threshold} is no share of a map's maximum: give 0..1")
         edge = int(np.abs(self.edges[:-2] - threshold).argmin())
-        return lit_at(*self._counts(), edge)
+        hits, spilled = (own[edge:].sum() for own in self._counts())
+        lit, whole = hits + spilled, self.foreground.sum()
+        precision = hits / lit if lit else np.nan
+        return Lit(*map(float, (precision, hits / whole, lit / whole, hits / (whole + spilled))))
+
+    def ious(self) -> np.ndarray:
+        """(B,) pooled IoU with the threshold at each bin's lower edge. ValueError: as
+        :meth:`precision_recall`."""
+        hits, spilled = (own[::-1].cumsum()[::-1] for own in self._counts())
+        return hits / (hits[0] + spilled)
 
     def best_threshold(self) -> float:
         """The edge of a bin, in 0..1, at which the pooled IoU of :meth:`lit` is highest, the lowest
         of equals: for carrying over to other images. ValueError: as :meth:`precision_recall`."""
-        return float(self.edges[ious(*self._counts()).argmax()])
+        return float(self.edges[self.ious().argmax()])
+
+    def _counts(self) -> tuple[np.ndarray, np.ndarray]:
+        if not self.foreground.any():
+            message = "no foreground pixel in any mask: PxAP is undefined; check the masks"
+            raise ValueError(f"{message}, or leave this class out")
+        return self.foreground, self.background
 
 
 def pool_of(cam, mask, ignore, step: float, size: Size) -> PixelAveragePrecision:
@@ -161,37 +204,34 @@ class MeanPixelAveragePrecision(Summable):
         """PxAP in 0..1 of each class in :attr:`seen`."""
         return {c: pool.compute() for c, pool in self.seen.items()}
 
-    @property
-    def left_out(self) -> list[int]:
-        """Classes seen without any foreground pixel: their PxAP is undefined, not 0."""
-        return sorted(self.pools.keys() - self.seen)
-
-    def _checked(self) -> list[PixelAveragePrecision]:
-        if not self.seen:
-            raise ValueError("no foreground pixel in any mask: mPxAP is undefined; check the masks")
-        return [*self.seen.values()]
+    def compute(self) -> float:
+        """mPxAP in 0..1: the mean of :attr:`per_class`; classes left out are named in a warning.
+        ValueError: no foreground pixel in any class."""
+        scores = [pool.compute() for pool in self._checked()]
+        if left_out := sorted(self.pools.keys() - self.seen):  # undefined, not 0
+            kept = f"mPxAP averages {len(scores)} of {len(self.pools)} classes"
+            message = f"left out, because no mask shows them: {', '.join(map(str, left_out))}"
+            warnings.warn(f"{kept}; {message}", RuntimeWarning, stacklevel=2)
+        return float(np.mean(scores))
 
     def lit(self, threshold: float) -> Lit:
         """Means over classes with foreground of :meth:`PixelAveragePrecision.lit`; of precision,
-        over those that light something. ValueError: as there."""
-        return mean_lit([pool.lit(threshold) for pool in self._checked()])
+        over those that light something, NaN where none does. ValueError: as there."""
+        found = np.array([pool.lit(threshold) for pool in self._checked()])
+        precise = found[np.isfinite(found[:, 0]), 0]
+        precision = precise.mean() if len(precise) else np.nan
+        return Lit(float(precision), *found[:, 1:].mean(axis=0).tolist())
 
     def best_threshold(self) -> float:
         """One for all classes: that at which the mean of their IoU is highest; as of
         :meth:`PixelAveragePrecision.best_threshold`."""
         pools = self._checked()
-        curve = np.mean([ious(pool.foreground, pool.background) for pool in pools], axis=0)
-        return float(pools[0].edges[curve.argmax()])
+        return float(pools[0].edges[np.mean([pool.ious() for pool in pools], axis=0).argmax()])
 
-    def compute(self) -> float:
-        """mPxAP in 0..1: the mean of :attr:`per_class`; classes left out are named in a warning.
-        ValueError: no foreground pixel in any class."""
-        scores = [pool.compute() for pool in self._checked()]
-        if left_out := ", ".join(map(str, self.left_out)):
-            kept = f"mPxAP averages {len(scores)} of {len(self.pools)} classes"
-            message = f"{kept}; left out, because no mask shows them: {left_out}"
-            warnings.warn(message, RuntimeWarning, stacklevel=2)
-        return float(np.mean(scores))
+    def _checked(self) -> list[PixelAveragePrecision]:
+        if not self.seen:
+            raise ValueError("no foreground pixel in any mask: mPxAP is undefined; check the masks")
+        return [*self.seen.values()]
 
 
 @plain_numbers
@@ -236,7 +276,7 @@ def pooled(cams, masks, classes, ignore, step, size, threads=None) -> MeanPixelA
     ignore = [None] * count if ignore is None else ignore
     classes = np.zeros(count, int) if classes is None else class_indices(classes)
     check_maps(cams, masks=masks, ignore=ignore, classes=classes)
-    streams, invalid = MeanPixelAveragePrecision(step, size), 0
+    streams = MeanPixelAveragePrecision(step, size)
 
     def one(image) -> PixelAveragePrecision:
         return pool_of(*image, step, size)
@@ -245,6 +285,5 @@ def pooled(cams, masks, classes, ignore, step, size, threads=None) -> MeanPixelA
     found = ahead(one, images, threads, "scoring pixels", total=len(cams))
     for pool, label in zip(found, classes, strict=True):
         streams.add(pool, label)
-        invalid += pool.num_invalid
-    warn_invalid(invalid, len(cams))
+    warn_invalid(sum(pool.num_invalid for pool in streams.pools.values()), len(cams))
     return streams

@@ -36,10 +36,11 @@ class SizeAccuracy(Summable):
         """Over both sets of images. ValueError: other edges, thresholds or contours."""
         if not np.array_equal(self.edges, other.edges):
             raise ValueError("two results add up only when their edges are the same")
-        parts = {
-            name: [o.groups[name] for o in (self, other) if name in o.groups] for name in GROUPS
+        groups = {
+            name: sum(own.groups[name] for own in (self, other) if name in own.groups)
+            for name in GROUPS
+            if name in self.groups | other.groups
         }
-        groups = {name: sum(own) for name, own in parts.items() if own}
         return SizeAccuracy(groups, self.overall + other.overall, self.edges)
 
     def table(self, iou: float = 0.5):
@@ -98,8 +99,6 @@ def box_accuracy_by_size(
     iou_thresholds: Sequence[float] = (0.3, 0.5, 0.7),
     thresholds: int | Sequence[float] = 1000,
     threads: int | None = None,
-    normalization: str = "minmax",
-    percentile: float | None = None,
 ) -> SizeAccuracy:
     """:func:`~entreg_utils.metrics.box_accuracy` for small, medium and large objects, in one pass.
 
@@ -108,7 +107,7 @@ def box_accuracy_by_size(
     check_maps(cams, boxes=boxes)
     groups = size_groups(box_shares(boxes, size), edges).tolist()
     taus, deltas = threshold_list(thresholds), iou_list(iou_thresholds)
-    rows = iou_rows(cams, boxes, taus, contours, size, threads, (normalization, percentile))
+    rows = iou_rows(cams, boxes, taus, contours, size, threads)
     found = count_by_group(rows, groups, deltas, taus, contours)
     found = {name: found[name] for name in GROUPS if name in found}
     return SizeAccuracy(found, sum(found.values()), tuple(map(float, edges)))

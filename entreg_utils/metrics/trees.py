@@ -1,37 +1,147 @@
 """Every contour of every threshold in one pass: component trees of an 8-bit map.
 
 The masks ``gray > L`` are nested: as L falls, components only grow and merge. One pass over the
-pixels from the brightest to the darkest, with a union-find over components, meets every component
-of every mask.
+pixels from the brightest to the darkest, with a union-find, meets every component of every mask.
 
-1. **Code** (:mod:`.levels`). For each pixel, which neighbours are on before it.
-2. **Look-up.** The code alone tells whether the pixel starts a component, continues one, or joins
-   several, and whether it can widen a bounding box. Most pixels continue one component and widen
-   nothing: they are never visited. Each knows one brighter neighbour, and following these pointers
-   leads to the component (paths are compressed).
-3. **Tree.** The other pixels, sorted by level in N steps, are visited once: a union-find that keeps
-   the bounding box and notes each change with the levels for which it stood.
+1. **Order.** A mask is cut from 8 bits, but within one of the 256 levels the order is free. Taken
+   from 16 bits it follows the map's slope, where 8 bits have terraces.
+2. **Code.** The 8 bits of a pixel's neighbours that are on before it: brighter, or as bright and
+   earlier in raster order. The code alone tells whether the pixel is *quiet*: it continues one
+   component, within its box. Then a pointer to one such neighbour is all of it, and in a smooth map
+   nineteen of twenty pixels are quiet.
+3. **Tree.** The others, sorted, are joined to the components around them; whenever one grows, the
+   box that it has had is noted with the levels for which it stood.
 
-Holes are the same pass over the negative, with 4-neighbours, the frame counting as outside. The
-largest contour needs areas as well: :mod:`.largest`.
+Holes are the same pass over the negative, with 4-neighbours, the frame counting as outside.
 
-In pixels N: about 3 N cheap steps and some dozens for each pixel visited, a tenth of a smooth map
-and half of white noise; memory 20 N bytes. Sources: Najman & Couprie, IEEE TIP 2006 (union-find
-over sorted pixels); Salembier et al., IEEE TIP 1998.
+The largest contour is that of the largest ``contourArea``: of the polygon through the pixel centres
+of the outer border, so that a 2x2 block with 4 pixels on counts 1, with 3 on 1/2, holes filled.
+Holes are filled first, for all thresholds at once; then every pixel is visited and adds to its
+component's area what its code says. Of equal areas the protocol's ``max`` takes the first contour
+that OpenCV lists, which is the one whose first pixel in raster order comes last.
+
+Sources: Najman & Couprie, IEEE TIP 2006 (union-find over sorted pixels); Barnes, Lehman & Mulla,
+Computers & Geosciences 2014 (priority flood).
 """
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 
-from entreg_utils.metrics.levels import by_level, decisive, neighbour_codes, offsets, tables
 from entreg_utils.metrics.maps import compiled
 
-_GROUPS_8, _GROUPS_4 = tables(8)[1], tables(4)[1]
+# Ring of neighbours (x, y), clockwise from the upper left: the bits of a code. Odd ones share a
+# side with the pixel.
+RING = ((-1, -1), (0, -1), (1, -1), (1, 0), (1, 1), (0, 1), (-1, 1), (-1, 0))
+
+
+def framed(scores: np.ndarray) -> np.ndarray:
+    """Levels (H+2, W+2) uint16 of a 0..1 map, in a frame of zeros.
+
+    ``uint16(256 (255 s))``: the upper byte is the 8-bit map of the protocol, ``uint8(255 s)``.
+    """
+    fine = np.zeros((scores.shape[0] + 2, scores.shape[1] + 2), dtype=np.uint16)
+    np.multiply(scores * 255, 256, out=fine[1:-1, 1:-1], casting="unsafe")
+    return fine
+
+
+def all_boxes(fine: np.ndarray) -> np.ndarray:
+    """Boxes of every contour of every mask, of objects and of holes; ``fine`` as of :func:`framed`.
+
+    Rows (M, 6) int64: a box x0, y0, x1, y1 as :mod:`.contours` has them, and the first and the last
+    L of the masks ``gray > L`` that it belongs to. Where nothing is on, the box is 0, 0, 0, 0.
+    """
+    negative = ~fine
+    negative[1:-1, 1:-1] &= 0xFFFE  # the frame comes before all of it
+    holes = _standing(negative, 4)[1:]
+    holes[:, 4:6] = 254 - holes[:, 5:3:-1]  # level v of the negative is on in the mask 255 - v
+    return np.concatenate([_standing(fine, 8), holes])[:, :6]
+
+
+def largest_boxes(fine: np.ndarray) -> np.ndarray:
+    """Box of the largest contour of every mask, rows (256, 6) int64 as of :func:`all_boxes`, that
+    of the mask ``gray > L`` in row L."""
+    rows, levels = _standing(_without_holes(fine), 8, every=True), np.arange(256)
+    rows = rows[np.lexsort((rows[:, 7], rows[:, 6]))]
+    return np.column_stack([rows[last_at(rows), :4], levels, levels])
 
 
 @compiled
-def find(parent, item):
+def last_at(rows):
+    """(256,): which of the rows (M, 6 or more) that stand at a level is the last; one does."""
+    found = np.zeros(256, np.int64)
+    for index in range(len(rows)):
+        found[rows[index, 4] : rows[index, 5] + 1] = index
+    return found
+
+
+def _standing(fine: np.ndarray, connectivity: int, every: bool = False) -> np.ndarray:
+    """Each box that a component has had, in rows (M, 8) int64: the box, the first and the last L of
+    the masks ``gray > L`` with it, and, where ``every`` pixel is visited, twice the area and the
+    first pixel in raster order. The first row is the box 0, 0, 0, 0 of masks in which nothing is.
+    """
+    codes, (uphill, halves) = _neighbour_codes(fine), _meaning(connectivity, fine.shape[1])
+    chosen = fine > 255
+    if not every:
+        chosen &= uphill[codes] == 0
+    chosen[[0, -1]] = chosen[:, [0, -1]] = False
+    pixels, values = np.flatnonzero(chosen), fine.ravel()
+    order = pixels[np.argsort(~values[pixels], kind="stable")]
+    steps = np.array([y * fine.shape[1] + x for x, y in RING])
+    return _passed(fine, codes, order, uphill, halves, steps, 8 // connectivity)
+
+
+@cache
+def _meaning(connectivity: int, columns: int) -> tuple[np.ndarray, np.ndarray]:
+    """What each of the 256 codes means, for components of 8- or 4-neighbours.
+
+    uphill (256,) int64: of a quiet pixel, the step to a neighbour on in a flattened map of so many
+    columns; else 0. halves (256,) int64: of a unit cell, which the pixel adds to the polygon; a
+    cell of 2x2 pixels has 1 of 2 halves with three pixels on, and both with four.
+    """
+    uphill, halves = np.zeros((2, 256), dtype=np.int64)
+    for code in range(256):
+        on = [code >> position & 1 for position in range(8)] * 2
+        # Around the ring a component begins at each side that is off with one of the next two
+        # positions on; with 4-neighbours the same with on and off exchanged.
+        if connectivity == 8:
+            groups = sum(not on[p] and (on[p + 1] or on[p + 2]) for p in (1, 3, 5, 7))
+        else:
+            groups = sum(on[p] and not (on[p + 1] and on[p + 2]) for p in (1, 3, 5, 7))
+        near = [p for p in range(8) if on[p] and (connectivity == 8 or p % 2)]
+        reach = [[RING[p][axis] * way for p in near] for axis in (0, 1) for way in (1, -1)]
+        if near and groups < 2 and all(max(far) >= 0 for far in reach):
+            x, y = RING[max(near, key=lambda p: p % 2)]
+            uphill[code] = y * columns + x
+        halves[code] = sum(on[p] + on[p + 1] + on[p + 7] >= 2 for p in (0, 2, 4, 6))
+    return uphill, halves
+
+
+@compiled
+def _neighbour_codes(fine):
+    """(H+2, W+2) uint8: which neighbours are on before each pixel inside the frame."""
+    codes = np.zeros(fine.shape, dtype=np.uint8)
+    for y in range(1, fine.shape[0] - 1):
+        above, row, below, out = fine[y - 1], fine[y], fine[y + 1], codes[y]
+        for x in range(1, fine.shape[1] - 1):
+            value = row[x]
+            out[x] = (
+                np.uint8(above[x - 1] >= value)
+                | np.uint8(above[x] >= value) << 1
+                | np.uint8(above[x + 1] >= value) << 2
+                | np.uint8(row[x + 1] > value) << 3
+                | np.uint8(below[x + 1] > value) << 4
+                | np.uint8(below[x] > value) << 5
+                | np.uint8(below[x - 1] > value) << 6
+                | np.uint8(row[x - 1] >= value) << 7
+            )
+    return codes
+
+
+@compiled
+def _find(parent, item):
     """The component that ``item`` is part of by now; the way to it is halved."""
     while parent[item] != item:
         parent[item] = parent[parent[item]]
@@ -40,122 +150,91 @@ def find(parent, item):
 
 
 @compiled
-def component(owner, parent, codes, uphill, path, pixel):
-    """Component of a pixel that is on: follow brighter neighbours to one that knows its own."""
-    passed = 0
-    while owner[pixel] < 0:
-        path[passed] = pixel
-        passed += 1
-        pixel += uphill[codes[pixel], 0]
-    known = find(parent, owner[pixel])
-    for step in range(passed):  # write it on the way, so that the next one asks once
-        owner[path[step]] = known
-    return known
-
-
-@compiled
-def widen(box, item, x0, y0, x1, y1):
-    box[item, 0], box[item, 1] = min(box[item, 0], x0), min(box[item, 1], y0)
-    box[item, 2], box[item, 3] = max(box[item, 2], x1), max(box[item, 3], y1)
-
-
-@compiled
-def _note(rows, count, item, box, first, since, level, shape, hole):
-    """Write the box that a component has had from level ``since`` until above ``level``."""
-    # The frame adds 1 to each coordinate, and a box ends one further than its last pixel. A hole's
-    # contour runs on the pixels around it.
-    row = rows[count]
-    row[0], row[1] = box[item, 0] - 1 - hole, box[item, 1] - 1 - hole
-    row[2] = min(box[item, 2] + hole, shape[1] - 3)
-    row[3] = min(box[item, 3] + hole, shape[0] - 3)
-    # Of the negative, levels >= v are the mask gray <= 255 - v.
-    row[4] = 255 - since[item] if hole else level
-    row[5] = 254 - level if hole else since[item] - 1
-    row[6], row[7] = item, first[item]
-    return count + np.int64(since[item] > level)  # else it never stood: the next is written over it
-
-
-@compiled
-def _changes(shape, codes, order, starts, uphill, groups, owner, hole):
-    """Every box of every component of ``gray > L``, L = 254..0, in rows (M, 8) int32:
-
-    x0, y0, x1, y1, the first and the last L for which it stands, the component's number, and a
-    pixel of its uppermost row (flat, within the frame). Components that merge keep the lower
-    number. With ``hole`` = 1, ``codes`` and ``order`` are of the negative, and number 0, the
-    outside, is there already; it is never noted.
-    """
-    columns, most = np.uint32(shape[1]), len(order) + 1
-    parent, box = np.zeros(most, dtype=np.int32), np.empty((most, 4), dtype=np.int32)
-    since, first = np.zeros(most, dtype=np.int32), np.zeros(most, dtype=np.int32)
-    path, rows = np.empty(len(codes), dtype=np.int32), np.empty((most, 8), dtype=np.int32)
-    box[0, :2], box[0, 2:] = 0, 2**30  # nothing widens the outside
-    count, made = 1 - hole, np.int64(hole)  # of objects, row 0 is left free
-    for level in range(255, 0, -1):
-        for place in range(starts[255 - level], starts[256 - level]):
-            pixel, code = order[place] >> 8, order[place] & 255
-            y0 = np.int64(np.uint32(pixel) // columns)
-            x0 = pixel - y0 * shape[1]
-            x1, y1, top = x0, y0, pixel
-            if groups[code] == 0:
-                box[made, 0], box[made, 1], box[made, 2], box[made, 3] = x0, y0, x1, y1
-                since[made], first[made], parent[made], owner[pixel] = level, pixel, made, made
-                made += 1
-                continue
-            keep = component(owner, parent, codes, uphill, path, pixel + uphill[code, 0])
-            for slot in range(1, groups[code]):
-                near = pixel + uphill[code, slot]
-                other = component(owner, parent, codes, uphill, path, near)
-                if other == keep:
+def _passed(fine, codes, order, uphill, halves, steps, stride):
+    """Rows of :func:`_standing`. A component goes by one of its pixels; pixel 0 is the outside."""
+    columns, values, code_of = fine.shape[1], fine.ravel(), codes.ravel()
+    parent = np.zeros(fine.size, dtype=np.int32)
+    for y in range(1, fine.shape[0] - 1):
+        for pixel in range(y * columns + 1, (y + 1) * columns - 1):
+            parent[pixel] = pixel + uphill[code_of[pixel]]
+    # of a component: box, level since when it stands (0, never, for the outside), area, first pixel
+    now, rows = np.empty((fine.size, 7), np.int32), np.empty((2 * len(order) + 2, 8), np.int64)
+    now[0], rows[0], rows[0, 5], count = 0, 0, 255, 1
+    if len(order):
+        rows[0, 4] = values[order[0]] >> 8
+    for pixel in order:
+        level, code, root = np.int64(values[pixel] >> 8), code_of[pixel], _find(parent, pixel)
+        if uphill[code]:
+            count = _note(rows, count, now, root, level)
+        else:
+            # the frame adds 1 to a coordinate, a box ends a pixel further, a hole's runs around it
+            y = pixel // columns
+            x = pixel - y * columns
+            now[pixel, 0], now[pixel, 2] = x - stride, min(x + stride - 1, columns - 3)
+            now[pixel, 1], now[pixel, 3] = y - stride, min(y + stride - 1, len(fine) - 3)
+            now[pixel, 4], now[pixel, 5], now[pixel, 6] = level, 0, pixel
+            for position in range(stride - 1, 8, stride):
+                if code >> position & 1 == 0:
                     continue
-                keep, other = min(keep, other), max(keep, other)
-                parent[other] = keep
-                count = _note(rows, count, other, box, first, since, level, shape, hole)
-                x0, y0 = min(x0, box[other, 0]), min(y0, box[other, 1])
-                x1, y1 = max(x1, box[other, 2]), max(y1, box[other, 3])
-                top = min(top, first[other])
-            owner[pixel] = keep
-            wider = (x0 < box[keep, 0]) | (y0 < box[keep, 1])
-            if wider | (x1 > box[keep, 2]) | (y1 > box[keep, 3]):
-                count = _note(rows, count, keep, box, first, since, level, shape, hole)
-                since[keep], first[keep] = level, min(first[keep], top)
-                widen(box, keep, x0, y0, x1, y1)
-    for item in range(hole, made):
-        if parent[item] == item:
-            count = _note(rows, count, item, box, first, since, 0, shape, hole)
+                other = _find(parent, pixel + steps[position])
+                if other == root:
+                    continue
+                root, gone = min(root, other), max(root, other)
+                parent[gone] = root
+                count = _note(rows, count, now, root, level)
+                count = _note(rows, count, now, gone, level)
+                now[root, 0] = min(now[root, 0], now[gone, 0])
+                now[root, 1] = min(now[root, 1], now[gone, 1])
+                now[root, 2] = max(now[root, 2], now[gone, 2])
+                now[root, 3] = max(now[root, 3], now[gone, 3])
+                now[root, 5] += now[gone, 5]
+                now[root, 6] = min(now[root, 6], now[gone, 6])
+        now[root, 5] += halves[code]
+        now[root, 6] = min(now[root, 6], pixel)
+    for pixel in order:
+        if parent[pixel] == pixel:
+            count = _note(rows, count, now, pixel, 0)
     return rows[:count]
 
 
-def objects(fine: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Rows of :func:`_changes` of all outer contours; ``fine`` as of :func:`.levels.framed`, and
-    its codes. The first row is the box 0, 0, 0, 0 of the masks in which nothing is on."""
-    order = by_level(fine, codes, decisive(fine, codes, 8))
-    uphill, owner = offsets(8, fine.shape[1]), np.full(fine.size, -1, dtype=np.int32)
-    rows = _changes(fine.shape, codes.ravel(), *order, uphill, _GROUPS_8, owner, 0)
-    rows[0] = 0, 0, 0, 0, fine.flat[order[0][0] >> 8] >> 8 if len(order[0]) else 0, 255, 0, 0
-    return rows
+@compiled
+def _note(rows, count, now, item, level):
+    """Write what a component has been from some level until above this one, where it changes."""
+    since = now[item, 4]
+    if since <= level:
+        return count
+    for column in range(4):
+        rows[count, column] = now[item, column]
+    rows[count, 4], rows[count, 5] = level, since - 1
+    rows[count, 6], rows[count, 7] = now[item, 5], now[item, 6]
+    now[item, 4] = level
+    return count + 1
 
 
-def holes(fine: np.ndarray) -> np.ndarray:
-    """Rows of :func:`_changes` of all contours of holes; ``fine`` as of :func:`.levels.framed`."""
-    negative = ~fine
-    codes = neighbour_codes(negative)
-    # The frame is outside, and on before every pixel, also before equal ones to its upper left.
-    codes[1] |= 0b00000111
-    codes[-2] |= 0b01110000
-    codes[:, 1] |= 0b11000001
-    codes[:, -2] |= 0b00011100
-    order = by_level(negative, codes, decisive(negative, codes, 4))
-    uphill, owner = offsets(4, fine.shape[1]), np.full(fine.shape, -1, dtype=np.int32)
-    owner[0] = owner[-1] = owner[:, 0] = owner[:, -1] = 0
-    return _changes(fine.shape, codes.ravel(), *order, uphill, _GROUPS_4, owner.ravel(), 1)
+@compiled
+def _without_holes(fine):
+    """The map (H+2, W+2) uint16 whose masks are those of ``fine`` with all holes filled, at every
+    8-bit level; the lower byte is 0.
 
-
-def all_boxes(fine: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes of every contour of every mask, of objects and of holes; ``fine`` as of
-    :func:`.levels.framed`.
-
-    Each in rows (M, 8) int32: a box x0, y0, x1, y1 as :mod:`.contours` has them, and the first and
-    the last L of the masks ``gray > L`` that it belongs to; the rest as :func:`_changes` has it.
-    Where nothing is on, the box is 0, 0, 0, 0.
+    Each pixel is raised to the lowest level over which a path of 4-neighbours leads from it to the
+    frame, ``min over paths of max over pixels``: water that rises from the frame, a stack a level.
     """
-    return objects(fine, neighbour_codes(fine)), holes(fine)
+    rows, columns = fine.shape
+    filled, wet = np.zeros(fine.shape, np.uint16), np.ones((rows + 1, columns), np.bool_)
+    wet[1 : rows - 1, 1:-1] = False  # one row more, which the frame's last looks at
+    values, surface, known = fine.ravel(), filled.ravel(), wet.ravel()
+    below, top = np.full(fine.size, -1), np.full(256, -1)
+    for pixel in range(fine.size):
+        if known[pixel]:
+            below[pixel], top[0] = top[0], pixel
+    for level in range(256):
+        while top[level] >= 0:
+            pixel = top[level]
+            top[level] = below[pixel]
+            for near in (pixel + 1, pixel - 1, pixel + columns, pixel - columns):
+                if not known[near]:
+                    known[near] = True
+                    height = max(np.int64(values[near] >> 8), level)
+                    surface[near] = height << 8
+                    below[near], top[height] = top[height], near
+    return filled

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 
 from entreg_utils import metrics
-from entreg_utils.metrics.histograms import average_precision
 from entreg_utils.metrics.intervals import central, resamples
+from entreg_utils.metrics.pixels import average_precision
 from entreg_utils.metrics.sizes import GROUPS
 
 COLUMNS = ("score", "value", "low", "high", "threshold", "rule", "num_images")

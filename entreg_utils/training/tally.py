@@ -95,7 +95,7 @@ class Tally:
             others = (map_ious(raw, true, _TAUS, ["largest"], size, rule) for rule in self.others)
             found["others"] = [own[0] >= IOU for own, _, _ in others]
             if self.final:
-                found["box_area"] = _box_areas(*rows[0], levels[self.final.box], true)
+                found["box_area"] = _box_areas(rows[0][levels[self.final.box], :4], true)
         if self.view.has_masks:
             mask, ignore = self.view.mask(pair)
             pool = pool_of(raw, mask, ignore, _STEP, size)
@@ -141,11 +141,9 @@ def tallied(model: nn.Module, view: View, *options, **named) -> tuple[Prediction
     return predict(model, view, score=tally.measure, use=tally.add), tally
 
 
-def _box_areas(rows: np.ndarray, levels: np.ndarray, true: np.ndarray) -> np.ndarray:
-    """Area of the one box at each level, ``rows`` as of :func:`.boxes_of_levels`, over that of the
-    box around all true ones, (L,)."""
-    corners = [rows[(rows[:, 4] <= level) & (level <= rows[:, 5]), :4][0] for level in levels]
-    corners.append(np.append(true[:, :2].min(axis=0), true[:, 2:].max(axis=0)))
-    x0, y0, x1, y1 = np.array(corners, np.int64).T
+def _box_areas(boxes: np.ndarray, true: np.ndarray) -> np.ndarray:
+    """Areas of ``boxes`` (L, 4) over that of the box around all true ones, (L,)."""
+    around = np.append(true[:, :2].min(axis=0), true[:, 2:].max(axis=0))
+    x0, y0, x1, y1 = np.vstack([boxes, around]).T
     areas = (x1 - x0 + 1) * (y1 - y0 + 1)
     return np.minimum(areas[:-1] / areas[-1], np.finfo(np.float16).max)
