@@ -6,6 +6,8 @@ import pytest
 from entreg_utils.metrics import bootstrap_interval, paired_bootstrap, seed_interval
 from entreg_utils.metrics.intervals import resamples
 
+PAIR = np.zeros((2, 1, 2))
+
 
 def test_three_seeds_by_hand():
     # Mean 2, s = 1. With two degrees of freedom t has a closed form: c sqrt(2 / (1 - c^2)).
@@ -40,20 +42,6 @@ def test_rows_are_resampled_whole():
     hits = np.array([[0, 1], [1, 0], [0, 1], [1, 0], [1, 0]])
     low_high = bootstrap_interval(hits, statistic=lambda rows: rows.mean(axis=0).sum())
     assert low_high == pytest.approx((1, 1, 1))
-
-
-def test_bad_input_is_one_clear_sentence():
-    with pytest.raises(ValueError, match="at least two seeds"):
-        seed_interval([0.7])
-    with pytest.raises(ValueError, match="over seeds needs finite values"):
-        seed_interval([0.7, np.nan, 0.7])
-    for confidence in (0, 1, 95):
-        with pytest.raises(ValueError, match="confidence=.* must lie"):
-            seed_interval([0.7, 0.8], confidence)
-    with pytest.raises(ValueError, match="at least two images"):
-        bootstrap_interval([1.0])
-    with pytest.raises(ValueError, match="confidence=.* must lie in"):
-        bootstrap_interval([1.0, 0.0], confidence=95)
 
 
 # ---- pairs
@@ -105,17 +93,6 @@ def test_a_paired_interval_depends_on_its_seed_and_sizes_and_on_no_call_before()
     assert paired_bootstrap(plain, treated) == first
 
 
-def test_pairs_that_are_none_are_refused():
-    with pytest.raises(ValueError, match=r"not \(3, 4\) and \(2, 4\)"):
-        paired_bootstrap(np.zeros((3, 4)), np.zeros((2, 4)))
-    with pytest.raises(ValueError, match="at least two images"):
-        paired_bootstrap(np.zeros((3, 1)), np.zeros((3, 1)))
-    with pytest.raises(ValueError, match="finite values"):
-        paired_bootstrap(np.zeros((1, 2)), np.array([[0, np.nan]]))
-    with pytest.raises(ValueError, match="confidence=.* must lie"):
-        paired_bootstrap(np.zeros((1, 2)), np.zeros((1, 2)), confidence=95)
-
-
 def test_resamples_are_the_same_draws_in_blocks_of_any_size():
     whole = np.concatenate(list(resamples(5, 40)))
     assert whole.shape == (40, 5) and (whole.sum(axis=1) == 5).all() and whole.max() > 1
@@ -123,3 +100,30 @@ def test_resamples_are_the_same_draws_in_blocks_of_any_size():
     assert [len(one) for one in blocks] == [15, 15, 10]
     assert np.array_equal(np.concatenate(blocks), whole)
     assert abs(np.concatenate(list(resamples(5, 4000, seed=1))).mean(axis=0) - 1).max() < 0.05
+
+
+# ---- refusals
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: seed_interval([0.7]), "at least two seeds"),
+        (lambda: seed_interval([[0.7], [0.8]]), "one number a seed"),
+        (lambda: seed_interval([0.7, np.nan, 0.7]), "over seeds needs finite values"),
+        (lambda: seed_interval([0.7, 0.8], 0), "confidence=0.* must lie"),
+        (lambda: seed_interval([0.7, 0.8], 1), "confidence=1.* must lie"),
+        (lambda: bootstrap_interval([1.0]), "at least two images"),
+        (lambda: bootstrap_interval([1.0, 0.0], confidence=95), "confidence=.* must lie in"),
+        (lambda: bootstrap_interval([1.0, 0.0], samples=0), "samples=0"),
+        (lambda: paired_bootstrap(*PAIR, samples=10**7), "samples=10000000"),
+        (lambda: paired_bootstrap(*PAIR, seed=-1), "seed=-1"),
+        (lambda: paired_bootstrap(*PAIR, confidence=95), "confidence=.* must lie"),
+        (lambda: paired_bootstrap(PAIR[0], np.zeros((2, 4))), r"not \(1, 2\) and \(2, 4\)"),
+        (lambda: paired_bootstrap(*np.zeros((2, 3, 1))), "at least two images"),
+        (lambda: paired_bootstrap(PAIR[0], [[0, np.nan]]), "finite values"),
+    ],
+)
+def test_bad_input_is_one_clear_sentence(ask, message):
+    with pytest.raises(ValueError, match=message):
+        ask()

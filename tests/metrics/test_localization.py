@@ -61,12 +61,8 @@ def test_the_oracle_is_max_box_acc():
 
 def test_results_of_parts_add_up_to_that_of_the_whole():
     def of(part, threshold=0.15, logits=LOGITS):
-        given = (
-            (MAPS[part], BOXES[part], logits[part], LABELS[part])
-            if logits is not None
-            else (MAPS[part], BOXES[part])
-        )
-        return localisation(*given, threshold=threshold, size=20)
+        named = [] if logits is None else [logits[part], LABELS[part]]
+        return localisation(MAPS[part], BOXES[part], *named, threshold=threshold, size=20)
 
     whole, parts = of(slice(4)), [of(slice(1)), of(slice(1, 3)), of(slice(3, 4))]
     added = sum(parts)
@@ -93,20 +89,28 @@ def test_maps_without_numbers_are_said_once(threshold):
     assert len(caught) == 1 and found.located.tolist() == [True, False, True, False]
 
 
-def test_what_cannot_be_scored():
-    with pytest.raises(ValueError, match="IoU thresholds are shares in 0..1, got 50"):
-        localisation(MAPS, BOXES, iou=50, size=20)
-    with pytest.raises(ValueError, match="give both or neither"):
-        localisation(MAPS, BOXES, logits=LOGITS, size=20)
-    with pytest.raises(ValueError, match='"oracle", or the BoxAccuracy'):
-        localisation(MAPS, BOXES, threshold="best", size=20)
-    with pytest.raises(ValueError, match="same rule for both"):
-        every = box_accuracy(MAPS, BOXES, "all", size=20)
-        localisation(MAPS, BOXES, threshold=every, size=20)
-    with pytest.raises(ValueError, match="IoU 0.6 was not scored"):
-        localisation(MAPS, BOXES, threshold=box_accuracy(MAPS, BOXES, size=20), iou=0.6, size=20)
-    with pytest.raises(ValueError, match="cams has 4, logits has 3"):
-        localisation(MAPS, BOXES, LOGITS[:3], LABELS[:3], size=20)
+OTHER = box_accuracy(MAPS, BOXES, size=20)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"iou": 50}, "IoU thresholds are shares in 0..1, got 50"),
+        ({"logits": LOGITS}, "give both or neither"),
+        ({"threshold": "best"}, '"oracle", or the BoxAccuracy'),
+        ({"threshold": OTHER, "contours": "all"}, "same rule for both"),
+        ({"threshold": OTHER, "iou": 0.6}, "IoU 0.6 was not scored"),
+        ({"logits": LOGITS[:3], "labels": LABELS[:3]}, "cams has 4, logits has 3"),
+        ({"logits": LOGITS, "labels": LABELS + 7}, r"labels must lie in 0..6, found 7..12"),
+        ({"logits": LOGITS, "labels": LABELS[:, None]}, r"labels must be whole numbers \(N,\)"),
+        ({"logits": LOGITS[0], "labels": LABELS}, "cams has 4, logits has 7"),
+        ({"logits": LOGITS[..., None], "labels": LABELS}, r"logits must be \(N, C\) and labels"),
+        ({"logits": LOGITS * np.nan, "labels": LABELS}, "logits hold NaN"),
+    ],
+)
+def test_what_cannot_be_scored(given, message):
+    with pytest.raises(ValueError, match=message):
+        localisation(MAPS, BOXES, size=20, **given)
 
 
 # ---- the class, and a fixed threshold
@@ -118,13 +122,8 @@ BLOBS[1, 6:10, 6:10] = 0.3
 TRUTH = [[[2, 2, 6, 6]], [[2, 2, 6, 6]]]
 
 
-def test_accuracy_by_hand():
-    logits = torch.tensor([[2.0, 1.0], [0.0, 3.0], [5.0, 4.0]])
-    assert accuracy(logits, torch.tensor([0, 1, 1])) == 2 / 3
-    assert accuracy(logits.numpy(), [0, 1, 0]) == 1.0
-
-
 def test_the_label_among_the_first_k_by_hand():
+    assert accuracy(torch.tensor([[2.0, 1.0], [0.0, 3.0], [5.0, 4.0]]), [0, 1, 1]) == 2 / 3
     logits = np.array([[3.0, 1.0, 2.0, 0.0]] * 4)
     for top, expected in ((1, [1, 0, 0, 0]), (2, [1, 0, 1, 0]), (3, [1, 1, 1, 0]), (9, [1] * 4)):
         assert correct_classes(logits, [0, 1, 2, 3], top).tolist() == expected
@@ -151,12 +150,3 @@ def test_gt_known_loc_is_box_accuracy_at_one_fixed_threshold():
     assert gt_known_loc(BLOBS, TRUTH, size=10) == 0.5
     assert gt_known_loc(BLOBS, TRUTH, threshold=0.5, size=10) == 1.0
     assert gt_known_loc(BLOBS, TRUTH, iou=25 / 64, size=10) == 1.0  # "at least", not "more than"
-
-
-def test_bad_classes_are_one_clear_sentence():
-    with pytest.raises(ValueError, match=r"labels must lie in 0..1, found 0..2"):
-        accuracy(np.zeros((2, 2)), [0, 2])
-    with pytest.raises(ValueError, match=r"logits must be \(N, C\) and labels \(N,\)"):
-        accuracy(np.zeros((2, 2)), [0, 1, 1])
-    with pytest.raises(ValueError, match="logits hold NaN"):
-        accuracy(np.full((1, 2), np.nan), [0])

@@ -19,16 +19,24 @@ MAP = np.array([[0.0, 1.0], [2.0, 3.0]])
 MASK = np.array([[0, 1], [0, 1]])
 
 
-def test_average_precision_by_hand():
-    # From the top: 1 (fg) precision 1, recall 1/2; 2/3 (bg) no gain; 1/3 (fg) precision 2/3.
-    assert pixel_average_precision([MAP], [MASK], size=2) == pytest.approx(1 / 2 + 2 / 3 / 2)
-
-
-def test_a_coarse_step_pools_scores_and_changes_the_answer():
-    # Bins [0, 0.5), [0.5, 1), and 1 by itself: 1/3 and 0 fall together, at precision 2/4.
-    assert pixel_average_precision([MAP], [MASK], step=0.5, size=2) == pytest.approx(
-        1 / 2 + 2 / 4 / 2
-    )
+@pytest.mark.parametrize(
+    ("maps", "masks", "options", "expected"),
+    [
+        # From the top: 1 (fg) precision 1, recall 1/2; 2/3 (bg) no gain; 1/3 (fg) precision 2/3.
+        ([MAP], [MASK], {}, 1 / 2 + 2 / 3 / 2),
+        # Bins [0, 0.5), [0.5, 1), and 1 by itself: 1/3 and 0 fall together, at precision 2/4.
+        ([MAP], [MASK], {"step": 0.5}, 1 / 2 + 2 / 4 / 2),
+        # Masks of any size are brought to that of the map.
+        ([MAP], [np.kron(MASK, np.ones((50, 50)))], {}, 5 / 6),
+        # Of what is to be ignored 2/3 (bg) is left out; 1 (fg) stays.
+        ([MAP], [MASK], {"ignore": [[[0, 0], [1, 1]]]}, 1),
+        ([MAP], [MASK], {"ignore": [None]}, 5 / 6),
+        # An image with an empty mask is all background: 1 of 2, no gain, 2 of 6 at the third.
+        ([MAP, MAP], [MASK, 0 * MASK], {}, 1 / 2 * 1 / 2 + 2 / 6 * 1 / 2),
+    ],
+)
+def test_average_precision_by_hand(maps, masks, options, expected):
+    assert pixel_average_precision(maps, masks, size=2, **options) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("step", [0.001, 0.01, 0.0123, 0.1, 1 / 3, 0.7, 0.999, 1.0])
@@ -53,12 +61,6 @@ def test_histograms_are_pooled_over_images_not_averaged():
     assert pooled != pytest.approx(0.75)
 
 
-def test_ignored_pixels_count_on_neither_side_unless_they_are_foreground():
-    ignore = np.array([[0, 0], [1, 1]])  # 2/3 (bg) is left out; 1 (fg) stays
-    assert pixel_average_precision([MAP], [MASK], [ignore], size=2) == pytest.approx(1.0)
-    assert pixel_average_precision([MAP], [MASK], [None], size=2) < 1
-
-
 def test_a_constant_map_scores_the_share_of_foreground():
     generator = np.random.default_rng(0)
     masks = generator.random((5, 8, 8)) < 0.3
@@ -70,11 +72,6 @@ def test_a_constant_map_scores_the_share_of_foreground():
     assert constant_map_baseline(masks, ignore, size=8) == masks.sum() / counted.sum()
 
 
-def test_masks_of_any_size_are_brought_to_the_size_of_the_map():
-    large = np.kron(MASK, np.ones((50, 50)))
-    assert pixel_average_precision([MAP], [large], size=2) == pytest.approx(5 / 6)
-
-
 def test_precision_is_undefined_where_nothing_is_taken():
     stream = PixelAveragePrecision(step=0.5, size=2)
     stream.update(MAP, MASK)
@@ -83,33 +80,26 @@ def test_precision_is_undefined_where_nothing_is_taken():
     assert precision[1:].tolist() == [1.0, 0.5, 0.5] and recall[1:].tolist() == [0.5, 0.5, 1.0]
 
 
-def test_mean_over_classes_pools_within_a_class():
-    # Class 3: two entries that are each other's mirror, pooled 1/2. Class 7: perfect, 1.
-    maps = np.array([[[0.0, 1.0]]] * 3)
-    masks = np.array([[[0, 1]], [[1, 0]], [[0, 1]]])
-    per_class = class_pixel_average_precision(maps, masks, [3, 3, 7], size=(1, 2))
-    assert per_class == {3: pytest.approx(0.5), 7: pytest.approx(1.0)}
-    mean = mean_pixel_average_precision(maps, masks, [3, 3, 7], size=(1, 2))
-    assert mean == pytest.approx(0.75)
-    # All pixels in one pot would weigh class 3 twice.
-    assert pixel_average_precision(maps, masks, size=(1, 2)) != pytest.approx(mean)
-
-
-def test_a_class_without_foreground_is_left_out_of_the_mean():
-    maps, masks = np.array([[[0.0, 1.0]]] * 2), np.array([[[0, 1]], [[0, 0]]])
-    assert class_pixel_average_precision(maps, masks, [0, 1], size=(1, 2)) == {0: 1.0}
-    with pytest.warns(
-        RuntimeWarning, match="1 of 2 classes; left out, because no mask shows them: 1"
-    ):
-        assert mean_pixel_average_precision(maps, masks, [0, 1], size=(1, 2)) == 1.0
+def test_mean_over_classes_pools_within_a_class_and_names_what_it_leaves_out():
+    # Class 3: two entries that are each other's mirror, pooled 1/2. Class 7: perfect. 9: no object.
+    maps = [[[0.0, 1.0]]] * 4
+    masks, classes = [[[0, 1]], [[1, 0]], [[0, 1]], [[0, 0]]], [3, 3, 7, 9]
+    assert class_pixel_average_precision(maps, masks, classes, size=(1, 2)) == {3: 0.5, 7: 1.0}
+    left_out = "mPxAP averages 2 of 3 classes; left out, because no mask shows them: 9"
+    with pytest.warns(RuntimeWarning, match=left_out):
+        assert mean_pixel_average_precision(maps, masks, classes, size=(1, 2)) == 0.75
+    parts = [MeanPixelAveragePrecision(size=(1, 2)) for _ in range(2)]
+    for index, (cam, mask, label) in enumerate(zip(maps, masks, classes, strict=True)):
+        parts[index % 2].update(cam, mask, label)
+    assert sum(parts).per_class == {3: 0.5, 7: 1.0}
+    assert [*parts[1].pools] == [3, 9]  # a sum leaves its parts as they are
+    assert parts[0].merge(parts[1]) is parts[0] and parts[0].per_class == {3: 0.5, 7: 1.0}
+    with pytest.warns(RuntimeWarning, match=left_out):
+        assert parts[0].compute() == 0.75
     with pytest.raises(ValueError, match="no foreground pixel in any mask: mPxAP"):
-        mean_pixel_average_precision(maps, np.zeros_like(masks), [0, 1], size=(1, 2))
-
-
-def test_an_image_with_an_empty_mask_is_all_background():
-    with_empty = pixel_average_precision([MAP, MAP], [MASK, np.zeros((2, 2))], size=2)
-    # From the top: 1 of 2, no gain, 2 of 6 at the third.
-    assert with_empty == pytest.approx(1 / 2 * 1 / 2 + 2 / 6 * 1 / 2)
+        mean_pixel_average_precision(maps[:1], [[[0, 0]]], [0], size=(1, 2))
+    with pytest.raises(ValueError, match="width of a score bin"):
+        MeanPixelAveragePrecision(step=0)
 
 
 def test_bad_input_is_one_clear_sentence():
@@ -148,23 +138,6 @@ def test_streams_of_two_processes_merge_to_that_of_one():
         merged.merge(PixelAveragePrecision(0.1, 16))
     with pytest.raises(ValueError, match="step and size are the same"):
         merged.merge(PixelAveragePrecision(0.01, 8))
-
-
-def test_class_streams_merge_and_name_what_they_leave_out():
-    maps = [[[1.0, 0.0]], [[0.0, 1.0]], [[1.0, 0.0]]]
-    masks = [[[1, 0]], [[1, 0]], [[0, 0]]]
-    first, second = MeanPixelAveragePrecision(size=(1, 2)), MeanPixelAveragePrecision(size=(1, 2))
-    first.update(maps[0], masks[0], 4)
-    second.update(maps[1], masks[1], 2)
-    second.update(maps[2], masks[2], 9)
-    assert sum([first, second]).per_class == {2: 0.5, 4: 1.0} and [*first.pools] == [4]
-    merged = first.merge(second)
-    # Class 4: the object pixel ranks first. Class 2: it ranks last, precision 1/2 at recall 1.
-    assert merged.per_class == {2: 0.5, 4: 1.0}
-    with pytest.warns(RuntimeWarning, match=r"2 of 3 classes; left out.*: 9"):
-        assert merged.compute() == 0.75
-    with pytest.raises(ValueError, match="width of a score bin"):
-        MeanPixelAveragePrecision(step=0)
 
 
 # ---- what a threshold lights of the object
@@ -212,26 +185,6 @@ def test_pixels_to_ignore_are_neither_lit_nor_object_and_empty_masks_are_backgro
     for wrong in (-0.1, 1.5, np.nan, True, "half"):
         with pytest.raises(ValueError, match="threshold="):
             pool.lit(wrong)
-
-
-def test_lit_pixels_fall_with_the_threshold_and_pools_are_sums_of_their_parts():
-    generator = np.random.default_rng(3)
-    parts = [PixelAveragePrecision(0.01, 16) for _ in range(3)]
-    for part in parts:
-        part.update(generator.random((4, 4)), generator.random((16, 16)) < 0.3)
-    pool, taus = sum(parts), np.linspace(0, 1, 101)
-    found = np.array([pool.lit(tau) for tau in taus])
-    assert (np.diff(found[:, 1:3], axis=0) <= 0).all() and found[0, 1] == 1
-    # two ways to each number: counted pixels, and precision and recall of the PxAP
-    precision, recall = (own[:0:-1] for own in pool.precision_recall())
-    np.testing.assert_allclose(found[:, :2].T, [precision, recall])
-    both = precision * recall
-    np.testing.assert_allclose(found[:, 2] * precision, recall)
-    np.testing.assert_allclose(found[:, 3] * (precision + recall - both), both)
-    assert pool.best_threshold() == pytest.approx(taus[found[:, 3].argmax()])
-    objects = [part.foreground.sum() for part in parts]
-    areas = [part.lit(0.4).area for part in parts]
-    assert pool.lit(0.4).area == pytest.approx(np.average(areas, weights=objects))
 
 
 def test_over_classes_lit_is_a_mean_and_the_threshold_is_one_for_all():
