@@ -12,7 +12,7 @@ from entreg_utils.fields import plain_numbers
 from entreg_utils.metrics.boxes import BoxAccuracy
 from entreg_utils.metrics.maps import count_of
 from entreg_utils.metrics.overlap import check_boxes, iou_list, iou_matrix
-from entreg_utils.metrics.pixels import counted_pixels
+from entreg_utils.metrics.pixels import pixel_average_precision
 
 
 @plain_numbers
@@ -75,17 +75,5 @@ def constant_map_baseline(
     With one score for every pixel recall jumps from 0 to 1, where precision is the prevalence.
     Arguments and errors as in :func:`pixel_average_precision`.
     """
-    ignore = [None] * count_of(masks=masks) if ignore is None else ignore
-    count_of(masks=masks, ignore=ignore)
-
-    def pixels(pair) -> tuple[int, int]:
-        foreground, background = counted_pixels(*pair, size)
-        return int(foreground.sum()), int(background.sum())
-
-    inside = counted = 0
-    pairs = zip(masks, ignore, strict=True)
-    for foreground, background in ahead(pixels, pairs, threads, "masks", total=len(masks)):
-        inside, counted = inside + foreground, counted + foreground + background
-    if not inside:
-        raise ValueError("no foreground pixel in any mask: PxAP is undefined; check the masks")
-    return inside / counted
+    blank = np.zeros((count_of(masks=masks), 1, 1))
+    return pixel_average_precision(blank, masks, ignore, 1.0, size, threads)

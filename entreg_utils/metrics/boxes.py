@@ -133,15 +133,13 @@ def count_by_group(
     rows: Iterator[tuple[np.ndarray, bool, bool]], groups: Sequence[str], deltas, taus, contours
 ) -> dict[str, BoxAccuracy]:
     """A result a group, of ``rows`` as :func:`iou_rows` gives them; ``groups``: that of each."""
-    found, invalid = {}, 0
+    found = {}
     for group, (ious, is_flat, is_invalid) in zip(groups, rows, strict=True):
         if group not in found:
             found[group] = [np.zeros((len(deltas), len(taus)), dtype=np.int64), 0, 0, 0]
         own = found[group]
         own[0] += ious >= deltas[:, None]
         own[1:] = own[1] + 1, own[2] + is_flat, own[3] + is_invalid
-        invalid += is_invalid
-    warn_invalid(invalid, len(groups))
     return {
         group: BoxAccuracy(counts, deltas, taus, *numbers, contours)
         for group, (counts, *numbers) in found.items()
@@ -162,19 +160,19 @@ def iou_curves(
     """(N, T) float64: each image's best IoU at each score threshold; arguments as above.
 
     What :func:`box_accuracy` counts, image by image, for intervals over images. 8 N T bytes."""
-    taus, invalid = threshold_list(thresholds), 0
+    taus = threshold_list(thresholds)
     rows = iou_rows(cams, boxes, taus, contours, size, threads, (normalization, percentile))
     found = np.empty((len(cams), len(taus)))
-    for row, (ious, _, is_invalid) in zip(found, rows, strict=True):
-        row[:], invalid = ious[0], invalid + is_invalid
-    warn_invalid(invalid, len(cams))
+    for own, (ious, _, _) in zip(found, rows, strict=True):
+        own[:] = ious[0]
     return found
 
 
 def iou_rows(
     cams, boxes, taus, contours, size, threads, normalization=("minmax", None)
 ) -> Iterator[tuple[np.ndarray, bool, bool]]:
-    """What :func:`map_ious` gives of each map, in their order; all is checked before the first."""
+    """What :func:`map_ious` gives of each map, in their order; all is checked before the first, and
+    what was invalid is said behind the last."""
     check_rule(contours)
     check_normalization(*normalization)
     check_maps(cams, boxes=boxes)
@@ -185,7 +183,11 @@ def iou_rows(
 
     # Threads suffice: OpenCV and the compiled loops let go of the interpreter.
     pairs = zip(cams, true_boxes, strict=True)
-    return ahead(row, pairs, threads, "scoring boxes", total=len(true_boxes))
+    invalid = 0
+    for found in ahead(row, pairs, threads, "scoring boxes", total=len(true_boxes)):
+        invalid += found[2]
+        yield found
+    warn_invalid(invalid, len(true_boxes))
 
 
 def map_ious(

@@ -16,6 +16,8 @@ from entreg_utils.cam.scaling import as_array
 from entreg_utils.fields import plain as number
 from entreg_utils.fields import plain_numbers, whole
 
+_MOST = 10**6  # samples
+
 
 class Interval(NamedTuple):
     """An estimate and the two ends of its interval, all in the unit of the values."""
@@ -48,10 +50,9 @@ def bootstrap_interval(
     MaxBoxAcc. ValueError: fewer than two rows, NaN, a confidence outside (0, 1), no samples or more
     than a million, a seed below 0.
     """
-    values, (generator, samples) = _finite(values, "images"), _generator(seed, samples, confidence)
-    draws = [
-        statistic(values[generator.integers(len(values), size=len(values))]) for _ in range(samples)
-    ]
+    values, samples = _finite(values, "images"), whole("samples", samples, 1, _MOST)
+    generator, count = np.random.default_rng(whole("seed", seed, 0)), len(values)
+    draws = [statistic(values[generator.integers(count, size=count)]) for _ in range(samples)]
     return central(statistic(values), draws, confidence)
 
 
@@ -78,7 +79,7 @@ def paired_bootstrap(
         raise ValueError(f"pairs want equal shapes (S, N) or (S, N, T), not {shapes}")
     pair = [_finite(own.swapaxes(0, 1), "images").swapaxes(0, 1) for own in pair]
     seeds, images = pair[0].shape[:2]
-    samples = _generator(seed, samples, confidence)[1]
+    samples = whole("samples", samples, 1, _MOST)
     weights, picks = _pairs_drawn(images, seeds, samples, whole("seed", seed, 0))
 
     def scores(own) -> np.ndarray:  # (S, 1 + samples)
@@ -133,12 +134,6 @@ def _pairs_drawn(images: int, seeds: int, samples: int, seed: int) -> tuple[np.n
     draws = generator.multinomial(images, np.full(images, 1 / images), size=samples)
     weights = np.concatenate([np.ones((1, images)), draws]).astype(np.float32)
     return weights, generator.integers(seeds, size=(samples, seeds))
-
-
-def _generator(seed: int, samples: int, confidence: float) -> tuple[np.random.Generator, int]:
-    """Of a bootstrap, and how many samples; what is asked for is checked before it begins."""
-    _inside(confidence)
-    return np.random.default_rng(whole("seed", seed, 0)), whole("samples", samples, 1, 10**6)
 
 
 def _inside(confidence: float) -> float:

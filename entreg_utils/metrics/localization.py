@@ -11,7 +11,7 @@ from entreg_utils.cam.scaling import Size, as_array
 from entreg_utils.fields import plain, plain_numbers, shown, whole
 from entreg_utils.metrics.boxes import BoxAccuracy, iou_rows
 from entreg_utils.metrics.contours import threshold_list
-from entreg_utils.metrics.maps import Summable, class_indices, count_of, warn_invalid
+from entreg_utils.metrics.maps import Summable, class_indices, count_of
 from entreg_utils.metrics.overlap import iou_list
 
 # where a threshold may come from, and how a table should say it
@@ -185,9 +185,7 @@ def localisation(
         rule, tau = "fixed", plain("threshold", float, threshold)
     taus = threshold_list(1000 if tau is None else [tau])
     rows = iou_rows(cams, boxes, taus, contours, size, threads)
-    hits, invalid = zip(*((ious[0] >= iou, broken) for ious, _, broken in rows), strict=True)
-    warn_invalid(sum(invalid), len(cams))
-    hits = np.stack(hits)
+    hits = np.stack([ious[0] >= iou for ious, _, _ in rows])
     best = hits.sum(axis=0).argmax()
     ranks = None if logits is None else _ranks(logits, labels)
     return Localisation(hits[:, best], ranks, float(taus[best]), rule, iou, contours)

@@ -44,12 +44,6 @@ class Lit(NamedTuple):
     iou: float  # in 0..1; lit by chance, too, it is high where the object fills the frame
 
 
-def counted_pixels(mask, ignore, size: Size) -> tuple[np.ndarray, np.ndarray]:
-    """Foreground and background (H, W) bool; a pixel to ignore is neither, or foreground."""
-    inside = resize_mask(mask, size)
-    return inside, ~inside if ignore is None else ~(inside | resize_mask(ignore, size))
-
-
 def curves(foreground: np.ndarray, background: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Precision and recall (..., B) of counts (..., B) by rising score, with the threshold falling;
     NaN where nothing is lit, or there is no foreground."""
@@ -153,7 +147,8 @@ def pool_of(cam, mask, ignore, step: float, size: Size) -> PixelAveragePrecision
     """The pool of one image alone, without a warning; arguments as above."""
     pool = PixelAveragePrecision(step, size)
     scores, pool.num_constant, pool.num_invalid = score_map(cam, pool.size)
-    inside, outside = counted_pixels(mask, ignore, pool.size)
+    inside = resize_mask(mask, size)  # also a pixel to ignore; of the others, what is left
+    outside = ~inside if ignore is None else ~(inside | resize_mask(ignore, size))
     bins = (scores / pool.edges[1]).astype(np.intp)  # rounded: at most one from the right one
     bins -= scores < pool.edges[bins]
     bins += scores >= pool.edges[bins + 1]
