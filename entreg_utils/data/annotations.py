@@ -184,23 +184,20 @@ def _coco(path: Path) -> Iterator[tuple]:
         raise ValueError(f"{path} is no JSON ({error})") from error
     if not isinstance(whole, dict) or not whole.get("images"):
         raise ValueError(f"{path} has no images: give COCO's images and annotations")
-    where, known, names = path, {}, set()
+    where, known = path, {}
     try:
         kinds = {one["id"]: plain(one["name"]) for one in whole.get("categories", ())}
         for one in whole["images"]:
             where = f"{path}, image {one['id']}"
-            name = one["file_name"]
-            if one["id"] in known or name in names:
-                raise ValueError(f"{where} ({name}) is there twice: keep one")
-            known[one["id"]] = name, _size(one.get("width"), one.get("height"), where)
-            names.add(name)
-            yield name, None, "", known[one["id"]][1], where
+            if one["id"] in known:
+                raise ValueError(f"{where} is there twice: keep one")
+            size = _size(one.get("width"), one.get("height"), where)
+            known[one["id"]] = one["file_name"], size
+            yield one["file_name"], None, "", size, where
         for one in whole.get("annotations", ()):
             where = f"{path}, annotation {one.get('id')}"
-            if one["image_id"] not in known:
-                raise ValueError(f"{where}: no image has the id {one['image_id']!r}")
-            if kinds and one["category_id"] not in kinds:
-                raise ValueError(f"{where}: no category has the id {one['category_id']!r}")
+            if one["image_id"] not in known or (kinds and one["category_id"] not in kinds):
+                raise ValueError(f"{where}: no image, or no category, has the id that it names")
             if not one.get("iscrowd"):
                 name, size = known[one["image_id"]]
                 right, bottom = (side - 1 for side in size or (math.inf, math.inf))

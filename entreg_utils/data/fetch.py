@@ -21,7 +21,7 @@ class File:
 
     Attributes:
         unpack_to: folder under the root of all data sets.
-        url, bytes, sha256, md5: of a file that a program can fetch, see :func:`download`.
+        url, bytes, sha256, md5: of a file that a program can fetch; of two the SHA-256 counts.
         holds: the path inside an archive that is wanted; None for a plain file.
         link, about, probe: of an archive behind a web page; ``probe`` is a path in it.
         optional: the data set can be read without it.
@@ -31,8 +31,8 @@ class File:
     unpack_to: str
     url: str = ""
     bytes: int = 0
-    sha256: str | None = None
-    md5: str | None = None
+    sha256: str = ""
+    md5: str = ""
     holds: str | None = None
     link: str = ""
     about: str = ""
@@ -55,6 +55,25 @@ class File:
         if self.staged(root).exists():
             return f"to unpack: {self.staged(root)}"
         return f"{self.name} ({self.about}): open {self.link} and put it at {self.staged(root)}"
+
+    def bring(self, root: Path) -> None:
+        """Fetch, check and unpack it, as far as that is not done; a StorageError where it fails."""
+        path, place = self.staged(root), self.place(root)
+        if place.exists():
+            if path == place:  # a plain file, which is compared
+                download(self.url, path, self.bytes, self.sha256 or self.md5)
+            return
+        if self.link and not path.exists():
+            raise StorageError(self.step(root))
+        lock = root / "downloads" / f".{self.name}.lock"
+        with storing(f"write in {root}"):
+            lock.parent.mkdir(parents=True, exist_ok=True)
+            with FileLock(lock):
+                if self.url and not place.exists():
+                    download(self.url, path, self.bytes, self.sha256 or self.md5)
+                if not place.exists():
+                    unpack(path, root / self.unpack_to, self.holds or ".", self.probe)
+                    print(f"{self.name}: checked and unpacked to {place}")
 
 
 @dataclass(frozen=True)
@@ -100,7 +119,7 @@ def fetch(source: Source, root: Path) -> None:
         if offline and file.optional:
             continue  # it would cost the same wait
         try:
-            _bring(file, root)
+            file.bring(root)
         except StorageError as error:
             if file.optional:
                 offline = True
@@ -116,22 +135,3 @@ def fetch(source: Source, root: Path) -> None:
         raise StorageError(
             f"{source.name} is not complete: {'; '.join(by_hand)}; then run the same command again"
         )
-
-
-def _bring(file: File, root: Path) -> None:
-    path, place = file.staged(root), file.place(root)
-    if place.exists():
-        if path == place:  # a plain file
-            download(file.url, path, file.bytes, file.sha256, file.md5)  # compares it
-        return
-    if file.link and not path.exists():
-        raise StorageError(file.step(root))
-    lock = root / "downloads" / f".{file.name}.lock"
-    with storing(f"write in {root}"):
-        lock.parent.mkdir(parents=True, exist_ok=True)
-        with FileLock(lock):
-            if file.url and not place.exists():
-                download(file.url, path, file.bytes, file.sha256, file.md5)
-            if path != place and not place.exists():
-                unpack(path, root / file.unpack_to, file.holds or ".", file.probe)
-                print(f"{file.name}: checked and unpacked to {place}")

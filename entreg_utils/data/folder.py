@@ -25,9 +25,9 @@ from pathlib import Path
 
 from entreg_utils.data import scan
 from entreg_utils.data.annotations import LABELS, Annotation, read_of, whole_boxes
-from entreg_utils.data.decoding import read_sizes, size_of
-from entreg_utils.data.lists import MaskReader, Photo, ranked, some
-from entreg_utils.data.photos import PhotoDataset
+from entreg_utils.data.decoding import read_all, size_of
+from entreg_utils.data.lists import ranked, some
+from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
 from entreg_utils.data.world import SPLITS, check_split
 from entreg_utils.fields import plain_numbers
 from entreg_utils.files import StorageError, expand, path_from
@@ -72,14 +72,10 @@ def folder(
         raise ValueError(f"train has no class {found.strange[0]!r}, and val or test has: remove it")
     if found.several and shared.get("classes"):
         raise ValueError(f"{found.home} has a column for each class: leave classes out")
-    files = found.parts[split]
-    told = [name for name in files if name in found.said or name in found.masks]
-    sizes = read_sizes([files[name] for name in told], upright=True).tolist()
-    frames = dict(zip(told, map(tuple, sizes), strict=True))
-    photos = [found.photo(name, file, frames.get(name)) for name, file in files.items()]
-    reader = found.reader if any(photo.mask_files for photo in photos) else None
-    what = f"folder-{found.home.resolve().name}", split, photos, found.names, found.source, reader
-    return PhotoDataset(*what, found.several, upright=True, **shared)
+    photos = read_all(list(found.parts[split].items()), lambda item: found.photo(*item))
+    name, reader = f"folder-{found.home.resolve().name}", found.reader
+    what = name, split, photos, found.names, found.source, reader, found.several
+    return PhotoDataset(*what, upright=True, **shared)
 
 
 @dataclass(frozen=True)
@@ -104,12 +100,13 @@ class Found:
     reader: MaskReader | None
     source: str
 
-    def photo(self, name: str, file: Path, frame: tuple[int, int] | None) -> Photo:
+    def photo(self, name: str, file: Path) -> Photo:
         """A photograph with its boxes in whole pixels, and with masks of its size.
 
-        ``frame`` = (W, H) may be None where neither is known. ValueError: they do not fit it.
+        ValueError: they do not fit it.
         """
         label, said, masks = self.labels[name], self.said.get(name), self.masks.get(name, ())
+        frame = size_of(file, upright=True) if said or masks else None
         boxes = self._boxes(said, name, frame) if said and said.boxes else None
         for mask in masks:
             if (size := size_of(mask, upright=True)) != frame:

@@ -72,7 +72,8 @@ def birds(site, tmp_path, monkeypatch):
     )
     monkeypatch.setenv("ENTREG_ROOT", str(project))
     names = {"toy": data.DATASETS["toy"], "birds": lambda split, root: Birds(split, root)}
-    monkeypatch.setattr(data, "DATASETS", names)
+    for place in (data, data.choice):
+        monkeypatch.setattr(place, "DATASETS", names)
     return project / "data"
 
 

@@ -129,7 +129,7 @@ def test_lists_of_the_evaluation_code_need_its_photographs_for_validation_alone(
 def test_what_is_not_there_is_named(root):
     with pytest.raises(StorageError, match="metadata/CUB/test/image_ids.txt is not there"):
         data.load("cub", "test", root=root, lists="evaluation")
-    with pytest.raises(ValueError, match="unknown lists='mine': use one of official, evaluation"):
+    with pytest.raises(ValueError, match="unknown lists 'mine': known are official, evaluation"):
         data.load("cub", "test", root=root, lists="mine")
     (root / "CUB_200_2011" / "images" / CLASSES[0] / "Grey_bird_3.jpg").unlink()
     with pytest.raises(StorageError, match="Grey_bird_3.jpg is not there"):

@@ -25,7 +25,9 @@ def test_a_table_is_read_with_its_types(tmp_path):
         assert Column(path, "x", "", str, int, separator=",") == {"b": 3, "a": 2}
     many = Column(path, "x", "", str, int, separator=",", several=True)
     assert many == {"b": [1, 3], "a": [2]}
-    with pytest.raises(ValueError, match="a.txt says nothing about c: add it; else move .* data x"):
+    with pytest.raises(
+        ValueError, match="a.txt says nothing about c: add it; python -m entreg_utils data x fetch"
+    ):
         many["c"]
 
 
@@ -34,7 +36,7 @@ def test_a_line_that_does_not_fit_is_named(tmp_path, line):
     path = tmp_path / "a.txt"
     path.write_text(f"1 a.jpg 2\n\n{line}\n")
     with pytest.raises(
-        ValueError, match=r"a\.txt, line 3: .* is not number, .*: correct it; else move"
+        ValueError, match=r"a\.txt, line 3: .* is not number, .*: correct it; python -m"
     ):
         Column(path, "x", "number, path, number", int, str, int)
 
@@ -70,11 +72,11 @@ def test_classes_are_chosen_in_the_data_sets_order():
 @pytest.mark.parametrize(
     ("classes", "message"),
     [
-        (1, "classes=1 is outside 2..4"),
-        (5, "classes=5 is outside 2..4"),
+        (1, "classes=1: give a whole number in 2..4"),
+        (5, "classes=5: give a whole number in 2..4"),
         (["ant", "eel"], "unknown class 'eel': known are ant, bee, cat, dog"),
         (["ant", "ant"], "two or more"),
-        ("ant", "is one name"),
+        ("ant", "classes='ant': give a list"),
     ],
 )
 def test_bad_classes(classes, message):
@@ -97,7 +99,7 @@ def test_the_validation_part_is_stratified_and_depends_on_names_alone():
 
 @pytest.mark.parametrize(
     ("per_class", "message"),
-    [(0, "not a whole number above 0"), (3, "give 1..2"), (9, "give 1..2")],
+    [(0, "in 1..2"), (3, "in 1..2"), (9, "in 1..2")],
 )
 def test_a_validation_part_that_cannot_be(per_class, message):
     with pytest.raises(ValueError, match=message):

@@ -74,7 +74,7 @@ def test_flowers_without_segmentations_have_no_masks(flowers):
 def test_damaged_flowers(flowers):
     home = flowers / "flowers-102"
     scipy.io.savemat(home / "setid.mat", {"tstid": np.array([[4, 7]])})
-    with pytest.raises(StorageError, match="setid.mat names image 7 and imagelabels.mat has 6"):
+    with pytest.raises(StorageError, match="imagelabels.mat has too few labels"):
         data.load("flowers", "test", root=flowers)
     with pytest.raises(StorageError, match="setid.mat holds no list 'trnid'"):
         data.load("flowers", "train", root=flowers)
@@ -130,7 +130,7 @@ def test_the_border_of_a_trimap_is_ignored(pets):
 
 def test_damaged_pets(pets):
     annotations = pets / "oxford-iiit-pet" / "annotations"
-    with pytest.raises(ValueError, match="val_per_class=10 leaves a class of 4 images nothing"):
+    with pytest.raises(ValueError, match="val_per_class=10: give a whole number in 1..3"):
         data.load("pets", "val", root=pets)
     Image.new("L", (6, 4), 7).save(annotations / "trimaps" / "Abyssinian_5.png")
     with pytest.raises(StorageError, match="Abyssinian_5.png is not a trimap"):
