@@ -52,11 +52,9 @@ def folder(
 
     Args:
         path: the folder; a relative one starts at ``root``, or where Python was started.
-        boxes: a file or folder that ``annotations.read`` reads; default: what lies in the folder. A
-            name in it is a path in the folder, or the end of one that is there only once. Of boxes
-            that name a class, those of the photograph's own count.
-        masks: folder of masks; default: those in the folder.
-        labels: CSV of image,class; default ``labels.csv`` in the folder.
+        boxes, masks, labels: in place of those in the folder: a file or folder that
+            ``annotations.read`` reads, a folder, a CSV of image,class. A name in them is a path in
+            the folder, or the end of one that is there only once.
         hold_out: share of each class (of all where photographs show several), at least one, that
             goes to each of ``val`` and ``test`` that has no folder, as ``.source`` says.
         seed: of that choice, which depends on it and on the photographs' names alone.
@@ -135,19 +133,18 @@ class Found:
 def find(path, root=None, boxes=None, masks=None, labels=None, hold_out=0.2, seed=0) -> Found:
     """What :func:`folder` loads, of all splits; same arguments and errors."""
     home = expand(root or ".") / path_from(path, "folder")
-    if path == "" or not home.is_dir():
-        where = home if path else repr(path)  # which would be where Python was started
-        raise StorageError(f"{where} is no folder: give folder:PATH of your photographs")
+    if not path or not home.is_dir():
+        raise StorageError(f"{home} is no folder: give folder:PATH of your photographs")
     given = None if masks is None else expand(masks)
     every, others = scan.photographs(home, given)
     inside = [split for split in SPLITS if (home / split).is_dir()]
-    placed = {name: _place(name, inside) for name in every}
-    every = {name: file for name, file in every.items() if placed[name][0]}
+    placed = {name: place for name in every if (place := _place(name, inside))[0]}
+    every = {name: every[name] for name in placed}
     others = [name for name in others if _place(name, inside)[0]]
     _tell(others, f"photographs end in {', '.join(scan.ENDINGS)}")
     _tell(scan.empty_folders(home, inside), "nothing lies there")
     said = _said(home, boxes, every)
-    kinds = _classes(home, labels, every, placed, said)
+    kinds = _classes(home, labels, placed, said)
     _tell([name for name in every if name not in kinds], "nothing says their class")
     names = sorted({kind for own in kinds.values() for kind in own})
     if len(names) < 2:
@@ -200,20 +197,18 @@ def _said(home: Path, boxes: Path | str | None, known: Collection[str]) -> dict[
     return said
 
 
-def _classes(home: Path, labels, every: Collection[str], placed: dict, said: dict) -> dict:
+def _classes(home: Path, labels, placed: dict[str, tuple[str, str]], said: dict) -> dict:
     """{photograph: names of its classes} where a list, folders, or annotations say any."""
-    path = home / "labels.csv" if labels is None else labels
-    folders = {name: placed[name][1] for name in every if placed[name][1]}
-    trained = {kind for name, kind in folders.items() if placed[name][0] == "train"}
-    if labels is not None or path.exists():
-        said = read_of(every, path, LABELS)
+    trained = {kind for split, kind in placed.values() if split == "train" and kind}
+    if labels is not None or (home / "labels.csv").exists():
+        said = read_of(placed, home / "labels.csv" if labels is None else labels, LABELS)
     elif len(trained) > 1 or not any(own.classes for own in said.values()):
         if not trained:
             raise ValueError(
                 f"{home} has no class folders with photographs: put them in CLASS/ or train/CLASS/ "
                 "there, or say their classes in labels.csv"
             )
-        return {name: (kind,) for name, kind in folders.items()}
+        return {name: (kind,) for name, (_, kind) in placed.items() if kind}
     return {name: tuple(sorted(set(own.classes) - {""})) for name, own in said.items()}
 
 

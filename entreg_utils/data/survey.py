@@ -43,13 +43,10 @@ def survey(path: Path | str, root=None, **options) -> Survey:
 
     Columns: ``images``, ``classes``, images ``with_boxes`` and their ``boxes``, ``with_masks``, and
     the sizes of the ``smallest``, ``median`` and ``largest`` image by area, "WxH" in pixels.
-    Suspects: files that are no images or are cut short, boxes outside their photograph, masks of
-    another size or of values that no class has (these are refused when they are loaded), files and
-    empty folders that are left out, equal files in two splits (twins that differ by a bit are not
-    seen), and classes that are not in all splits.
-
-    ``options``: ``boxes``, ``masks``, ``labels``, ``hold_out`` and ``seed`` of ``data.folder``, and
-    its errors for what leaves nothing to count.
+    Suspects: what is refused when it is loaded (files that are no images or are cut short, boxes
+    outside their photograph, masks of another size or of values that no class has), files and empty
+    folders that are left out, equal files in two splits (twins that differ by a bit are not seen),
+    and classes that are not in all splits. ``options`` and errors are those of ``data.folder``.
     """
     import pandas as pd  # takes half a second: not for who loads the drawn world
 

@@ -153,12 +153,12 @@ def test_all_unreadable_files_are_named_in_one_error(tmp_path):
     paths[1].write_bytes(paths[0].read_bytes()[:700])
     paths[2].write_text("<html>404</html>")
     paths[4].write_bytes(b"")
-    with pytest.raises(StorageError, match="4 files cannot be read as images") as caught:
+    with pytest.raises(StorageError, match="absent.jpg .*, .*cannot be read as images: fetch") as caught:
         cached_array(None, 5, (3, 8, 8), lambda i: read_pixels(paths[i], 8), "x")
     for path in paths[1:]:
         assert str(path) in str(caught.value)
     assert str(paths[0]) not in str(caught.value)
-    with pytest.raises(StorageError, match="2 files|3 files"):  # a header may be whole
+    with pytest.raises(StorageError, match="cannot be read as images"):  # a header may be whole
         read_sizes(paths[1:])
     with pytest.raises(UnreadableImage, match="text.jpg .* cannot be read as an image: fetch or"):
         read_pixels(paths[2])
