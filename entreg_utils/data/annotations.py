@@ -112,15 +112,13 @@ def _gathered(rows: Iterable[tuple]) -> dict[str, Annotation]:
         old = found.get(name := plain(name).strip(), Annotation(name))
         if not name:
             raise ValueError(f"{where}: there is no name of an image")
-        if size and old.size and size != old.size:
-            raise ValueError(f"{where}: {name} has two sizes, {old.size} and {size}: correct one")
         if box and (box[0] >= box[2] or box[1] >= box[3]):
             text = ",".join(f"{number:g}" for number in box)
             raise ValueError(f"{where}: the box {text} has no area: give x0 < x1 and y0 < y1")
-        new = old._replace(boxes=(*old.boxes, *[box] * bool(box)), size=size or old.size)
+        found[name] = old._replace(boxes=(*old.boxes, *[box] * bool(box)), size=size or old.size)
         if box or kind:
-            new = new._replace(classes=(*old.classes, kind), where=(*old.where, where))
-        found[name] = new
+            classes, places = (*old.classes, kind), (*old.where, where)
+            found[name] = found[name]._replace(classes=classes, where=places)
     unnamed = [name for name, own in found.items() if not any(own.classes)]
     return found | {name: found[name]._replace(classes=()) for name in unnamed}
 

@@ -136,16 +136,6 @@ def test_a_dry_run_fetches_nothing(birds, site, capsys, tmp_path):
     assert not (tmp_path / "there").exists()
 
 
-def test_a_failed_download_ends_in_one_sentence(birds, site, capsys):
-    site.files.clear()
-    assert cli.main(["data", "birds"]) == 1
-    error = capsys.readouterr().err
-    assert error.startswith(
-        f"error: {site.url('/b.tgz')} cannot be fetched: the server answers 404"
-    )
-    assert error.count("\n") == 1
-
-
 def test_a_name_that_no_data_set_has_and_the_help(capsys):
     assert cli.main(["data", "fish"]) == 1
     assert cli.main(["data"]) == 1
