@@ -17,7 +17,7 @@ from entreg_utils import __version__
 
 # name: (module, function of it, what it does)
 COMMANDS = {
-    "data": ("data.command", "main", "make or fetch a data set, check it, and say where it is"),
+    "data": ("data.fetch", "main", "make or fetch a data set, check it, and say where it is"),
     "run": ("commands", "run_command", "one training, loaded or done now, and its scores"),
     "sweep": ("commands", "sweep_command", "many runs, and the table they make"),
     "predict": ("predict.command", "main", "classes, maps, boxes and overlays of photographs"),

@@ -112,15 +112,13 @@ def _gathered(rows: Iterable[tuple]) -> dict[str, Annotation]:
         old = found.get(name := plain(name).strip(), Annotation(name))
         if not name:
             raise ValueError(f"{where}: there is no name of an image")
-        if size and old.size and size != old.size:
-            raise ValueError(f"{where}: {name} has two sizes, {old.size} and {size}: correct one")
         if box and (box[0] >= box[2] or box[1] >= box[3]):
             text = ",".join(f"{number:g}" for number in box)
             raise ValueError(f"{where}: the box {text} has no area: give x0 < x1 and y0 < y1")
-        new = old._replace(boxes=(*old.boxes, *[box] * bool(box)), size=size or old.size)
+        found[name] = old._replace(boxes=(*old.boxes, *[box] * bool(box)), size=size or old.size)
         if box or kind:
-            new = new._replace(classes=(*old.classes, kind), where=(*old.where, where))
-        found[name] = new
+            classes, places = (*old.classes, kind), (*old.where, where)
+            found[name] = found[name]._replace(classes=classes, where=places)
     unnamed = [name for name, own in found.items() if not any(own.classes)]
     return found | {name: found[name]._replace(classes=()) for name in unnamed}
 
@@ -184,23 +182,20 @@ def _coco(path: Path) -> Iterator[tuple]:
         raise ValueError(f"{path} is no JSON ({error})") from error
     if not isinstance(whole, dict) or not whole.get("images"):
         raise ValueError(f"{path} has no images: give COCO's images and annotations")
-    where, known, names = path, {}, set()
+    where, known = path, {}
     try:
         kinds = {one["id"]: plain(one["name"]) for one in whole.get("categories", ())}
         for one in whole["images"]:
             where = f"{path}, image {one['id']}"
-            name = one["file_name"]
-            if one["id"] in known or name in names:
-                raise ValueError(f"{where} ({name}) is there twice: keep one")
-            known[one["id"]] = name, _size(one.get("width"), one.get("height"), where)
-            names.add(name)
-            yield name, None, "", known[one["id"]][1], where
+            if one["id"] in known:
+                raise ValueError(f"{where} is there twice: keep one")
+            size = _size(one.get("width"), one.get("height"), where)
+            known[one["id"]] = one["file_name"], size
+            yield one["file_name"], None, "", size, where
         for one in whole.get("annotations", ()):
             where = f"{path}, annotation {one.get('id')}"
-            if one["image_id"] not in known:
-                raise ValueError(f"{where}: no image has the id {one['image_id']!r}")
-            if kinds and one["category_id"] not in kinds:
-                raise ValueError(f"{where}: no category has the id {one['category_id']!r}")
+            if one["image_id"] not in known or (kinds and one["category_id"] not in kinds):
+                raise ValueError(f"{where}: no image, or no category, has the id that it names")
             if not one.get("iscrowd"):
                 name, size = known[one["image_id"]]
                 right, bottom = (side - 1 for side in size or (math.inf, math.inf))

@@ -1,17 +1,85 @@
-"""``Data``: which images a run sees; the group of its settings that this room reads and checks."""
+"""Which images: ``load(name, split)``, and ``Data``, the group of a run's settings that says it."""
 
 import inspect
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
-from entreg_utils import data, names
+from entreg_utils import names
+from entreg_utils.data.evaluated import cub, openimages
+from entreg_utils.data.folder import folder
+from entreg_utils.data.masked import flowers, pets, voc
 from entreg_utils.data.photos import LARGEST_SIDE, TRAIN_SIZE
+from entreg_utils.data.sample import FRAME, Images, OwnDataset
+from entreg_utils.data.shoal import shoal
+from entreg_utils.data.toy import toy
 from entreg_utils.data.world import KNOBS, SPLITS, World
-from entreg_utils.fields import Door, settle
+from entreg_utils.fields import Door, settle, whole
+from entreg_utils.files import expand
 
+PHOTOGRAPHS = {"cub": cub, "openimages": openimages, "flowers": flowers, "pets": pets, "voc": voc}
+DRAWN = ("toy", "shoal")  # by a seed and knobs: there are no files
+DATASETS = {"toy": toy, "shoal": shoal, **PHOTOGRAPHS}
+FOLDER = "folder:"
 SEVERAL_CLASSES = ("shoal", "voc")  # data sets whose images show several classes
-_DRAWN = ("num_train", *(knob for knob in KNOBS if knob != "seed"), "world_seed")
-_PHOTOGRAPHS = ("root", "resize", "crop", "classes")
+_SHARED = ("size", "classes", "cache")  # what PhotoDataset takes from every loader
+_OF_DRAWN = ("num_train", *(knob for knob in KNOBS if knob != "seed"), "world_seed")
+_OF_PHOTOGRAPHS = ("root", "resize", "crop", "classes")
+
+
+def load(name: str | Callable, split: str, root=None, **options):
+    """Load one split of a data set.
+
+    Args:
+        name: ``toy``, the drawn world, or ``shoal``, in which one to three fish swim in an image;
+            ``cub``, ``openimages``, ``flowers``, ``pets`` or ``voc``, photographs that ``python -m
+            entreg_utils data NAME`` fetches; ``folder:PATH``, photographs of one's own; or a
+            function or its name ``package.module:function``, called as ``function(split,
+            **options)``, see :class:`OwnDataset` for what it may give.
+        split: ``train``, ``val`` or ``test``.
+        root: folder of the data sets, or this one's own; default: the project's ``data/``. Own
+            functions get it where it is given, and what is drawn has no files.
+        options: of the data set; for ``toy`` and ``shoal`` the knobs of :class:`World` and
+            ``num_images``; for photographs ``size``, ``classes`` and ``cache`` of
+            :class:`PhotoDataset` (not every set has classes to choose), and what the function of
+            that name here lists.
+
+    Returns:
+        A ``torch.utils.data.Dataset`` of :class:`Sample` with ``images`` uint8 (N, 3, S, S),
+        ``labels`` (N,) or (N, C), ``pairs`` (P, 2) of (image, class), ``boxes_at(size)`` and
+        ``masks_at(size)`` of these, ``num_classes``, ``class_names``, ``image_ids``, ``name``,
+        ``split``, ``multilabel``, ``source``, ``frame`` (side at which maps are scored: the image's
+        of drawn ones, 224 for photographs) and ``fingerprint`` (hex of decoded pixels and
+        annotations; empty for drawn ones).
+
+    Raises:
+        ValueError: an unknown name, split or option, each with the known ones; an own function
+            that gives no data set.
+        StorageError: files that are missing or unreadable.
+    """
+    if not isinstance(name, str) or names.is_own(name):
+        own = names.resolve(name, "data set")
+        found = own(split, **options, **({} if root is None else {"root": root}))
+        return found if isinstance(found, Images) else OwnDataset(found, split, names.label(name))
+    if name in DRAWN:
+        return DATASETS[name](split, **options)  # which knows its knobs itself
+    is_folder = name.startswith(FOLDER)
+    loader = partial(folder, name.removeprefix(FOLDER)) if is_folder else DATASETS.get(name)
+    if loader is None:
+        raise _unknown(name)
+    taken = inspect.signature(loader).parameters
+    known = [one for one in _SHARED if "shared" in taken]
+    known += [one for one in taken if one not in ("path", "split", "root", "shared")]
+    for option in options:
+        if option not in known:
+            raise ValueError(f"unknown option {option!r}: {name} has {', '.join(known)}")
+    return loader(split, root=None if root is None else expand(root), **options)
+
+
+def _unknown(name: str) -> ValueError:
+    known = f"{', '.join(DATASETS)}, {FOLDER}PATH and package.module:function"
+    return ValueError(f"unknown data set {name!r}: known are {known}")
 
 
 @dataclass(frozen=True)
@@ -44,7 +112,7 @@ class Data:
     """of the drawn world"""
     resize: int = TRAIN_SIZE
     """side to which photographs are squashed, 8..2048 pixels"""
-    crop: int = data.FRAME
+    crop: int = FRAME
     """side of the random crops on which photographs train"""
     classes: int = 0
     """the first so many classes of the photographs; 0 is all"""
@@ -53,51 +121,45 @@ class Data:
 
     def __post_init__(self):
         settle(self)
-        if not (names.is_own(self.dataset) or self.is_folder or self.dataset in data.DATASETS):
-            raise ValueError(
-                f"unknown dataset {self.dataset!r}: known are {', '.join(data.DATASETS)}, "
-                "folder:PATH and package.module:function"
-            )
+        if not self._is_own and self.dataset not in DATASETS:
+            raise _unknown(self.dataset)
+        other, why = _OF_DRAWN, "the drawn world: photographs are what they are"
         if self.is_drawn:
-            other, why = _PHOTOGRAPHS, "photographs: the drawn world has image_size and num_classes"
-        else:
-            other, why = _DRAWN, "the drawn world: photographs are what they are"
+            World(**self.knobs)  # refuses knobs out of range
+            other = _OF_PHOTOGRAPHS
+            why = "photographs: the drawn world has image_size and num_classes"
         for name in other:
             if getattr(self, name) != getattr(Data, name):
                 raise ValueError(f"{name} belongs to {why}: leave it out")
         if self.lists != Data.lists and self.dataset != "cub":
             raise ValueError("lists is a choice that only cub has: leave it out")
-        if self.num_train < 1:
-            raise ValueError(f"num_train={self.num_train}: give a whole number of at least 1")
-        if self.is_drawn:
-            World(**self.knobs)  # refuses knobs out of range
+        whole("num_train", self.num_train, 1)
         if self.several and self.classes:
             raise ValueError(f"{self.dataset} has a column for each class: leave classes out")
-        if self.classes and self.classes < 2:
-            raise ValueError(f"classes={self.classes}: give 0 for all, or at least 2")
-        if not 8 <= self.resize <= LARGEST_SIDE:
-            raise ValueError(f"resize={self.resize} is outside 8..{LARGEST_SIDE} pixels")
-        if not 1 <= self.crop <= self.resize:
-            raise ValueError(
-                f"crop={self.crop} does not fit into resize={self.resize}: give 1..{self.resize}"
-            )
+        if self.classes:  # 0 is all
+            whole("classes", self.classes, 2)
+        whole("resize", self.resize, 8, LARGEST_SIDE)
+        whole("crop", self.crop, 1, self.resize)
 
     @property
     def is_drawn(self) -> bool:
         """Whether the images are drawn: of one fish, or of several."""
-        return self.dataset in data.DRAWN
+        return self.dataset in DRAWN
 
     @property
     def is_folder(self) -> bool:
         """Whether the images are those of a folder of photographs."""
-        return isinstance(self.dataset, str) and self.dataset.startswith(data.FOLDER)
+        return isinstance(self.dataset, str) and self.dataset.startswith(FOLDER)
+
+    @property
+    def _is_own(self) -> bool:
+        return self.is_folder or names.is_own(self.dataset)
 
     @property
     def several(self) -> bool | None:
         """Whether the images show several classes each; None: own ones, of which it is known when
         they are loaded."""
-        own = self.is_folder or names.is_own(self.dataset)
-        return None if own else self.dataset in SEVERAL_CLASSES
+        return None if self._is_own else self.dataset in SEVERAL_CLASSES
 
     @property
     def side(self) -> int:
@@ -117,8 +179,8 @@ class Data:
         """
         if self.is_drawn:
             count = {"num_images": self.num_train} if split == "train" else {}
-            return data.load(self.dataset, split, **self.knobs, **count)
-        options = {"size": size or (self.resize if split == "train" else data.FRAME)}
+            return load(self.dataset, split, **self.knobs, **count)
+        options = {"size": size or (self.resize if split == "train" else FRAME)}
         if self.classes:
             options["classes"] = self.classes
         if self.dataset == "cub":
@@ -129,4 +191,4 @@ class Data:
                 if "classes" in options and "classes" not in taken:
                     raise ValueError(f"{names.label(self.dataset)} takes no classes: leave it out")
                 options = {name: value for name, value in options.items() if name in taken}
-        return data.load(self.dataset, split, root=self.root or None, **options)
+        return load(self.dataset, split, root=self.root or None, **options)

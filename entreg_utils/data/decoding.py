@@ -33,20 +33,19 @@ _BROKEN = (OSError, SyntaxError, ValueError, EOFError, Image.DecompressionBombEr
 
 
 class UnreadableImage(StorageError):
-    """A file is not an image, or is cut short; ``args`` holds its path and what is wrong."""
+    """Files are no images, or cut short; ``args`` are their paths, each with what is wrong."""
 
     def __str__(self) -> str:
-        return f"{self.args[0]} cannot be read as an image: fetch or copy it again, or take it out"
+        what = "an image: fetch or copy it" if len(self.args) == 1 else "images: fetch or copy them"
+        return f"{', '.join(sorted(self.args))} cannot be read as {what} again, or take out"
 
 
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     try:
-        with contextlib.ExitStack() as stack:
-            # Pillow maps a TIFF by its name, and then turns its rows wrongly
-            tiff = Path(path).suffix.lower() in (".tif", ".tiff")
-            file = stack.enter_context(open(path, "rb")) if tiff else path
-            yield stack.enter_context(Image.open(file))
+        # by its name Pillow would map a TIFF, and then turn its rows wrongly
+        with open(path, "rb") as file, Image.open(file) as image:
+            yield image
     except _BROKEN as error:
         strange = isinstance(error, UnidentifiedImageError)  # whose text may hold no name
         why = "no format that Pillow reads" if strange else str(error) or type(error).__name__
@@ -130,7 +129,7 @@ def read_sizes(paths: Sequence[Path], upright: bool = False) -> np.ndarray:
 def read_all(items: Sequence, read: Callable, title: str = "", use: Callable | None = None) -> list:
     """``[read(item) for item in items]`` by threads, or ``use`` gets each result in that order.
 
-    A StorageError names all the files that cannot be read.
+    One UnreadableImage names all the files that cannot be read.
     """
     failures, results = [], []
     use = use or results.append
@@ -145,10 +144,7 @@ def read_all(items: Sequence, read: Callable, title: str = "", use: Callable | N
         if not failures:  # else only the other failures are looked for
             use(result)
     if failures:
-        if len(failures) == 1:
-            raise UnreadableImage(failures[0])
-        many = f"{len(failures)} files cannot be read as images: {', '.join(sorted(failures))}"
-        raise StorageError(f"{many}; fetch or copy them again, or take them out")
+        raise UnreadableImage(*failures)
     return results
 
 
@@ -163,24 +159,23 @@ def cached_array(
     whole = (count, *shape)
     if path is None or count == 0:  # an empty file cannot be mapped
         return np.array(read_all(range(count), read, title), np.uint8).reshape(whole)
-    with storing(f"use {path} (cache=FOLDER names another folder)"):
+    part = path.with_name(f".{path.name}.part")
+    with (
+        storing(f"use {path} (cache=FOLDER names another folder)"),
+        contextlib.ExitStack() as stack,
+    ):
         if _mapped(path, whole) is None:
             path.parent.mkdir(parents=True, exist_ok=True)
-            part = path.with_name(f".{path.name}.part")
-            with FileLock(path.with_suffix(".lock")):
-                try:
-                    if _mapped(path, whole) is None:  # else another process made it
-                        with part.open("wb") as file:
-                            header = {"descr": "|u1", "fortran_order": False, "shape": whole}
-                            np.lib.format.write_array_header_1_0(file, header)
-                            read_all(
-                                range(count), read, title, lambda row: file.write(row.tobytes())
-                            )
-                            file.flush()
-                            os.fsync(file.fileno())
-                        part.replace(path)
-                finally:  # also after Ctrl-C
-                    part.unlink(missing_ok=True)
+            stack.enter_context(FileLock(path.with_suffix(".lock")))
+        if _mapped(path, whole) is None:  # no other process has made it either
+            stack.callback(part.unlink, missing_ok=True)  # also after Ctrl-C
+            with part.open("wb") as file:
+                header = {"descr": "|u1", "fortran_order": False, "shape": whole}
+                np.lib.format.write_array_header_1_0(file, header)
+                read_all(range(count), read, title, lambda row: file.write(row.tobytes()))
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(path)
         return _mapped(path, whole)
 
 

@@ -40,12 +40,10 @@ def storing(what: str):
         ) from error
 
 
-def download(
-    url: str, path: Path, size: int, sha256: str | None = None, md5: str | None = None
-) -> Path:
+def download(url: str, path: Path, size: int, checksum: str = "") -> Path:
     """Fetch ``url`` to ``path``; nothing is fetched where the right file is there already.
 
-    Size in bytes, checksums in hex: of two the SHA-256 counts, without one only the size.
+    Size in bytes, checksum a SHA-256 or MD5 in hex; without one only the size counts.
 
     Raises:
         StorageError: what is at ``path`` is another file; the server refuses, breaks off and then
@@ -53,15 +51,15 @@ def download(
             checksum is wrong.
     """
     part = path.with_name(path.name + ".part")
-    if path.exists():
-        if wrong := _wrong(path, size, sha256, md5):
-            raise StorageError(f"{path} is not the file that {url} is ({wrong}): move it away")
-        return path
     with storing(f"write {part}"), requests.Session() as session:
+        if path.exists():
+            if wrong := _wrong(path, size, checksum):
+                raise StorageError(f"{path} is not the file that {url} is ({wrong}): move it away")
+            return path
         for scheme in ("http://", "https://"):
             session.mount(scheme, HTTPAdapter(max_retries=RETRIES))
         part.parent.mkdir(parents=True, exist_ok=True)
-        if not (sha256 or md5) or _size(part) > size:
+        if not checksum or _size(part) > size:
             part.unlink(missing_ok=True)  # nothing would tell whether two parts belong together
         while (start := _size(part)) < size:
             reason = "the server ends early"
@@ -76,7 +74,7 @@ def download(
                     f"no more of {url} came ({reason}): run the same command again later, it goes "
                     f"on there; or put the file at {path}"
                 )
-        if wrong := _wrong(part, size, sha256, md5):
+        if wrong := _wrong(part, size, checksum):
             part.unlink()
             raise StorageError(
                 f"{url} did not give the right file ({wrong}): it was deleted, try again; if it "
@@ -108,27 +106,19 @@ def _transfer(session: requests.Session, url: str, part: Path, size: int, start:
                 bar.update(file.write(chunk))
 
 
-def _wrong(path: Path, size: int, sha256: str | None, md5: str | None) -> str | None:
-    """What is wrong with a file, or None."""
-    if _size(path) != size:
-        return f"{_size(path)} bytes instead of {size}"
-    name, digest = ("sha256", sha256) if sha256 else ("md5", md5)
-    if not digest:
-        return None
-    with storing(f"read {path}"), path.open("rb") as file:
-        found = hashlib.file_digest(file, name).hexdigest()
-    return None if found == digest else f"{name} {found}, not {digest}"
-
-
-class _Refused(Exception):
-    """A member of an archive that is not unpacked, where Python has no error of its own for it."""
-
-
-_REFUSED = (_Refused, getattr(tarfile, "FilterError", _Refused))
-
-
 def _size(path: Path) -> int:
     return path.stat().st_size if path.exists() else 0
+
+
+def _wrong(path: Path, size: int, checksum: str) -> str:
+    """What is wrong with a file, or nothing."""
+    if _size(path) != size:
+        return f"{_size(path)} bytes instead of {size}"
+    if not checksum:
+        return ""
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "md5" if len(checksum) == 32 else "sha256").hexdigest()
+    return "" if found == checksum else f"its checksum is {found}, not {checksum}"
 
 
 def unpack(archive: Path, folder: Path, holds: str = ".", probe: str | None = None) -> Path:
@@ -139,7 +129,8 @@ def unpack(archive: Path, folder: Path, holds: str = ".", probe: str | None = No
 
     Raises:
         StorageError: the archive is damaged, lacks the path ``probe`` (else ``holds``), has a
-            member that would leave the folder, or the disk is full; ``folder`` is as before.
+            member that is a link or would leave the folder, or the disk is full; ``folder`` is as
+            before.
     """
     target = folder / holds
     with storing(f"unpack {archive} into {folder}"):
@@ -165,11 +156,19 @@ def _extract(archive: Path, folder: Path) -> None:
                 file.extractall(folder)  # drops what is absolute or "..", and makes links files
             return
         with tarfile.open(archive) as file:
-            _extract_tar(file, folder)
+            safe = {"filter": "data"} if hasattr(tarfile, "data_filter") else {}  # from 3.11.4 on
+            for member in file:
+                inside = (folder / member.name).resolve().is_relative_to(folder.resolve())
+                if not (inside and (member.isreg() or member.isdir())):
+                    raise StorageError(
+                        f"{archive} is refused: {member.name!r} would leave the folder, or is a "
+                        "link or a device"
+                    )
+                file.extract(member, folder, **safe)
             while file.fileobj.read(1 << 20):  # to the end, where gzip, bzip2 and xz check
                 pass
-    except _REFUSED as error:
-        raise StorageError(f"{archive} is refused: {error}") from error
+    except StorageError:
+        raise
     except Exception as error:  # the unpackers raise anything where bytes are wrong
         if isinstance(error, OSError) and error.errno is not None:
             raise  # of the disk; what gzip finds wrong has no number
@@ -177,15 +176,3 @@ def _extract(archive: Path, folder: Path) -> None:
             f"{archive} cannot be unpacked ({error}): it is cut short, damaged or no tar or zip; "
             "delete it to fetch it anew"
         ) from error
-
-
-def _extract_tar(file: tarfile.TarFile, folder: Path) -> None:
-    """Unpack; what would leave the folder is refused, and devices."""
-    if hasattr(tarfile, "data_filter"):
-        file.extractall(folder, filter="data")
-        return
-    for member in file:  # Python before 3.11.4, such as that of Debian 12
-        inside = (folder / member.name).resolve().is_relative_to(folder.resolve())
-        if not (inside and (member.isreg() or member.isdir())):
-            raise _Refused(f"{member.name!r} would leave the folder, or is a link or a device")
-        file.extract(member, folder)

@@ -1,14 +1,13 @@
 """CUB-200-2011 and OpenImages30k, and the lists that the public evaluation code has for both.
 
 CUB: 11,788 photographs of 200 species of birds, one box each; Wah et al., "The Caltech-UCSD
-Birds-200-2011 Dataset", 2011. Layout, as its archive unpacks:
+Birds-200-2011 Dataset", 2011. A tree that holds some of the classes is loaded as what its lists
+say. Layout, as its archive unpacks:
 
     CUB_200_2011/images.txt, classes.txt, image_class_labels.txt, train_test_split.txt,
                  bounding_boxes.txt, images/001.Black_footed_Albatross/....jpg
     metadata/CUB/{train,val,test}/{image_ids,class_labels,image_sizes,localization}.txt  (optional)
     CUBV2/001.Black_footed_Albatross/30107316117.jpg and so on                            (optional)
-
-A tree that holds some of the classes is loaded as what its ``classes.txt`` and ``images.txt`` list.
 
 OpenImages30k: 37,319 photographs of 100 classes, with masks for validation and test; its lists
 (clovaai/wsolevaluation; Choe et al., "Evaluating Weakly Supervised Object Localization Methods
@@ -26,10 +25,9 @@ import numpy as np
 
 from entreg_utils.cam.scaling import resize_mask
 from entreg_utils.data.decoding import read_image
-from entreg_utils.data.lists import Column, MaskReader, Photo, find_folder, held_out, read_ids
-from entreg_utils.data.photos import PhotoDataset
-from entreg_utils.data.world import SPLITS
-from entreg_utils.fields import plain_numbers
+from entreg_utils.data.lists import Column, find_folder, held_out
+from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
+from entreg_utils.fields import known, plain_numbers
 from entreg_utils.files import StorageError
 
 LISTS = ("official", "evaluation")
@@ -51,23 +49,22 @@ def cub(
             so every call chooses the same.
     """
     home = find_folder("cub", split, root, ["CUB_200_2011"], "images.txt")
-    if lists not in LISTS:
-        raise ValueError(f"unknown lists={lists!r}: use one of {', '.join(LISTS)}")
     numbers = Column(home / "classes.txt", "cub", "class number, name", int, str)
     names = [name.split(".", 1)[-1].replace("_", " ") for name in numbers.values()]
     class_of = {number: index for index, number in enumerate(numbers)}
-    if lists == "official":
+    if known("lists", lists, LISTS) == "official":
         source = f"official split, {val_per_class} images a class for validation"
         photos = _official(home, split, class_of, val_per_class)
         return PhotoDataset("cub", split, photos, names, source, **shared)
+    base = home / "images"
+    if split == "val":
+        base = home / "CUBV2" if (home / "CUBV2").is_dir() else home.parent / "CUBV2"
+        if not base.is_dir():
+            raise StorageError(
+                f"the photographs of CUBV2 are not in {base}: python -m entreg_utils data cub says "
+                'where they come from, or take lists="official" (--lists official)'
+            )
     rows = read_evaluation_list(_lists_of("CUB", home) / split, "cub")
-    bases = (home.parent / "CUBV2", home / "CUBV2") if split == "val" else (home / "images",)
-    base = next((base for base in bases if base.is_dir()), None)
-    if base is None:
-        raise StorageError(
-            f"the photographs of CUBV2 are not in {bases[0]}: python -m entreg_utils data cub says "
-            'where they come from, or take lists="official" (--lists official)'
-        )
     photos = [
         Photo(base / image_id, image_id, class_of[label + 1], boxes=tuple(boxes), frame=frame)
         for image_id, label, frame, boxes in rows
@@ -80,20 +77,21 @@ def _official(home: Path, split: str, class_of: dict, val_per_class: int) -> lis
     def column(name: str, what: str, *types) -> Column:
         return Column(home / f"{name}.txt", "cub", f"image number, {what}", int, *types)
 
-    paths = column("images", "path", str)
     classes = column("image_class_labels", "class number", int)
     training = column("train_test_split", "0 or 1", _BINARY)
     boxes = column("bounding_boxes", "x, y, width, height", *[float] * 4)
-    kept = {number: path for number, path in paths.items() if classes[number] in class_of}
-    part = {path: "train" if training[number] else "test" for number, path in kept.items()}
-    label = {path: class_of[classes[number]] for number, path in kept.items()}
+    rows = [
+        (path, class_of[classes[number]], training[number], boxes[number])
+        for number, path in column("images", "path", str).items()
+        if classes[number] in class_of
+    ]
+    val = set()
     if split != "test":
-        train = {path: own for path, own in label.items() if part[path] == "train"}
-        part |= dict.fromkeys(held_out(train, val_per_class), "val")
+        val = held_out({path: label for path, label, train, _ in rows if train}, val_per_class)
     return [
-        Photo(home / "images" / path, path, label[path], xywh=boxes[number])
-        for number, path in kept.items()
-        if part[path] == split
+        Photo(home / "images" / path, path, label, xywh=box)
+        for path, label, train, box in rows
+        if split == (("val" if path in val else "train") if train else "test")
     ]
 
 
@@ -109,13 +107,11 @@ def openimages(split: str, root=None, **shared) -> PhotoDataset:
         masks = tuple(home / name for row in rows for name in row if name)
         photos.append(Photo(home / image_id, image_id, label, mask_files=masks))
     names: dict[int, str] = {}  # from the folders in the lists of all splits
-    for path in (folder / name / "class_labels.txt" for name in SPLITS):
-        if path.exists():
-            label_of = Column(path, "openimages", "path,class", str, int, separator=",")
-            names |= {label: f"/m/{Path(i).parent.name}" for i, label in label_of.items()}
+    for path in folder.glob("*/class_labels.txt"):
+        label_of = Column(path, "openimages", "path,class", str, int, separator=",")
+        names |= {label: f"/m/{Path(i).parent.name}" for i, label in label_of.items()}
     every = [names.get(index, f"class {index}") for index in range(max(names, default=-1) + 1)]
-    reader = MaskReader(read_instances, "union of instances, ignore; 1")
-    masks = reader if any(photo.mask_files for photo in photos) else None
+    masks = MaskReader(read_instances, "union of instances, ignore; 1")
     return PhotoDataset("openimages", split, photos, every, PUBLIC, masks, **shared)
 
 
@@ -148,13 +144,12 @@ def read_evaluation_list(folder: Path, name: str) -> list[tuple]:
         path, columns = folder / f"{file}.txt", f"path,{columns}"
         return Column(path, name, columns, str, *types, separator=",", several=several)
 
-    ids = read_ids(folder / "image_ids.txt", name)
+    ids = Column(folder / "image_ids.txt", name, "one image", str)
     labels = column("class_labels", "class", int)
+    sizes, places = dict.fromkeys(ids), dict.fromkeys(ids, ())
     if name == "cub":
         sizes = column("image_sizes", "width,height", int, int)
         places = column("localization", "x0,y0,x1,y1", *[int] * 4, several=True)
-        return [(i, labels[i], sizes[i], places[i]) for i in ids]
-    if not (folder / "localization.txt").exists():  # of training
-        return [(i, labels[i], None, []) for i in ids]
-    places = column("localization", "mask,ignore", str, str, several=True)
-    return [(i, labels[i], None, places[i]) for i in ids]
+    elif (folder / "localization.txt").exists():  # not of training
+        places = column("localization", "mask,ignore", str, str, several=True)
+    return [(i, labels[i], sizes[i], places[i]) for i in ids]

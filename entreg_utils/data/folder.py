@@ -25,9 +25,9 @@ from pathlib import Path
 
 from entreg_utils.data import scan
 from entreg_utils.data.annotations import LABELS, Annotation, read_of, whole_boxes
-from entreg_utils.data.decoding import read_sizes, size_of
-from entreg_utils.data.lists import MaskReader, Photo, ranked, some
-from entreg_utils.data.photos import PhotoDataset
+from entreg_utils.data.decoding import read_all, size_of
+from entreg_utils.data.lists import ranked, some
+from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
 from entreg_utils.data.world import SPLITS, check_split
 from entreg_utils.fields import plain_numbers
 from entreg_utils.files import StorageError, expand, path_from
@@ -52,11 +52,9 @@ def folder(
 
     Args:
         path: the folder; a relative one starts at ``root``, or where Python was started.
-        boxes: a file or folder that ``annotations.read`` reads; default: what lies in the folder. A
-            name in it is a path in the folder, or the end of one that is there only once. Of boxes
-            that name a class, those of the photograph's own count.
-        masks: folder of masks; default: those in the folder.
-        labels: CSV of image,class; default ``labels.csv`` in the folder.
+        boxes, masks, labels: in place of those in the folder: a file or folder that
+            ``annotations.read`` reads, a folder, a CSV of image,class. A name in them is a path in
+            the folder, or the end of one that is there only once.
         hold_out: share of each class (of all where photographs show several), at least one, that
             goes to each of ``val`` and ``test`` that has no folder, as ``.source`` says.
         seed: of that choice, which depends on it and on the photographs' names alone.
@@ -72,14 +70,10 @@ def folder(
         raise ValueError(f"train has no class {found.strange[0]!r}, and val or test has: remove it")
     if found.several and shared.get("classes"):
         raise ValueError(f"{found.home} has a column for each class: leave classes out")
-    files = found.parts[split]
-    told = [name for name in files if name in found.said or name in found.masks]
-    sizes = read_sizes([files[name] for name in told], upright=True).tolist()
-    frames = dict(zip(told, map(tuple, sizes), strict=True))
-    photos = [found.photo(name, file, frames.get(name)) for name, file in files.items()]
-    reader = found.reader if any(photo.mask_files for photo in photos) else None
-    what = f"folder-{found.home.resolve().name}", split, photos, found.names, found.source, reader
-    return PhotoDataset(*what, found.several, upright=True, **shared)
+    photos = read_all(list(found.parts[split].items()), lambda item: found.photo(*item))
+    name, reader = f"folder-{found.home.resolve().name}", found.reader
+    what = name, split, photos, found.names, found.source, reader, found.several
+    return PhotoDataset(*what, upright=True, **shared)
 
 
 @dataclass(frozen=True)
@@ -104,12 +98,13 @@ class Found:
     reader: MaskReader | None
     source: str
 
-    def photo(self, name: str, file: Path, frame: tuple[int, int] | None) -> Photo:
+    def photo(self, name: str, file: Path) -> Photo:
         """A photograph with its boxes in whole pixels, and with masks of its size.
 
-        ``frame`` = (W, H) may be None where neither is known. ValueError: they do not fit it.
+        ValueError: they do not fit it.
         """
         label, said, masks = self.labels[name], self.said.get(name), self.masks.get(name, ())
+        frame = size_of(file, upright=True) if said or masks else None
         boxes = self._boxes(said, name, frame) if said and said.boxes else None
         for mask in masks:
             if (size := size_of(mask, upright=True)) != frame:
@@ -138,19 +133,18 @@ class Found:
 def find(path, root=None, boxes=None, masks=None, labels=None, hold_out=0.2, seed=0) -> Found:
     """What :func:`folder` loads, of all splits; same arguments and errors."""
     home = expand(root or ".") / path_from(path, "folder")
-    if path == "" or not home.is_dir():
-        where = home if path else repr(path)  # which would be where Python was started
-        raise StorageError(f"{where} is no folder: give folder:PATH of your photographs")
+    if not path or not home.is_dir():
+        raise StorageError(f"{home} is no folder: give folder:PATH of your photographs")
     given = None if masks is None else expand(masks)
     every, others = scan.photographs(home, given)
     inside = [split for split in SPLITS if (home / split).is_dir()]
-    placed = {name: _place(name, inside) for name in every}
-    every = {name: file for name, file in every.items() if placed[name][0]}
+    placed = {name: place for name in every if (place := _place(name, inside))[0]}
+    every = {name: every[name] for name in placed}
     others = [name for name in others if _place(name, inside)[0]]
     _tell(others, f"photographs end in {', '.join(scan.ENDINGS)}")
     _tell(scan.empty_folders(home, inside), "nothing lies there")
     said = _said(home, boxes, every)
-    kinds = _classes(home, labels, every, placed, said)
+    kinds = _classes(home, labels, placed, said)
     _tell([name for name in every if name not in kinds], "nothing says their class")
     names = sorted({kind for own in kinds.values() for kind in own})
     if len(names) < 2:
@@ -203,20 +197,18 @@ def _said(home: Path, boxes: Path | str | None, known: Collection[str]) -> dict[
     return said
 
 
-def _classes(home: Path, labels, every: Collection[str], placed: dict, said: dict) -> dict:
+def _classes(home: Path, labels, placed: dict[str, tuple[str, str]], said: dict) -> dict:
     """{photograph: names of its classes} where a list, folders, or annotations say any."""
-    path = home / "labels.csv" if labels is None else labels
-    folders = {name: placed[name][1] for name in every if placed[name][1]}
-    trained = {kind for name, kind in folders.items() if placed[name][0] == "train"}
-    if labels is not None or path.exists():
-        said = read_of(every, path, LABELS)
+    trained = {kind for split, kind in placed.values() if split == "train" and kind}
+    if labels is not None or (home / "labels.csv").exists():
+        said = read_of(placed, home / "labels.csv" if labels is None else labels, LABELS)
     elif len(trained) > 1 or not any(own.classes for own in said.values()):
         if not trained:
             raise ValueError(
                 f"{home} has no class folders with photographs: put them in CLASS/ or train/CLASS/ "
                 "there, or say their classes in labels.csv"
             )
-        return {name: (kind,) for name, kind in folders.items()}
+        return {name: (kind,) for name, (_, kind) in placed.items() if kind}
     return {name: tuple(sorted(set(own.classes) - {""})) for name, own in said.items()}
 
 

@@ -17,24 +17,14 @@ Every ``read_...`` brings one mask file to ``size`` by nearest neighbour: bool (
 ignored. A ``label`` matters only where a photograph shows several classes.
 """
 
-import io
 from pathlib import Path
 
 import numpy as np
 
 from entreg_utils.cam.scaling import resize_mask
 from entreg_utils.data.decoding import read_all, read_image
-from entreg_utils.data.lists import (
-    Column,
-    MaskReader,
-    Photo,
-    anew,
-    find_folder,
-    held_out,
-    read_ids,
-    read_list,
-)
-from entreg_utils.data.photos import PhotoDataset
+from entreg_utils.data.lists import Column, absent, anew, find_folder, held_out
+from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
 from entreg_utils.fields import plain_numbers
 from entreg_utils.files import StorageError
 
@@ -47,7 +37,7 @@ CLASSES = (
     "aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse motorbike "
     "person pottedplant sheep sofa train tvmonitor"
 ).split()
-_SEGMENTATION = {"val": "train", "test": "val"}
+_SEGMENTATION = {"val": "train", "test": "val"}  # which official list of it is which split
 _STATES = {"1": 1, "0": 1, "-1": 0}.__getitem__  # present, only difficult ones, absent
 _VOID = 255  # outlines, and objects too hard to outline
 
@@ -62,21 +52,18 @@ def flowers(split: str, root=None, **shared) -> PhotoDataset:
     from torchvision.datasets import Flowers102  # takes a second: not for who loads the drawn world
 
     home = find_folder("flowers", split, root, ["flowers-102"], "jpg")
-    numbers = _read_mat(home / "setid.mat", _SETS[split])
     labels = _read_mat(home / "imagelabels.mat", "labels")
-    if numbers.size and not 1 <= numbers.min() <= numbers.max() <= len(labels):
-        raise StorageError(
-            f"{home / 'setid.mat'} names image {numbers.max()} and imagelabels.mat has "
-            f"{len(labels)} labels: {anew('flowers')}"
-        )
+    numbers = _read_mat(home / "setid.mat", _SETS[split])
+    if numbers.max(initial=0) > len(labels):
+        raise StorageError(f"{home / 'imagelabels.mat'} has too few labels: {anew('flowers')}")
     segmented = (home / "segmim").is_dir()
     photos = []
     for number in numbers.tolist():
         image, mask = home / "jpg" / f"image_{number:05d}.jpg", f"segmim/segmim_{number:05d}.jpg"
         masks = (home / mask,) if segmented else ()
         photos.append(Photo(image, image.stem, int(labels[number - 1]) - 1, mask_files=masks))
-    reader = MaskReader(read_segmentation, f"not {_BLUE} +- {_TOLERANCE}; 1")
-    masks, names = reader if segmented else None, Flowers102.classes
+    masks = MaskReader(read_segmentation, f"not {_BLUE} +- {_TOLERANCE}; 1")
+    names = Flowers102.classes
     return PhotoDataset("flowers", split, photos, names, "official split", masks, **shared)
 
 
@@ -105,14 +92,13 @@ def pets(split: str, root=None, val_per_class: int = 10, **shared) -> PhotoDatas
     breeds = {number: image_id.rsplit("_", 1)[0] for image_id, number in number_of.items()}
     numbers = sorted(breeds)
     names = [" ".join(part.title() for part in breeds[n].split("_")) for n in numbers]
-    if split != "test":
-        out = held_out(number_of, val_per_class)
-        number_of = {i: n for i, n in number_of.items() if (i in out) == (split == "val")}
+    val = set() if split == "test" else held_out(number_of, val_per_class)
     photos = []
     for image_id, number in number_of.items():
-        image, mask = f"images/{image_id}.jpg", f"annotations/trimaps/{image_id}.png"
-        label = numbers.index(number)
-        photos.append(Photo(home / image, image_id, label, mask_files=(home / mask,)))
+        if split == "test" or (image_id in val) == (split == "val"):
+            image, mask = f"images/{image_id}.jpg", f"annotations/trimaps/{image_id}.png"
+            label = numbers.index(number)
+            photos.append(Photo(home / image, image_id, label, mask_files=(home / mask,)))
     source = f"official split, {val_per_class} images a class for validation"
     masks = MaskReader(read_trimap, "ignore; 1")
     return PhotoDataset("pets", split, photos, names, source, masks, **shared)
@@ -120,7 +106,7 @@ def pets(split: str, root=None, val_per_class: int = 10, **shared) -> PhotoDatas
 
 def read_trimap(files: tuple[Path, ...], label: int, size) -> tuple[np.ndarray, np.ndarray]:
     """Of a trimap: 1 animal, 2 background, 3 border, which its owners call "not classified"."""
-    codes = _codes(files[0], "a trimap of 1, 2 and 3", (1, 2, 3))
+    codes = _codes(files[0], "pets", "a trimap of 1, 2 and 3", (1, 2, 3))
     return resize_mask(codes == 1, size), resize_mask(codes == 3, size)
 
 
@@ -136,55 +122,51 @@ def voc(split: str, root=None, size: int | None = None, cache=True) -> PhotoData
     pixels of value 255 are ignored for every class.
     """
     home = find_folder("voc", split, root, ["VOCdevkit/VOC2012", "VOC2012"], "ImageSets")
-    segmented = split in _SEGMENTATION
-
-    def listed(part: str) -> list[str]:
-        return read_ids(home / "ImageSets" / "Segmentation" / f"{part}.txt", "voc")
-
-    def shown(path: Path) -> list[int]:
-        codes = np.unique(_codes(path, _PALETTE)).tolist()
-        return [code - 1 for code in codes if 1 <= code <= len(CLASSES)]
-
-    if segmented:
-        ids = listed(_SEGMENTATION[split])
-        files = [home / "SegmentationClass" / f"{image_id}.png" for image_id in ids]
-        found = zip(ids, read_all(files, shown), ((file,) for file in files), strict=True)
+    files: dict[str, tuple[Path, ...]] = {}
+    classes: dict[str, tuple[int, ...]] = {}
+    listed = {
+        own: list(Column(home / f"ImageSets/Segmentation/{part}.txt", "voc", "one image", str))
+        for own, part in _SEGMENTATION.items()
+    }
+    if split in listed:
+        files = {i: (home / "SegmentationClass" / f"{i}.png",) for i in listed[split]}
+        classes = dict(zip(files, read_all([*files.values()], _shown), strict=True))
     else:
-        evaluated = {image_id for part in _SEGMENTATION.values() for image_id in listed(part)}
-        found = ((i, own, ()) for i, own in _classified(home).items() if i not in evaluated)
+        for index, name in enumerate(CLASSES):
+            path = home / "ImageSets" / "Main" / f"{name}_trainval.txt"
+            states = Column(path, "voc", "image, 1, 0 or -1", str, _STATES)
+            for image_id, state in states.items():
+                classes[image_id] = classes.get(image_id, ()) + (index,) * state
+        evaluated = {image_id for own in listed.values() for image_id in own}
+        classes = {i: own for i, own in classes.items() if i not in evaluated}
     photos = [
-        Photo(home / "JPEGImages" / f"{image_id}.jpg", image_id, tuple(classes), mask_files=masks)
-        for image_id, classes, masks in found
+        Photo(home / "JPEGImages" / f"{i}.jpg", i, own, mask_files=files.get(i, ()))
+        for i, own in classes.items()
     ]
-    masks = MaskReader(read_class, "class; 255 ignored; 1") if segmented else None
-    source = f"official {'segmentation' if segmented else 'classification'} lists"
+    masks = MaskReader(read_class, "class; 255 ignored; 1")
+    source = f"official {'segmentation' if files else 'classification'} lists"
     return PhotoDataset("voc", split, photos, CLASSES, source, masks, True, size, cache=cache)
+
+
+def _shown(files: tuple[Path]) -> tuple[int, ...]:
+    """Indices of the classes in a segmentation."""
+    codes = np.unique(_codes(files[0], "voc", _PALETTE)).tolist()
+    return tuple(code - 1 for code in codes if 1 <= code <= len(CLASSES))
 
 
 def read_class(files: tuple[Path, ...], label: int, size) -> tuple[np.ndarray, np.ndarray]:
     """One class of a segmentation: 0 background, 1..20 the classes, 255 void, which is ignored."""
-    codes = _codes(files[0], _PALETTE)
+    codes = _codes(files[0], "voc", _PALETTE)
     return resize_mask(codes == label + 1, size), resize_mask(codes == _VOID, size)
-
-
-def _classified(home: Path) -> dict[str, list[int]]:
-    """{image: classes present} by the lists of classification."""
-    present: dict[str, list[int]] = {}
-    for index, name in enumerate(CLASSES):
-        path = home / "ImageSets" / "Main" / f"{name}_trainval.txt"
-        states = Column(path, "voc", "image, 1, 0 or -1", str, _STATES)
-        for image_id, state in states.items():
-            present.setdefault(image_id, []).extend([index] * state)
-    return present
 
 
 _PALETTE = "a palette image of classes"  # its pixels are class numbers
 
 
-def _codes(path: Path, kind: str, known: tuple[int, ...] = tuple(range(256))) -> np.ndarray:
+def _codes(path: Path, name: str, kind: str, known=range(256)) -> np.ndarray:
     codes = np.asarray(read_image(path, None))
-    if codes.ndim != 2 or not np.isin(codes, known).all():
-        raise StorageError(f"{path} is not {kind}: {anew('voc' if kind == _PALETTE else 'pets')}")
+    if codes.ndim != 2 or not np.isin(codes, [*known]).all():
+        raise StorageError(f"{path} is not {kind}: {anew(name)}")
     return codes
 
 
@@ -192,11 +174,9 @@ def _read_mat(path: Path, name: str) -> np.ndarray:
     """A vector of integers from a MATLAB file."""
     import scipy.io
 
-    content = read_list(path, "flowers")
+    if not path.exists():
+        raise absent([path], "flowers")
     try:
-        values = scipy.io.loadmat(io.BytesIO(content), squeeze_me=True)[name]
-        return np.asarray(values).reshape(-1).astype(int)
+        return scipy.io.loadmat(path)[name].reshape(-1).astype(int)
     except Exception as error:  # scipy lets whatever its parser stumbles on through
-        raise StorageError(
-            f"{path} holds no list {name!r} that can be read: delete it and fetch it again"
-        ) from error
+        raise StorageError(f"{path} holds no list {name!r}: {anew('flowers')}") from error

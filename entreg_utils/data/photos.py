@@ -1,26 +1,90 @@
-"""Photographic data sets: one class for all of them, whatever layout their files have."""
+"""Photographic data sets: one class for all of them, whatever layout their files have.
 
-import contextlib
+A loader says in a list of :class:`Photo` what its files hold, and how a mask is read.
+"""
+
 import json
-import os
-from collections.abc import Sequence
-from dataclasses import astuple
+from collections.abc import Callable, Sequence
+from dataclasses import astuple, dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
 
 from entreg_utils import files
+from entreg_utils.cam.scaling import rescale_boxes
 from entreg_utils.data import decoding
-from entreg_utils.data.lists import MaskReader, Photo, absent
+from entreg_utils.data.lists import absent
 from entreg_utils.data.sample import FRAME, Images, fingerprint_of, pairs_of
-from entreg_utils.fields import plain_numbers
-from entreg_utils.files import StorageError, sha256
+from entreg_utils.fields import known, plain, plain_numbers, whole
+from entreg_utils.files import sha256
 
 TRAIN_SIZE = 256  # side to which training photographs are squashed; crops follow
 LARGEST_SIDE = 2048
 IGNORE = 2  # in a cached mask: 0 background, 1 object, 2 ignore
+
+
+@dataclass(frozen=True)
+class Photo:
+    """What a data set says about one photograph.
+
+    Attributes:
+        path: the image file.  image_id: its name in the data set's own lists.
+        label: class index; for multi-label data the indices of the classes present, rising.
+        xywh: ``x, y, w, h`` of the object in pixels of the file, or None.
+        boxes: rows ``x0, y0, x1, y1`` in an image of ``frame = (W, H)``, or None; for multi-label
+            data such rows for each class of ``label``.
+        mask_files: files from which the mask is read; empty when there is none.
+    """
+
+    path: Path
+    image_id: str
+    label: int | tuple[int, ...]
+    xywh: tuple[float, ...] | None = None
+    boxes: tuple[tuple[int, ...], ...] | None = None
+    frame: tuple[int, int] | None = None
+    mask_files: tuple[Path, ...] = ()
+
+    @property
+    def classes(self) -> tuple[int, ...]:
+        """Indices of the classes present, one or several."""
+        return self.label if isinstance(self.label, tuple) else (self.label,)
+
+    def boxes_in(self, frame, size: int | tuple[int, int]) -> list[np.ndarray]:
+        """Boxes int64 (n, 4) of each class at ``size``, a side or (H, W).
+
+        ``frame`` = (W, H) of the file counts where ``self.frame`` is None; without boxes none does.
+        """
+        boxes, frame = self.boxes, self.frame or frame or (1, 1)
+        if self.xywh:
+            boxes = (corner_box(self.xywh, frame, self.image_id),)
+        if not isinstance(self.label, tuple):
+            boxes = (boxes or (),)
+        return [rescale_boxes(own, frame, size) for own in boxes or ((),) * len(self.classes)]
+
+
+def corner_box(xywh, frame: tuple[int, int], where: str = "") -> tuple[int, ...]:
+    """A box ``x, y, w, h`` as ``(x, y, min(x + w, W - 1), min(y + h, H - 1))``, truncated.
+
+    The convention of the lists of Choe et al. (see ``evaluated.py``), in pixels of an image of
+    ``frame = (W, H)``. ValueError: it begins outside the frame or has no area.
+    """
+    (x, y, w, h), (right, bottom) = xywh, (side - 1 for side in frame)
+    if not (0 <= x <= right and 0 <= y <= bottom and w > 0 and h > 0):
+        raise ValueError(
+            f"{where}: the box x, y, w, h = {[*xywh]} does not fit an image of {frame[0]}x"
+            f"{frame[1]}: the photographs and the list of boxes do not belong together"
+        )
+    return tuple(map(int, (x, y, min(x + w, right), min(y + h, bottom))))
+
+
+class MaskReader(NamedTuple):
+    """How the masks of a data set are read."""
+
+    read: Callable  # (mask files, class index, (H, W)) -> (mask, ignore or None), bool (H, W)
+    rule: str  # what ``read`` does, in words that change with it: part of the cache's name
 
 
 class Masks(Sequence):
@@ -74,11 +138,8 @@ class PhotoDataset(Images):
         self.class_names, self.num_classes = tuple(names[index] for index in chosen), len(chosen)
         self.image_ids = [photo.image_id for photo in self.photos]
         self.paths = [photo.path for photo in self.photos]
-        self.size = (TRAIN_SIZE if split == "train" else FRAME) if size is None else size
-        if not 8 <= self.size <= LARGEST_SIDE:
-            raise ValueError(
-                f"size={size!r} is not a side in pixels: give a whole number in 8..{LARGEST_SIDE}"
-            )
+        usual = TRAIN_SIZE if split == "train" else FRAME
+        self.size = whole("size", usual if size is None else size, 8, LARGEST_SIDE)
         if multilabel:
             self.labels = torch.zeros(len(self.photos), self.num_classes)
             for row, photo in zip(self.labels, self.photos, strict=True):
@@ -86,7 +147,8 @@ class PhotoDataset(Images):
         else:
             self.labels = torch.tensor([chosen.index(photo.label) for photo in self.photos])
         self.pairs = pairs_of(self.labels)
-        self._masks, self._upright = masks, upright
+        self._masks = masks if any(photo.mask_files for photo in self.photos) else None
+        self._upright = upright
         self._cache = files.own("data", "cache") if cache is True else cache and files.expand(cache)
         self._made_from = [
             decoding.RULE + (decoding.UPRIGHT if upright else ""),
@@ -124,7 +186,7 @@ class PhotoDataset(Images):
         if not boxed:
             return None
         stated = all(photo.frame for photo in boxed)
-        frames = [photo.frame for photo in self.photos] if stated else self.sizes.tolist()
+        frames = [None] * len(self) if stated else self.sizes.tolist()
         boxes = [p.boxes_in(frame, size) for p, frame in zip(self.photos, frames, strict=True)]
         return [own for each in boxes for own in each]
 
@@ -166,15 +228,7 @@ class PhotoDataset(Images):
             own = fingerprint_of([[pixels, self.labels[index], *places]])
             return np.frombuffer(bytes.fromhex(own), np.uint8)
 
-        path = self._path("fingerprint", key, "txt")
-        with contextlib.suppress(StorageError):  # damaged: it is computed again
-            if path and (kept := files.read_checked(path)):
-                return kept.decode()
-        title = f"{self.name} {self.split}: fingerprint"
-        digest = fingerprint_of([decoding.read_all(range(len(self)), print_of, title)])
-        if path:
-            files.write_checked(path, digest.encode())
-        return digest
+        return fingerprint_of([self._array("fingerprint", key, len(self), (32,), print_of)])
 
     @property
     def _masks_made_from(self) -> list:
@@ -193,18 +247,18 @@ class PhotoDataset(Images):
         masks = np.array([mask for mask, _ in read], bool).reshape(-1, *shape)
         return pixels, boxes, masks if self.multilabel else masks[0], read[0][1] if read else None
 
-    def _path(self, kind: str, key: list, ending: str) -> Path | None:
-        name = f"{self.name}-{self.split}-{kind}-{sha256(json.dumps(key).encode())[:16]}.{ending}"
-        return self._cache / name if self._cache else None
-
     def _array(self, kind: str, key: list, count: int, shape, read) -> np.ndarray:
-        path = self._path(f"{kind}-{shape[-1]}", [shape, *key], "npy")
+        path = None
+        if self._cache:
+            digest = sha256(json.dumps([shape, *key]).encode())[:16]
+            name = f"{self.name}-{self.split}-{kind}-{shape[-1]}-{digest}.npy"
+            path = self._cache / name
         return decoding.cached_array(path, count, shape, read, f"{self.name} {self.split}: {kind}")
 
 
 def _about(paths: Sequence[Path], name: str) -> list[list]:
     """[bytes, time of the last change] of every file: what a cache was made from."""
-    if missing := [path for path in paths if not os.path.exists(path)]:
+    if missing := [path for path in paths if not path.exists()]:
         raise absent(missing, name)
     return [[facts.st_size, facts.st_mtime_ns] for facts in map(Path.stat, paths)]
 
@@ -217,15 +271,8 @@ def choose_classes(classes, names: Sequence[str]) -> list[int]:
     if classes is None:
         return list(range(len(names)))
     if isinstance(classes, int):
-        if not 2 <= classes <= len(names):
-            raise ValueError(f"classes={classes} is outside 2..{len(names)}")
-        return list(range(classes))
-    if isinstance(classes, str):
-        raise ValueError(f"classes={classes!r} is one name: give a list of two or more")
-    classes = list(classes)
-    for wanted in classes:
-        if wanted not in names:
-            raise ValueError(f"unknown class {wanted!r}: known are {', '.join(names)}")
-    if len(set(classes)) < 2:
+        return list(range(whole("classes", classes, 2, len(names))))
+    wanted = {known("class", one, names) for one in plain("classes", tuple[str, ...], classes)}
+    if len(wanted) < 2:
         raise ValueError("classes must name two or more classes")
-    return [index for index, known in enumerate(names) if known in classes]
+    return [index for index, name in enumerate(names) if name in wanted]

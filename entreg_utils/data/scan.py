@@ -9,7 +9,8 @@ import numpy as np
 from entreg_utils.cam.scaling import resize_mask
 from entreg_utils.data.annotations import rows_of
 from entreg_utils.data.decoding import read_image
-from entreg_utils.data.lists import MaskReader, match, plain
+from entreg_utils.data.lists import match, plain
+from entreg_utils.data.photos import MaskReader
 from entreg_utils.files import StorageError
 
 ENDINGS = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
@@ -54,12 +55,10 @@ def photographs(home: Path, without: Path | None = None) -> tuple[dict[str, Path
             continue
         if ending not in ENDINGS:
             others += [name] if "/" in name and ending not in SPOKEN else []
-            continue
-        if not file.is_file():
+        elif not file.is_file():
             raise ValueError(f"{file} is no file, or a link that leads nowhere: remove it")
-        if name in found:
+        elif found.setdefault(name, file) != file:
             raise ValueError(f"{file} and {found[name]} have one name: rename one")
-        found[name] = file
     return found, others
 
 
@@ -85,11 +84,9 @@ def find_masks(home: Path, given: Path | None, known: dict) -> dict[str, tuple[P
         if file.suffix.lower() != ".png" or not (given or _kind(file) or MASKS in inner.parts[:-1]):
             continue
         folders = [name for name in inner.parts[:-1] if given or name != MASKS]
-        bare = plain("/".join([*folders, file.stem.removesuffix(_kind(file))]))
-        own, which = found.setdefault(bare, {}), _kind(file) == IGNORED
-        if which in own:
-            raise ValueError(f"{file} and {own[which]} are masks of one photograph: keep one")
-        own[which] = file
+        own = found.setdefault(plain("/".join([*folders, file.stem.removesuffix(_kind(file))])), {})
+        if (other := own.setdefault(_kind(file) == IGNORED, file)) != file:
+            raise ValueError(f"{file} and {other} are masks of one photograph: keep one")
     if alone := [own[True] for own in found.values() if False not in own]:
         raise ValueError(f"{alone[0]} says what a mask ignores, and there is no mask: add it")
     try:

@@ -10,7 +10,7 @@ from entreg_utils.data import Data
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"dataset": "birds"}, "unknown dataset 'birds': known are toy, .*, folder:PATH and"),
+        ({"dataset": "birds"}, "unknown data set 'birds': known are toy, .*, folder:PATH and"),
         ({"dataset": 3}, "dataset=3: give a name or a function"),
         ({"num_train": 0}, "num_train=0: give a whole number of at least 1"),
         ({"body": 2}, "body=2.0 is not a probability"),
@@ -26,12 +26,12 @@ from entreg_utils.data import Data
         ({"dataset": "shoal", "num_classes": 11}, "num_classes=11: give a whole number in 2..10"),
         ({"dataset": "folder:x", "context": 1}, "context belongs to the drawn world"),
         ({"dataset": "a.b:c", "world_seed": 1}, "world_seed belongs to the drawn world"),
-        ({"dataset": "cub", "classes": 1}, "classes=1: give 0 for all, or at least 2"),
+        ({"dataset": "cub", "classes": 1}, "classes=1: give a whole number of at least 2"),
         ({"dataset": "voc", "classes": 3}, "voc has a column for each class: leave classes out"),
-        ({"dataset": "cub", "resize": 4, "crop": 4}, "resize=4 is outside 8..2048 pixels"),
-        ({"dataset": "cub", "resize": 2049}, "resize=2049 is outside 8..2048 pixels"),
-        ({"dataset": "cub", "crop": 300}, "crop=300 does not fit into resize=256: give 1..256"),
-        ({"dataset": "cub", "crop": 0}, "crop=0 does not fit into resize=256"),
+        ({"dataset": "cub", "resize": 4, "crop": 4}, "resize=4: give a whole number in 8..2048"),
+        ({"dataset": "cub", "resize": 2049}, "resize=2049: give a whole number in 8..2048"),
+        ({"dataset": "cub", "crop": 300}, "crop=300: give a whole number in 1..256"),
+        ({"dataset": "cub", "crop": 0}, "crop=0: give a whole number in 1..256"),
     ],
 )
 def test_what_cannot_work_is_refused(given, message):
@@ -70,6 +70,6 @@ def test_a_drawn_world_is_loaded_with_its_knobs(name, monkeypatch, tmp_path):
 )
 def test_photographs_are_loaded_with_their_options(monkeypatch, name, given, words, options):
     seen = []
-    monkeypatch.setattr(data, "load", lambda *given, **own: seen.append((given, own)))
+    monkeypatch.setattr(data.choice, "load", lambda *given, **own: seen.append((given, own)))
     Data(dataset=name, **given).load(*words)
     assert seen == [((name, words[0]), {"root": None} | options)]

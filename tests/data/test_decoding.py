@@ -53,26 +53,22 @@ SHADES = [[0, 78, 156, 255], [255, 156, 78, 0]]  # by 257, rounded
 
 
 @pytest.mark.parametrize(
-    ("name", "mode", "pixels"),
+    ("name", "mode", "pixels", "options"),
     [
-        ("a.png", "I;16", RAMP),
-        ("a.tif", "I;16", RAMP),
-        ("a.tif", "I;16B", RAMP.astype(">u2")),
-        ("a.tif", "I", RAMP.astype(np.int32)),
-        ("a.tif", "F", (RAMP / 65535).astype(np.float32)),
+        ("a.png", "I;16", RAMP, {}),
+        ("a.tif", "I;16", RAMP, {}),
+        ("a.tif", "I;16B", RAMP.astype(">u2"), {}),
+        ("a.tif", "I", RAMP.astype(np.int32), {}),
+        ("a.tif", "F", (RAMP / 65535).astype(np.float32), {}),
+        ("a.tif", "I;16", 65535 - RAMP, {"tiffinfo": {262: 0}}),  # white is zero
     ],
 )
-def test_deep_files_are_scaled(tmp_path, name, mode, pixels):
-    size = pixels.shape[::-1]
-    Image.frombytes(mode, size, pixels.tobytes()).save(tmp_path / name)
+def test_deep_files_are_scaled(tmp_path, name, mode, pixels, options):
+    image = Image.frombytes(mode, pixels.shape[::-1], pixels.tobytes())
+    image.save(tmp_path / name, **options)
     with Image.open(tmp_path / name) as image:
         assert image.mode == mode
     assert read_pixels(tmp_path / name).tolist() == [SHADES] * 3
-
-
-def test_white_may_be_zero(tmp_path):
-    Image.fromarray(65535 - RAMP).save(tmp_path / "a.tif", tiffinfo={262: 0})
-    assert read_pixels(tmp_path / "a.tif").tolist() == [SHADES] * 3
 
 
 @pytest.mark.parametrize(
@@ -123,28 +119,20 @@ def test_the_first_frame_is_shown_and_said(tmp_path):
     [(name, mode) for name in ("a.tif", "a.png") for mode in ("L", "RGB", "I;16")]
     + [("a.webp", "RGB")],
 )
-def test_every_format_is_turned_upright(tmp_path, name, mode):
+def test_own_photographs_are_turned_upright_and_others_stay_as_they_are(tmp_path, name, mode):
     pixels = np.arange(8, dtype=np.uint8).reshape(2, 4) * 36
     wide = pixels.astype(np.uint16) * 257 if mode == "I;16" else pixels
     image = Image.fromarray(np.dstack([wide] * 3) if mode == "RGB" else wide)
     exif = Image.Exif()
     exif[274] = 6  # a quarter, clockwise
     image.save(tmp_path / name, exif=exif, **{"lossless": True} if name == "a.webp" else {})
-    read = read_pixels(tmp_path / name, upright=True)
-    assert read.tolist() == [np.rot90(pixels, -1).tolist()] * 3
+    assert (
+        read_pixels(tmp_path / name, upright=True).tolist() == [np.rot90(pixels, -1).tolist()] * 3
+    )
     assert read_sizes([tmp_path / name], upright=True).tolist() == [[2, 4]]
-
-
-def test_the_orientation_is_the_one_of_the_stored_pixels(tmp_path):
-    pixels = np.zeros((4, 8, 3), np.uint8)
-    pixels[:, 4:] = 255
-    exif = Image.Exif()
-    exif[274] = 6  # viewers turn it by a quarter
-    Image.fromarray(pixels).save(tmp_path / "a.jpg", exif=exif, quality=95)
-    read = read_pixels(tmp_path / "a.jpg")
-    assert read.shape == (3, 4, 8)
-    assert read[:, :, :3].max() < 60 and read[:, :, 5:].min() > 195
-    assert read_sizes([tmp_path / "a.jpg"]).tolist() == [[8, 4]]
+    if name != "a.tif":  # which Pillow turns itself
+        assert read_pixels(tmp_path / name).tolist() == [pixels.tolist()] * 3
+        assert read_sizes([tmp_path / name]).tolist() == [[4, 2]]
 
 
 def test_all_unreadable_files_are_named_in_one_error(tmp_path):
@@ -153,12 +141,12 @@ def test_all_unreadable_files_are_named_in_one_error(tmp_path):
     paths[1].write_bytes(paths[0].read_bytes()[:700])
     paths[2].write_text("<html>404</html>")
     paths[4].write_bytes(b"")
-    with pytest.raises(StorageError, match="4 files cannot be read as images") as caught:
+    with pytest.raises(UnreadableImage, match=", .*cannot be read as images: fetch") as caught:
         cached_array(None, 5, (3, 8, 8), lambda i: read_pixels(paths[i], 8), "x")
     for path in paths[1:]:
         assert str(path) in str(caught.value)
     assert str(paths[0]) not in str(caught.value)
-    with pytest.raises(StorageError, match="2 files|3 files"):  # a header may be whole
+    with pytest.raises(StorageError, match="cannot be read as images"):  # a header may be whole
         read_sizes(paths[1:])
     with pytest.raises(UnreadableImage, match="text.jpg .* cannot be read as an image: fetch or"):
         read_pixels(paths[2])
@@ -194,14 +182,13 @@ def test_no_rows_need_no_file(tmp_path):
 @pytest.mark.parametrize("damage", ["cut", "other", "nothing"])
 def test_a_damaged_file_is_made_anew(tmp_path, damage):
     path = tmp_path / "a.npy"
-    cached_array(path, 5, (2, 3), rows, "x")
+    array = np.array(cached_array(path, 5, (2, 3), rows, "x"))  # a copy: the file is cut
     whole = path.read_bytes()
     if damage == "other":
         np.save(path, np.zeros((5, 2, 4), np.uint8))
     else:
         path.write_bytes(whole[:-1] if damage == "cut" else b"")
-    array = cached_array(path, 5, (2, 3), rows, "x")
-    assert np.array_equal(array, np.stack([rows(i) for i in range(5)]))
+    assert np.array_equal(cached_array(path, 5, (2, 3), rows, "x"), array)
     assert path.read_bytes() == whole
 
 

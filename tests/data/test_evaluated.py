@@ -1,7 +1,8 @@
-"""CUB: on a small tree in its layout, and on thirty real classes where they are."""
+"""CUB and OpenImages30k: on small trees in their layouts, and on real parts where they are."""
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,13 +11,16 @@ from entreg_utils import data
 from entreg_utils.data.evaluated import read_evaluation_list
 from entreg_utils.files import StorageError
 
+SPLITS = ("train", "val", "test")
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
 REFERENCE = "../reference/box_reference.npz"
+MASKS = SHARED / "openimages_masks_sample" / "test_masks" / "val"
 needs_birds = pytest.mark.skipif(
     not all((SHARED / name).exists() for name in ("CUB_200_2011", "wsol_metadata")),
     reason="real photographs and lists not here",
 )
 CLASSES = ["001.Grey_bird", "002.Red_bird", "003.Old_bird"]
+LISTED = {"lists": "evaluation"}
 
 
 def write(folder, **files):
@@ -30,8 +34,17 @@ def picture(path, size=(40, 20)):
     Image.new("RGB", size, (9, 9, 9)).save(path)
 
 
+def drawing(path, size, *boxes):
+    """A mask of ``size = (W, H)`` with filled boxes ``x0, y0, x1, y1``, ends excluded."""
+    pixels = np.zeros(size[::-1], np.uint8)
+    for x0, y0, x1, y1 in boxes:
+        pixels[y0:y1, x0:x1] = 255
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+
+
 @pytest.fixture
-def root(tmp_path):
+def birds(tmp_path):
     """Three classes of five photographs of 40x20: the first three for training."""
     home = tmp_path / "CUB_200_2011"
     paths = [f"{name}/{name[4:]}_{i}.jpg" for name in CLASSES for i in range(5)]
@@ -49,9 +62,9 @@ def root(tmp_path):
     return tmp_path
 
 
-def add_lists(root, photographs=True):
+def add_lists(birds, photographs=True):
     """The lists of the evaluation code, with two photographs of CUBV2; sizes are doubled."""
-    folder = root / "metadata" / "CUB"
+    folder = birds / "metadata" / "CUB"
     for split, ids in {
         "train": [f"{n}/{n[4:]}_{i}.jpg" for n in CLASSES for i in (2, 0, 1)],
         "val": [f"{CLASSES[2]}/77.jpg", f"{CLASSES[0]}/55.jpg"],
@@ -66,45 +79,45 @@ def add_lists(root, photographs=True):
         )
         if split == "val" and photographs:
             for image_id in ids:
-                picture(root / "CUBV2" / image_id, (60, 60))
+                picture(birds / "CUBV2" / image_id, (60, 60))
 
 
-def test_the_official_split_and_the_part_for_validation(root):
-    splits = {s: data.load("cub", s, root=root, val_per_class=1) for s in ("train", "val", "test")}
+def splits_of(birds, **options):
+    return {split: data.load("cub", split, root=birds, **options) for split in SPLITS}
+
+
+def test_the_official_split_and_the_part_for_validation(birds):
+    splits = splits_of(birds, val_per_class=1)
     assert {s: len(d) for s, d in splits.items()} == {"train": 6, "val": 3, "test": 6}
     assert [i[-5] for i in splits["test"].image_ids] == ["3", "4"] * 3
     assert splits["val"].labels.tolist() == [0, 1, 2]
     assert len({image for own in splits.values() for image in own.image_ids}) == 15
     assert splits["train"].class_names == ("Grey bird", "Red bird", "Old bird")
     assert splits["val"].source == "official split, 1 images a class for validation"
-    own = data.load("cub", "train", root=root / "CUB_200_2011", val_per_class=2)
+    own = data.load("cub", "train", root=birds / "CUB_200_2011", val_per_class=2)
     assert own.labels.tolist() == [0, 1, 2]
-    test = splits["test"]
     # numbers 4, 5, 9, ..: x, min(x + 10, 39), 2, min(2 + 18, 19)
-    assert test[0].boxes.tolist() == [[4, 2, 14, 19]]
-    assert test[1].boxes.tolist() == [[5, 2, 15, 19]]
+    assert splits["test"][0].boxes.tolist() == [[4, 2, 14, 19]]
     # to 80x80: x doubled, y four times
-    assert test.boxes_at(80)[0].tolist() == [[8, 8, 28, 76]]
+    assert splits["test"].boxes_at(80)[0].tolist() == [[8, 8, 28, 76]]
 
 
-def test_classes_are_renumbered_and_keep_their_names(root):
-    few = data.load("cub", "test", root=root, classes=["Old bird", "Red bird"])
+def test_classes_are_renumbered_and_keep_their_names(birds):
+    few = data.load("cub", "test", root=birds, classes=["Old bird", "Red bird"])
     assert few.class_names == ("Red bird", "Old bird")
     assert few.labels.tolist() == [0, 0, 1, 1] and few.num_classes == 2
     assert few.image_ids[0].startswith("002.Red_bird/")
-    val = data.load("cub", "val", root=root, classes=2, val_per_class=1).image_ids
-    assert val == data.load("cub", "val", root=root, val_per_class=1).image_ids[:2]
+    val = data.load("cub", "val", root=birds, classes=2, val_per_class=1).image_ids
+    assert val == data.load("cub", "val", root=birds, val_per_class=1).image_ids[:2]
     # a tree with gaps in the numbers of its classes
-    write(root / "CUB_200_2011", classes=["1 001.Grey_bird", "3 003.Old_bird"])
-    test = data.load("cub", "test", root=root)
+    write(birds / "CUB_200_2011", classes=["1 001.Grey_bird", "3 003.Old_bird"])
+    test = data.load("cub", "test", root=birds)
     assert test.class_names == ("Grey bird", "Old bird") and test.labels.tolist() == [0, 0, 1, 1]
 
 
-def test_the_lists_of_the_evaluation_code(root):
-    add_lists(root)
-    splits = {
-        s: data.load("cub", s, root=root, lists="evaluation") for s in ("train", "val", "test")
-    }
+def test_the_lists_of_the_evaluation_code(birds):
+    add_lists(birds)
+    splits = splits_of(birds, **LISTED)
     assert {d.source for d in splits.values()} == {"lists of the public evaluation code"}
     assert [i[-5] for i in splits["train"].image_ids] == ["2", "0", "1"] * 3
     assert splits["val"].image_ids == ["003.Old_bird/77.jpg", "001.Grey_bird/55.jpg"]
@@ -114,40 +127,30 @@ def test_the_lists_of_the_evaluation_code(root):
     assert splits["val"][0].boxes.tolist() == [[6, 6, 59, 58]]
     assert splits["test"][0].boxes.tolist() == [[4, 2, 39, 19]]
     assert splits["test"].boxes_at(40)[0].tolist() == [[4, 4, 39, 39]]
-    few = data.load("cub", "val", root=root, lists="evaluation", classes=["Old bird", "Red bird"])
+    few = data.load("cub", "val", root=birds, classes=["Old bird", "Red bird"], **LISTED)
     assert few.labels.tolist() == [1]
 
 
-def test_lists_of_the_evaluation_code_need_its_photographs_for_validation_alone(root):
-    add_lists(root, photographs=False)
-    assert len(data.load("cub", "train", root=root, val_per_class=1)) == 6
-    assert len(data.load("cub", "train", root=root, lists="evaluation")) == 9
-    with pytest.raises(StorageError, match='photographs of CUBV2 are not in .*lists="official"'):
-        data.load("cub", "val", root=root, lists="evaluation")
-
-
-def test_what_is_not_there_is_named(root):
+def test_what_is_missing_or_damaged_is_named(birds):
     with pytest.raises(StorageError, match="metadata/CUB/test/image_ids.txt is not there"):
-        data.load("cub", "test", root=root, lists="evaluation")
-    with pytest.raises(ValueError, match="unknown lists='mine': use one of official, evaluation"):
-        data.load("cub", "test", root=root, lists="mine")
-    (root / "CUB_200_2011" / "images" / CLASSES[0] / "Grey_bird_3.jpg").unlink()
+        data.load("cub", "test", root=birds, **LISTED)
+    add_lists(birds, photographs=False)  # which validation alone needs
+    assert len(data.load("cub", "train", root=birds, **LISTED)) == 9
+    with pytest.raises(StorageError, match='photographs of CUBV2 are not in .*lists="official"'):
+        data.load("cub", "val", root=birds, **LISTED)
+    with pytest.raises(ValueError, match="unknown lists 'mine': known are official, evaluation"):
+        data.load("cub", "test", root=birds, lists="mine")
+    (birds / "CUB_200_2011" / "images" / CLASSES[0] / "Grey_bird_3.jpg").unlink()
     with pytest.raises(StorageError, match="Grey_bird_3.jpg is not there"):
-        data.load("cub", "test", root=root)
-
-
-@pytest.mark.parametrize(
-    ("name", "line", "message"),
-    [
-        ("train_test_split", "16 2", r"train_test_split.txt, line 16: .* image number, 0 or 1"),
+        data.load("cub", "test", root=birds)
+    for name, line, message in (
         ("images", "16 a.jpg", r"image_class_labels.txt says nothing about 16"),
-    ],
-)
-def test_lists_that_are_damaged(root, name, line, message):
-    with (root / "CUB_200_2011" / f"{name}.txt").open("a") as file:
-        file.write(line + "\n")
-    with pytest.raises(ValueError, match=message):
-        data.load("cub", "test", root=root)
+        ("train_test_split", "16 2", r"train_test_split.txt, line 16: .* image number, 0 or 1"),
+    ):
+        with (birds / "CUB_200_2011" / f"{name}.txt").open("a") as file:
+            file.write(line + "\n")
+        with pytest.raises(ValueError, match=message):
+            data.load("cub", "test", root=birds)
 
 
 @needs_birds
@@ -192,3 +195,116 @@ def test_an_evaluation_list_that_leaves_an_image_out(tmp_path):
     write(tmp_path, localization=["a.jpg,m.png"])
     with pytest.raises(ValueError, match="line 1: 'a.jpg,m.png' is not path,mask,ignore"):
         read_evaluation_list(tmp_path, "openimages")
+
+
+@pytest.fixture
+def images(tmp_path):
+    """Classes 0aa and 0bb. Of val/0aa/x there are two instances, one drawn at half the size."""
+    home, lists = tmp_path / "OpenImages", tmp_path / "metadata" / "OpenImages"
+    for name in ("train/0aa/t.jpg", "train/0bb/u.jpg", "val/0bb/y.jpg", "val/0aa/x.jpg"):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("RGB", (8, 6), (1, 2, 3)).save(home / name)
+    drawing(home / "val/0aa/x_m0aa_1.png", (8, 6), (0, 0, 2, 3))
+    drawing(home / "val/0aa/x_m0aa_2.png", (4, 3), (3, 2, 4, 3))
+    drawing(home / "val/0aa/x_ignore.png", (8, 6), (1, 0, 5, 2))
+    drawing(home / "val/0bb/y_m0bb_1.png", (8, 6), (0, 0, 8, 3))
+    labels = ["train/0aa/t.jpg,0", "train/0bb/u.jpg,1"]
+    write(lists / "train", image_ids=["train/0bb/u.jpg", "train/0aa/t.jpg"], class_labels=labels)
+    write(
+        lists / "val",
+        image_ids=["val/0bb/y.jpg", "val/0aa/x.jpg"],
+        class_labels=["val/0bb/y.jpg,1", "val/0aa/x.jpg,0"],
+        image_sizes=[],
+        localization=[
+            "val/0aa/x.jpg,val/0aa/x_m0aa_1.png,val/0aa/x_ignore.png",
+            "val/0aa/x.jpg,val/0aa/x_m0aa_2.png,",
+            "val/0bb/y.jpg,val/0bb/y_m0bb_1.png,",
+        ],
+    )
+    return tmp_path
+
+
+MASK = [[1, 1, 0, 0, 0, 0, 0, 0]] * 3 + [[0] * 8] + [[0, 0, 0, 0, 0, 0, 1, 1]] * 2
+IGNORE = [[0, 0, 1, 1, 1, 0, 0, 0]] * 2 + [[0] * 8] * 4
+
+
+def test_the_mask_is_the_union_and_the_object_is_never_ignored(images):
+    val = data.load("openimages", "val", root=images, cache=images / "cache")
+    assert val.image_ids == ["val/0bb/y.jpg", "val/0aa/x.jpg"] and val.labels.tolist() == [1, 0]
+    sample = val[1]
+    assert sample.mask.int().tolist() == MASK
+    assert sample.ignore.int().tolist() == IGNORE
+    assert val[0].mask.int().tolist() == [[1] * 8] * 3 + [[0] * 8] * 3
+    assert not val[0].ignore.any()  # the list names no ignore region
+    mask, ignore = val.masks_at(2)[1]
+    # rows 0 and 3, columns 0 and 4 of the big ones; rows 0 and 1, columns 0 and 2 of the small one
+    assert mask.astype(int).tolist() == [[1, 0], [0, 0]]
+    assert ignore.astype(int).tolist() == [[0, 1], [0, 0]]
+    assert val.boxes_at(2) is None and sample.boxes.shape == (0, 4)
+
+
+def test_training_has_no_masks_and_classes_keep_their_names(images):
+    train = data.load("openimages", "train", root=images / "OpenImages", cache=False)
+    assert train.class_names == ("/m/0aa", "/m/0bb") and train.labels.tolist() == [1, 0]
+    assert train.masks_at(8) is None and train[0].mask is None
+    named = data.load("openimages", "val", root=images, classes=["/m/0bb", "/m/0aa"])
+    assert named.labels.tolist() == [1, 0]
+
+
+def test_what_is_damaged_or_missing_is_named(images):
+    mask = images / "OpenImages" / "val/0aa/x_m0aa_2.png"
+    whole = mask.read_bytes()
+    mask.write_bytes(b"\x89PNG\r\n")
+    with pytest.raises(StorageError, match="x_m0aa_2.png .* copy it again"):
+        data.load("openimages", "val", root=images, cache=images / "cache").masks_at(4)
+    assert not list((images / "cache").glob("*.npy"))
+    mask.write_bytes(whole)
+    (images / "OpenImages" / "val/0aa/x_ignore.png").unlink()
+    val = data.load("openimages", "val", root=images, cache=False)
+    with pytest.raises(StorageError, match="x_ignore.png is not there"):
+        val.masks_at(4)
+    with pytest.raises(StorageError, match="OpenImages/test is not there: .* data openimages"):
+        data.load("openimages", "test", root=images)
+
+
+def reference(masks, ignore, size):
+    """The protocol read off the page, with OpenCV's own reader."""
+
+    def grey(path):
+        pixels = np.float32(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
+        return cv2.resize(pixels, (size, size), interpolation=cv2.INTER_NEAREST) > 0.5
+
+    union = np.any([grey(path) for path in masks], axis=0)
+    return union, grey(ignore) & ~union
+
+
+@pytest.mark.skipif(not MASKS.exists(), reason="real masks not here")
+def test_real_lists_with_the_real_masks(tmp_path):
+    """The real validation list, cut down to the photographs whose masks are here."""
+    home, lists = tmp_path / "OpenImages", tmp_path / "metadata" / "OpenImages" / "val"
+    here = {path.name.split("_")[0] for path in MASKS.glob("*/*_ignore.png")}
+    real = SHARED / "wsol_metadata" / "OpenImages" / "val"
+
+    def kept(name):
+        lines = (real / f"{name}.txt").read_text().splitlines()
+        return [line for line in lines if Path(line.split(",")[0]).stem in here]
+
+    names = ("image_ids", "class_labels", "localization")
+    write(lists, **{name: kept(name) for name in names})
+    for mask in MASKS.glob("*/*.png"):
+        target = home / "val" / mask.parent.name / mask.name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.symlink_to(mask.resolve())
+    for image_id in kept("image_ids"):
+        Image.new("RGB", (32, 24)).save(home / image_id)
+    val = data.load("openimages", "val", root=tmp_path, cache=tmp_path / "cache")
+    assert len(here) == len(val) == 5
+    for size in (224, 100):
+        masks = val.masks_at(size)
+        for image_id, (mask, ignore) in zip(val.image_ids, masks, strict=True):
+            folder, stem = MASKS / Path(image_id).parent.name, Path(image_id).stem
+            objects = sorted(folder.glob(f"{stem}_m*.png"))
+            expected = reference(objects, folder / f"{stem}_ignore.png", size)
+            assert np.array_equal(mask, expected[0]) and np.array_equal(ignore, expected[1])
+        assert max(mask.mean() for mask, _ in masks) == 1.0  # one object fills its photograph
+        assert max(ignore.mean() for _, ignore in masks) > 0.7

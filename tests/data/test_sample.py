@@ -7,8 +7,7 @@ from PIL import Image
 from torch.utils.data import DataLoader, Dataset
 
 from entreg_utils import data
-from entreg_utils.data.lists import Photo
-from entreg_utils.data.photos import PhotoDataset
+from entreg_utils.data.photos import Photo, PhotoDataset
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (6, 3, 8, 8), np.uint8)
 

@@ -123,8 +123,5 @@ def test_the_command_prints_it(home, capsys):
         picture(home / "val" / f"own{index}" / "1.png")
     assert cli.main(["data", f"folder:{home.name}", "--root", str(home.parent)]) == 0
     assert capsys.readouterr().out.endswith(f"and {30 - 20} more\n")
-
-
-def test_what_leaves_nothing_to_count(home, capsys):
     assert cli.main(["data", f"folder:{home}/none"]) == 1
     assert "none is no folder: give folder:PATH of your photographs" in capsys.readouterr().err
