@@ -1,4 +1,4 @@
-"""Hide-and-Seek: whole tiles, their number, fills. CutMix: shares of pixels, boxes, mixed losses."""
+"""HaS: whole tiles, their number, fills. CutMix: shares of pixels, boxes, mixed losses."""
 
 import itertools
 import math
