@@ -258,7 +258,7 @@ EXEMPT = {  # public names that are not in the table, and why
     "reached through data.load": "data.Images data.toy data.cub data.openimages data.flowers "
     "data.pets data.voc data.shoal",
     "results and containers": "models.Adapted models.Backbone erasing.Hidden "
-    "erasing.Preset data.Sample data.ToyDataset data.ShoalDataset data.PhotoDataset "
+    "erasing.Preset data.Sample data.DrawnDataset data.PhotoDataset "
     "metrics.ScoreMap metrics.Explanation metrics.BoxAccuracy metrics.Localisation "
     "metrics.Interval metrics.SeedInterval metrics.SizeAccuracy metrics.EvidenceShares "
     "metrics.Lit training.Prediction training.Best experiments.Run figures.Example "
