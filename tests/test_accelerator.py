@@ -262,7 +262,7 @@ def test_what_is_hidden_is_shown_where_the_images_are(lender, method):
     before = lender.waits
     seen = hidden(images, erasing, seeded(), model, model.mean)
     assert lender.waits == before
-    made = [seen.images, *seen.masks.values(), *seen.share().values()]
+    made = [seen.images, *seen.masks.values()]
     assert {one.device.type for one in made} == {lender.device.type}
 
 

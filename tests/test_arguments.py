@@ -248,7 +248,7 @@ def test_numbers_of_other_libraries_do_and_no_truth_values_or_texts(name):
 
 
 ROOMS = "losses cam models erasing data metrics training experiments analysis figures predict score"
-OWN = {erasing.ADL, erasing.RDAP}  # read theirs by `erasing.arguments.number`
+OWN = {erasing.ADL, erasing.RDAP}  # read theirs by `erasing.batches.number`
 RESULTS = "BoxAccuracy EvidenceShares Explanation Interval Localisation SeedInterval Run Sample"
 RESULTS += " Classifier Example"  # classes that hold numbers and are made by the package alone
 SETTINGS = {models.Network, data.Data, data.World, training.Recipe, erasing.Erasing}

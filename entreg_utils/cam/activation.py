@@ -35,17 +35,16 @@ def class_activation_map(
     positions plus the bias is the logit); and logits (N, C). Both on the model's device. An
     accelerator is never waited for: there classes that lie on it are not checked, and one out of
     range gives a map of NaN; :func:`on_cpu` refuses such maps.
-    TypeError: the model lacks ``forward_features`` or a linear ``head``; images are not floats.
-    ValueError: wrong shapes, a class out of range, or (CPU) a map with NaN or infinite values.
+    TypeError: the model lacks ``forward_features`` or a linear ``head``. ValueError: other images
+    or classes, a class out of range, or (CPU) a map with NaN or infinite values.
     """
     if not getattr(model, "linear_head", True):
         return grad_cam(model, images, classes)
     head = _head(model)
     if not isinstance(head, nn.Linear):
-        kind = type(head).__name__
         raise TypeError(
-            f"model.head is {kind}, but CAM needs nn.Linear after global average pooling: use "
-            "grad_cam for other heads"
+            f"model.head is {type(head).__name__}, but CAM needs nn.Linear after global average "
+            "pooling: use grad_cam for other heads"
         )
     with evaluating(model), torch.no_grad():
         features = _features(model, images)
@@ -93,19 +92,6 @@ def on_cpu(maps: Tensor) -> Tensor:
     return maps
 
 
-def _map_and_logits(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
-    """The map as a leaf, and logits that a gradient leads from to it."""
-    if not getattr(model, "linear_head", True) and hasattr(model, "map_and_logits"):
-        maps, logits = model.map_and_logits(_own(_as_input(model, images)))
-        return maps, _wide(logits)
-    head = _head(model)
-    with torch.no_grad():
-        features = _features(model, images)
-    with torch.enable_grad():
-        features = features.clone().requires_grad_(True)
-        return features, _logits(head, features)
-
-
 @contextlib.contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
     """Eval mode inside; afterwards each submodule's own mode again (some may have been frozen).
@@ -122,6 +108,19 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = mode
 
 
+def _map_and_logits(model: nn.Module, images: Tensor) -> tuple[Tensor, Tensor]:
+    """The map as a leaf, and logits that a gradient leads from to it."""
+    if not getattr(model, "linear_head", True) and hasattr(model, "map_and_logits"):
+        maps, logits = model.map_and_logits(_own(_as_input(model, images)))
+        return maps, _wide(logits)
+    head = _head(model)
+    with torch.no_grad():
+        features = _features(model, images)
+    with torch.enable_grad():
+        features = features.clone().requires_grad_(True)
+        return features, _logits(head, features)
+
+
 def _head(model) -> nn.Module:
     for name in ("forward_features", "head"):
         if not callable(getattr(model, name, None)):
@@ -133,13 +132,13 @@ def _head(model) -> nn.Module:
 
 
 def _as_input(model: nn.Module, images: Tensor) -> Tensor:
-    if not isinstance(images, Tensor) or not images.is_floating_point():
-        kind = images.dtype if isinstance(images, Tensor) else type(images).__name__
-        raise TypeError(f"images are {kind}, but must be floats in 0..1: images.float() / 255")
-    if images.ndim != 4 or 0 in images.shape[1:]:
+    found, tensor = type(images).__name__, isinstance(images, Tensor)
+    if tensor:
+        found = f"{images.dtype} of shape {tuple(images.shape)}"
+    if not tensor or not images.is_floating_point() or images.ndim != 4 or 0 in images.shape[1:]:
         raise ValueError(
-            f"images have shape {tuple(images.shape)}, but must be (N, 3, H, W) with pixels: one "
-            "image goes in as image[None]"
+            f"images are {found}: give floats in 0..1 of shape (N, 3, H, W), as images.float() / "
+            "255, and one image as image[None]"
         )
     parameter = _floating(model)
     return images if parameter is None else images.to(parameter)
@@ -153,6 +152,12 @@ def _features(model: nn.Module, images: Tensor) -> Tensor:
             "before pooling"
         )
     return _wide(features)
+
+
+def _logits(head: nn.Module, features: Tensor) -> Tensor:
+    parameter = _floating(head)
+    pooled = features.mean(dim=(2, 3))
+    return _wide(head(pooled if parameter is None else pooled.to(parameter.dtype)))
 
 
 def _own(values: Tensor) -> Tensor:
@@ -169,12 +174,6 @@ def _floating(module: nn.Module) -> Tensor | None:
     return next((p for p in module.parameters() if p.is_floating_point()), None)
 
 
-def _logits(head: nn.Module, features: Tensor) -> Tensor:
-    parameter = _floating(head)
-    pooled = features.mean(dim=(2, 3))
-    return _wide(head(pooled if parameter is None else pooled.to(parameter.dtype)))
-
-
 def _classes(
     classes: Tensor | Sequence[int] | None, logits: Tensor
 ) -> tuple[Tensor, Tensor | None]:
@@ -183,15 +182,12 @@ def _classes(
     count, num_classes = logits.shape
     if classes is None:
         return logits.argmax(dim=1), None
-    if not isinstance(classes, Tensor):
-        classes = as_array(classes, "classes")
-    chosen = torch.as_tensor(classes)
-    if chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool:
-        raise TypeError(f"classes are {chosen.dtype}, but must be whole-number class indices")
-    if chosen.shape != (count,):
+    chosen = classes if isinstance(classes, Tensor) else torch.tensor(as_array(classes, "classes"))
+    whole = not (chosen.is_floating_point() or chosen.is_complex() or chosen.dtype == torch.bool)
+    if not whole or chosen.shape != (count,):
         raise ValueError(
-            f"classes have shape {tuple(chosen.shape)}, but {count} images need ({count},): one "
-            "class index an image, or None for the predicted class"
+            f"classes are {chosen.dtype} of shape {tuple(chosen.shape)}: give whole-number class "
+            f"indices ({count},), one an image, or None for the predicted class"
         )
     chosen = (chosen.cpu() if logits.device.type == "cpu" else chosen).long()
     known = (chosen >= 0) & (chosen < num_classes)

@@ -32,6 +32,15 @@ def upsample(maps, size: Size) -> np.ndarray:
     return np.array([resize(one, sides) for one in array]).reshape(len(array), *sides)
 
 
+def _stack(maps) -> np.ndarray:
+    array = as_array(maps)
+    if array.ndim != 3 or 0 in array.shape[1:]:
+        raise ValueError(
+            f"maps have shape {array.shape}, but must be (N, h, w), one map as map[None]"
+        )
+    return array
+
+
 @plain_numbers
 def normalize(maps, method: str = "minmax", percentile: float | None = None):
     """Bring each map to 0..1 by itself, in float64; four rules (v: values of one map).
@@ -56,9 +65,11 @@ def normalize(maps, method: str = "minmax", percentile: float | None = None):
     array = _stack(maps).astype(np.float64)
     finite = np.isfinite(array).all(axis=(1, 2))
     if not finite.all():
-        message = f"map {int(np.argmin(finite))} holds NaN or infinite values and becomes all zeros"
-        advice = "check the model's weights for a diverged training"
-        warnings.warn(f"{message}: {advice}", RuntimeWarning, stacklevel=3)
+        message = (
+            f"map {int(np.argmin(finite))} holds NaN or infinite values and becomes all zeros: "
+            "check the model's weights for a diverged training"
+        )
+        warnings.warn(message, RuntimeWarning, stacklevel=3)
     result = np.zeros_like(array)
     for index in np.flatnonzero(finite):
         result[index] = normalize_one(array[index], method, percentile)
@@ -127,50 +138,56 @@ def overlay(image, normalized_map, alpha: float = 0.5) -> np.ndarray:
     """
     from matplotlib import colormaps  # scoring needs no plotting library
 
-    picture, alpha = as_array(image), plain("alpha", float, alpha)
-    picture = picture / 255.0 if picture.dtype == np.uint8 else picture.astype(np.float64)
-    if picture.ndim == 3 and picture.shape[0] == 3:
-        picture = picture.transpose(1, 2, 0)
+    picture, alpha = as_picture(image), plain("alpha", float, alpha)
     values = as_array(normalized_map).astype(np.float64)
-    if picture.ndim != 3 or picture.shape[2] != 3 or values.shape != picture.shape[:2]:
+    height, width = picture.shape[:2]
+    if values.shape != (height, width):
         raise ValueError(
-            f"image {tuple(np.shape(image))} and map {values.shape} do not match: give one "
-            "(3, H, W) image and its (H, W) map, upsampled to the image's size"
+            f"image ({height}, {width}) and map {values.shape} do not match: give a map upsampled "
+            "to the image's size"
         )
     if not 0 <= alpha <= 1:
         raise ValueError(f"alpha is {alpha}, but must be in 0..1 (0: picture only, 1: map only)")
-    low, high = picture.min(initial=0), picture.max(initial=0)
-    if not 0 <= low <= high <= 1:
-        raise ValueError("values must lie in 0..1: divide the image by 255")
-    if is_blank(values):
-        height, width = values.shape
+    blank = is_blank(values)
+    for one in (picture,) if blank else (picture, values):
+        if not 0 <= one.min() <= one.max() <= 1:
+            raise ValueError("values must lie in 0..1: divide the image by 255, normalize the map")
+    if blank:
         stripes = (np.add.outer(np.arange(height), np.arange(width)) // max(height // 12, 1)) % 2
         grey = picture.mean(axis=2) * 0.4 + 0.35 + 0.25 * stripes
         return np.repeat(np.clip(grey, 0, 1)[:, :, None], 3, axis=2).astype(np.float32)
-    if values.min() < 0 or values.max() > 1:
-        raise ValueError("values must lie in 0..1: normalize the map")
     colour = colormaps["magma"](values)[:, :, :3]
     return ((1 - alpha) * picture + alpha * colour).astype(np.float32)
 
 
+def as_picture(image) -> np.ndarray:
+    """An image, (3, H, W) or (H, W, 3), uint8 or float in 0..1, as float64 (H, W, 3), a copy;
+    ValueError for another shape."""
+    picture = as_array(image, "image")
+    picture = picture / 255.0 if picture.dtype == np.uint8 else picture.astype(np.float64)
+    picture = picture.transpose(1, 2, 0) if picture.ndim == 3 and len(picture) == 3 else picture
+    if picture.ndim != 3 or picture.shape[2] != 3 or not picture.size:
+        raise ValueError(f"image has shape {picture.shape}, but must be (3, H, W)")
+    return picture
+
+
 def resize(raw, size: Size) -> np.ndarray:
     """One map (h, w) as float64, resized bicubically to ``size``."""
-    height, width = height_width(size)
-    raw = np.ascontiguousarray(as_array(raw, "a map"), dtype=np.float64)
-    if raw.ndim != 2 or raw.size == 0:
-        raise ValueError(f"a map must have shape (h, w) with h, w >= 1; this one has {raw.shape}")
-    return cv2.resize(raw, (width, height), interpolation=cv2.INTER_CUBIC)
+    values = as_array(raw, "a map").astype(np.float64, order="C")
+    return _resized(values, "a map must have shape (h, w)", size, cv2.INTER_CUBIC)
 
 
 def resize_mask(mask, size: Size) -> np.ndarray:
     """Nearest-neighbour resize of a mask (H, W) (non-zero = inside) to ``size``; bool."""
-    height, width = height_width(size)
     inside = np.ascontiguousarray(as_array(mask, "a mask") != 0, dtype=np.uint8)
-    if inside.ndim != 2 or inside.size == 0:
-        raise ValueError(f"a mask must have shape (H, W) with pixels; this one has {inside.shape}")
-    if inside.shape == (height, width):
-        return inside.astype(bool)
-    return cv2.resize(inside, (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
+    return _resized(inside, "a mask must have shape (H, W)", size, cv2.INTER_NEAREST).astype(bool)
+
+
+def _resized(values: np.ndarray, wanted: str, size: Size, how: int) -> np.ndarray:
+    height, width = height_width(size)
+    if values.ndim != 2 or values.size == 0:
+        raise ValueError(f"{wanted} with pixels; this one has {values.shape}")
+    return cv2.resize(values, (width, height), interpolation=how)
 
 
 @plain_numbers
@@ -218,13 +235,4 @@ def as_array(values, name: str = "what is given") -> np.ndarray:
     if array.dtype.kind not in "biuf":
         kind = type(values).__name__ if array.dtype == object else array.dtype
         raise ValueError(f"{name} is {kind}: give real numbers, as an array, a tensor or a list")
-    return array
-
-
-def _stack(maps) -> np.ndarray:
-    array = as_array(maps)
-    if array.ndim != 3 or 0 in array.shape[1:]:
-        raise ValueError(
-            f"maps have shape {array.shape}, but must be (N, h, w), one map as map[None]"
-        )
     return array

@@ -14,7 +14,6 @@ from entreg_utils.data.folder import folder
 from entreg_utils.data.masked import flowers, pets, voc
 from entreg_utils.data.photos import PhotoDataset
 from entreg_utils.data.sample import FRAME, Images, OwnDataset, Sample, collate
-from entreg_utils.data.shoal import ShoalDataset, shoal
 from entreg_utils.data.survey import survey
-from entreg_utils.data.toy import CUES, ToyDataset, counterfactual, toy
+from entreg_utils.data.toy import CUES, DrawnDataset, counterfactual, shoal, toy
 from entreg_utils.data.world import World

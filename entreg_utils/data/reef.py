@@ -5,6 +5,8 @@ these correctly, so the pictures are the same, bit for bit, on every platform. (
 matrix product, no float sum: those differ between libraries in the last bit.)
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from entreg_utils.data.world import MAX_CLASSES, Scene
@@ -82,7 +84,7 @@ def _cover(distance: np.ndarray) -> np.ndarray:
     return np.clip(distance + _F(0.5), 0, 1)
 
 
-def _noise(side: int) -> np.ndarray:
+def _noise() -> np.ndarray:
     """A fixed 256x256 sheet of smooth and fine noise in -1..1, the same for every seed."""
     raw = np.random.PCG64(np.random.SeedSequence(20230815)).random_raw(2 * 256 * 256)
     sheets = ((raw >> np.uint64(40)).astype(_F) / _F(1 << 23) - _F(1)).reshape(2, 256, 256)
@@ -97,16 +99,22 @@ def _blend(below: np.ndarray, above: np.ndarray, cover: np.ndarray) -> np.ndarra
     return below + (above - below) * cover[..., None]
 
 
-def paint(scene: Scene, side: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Paint a scene of N images with sides of S pixels.
+def paint(
+    scenes: Sequence[Scene], shown: np.ndarray, side: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Paint N images with sides of S pixels, of as many fish as ``shown``, bool (N, K), says.
 
-    Returns images uint8 (N, S, S, 3); object masks bool (N, S, S), body and mark together; part
-    masks bool (N, S, S), empty where the mark is not painted. A pixel belongs to a region when at
+    Returns images uint8 (N, S, S, 3); masks bool (N, K, S, S) of fish, body and mark together;
+    masks of their marks, empty where a mark is not painted. A pixel belongs to a region when at
     least half of it is covered.
     """
     x, y = grid(side)
-    image, whole, part = fish(habitat(scene, x, y), scene, x, y)
-    return finish(image, scene), whole, part
+    image = habitat(scenes[0], x, y)
+    whole, part = np.zeros((2, *shown.shape, side, side), bool)
+    for k, scene in enumerate(scenes):
+        own = np.flatnonzero(shown[:, k])
+        image[own], whole[own, k], part[own, k] = fish(image[own], scene.rows(own), x, y)
+    return finish(image, scenes[0]), whole, part
 
 
 def grid(side: int) -> tuple[np.ndarray, np.ndarray]:
@@ -144,9 +152,14 @@ def fish(
     inner = np.minimum(_cover((_F(1) - e) * plump * pixels - _F(1)), body)
     image = _blend(image, skin, np.maximum(inner, fins * (_F(1) - body) * _F(0.8)))
 
-    mark = _mark(image, scene, u, v, pixels)
-    _eye(image, u, v, pixels)
-    part = (mark >= 0.5) & (scene.cues[:, 0] >= 0)[:, None, None]
+    cheek, painted = (u - _F(0.40), v - _F(0.04)), (scene.cues[:, 0] >= 0)[:, None, None]
+    white = np.array([0.97, 0.97, 0.93], dtype=_F)
+    ring = _disc(image, *cheek, pixels, 0.40, white, painted)
+    colour = MARK[scene.cues[:, 0]] + scene.tint[:, 3:] * _F(0.5)
+    _disc(image, *cheek, pixels, 0.29, colour[:, None, None], painted)
+    for size, tone in ((0.125, 0.95), (0.075, 0.05)):  # the eye
+        _disc(image, u - _F(0.84), v + _F(0.20), pixels, size, _F(tone))
+    part = (ring >= 0.5) & painted
     return image, (whole >= 0.5) | part, part
 
 
@@ -175,25 +188,11 @@ def _silhouette(u, v, plump, pixels):
     return body, _cover(fins * pixels), e
 
 
-def _mark(image, scene, u, v, pixels):
-    """Paint the ringed cheek mark in place; return its coverage."""
-    du, dv = u - _F(0.40), v - _F(0.04)
-    radius = np.sqrt(du * du + dv * dv)
-    ring = _cover((_F(0.40) - radius) * pixels)
-    disc = _cover((_F(0.29) - radius) * pixels)
-    painted = (scene.cues[:, 0] >= 0).astype(_F)[:, None, None]
-    white = np.array([0.97, 0.97, 0.93], dtype=_F)
-    image += (white - image) * (ring * painted)[..., None]
-    colour = MARK[scene.cues[:, 0]] + scene.tint[:, 3:] * _F(0.5)
-    image += (colour[:, None, None, :] - image) * (disc * painted)[..., None]
-    return ring
-
-
-def _eye(image, u, v, pixels):
-    du, dv = u - _F(0.84), v + _F(0.20)
-    radius = np.sqrt(du * du + dv * dv)
-    for size, tone in ((0.125, 0.95), (0.075, 0.05)):
-        image += (_F(tone) - image) * _cover((_F(size) - radius) * pixels)[..., None]
+def _disc(image, u, v, pixels, radius, colour, painted=True):
+    """Paint a disc about u = v = 0 in place, where it is painted; return its coverage."""
+    cover = _cover((_F(radius) - np.sqrt(u * u + v * v)) * pixels)
+    image += (colour - image) * (cover * painted)[..., None]
+    return cover
 
 
 def _sheet(scene: Scene, side: int, which: int) -> np.ndarray:
@@ -217,4 +216,4 @@ def habitat(scene: Scene, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     return image * depth[..., None]
 
 
-_NOISE = _noise(256)
+_NOISE = _noise()

@@ -62,10 +62,10 @@ def collate(samples: list[Sample], *, collate_fn_map=None) -> Sample:
         )
 
     def together(values: list):
-        if all(value is None for value in values):
-            return None
         alike = all(value is not None and value.ndim == 2 for value in values)
-        return torch.stack(values) if alike else values
+        if alike:
+            return torch.stack(values)
+        return None if all(value is None for value in values) else values
 
     regions = {name: together(getattr(columns, name)) for name in _REGIONS}
     labels = torch.stack([torch.as_tensor(label) for label in columns.label])
@@ -196,24 +196,22 @@ class OwnDataset(Images):
 
 
 def _images_and_labels(found, name: str) -> tuple[torch.Tensor, torch.Tensor]:
-    if hasattr(found, "images"):
-        if not hasattr(found, "labels"):
-            raise ValueError(f"{name} gives images without labels: give labels, ints (N,)")
+    if hasattr(found, "images") and hasattr(found, "labels"):
         return torch.as_tensor(found.images), torch.as_tensor(found.labels)
-    if not (hasattr(found, "__len__") and hasattr(found, "__getitem__")):
+    pairs = hasattr(found, "__len__") and hasattr(found, "__getitem__")
+    if hasattr(found, "images") or not pairs or isinstance(found, Mapping):
         raise ValueError(
             f"{name} gives {type(found).__name__}: give an object with images, uint8 (N, 3, S, S), "
             "and labels, ints (N,), or a data set of pairs (image, label)"
         )
     images, labels = [], []
     for index in range(len(found)):
-        pair = () if isinstance(found, Mapping) else found[index]
+        pair = found[index]
         if not isinstance(pair, (tuple, list)) or len(pair) < 2:
             raise ValueError(
                 f"{name} gives no pair (image, label) at {index}: give a data set of them"
             )
-        image, label = pair[:2]
-        image = torch.as_tensor(np.array(image)) if not torch.is_tensor(image) else image
+        image = torch.as_tensor(np.array(pair[0]) if not torch.is_tensor(pair[0]) else pair[0])
         if image.ndim == 3 and image.shape[-1] == 3 and image.shape[0] != 3:
             image = image.permute(2, 0, 1)  # of Pillow
         if image.is_floating_point():
@@ -221,7 +219,7 @@ def _images_and_labels(found, name: str) -> tuple[torch.Tensor, torch.Tensor]:
                 raise ValueError(f"{name}: image {index} is not in 0..1: leave normalisation out")
             image = (image * 255).round().byte()
         images.append(image)
-        labels.append(torch.as_tensor(label))
+        labels.append(torch.as_tensor(pair[1]))
     shapes = {tuple(image.shape) for image in images}
     if len(shapes) != 1:
         raise ValueError(f"{name} gives images of {len(shapes)} shapes: bring them to one square")

@@ -22,8 +22,7 @@ from entreg_utils.fields import known, settle, whole
 SPLITS = {"train": 2000, "val": 200, "test": 400}
 CUES = ("part", "body", "context")  # the columns of ``cues``
 MAX_CLASSES = 10
-_DRAWS = 40  # raw integers reserved per image of one fish
-_STREAM_VERSION = 1
+MOST = 3  # fish in an image
 
 
 def check_split(split: str) -> None:
@@ -71,19 +70,9 @@ KNOBS = tuple(field.name for field in fields(World))
 
 
 class Draws:
-    """A table of raw integers, one row per image of ``columns``, read column by column.
+    """A table of raw integers, a row an image, read column by column; a stream by ``version``."""
 
-    Each ``version`` has a stream of its own.
-    """
-
-    def __init__(
-        self,
-        world: World,
-        split: str,
-        count: int,
-        version: int = _STREAM_VERSION,
-        columns: int = _DRAWS,
-    ):
+    def __init__(self, world: World, split: str, count: int, version: int, columns: int):
         stream = np.random.SeedSequence([version, world.seed, list(SPLITS).index(split)])
         raw = np.random.PCG64(stream).random_raw(count * columns)
         self._raw = (raw >> np.uint64(33)).astype(np.int64).reshape(count, columns)  # 31 bits each
@@ -153,15 +142,51 @@ class Room(NamedTuple):
 
 # tail and nose reach 1.5 and 1.0 half lengths from the centre: keep all of it in the picture
 PICTURE = Room(0.5, (0.22, 0.31), (1.30, 0.85), 0.02)
+# Tilted by the most that there is, a fish reaches 1.37 half lengths to each side of the point a
+# quarter of one before its centre, and 1.02 up and down: all of it stays in its quadrant.
+QUADRANT = Room(0.25, (0.12, 0.175), (1.37, 1.02), 0.01)
 
 
-def draw_scene(world: World, split: str, count: int) -> Scene:
-    """Decide what each image of a split shows; ValueError for a count that is not positive."""
-    check_split(split)
-    count = whole("num_images", count, 1, 10**6)
-    draws = Draws(world, split, count)
+def draw_toy(world: World, split: str, count: int) -> tuple[list[Scene], np.ndarray]:
+    """Decide what each image of one fish shows: a scene, and that all of its fish are shown."""
+    draws = Draws(world, split, count, version=1, columns=40)
     middle = np.float32(PICTURE.half)
-    return draw_fish(draws, world, draws.below(world.num_classes), PICTURE, (middle, middle))
+    scene = draw_fish(draws, world, draws.below(world.num_classes), PICTURE, (middle, middle))
+    return [scene], np.ones((count, 1), bool)
+
+
+def draw_shoal(world: World, split: str, count: int) -> tuple[list[Scene], np.ndarray]:
+    """Decide what each image of one to three fish shows.
+
+    As many fish with equal probability, of different species, each whole in a quadrant of its own.
+    Mark and body speak about their own fish. The habitat speaks about the first: with C classes it
+    is that of some species shown with probability ``context + (1 - context) (n - 1) / (C - 1)``
+    where there are n fish.
+
+    Returns:
+        A scene of each of :data:`MOST` fish, of which habitat, light and noise are the first's; and
+        which of them each image shows, bool (N, MOST).
+    """
+    draws, classes = Draws(world, split, count, version=2, columns=96), world.num_classes
+    number = 1 + draws.below(min(MOST, classes))
+    species = _drawn_first(draws, max(MOST, classes), classes)  # beyond ``classes``: never shown
+    places = _drawn_first(draws, 4, 4)
+    scenes = []
+    for k in range(MOST):
+        sides = (np.float32(0.25) + np.float32(0.5) * own for own in divmod(places[:, k], 2))
+        middle = [side.astype(np.float32) for side in sides]
+        scenes.append(draw_fish(draws, world, species[:, k], QUADRANT, middle))
+    return scenes, np.arange(MOST) < number[:, None]
+
+
+def _drawn_first(draws: Draws, width: int, classes: int) -> np.ndarray:
+    """Rows of 0..width-1 whose first are different ones of 0..classes-1 in random order."""
+    rows = np.tile(np.arange(width), (len(draws), 1))
+    each = np.arange(len(rows))
+    for k in range(MOST):
+        other = k + draws.below(max(classes - k, 0))
+        rows[each, k], rows[each, other] = rows[each, other], rows[each, k]
+    return rows
 
 
 def draw_fish(draws: Draws, world: World, labels: np.ndarray, room: Room, middle) -> Scene:

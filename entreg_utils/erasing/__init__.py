@@ -5,8 +5,7 @@ that :func:`attach` puts behind a model's erasing points. All draw from a CPU ge
 caller gives, and none of ours reads a value back from an accelerator in a training step.
 """
 
-from entreg_utils.erasing.attention import ADL, RDAP, attach
-from entreg_utils.erasing.has import hide_and_seek
-from entreg_utils.erasing.methods import METHODS, Erasing, Hidden, hidden
-from entreg_utils.erasing.mixing import cutmix
+from entreg_utils.erasing.attention import ADL, RDAP
+from entreg_utils.erasing.batches import cutmix, hide_and_seek
+from entreg_utils.erasing.methods import METHODS, TITLES, Erasing, Hidden, attach, hidden
 from entreg_utils.erasing.presets import PRESETS, Preset, preset

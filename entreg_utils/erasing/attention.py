@@ -1,16 +1,9 @@
 """ADL and RDAP: layers that hide the most discriminative place of a feature map in training."""
 
-import contextlib
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor, nn
 
-from entreg_utils.erasing.arguments import cpu_generator, number
-
-if TYPE_CHECKING:
-    from entreg_utils.erasing.methods import Erasing
+from entreg_utils.erasing.batches import cpu_generator, number
 
 
 class AttentionErasing(nn.Module):
@@ -112,59 +105,3 @@ def _attention(features: Tensor) -> Tensor:
         )
     precise = torch.promote_types(features.dtype, torch.float32)
     return features.mean(dim=1, keepdim=True, dtype=precise)
-
-
-@contextlib.contextmanager
-def attach(
-    model: nn.Module, erasing: "Erasing", generator: torch.Generator
-) -> Iterator[dict[str, AttentionErasing]]:
-    """Within it the layers of ADL or RDAP work behind the model's erasing points; by point.
-
-    ``model.erasing_points()`` gives modules whose output is a non-negative map (N, C, h, w), by
-    name. The layers work while ``model.training``; the mode of its parts does not count, as they
-    may be frozen. Its ``state_dict``, parameters and modules stay what they were. All layers share
-    the ``generator`` of the CPU: seed it anew at each epoch, and a run that goes on draws what it
-    would have drawn. Other methods attach nothing. Attach before ``torch.compile``.
-
-    Raises:
-        ValueError: the model lacks a point, or one has a layer already; then nothing is attached.
-        TypeError: the model has no ``erasing_points``, or no generator of the CPU was given.
-    """
-    cpu_generator(generator)
-    chosen = points_of(model, erasing)
-    for name, module in chosen.items():
-        if any(isinstance(hook, _Hook) for hook in module._forward_hooks.values()):
-            kind = type(model).__name__
-            raise ValueError(f"{kind} has a layer at {name!r} already: leave its attach first")
-    layers = {name: erasing.layer(generator) for name in chosen}
-    with contextlib.ExitStack() as hooks:
-        for name, layer in layers.items():
-            hooks.enter_context(chosen[name].register_forward_hook(_Hook(layer, model)))
-        yield layers
-
-
-def points_of(model: nn.Module, erasing: "Erasing") -> dict[str, nn.Module]:
-    """The modules behind which the method's layers belong, by point; empty without layers."""
-    if not erasing.has_layers:
-        return {}
-    if not callable(getattr(model, "erasing_points", None)):
-        raise TypeError(
-            f"{type(model).__name__} has no erasing_points(): {erasing.method} needs to know which "
-            "of its modules give non-negative feature maps, as every model of models.build says"
-        )
-    known = model.erasing_points()
-    for name in erasing.points:
-        if name not in known:
-            has = f"{type(model).__name__} has the points {', '.join(known)}"
-            raise ValueError(f"{erasing.method} cannot go behind {name!r}: {has}")
-    return {name: known[name] for name in erasing.points}
-
-
-class _Hook:
-    """A forward hook; no closure, so that a copied model gets one that watches the copy's mode."""
-
-    def __init__(self, layer: AttentionErasing, model: nn.Module):
-        self.layer, self.model = layer, model
-
-    def __call__(self, module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
-        return self.layer(output) if self.model.training else output

@@ -1,17 +1,28 @@
-"""Which erasing method, with which hyperparameters: :class:`Erasing`; and what it hides."""
+"""Which erasing method, with which hyperparameters; how it is put to work, and what it hides."""
 
+import contextlib
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, fields
 
 import torch
 from torch import Tensor, nn
 
 from entreg_utils import names
-from entreg_utils.erasing.arguments import RANGES, image_batch, number, square_sides
-from entreg_utils.erasing.attention import ADL, RDAP, AttentionErasing, points_of
-from entreg_utils.erasing.has import hidden_tiles, hide_and_seek, paint_over
-from entreg_utils.erasing.mixing import cutmix, draw_box, paste
+from entreg_utils.erasing.attention import ADL, RDAP, AttentionErasing
+from entreg_utils.erasing.batches import (
+    RANGES,
+    cpu_generator,
+    cutmix,
+    draw_box,
+    hidden_tiles,
+    hide_and_seek,
+    image_batch,
+    number,
+    paint_over,
+    paste,
+    square_sides,
+)
 from entreg_utils.fields import settle
 from entreg_utils.models.base import outputs_of
 
@@ -23,6 +34,7 @@ METHODS: dict[str, tuple[str, ...]] = {
     "adl": ("gamma", "rate", "points"),
     "rdap": ("square", "rate", "points"),
 }
+TITLES = dict(cam="CAM", has="HaS", cutmix="CutMix", adl="ADL", rdap="RDAP (our reading)")
 
 
 @dataclass(frozen=True)
@@ -61,11 +73,9 @@ class Erasing:
         takes = f"takes {', '.join(wanted) or 'no hyperparameter'}"
         for name in (one.name for one in fields(self)[1:]):
             value = getattr(self, name)
-            if value is None and name in wanted:
-                published = "(published values: erasing.preset)"
-                raise ValueError(f"{method} needs {name}: it {takes} {published}")
-            if value is not None and name not in wanted:
-                raise ValueError(f"{method} has no {name}: it {takes}")
+            if (value is None) == (name in wanted):
+                odd = f"needs {name}" if value is None else f"has no {name}"
+                raise ValueError(f"{method} {odd}: it {takes} (published values: erasing.preset)")
             if value is not None and name in RANGES:
                 number(name, value)
         if self.sides is not None:
@@ -114,27 +124,82 @@ class Erasing:
             return cutmix(images, targets, *settings)
         return images, targets
 
-    def layer(self, generator: torch.Generator) -> AttentionErasing:
-        """A new layer of ADL or RDAP with these hyperparameters; ValueError for other methods."""
-        if not self.has_layers:
-            method = names.label(self.method)
-            raise ValueError(f"{method} has no layers: only adl and rdap work inside the network")
-        if self.method == "adl":
-            return ADL(self.gamma, self.rate, generator)
-        return RDAP(self.square, self.rate, generator)
-
     def _checked(self, changed, images: Tensor) -> tuple[Tensor, Tensor]:
         """What own code returned, when it is a batch like the one it was given."""
         parts = changed if isinstance(changed, (tuple, list)) and len(changed) == 2 else [changed]
-        shapes = [tuple(part.shape) if isinstance(part, Tensor) else () for part in parts]
+        shapes = [tuple(p.shape) if isinstance(p, Tensor) else type(p).__name__ for p in parts]
         if [shapes[0], *(shape[:1] for shape in shapes[1:])] == [images.shape, images.shape[:1]]:
             return tuple(parts)
-        given = (str(s or type(p).__name__) for s, p in zip(shapes, parts, strict=True))
         raise ValueError(
             f"erasing method {names.label(self.method)} must return (images, targets), tensors "
             f"of {len(images)} images as large as they were and of {len(images)} targets, but "
-            f"returned {', '.join(given)}"
+            f"returned {', '.join(map(str, shapes))}"
         )
+
+    def layer(self, generator: torch.Generator) -> AttentionErasing:
+        """A new layer of ADL or RDAP with these hyperparameters; ValueError for other methods."""
+        if self.method == "adl":
+            return ADL(self.gamma, self.rate, generator)
+        if self.method == "rdap":
+            return RDAP(self.square, self.rate, generator)
+        method = names.label(self.method)
+        raise ValueError(f"{method} has no layers: only adl and rdap work inside the network")
+
+
+@contextlib.contextmanager
+def attach(
+    model: nn.Module, erasing: Erasing, generator: torch.Generator
+) -> Iterator[dict[str, AttentionErasing]]:
+    """Within it the layers of ADL or RDAP work behind the model's erasing points; by point.
+
+    ``model.erasing_points()`` gives modules whose output is a non-negative map (N, C, h, w), by
+    name. The layers work while ``model.training``; the mode of its parts does not count, as they
+    may be frozen. Its ``state_dict``, parameters and modules stay what they were. All layers share
+    the ``generator`` of the CPU: seed it anew at each epoch, and a run that goes on draws what it
+    would have drawn. Other methods attach nothing. Attach before ``torch.compile``.
+
+    Raises:
+        ValueError: the model lacks a point, or one has a layer already; then nothing is attached.
+        TypeError: the model has no ``erasing_points``, or no generator of the CPU was given.
+    """
+    cpu_generator(generator)
+    chosen = _points(model, erasing)
+    for name, module in chosen.items():
+        if any(isinstance(hook, _Hook) for hook in module._forward_hooks.values()):
+            kind = type(model).__name__
+            raise ValueError(f"{kind} has a layer at {name!r} already: leave its attach first")
+    layers = {name: erasing.layer(generator) for name in chosen}
+    with contextlib.ExitStack() as hooks:
+        for name, layer in layers.items():
+            hooks.enter_context(chosen[name].register_forward_hook(_Hook(layer, model)))
+        yield layers
+
+
+def _points(model: nn.Module, erasing: Erasing) -> dict[str, nn.Module]:
+    """The modules behind which the method's layers belong, by point; empty without layers."""
+    if not erasing.has_layers:
+        return {}
+    kind = type(model).__name__
+    if not callable(getattr(model, "erasing_points", None)):
+        raise TypeError(
+            f"{kind} has no erasing_points(): {erasing.method} needs to know which of its modules "
+            "give non-negative feature maps, as every model of models.build says"
+        )
+    known = model.erasing_points()
+    if absent := [name for name in erasing.points if name not in known]:
+        has = f"{kind} has the points {', '.join(known)}"
+        raise ValueError(f"{erasing.method} cannot go behind {absent[0]!r}: {has}")
+    return {name: known[name] for name in erasing.points}
+
+
+class _Hook:
+    """A forward hook; no closure, so that a copied model gets one that watches the copy's mode."""
+
+    def __init__(self, layer: AttentionErasing, model: nn.Module):
+        self.layer, self.model = layer, model
+
+    def __call__(self, module: nn.Module, inputs: tuple, output: Tensor) -> Tensor:
+        return self.layer(output) if self.model.training else output
 
 
 @dataclass(frozen=True)
@@ -148,10 +213,6 @@ class Hidden:
     method: str
     images: Tensor
     masks: dict[str, Tensor] = field(default_factory=dict)
-
-    def share(self) -> dict[str, Tensor]:
-        """Share of each image, or map, that is hidden: by place, float (N,) in 0..1."""
-        return {name: mask.float().mean(dim=(1, 2)) for name, mask in self.masks.items()}
 
 
 def hidden(
@@ -184,14 +245,13 @@ def hidden(
         given = images / 255 if images.dtype == torch.uint8 else images
         given = given.to(next(twin.parameters()))
         with torch.no_grad():
-            maps = outputs_of(points_of(twin, erasing), lambda: twin(given))
+            maps = outputs_of(_points(twin, erasing), lambda: twin(given))
         return Hidden(method, images, {name: layer.hidden(one) for name, one in maps.items()})
     if method == "has":
         mask = hidden_tiles(images, erasing.sides, erasing.rate, generator)
-        changed = paint_over(images, mask, fill)
-    else:
-        x0, y0, x1, y1 = box = draw_box(height, width, erasing.beta, generator)
-        changed = paste(images, torch.randperm(count, generator=generator), box)
-        mask = torch.zeros(count, height, width, dtype=torch.bool, device=images.device)
-        mask[:, y0:y1, x0:x1] = True
+        return Hidden(method, paint_over(images, mask, fill), {"image": mask})
+    x0, y0, x1, y1 = box = draw_box(height, width, erasing.beta, generator)
+    changed = paste(images, torch.randperm(count, generator=generator), box)
+    mask = torch.zeros(count, height, width, dtype=torch.bool, device=images.device)
+    mask[:, y0:y1, x0:x1] = True
     return Hidden(method, changed, {"image": mask})

@@ -40,6 +40,7 @@ DRAWN = ("toy", "shoal")
 _EVERYWHERE = (*PHOTOGRAPHS, *DRAWN), (*BACKBONES, "toy")
 _CARRIED = PHOTOGRAPHS, BACKBONES, "carried over"
 _OURS = PHOTOGRAPHS, BACKBONES, "own choice"
+_DRAWN = DRAWN, (*BACKBONES, "toy"), "own choice"
 _TOY = DRAWN, ("toy",), "own choice"
 _SMALL = DRAWN, BACKBONES, "own choice"
 
@@ -57,16 +58,14 @@ PRESETS: tuple[Preset, ...] = tuple(Preset(*row) for row in (
     (_ADL, *_CARRIED, "Choe & Shim, CVPR 2019: CUB, SE-ResNet-50"),
     (Erasing("rdap", square=0.35, rate=0.5, points=_LATE), *_OURS,
      "one setting for every network, as the paper wants; 5x5 cells of a 14x14 map"),
-    (Erasing("has", sides=(0, 3, 7, 9, 12), rate=0.5), *_TOY,
+    (Erasing("has", sides=(0, 3, 7, 9, 12), rate=0.5), *_DRAWN,
      "the sides of Singh & Lee, ICCV 2017, times 48/224 and rounded"),
-    (Erasing("cutmix", beta=1.0, probability=0.5), *_TOY,
+    (Erasing("cutmix", beta=1.0, probability=0.5), *_DRAWN,
      "small images, so as Yun et al., ICCV 2019, on CIFAR"),
     (Erasing("adl", gamma=0.9, rate=0.5, points=("last",)), *_TOY,
      "two stages only, so one layer, before GAP, which hides in every other pass"),
     (Erasing("rdap", square=0.35, rate=0.5, points=("last",)), *_TOY,
      "as for photographs: 4x4 cells of the 12x12 map, one layer, before GAP"),
-    (Erasing("has", sides=(0, 3, 7, 9, 12), rate=0.5), *_SMALL, "as for the toy network"),
-    (Erasing("cutmix", beta=1.0, probability=0.5), *_SMALL, "as for the toy network"),
     (_ADL, *_SMALL, "as on photographs there"),
     (Erasing("rdap", square=0.35, rate=0.5, points=_LATE), *_SMALL, "as on photographs there"),
 ))

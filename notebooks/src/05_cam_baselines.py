@@ -39,10 +39,10 @@ from entreg_utils import (
     models,
     widgets,
 )
+from entreg_utils.erasing import TITLES
 from entreg_utils.experiments import cost, grids, plans
 from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.figures import CUE_COLOURS
-from entreg_utils.figures.erasing import TITLES, what_is_hidden
 from entreg_utils.sliders import FloatSlider, IntSlider
 from ipywidgets import Dropdown
 
@@ -150,7 +150,7 @@ def cutmix(images, labels, box, partner):
 
 
 draw_of = seeded(3)
-box = erasing.mixing.draw_box(48, 48, 1.0, draw_of)
+box = erasing.batches.draw_box(48, 48, 1.0, draw_of)
 torch.rand((), generator=draw_of)  # whether to mix at all
 partner = torch.randperm(len(images), generator=draw_of)
 mine = cutmix(images, labels, box, partner)
@@ -311,7 +311,23 @@ shown = [
     erasing.hidden(images, one, seeded(1), model, fill=mean_colour)
     for one in settings
 ]
-figures.show(what_is_hidden(shown))
+figure, axes = plt.subplots(5, 6, figsize=(9.6, 7.5))
+said = []
+for row, one in zip(axes, shown, strict=True):
+    given, title = one.images, TITLES[one.method]
+    for point, mask in one.masks.items():
+        place = "the image"
+        if point != "image":  # cells of a map, drawn dark
+            place = f"the map at {point!r}"
+            cells = F.interpolate(mask[:, None].float(), size=48)
+            given = given * (1 - 0.85 * cells)
+        share = mask.float().mean(dim=(1, 2))
+        said.append(f"{title} {share.min():.0%} to {share.max():.0%}")
+        said[-1] += f" of {place}"
+    for panel, picture in zip(row, given, strict=True):
+        figures.draw_picture(panel, picture)
+    row[0].set_ylabel(title.replace(" (", "\n("))
+figures.show(figure, f"Hidden on this batch: {'; '.join(said)}.")
 
 # %% [markdown]
 # The world is drawn, so one can count, on 200 pictures and ten draws: which share of the mark is hidden, which of

@@ -45,9 +45,9 @@ from entreg_utils import (
 )
 from entreg_utils.data import fetch
 from entreg_utils.data.masked import CLASSES
+from entreg_utils.erasing import TITLES as METHODS
 from entreg_utils.experiments import cost, plans, presets
 from entreg_utils.experiments.provenance import pick_device
-from entreg_utils.figures.erasing import TITLES as METHODS
 from IPython.display import Markdown
 from scipy.special import stdtrit
 

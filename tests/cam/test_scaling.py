@@ -18,60 +18,50 @@ from entreg_utils.cam.scaling import rescale_boxes, resize_mask
 TEN = np.array([[[-4.0, -2.0, 0.0, 1.0, 2.0], [3.0, 4.0, 5.0, 6.0, 8.0]]])  # (1, 2, 5), sorted
 
 
-def test_minmax():
-    expected = (TEN + 4) / 12
-    assert np.array_equal(cam.normalize(TEN), expected)
-    assert np.array_equal(cam.normalize(TEN, "minmax"), expected)
-
-
-def test_max_clips_negatives_and_keeps_zero():
-    assert cam.normalize(TEN, "max").tolist() == [
-        [[0, 0, 0, 1 / 8, 2 / 8], [3 / 8, 4 / 8, 5 / 8, 6 / 8, 1]]
-    ]
-
-
-def test_pas_saturates_from_the_percentile_up():
-    # minus the minimum: 0 2 4 5 6 7 8 9 10 12; index int(0.9 * 10) = 9 -> 12; at 80 index 8 -> 10
-    assert np.array_equal(cam.normalize(TEN, "pas"), (TEN + 4) / 12)
-    assert cam.normalize(TEN, "pas", percentile=80).tolist() == [
-        [[0, 0.2, 0.4, 0.5, 0.6], [0.7, 0.8, 0.9, 1, 1]]
-    ]
-
-
-def test_ivr_restarts_at_the_percentile():
-    # index int(0.4 * 10) = 4 -> value 2; minus 2, clipped: 0 0 0 0 0 1 2 3 4 6
-    expected = [[[0, 0, 0, 0, 0], [1 / 6, 2 / 6, 3 / 6, 4 / 6, 1]]]
-    assert cam.normalize(TEN, "ivr").tolist() == expected
-    assert cam.normalize(TEN, "ivr", percentile=40).tolist() == expected
-    # percentile 0 is the minimum: IVR becomes min-max
-    assert np.array_equal(cam.normalize(TEN, "ivr", percentile=0), cam.normalize(TEN))
+@pytest.mark.parametrize(
+    ("method", "percentile", "expected"),
+    [
+        ("minmax", None, (TEN[0] + 4) / 12),
+        ("max", None, [[0, 0, 0, 1 / 8, 2 / 8], [3 / 8, 4 / 8, 5 / 8, 6 / 8, 1]]),
+        # minus the minimum: 0 2 4 5 6 7 8 9 10 12; index int(0.9 * 10) = 9 -> 12; at 80 index 8
+        ("pas", None, (TEN[0] + 4) / 12),
+        ("pas", 80, [[0, 0.2, 0.4, 0.5, 0.6], [0.7, 0.8, 0.9, 1, 1]]),
+        # index int(0.4 * 10) = 4 -> value 2; minus 2, clipped: 0 0 0 0 0 1 2 3 4 6
+        ("ivr", None, [[0, 0, 0, 0, 0], [1 / 6, 2 / 6, 3 / 6, 4 / 6, 1]]),
+        ("ivr", 40, [[0, 0, 0, 0, 0], [1 / 6, 2 / 6, 3 / 6, 4 / 6, 1]]),
+        ("ivr", 0, (TEN[0] + 4) / 12),  # the minimum: IVR becomes min-max
+    ],
+)
+def test_the_four_rules_by_hand(method, percentile, expected):
+    before = TEN.copy()
+    result = cam.normalize(TEN, method, percentile)
+    assert np.array_equal(result, [expected]) and result.dtype == np.float64
+    assert np.array_equal(TEN, before)
+    as_tensor = cam.normalize(torch.from_numpy(TEN).float().requires_grad_(), method, percentile)
+    assert isinstance(as_tensor, torch.Tensor) and as_tensor.dtype == torch.float64
+    assert np.array_equal(as_tensor, result)
+    assert np.array_equal(cam.normalize(TEN), [(TEN[0] + 4) / 12])  # the default
 
 
 @pytest.mark.parametrize("method", cam.NORMALIZATIONS)
-@pytest.mark.parametrize("value", [-2.0, 0.0, 7.5])
-def test_constant_map_becomes_zeros(method, value):
-    assert not cam.normalize(np.full((1, 3, 4), value), method).any()
+def test_maps_with_nothing_to_show_become_zeros(method):
+    for value in (-2.0, 0.0, 7.5):
+        assert not cam.normalize(np.full((1, 3, 4), value), method).any()
+    for bad in (np.nan, np.inf, -np.inf):
+        maps = np.concatenate([TEN, TEN, TEN])
+        maps[1, 0, 0] = bad
+        with pytest.warns(RuntimeWarning, match="map 1 holds NaN or infinite values") as told:
+            result = cam.normalize(maps, method)
+        assert told[0].filename == __file__
+        assert not result[1].any()  # and the others are spared
+        assert np.array_equal(result[[0, 2]], cam.normalize(maps[[0, 2]], method))
 
 
-@pytest.mark.parametrize("method", cam.NORMALIZATIONS)
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
-def test_map_with_nan_becomes_zeros_with_a_warning_and_spares_the_others(method, bad):
-    maps = np.concatenate([TEN, TEN, TEN])
-    maps[1, 0, 0] = bad
-    with pytest.warns(RuntimeWarning, match="map 1 holds NaN or infinite values"):
-        result = cam.normalize(maps, method)
-    assert not result[1].any()
-    assert np.array_equal(result[[0, 2]], cam.normalize(maps[[0, 2]], method))
-
-
-def test_pas_where_most_of_the_map_is_its_minimum():
+def test_percentiles_at_the_ends_of_a_map():
     # 19 of 20 pixels at the minimum: the 90th percentile of v - min is 0
     maps = np.full((1, 4, 5), -1.0)
     maps[0, 2, 3] = 0.5
     assert np.array_equal(cam.normalize(maps, "pas"), (maps > -1).astype(float))
-
-
-def test_ivr_where_the_percentile_is_the_maximum():
     maps = np.ones((1, 2, 5))
     maps[0, 0, 0] = 0.0  # P40 = 1 = max: nothing lies above
     assert not cam.normalize(maps, "ivr").any()
@@ -107,12 +97,6 @@ def test_which_rules_see_an_added_constant():
         assert np.array_equal(cam.normalize(moved, method), cam.normalize(TEN, method))
     assert cam.normalize(TEN, "max")[0, 0, 1] == 0
     assert cam.normalize(moved, "max")[0, 0, 1] == 2 / 12
-
-
-def test_a_tensor_gives_a_cpu_tensor():
-    result = cam.normalize(torch.from_numpy(TEN).float().requires_grad_(True), "ivr")
-    assert isinstance(result, torch.Tensor) and result.dtype == torch.float64
-    assert result.numpy().tolist() == cam.normalize(TEN, "ivr").tolist()
 
 
 @pytest.mark.parametrize("room", ["cam", "metrics"])
@@ -155,72 +139,74 @@ def test_blank_maps():
     assert not cam.is_blank(np.array([[0.0, 1e-9]]))
 
 
-class TestOverlay:
-    image = np.linspace(0, 1, 3 * 4 * 5).reshape(3, 4, 5)
-    scaled = np.linspace(0, 1, 20).reshape(4, 5)
+IMAGE = np.linspace(0, 1, 3 * 4 * 5).reshape(3, 4, 5)
+UNIT = np.linspace(0, 1, 20).reshape(4, 5)
 
-    @pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
-    def test_is_the_plain_blend(self, alpha):
-        result = cam.overlay(self.image, self.scaled, alpha)
-        magma = colormaps["magma"](self.scaled)[:, :, :3]
-        expected = (1 - alpha) * self.image.transpose(1, 2, 0) + alpha * magma
-        assert result.shape == (4, 5, 3) and result.dtype == np.float32
-        np.testing.assert_allclose(result, expected, atol=1e-7)
 
-    def test_bytes_and_channels_last(self):
-        as_bytes = (self.image * 255).round().astype(np.uint8)
-        result = cam.overlay(torch.from_numpy(as_bytes), torch.from_numpy(self.scaled), 0.0)
-        np.testing.assert_allclose(result, as_bytes.transpose(1, 2, 0) / 255, atol=1e-7)
-        assert np.array_equal(
-            cam.overlay(as_bytes.transpose(1, 2, 0).copy(), self.scaled, 0.4),
-            cam.overlay(as_bytes, self.scaled, 0.4),
-        )
+@pytest.mark.parametrize("alpha", [0.0, 0.3, 1.0])
+def test_is_the_plain_blend(alpha):
+    result = cam.overlay(IMAGE, UNIT, alpha)
+    magma = colormaps["magma"](UNIT)[:, :, :3]
+    expected = (1 - alpha) * IMAGE.transpose(1, 2, 0) + alpha * magma
+    assert result.shape == (4, 5, 3) and result.dtype == np.float32
+    np.testing.assert_allclose(result, expected, atol=1e-7)
 
-    @pytest.mark.parametrize("blank", [0.0, 1.0, np.nan])
-    def test_a_blank_map_is_flagged_by_grey_stripes(self, blank):
-        result = cam.overlay(self.image, np.full((4, 5), blank), 0.5)
-        assert np.array_equal(result[..., 0], result[..., 1])
-        assert np.array_equal(result[..., 0], result[..., 2])
-        striped = cam.overlay(np.full((3, 4, 5), 0.5), np.full((4, 5), blank))
-        assert len(np.unique(striped)) == 2  # a flat picture shows the stripes alone
 
-    def test_bad_input(self):
-        with pytest.raises(ValueError, match="do not match"):
-            cam.overlay(self.image, self.scaled[:2])
-        with pytest.raises(ValueError, match="alpha is 2"):
-            cam.overlay(self.image, self.scaled, 2)
-        with pytest.raises(ValueError, match="normalize the map"):
-            cam.overlay(self.image, self.scaled * 3)
-        with pytest.raises(ValueError, match="divide the image by 255"):
-            cam.overlay(self.image * 255, self.scaled)
+def test_bytes_and_channels_last():
+    as_bytes = (IMAGE * 255).round().astype(np.uint8)
+    result = cam.overlay(torch.from_numpy(as_bytes), torch.from_numpy(UNIT), 0.0)
+    np.testing.assert_allclose(result, as_bytes.transpose(1, 2, 0) / 255, atol=1e-7)
+    assert np.array_equal(
+        cam.overlay(as_bytes.transpose(1, 2, 0).copy(), UNIT, 0.4),
+        cam.overlay(as_bytes, UNIT, 0.4),
+    )
+
+
+@pytest.mark.parametrize("blank", [0.0, 1.0, np.nan])
+def test_a_blank_map_is_flagged_by_grey_stripes(blank):
+    result = cam.overlay(IMAGE, np.full((4, 5), blank), 0.5)
+    assert np.array_equal(result[..., 0], result[..., 1])
+    assert np.array_equal(result[..., 0], result[..., 2])
+    striped = cam.overlay(np.full((3, 4, 5), 0.5), np.full((4, 5), blank))
+    assert len(np.unique(striped)) == 2  # a flat picture shows the stripes alone
 
 
 @pytest.mark.parametrize(
-    ("arguments", "message"),
+    ("call", "message"),
     [
         (
-            {"method": "softmax"},
-            "unknown normalization 'softmax': known are minmax, max, pas, ivr",
+            lambda: cam.normalize(TEN, "softmax"),
+            "unknown normalization 'softmax': known are minmax",
         ),
-        ({"method": "max", "percentile": 90}, "'max' takes no percentile"),
-        ({"method": "pas", "percentile": 100}, "percentile is 100"),
-        ({"method": "ivr", "percentile": -1}, "percentile is -1"),
-        ({"method": "pas", "percentile": 0.9}, "in percent"),
+        (lambda: cam.normalize(TEN, "max", 90), "'max' takes no percentile"),
+        (lambda: cam.normalize(TEN, "pas", 100), "percentile is 100"),
+        (lambda: cam.normalize(TEN, "ivr", -1), "percentile is -1"),
+        (lambda: cam.normalize(TEN, "pas", 0.9), "in percent"),
+        (lambda: cam.normalize(TEN[0]), r"shape \(2, 5\), but must be \(N, h, w\)"),
+        (lambda: cam.upsample(TEN[:, :0], 8), r"shape \(1, 0, 5\)"),
+        (lambda: cam.upsample(TEN, 0), "size must be a positive int or"),
+        (lambda: cam.upsample(TEN, 2.5), "size must be a positive int or"),
+        (lambda: cam.upsample(TEN, (3, 0)), "size must be a positive int or"),
+        (lambda: cam.upsample(TEN, (1, 2, 3)), "size must be a positive int or"),
+        (lambda: cam.upsample(TEN, 2**15 + 1), "at most 32768, got 32769"),
+        (lambda: cam.upsample([[[1, 2], [3]]], 4), "rows of unequal length"),
+        (lambda: cam.upsample([["a"]], 4), "give real numbers"),
+        (lambda: cam.is_blank([]), r"shape \(0,\) has no values"),
+        (lambda: resize_mask(np.zeros(4), 4), r"a mask must have shape \(H, W\) .* has \(4,\)"),
+        (lambda: rescale_boxes([1, 2, 3], (9, 9)), r"shape \(3,\) must be \(..., 4\), finite"),
+        (lambda: rescale_boxes([0, 0, 1, 2**53], (9, 9)), "finite"),
+        (lambda: rescale_boxes([0, 0, 1, np.nan], (9, 9)), "finite"),
+        (lambda: cam.overlay(IMAGE, UNIT[:2]), "do not match"),
+        (lambda: cam.overlay(IMAGE, UNIT, 2), "alpha is 2"),
+        (lambda: cam.overlay(IMAGE, UNIT * 3), "normalize the map"),
+        (lambda: cam.overlay(IMAGE, UNIT - 0.1), "normalize the map"),
+        (lambda: cam.overlay(IMAGE * 255, UNIT), "divide the image by 255"),
+        (lambda: cam.overlay(IMAGE[0], UNIT), r"image has shape \(4, 5\), but must be \(3, H, W\)"),
     ],
 )
-def test_bad_arguments_of_normalize(arguments, message):
+def test_bad_input_is_one_clear_sentence(call, message):
     with pytest.raises(ValueError, match=message):
-        cam.normalize(TEN, **arguments)
-
-
-def test_bad_shapes():
-    with pytest.raises(ValueError, match=r"shape \(2, 5\), but must be \(N, h, w\)"):
-        cam.normalize(TEN[0])
-    with pytest.raises(ValueError, match="shape"):
-        cam.upsample(TEN[0], 8)
-    for size in (0, 2.5, (3, 0), (1, 2, 3)):
-        with pytest.raises(ValueError, match="size must be a positive int or"):
-            cam.upsample(TEN, size)
+        call()
 
 
 def test_upsample_then_minmax_is_what_the_metrics_score():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from entreg_utils.data import reef
-from entreg_utils.data.reef import BODY, MARK, paint
-from entreg_utils.data.world import Scene, World, draw_scene
+from entreg_utils.data.reef import BODY, MARK
+from entreg_utils.data.world import Scene, World, draw_toy
 
 SIDE = 64  # a power of two: pixel centres are exact, mirrored ones too
 
@@ -31,6 +31,12 @@ def fish(**changes):
         noise_offset=np.array([[0, 0]]),
     )
     return replace(scene, **changes)
+
+
+def paint(scene, side):
+    """Images, masks and marks of one fish each."""
+    images, masks, parts = reef.paint([scene], np.ones((len(scene), 1), bool), side)
+    return images, masks[:, 0], parts[:, 0]
 
 
 def column_ends(mask):
@@ -90,7 +96,7 @@ def test_each_cue_paints_its_own_region_and_no_other():
 
 
 def test_painting_leaves_its_scene_and_tables_as_they_were():
-    scene = draw_scene(World(part_visibility=0.5), "train", 6)
+    ((scene,), _) = draw_toy(World(part_visibility=0.5), "train", 6)
     kept = {field.name: getattr(scene, field.name).copy() for field in fields(Scene)}
     tables = BODY.copy(), MARK.copy()
     first, second = paint(scene, 32), paint(scene, 32)
@@ -101,7 +107,7 @@ def test_painting_leaves_its_scene_and_tables_as_they_were():
 
 def test_everything_is_computed_in_float32():
     # A float64 on the way would round otherwise where the C library differs.
-    scene = draw_scene(World(), "train", 2)
+    ((scene,), _) = draw_toy(World(), "train", 2)
     x, y = reef.grid(32)
     water = reef.habitat(scene, x, y)
     assert water.dtype == reef.fish(water, scene, x, y)[0].dtype == np.float32

@@ -118,7 +118,7 @@ def test_pairs_of_torch_are_taken(images):
     ("found", "message"),
     [
         (3, "gives int: give an object with images, uint8"),
-        (type("Some", (), {"images": PIXELS})(), "gives images without labels: give labels"),
+        (type("Some", (), {"images": PIXELS})(), "gives Some: give an object with images"),
         (Own(images=PIXELS / 255), "images are torch.float64 of shape .*: give uint8"),
         (Own(images=PIXELS[0]), "give uint8 .N, 3, S, S."),
         (Own(images=PIXELS[:, :, :4]), "of shape .6, 3, 4, 8.: give uint8 .N, 3, S, S."),
@@ -150,7 +150,7 @@ def test_own_functions_are_found_by_their_name(tmp_path, monkeypatch):
     assert own.images.shape == (2, 3, 6, 6) and own.image_ids == ["here", "test"]
     assert own.name == "my_birds:birds"
     assert data.load("my_birds:birds", "test", root="r").image_ids[0] == "r"
-    assert isinstance(data.load("my_birds:birds", "val", size="toy"), data.ToyDataset)
+    assert isinstance(data.load("my_birds:birds", "val", size="toy"), data.DrawnDataset)
     for name, message in (("my_birds:fish", "has no 'fish'"), ("no_such:f", "cannot be imported")):
         with pytest.raises(ValueError, match=message):
             data.load(name, "test")

@@ -1,24 +1,19 @@
 """Several fish in one image: whole, apart, of different species, and labelled as VOC is."""
 
-import importlib
-
 import numpy as np
 import pytest
 import torch
 
 from entreg_utils import data, training
 from entreg_utils.data.reef import MARK
-from entreg_utils.data.shoal import MOST, draw_shoal, generate
 from entreg_utils.data.toy import boxes_of
-from entreg_utils.data.world import World
+from entreg_utils.data.toy import generate as generate_world
+from entreg_utils.data.world import MOST, World, draw_shoal
 from entreg_utils.training.tally import Tally
-from tests.data.test_toy import digest
 
-module = importlib.import_module("entreg_utils.data.shoal")  # data.shoal is its function
 
-# As for the painter: when one changes, raise PROTOCOL of experiments.config.
-DIGEST = "9fe83ba9b92b2ad45fb79d9444d10176bb79d7e0778283072f6e08715d2ac686"
-DIGEST_OTHER = "b1a47ef3e6a42fc0b9313ff519233c2111c3e1c7391890d50ab93a652653dcfe"
+def generate(world, split, count):
+    return generate_world(world, split, count, several=True)
 
 
 @pytest.fixture(scope="module")
@@ -33,28 +28,13 @@ def owners(dataset):
 # ---- the pictures
 
 
-def test_the_pictures_are_the_same_on_every_platform():
-    knobs = dict(part=1.0, body=0.95, context=0.3, part_visibility=1.0)
-    world = World(**knobs, num_classes=8, image_size=48, seed=0)
-    assert digest(generate(world, "train", 32)) == DIGEST
-    other = World(0.9, 0.8, 0.5, part_visibility=0.5, num_classes=10, image_size=32, seed=5)
-    assert digest(generate(other, "test", 32)) == DIGEST_OTHER
-
-
-def test_more_images_extend_a_split_across_chunks():
-    few, many = (generate(World(image_size=32), "val", count) for count in (3, 129))
-    fish = int(few["labels"].sum())
-    for name, array in few.items():
-        assert len(array) == (3 if name in ("images", "labels") else fish)
-        assert np.array_equal(many[name][: len(array)], array)
-
-
 @pytest.mark.parametrize("size, classes", [(32, 2), (33, 3), (48, 8), (128, 10)])
 def test_fish_of_different_species_are_whole_and_apart(size, classes):
     world = World(image_size=size, num_classes=classes, seed=size)
     found = generate(world, "test", 200)
     image, label = np.nonzero(found["labels"])
-    number, scenes = draw_shoal(world, "test", 200)
+    scenes, shown = draw_shoal(world, "test", 200)
+    number = shown.sum(1)
     assert np.array_equal(found["labels"].sum(1), number)  # none is twice there
     assert set(number) == set(range(1, min(MOST, classes) + 1))
     cover = np.zeros((200, size, size), int)
@@ -71,7 +51,7 @@ def test_fish_of_different_species_are_whole_and_apart(size, classes):
     plump = np.stack([scene.plumpness for scene in scenes], 1)
     species = np.stack([scene.labels for scene in scenes], 1)
     own = species[image] == label[:, None]
-    own &= np.arange(MOST) < number[image, None]
+    own &= shown[image]
     ellipses = np.pi * (lengths**2 * plump)[image][own]
     assert np.all((areas > 1.05 * ellipses) & (areas < 1.8 * ellipses)), (areas / ellipses).min()
 
@@ -139,7 +119,7 @@ def test_labels_pairs_boxes_and_masks_agree(shoal):
 def test_the_mask_of_a_pair_lies_on_the_fish_that_wears_the_mark_of_its_class():
     world = World(image_size=128)
     found = generate(world, "val", 40)
-    number, scenes = draw_shoal(world, "val", 40)
+    scenes, shown = draw_shoal(world, "val", 40)
     image, label = np.nonzero(found["labels"])
     images, pairs = np.arange(40), np.arange(len(image))
     for k, fish in enumerate(scenes):
@@ -148,7 +128,7 @@ def test_the_mask_of_a_pair_lies_on_the_fish_that_wears_the_mark_of_its_class():
         x = (128 * (fish.centre_x + ahead * np.sqrt(1 - slope**2))).astype(int)
         y = (128 * (fish.centre_y + ahead * slope)).astype(int)
         pixels = found["images"][images, :, y, x] / 255 / scenes[0].light[:, :1]
-        own = number > k
+        own = shown[:, k]
         assert np.abs(pixels - MARK[fish.labels])[own].max() < 0.15
         inside = found["masks"][pairs, y[image], x[image]]
         assert np.array_equal(inside, own[image] & (label == fish.labels[image]))
@@ -169,38 +149,6 @@ def test_a_sample_and_a_batch_are_as_those_of_several_classes(shoal):
     assert [len(own) for own in batch.mask] == [len(own) for own in batch.boxes] == counts
     with pytest.raises(IndexError):
         shoal[300]
-
-
-def test_a_split_is_painted_once_and_every_call_gets_its_own_copy():
-    small, before = {"num_images": 6, "image_size": 32}, module._kept.cache_info().misses
-    first = data.load("shoal", "val", **small)
-    expected = first.images.clone()
-    first.images.zero_()
-    again = data.load("shoal", "val", **small | {"num_images": np.int64(6)})
-    assert torch.equal(again.images, expected) and module._kept.cache_info().misses == before + 1
-    assert torch.equal(data.load("shoal", "val", cache=False, **small).images, expected)
-    sizes = [len(data.load("shoal", split, image_size=32)) for split in ("train", "val", "test")]
-    assert sizes == [2000, 200, 400]
-
-
-@pytest.mark.parametrize(
-    "split, options, sentence",
-    [
-        ("dev", {}, "unknown split 'dev': known are train, val, test"),
-        ("val", {"colour": 1}, "unknown knob 'colour': the drawn world has part, body"),
-        ("val", {"body": 2}, "body=2.0 is not a probability: give a number in 0..1"),
-        ("val", {"num_classes": 1}, "num_classes=1: give a whole number in 2..10"),
-        ("val", {"num_images": 0}, "num_images=0: give a whole number in 1..1000000"),
-    ],
-)
-def test_bad_input_is_one_sentence(split, options, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        data.load("shoal", split, **options)
-
-
-def test_what_is_of_one_fish_an_image_is_refused(shoal):
-    with pytest.raises(ValueError, match="shoal shows several fish an image: give a split of toy"):
-        data.counterfactual(shoal, "part")
 
 
 # ---- what maps of it are worth

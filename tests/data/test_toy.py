@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from entreg_utils import data
-from entreg_utils.data.toy import ARRAYS, boxes_of, generate
+from entreg_utils.data.toy import boxes_of, generate
 from entreg_utils.data.world import World
 from entreg_utils.files import sha256
 
@@ -19,13 +19,18 @@ DIGEST = "49ae7eff17a8119c6fa02d9e454f66cb8c562abdce46f49afda5123a4bc651ff"
 DIGEST_OTHER = "8085486ad2566aa44988e7af574a4e155ce3d7468a9b15fd58b94cf9e4ced584"
 
 
-def arrays_of(dataset):
-    return {name: getattr(dataset, name).numpy() for name in ARRAYS}
+SHOAL = "9fe83ba9b92b2ad45fb79d9444d10176bb79d7e0778283072f6e08715d2ac686"
+SHOAL_OTHER = "b1a47ef3e6a42fc0b9313ff519233c2111c3e1c7391890d50ab93a652653dcfe"
+ARRAYS = "boxes", "cues", "images", "labels", "masks"
 
 
 def digest(arrays):
     """SHA-256 over every array's bytes, in the order of the names."""
     return sha256(b"".join(np.ascontiguousarray(arrays[name]).tobytes() for name in sorted(arrays)))
+
+
+def digest_of(dataset):
+    return digest({name: getattr(dataset, name).numpy() for name in ARRAYS})
 
 
 @pytest.fixture(scope="module")
@@ -36,21 +41,27 @@ def world():
 # ---- the pictures
 
 
-def test_the_pictures_are_the_same_on_every_platform():
+@pytest.mark.parametrize(
+    "several, wanted, other", [(False, DIGEST, DIGEST_OTHER), (True, SHOAL, SHOAL_OTHER)]
+)
+def test_the_pictures_are_the_same_on_every_platform(several, wanted, other):
     knobs = dict(part=1.0, body=0.95, context=0.3, part_visibility=1.0)
     world = World(**knobs, num_classes=8, image_size=48, seed=0)
-    assert digest(generate(world, "train", 32)) == DIGEST
-    other = World(0.9, 0.8, 0.5, part_visibility=0.5, num_classes=10, image_size=32, seed=5)
-    assert digest(generate(other, "test", 32)) == DIGEST_OTHER
+    assert digest(generate(world, "train", 32, several)) == wanted
+    world = World(0.9, 0.8, 0.5, part_visibility=0.5, num_classes=10, image_size=32, seed=5)
+    assert digest(generate(world, "test", 32, several)) == other
 
 
-def test_more_images_extend_a_split_across_chunks():
-    few, many = generate(World(image_size=32), "val", 3), generate(World(image_size=32), "val", 150)
-    for name, array in few.items():
-        assert len(many[name]) == 150
-        assert np.array_equal(many[name][:3], array)
-    last = generate(World(image_size=32), "val", 129)  # one more than a chunk
-    assert all(np.array_equal(many[name][:129], array) for name, array in last.items())
+@pytest.mark.parametrize("several", [False, True])
+def test_more_images_extend_a_split_across_chunks(several):
+    few, last, many = (
+        generate(World(image_size=32), "val", count, several) for count in (3, 129, 150)
+    )  # a chunk is 128
+    assert len(many["images"]) == len(many["labels"]) == 150
+    for part in (few, last):
+        for name, array in part.items():
+            fish = len(part["boxes"]) if name not in ("images", "labels") else len(part["images"])
+            assert len(array) == fish and np.array_equal(many[name][:fish], array)
 
 
 def test_regions_are_exact_and_in_their_order(world):
@@ -116,23 +127,21 @@ def test_sizes_and_names(world):
 
 
 @pytest.mark.parametrize(
-    "arguments, options, sentence",
+    "split, options, sentence",
     [
-        (("cub2", "train"), {}, "unknown data set 'cub2': known are toy"),
-        (("toy", "dev"), {}, "unknown split 'dev': known are train, val, test"),
-        (
-            ("toy", "train"),
-            {"colour": 1},
-            "unknown knob 'colour': the drawn world has part, body",
-        ),
-        (("toy", "train"), {"body": 2}, "body=2.0 is not a probability: give a number in 0..1"),
-        (("toy", "train"), {"num_images": 0}, "num_images=0: give a whole number in 1..1000000"),
-        (("toy", "train"), {"num_images": 2.5}, "num_images=2.5: give a whole number"),
+        ("dev", {}, "unknown split 'dev': known are train, val, test"),
+        ("train", {"colour": 1}, "unknown knob 'colour': the drawn world has part, body"),
+        ("train", {"body": 2}, "body=2.0 is not a probability: give a number in 0..1"),
+        ("train", {"num_images": 0}, "num_images=0: give a whole number in 1..1000000"),
+        ("train", {"num_images": 2.5}, "num_images=2.5: give a whole number"),
     ],
 )
-def test_bad_input_is_one_sentence(arguments, options, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        data.load(*arguments, **options)
+def test_bad_input_is_one_sentence(split, options, sentence):
+    for name in data.DRAWN:
+        with pytest.raises(ValueError, match=sentence):
+            data.load(name, split, **options)
+    with pytest.raises(ValueError, match="unknown data set 'cub2': known are toy"):
+        data.load("cub2", split)
 
 
 # ---- one cue changed
@@ -153,9 +162,12 @@ def test_a_counterfactual_shows_the_next_class_in_one_cue(world, column, cue):
     assert not (different & ~grown).any()
 
 
-def test_an_unknown_cue_is_named(world):
+def test_what_no_counterfactual_can_be_made_of_is_refused(world):
     with pytest.raises(ValueError, match="unknown cue 'tail': known are part, body, context"):
         data.counterfactual(world, "tail")
+    several = data.load("shoal", "val", num_images=2, cache=False)
+    with pytest.raises(ValueError, match="shoal shows several fish an image: give a split of toy"):
+        data.counterfactual(several, "part")
     before = world.cues.clone()
     assert len(data.counterfactual(world, "part")) == len(world)
     assert torch.equal(world.cues, before)
@@ -164,25 +176,24 @@ def test_an_unknown_cue_is_named(world):
 # ---- painted once in a process
 
 
-def test_a_split_is_painted_once_and_every_call_gets_its_own_copy():
+@pytest.mark.parametrize("name", data.DRAWN)
+def test_a_split_is_painted_once_and_every_call_gets_its_own_copy(name):
     small = {"num_images": 6, "image_size": 32}
     before = module._kept.cache_info().misses
-    first = data.load("toy", "train", **small)
-    expected = digest(arrays_of(first))
-    for name in ARRAYS:
-        getattr(first, name).zero_()
-    again = data.load("toy", "train", **small | {"num_images": np.int64(6)})
-    assert digest(arrays_of(again)) == expected
-    assert digest(arrays_of(data.load("toy", "train", cache=False, **small))) == expected
+    first = data.load(name, "train", **small)
+    expected = digest_of(first)
+    for array in ARRAYS:
+        getattr(first, array).zero_()
+    again = data.load(name, "train", **small | {"num_images": np.int64(6)})
+    assert digest_of(again) == expected
+    assert digest_of(data.load(name, "train", cache=False, **small)) == expected
     assert module._kept.cache_info().misses == before + 1
     knobs = [{"part": 0.5}, {"body": 0.5}, {"context": 0.5}, {"part_visibility": 0.5}]
     knobs += [{"num_classes": 4}, {"image_size": 33}, {"seed": 1}, {"num_images": 7}]
-    seen = {
-        expected,
-        *(digest(arrays_of(data.load("toy", "train", **small | own))) for own in knobs),
-    }
-    seen.add(digest(arrays_of(data.load("toy", "val", **small))))
-    assert len(seen) == len(knobs) + 2
+    others = [data.load(name, "train", **small | own) for own in knobs]
+    others.append(data.load(name, "val", **small))
+    assert len({expected, *map(digest_of, others)}) == len(knobs) + 2
+    assert len(data.load(name, "val", image_size=32)) == 200
 
 
 # ---- what all data sets have

@@ -88,11 +88,6 @@ def test_other_methods_leave_the_batch_and_the_generator_alone(fields):
     assert torch.equal(generator.get_state(), state)
 
 
-def test_has_asks_for_the_mean_colour():
-    with pytest.raises(ValueError, match="HaS needs fill.*model.mean"):
-        Erasing(**HAS).apply_to_batch(torch.rand(2, 3, 8, 8), torch.tensor([0, 1]), seeded())
-
-
 def test_layers_have_the_hyperparameters():
     generator = seeded()
     adl, rdap = Erasing(**ADL_).layer(generator), Erasing(**RDAP_).layer(generator)
@@ -136,7 +131,7 @@ def own(images, targets, generator):
         (lambda images, targets: None, "NoneType"),
         (lambda images, targets: (images[:2], targets), r"\(2, 3, 8, 8\), \(4,\)"),
         (lambda images, targets: (images, targets[:2]), r"\(4, 3, 8, 8\), \(2,\)"),
-        (lambda images, targets: (images, targets[0]), r"\(4, 3, 8, 8\), Tensor"),
+        (lambda images, targets: (images, targets[0]), r"\(4, 3, 8, 8\), \(\)"),
         (lambda images, targets: (images.tolist(), targets), r"list, \(4,\)"),
     ],
 )
@@ -151,7 +146,7 @@ POINTS = ["first", "last"]
 
 def test_cam_hides_nothing(images):
     seen = hidden(images, Erasing("cam"), seeded())
-    assert seen.images is images and seen.masks == {} == seen.share()
+    assert seen.images is images and seen.masks == {}
 
 
 def test_has_gives_the_mask_of_what_training_would_see(net, images):
@@ -160,7 +155,6 @@ def test_has_gives_the_mask_of_what_training_would_see(net, images):
     assert torch.equal(seen.images, hide_and_seek(images, (3, 5), 0.5, net.mean, seeded(2)))
     changed = (seen.images != images).any(dim=1)
     assert torch.equal(seen.masks["image"], changed)
-    torch.testing.assert_close(seen.share()["image"], changed.float().mean(dim=(1, 2)))
 
 
 def test_cutmix_strikes_for_certain_and_masks_the_box(images):
@@ -205,7 +199,7 @@ def test_layers_show_each_point_by_itself_at_its_own_resolution(net, images, era
 
 
 def test_what_is_missing_is_asked_for(images, net):
-    with pytest.raises(ValueError, match="HaS needs fill"):
+    with pytest.raises(ValueError, match="HaS needs fill.*model.mean"):
         hidden(images, Erasing("has", sides=(4,), rate=0.5), seeded())
     with pytest.raises(ValueError, match="where darken hides is not known"):
         hidden(images, Erasing(darken), seeded())
