@@ -2,8 +2,7 @@
 
 from entreg_utils import data, erasing
 from entreg_utils.experiments.config import Config
-from entreg_utils.experiments.plans import config_of
-from entreg_utils.fields import plain_numbers
+from entreg_utils.experiments.presets import config_of
 from entreg_utils.losses import matched_strength, smoothed_optimum
 
 SEEDS = (0, 1, 2)
@@ -19,10 +18,9 @@ WEAK_BODY = {"body": 0.5, "context": 0.125}
 LOUD_CONTEXT = {"body": 0.5, "context": 0.9}
 
 
-@plain_numbers
 def er(epsilon: float, seed: int = 0, **changes) -> Config:
-    """Entropy regularisation at weight ``epsilon`` in [0, 1): lambda = epsilon / (1 - epsilon).
-    Errors as of :class:`Config`."""
+    """ER at weight ``epsilon`` in [0, 1), lambda = epsilon / (1 - epsilon), and ``changes``: see
+    :func:`presets.config_of`."""
     return config_of(epsilon=epsilon, seed=seed, **changes)
 
 

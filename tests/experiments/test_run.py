@@ -18,7 +18,7 @@ import torch
 from entreg_utils import cam, models
 from entreg_utils.experiments import Config, build, rescore, run, splits, store
 from entreg_utils.experiments import run as run_function
-from entreg_utils.experiments.run import title_of, train
+from entreg_utils.experiments.run import train
 from entreg_utils.experiments.watch import Log, Watch
 from entreg_utils.files import StorageError, atomic_write, read_checked, sha256, write_checked
 from entreg_utils.training import TrainingError, View, checkpoint, evaluate, loop
@@ -294,7 +294,7 @@ def test_ctrl_c_says_what_is_kept_and_the_same_call_finishes(project, tiny, monk
     assert "had no whole epoch yet" in capsys.readouterr().out
     killed_after(1, tiny)
     birds = Config(dataset="cub", model="resnet18", method="has", seed=2)
-    assert title_of(birds) == "cub resnet18 has none 0 seed 2"  # what is unusual
+    assert birds.title == "cub resnet18 has none 0 seed 2"  # what is unusual
     said = "stopped; kl_uniform 0.5 seed 0 keeps its last whole epoch, the same call goes on"
     assert said in capsys.readouterr().out
     assert count_steps(tiny) == 2 * STEPS
