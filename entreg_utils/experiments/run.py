@@ -14,6 +14,7 @@ from entreg_utils.experiments import store
 from entreg_utils.experiments.config import PROTOCOL, Config
 from entreg_utils.experiments.provenance import Files, pick_device, provenance
 from entreg_utils.experiments.watch import Log, Watch
+from entreg_utils.fields import plain_numbers
 from entreg_utils.files import sha256, write_checked
 from entreg_utils.training import Best, fit
 from entreg_utils.training.batches import check_kind, steps_of
@@ -236,6 +237,7 @@ def as_run(config: Config, record: dict) -> Run:
     )
 
 
+@plain_numbers
 def build(config: Config, num_classes: int | None = None, with_weights: bool = True):
     """The untrained model of a config; what is random in it depends on the seed alone.
 

@@ -180,12 +180,13 @@ class Board:
             self._bar.set_postfix_str(self.counts)
             for future in wait(futures, POLL, FIRST_COMPLETED).done:
                 config, error = futures.pop(future), future.exception()
+                self.running = min(room(), len(futures))
                 failure = keep(config, future.result()) if error is None else reason_of(error)
                 self.ended(config, failure or "")
 
     def ended(self, config: Config, failure: str = "") -> None:
         """Say that a run is stored, or why it failed; that stays on the screen."""
-        self.done, self.running = self.done + (not failure), max(0, self.running - 1)
+        self.done += not failure
         line = f"{'failed' if failure else 'done'} {config.title}"
         if failure:
             self.failures[config] = failure
