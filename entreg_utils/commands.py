@@ -62,7 +62,7 @@ def run_command(argv: list[str]) -> int:
         """
         given = given_of(settings, argv)
         with spoken():
-            config = plans.config_of(preset, epsilon, **given)
+            config = presets.config_of(preset, epsilon, **given)
             allow(own_code(config), allow_code)
             said = {"--pictures", "--no-pictures"} & set(argv)
             pictures = pictures if said else config.data.is_folder
@@ -206,7 +206,7 @@ def _configs(
         raise ValueError("give one of PLAN, --grid and --epsilons: they say which runs")
     if epsilons:
         pairs = itertools.product(epsilons, seeds or grids.SEEDS)
-        configs = [plans.config_of(preset, e, seed=s, **given) for e, s in pairs]
+        configs = [presets.config_of(preset, e, seed=s, **given) for e, s in pairs]
         return configs, store.Files()
     fixed = {"--seeds": seeds, "--regularizer": given.get("regularizer"), "--preset": preset}
     for option in (name for name, value in fixed.items() if value):

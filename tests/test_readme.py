@@ -32,10 +32,11 @@ def commands(heading):
 @pytest.fixture
 def here(project, tmp_path, monkeypatch):
     """A reader's folder, with an empty project and small presets."""
-    for name, settings in presets._SETTINGS.items():
+    for name, way in presets._WAYS.items():
+        settings = way["settings"]
         small = {k: v for k, v in SMALL.items() if k != "decay_epochs" or k in settings}
-        monkeypatch.setitem(presets._SETTINGS, name, settings | small)
-    monkeypatch.setattr(presets, "_CUB", {"two_cores": {"classes": 2}})  # no other lists here
+        cub = {"classes": 2} if name == "two_cores" else {}  # no other lists here
+        monkeypatch.setitem(presets._WAYS, name, way | {"settings": settings | small, "cub": cub})
     monkeypatch.chdir(tmp_path)
     return tmp_path
 

@@ -12,6 +12,7 @@ the last whole epoch.
 """
 
 import contextlib
+import math
 import os
 import shutil
 import socket
@@ -28,12 +29,11 @@ from entreg_utils.experiments import store
 from entreg_utils.experiments.config import Config
 from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.experiments.run import train
-from entreg_utils.experiments.sweep import Board
-from entreg_utils.files import atomic_write, environment, sha256, variable
+from entreg_utils.experiments.watch import Board
+from entreg_utils.files import atomic_write, environment, variable
 
 PASSED_ON = ("ENTREG_ROOT", "ENTREG_SCRATCH")  # environment of a task, where the driver sets them
 RETRIES = 5  # of one run, when its node is lost or its process killed
-POLL = 1.0  # seconds between looks at how many runs fit
 
 
 class ClusterError(RuntimeError):
@@ -54,17 +54,31 @@ def train_all(
         raise ModuleNotFoundError(
             'a sweep on a cluster needs Ray: pip install "entreg_utils[ray]"'
         ) from error
-    for config in configs:
-        store.path_of(config)  # refuses weights and photographs that are not here
+    stems = {config: store.path_of(config).stem for config in configs}  # refuses what is not here
     with _connected(ray, address):
-        gpus = _gpus_of_a_run(ray, gpus, cpus)
-        pending = _submit(ray, configs, gpus, cpus)
+        if gpus is None:
+            gpus = int(ray.cluster_resources().get("GPU", 0) > 0)
+        if not _room(ray, cpus, gpus):  # not an error: clusters that grow on demand start with less
+            warnings.warn(
+                f"no node of the cluster has {cpus} CPU cores and {gpus:g} GPUs for a run: waiting "
+                "for one to join; ask for less with cpus and gpus",
+                stacklevel=3,
+            )
+        variables = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
+        # where own code lies here it is looked for on the nodes as well
+        variables["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
+        own = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": RETRIES}
+        task = ray.remote(train_here).options(**own, runtime_env={"env_vars": variables})
+        futures = {}
+        for config, stem in stems.items():
+            ref = task.remote(config.to_dict(places=True), stem, cpus, gpus)
+            futures[ref.future()] = config
         try:
-            _collect(ray, pending, gpus, cpus, board)
+            board.follow(futures, lambda: _room(ray, cpus, gpus), _keep)
         except BaseException:  # Ctrl-C, or no room for a record: end what runs, keep what is stored
-            for ref in pending:
+            for future in futures:
                 with contextlib.suppress(ray.exceptions.RayError):
-                    ray.cancel(ref, force=True)
+                    ray.cancel(future.object_ref, force=True)
             raise
 
 
@@ -79,7 +93,7 @@ def _connected(ray, address: str) -> Iterator[None]:
     try:
         ray.init(address, **quiet)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        reason = str(error).splitlines()[0].rstrip(".") if str(error) else type(error).__name__
+        reason = str(error).partition("\n")[0].rstrip(".") or type(error).__name__
         raise ClusterError(
             f"no Ray cluster at {address!r} ({reason}): start one with `ray start --head`, join "
             "other machines to it with the command that this prints, or use the cluster 'local', "
@@ -91,99 +105,51 @@ def _connected(ray, address: str) -> Iterator[None]:
         ray.shutdown()
 
 
-def _gpus_of_a_run(ray, gpus: float | None, cpus: int) -> float:
-    """The share of a GPU, decided where it is open; a warning where no node can give it."""
+def _room(ray, cpus: int, gpus: float) -> int:
+    """How many runs the nodes take side by side."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if gpus is None:
-        gpus = 1 if any(node.get("GPU", 0) for node in nodes) else 0
-    if not any(node.get("CPU", 0) >= cpus and node.get("GPU", 0) >= gpus for node in nodes):
-        warnings.warn(  # not an error: clusters that grow on demand start with less
-            f"no node of the cluster has {cpus} CPU cores and {gpus:g} GPUs for a run: waiting for "
-            "one to join; ask for less with cpus and gpus",
-            stacklevel=4,
-        )
-    return gpus
+    shares = ((n.get("CPU", 0) / cpus, n.get("GPU", 0) / gpus if gpus else math.inf) for n in nodes)
+    return sum(int(min(share)) for share in shares)
 
 
-def _submit(ray, configs: list[Config], gpus: float, cpus: int) -> dict:
-    """References of the tasks with their configs."""
-    variables = {name: os.environ[name] for name in PASSED_ON if os.environ.get(name)}
-    # where own code lies here it is looked for on the nodes as well
-    variables["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
-    own = {"num_cpus": cpus, "num_gpus": gpus, "max_retries": RETRIES}
-    task = ray.remote(train_here).options(**own, runtime_env={"env_vars": variables})
-    return {task.remote(c.to_dict(places=True), c.name, cpus, gpus): c for c in configs}
-
-
-def _collect(ray, pending: dict, gpus: float, cpus: int, board: Board) -> None:
-    """Store what comes back until nothing is pending; a finished task leaves ``pending``."""
-    while pending:
-        there = ray.cluster_resources()
-        fit = [there.get("CPU", 0) / cpus, *([there.get("GPU", 0) / gpus] if gpus else [])]
-        # Ray hands tasks out in their order, so the first ones are those that train
-        board.running(list(pending.values())[: int(min(fit))])
-        finished, _ = ray.wait(list(pending), timeout=POLL, fetch_local=False)
-        for ref in finished:
-            try:
-                _keep(pending[ref], ray.get(ref))
-            except _RunFailed as error:
-                reason = str(error)
-            except ray.exceptions.RayError as error:  # its first sentence: they go on for a page
-                lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-                reason = f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"
-            else:
-                reason = ""
-            board.ended(pending.pop(ref), reason)
-
-
-class _RunFailed(RuntimeError):
-    """What a task says instead of a record."""
-
-
-def _keep(config: Config, outcome: dict) -> None:
-    """Write the files of a run, its record last, as ``run`` would have done here."""
-    if "failure" in outcome:
-        raise _RunFailed(outcome["failure"])
-    record, files, name = outcome["record"], outcome["files"], outcome["name"]
-    wanted = {record["weights_sha256"], (record.get("selection") or record)["weights_sha256"]}
-    sent = {sha256(content[64:]) for content in files.values()}  # each behind its own SHA-256
+def _keep(config: Config, outcome: dict[str, bytes] | str) -> str | None:
+    """Write the files of a run, its record last, as ``run`` would have done here; or why not."""
+    if isinstance(outcome, str):
+        return outcome
     path = store.path_of(config)
-    if not wanted <= sent or not name.startswith(config.name):
-        raise _RunFailed("what the node sent is not this run, or not all of it: try again")
-    if name != path.stem:
-        raise _RunFailed(
-            "the node trained from other weights or photographs than those that lie here: make "
-            "them the same"
-        )
     # Another process here may train the same run: then `sweep` waits for its record at the end.
     with contextlib.suppress(Timeout), store.only_one(path, wait=False):
-        for file, content in files.items():
-            atomic_write(path.parent / file, content)
-        store.write(record, path)
+        for name in sorted(outcome, key=lambda name: name == path.name):
+            atomic_write(path.parent / name, outcome[name])
 
 
-def train_here(settings: dict, name: str, cpus: int, gpus: float) -> dict:
-    """Ray's task: one run trained on this node; its record, name and files, or why it failed."""
+def train_here(settings: dict, stem: str, cpus: int, gpus: float) -> dict[str, bytes] | str:
+    """Ray's task: one run trained on this node; its files, or why it failed, as a sentence, since
+    the driver may not have the error's class.
+
+    ``stem`` is the name of its record where the sweep was started.
+    """
+    folder, here = scratch_folder() / stem, None
     try:
-        config = None
-        with contextlib.suppress(TypeError, ValueError):
-            config = Config(**settings)
-        if config is None or config.name != name:
-            raise RuntimeError(
-                "this node has another version of entreg_utils, or of own code: install the same "
-                "everywhere"
-            )
-        if gpus and pick_device().type == "cpu":
-            raise RuntimeError("Ray gives this run a GPU that PyTorch there cannot use")
-        torch.set_num_threads(cpus)
-        folder = scratch_folder() / name
         with variable("ENTREG_RESULTS", str(folder)):
-            record, name = train(config, progress=False), store.path_of(config).stem
-        files = {path.name: path.read_bytes() for path in folder.glob("*.pt")}
-    except Exception as error:  # as a sentence: the driver may not have the error's class
-        return {"failure": f"{type(error).__name__}: {error} [on {socket.gethostname()}]"}
+            with contextlib.suppress(TypeError, ValueError):
+                config = Config(**settings)
+                here = store.path_of(config).stem
+            if here != stem:
+                raise RuntimeError(
+                    "this node has another version of entreg_utils, or other own code, weights or "
+                    "photographs than the machine that asks: make them the same everywhere"
+                )
+            if gpus and pick_device().type == "cpu":
+                raise RuntimeError("Ray gives this run a GPU that PyTorch there cannot use")
+            torch.set_num_threads(cpus)
+            train(config, progress=False)
+        files = [*folder.glob("*.pt"), folder / f"{stem}.json"]
+        outcome = {path.name: path.read_bytes() for path in files}
+    except Exception as error:
+        return f"{type(error).__name__}: {error} [on {socket.gethostname()}]"
     shutil.rmtree(folder, ignore_errors=True)
-    return {"record": record, "name": name, "files": files}
+    return outcome
 
 
 def scratch_folder() -> Path:

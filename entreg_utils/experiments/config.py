@@ -150,6 +150,13 @@ class Config:
         """Name of the record: readable first, unique by the hash of all settings and own code."""
         return name_of(self.to_dict(), self.code)
 
+    @property
+    def title(self) -> str:
+        """A run in a few words: what is unusual about it, regulariser, strength and seed."""
+        own = self.to_dict()
+        words = [own[n] for n in ("dataset", "model", "method") if own[n] != DEFAULTS[n]]
+        return " ".join([*words, f"{own['regularizer']} {self.epsilon:g} seed {self.seed}"])
+
 
 def own_code(config: Config) -> list:
     """The settings that name somebody's own code, or are it."""
@@ -215,9 +222,8 @@ def _check(config: Config) -> None:
         )
     if data.several is False and recipe.multilabel != "none":
         raise ValueError(f"{data.dataset} has one class an image: leave multilabel out")
-    for name in ("head_outputs", "classes"):
-        if data.several and getattr(config, name):
-            raise ValueError(f"{data.dataset} has a column for each class: leave {name} out")
+    if data.several and network.head_outputs:
+        raise ValueError(f"{data.dataset} has a column for each class: leave head_outputs out")
     sides = config.erasing.sides or ()
     if sides and max(sides) > data.side:
         raise ValueError(

@@ -10,7 +10,7 @@ import json
 import math
 import statistics
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from entreg_utils.data import DRAWN
@@ -97,12 +97,12 @@ def images_of(config: Config) -> int:
     return config.epochs * (images // config.batch_size) * config.batch_size
 
 
-def estimate(configs: Iterable[Config], table: Sequence[Measured]) -> list[Estimate]:
+def estimate(configs: Sequence[Config], table: Sequence[Measured]) -> list[Estimate]:
     """Hours of training steps of photographic ``configs`` on each device of ``table``.
 
     Evaluation, decoding and start-up come on top. A later measurement of the same counts.
     """
-    configs, estimates = list(configs), []
+    estimates = []
     for device in dict.fromkeys(row.device for row in table):
         known = {row.step: row for row in table if row.device == device}
         timed = [(config, known[step_of(config)]) for config in configs if step_of(config) in known]
@@ -119,32 +119,13 @@ def estimate(configs: Iterable[Config], table: Sequence[Measured]) -> list[Estim
     return estimates
 
 
-def report(configs: Iterable[Config], table: Sequence[Measured], here: str) -> str:
-    """The estimates as sentences; ``here`` is the device of this machine, measured or not."""
-    configs = list(configs)
-    lines = []
-    for one in estimate(configs, table):
-        if one.counted:
-            lines.append(
-                f"{one.device}: {one.hours:,.1f} hours of training steps for {one.counted} of the "
-                f"{len(configs)} runs, on one such device without a break (measured "
-                f"{', '.join(one.dates)} with torch {', '.join(one.versions)}; evaluation and "
-                "decoding come on top)."
-            )
-            rest = one.unmeasured.items()
-            lines += [f"  not measured there: {step} ({n} runs)" for step, n in rest]
-    if here not in {row.device for row in table}:
-        lines.append(f"{here}: not measured (data/throughput.json has what was).")
-    return "\n".join(lines)
-
-
 def load() -> list[Measured]:
     """The table that comes with the project."""
     rows = json.loads(shipped("data", "throughput.json").read_text(encoding="utf-8"))["measured"]
     return [Measured(**(row | {"step": Step(**row["step"])})) for row in rows]
 
 
-def outline(configs: list[Config], jobs: int | None = None) -> str:
+def outline(configs: Sequence[Config], jobs: int | None = None) -> str:
     """The runs by data set, model and method: strengths, seeds, what is stored, what is missing."""
     missing = [config for config in configs if store.find(config) is None]
     groups: dict[str, list[Config]] = {}
@@ -153,9 +134,9 @@ def outline(configs: list[Config], jobs: int | None = None) -> str:
         groups.setdefault(kind, []).append(config)
     lines, width = [], max(map(len, groups))
     for name, own in groups.items():
-        kinds = {
-            f"{c.to_dict()['regularizer']} {c.epsilon:.3g}" if c.epsilon else "none" for c in own
-        }
+        weighed = [c for c in own if c.epsilon]
+        kinds = {f"{c.to_dict()['regularizer']} {c.epsilon:.3g}" for c in weighed}
+        kinds |= {"none"} if len(weighed) < len(own) else set()
         shown = ", ".join(sorted(kinds)) if len(kinds) < 5 else f"{len(kinds)} regularisations"
         seeds = len({config.seed for config in own})
         stored = sum(config not in missing for config in own)
@@ -170,22 +151,38 @@ def outline(configs: list[Config], jobs: int | None = None) -> str:
         lines.append(f"{len(drawn)} would be trained, {_duration(drawn, jobs)}")
     if photographs:
         lines.append(f"{len(photographs)} would be trained on photographs.")
-        lines.append(report(photographs, load(), device_name()))
+        lines += _hours(photographs, load(), device_name())
     if rest := len(missing) - len(drawn) - len(photographs):
         lines.append(f"{rest} would be trained on own data, whose size is not known before.")
     return "\n".join(lines)
+
+
+def _hours(configs: list[Config], table: Sequence[Measured], here: str) -> Iterator[str]:
+    """The estimates as sentences; ``here`` is the device of this machine, measured or not."""
+    for one in estimate(configs, table):
+        if one.counted:
+            yield (
+                f"{one.device}: {one.hours:,.1f} hours of training steps for {one.counted} of the "
+                f"{len(configs)} runs, on one such device without a break (measured "
+                f"{', '.join(one.dates)} with torch {', '.join(one.versions)}; evaluation and "
+                "decoding come on top)."
+            )
+            for step, count in one.unmeasured.items():
+                yield f"  not measured there: {step} ({count} runs)"
+    if here not in {row.device for row in table}:
+        yield f"{here}: not measured (data/throughput.json has what was)."
 
 
 def _duration(missing: list[Config], jobs: int | None) -> str:
     """By the wall time that the committed records of drawn worlds took with the same network."""
     wanted = [config.to_dict() for config in missing]
     rates: dict[str, list[float]] = {own["model"]: [] for own in wanted}
-    folder = store.committed_folder()
-    for path in sorted(path for name in DRAWN for path in folder.glob(f"{name}-*.json")):
-        with contextlib.suppress(StorageError):
-            record = store.read(path)
-            if (own := record["config"])["model"] in rates:
-                rates[own["model"]].append(record["provenance"]["seconds"] / work(own))
+    for path in sorted(store.committed_folder().glob("*.json")):
+        if path.name.startswith(DRAWN):
+            with contextlib.suppress(StorageError):
+                record = store.read(path)
+                own, seconds = record["config"], record["provenance"]["seconds"]
+                rates.get(own["model"], []).append(seconds / work(own))
     if not all(rates.values()):
         return "for how long, no stored record tells."
     jobs = min(jobs or usable_cores(), len(missing))

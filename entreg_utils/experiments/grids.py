@@ -2,7 +2,7 @@
 
 from entreg_utils import data, erasing
 from entreg_utils.experiments.config import Config
-from entreg_utils.experiments.plans import config_of
+from entreg_utils.experiments.presets import config_of
 from entreg_utils.fields import plain_numbers
 from entreg_utils.losses import matched_strength, smoothed_optimum
 
@@ -21,8 +21,8 @@ LOUD_CONTEXT = {"body": 0.5, "context": 0.9}
 
 @plain_numbers
 def er(epsilon: float, seed: int = 0, **changes) -> Config:
-    """Entropy regularisation at weight ``epsilon`` in [0, 1): lambda = epsilon / (1 - epsilon).
-    Errors as of :class:`Config`."""
+    """ER at weight ``epsilon`` in [0, 1), lambda = epsilon / (1 - epsilon), and ``changes``: see
+    :func:`presets.config_of`."""
     return config_of(epsilon=epsilon, seed=seed, **changes)
 
 
@@ -41,10 +41,7 @@ HURTS = WEAK + LOUD
 # Every erasing method without and with the strength that validation chose for plain CAM; the runs
 # of CAM itself are those of the sweep.
 METHODS = tuple(
-    er(epsilon, seed, method=method)
-    for method in erasing.METHODS
-    for epsilon in (0.0, 0.8)
-    for seed in SEEDS
+    config for method in erasing.METHODS for config in sweep_epsilon((0.0, 0.8), method=method)
 )
 # The other regularisers at the entropies of ER's optimum at three epsilons of the sweep: strengths
 # that ask for the same thing. Label smoothing is ER at equal epsilon, and needs no runs.
@@ -61,10 +58,7 @@ REGULARISERS = tuple(
 # the part: then no label tells the two apart. The runs at the default context are the sweep's.
 CONTEXTS = (data.World.context, 0.7, 1.0)
 COOCCURRING = tuple(
-    er(epsilon, seed, context=context)
-    for context in CONTEXTS
-    for epsilon in (0.0, 0.8)
-    for seed in SEEDS
+    config for context in CONTEXTS for config in sweep_epsilon((0.0, 0.8), context=context)
 )
 ALL = tuple(dict.fromkeys((*SWEEP, *HURTS, *METHODS, *REGULARISERS, *COOCCURRING, LIVE)))
 # Their checkpoints come with the project (at most six): the stations of the story, and the world in

@@ -1,4 +1,5 @@
-"""How the papers' codes train, as settings of ``Config``: each with its source.
+"""Ways to train on photographs, of the papers' codes and our own: ``presets.toml``, and
+:func:`config_of`, which makes configs of them.
 
 preset = presets.wsol_evaluation("cub", "resnet50")
 config = preset.config(regularizer="kl_uniform", strength=0.1, seed=1)
@@ -7,69 +8,26 @@ config = preset.config(regularizer="kl_uniform", strength=0.1, seed=1)
 from __future__ import annotations
 
 import contextlib
+import tomllib
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 from entreg_utils import names
 from entreg_utils.data import DRAWN, SEVERAL_CLASSES
-from entreg_utils.experiments.config import Config
+from entreg_utils.experiments.config import DEFAULTS, Config
+from entreg_utils.fields import known, plain
 from entreg_utils.files import StorageError
+from entreg_utils.losses import lambda_from_epsilon
 
-# Shared by all: SGD with Nesterov momentum; last stage and head learn ten times faster.
-_COMMON = {"pretrained": True, "batch_size": 32, "momentum": 0.9, "weight_decay": 1e-4}
-_COMMON |= {"head_factor": 10.0, "resize": 256, "crop": 224, "flip": True}
-_OF_WEIGHTS = ("pretrained", "statistics", "freeze_bn")
-_SETTINGS = {
-    # Public code of ADL, which entropy regularisation likely used. Its rate is 0.1 for the last
-    # stage and the head, and a tenth of it before (there: gradients times 0.1); an "epoch" is
-    # 32,000 images; the middle is evaluated. Its squeeze-and-excitation has reduction 4, ours 16.
-    # It chooses the checkpoint on test; ours on validation, the last one's scores beside.
-    "adl_code": {"learning_rate": 0.01, "epochs": 105, "epoch_images": 32_000, "schedule": "step"}
-    | {"decay_epochs": (30, 60, 90, 100), "eval_view": "centre_crop"},
-    # Public evaluation code; the whole image is evaluated. Learning rates of a random search exist
-    # for ResNet-50 on CUB and OpenImages, in scripts of others; the other pairs take the nearer.
-    "wsol_evaluation": {"learning_rate": 1.07e-3, "epochs": 10, "schedule": "step"}
-    | {"decay_epochs": (3, 6, 9)},
-    # For today's GPUs: bf16 halves memory and needs no loss scaling. ``compile=True`` may be added;
-    # it pays off over many epochs.
-    "modern": {"batch_size": 64, "learning_rate": 2e-3, "epochs": 20, "schedule": "one_cycle"}
-    | {"precision": "bf16", "grad_clip": 5.0},
-    # Fine-tuning that a laptop's processor can repeat dozens of times; on CUB about 3 minutes a run
-    # on one core. Maps of 10x10. The weights' batch-norm is folded into the convolutions: so frozen
-    # statistics, and pixels as x / 127.5 - 1.
-    "two_cores": {"pretrained": False, "statistics": "half", "freeze_bn": True, "resize": 182}
-    | {"crop": 160, "eval_size": 160, "learning_rate": 1e-3, "epochs": 10, "schedule": "one_cycle"},
-    # Some hundred to some thousand photographs of one's own, on a CPU or a GPU. It trains on crops
-    # of 160 pixels and is shown 224: half the time, and better maps (14x14) than those of 160.
-    "photographs": {"head_factor": 1.0, "resize": 182, "crop": 160, "learning_rate": 2.5e-2}
-    | {"epochs": 10, "schedule": "one_cycle"},
-}
-# On CUB instead.
-_CUB = {
-    "wsol_evaluation": {"learning_rate": 2.32e-4, "epochs": 50, "lists": "evaluation"}
-    | {"decay_epochs": (15, 30, 45)},
-    "two_cores": {"classes": 30},
-}
 DEFAULT = "photographs"  # of photographs that name none
-# The network of each where none is named.
-_MODELS = {"adl_code": "seresnet50", "wsol_evaluation": "resnet50", "modern": "resnet50"}
-_MODELS |= {"two_cores": "mobilenet_v2", "photographs": "timm:tf_efficientnet_lite0"}
-# The pairs of data set and network that others have published.
-_PUBLISHED = {
-    "adl_code": [("cub", "seresnet50")],
-    "wsol_evaluation": [("cub", "resnet50"), ("openimages", "resnet50")],
-}
-_SOURCES = {
-    "adl_code": "public TensorPack code of Choe & Shim, CVPR 2019",
-    "wsol_evaluation": "public evaluation code of Choe et al., CVPR 2020; learning rate of a random"
-    " search for {search} with ResNet-50, by training scripts of others",
-    "modern": "nobody's: ours, for today's GPUs; tune the learning rate",
-    "two_cores": "nobody's: ours, so that a CPU can repeat it over seeds",
-    "photographs": "nobody's: ours, for some hundred photographs and more",
-}
+_WAYS = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+_COMMON = _WAYS.pop("all")
+_OF_WEIGHTS = ("pretrained", "statistics", "freeze_bn")
+_INSTEAD = {"weights": ("pretrained",), "pretrained": ("weights", "statistics")}  # of a preset's
 
 
 class Preset(NamedTuple):
@@ -97,30 +55,81 @@ def preset(name: str, dataset, model=None) -> Preset:
     Raises:
         ValueError: a drawn world, whose recipe is the default of ``Config``.
     """
+    way = _WAYS[name]
     if dataset in DRAWN:
         raise ValueError(
             f"no preset for the data set {dataset!r}: {name} trains photographs, give dataset=NAME "
             "(--dataset NAME)"
         )
-    model = _MODELS[name] if model is None else model
-    settings = {"dataset": dataset, "model": model} | _COMMON | _SETTINGS[name]
-    settings |= _CUB.get(name, {}) if dataset == "cub" else {}
-    several = dataset in SEVERAL_CLASSES
-    if several:
+    model = way["model"] if model is None else model
+    settings = {"dataset": dataset, "model": model} | _COMMON | way["settings"]
+    settings |= way.get("cub", {}) if dataset == "cub" else {}
+    settings = {key: tuple(v) if isinstance(v, list) else v for key, v in settings.items()}
+    if dataset in SEVERAL_CLASSES:
         settings["multilabel"] = "softmax"
-    if name == "adl_code" and not several:
+    elif name == "adl_code":
         settings["head_outputs"] = 1000
     if model == "toy" or names.is_own(model):
         settings = {key: own for key, own in settings.items() if key not in _OF_WEIGHTS}
     elif name == "two_cores":
-        settings["weights"] = f"{model.removeprefix('timm:')}_imagenet.npz"
-    source = _SOURCES[name].format(search="CUB" if dataset == "cub" else "OpenImages30k")
-    if name not in _PUBLISHED:
+        settings["weights"] = f"{str(model).removeprefix('timm:')}_imagenet.npz"
+    source = way["source"].format(search="CUB" if dataset == "cub" else "OpenImages30k")
+    if "published" not in way:
         return Preset(settings, "own choice", source)
-    if (dataset, model) in _PUBLISHED[name]:
+    if [dataset, model] in way["published"]:
         return Preset(settings, "published", source)
     source += "; stated there for CUB with SE-ResNet-50" * (name == "adl_code")
     return Preset(settings, "carried over", source)
+
+
+PRESETS = {name: partial(preset, name) for name in _WAYS}  # each (dataset, model) -> Preset
+adl_code, wsol_evaluation, modern, two_cores, photographs = PRESETS.values()
+
+
+def config_of(preset: str | None = None, epsilon: float | None = None, **settings) -> Config:
+    """The config of ``settings`` over a preset, the regularizer's weight given as ``epsilon``.
+
+    That is lambda = epsilon / (1 - epsilon), or label smoothing's own eps; at 0 there is none.
+    Photographs never train as drawn worlds do: without a preset it is ``photographs``, and a
+    warning says so. A source of weights that is named stands in place of the preset's.
+
+    Raises:
+        ValueError: an unknown preset, an epsilon outside [0, 1) or beside a strength, bad settings.
+    """
+    dataset = settings.get("dataset", DEFAULTS["dataset"])
+    name = preset or (None if dataset in DRAWN else DEFAULT)
+    if name is not None:
+        instead = [own for given in _INSTEAD if settings.get(given) for own in _INSTEAD[given]]
+        base = PRESETS[known("preset", name, PRESETS)](dataset, settings.get("model")).settings
+        settings = {key: v for key, v in base.items() if key not in instead} | settings
+    if epsilon is not None:
+        settings = _with_strength(epsilon, **settings)
+    config = Config(**settings)
+    if name is not None and preset is None:
+        said = config.to_dict()
+        shown = ("model", "pretrained", "weights", "epochs", "batch_size", "learning_rate")
+        values = ", ".join(f"{key} {said[key]}" for key in shown if said[key] != "")
+        warnings.warn(
+            f"{said['dataset']} trains by the preset {name}, for none is named: {values}",
+            stacklevel=2,
+        )
+    return config
+
+
+def _with_strength(epsilon: float, regularizer="kl_uniform", **settings) -> dict:
+    if "strength" in settings:
+        raise ValueError("epsilon and strength say the same thing: give one of them")
+    epsilon = plain("epsilon", float, epsilon)
+    if not 0 <= epsilon < 1:
+        raise ValueError(f"epsilon={epsilon!r}: give a number in [0, 1)")
+    if epsilon == 0:
+        return settings
+    if regularizer == "none":
+        raise ValueError("an epsilon needs a regularizer: leave `--regularizer none` out")
+    if regularizer != "label_smoothing":
+        classes = settings.get("num_classes", DEFAULTS["num_classes"])
+        epsilon = lambda_from_epsilon(epsilon, classes)
+    return settings | {"regularizer": regularizer, "strength": epsilon}
 
 
 def named(config: Config) -> str:
@@ -158,7 +167,3 @@ def filled(configs: Sequence[Config]) -> list[Config]:
             config = replace(config, epoch_images=least)
         result.append(config)
     return result
-
-
-PRESETS = {name: partial(preset, name) for name in _SETTINGS}  # each (dataset, model) -> Preset
-adl_code, wsol_evaluation, modern, two_cores, photographs = PRESETS.values()

@@ -1,14 +1,44 @@
-"""Where a record comes from, and the device that it is made on."""
+"""Where a record comes from: the files behind it, and the device that it is made on."""
 
+import json
 import platform
 import subprocess
+from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
 
 from entreg_utils import models
-from entreg_utils.files import project_root
+from entreg_utils.files import project_root, sha256
 from entreg_utils.machine import cpu_name
+
+
+@dataclass(frozen=True)
+class Files:
+    """What a run was made from: SHA-256 of its weights file, fingerprint of its photographs."""
+
+    weights: str = ""
+    photographs: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.weights or self.photographs)
+
+    @property
+    def suffix(self) -> str:
+        """What it adds to the name of a record."""
+        return f"-{sha256(json.dumps(asdict(self)).encode())[:8]}" if self else ""
+
+
+def files_of(config) -> Files:
+    """The digests of the files that ``config`` would train from here and now.
+
+    Raises:
+        StorageError: they are not there.
+    """
+    splits = () if config.data.is_drawn else ("train", "val", "test")
+    together = "".join(config.data.load(split).fingerprint for split in splits)
+    photographs = sha256(together.encode()) if together else ""
+    return Files(config.network.weights_sha256(), photographs)
 
 
 def pick_device() -> torch.device:
@@ -51,8 +81,8 @@ def provenance(config, seconds: float, source: str = "") -> dict:
     if torch.cuda.is_available():
         origin["gpu"] = torch.cuda.get_device_name()
         origin["tf32"] = torch.backends.cudnn.allow_tf32  # of convolutions: PyTorch's default
-    if config.network.weights_file() is not None:
-        origin["weights"] = config.network.weights_file().name
+    if (weights := config.network.weights_file()) is not None:
+        origin["weights"] = weights.name
     if config.pretrained:
         origin["weights"] = models.PUBLISHED.get(config.model, str(config.model))
     if source:

@@ -1,25 +1,27 @@
-"""``run(config)``: load the record, or train until there is one."""
+"""``run(config)``: load the record, or train until there is one; ``rescore(run)``: measure anew."""
 
 import io
 import sys
 import time
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
 
-from entreg_utils.experiments import packing, store
-from entreg_utils.experiments.config import DEFAULTS, PROTOCOL, Config
-from entreg_utils.experiments.provenance import pick_device, provenance
-from entreg_utils.experiments.watch import Log, Watch, crop_of
+from entreg_utils.experiments import store
+from entreg_utils.experiments.config import PROTOCOL, Config
+from entreg_utils.experiments.provenance import Files, pick_device, provenance
+from entreg_utils.experiments.watch import Log, Watch
 from entreg_utils.fields import plain_numbers
-from entreg_utils.files import StorageError, read_checked, sha256, write_checked
+from entreg_utils.files import sha256, write_checked
 from entreg_utils.training import Best, fit
 from entreg_utils.training.batches import check_kind, steps_of
 from entreg_utils.training.evaluate import BASELINES
 from entreg_utils.training.recipe import loss_of_chance
+
+EVALUATION = ("eval_size", "eval_view", "sigma")  # settings that training does not depend on
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Run:
     weights_sha256: str
     selection: dict | None = None
     outcomes: dict[str, np.ndarray] = field(default_factory=dict)
-    files: store.Files = store.Files()
+    files: Files = Files()
     protocol: int = PROTOCOL
     path: Path | None = None
 
@@ -68,22 +70,20 @@ class Run:
             raise ValueError(f"there is no {which!r} checkpoint: kept are {', '.join(wanted)}")
         records = [self.path] if self.path else []
         records += store.candidates(self.config)
-        places = [path.with_suffix(store.SUFFIXES[which]) for path in records]
-        content = next(filter(None, (store.checkpoint(p, wanted[which]) for p in places)), None)
+        found = (store.checkpoint(record, which, wanted[which]) for record in records)
+        content = next(filter(None, found), None)
         if content is None:
             path = store.path_of(self.config)
-            if store.own_record(path) is None:
+            own = store.own_record(path)
+            if own is None:
                 print(f"{path.stem} has no checkpoint here: training it again", file=sys.stderr)
-                train(self.config)
-            content = read_checked(path.with_suffix(store.SUFFIXES[which]))
-            if content is None:
-                raise StorageError(f"{path} is gone again: something else empties that folder")
+                own = train(self.config)
+            content = store.checkpoint(path, which, store.digests(own)[which])
         state = torch.load(io.BytesIO(content), "cpu", weights_only=True)
         classes = len(state["head.bias"]) if "head.bias" in state else None
         model = build(self.config, classes, with_weights=False)
         model.load_state_dict(state)
-        # the layout of training, so that the maps are those of the record to the last bit
-        return model.to(pick_device(), memory_format=torch.channels_last).eval()
+        return _placed(model).eval()
 
 
 def run(config: Config, progress: bool = True) -> Run:
@@ -96,8 +96,7 @@ def run(config: Config, progress: bool = True) -> Run:
         training.TrainingError: the loss is not finite.
         StorageError: photographs or weights are not there, or a file cannot be written.
     """
-    record = store.find(config)
-    return as_run(config, train(config, progress) if record is None else record)
+    return as_run(config, store.find(config) or train(config, progress))
 
 
 def train(config: Config, progress: bool = True) -> dict:
@@ -110,23 +109,18 @@ def train(config: Config, progress: bool = True) -> dict:
 def _train(config: Config, path: Path, progress: bool) -> dict:
     start, files, recipe = time.perf_counter(), store.files_of(config), config.training
     train_data, val, test = splits(config)
-    model = build(config, test.num_classes)
-    model = model.to(pick_device(), memory_format=torch.channels_last)
+    model = _placed(build(config, test.num_classes))
     steps = recipe.epochs * steps_of(len(train_data), recipe)  # refused before all is decoded
     watch = Watch(config, train_data, val, test, progress)
     best, partial = Best(watch.criterion), path.with_suffix(".partial")
     chance = loss_of_chance(recipe, test.num_classes)
-    log = Log(path, title_of(config), recipe.epochs, steps, watch.criterion, chance, progress)
+    log = Log(path, config.title, recipe.epochs, steps, watch.criterion, chance, progress)
     try:
         with log.bar:
-            crop = crop_of(config, train_data)
-            what = (model, train_data, recipe, config.erasing, crop)
+            what = model, train_data, recipe, config.erasing, watch.train.crop
             history = fit(*what, watch.after_epoch, partial, log.epoch, best, log.step)
             final, outcomes = watch.final(model)
-            weights = {
-                "last": packing.pack_state(model.state_dict()),
-                "best": packing.pack_state(best.weights),
-            }
+            weights = {"last": _packed(model.state_dict()), "best": _packed(best.weights)}
             scores = final
             if best.epoch < recipe.epochs:
                 model.load_state_dict(best.weights)
@@ -134,19 +128,113 @@ def _train(config: Config, path: Path, progress: bool) -> dict:
             final |= {f"{n}_best": v for n, v in scores.items() if n not in BASELINES}
     except KeyboardInterrupt:
         kept = "keeps its last whole epoch" if partial.exists() else "had no whole epoch yet"
-        said = f"stopped; {title_of(config)} {kept}, the same call goes on from there"
+        said = f"stopped; {config.title} {kept}, the same call goes on from there"
         print(f"\n{said}", flush=True)
         raise
-    maps = np.array([row.pop("maps") for row in history])
-    columns = {name: [row[name] for row in history] for name in history[0]}
-    measured = columns, final, watch.panel, maps, outcomes
+    maps = [row.pop("maps") for row in history]
     chosen = {"criterion": best.criterion, "epoch": best.epoch}
-    chosen["weights_sha256"] = sha256(weights["best"])
     seconds = time.perf_counter() - start
-    origin = provenance(config, seconds, getattr(train_data, "source", ""))
-    record = keep(config, files, path, measured, weights, selection=chosen, provenance=origin)
+    record = _keep(
+        config,
+        files,
+        path,
+        weights,
+        maps,
+        outcomes,
+        history={name: [row[name] for row in history] for name in history[0]},
+        metrics=final,
+        panel=watch.panel,
+        selection=chosen | {"weights_sha256": sha256(weights["best"])},
+        provenance=provenance(config, seconds, getattr(train_data, "source", "")),
+    )
     partial.unlink(missing_ok=True)
     return record
+
+
+def rescore(source: Run, **changes) -> Run:
+    """The run of ``source`` with other values of settings of evaluation.
+
+    Training does not depend on them, so the last checkpoint of ``source``, a run on photographs, is
+    scored instead of trained. The record lies in the store under the changed config; its provenance
+    names the run whose weights it has (``rescored``), its history keeps what does not depend on
+    evaluation, and no best checkpoint is chosen.
+
+    Args:
+        changes: of :data:`EVALUATION`, such as ``eval_size=288``.
+
+    Raises:
+        ValueError: a setting that training depends on, or a run of the drawn world.
+        StorageError: photographs or checkpoint that are not there, or no room for the record.
+    """
+    wrong = [name for name in changes if name not in EVALUATION]
+    if wrong or not changes:
+        named = f"{wrong[0]} decides what is trained" if wrong else "nothing is changed"
+        raise ValueError(f"{named}: only {', '.join(EVALUATION)} can be changed without training")
+    if source.config.data.is_drawn:
+        raise ValueError("the drawn world is scored at its own size: rescore photographs")
+    config = replace(source.config, **changes)
+    record = store.find(config)
+    if record is None:
+        path = store.path_of(config)
+        with store.only_one(path):
+            record = store.find(config) or _scored(source, config, path)
+    return as_run(config, record)
+
+
+def _scored(source: Run, config: Config, path: Path) -> dict:
+    model, origin = source.model(), source.provenance
+    watch = Watch(config, *splits(config))
+    metrics, outcomes = watch.final(model)
+    kept = [c for c in source.history if not c.startswith(("train_", "val_", "test_"))]
+    origin = provenance(config, origin["seconds"], origin.get("source", ""))
+    return _keep(
+        config,
+        store.files_of(config),
+        path,
+        {"last": _packed(model.state_dict())},
+        [watch.panel_maps(model)],
+        outcomes,
+        history={name: source.history[name].tolist() for name in kept},
+        metrics=metrics,
+        panel=watch.panel,
+        provenance=origin | {"rescored": source.config.name},
+    )
+
+
+def _keep(
+    config: Config, files: Files, path: Path, weights: dict, maps, outcomes: dict, **measured
+) -> dict:
+    """Write the checkpoints and then the record, which is returned."""
+    named = {"code": config.code, "files": asdict(files) if files else {}}
+    record = {"protocol": PROTOCOL, "config": config.to_dict()}
+    record |= {name: value for name, value in named.items() if value} | measured
+    record |= {"maps": store.pack_maps(np.array(maps)), "outcomes": store.pack_arrays(outcomes)}
+    record["weights_sha256"] = sha256(weights["last"])
+    for which, content in weights.items():
+        write_checked(path.with_suffix(store.SUFFIXES[which]), content)
+    store.write(record, path)
+    return record
+
+
+def _packed(state: dict) -> bytes:
+    """A checkpoint: a state of tensors as ``torch.save`` writes it, on the CPU."""
+    buffer = io.BytesIO()
+    torch.save({name: value.cpu() for name, value in state.items()}, buffer)
+    return buffer.getvalue()
+
+
+def as_run(config: Config, record: dict) -> Run:
+    """The run that a record holds."""
+    plain = ("metrics", "provenance", "panel", "weights_sha256", "protocol")
+    return Run(
+        config,
+        pd.DataFrame(record["history"]),
+        maps=store.unpack_maps(record["maps"]),
+        selection=record.get("selection"),
+        outcomes=store.unpack_arrays(record.get("outcomes", {})),
+        files=Files(**record.get("files", {})),
+        **{name: record[name] for name in plain},
+    )
 
 
 @plain_numbers
@@ -166,6 +254,11 @@ def build(config: Config, num_classes: int | None = None, with_weights: bool = T
     return config.network.build(num_classes, config.seed, with_weights)
 
 
+def _placed(model: torch.nn.Module) -> torch.nn.Module:
+    """On its device, always in one layout, so that equal weights give equal maps to the bit."""
+    return model.to(pick_device(), memory_format=torch.channels_last)
+
+
 def splits(config: Config) -> tuple:
     """Train, validation and test data of a config, at the sizes at which they are shown.
 
@@ -178,56 +271,3 @@ def splits(config: Config) -> tuple:
     train = data.load("train")
     check_kind(train.labels, config.multilabel)  # of own photographs it is known only now
     return train, data.load("val", size), data.load("test", size)
-
-
-def keep(
-    config: Config,
-    files: store.Files,
-    path: Path,
-    measured: tuple,
-    weights: dict[str, bytes],
-    **more,
-) -> dict:
-    """Write the checkpoints and then the record, which is returned.
-
-    It holds what names it (config, own code, files), what was measured, and ``more``.
-    """
-    history, metrics, panel, maps, outcomes = measured
-    named = {"code": config.code, "files": asdict(files) if files else {}}
-    record = {
-        "protocol": PROTOCOL,
-        "config": config.to_dict(),
-        **{name: value for name, value in named.items() if value},
-        "history": history,
-        "metrics": metrics,
-        "panel": panel,
-        "maps": packing.pack_maps(maps),
-        "outcomes": packing.pack_arrays(outcomes),
-        "weights_sha256": sha256(weights["last"]),
-        **more,
-    }
-    for which, content in weights.items():
-        write_checked(path.with_suffix(store.SUFFIXES[which]), content)
-    store.write(record, path)
-    return record
-
-
-def title_of(config: Config) -> str:
-    """A run in a few words: what is unusual about it, regulariser, strength and seed."""
-    own = config.to_dict()
-    words = [own[n] for n in ("dataset", "model", "method") if own[n] != DEFAULTS[n]]
-    return " ".join([*words, f"{own['regularizer']} {config.epsilon:g} seed {config.seed}"])
-
-
-def as_run(config: Config, record: dict) -> Run:
-    """The run that a record holds."""
-    plain = ("metrics", "provenance", "panel", "weights_sha256", "protocol")
-    return Run(
-        config,
-        pd.DataFrame(record["history"]),
-        maps=packing.unpack_maps(record["maps"]),
-        selection=record.get("selection"),
-        outcomes=packing.unpack_arrays(record.get("outcomes", {})),
-        files=store.Files(**record.get("files", {})),
-        **{name: record[name] for name in plain},
-    )

@@ -5,25 +5,29 @@ the records that come with the project (``data/runs``); writing goes to the resu
 ``ENTREG_FRESH=1`` leaves the committed records of the drawn world out, so that all of it is trained
 anew; those of photographs stay, since most readers have none to train on.
 
-The digests of photographs and weights (:class:`Files`) are a part of the name of an own record, so
-that other files give another run. A committed record counts wherever its config is asked for; where
-other files lie here, one line says so.
+The digests of photographs and weights (``provenance.Files``) are a part of the name of an own
+record, so that other files give another run. A committed record counts wherever its config is asked
+for; where other files lie here, one line says so.
 """
 
+import base64
 import contextlib
 import functools
 import json
 import os
 import sys
 import warnings
+import zlib
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from filelock import FileLock, Timeout
 
 from entreg_utils import files
 from entreg_utils.experiments.config import PROTOCOL, Config, name_of
+from entreg_utils.experiments.provenance import Files, files_of
 from entreg_utils.files import (
     StorageError,
     atomic_write,
@@ -41,32 +45,7 @@ PROTOCOLS = (PROTOCOL, 4)
 SUFFIXES = {"last": ".pt", "best": ".best.pt"}  # of the files of a run's checkpoints
 
 
-@dataclass(frozen=True)
-class Files:
-    """What a run was made from: SHA-256 of its weights file, fingerprint of its photographs."""
-
-    weights: str = ""
-    photographs: str = ""
-
-    def __bool__(self) -> bool:
-        return bool(self.weights or self.photographs)
-
-    @property
-    def suffix(self) -> str:
-        """What it adds to the name of a record."""
-        return f"-{sha256(json.dumps(asdict(self)).encode())[:8]}" if self else ""
-
-
-def files_of(config: Config) -> Files:
-    """The digests of the files that ``config`` would train from here and now.
-
-    Raises:
-        StorageError: they are not there.
-    """
-    splits = () if config.data.is_drawn else ("train", "val", "test")
-    together = "".join(config.data.load(split).fingerprint for split in splits)
-    photographs = sha256(together.encode()) if together else ""
-    return Files(config.network.weights_sha256(), photographs)
+# ---- where records lie
 
 
 def committed_folder() -> Path:
@@ -97,7 +76,8 @@ def locate(config: Config) -> tuple[Path, dict] | None:
             warnings.warn(str(error), stacklevel=4)
             continue
         if record is not None:
-            _compare(config, record)
+            if "files" in record:
+                _compare(config, Files(**record["files"]))
             return path, record
     return None
 
@@ -125,15 +105,11 @@ _files_once = functools.lru_cache(maxsize=64)(files_of)  # for a remark that is 
 _said: set[str] = set()
 
 
-def _compare(config: Config, record: dict) -> None:
+def _compare(config: Config, recorded: Files) -> None:
     """Say once where a record was made from other photographs or weights than lie here."""
-    recorded = Files(**record.get("files", {}))
-    if not recorded:
-        return
-    try:
+    here = Files()
+    with contextlib.suppress(StorageError):  # none are here: nothing to compare
         here = _files_once(replace(config, seed=0, regularizer="none", strength=0.0))
-    except StorageError:
-        return  # none are here: nothing to compare
     for what in ("weights", "photographs"):
         mine, its = getattr(here, what), getattr(recorded, what)
         if mine and its and mine != its and its not in _said:
@@ -143,50 +119,6 @@ def _compare(config: Config, record: dict) -> None:
                 f"({its[:8]}) than those that lie here ({mine[:8]})",
                 file=sys.stderr,
             )
-
-
-def write(record: dict, path: Path) -> Path:
-    """Write a record behind the hash of its content; the file appears whole or not at all.
-
-    Raises:
-        StorageError: no room or no permission.
-    """
-    content = {name: value for name, value in record.items() if name != "sha256"}
-    text = json.dumps(content | {"sha256": _digest(content)}, separators=(",", ":"))
-    return atomic_write(path, text + "\n")
-
-
-def read(path: Path) -> dict | None:
-    """A whole record, or None when there is no such file. Nothing that it names is imported.
-
-    Raises:
-        StorageError: not JSON, its hash does not fit its content, or it is another config's.
-    """
-    raw = read_bytes(path)
-    if raw is None:
-        return None
-    try:
-        record = parsed(raw)
-        stated = record.pop("sha256")
-        whole = _digest(record) == stated
-    except (ValueError, KeyError, TypeError, AttributeError):
-        whole = False
-    if not whole:
-        raise StorageError(
-            f"record {path} is damaged and was not read: delete it to have the run trained again"
-        )
-    try:
-        name = name_of(record["config"], record.get("code", {}), record["protocol"])
-        name += Files(**record.get("files", {})).suffix
-    except (KeyError, TypeError, ValueError):
-        name = "one that this version does not know"
-    if name != path.stem:
-        raise StorageError(f"record {path} holds another run ({name}) and was not read: delete it")
-    return record
-
-
-def _digest(content: dict) -> str:
-    return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
 
 
 @contextlib.contextmanager
@@ -213,12 +145,57 @@ def only_one(path: Path, wait: bool = True) -> Iterator[None]:
         lock.release()
 
 
+# ---- a record, and the checkpoints beside it
+
+
+def write(record: dict, path: Path) -> Path:
+    """Write a record behind the hash of its content; the file appears whole or not at all.
+
+    Raises:
+        StorageError: no room or no permission.
+    """
+    content = {name: value for name, value in record.items() if name != "sha256"}
+    text = json.dumps(content | {"sha256": _digest(content)}, separators=(",", ":"))
+    return atomic_write(path, text + "\n")
+
+
+def read(path: Path) -> dict | None:
+    """A whole record, or None when there is no such file. Nothing that it names is imported.
+
+    Raises:
+        StorageError: not JSON, its hash does not fit its content, or it is another config's.
+    """
+    raw = read_bytes(path)
+    if raw is None:
+        return None
+    try:
+        record = parsed(raw)
+        whole = record.pop("sha256") == _digest(record)
+    except (ValueError, KeyError, TypeError, AttributeError):
+        whole = False
+    if not whole:
+        raise StorageError(
+            f"record {path} is damaged and was not read: delete it to have the run trained again"
+        )
+    try:
+        name = name_of(record["config"], record.get("code", {}), record["protocol"])
+        name += Files(**record.get("files", {})).suffix
+    except (KeyError, TypeError, ValueError):
+        name = "one that this version does not know"
+    if name != path.stem:
+        raise StorageError(f"record {path} holds another run ({name}) and was not read: delete it")
+    return record
+
+
+def _digest(content: dict) -> str:
+    return sha256(json.dumps(content, sort_keys=True, separators=(",", ":")).encode())
+
+
 def own_record(path: Path) -> dict | None:
     """The record at ``path`` if its checkpoints lie beside it, all of them whole."""
     with contextlib.suppress(StorageError):  # damaged: it is trained again and replaced
         record = read(path)
-        wanted = digests(record).items() if record else []
-        if all(checkpoint(path.with_suffix(SUFFIXES[which]), own) for which, own in wanted):
+        if record and all(checkpoint(path, *one) for one in digests(record).items()):
             return record
     return None
 
@@ -229,11 +206,63 @@ def digests(run: dict) -> dict[str, str]:
     return {"last": run["weights_sha256"]} | ({"best": best["weights_sha256"]} if best else {})
 
 
-def checkpoint(path: Path, digest: str) -> bytes | None:
-    """Content of the checkpoint if it is that one; a damaged one is named in a warning."""
+def checkpoint(record: Path, which: str, digest: str) -> bytes | None:
+    """Content of a checkpoint beside ``record``, if it is the one of that digest; a damaged one is
+    named in a warning."""
     try:
-        content = read_checked(path)
+        content = read_checked(record.with_suffix(SUFFIXES[which]))
     except StorageError as error:
         warnings.warn(f"passed over: {error}", stacklevel=4)
         return None
     return content if content is not None and sha256(content) == digest else None
+
+
+# ---- arrays as text
+
+
+def pack_maps(maps: np.ndarray) -> dict:
+    """Maps (E, n, h, w) as bytes between each map's own lowest and highest value.
+
+    Eight bits are enough for a picture (the protocol itself binarises at eight bits); ``low`` and
+    ``high`` keep the raw range.
+    """
+    low, high = maps.min(axis=(2, 3)), maps.max(axis=(2, 3))
+    span = np.where(high > low, high - low, 1)[..., None, None]
+    steps = np.round((maps - low[..., None, None]) / span * 255).astype(np.uint8)
+    return {
+        "shape": list(maps.shape),
+        "low": [[float(f"{value:.4g}") for value in row] for row in low],
+        "high": [[float(f"{value:.4g}") for value in row] for row in high],
+        "uint8": base64.b64encode(steps.tobytes()).decode(),
+    }
+
+
+def unpack_maps(packed: dict) -> np.ndarray:
+    """Inverse of :func:`pack_maps`: float32 (E, n, h, w) in raw units, to 1/255 of their range."""
+    steps = np.frombuffer(base64.b64decode(packed["uint8"]), np.uint8).reshape(packed["shape"])
+    low, high = (np.array(packed[name])[..., None, None] for name in ("low", "high"))
+    return (low + steps / 255 * (high - low)).astype(np.float32)
+
+
+def pack_arrays(arrays: dict[str, np.ndarray]) -> dict:
+    """Arrays as text, exactly: bools as bits, all compressed (hits over thresholds shrink most)."""
+    packed = {}
+    for name, array in arrays.items():
+        raw = np.packbits(array) if array.dtype == bool else array
+        packed[name] = {
+            "shape": list(array.shape),
+            "dtype": str(array.dtype),
+            "zlib": base64.b64encode(zlib.compress(raw.tobytes(), 9)).decode(),
+        }
+    return packed
+
+
+def unpack_arrays(packed: dict) -> dict[str, np.ndarray]:
+    """Inverse of :func:`pack_arrays`."""
+    arrays = {}
+    for name, one in packed.items():
+        flat = np.frombuffer(zlib.decompress(base64.b64decode(one["zlib"])), np.uint8)
+        if one["dtype"] == "bool":
+            flat = np.unpackbits(flat, count=int(np.prod(one["shape"])))
+        arrays[name] = flat.view(one["dtype"]).reshape(one["shape"])
+    return arrays

@@ -1,9 +1,16 @@
 """What is measured while a run trains and at its end, and what is said of it meanwhile."""
 
+from __future__ import annotations
+
+import builtins
 import json
 import math
+import sys
 import time
 import warnings
+from collections.abc import Callable, Iterable
+from concurrent.futures import FIRST_COMPLETED, Future, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +27,11 @@ _TELLING = 20  # steps after which a loss above chance is no warming up
 # Test images whose maps are kept at each epoch: the first of each of the first classes. Of images
 # with several classes half as many, since logits and pairs fill their records.
 PANEL = 4
+POLL = 1.0  # seconds between looks at what trains
+_ENDED = (
+    "the system ended one of the processes, most often for want of memory, and all stop with it: "
+    "give fewer jobs"
+)
 
 
 class Watch:
@@ -33,17 +45,15 @@ class Watch:
     """
 
     def __init__(self, config: Config, train, val, test, shown: bool = False):
-        data, self.sigma = config.data, config.sigma
-        crop = crop_of(config, test) if config.eval_view == "centre_crop" else 0
-        several, self.own = config.multilabel, tuple(config.probes)
+        data, self.sigma, several = config.data, config.sigma, config.multilabel
         cues = data.is_drawn and not data.several  # one fish an image: its cues can be asked about
-        self.each, self.last = (evidence,) * cues, (reliance,) * cues
+        self.each, self.last, self.own = (evidence,) * cues, (reliance,) * cues, config.probes
         for split in (train, val, test):
             split.images  # noqa: B018  decoded now, with a bar of its own, where they were not yet
-        probe = np.unique(np.linspace(0, len(train) - 1, TRAIN_PROBE).round().astype(int))
+        rows = np.unique(np.linspace(0, len(train) - 1, TRAIN_PROBE).round().astype(int))
         # its images are cached at the size of training alone, so the middle of them is shown
-        middle = crop_of(config, train)
-        self.train = View(train, crop=middle, rows=probe, multilabel=several)
+        self.train = View(train, crop=crop_of(config, train), rows=rows, multilabel=several)
+        crop = crop_of(config, test) if config.eval_view == "centre_crop" else 0
         self.val, self.test = (View(own, crop=crop, multilabel=several) for own in (val, test))
         self.watched = {"train": self.train, "val": self.val}
         if config.watch_test or data.is_drawn:
@@ -51,18 +61,16 @@ class Watch:
         self.criterion = f"val_{self.val.criterion}"
         self.test.criterion  # noqa: B018  its masks, likewise decoded now
         pairs = self.test.pairs.numpy()  # (image, class)
-        firsts = np.unique(pairs[:, 1], return_index=True)[1][
-            : PANEL // 2 if self.test.several else PANEL
-        ]
-        wanted = [tuple(pair) for pair in pairs[firsts].tolist()]
-        self.panel = [image for image, _ in wanted]
+        few = PANEL // 2 if self.test.several else PANEL
+        firsts = pairs[np.unique(pairs[:, 1], return_index=True)[1][:few]]
+        self.panel = firsts[:, 0].tolist()
         rows = sorted(set(self.panel))
         self.shown = View(test, crop=crop, rows=rows, multilabel=several)
-        for split in (self.train, self.val, self.test, self.shown):
-            own = split.dataset
-            split.title = f"{own.name} {own.split}: scoring" if shown else ""
-        places = {(rows[i], c): row for row, (i, c) in enumerate(self.shown.pairs.tolist())}
-        self.places = [places[pair] for pair in wanted]
+        there = [[rows[place], c] for place, c in self.shown.pairs.tolist()]
+        self.places = [there.index(pair) for pair in firsts.tolist()]
+        for view in (self.train, self.val, self.test, self.shown):
+            own = view.dataset
+            view.title = f"{own.name} {own.split}: scoring" if shown else ""
 
     def after_epoch(self, epoch: int, model: nn.Module) -> dict:
         """``train_*``, ``val_*``, perhaps ``test_*``, and ``maps`` of the panel."""
@@ -139,6 +147,78 @@ class Log:
                 "and see whether the labels fit the images and --statistics the weights",
                 stacklevel=3,
             )
+
+
+class Board:
+    """What a sweep of ``total`` runs shows while it works: a bar, or in a log a line for each run
+    that ended.
+
+    ``failures`` holds the reasons of the runs that failed. ``stream`` is the standard error where
+    none is given.
+    """
+
+    def __init__(self, total: int, stream=None):
+        self.failures: dict[Config, str] = {}
+        self.total, self.done, self.running = total, 0, 0
+        self._noted: set[str] = set()
+        self._stream = sys.stderr if stream is None else stream
+        # a log of carriage returns cannot be read; a notebook draws a bar and is no terminal
+        self._lines = not (self._stream.isatty() or hasattr(builtins, "__IPYTHON__"))
+        self._bar = tqdm(total=total, desc="training", unit="run", disable=self._lines or not total)
+
+    def __enter__(self) -> Board:
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._bar.close()
+
+    def follow(self, futures: dict[Future, Config], room: Callable[[], int], keep: Callable):
+        """Until all have ended; ``room()`` of them are trained side by side, and ``keep(config,
+        result)`` of one that ended may say why it failed after all."""
+        while futures:
+            self.running = min(room(), len(futures))
+            self._bar.set_postfix_str(self.counts)
+            for future in wait(futures, POLL, FIRST_COMPLETED).done:
+                config, error = futures.pop(future), future.exception()
+                self.running = min(room(), len(futures))
+                failure = keep(config, future.result()) if error is None else reason_of(error)
+                self.ended(config, failure or "")
+
+    def ended(self, config: Config, failure: str = "") -> None:
+        """Say that a run is stored, or why it failed; that stays on the screen."""
+        self.done += not failure
+        line = f"{'failed' if failure else 'done'} {config.title}"
+        if failure:
+            self.failures[config] = failure
+            line += f": {failure}"
+        self._bar.update()
+        self._bar.set_postfix_str(self.counts)
+        if self._lines:
+            line = f"{time.strftime('%H:%M:%S')} {line} ({self.counts})"
+        if self._lines or failure:
+            tqdm.write(line, file=self._stream)
+
+    @property
+    def counts(self) -> str:
+        failed = len(self.failures)
+        left = self.total - self.done - self.running - failed
+        said = f"{self.done} done, {self.running} running, {failed} failed, {left} left"
+        return f"{said} of {self.total}"
+
+    def noted(self, warnings: Iterable[str]) -> None:
+        """Show each warning of the runs once; that stays on the screen."""
+        for line in dict.fromkeys(warnings):
+            if line not in self._noted:
+                self._noted.add(line)
+                tqdm.write(f"note: {line}", file=self._stream)
+
+
+def reason_of(error: BaseException) -> str:
+    """An error in a line: those of Ray go on for a page."""
+    if isinstance(error, BrokenProcessPool):
+        return _ENDED
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[0] if lines else 'no reason given'}"
 
 
 def crop_of(config: Config, dataset) -> int:

@@ -3,7 +3,6 @@
 import contextlib
 import importlib.util
 import io
-import os
 import sys
 import time
 from dataclasses import replace
@@ -13,10 +12,10 @@ import psutil
 import pytest
 import torch
 
-from entreg_utils.experiments import SweepError, cluster, run, store, sweep
+from entreg_utils.experiments import SweepError, cluster, run, store, sweep, watch
 from entreg_utils.experiments.cluster import train_here
-from entreg_utils.experiments.sweep import Board
-from entreg_utils.files import StorageError, sha256
+from entreg_utils.experiments.watch import Board
+from entreg_utils.files import StorageError
 from entreg_utils.training import loop
 from tests.conftest import alike
 
@@ -47,9 +46,9 @@ def scratch(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def whole(tmp_path, monkeypatch, one_thread):
+def whole(tmp_path, scratch, monkeypatch, one_thread):
     """An empty project, with splits of the usual size as the nodes have them; gives the results."""
-    for name in ("root", "results", "scratch"):
+    for name in ("root", "results"):
         monkeypatch.setenv(f"ENTREG_{name.upper()}", str(tmp_path / name))
     monkeypatch.delenv("ENTREG_FRESH", raising=False)
     return tmp_path / "results"
@@ -60,37 +59,40 @@ def small(tiny):
     return replace(tiny, num_train=100, epochs=4, num_classes=4)
 
 
+@pytest.fixture
+def each_look(monkeypatch):
+    """``each_look(action)``: what is done each time that the driver looks at the nodes."""
+    plain = cluster._room
+    monkeypatch.setattr(watch, "POLL", 0.1)  # see the first runs while they train
+    return lambda action: monkeypatch.setattr(cluster, "_room", lambda *a: (action(), plain(*a))[1])
+
+
 # ---- on two nodes
 
 
 @needs_ray
 def test_a_node_dies_and_every_record_is_as_if_trained_here(
-    whole, two_nodes, small, own_code, monkeypatch, capsys
+    whole, scratch, two_nodes, small, own_code, each_look, monkeypatch, capsys
 ):
     """One sweep: a run that breaks, a node that dies under a run, and three runs that succeed."""
     own_code("mine", OWN)
     good = [replace(small, seed=seed, probes=["mine:probe"]) for seed in range(3)]
     bad = replace(small, learning_rate=1e30, epochs=3)
-    killed, plain = [], Board.running
+    killed = []
 
-    def kill_once(board, where):
-        training = list((whole.parent / "scratch").glob("*/*.lock"))
-        if not killed and len(training) == 2:  # a run on each node
+    def kill_once():
+        if not killed and len(list(scratch.glob("*/*.lock"))) == 2:  # a run on each node
             killed.append(two_nodes.second)
             _cut_power(two_nodes)
-        plain(board, where)
 
-    monkeypatch.setattr(cluster, "POLL", 0.1)  # see the first runs while they train
-    monkeypatch.setattr(Board, "running", kill_once)
+    each_look(kill_once)
     with _connected_to_head(two_nodes), pytest.raises(SweepError) as caught:
         sweep([*good, bad], cluster="auto")
     first, reason = str(caught.value).splitlines()
     assert first.startswith("1 of 4 runs failed, 3 are stored")
     assert reason.startswith(f"  {bad.name}: TrainingError: training stopped at step")
-    assert f"[on {os.uname().nodename}]" in reason
-
+    assert "[on " in reason and killed
     printed = capsys.readouterr().err
-    assert killed and " lost " in printed  # one run less fits
     assert printed.count(" done ") >= 3 and "failed kl_uniform 0.5 seed 0: TrainingErr" in printed
     assert "(3 done, 0 running, 1 failed, 0 left of 4)" in printed
     # the driver's files, and none but those that `run` leaves behind
@@ -100,7 +102,6 @@ def test_a_node_dies_and_every_record_is_as_if_trained_here(
     assert len(models) == 3 and "mine" not in sys.modules
 
     monkeypatch.setenv("ENTREG_RESULTS", str(whole.parent / "here"))
-    monkeypatch.setattr(Board, "running", plain)
     for config in good:
         run(config, progress=False)  # on one thread, as the tasks
         assert alike(store.find(config), remote[config])
@@ -134,18 +135,20 @@ def _cut_power(two_nodes):
 
 
 @needs_ray
-def test_ctrl_c_ends_the_tasks_and_keeps_what_is_stored(whole, two_nodes, small, monkeypatch):
+def test_ctrl_c_ends_the_tasks_and_keeps_what_is_stored(
+    whole, scratch, two_nodes, small, each_look
+):
     import ray
 
     short, forever = replace(small, seed=8), replace(small, seed=9, epochs=10_000)
     assert sweep([short], cluster=two_nodes.address, gpus=0)[0].config == short
     assert not ray.is_initialized()
 
-    def interrupt(board, where):
-        if forever in where and (whole.parent / "scratch" / forever.name).exists():
+    def interrupt():
+        if (scratch / forever.name).exists():
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(Board, "running", interrupt)
+    each_look(interrupt)
     with _connected_to_head(two_nodes):
         with pytest.raises(KeyboardInterrupt):
             sweep([short, forever], cluster="auto")
@@ -172,9 +175,6 @@ def test_no_cluster_is_one_sentence_that_says_how_to_start_one(project, small, m
     sentence = str(caught.value)
     assert sentence.startswith("no Ray cluster at 'auto' (Could not find any running Ray instance")
     assert "`ray start --head`" in sentence and "\n" not in sentence and not project.exists()
-
-
-def test_ray_that_is_not_installed_is_one_sentence(project, small, monkeypatch):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ModuleNotFoundError, match=r'pip install "entreg_utils\[ray\]"'):
         sweep([small], cluster="auto")
@@ -194,38 +194,58 @@ def test_shares_that_cannot_be_given_are_refused(project, small, options, senten
         sweep([small], cluster="auto", **options)
 
 
-def ray_of(*resources):
-    """The nodes of a cluster."""
+def test_as_many_runs_train_side_by_side_as_the_nodes_take():
+    resources = [{"CPU": 8.0}, {"CPU": 5.0, "GPU": 2.0}]
     nodes = [{"Alive": True, "Resources": own} for own in resources]
-    return SimpleNamespace(nodes=lambda: nodes)
+    nodes.append({"Alive": False, "Resources": {"CPU": 100.0}})
+    ray = SimpleNamespace(nodes=lambda: nodes)
+    shares = {(1, 0): 13, (2, 0): 6, (9, 0): 0, (1, 1): 2, (2, 0.5): 2, (1, 0.25): 5}
+    assert {share: cluster._room(ray, *share) for share in shares} == shares
 
 
-def test_a_gpu_a_run_where_there_are_some_and_a_warning_where_no_node_is_enough():
-    cpus, gpus = {"CPU": 8.0}, {"CPU": 4.0, "GPU": 2.0}
-    assert cluster._gpus_of_a_run(ray_of(cpus), None, 1) == 0
-    assert cluster._gpus_of_a_run(ray_of(cpus, gpus), None, 1) == 1
-    assert cluster._gpus_of_a_run(ray_of(gpus), 0.25, 4) == 0.25
-    with pytest.warns(UserWarning, match="has 1 CPU cores and 0.5 GPUs for a run: waiting"):
-        assert cluster._gpus_of_a_run(ray_of(cpus), 0.5, 1) == 0.5
-    with pytest.warns(UserWarning, match="has 9 CPU cores"):
-        cluster._gpus_of_a_run(ray_of(cpus, gpus), None, 9)
+@needs_ray
+def test_a_share_that_no_node_has_is_a_warning_and_missing_photographs_are_said_first(
+    project, small, one, two_nodes, monkeypatch
+):
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Board, "follow", stop)
+    with pytest.raises(KeyboardInterrupt), pytest.warns(match="has 99 CPU cores and 0 GPUs for a"):
+        cluster.train_all([small], two_nodes.address, None, 99, Board(1, io.StringIO()))
+
+    def none(data, split, size=None):
+        raise StorageError("no photographs here")
+
+    monkeypatch.setattr(type(one.data), "load", none)
+    with pytest.raises(StorageError, match="no photographs here"):
+        cluster.train_all([one], "nowhere", None, 1, Board(1, io.StringIO()))
 
 
 # ---- what a node does with a run, and what becomes of it here
 
 
-def test_what_is_handed_over_is_what_run_stores_here(project, scratch, tiny, monkeypatch):
+def test_what_is_handed_over_is_what_run_stores_here(project, scratch, tiny, monkeypatch, tmp_path):
     threads = []
     with monkeypatch.context() as patch:
         patch.setattr(torch, "set_num_threads", threads.append)
         outcome = train_here(tiny.to_dict(places=True), tiny.name, 2, 0)
-    assert threads == [2] and set(outcome) == {"record", "name", "files"}  # the cores of the run
-    assert list(scratch.iterdir()) == [] and not project.exists() and outcome["name"] == tiny.name
+    assert threads == [2] and list(scratch.iterdir()) == [] and not project.exists()
+    assert set(outcome) == {f"{tiny.name}{end}" for end in (".pt", ".best.pt", ".json")}
     run(tiny, progress=False)
-    assert alike(outcome["record"], store.find(tiny))
-    assert set(outcome["files"]) == {f"{tiny.name}.pt", f"{tiny.name}.best.pt"}
-    for name, content in outcome["files"].items():
-        assert alike(content, (project / name).read_bytes())
+    for end in (".pt", ".best.pt"):
+        assert alike(outcome[tiny.name + end], (project / (tiny.name + end)).read_bytes())
+    here = store.find(tiny)
+    monkeypatch.setenv("ENTREG_RESULTS", str(tmp_path / "driver"))
+    with store.only_one(store.path_of(tiny)):
+        cluster._keep(tiny, outcome)
+    assert store.find(tiny) is None  # another process has it in hand
+    assert cluster._keep(tiny, outcome) is None and alike(store.find(tiny), here)
+    assert cluster._keep(tiny, "no room") == "no room"
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("ENTREG_RESULTS", str(tmp_path / "file" / "below"))
+    with pytest.raises(StorageError, match="ENTREG_RESULTS for results"):
+        cluster._keep(tiny, outcome)
 
 
 def test_an_interrupted_run_goes_on_in_the_same_folder(
@@ -241,12 +261,12 @@ def test_an_interrupted_run_goes_on_in_the_same_folder(
 
     monkeypatch.setattr(loop, "regularised_loss", dies_in_the_second_epoch)
     outcome = train_here(tiny.to_dict(), tiny.name, 1, 0)
-    assert outcome["failure"].startswith("RuntimeError: the power is off [on ")
+    assert outcome.startswith("RuntimeError: the power is off [on ")
     assert (scratch / tiny.name / f"{tiny.name}.partial").exists()
     again = train_here(tiny.to_dict(), tiny.name, 1, 0)
     assert len(steps) == 5 + 6  # the first epoch's three steps were not made again
-    unbroken = store.read(trained / f"{tiny.name}.json")
-    assert alike(again["record"], unbroken)
+    assert cluster._keep(tiny, again) is None
+    assert alike(store.find(tiny), store.read(trained / f"{tiny.name}.json"))
 
 
 def test_a_node_with_another_version_other_code_or_a_gpu_it_cannot_use_says_so(
@@ -257,12 +277,13 @@ def test_a_node_with_another_version_other_code_or_a_gpu_it_cannot_use_says_so(
     before = config.name
     own_code("mine", OWN + "# changed\n")
     mine, changed = tiny.to_dict(), config.to_dict()
-    for settings, name in ((mine, "toy-x"), ({"unheard": 1}, tiny.name), (changed, before)):
+    cases = (mine, "toy-x"), ({"unheard": 1}, tiny.name), (changed, before)
+    for settings, name in (*cases, (mine, f"{tiny.name}-01234567")):  # that of other photographs
         outcome = train_here(settings, name, 1, 0)
-        assert "another version of entreg_utils, or of own code: install" in outcome["failure"]
+        assert "another version of entreg_utils, or other own code, weights or photog" in outcome
     monkeypatch.setattr(cluster, "pick_device", lambda: torch.device("cpu"))
     outcome = train_here(mine, tiny.name, 1, 0.5)  # no reason to train on the CPU
-    assert "a GPU that PyTorch there cannot use" in outcome["failure"]
+    assert "a GPU that PyTorch there cannot use" in outcome
     assert not scratch.exists()
 
 
@@ -274,36 +295,3 @@ def test_each_user_has_a_folder_of_their_own(monkeypatch, tmp_path):
         monkeypatch.setattr(cluster.os, "getuid", lambda user=user: user, raising=False)
         folders.add(cluster.scratch_folder())
     assert {folder.parent for folder in folders} == {tmp_path} and len(folders) == 2
-
-
-def test_what_arrives_damaged_or_late_is_not_stored(stored, project, tiny, tmp_path, monkeypatch):
-    files = {path.name: path.read_bytes() for path in project.glob("*.pt")}
-    outcome = {"record": store.read(stored), "name": tiny.name, "files": files}
-    monkeypatch.setenv("ENTREG_RESULTS", str(tmp_path / "driver"))
-    cut = {name: content[:-1] for name, content in files.items()}
-    for damaged in (outcome | {"files": cut}, outcome | {"files": {}}):
-        with pytest.raises(RuntimeError, match="is not this run, or not all of it"):
-            cluster._keep(tiny, damaged)
-    with pytest.raises(RuntimeError, match="is not this run"):
-        cluster._keep(replace(tiny, seed=1), outcome)
-    with pytest.raises(RuntimeError, match="from other weights or photographs than those that lie"):
-        cluster._keep(tiny, outcome | {"name": f"{tiny.name}-01234567"})
-    with store.only_one(store.path_of(tiny)):
-        cluster._keep(tiny, outcome)
-    assert store.find(tiny) is None  # another process has it in hand
-    cluster._keep(tiny, outcome)
-    assert store.find(tiny)["weights_sha256"] == sha256(files[f"{tiny.name}.pt"][64:])
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("ENTREG_RESULTS", str(tmp_path / "file" / "below"))
-    with pytest.raises(StorageError, match="ENTREG_RESULTS for results"):
-        cluster._keep(tiny, outcome)
-
-
-@needs_ray
-def test_photographs_that_are_not_here_are_said_before_a_cluster_is_asked(one, monkeypatch):
-    def none(data, split, size=None):
-        raise StorageError("no photographs here")
-
-    monkeypatch.setattr(type(one.data), "load", none)
-    with pytest.raises(StorageError, match="no photographs here"):
-        cluster.train_all([one], "auto", None, 1, Board([one], io.StringIO()))

@@ -2,14 +2,14 @@
 
 import subprocess
 import sys
-import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from entreg_utils import experiments
-from entreg_utils.experiments import Config
+from entreg_utils.experiments import Config, run
 from tests.conftest import alike
 
 SMALL = dict(num_train=60, batch_size=20, epochs=1, image_size=32)
@@ -40,40 +40,20 @@ from entreg_utils import data
 def few_fish(split, **options):
     return data.load("toy", split, num_images=40, image_size=32, cache=False)
 """
+SOURCES = (NETWORK, REGULARIZER, ERASING, METRIC, DATA)
 DOORS = {
-    "network": (NETWORK, dict(model="mine:network", **SMALL)),
-    "regularizer": (REGULARIZER, dict(regularizer="mine:spread", strength=0.1, width=4, **SMALL)),
-    "erasing": (ERASING, dict(method="mine:upper_half", width=4, **SMALL)),
-    "metric": (METRIC, dict(probes=["mine:centre_light"], width=4, **SMALL)),
-    "data": (DATA, dict(dataset="mine:few_fish", width=4, batch_size=20, epochs=1)),
+    "none": SMALL | dict(width=4),
+    "network": SMALL | dict(model="mine:network"),
+    "regularizer": SMALL | dict(width=4, regularizer="mine:spread", strength=0.1),
+    "erasing": SMALL | dict(width=4, method="mine:upper_half"),
+    "metric": SMALL | dict(width=4, probes=["mine:centre_light"]),
+    "data": dict(dataset="mine:few_fish", width=4, batch_size=20, epochs=1),
 }
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_own_code_goes_through_run_and_a_sweep(door, project, tmp_path, monkeypatch):
-    source, settings = DOORS[door]
-    assert len(source.strip().splitlines()) <= 6
-    (tmp_path / "mine.py").write_text(source)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.delitem(sys.modules, "mine", raising=False)
-    one = experiments.run(Config(**settings), progress=False)
-    pair = experiments.sweep([Config(**settings, seed=seed) for seed in (0, 1)], jobs=2)
-    assert alike(pair[0].weights_sha256, one.weights_sha256)
-    assert pair[0].weights_sha256 != pair[1].weights_sha256
-    plain = {k: v for k, v in settings.items() if not str(v).startswith(("mine:", "['mine:"))}
-    if door == "metric":
-        assert "centre_light" in pair[1].metrics and "val_centre_light" in pair[1].history
-    elif door in ("regularizer", "erasing"):
-        plain.pop("strength", None)
-        other = experiments.run(Config(**plain), progress=False)
-        assert other.weights_sha256 != one.weights_sha256
-    # after a change of the source it is another run, and the old record stays
-    before = Config(**settings).name
-    (tmp_path / "mine.py").write_text(source + "\n# changed\n")
-    assert Config(**settings).name != before
-
-
-def test_a_folder_of_photographs_is_a_data_set(project, tmp_path):
+@pytest.fixture
+def folder(tmp_path):
+    """Photographs of two classes, eight of each to train on."""
     rng = np.random.default_rng(0)
     for split, count in (("train", 8), ("val", 4), ("test", 4)):
         for label, name in enumerate(("dark birds", "bright fish")):
@@ -82,31 +62,53 @@ def test_a_folder_of_photographs_is_a_data_set(project, tmp_path):
             for k in range(count):
                 pixels = rng.integers(0, 100, (40, 50, 3)) + 120 * label
                 Image.fromarray(pixels.astype(np.uint8)).save(folder / f"{k}.png")
-    settings = dict(
-        dataset=f"folder:{tmp_path / 'photos'}", width=4, resize=36, crop=32, eval_size=32,
-        batch_size=8, epochs=1,
-    )  # fmt: skip
-    runs = experiments.sweep([Config(**settings, seed=seed) for seed in (0, 1)], jobs=2)
-    assert {"accuracy", "entropy"} <= set(runs[0].metrics)
-    assert runs[0].weights_sha256 != runs[1].weights_sha256 and runs[0].files.photographs
-    assert experiments.run(Config(**settings)).provenance == runs[0].provenance  # from the store
-    first = next((tmp_path / "photos" / "train" / "dark birds").iterdir())
-    Image.fromarray(np.full((40, 50, 3), 7, np.uint8)).save(first)
-    again = experiments.run(Config(**settings), progress=False)  # other photographs: another run
-    assert again.files.photographs != runs[0].files.photographs
+    return tmp_path / "photos"
+
+
+def test_own_code_and_own_photographs_go_through_run_and_a_sweep(
+    project, own_code, folder, monkeypatch
+):
+    assert all(len(source.strip().splitlines()) <= 6 for source in SOURCES)
+    path = own_code("mine", "".join(SOURCES))
+    photographs = dict(dataset=f"folder:{folder}", width=4, resize=36, crop=32, eval_size=32)
+    doors = DOORS | {"folder": photographs | dict(batch_size=8, epochs=1)}
+    configs = {door: Config(**settings) for door, settings in doors.items()}
+    swept = dict(zip(doors, experiments.sweep(configs.values(), jobs=2), strict=True))
+    for result in swept.values():
+        assert {"accuracy", "entropy"} <= set(result.metrics)
+    monkeypatch.setenv("ENTREG_RESULTS", str(project.parent / "here"))
+    here = {door: run(config, progress=False) for door, config in configs.items()}
+    for door, result in here.items():
+        assert alike(result.weights_sha256, swept[door].weights_sha256)
+    weights = {door: result.weights_sha256 for door, result in here.items()}
+    assert len({weights[door] for door in ("none", "regularizer", "erasing")}) == 3
+    assert weights["metric"] == weights["none"]  # it looks on
+    assert "centre_light" in here["metric"].metrics
+    assert "val_centre_light" in here["metric"].history
+    # after a change of the source it is another run, and the old record stays
+    before = configs["network"].name
+    path.write_text(path.read_text() + "\n# changed\n")
+    assert configs["network"].name != before
+
+
+def test_other_photographs_in_a_folder_are_another_run(project, folder):
+    config = Config(dataset=f"folder:{folder}", width=4, resize=36, crop=32, eval_size=32)
+    config = replace(config, batch_size=8, epochs=1)
+    before = run(config, progress=False)
+    assert before.files.photographs and run(config).provenance == before.provenance  # stored
+    Image.fromarray(np.full((40, 50, 3), 7, np.uint8)).save(folder / "train/dark birds/0.png")
+    again = run(config, progress=False)
+    assert again.files.photographs != before.files.photographs
     # whether they show several classes is known only when they are loaded
+    several = replace(config, multilabel="softmax")
     with pytest.raises(ValueError, match="one class an image: train it with multilabel='none'"):
-        experiments.run(Config(**settings, multilabel="softmax"), progress=False)
-    rows = [
-        f"{path.relative_to(tmp_path / 'photos')},fish"
-        for path in (tmp_path / "photos").rglob("*.png")
-    ]
+        run(several, progress=False)
+    rows = [f"{path.relative_to(folder)},fish" for path in folder.rglob("*.png")]
     rows += [row.replace(",fish", ",bird") for row in rows[::2]]
-    (tmp_path / "photos" / "labels.csv").write_text("\n".join(["image,class", *rows]))
+    (folder / "labels.csv").write_text("\n".join(["image,class", *rows]))
     with pytest.raises(ValueError, match="several classes an image: train it with multilabel='so"):
-        experiments.run(Config(**settings), progress=False)
-    several = experiments.run(Config(**settings, multilabel="softmax"), progress=False)
-    assert 0 < several.metrics["mean_ap"] <= 1
+        run(config, progress=False)
+    assert 0 < run(several, progress=False).metrics["mean_ap"] <= 1
 
 
 SCRIPT = """
@@ -126,7 +128,7 @@ if __name__ == "__main__":
 
 
 def test_functions_of_a_script_reach_the_processes_of_a_sweep(project, tmp_path):
-    (tmp_path / "study.py").write_text(textwrap.dedent(SCRIPT))
+    (tmp_path / "study.py").write_text(SCRIPT)
     done = subprocess.run(
         [sys.executable, "study.py"], cwd=tmp_path, capture_output=True, text=True, timeout=300
     )

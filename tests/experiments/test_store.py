@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from entreg_utils.experiments import Config, grids, packing, store
+from entreg_utils.experiments import Config, grids, store
 from entreg_utils.experiments.config import PROTOCOL
 from entreg_utils.experiments.store import Files
 from entreg_utils.files import StorageError, own, read_checked, sha256
@@ -152,17 +152,17 @@ def test_a_committed_record_loads_without_files_and_beside_others_with_one_line(
 
 def test_maps_by_hand():
     maps = np.array([[[[0.0, 1.0], [0.5, 0.25]], [[-2.0, 0.0], [2.0, 1.0]]]])  # (1, 2, 2, 2)
-    packed = packing.pack_maps(maps)
+    packed = store.pack_maps(maps)
     assert packed["shape"] == [1, 2, 2, 2]
     assert (packed["low"], packed["high"]) == ([[0.0, -2.0]], [[1.0, 2.0]])
     # 0.5 * 255 = 127.5 rounds to the even 128; 0.25 * 255 = 63.75 to 64.
     assert list(base64.b64decode(packed["uint8"])) == [0, 255, 128, 64, 0, 128, 255, 191]
-    back = packing.unpack_maps(json.loads(json.dumps(packed)))
+    back = store.unpack_maps(json.loads(json.dumps(packed)))
     assert back.dtype == np.float32
     assert back[0, 0].ravel() == pytest.approx([0, 1, 128 / 255, 64 / 255])
     assert back[0, 1].ravel() == pytest.approx([-2, -2 + 4 * 128 / 255, 2, -2 + 4 * 191 / 255])
-    flat = packing.pack_maps(np.full((1, 1, 2, 2), 3.0))
-    assert (packing.unpack_maps(flat) == 3.0).all()
+    flat = store.pack_maps(np.full((1, 1, 2, 2), 3.0))
+    assert (store.unpack_maps(flat) == 3.0).all()
 
 
 def test_arrays_come_back_to_the_bit_and_hits_over_thresholds_shrink():
@@ -174,13 +174,13 @@ def test_arrays_come_back_to_the_bit_and_hits_over_thresholds_shrink():
         "lit": np.where(generator.random((6, 2, 2)) < 0.5, np.nan, 0.1).astype(np.float16),
         "empty": np.zeros((0, 4), bool),
     }
-    found = packing.unpack_arrays(json.loads(json.dumps(packing.pack_arrays(arrays))))
+    found = store.unpack_arrays(json.loads(json.dumps(store.pack_arrays(arrays))))
     for name, array in arrays.items():
         assert found[name].dtype == array.dtype
         np.testing.assert_array_equal(found[name], array)  # NaN at the same places
     places = generator.integers(0, 1000, (800, 2))
     hits = (np.arange(1000) >= places.min(1)[:, None]) & (np.arange(1000) < places.max(1)[:, None])
-    assert len(packing.pack_arrays({"hits": hits})["hits"]["zlib"]) < hits.size / 8 / 5
+    assert len(store.pack_arrays({"hits": hits})["hits"]["zlib"]) < hits.size / 8 / 5
 
 
 # ---- the records that come with the project

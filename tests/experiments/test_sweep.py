@@ -19,7 +19,8 @@ import pytest
 
 from entreg_utils.experiments import Config, SweepError, run, store, sweep
 from entreg_utils.experiments import sweep as sweep_function
-from entreg_utils.experiments.sweep import Board, _train_all, keep_memory
+from entreg_utils.experiments.sweep import _train_all, keep_memory
+from entreg_utils.experiments.watch import Board
 from entreg_utils.machine import usable_cores
 
 MODULE = sys.modules[sweep_function.__module__]
@@ -84,17 +85,6 @@ def test_functions_that_do_not_travel_are_trained_with_in_this_process(
     assert run(here).metrics["images"] == 64
 
 
-def test_warnings_of_the_runs_are_shown_by_the_board_and_each_once(monkeypatch):
-    monkeypatch.setattr(
-        MODULE, "run", lambda config, progress: warnings.warn("chance", stacklevel=1)
-    )
-    stream = io.StringIO()
-    with Board(RUNS, stream) as board:
-        for config in RUNS:
-            board.noted(MODULE._run_quietly(config))
-    assert stream.getvalue() == "note: chance\n"
-
-
 def is_running(pid):
     try:
         os.kill(pid, 0)
@@ -124,7 +114,7 @@ def test_ctrl_c_ends_the_processes(project, small, ctrl_c):
     stop = threading.Event()
     threading.Thread(target=interrupt, daemon=True).start()
     with pytest.raises(KeyboardInterrupt):
-        _train_all(forever, 1, Board(forever, io.StringIO()))
+        _train_all(forever, 1, Board(3, io.StringIO()))
     stop.set()
     # By the process table: the pool's own thread may have collected the exit code before us.
     deadline = time.monotonic() + 60
@@ -133,30 +123,6 @@ def test_ctrl_c_ends_the_processes(project, small, ctrl_c):
         time.sleep(0.05)
     assert store.find(forever[0]) is None
     assert [path.stem for path in project.glob("*.partial")] == [forever[0].name]
-
-
-def test_a_process_that_the_system_ends_is_a_reason_that_names_memory(project, small, monkeypatch):
-    class Pool:
-        outcomes = [BrokenProcessPool("terminated abruptly"), None]
-
-        def __init__(self, *_):
-            pass
-
-        def submit(self, function, settings):
-            future, error = Future(), self.outcomes.pop(0)
-            future.set_exception(error) if error else future.set_result([])
-            return future
-
-        def shutdown(self):
-            pass
-
-    monkeypatch.setattr(MODULE, "ProcessPoolExecutor", Pool)
-    log = io.StringIO()
-    board = Board([small, RUNS[1]], log)
-    _train_all([small, RUNS[1]], 2, board)
-    assert list(board.failures) == [small]
-    assert "want of memory" in board.failures[small] and "fewer jobs" in board.failures[small]
-    assert log.getvalue().endswith("(1 done, 0 running, 1 failed, 0 left of 2)\n")
 
 
 @pytest.mark.parametrize(
@@ -185,26 +151,37 @@ def test_a_stored_run_needs_no_cluster_and_nothing_to_do_starts_nothing(
 # ---- the board
 
 
-def test_a_log_has_one_line_a_change_with_the_counts():
-    log = io.StringIO()
-    with Board(RUNS, log) as board:
-        board.running(RUNS[:2])
-        board.running(RUNS[:2])  # nothing new, nothing said
-        board.ended(RUNS[0])
-        board.running([])
-        board.running([RUNS[1]])
-        board.ended(RUNS[1], "TrainingError: no")
-        board.running(RUNS[:2])  # late news of finished runs change nothing
-    lines = [line[9:] for line in log.getvalue().splitlines()]  # without the time of day
-    assert lines == [
-        "started none 0 seed 0 (0 done, 1 running, 0 failed, 2 left of 3)",
-        "started none 0 seed 1 (0 done, 2 running, 0 failed, 1 left of 3)",
-        "done none 0 seed 0 (1 done, 1 running, 0 failed, 1 left of 3)",
-        "lost none 0 seed 1 (1 done, 0 running, 0 failed, 2 left of 3)",
-        "started none 0 seed 1 (1 done, 1 running, 0 failed, 1 left of 3)",
-        "failed none 0 seed 1: TrainingError: no (1 done, 0 running, 1 failed, 1 left of 3)",
+def done(outcome):
+    """What a pool gives for a run that ended, with a result or an error."""
+    future = Future()
+    failed = isinstance(outcome, Exception)
+    future.set_exception(outcome) if failed else future.set_result(outcome)
+    return future
+
+
+def test_a_log_has_one_line_a_run_with_the_counts_and_each_warning_once(monkeypatch):
+    def warn(config, progress):
+        warnings.warn("chance", stacklevel=1)
+
+    monkeypatch.setattr(MODULE, "run", warn)
+    log, said = io.StringIO(), MODULE._run_quietly(RUNS[0])
+    with Board(4, log) as board:
+        both = {done(said): RUNS[0], done(said): RUNS[0]}
+        board.follow(both, lambda: 2, lambda _, said: board.noted(said))
+        broken = {done(BrokenProcessPool("terminated abruptly")): RUNS[1]}
+        board.follow(broken, lambda: 2, pytest.fail)
+        board.follow({done("no room"): RUNS[2]}, lambda: 2, lambda _, said: said)
+    lines = log.getvalue().splitlines()
+    memory = "the system ended one of the processes, most often for want of memory, and all stop "
+    assert lines[0] == "note: chance"
+    assert [line[9:] for line in lines[1:]] == [  # without the time of day
+        "done none 0 seed 0 (1 done, 1 running, 0 failed, 2 left of 4)",
+        "done none 0 seed 0 (2 done, 0 running, 0 failed, 2 left of 4)",
+        f"failed none 0 seed 1: {memory}with it: give fewer jobs (2 done, 0 running, 1 failed, 1 "
+        "left of 4)",
+        "failed none 0 seed 2: no room (2 done, 0 running, 2 failed, 0 left of 4)",
     ]
-    assert board.failures == {RUNS[1]: "TrainingError: no"}
+    assert list(board.failures) == RUNS[1:]
 
 
 @pytest.mark.parametrize("where", ["terminal", "notebook"])
@@ -214,8 +191,7 @@ def test_a_screen_has_a_bar_and_above_it_what_failed(where, monkeypatch, capsys)
         screen.isatty = lambda: True
     else:
         monkeypatch.setattr(builtins, "__IPYTHON__", True, raising=False)
-    with Board(RUNS, screen) as board:
-        board.running([RUNS[0]])
+    with Board(3, screen) as board:
         board.ended(RUNS[0], "no room")
         board.ended(RUNS[1])
     assert screen.getvalue() == "failed none 0 seed 0: no room\n"
