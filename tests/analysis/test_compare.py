@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from entreg_utils import analysis
 from entreg_utils.analysis import compare as comparisons
 from entreg_utils.experiments import Config, plans, store
 
@@ -128,7 +129,7 @@ def test_a_score_at_an_entropy_lies_between_the_runs_around_it():
     table = pd.DataFrame(
         {"seed": [0, 0, 1, 1], "entropy": [2.0, 1.0, 1.0, 1.2], "pxap": [0.8, 0.4, 0.5, 0.5]}
     )
-    found = comparisons.at_entropy(table, "pxap", 1.25)
+    found = analysis.at_entropy(table, "pxap", 1.25)
     assert found[0] == pytest.approx(0.5) and np.isnan(found[1])  # nothing is extrapolated
 
 
@@ -174,20 +175,20 @@ def history():
 
 
 def test_each_rule_keeps_its_epoch_whatever_the_order_of_the_rows():
-    rules = comparisons.by_checkpoint(history(), "x")
+    rules = analysis.by_checkpoint(history(), "x")
     assert list(rules.columns) == ["last", "validation", "test"]
     assert rules.loc[(0.3, 0)].tolist() == [0.5, 0.6, 0.9]
     assert rules.loc[(0.3, 1)].tolist() == [0.4, 0.7, 0.7]
 
 
 def test_another_criterion_chooses_and_the_score_is_reported():
-    rules = comparisons.by_checkpoint(history(), "y", "x")
+    rules = analysis.by_checkpoint(history(), "y", "x")
     assert rules.loc[(0.3, 0)].tolist() == [5, 6, 9]
 
 
 def test_equal_epochs_give_the_earliest():
     flat = history().assign(val_x=0.5)
-    assert comparisons.by_checkpoint(flat, "x").loc[(0.3, 0)].tolist() == [0.5, 0.9, 0.9]
+    assert analysis.by_checkpoint(flat, "x").loc[(0.3, 0)].tolist() == [0.5, 0.9, 0.9]
 
 
 @pytest.mark.parametrize("how", ["absent", "holes"])
@@ -198,11 +199,11 @@ def test_test_must_have_been_watched(how):
     else:
         table.loc[0, "test_x"] = np.nan
     with pytest.raises(ValueError, match="test_x.*was test watched"):
-        comparisons.by_checkpoint(table, "x")
+        analysis.by_checkpoint(table, "x")
 
 
 def test_optimism_is_taken_seed_by_seed():
-    table = comparisons.optimism(comparisons.by_checkpoint(history(), "x"))
+    table = analysis.optimism(analysis.by_checkpoint(history(), "x"))
     # test - last: 0.4, 0.3; test - validation: 0.3, 0.0; t_1 s / sqrt 2 = 12.7062 |a - b| / 2
     assert table.loc[(0.3, "last"), "mean"] == pytest.approx(0.35)
     assert table.loc[(0.3, "last"), "half"] == pytest.approx(12.7062047 * 0.05)

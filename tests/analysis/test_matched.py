@@ -5,7 +5,7 @@ import math
 import pandas as pd
 import pytest
 
-from entreg_utils.analysis import matched
+from entreg_utils.analysis import compare as matched
 
 
 def rows(scores, entropies=(0.0, 1.0, 2.0)):

@@ -25,7 +25,7 @@ def test_each_number_of_a_run_has_its_rule(stored, tiny):
     left_out = ("max_box_acc_max", "max_box_acc_pas", "max_box_acc_ivr", "ivr_percentile")
     wanted = {n for n in result.metrics if not n.endswith("_best") and not n.startswith(left_out)}
     assert set(rules) == wanted
-    lines = reports.report(result, True).splitlines()
+    lines = reports.scores_of(result, True).splitlines()
     assert lines[0] == "kl_uniform, ε = 0.5 (strength 1), seed 0: loaded"
     assert lines[1].startswith(
         "split: test of toy, 64 images; checkpoint: last (epoch 3); maps: of"
@@ -42,7 +42,7 @@ def test_the_best_checkpoint_has_a_second_column_and_an_own_metric_its_own_name(
     config = Config(dataset="cub", model="resnet50", method="adl", sigma=0.2, epochs=30)
     chosen = {"criterion": "val_max_box_acc", "epoch": 12, "weights_sha256": "1"}
     result = made_up(config, chosen, gt_known_best=0.5, mine=3.0)
-    lines = reports.report(result, False).splitlines()
+    lines = reports.scores_of(result, False).splitlines()
     assert lines[0] == "resnet50, adl, none, ε = 0 (strength 0), seed 0: trained now"
     assert lines[2] == "second column: checkpoint best by val_max_box_acc (epoch 12)"
     title, rule = reports.rules_of(result)["gt_known"]
@@ -90,7 +90,7 @@ def test_photographs_have_their_own_scores_with_baselines_beside_them():
 def test_how_many_images_were_scored_and_by_which_preset():
     own = made_up(presets.photographs("folder:mine").config(), num_boxed=3)
     own = replace(own, outcomes={"right": np.ones(12, bool)})
-    lines = reports.report(own, True).splitlines()
+    lines = reports.scores_of(own, True).splitlines()
     assert lines[1].startswith(
         "split: test of folder:mine, 12 images, boxes of 3; checkpoint: last"
     )

@@ -8,11 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from entreg_utils.analysis import reports as summaries
-from entreg_utils.analysis import tables
+from entreg_utils.analysis import reports, tables
 from entreg_utils.experiments import Config, Run, grids
 
-SCORES = {name: 0.5 for name in tables.HEADLINE}
+SCORES = {name: 0.5 for name in reports.HEADLINE}
 
 
 def made(epsilon, seed, history=None, **metrics):
@@ -109,7 +108,7 @@ def test_one_seed_has_no_interval():
     summary = tables.over_seeds(tables.final([made(0.0, 0, pxap=0.7)]))
     assert summary["pxap"]["mean"][0.0] == 0.7 and math.isnan(summary["pxap"]["half"][0.0])
     runs = [made(0.0, 0, pxap=0.7), made(0.5, 0), made(0.5, 1)]
-    assert tables.headline(runs)["PxAP"].tolist() == ["0.700", "0.500 ± 0.000"]
+    assert reports.headline(runs)["PxAP"].tolist() == ["0.700", "0.500 ± 0.000"]
 
 
 def test_a_score_that_an_older_record_lacks_has_no_interval_and_stops_no_other():
@@ -140,16 +139,16 @@ def test_headline_prints_mean_and_half_width():
     scores = [0.70, 0.72, 0.74]  # s = 0.02, half = 4.302653 * 0.02 / sqrt 3 = 0.0497
     runs = [made(0.5, seed, pxap=score) for seed, score in enumerate(scores)]
     runs += [made(0.0, seed, accuracy=1.0) for seed in range(3)]
-    table = tables.headline(runs)
+    table = reports.headline(runs)
     assert table.index.name == "ε"
     assert table.index.tolist() == [0.0, 0.5]
-    assert list(table.columns) == list(tables.HEADLINE.values())
+    assert list(table.columns) == list(reports.HEADLINE.values())
     assert table["PxAP"].tolist() == ["0.500 ± 0.000", "0.720 ± 0.050"]
     assert table["accuracy"].tolist() == ["1.000 ± 0.000", "0.500 ± 0.000"]
 
 
 def test_headline_names_are_metrics_of_a_run():
-    assert set(tables.HEADLINE) <= set(summaries.RULES)
+    assert set(reports.HEADLINE) <= set(reports.RULES)
 
 
 def test_choice_is_by_the_mean_on_validation():
@@ -181,7 +180,7 @@ def dataset():
 
 
 def test_baselines_by_hand(dataset):
-    table = tables.baselines(dataset)
+    table = reports.baselines(dataset)
     assert table.loc["constant map", "PxAP"] == "0.250"  # 16 of 64 pixels
     assert table.loc["centred box", "MaxBoxAcc (oracle)"] == "1.000"
     assert table.loc["constant map", "MaxBoxAcc (oracle)"] == "-"
@@ -201,33 +200,34 @@ def sweep_of(*scores, accuracy=(0.9, 0.9)):
 
 def test_verdict_says_whether_the_intervals_touch():
     # differences of 0.02 give half-widths of 12.706 x 0.01 = 0.127
-    sentence = tables.verdict(sweep_of((0.39, 0.41), (0.69, 0.71), accuracy=(0.98, 0.96)))
+    sentence = reports.verdict(sweep_of((0.39, 0.41), (0.69, 0.71), accuracy=(0.98, 0.96)))
     assert sentence == (
         "At ε = 0.5, chosen on validation, PxAP is 0.700 ± 0.127 against 0.400 ± 0.127 at ε = 0; "
         "the intervals do not touch; accuracy changes by -0.020; at ε = 0.5 PxAP is 0.700."
     )
-    assert "the intervals overlap" in tables.verdict(sweep_of((0.39, 0.41), (0.64, 0.66)))
+    assert "the intervals overlap" in reports.verdict(sweep_of((0.39, 0.41), (0.64, 0.66)))
     # apart in the other direction: PxAP is lower at the chosen strength, and the numbers say so
-    assert "the intervals do not touch" in tables.verdict(sweep_of((0.69, 0.71), (0.19, 0.21)))
+    assert "the intervals do not touch" in reports.verdict(sweep_of((0.69, 0.71), (0.19, 0.21)))
 
 
 def test_markdown_puts_the_index_first():
     table = pd.DataFrame({"a": ["1", "2"], "b": ["x", "y"]}, index=pd.Index(["p", "q"], name="ε"))
     assert (
-        tables.markdown(table) == "| ε | a | b |\n| --- | --- | --- |\n| p | 1 | x |\n| q | 2 | y |"
+        reports.markdown(table)
+        == "| ε | a | b |\n| --- | --- | --- |\n| p | 1 | x |\n| q | 2 | y |"
     )
 
 
 def test_report_has_scores_baselines_and_verdict(dataset):
     runs = sweep_of((0.4, 0.4), (0.7, 0.7))
-    lines = tables.report(runs, dataset).splitlines()
-    assert lines[0] == "| ε | " + " | ".join(tables.HEADLINE.values()) + " |"
+    lines = reports.report(runs, dataset).splitlines()
+    assert lines[0] == "| ε | " + " | ".join(reports.HEADLINE.values()) + " |"
     cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:6]]
     assert [row[0] for row in cells] == ["0", "0.5", "centred box", "constant map"]
-    pxap = 1 + list(tables.HEADLINE).index("pxap")
+    pxap = 1 + list(reports.HEADLINE).index("pxap")
     assert [row[pxap] for row in cells] == ["0.400 ± 0.000", "0.700 ± 0.000", "-", "0.250"]
-    assert all(len(row) == 1 + len(tables.HEADLINE) for row in cells)
-    assert lines[6:] == ["", tables.verdict(runs)]
+    assert all(len(row) == 1 + len(reports.HEADLINE) for row in cells)
+    assert lines[6:] == ["", reports.verdict(runs)]
 
 
 def test_the_epsilon_of_a_row_is_that_of_the_loss():
