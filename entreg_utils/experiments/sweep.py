@@ -18,13 +18,13 @@ import torch
 from tqdm.auto import tqdm
 
 from entreg_utils import names
+from entreg_utils.ahead import usable_cores
 from entreg_utils.experiments import store
 from entreg_utils.experiments.config import Config, own_code
 from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.experiments.run import Run, run, title_of
 from entreg_utils.fields import plain_numbers
 from entreg_utils.files import variable
-from entreg_utils.machine import usable_cores
 
 # Of mallopt(3), in glibc: blocks may not be mapped one by one, and freed memory stays.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4
