@@ -121,38 +121,29 @@ def missing_library(message: str) -> str:
 
 
 def swap_in_headless(run=subprocess.run) -> str:
-    """Swap opencv-python for its headless build if ``import cv2`` fails for a missing library.
+    """Put opencv-python's headless build in its place if ``import cv2`` misses a shared library.
 
     Bare servers lack libGL and glib, which opencv-python loads for windows that nobody here opens.
-    Both builds own the files of ``cv2/``, so both are taken out before the headless one goes in,
-    which is fetched first: a failing network changes nothing. ``pip check`` then misses
-    ``opencv-python``, which is harmless. ``run`` stands for :func:`subprocess.run`.
+    Both builds own the files of ``cv2/``: the one that is installed last is there. ``run`` stands
+    for :func:`subprocess.run`.
 
     Returns:
         One line that says what was done, with its line end; "" when nothing had to be done.
 
     Raises:
-        RuntimeError: pip could not fetch or install the headless build.
+        RuntimeError: pip could not fetch or install the headless build; nothing is changed.
     """
     probe = run([sys.executable, "-c", "import cv2"], capture_output=True, text=True)
-    library = missing_library(probe.stderr) if probe.returncode else ""
-    version = version_of("opencv-python")
+    library, version = missing_library(probe.stderr), version_of("opencv-python")
     if not library or not version:
         return ""  # any other fault is for the report, which names its own remedy
     wanted = f"opencv-python-headless=={version}"
-    pip = [*_PYTHON, "pip", "--disable-pip-version-check", "-qq"]
-    with tempfile.TemporaryDirectory() as folder:
-        for step in (
-            [*pip, "download", "--no-deps", "--dest", folder, wanted],
-            [*pip, "uninstall", "--yes", "opencv-python", "opencv-python-headless"],
-            [*pip, "install", "--no-deps", "--no-index", "--find-links", folder, wanted],
-        ):
-            if run(step).returncode != 0:
-                again = [*_PYTHON, "pip", "install", "--force-reinstall", "--no-deps", wanted]
-                raise RuntimeError(
-                    f"could not swap in {wanted}, which this system needs as it has no {library}: "
-                    f"see pip's message, then run {shlex.join(again)}"
-                )
+    command = [*_PYTHON, "pip", "install", "-qq", "--force-reinstall", "--no-deps", wanted]
+    if run(command).returncode:
+        raise RuntimeError(
+            f"could not swap in {wanted}, which this system needs as it has no {library}: see "
+            f"pip's message, then run {shlex.join(command)}"
+        )
     return f"This system has no {library}, which opencv-python loads: took {wanted} instead.\n"
 
 
@@ -180,7 +171,7 @@ def check_package(package: str, load=opens) -> Finding:
         mend = pip_install("--force-reinstall", "--no-deps", *wanted)
         if package == "opencv-python" and missing_library(str(error)):
             mend = "sudo apt-get install libgl1 libglib2.0-0"
-            if version_of("opencv-python"):  # not the headless build already
+            if version_of("opencv-python-headless") is None:
                 mend = shlex.join([*_PYTHON, "entreg_utils", "doctor", "--mend"])
                 reason += "; the build without windows (opencv-python-headless) does without it"
         elif "torchvision::nms" in str(error) or "undefined symbol" in str(error):
