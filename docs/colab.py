@@ -18,7 +18,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))
 
-from entreg_utils.machine import installed_version, release, requirements  # noqa: E402
+from entreg_utils.doctor import installed_version, release, requirements  # noqa: E402
 
 NOT_HERE = "jupyterlab", "nbval"  # the platform has its own page, and no tests run there
 

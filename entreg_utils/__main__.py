@@ -6,7 +6,6 @@ only when it is called, so that ``doctor`` runs where half the packages are miss
 
 from __future__ import annotations
 
-import codecs
 import importlib
 import io
 import os
@@ -28,20 +27,6 @@ COMMANDS = {
     "doctor": ("doctor", "main", "versions, device, and what is missing with its remedy"),
 }
 USAGE = "usage: python -m entreg_utils [--version] [--traceback] COMMAND ...\n\n{}\n\n{}"
-
-
-# signs of help and tables, for an output that has less than Unicode
-_LETTERS = {"ε": "eps", "λ": "lambda", "±": "+-", "−": "-", "≥": ">=", "…": ".."}
-
-
-def _in_letters(error: UnicodeError) -> tuple[str, int]:
-    """Stands for what a stream cannot show: ε is eps, another sign \\u20ac."""
-    strange = error.object[error.start : error.end]
-    plain = (_LETTERS.get(sign) or ascii(sign)[1:-1] for sign in strange)
-    return "".join(plain), error.end
-
-
-codecs.register_error("in_letters", _in_letters)
 
 
 def _help() -> str:
@@ -73,32 +58,24 @@ def _note(message, *_, **__) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run one command and return its exit status; errors end in one sentence on stderr.
 
-    What the terminal cannot show is written in letters that it has; a reader that leaves early, as
-    ``| head`` does, ends the command without a word (status 141, as the shell has it).
+    What the terminal cannot show is written as \\u20ac; a reader that leaves early, as ``| head``
+    does, ends the command without a word (status 141, as the shell has it).
     """
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="in_letters")
+            stream.reconfigure(errors="backslashreplace")
     try:
         try:
             return _status(sys.argv[1:] if argv is None else argv)
         finally:
-            if sys.stdout is not None:  # as it is where the shell closed it, >&-
-                sys.stdout.flush()
+            sys.stdout.flush()
     except BrokenPipeError:
-        for stream in filter(None, (sys.stdout, sys.stderr)):  # Python flushes once more
+        for stream in (sys.stdout, sys.stderr):  # Python flushes once more
             os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
         return 141
 
 
-def _with_home(word: str) -> str:
-    """The word with ``~`` expanded, for what a shell leaves as it is: ``--out=~/maps``."""
-    option, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
-    return option + equals + os.path.expanduser(value)
-
-
 def _status(argv: list[str]) -> int:
-    argv = [_with_home(word) for word in argv]
     if "--traceback" in argv:
         return _run([word for word in argv if word != "--traceback"])
     try:

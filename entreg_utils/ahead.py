@@ -1,19 +1,32 @@
-"""Threads that work a few items ahead, in order, under a bar; and how many threads there may be."""
+"""Threads that work a few items ahead, in order, under a bar; and how many cores there are."""
 
 from __future__ import annotations
 
+import contextlib
+import math
 import os
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 from tqdm.auto import tqdm
 
-from entreg_utils.machine import usable_cores
-
+_LIMIT = Path("/sys/fs/cgroup/cpu.max")  # microseconds in a period, of the control group
 _SOON = 2  # seconds before there is a bar
 _MOST = 32  # threads: more wait for each other, for the interpreter or for the disk
+
+
+def usable_cores() -> int:
+    """Cores that this process may use, which can be fewer than the machine has: those that it is
+    bound to, and no more than the share of a container (``docker run --cpus 1.5``: two)."""
+    bound = hasattr(os, "sched_getaffinity")
+    cores = len(os.sched_getaffinity(0)) if bound else os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):  # "max 100000" is no limit
+        quota, period = _LIMIT.read_text().split()
+        cores = min(cores, math.ceil(int(quota) / int(period)))
+    return cores
 
 
 def usable_threads() -> int:

@@ -97,7 +97,7 @@ def _run(config: Config, as_json: bool, fresh: bool, pictures: bool) -> int:
         print(json.dumps(content, indent=1))
         return 0
     print(
-        f"{reports.report(result, was_there)}\n\nrecord: {path}\ntrained in "
+        f"{reports.scores_of(result, was_there)}\n\nrecord: {path}\ntrained in "
         f"{origin['seconds']:g} s on {origin['device']} ({origin['threads']} threads), torch "
         f"{origin['torch']}, commit {origin['commit']}"
     )

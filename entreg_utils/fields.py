@@ -1,8 +1,7 @@
-"""Fields of settings, and arguments that are numbers, brought to Python's own types: equal settings
-are equal as text too, and a NumPy integer does where Python's does.
+"""Settings and arguments brought to Python's own types, so that equal ones are equal as text too.
 
 Numbers of NumPy and PyTorch become Python's, whole numbers floats where a float belongs, sequences
-tuples, paths text, -0.0 0.0. :func:`whole` and :func:`known` check single arguments.
+tuples, paths text, -0.0 0.0.
 """
 
 from __future__ import annotations
@@ -45,25 +44,25 @@ def plain(name: str, kind, value):
     Raises:
         ValueError: it is none; the message names the field and what would do.
     """
-    value = scalar(value)
-    origin, inner = get_origin(kind) or kind, get_args(kind)
+    value, origin, inner = scalar(value), get_origin(kind) or kind, get_args(kind)
     if origin in (Union, types.UnionType):
         if value is None and type(None) in inner:
             return None
-        first, *rest = [one for one in inner if one is not type(None)]
-        with contextlib.suppress(*[ValueError] * bool(rest)):
-            return plain(name, first, value)
-        return plain(name, Union[tuple(rest)], value)  # noqa: UP007
+        *others, last = [one for one in inner if one is not type(None)]
+        for one in others:
+            with contextlib.suppress(ValueError):
+                return plain(name, one, value)
+        return plain(name, last, value)
     if origin is Literal:
         return known(name, value, inner)
     if origin is tuple:
-        if isinstance(value, Iterable) and not isinstance(value, (str, bytes, Mapping, Set)):
-            settled = tuple(plain(name, inner[0], one) for one in value)
-            if inner[-1] is ... or len(settled) == len(inner):
-                return settled
+        if not isinstance(value, Iterable) or isinstance(value, (str, bytes, Mapping, Set)):
+            first = next(iter(get_args(inner[0])), inner[0])
+            raise ValueError(f"{name}={shown(value)}: give a list, each {_KINDS[first][2]}")
+        settled = tuple(plain(name, inner[0], one) for one in value)
+        if inner[-1] is not ... and len(settled) != len(inner):
             raise ValueError(f"{name}={settled}: give {len(inner)} of them")
-        first = next(iter(get_args(inner[0])), inner[0])
-        raise ValueError(f"{name}={shown(value)}: give a list, each {_KINDS[first][2]}")
+        return settled
     fits, become, wanted = _KINDS.get(origin, (origin, lambda value: value, f"a {origin}"))
     odd = origin in (int, float) and isinstance(value, bool)
     if origin is float and isinstance(value, numbers.Rational):
@@ -86,34 +85,30 @@ def plain_numbers(function: Callable) -> Callable:
     An ``int`` or ``float``, or None where that may be, is read by :func:`plain`. Where something
     else may stand (``int | Sequence[float]``) numbers alone are, and True and False are refused.
     """
-    parameters = inspect.signature(function).parameters.values()
-    order = [p.name for p in parameters if p.kind in (p.POSITIONAL_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    signature = inspect.signature(function)
 
-    @functools.cache
+    @functools.cache  # annotations are looked up late: they may name what is defined below
     def kinds() -> dict[str, tuple]:
+        """Of each argument that may be a number: as what it is read, and what is read so."""
         found = {}
         for name, kind in get_type_hints(function).items():
             inner = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
             number = next((one for one in inner if one in (int, float)), None)
-            if number is not None and name != "return":
-                texts = str in inner or any(get_origin(one) is Literal for one in inner)
-                numbers = (bool, number) if texts else (bool, number, str)
-                alone = set(inner) <= {number, type(None)}
-                found[name] = number, object if alone else numbers, type(None) in inner
+            if number is None or name == "return":
+                continue
+            texts = str in inner or any(get_origin(one) is Literal for one in inner)
+            alone = set(inner) <= {number, type(None)}
+            read = (bool, number) if texts else (bool, number, str)
+            found[name] = (kind, object) if alone else (number, read)
         return found
-
-    def read(name: str, value):
-        number, refused_or_read, optional = kinds().get(name, (None, (), False))
-        if number is None or (value is None and optional):
-            return value
-        value = scalar(value)
-        return plain(name, number, value) if isinstance(value, refused_or_read) else value
 
     @functools.wraps(function)
     def call(*given, **named):
-        read_ones = [read(name, value) for name, value in zip(order, given, strict=False)]
-        named = {name: read(name, value) for name, value in named.items()}
-        return function(*read_ones, *given[len(order) :], **named)
+        bound = signature.bind_partial(*given, **named)
+        for name in bound.arguments.keys() & kinds().keys():
+            (kind, read), value = kinds()[name], scalar(bound.arguments[name])
+            bound.arguments[name] = plain(name, kind, value) if isinstance(value, read) else value
+        return function(*bound.args, **bound.kwargs)
 
     return call
 

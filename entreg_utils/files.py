@@ -1,8 +1,7 @@
 """Files that are whole or not there: atomic writes, content hashes, and where the project lives.
 
 Every cache, record and checkpoint goes through :func:`atomic_write`, so a reader never meets half a
-file: the bytes go to a temporary file in the same folder, are flushed to the disk, and only then
-take the final name (``os.replace`` is atomic on POSIX and on NTFS).
+file.
 """
 
 from __future__ import annotations
@@ -16,12 +15,6 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
-
-_MARKS = (  # UTF-32 first: its mark begins with that of UTF-16
-    *((codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32")),
-    *((codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")),
-    (codecs.BOM_UTF8, "utf-8-sig"),
-)
 
 
 class StorageError(RuntimeError):
@@ -89,22 +82,15 @@ def own(*parts: str) -> Path:
     """A file or folder that this machine writes: results, caches, data sets, weights.
 
     It lies below ``ENTREG_ROOT`` where that is set, else in the checkout; for an installed package
-    in the user's data folder (``~/.local/share/entreg_utils`` on Linux), never beside the package.
+    in the user's data folder, ``~/.local/share/entreg_utils``, never beside the package.
 
     Raises:
         StorageError: an installed package, and the user has no home folder.
     """
     home = environment("ENTREG_ROOT") or checkout()
     if home is None:
-        try:
-            from platformdirs import user_data_path
-
-            home = user_data_path("entreg_utils", appauthor=False)
-        except ImportError:
-            share = os.environ.get("XDG_DATA_HOME") or os.path.expanduser("~/.local/share")
-            home = Path(share) / "entreg_utils"
-        if not home.is_absolute():  # no HOME, and the system does not know the user either
-            raise StorageError("there is no home folder to write to: point ENTREG_ROOT to a folder")
+        share = environment("XDG_DATA_HOME") or expand("~/.local/share")
+        home = share / "entreg_utils"
     return home.joinpath(*parts)
 
 
@@ -135,11 +121,10 @@ def atomic_write(path: Path | str, content: bytes | str) -> Path:
     """
     path = place = expand(path)
     data = content.encode() if isinstance(content, str) else content
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise StorageError(f"{path} is there and is no file: name another one to write")
     temporary = None
-    done = False
     try:
-        if path.exists() and not path.is_file():
-            raise StorageError(f"{path} is there and is no file: name another one to write")
         if path.is_symlink():  # what it points to is written; the link stays
             place = Path(os.path.realpath(path))
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -151,13 +136,13 @@ def atomic_write(path: Path | str, content: bytes | str) -> Path:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)  # mkstemp makes it private; records are meant to be shared
         os.replace(temporary, place)
-        done = True
-    except OSError as error:
-        raise StorageError(refusal(error, path, len(data))) from error
-    finally:  # also after Ctrl-C
-        if temporary is not None and not done:
+    except BaseException as error:  # Ctrl-C too
+        if temporary is not None:
             with contextlib.suppress(OSError):
                 os.unlink(temporary)
+        if isinstance(error, OSError):
+            raise StorageError(refusal(error, path, len(data))) from error
+        raise
     return path
 
 
@@ -201,27 +186,25 @@ def read_bytes(path: Path | str) -> bytes | None:
         return expand(path).read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         return None
-    except IsADirectoryError as error:
-        raise StorageError(f"{path} is a folder: name a file") from error
     except OSError as error:
         why = f"cannot read {path}: {error.strerror}"
-        raise StorageError(f"{why}; make it readable, or name another one") from error
+        raise StorageError(f"{why}; make it readable, or name another file") from error
 
 
 def text_of(content: bytes, path: Path | str) -> str:
-    """The text in the bytes of ``path``: UTF-8, or what its byte order mark says, as of files that
-    Windows wrote; lines end in a line feed.
+    """The text in the bytes of ``path``: UTF-8, or UTF-16 with a byte order mark, as Windows writes
+    it; lines end in a line feed.
 
     Raises:
         StorageError: it is no such text.
     """
-    coding = next((name for mark, name in _MARKS if content.startswith(mark)), "utf-8")
+    wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
-        text = content.decode(coding)
-    except UnicodeDecodeError as error:
-        raise StorageError(f"{path} is no UTF-8 text: save it as UTF-8") from error
+        text = content.decode("utf-16" if wide else "utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
     if "\0" in text:
-        raise StorageError(f"{path} is no text: save it as UTF-8 text")
+        raise StorageError(f"{path} is no UTF-8 text: save it as UTF-8")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
@@ -233,10 +216,8 @@ def refusal(error: OSError, path: Path, size: int) -> str:
             "run the same command again; what was stored before is untouched"
         )
     why = error.strerror
-    if broken := [one for one in path.parents if one.is_symlink() and not one.exists()]:
-        why = f"{broken[0]} is a link to {os.readlink(broken[0])}, which is not there"
-    elif isinstance(error, (FileExistsError, NotADirectoryError)):
-        why = "a file is in the place of a folder"
+    if isinstance(error, (FileExistsError, NotADirectoryError)):
+        why = "a file, or a link that leads nowhere, is in the place of a folder"
     return (
         f"cannot write {path}: {why}; make the folder writable, or name another one (ENTREG_ROOT "
         "for all that is kept, ENTREG_RESULTS for results); what was stored before is untouched"

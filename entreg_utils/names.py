@@ -16,6 +16,7 @@ import operator
 import re
 import sys
 from collections.abc import Callable
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 from entreg_utils.files import sha256
@@ -39,25 +40,21 @@ def resolve(value, what: str) -> Callable:
     Raises:
         ValueError: no such module or function, no function, or the module cannot be imported.
     """
-    if not isinstance(value, str):
-        if not callable(value):
+    found = value
+    if isinstance(value, str):
+        module, _, name = value.partition(":")
+        _forget_what_changed(module)
+        try:
+            found = operator.attrgetter(name)(importlib.import_module(module))
+        except AttributeError as error:
+            raise ValueError(f"{what} {value!r}: {module} has no {name!r}") from error
+        except Exception as error:  # somebody's own file may raise anything
             raise ValueError(
-                f"{what} {value!r} is {type(value).__name__}: give a name or a function"
-            )
-        return value
-    module, _, name = value.partition(":")
-    _forget_what_changed(module)
-    try:
-        found = operator.attrgetter(name)(importlib.import_module(module))
-    except AttributeError as error:
-        raise ValueError(f"{what} {value!r}: {module} has no {name!r}") from error
-    except Exception as error:  # somebody's own file may raise anything
-        raise ValueError(
-            f"{what} {value!r} cannot be imported ({type(error).__name__}: {error}): start Python "
-            "where that file lies, or put its folder on PYTHONPATH"
-        ) from error
+                f"{what} {value!r} cannot be imported ({type(error).__name__}: {error}): start "
+                "Python where that file lies, or put its folder on PYTHONPATH"
+            ) from error
     if not callable(found):
-        raise ValueError(f"{what} {value!r} is {type(found).__name__}, not a function")
+        raise ValueError(f"{what} {value!r} is {type(found).__name__}: give a name or a function")
     return found
 
 
@@ -147,34 +144,25 @@ def _is_current(module: str, digest: str) -> bool:
 def _forget_what_changed(module: str) -> None:
     """Drop a module, and those beside it that it imports, where their files are others by now."""
     path = source_file(module)
-    if path is None or _is_current(module, _of_files(path)):
-        return
-    family = {str(file) for file in _family(path)}
-    for name, loaded in list(sys.modules.items()):
-        if getattr(loaded, "__file__", None) in family:
-            del sys.modules[name]
-    importlib.invalidate_caches()
+    if path is not None and not _is_current(module, _of_files(path)):
+        family = {str(file) for file in _family(path)}
+        for name, loaded in list(sys.modules.items()):
+            if getattr(loaded, "__file__", None) in family:
+                del sys.modules[name]
 
 
 def source_file(module: str) -> Path | None:
     """The file of a module, found without running it or the packages it lies in."""
     first, *rest = module.split(".")
-    if not all((first, *rest)):
-        return None
     importlib.invalidate_caches()
-    loaded = sys.modules.get(first)
-    if loaded is not None and getattr(loaded, "__file__", None):
-        path = Path(loaded.__file__)
-    else:  # find_spec refuses a loaded module without a spec, as __main__ of a session is
-        known = loaded is None or getattr(loaded, "__spec__", None) is not None
-        spec = importlib.util.find_spec(first) if known else None
-        if spec is None:
-            return None
-        places = list(spec.submodule_search_locations or [])
-        path = Path(spec.origin) if spec.origin else Path(places[0], "__init__.py")
+    try:
+        spec = importlib.util.find_spec(first)
+    except ValueError:  # there is none, as of __main__ in a notebook
+        return None
     for part in rest:
-        package = path.parent / part / "__init__.py"
-        path = package if package.exists() else path.parent / f"{part}.py"
+        places = spec and spec.submodule_search_locations
+        spec = PathFinder.find_spec(part, places) if places else None
+    path = Path(spec.origin or "") if spec else Path()
     return path if path.suffix == ".py" and path.exists() else None
 
 
@@ -183,13 +171,11 @@ def _family(path: Path) -> set[Path]:
     found, waiting = set(), [path.resolve()]
     while waiting:
         file = waiting.pop()
-        if file in found:
-            continue
-        found.add(file)
-        for name in _imported(file.read_bytes()):
-            for beside in (path.parent / f"{name}.py", path.parent / name / "__init__.py"):
-                if beside.exists():
-                    waiting.append(beside.resolve())
+        if file not in found and file.exists():
+            found.add(file)
+            names = _imported(file.read_bytes())
+            beside = (path.parent / f"{n}{end}" for n in names for end in (".py", "/__init__.py"))
+            waiting += [own.resolve() for own in beside]
     return found
 
 
@@ -200,10 +186,9 @@ def _imported(source: bytes) -> frozenset[str]:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
         return frozenset()  # it will be refused when it is run
-    names = set()
+    found = []
     for node in ast.walk(tree):
-        if isinstance(node, ast.Import):
-            names |= {part for alias in node.names for part in alias.name.split(".")}
-        elif isinstance(node, ast.ImportFrom):
-            names |= set((node.module or "").split(".")) | {alias.name for alias in node.names}
-    return frozenset(names - {""})
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            named = [alias.name for alias in node.names]
+            found += [*named, getattr(node, "module", None) or ""]
+    return frozenset(part for name in found for part in name.split(".")) - {""}

@@ -83,8 +83,9 @@ def allow(named: Iterable, said: bool) -> None:
         raise ValueError(f"{what}: give --allow-code if you trust it")
 
 
-_NAMES = "|".join(FLAT)
+# A setting in a message: one of two words anywhere, another where it cannot be a usual word.
 _LONG = "|".join(name for name in FLAT if "_" in name)
+_SETTING = rf"(?<![\w/.-])(?:(?:{_LONG})(?![\w/])|(?:{'|'.join(FLAT)})(?==| out\b| belongs\b))=?"
 
 
 @contextlib.contextmanager
@@ -95,17 +96,10 @@ def spoken() -> Iterator[None]:
         yield
     except (ValueError, RuntimeError) as error:
         if len(error.args) == 1:
-            error.args = (_spoken(str(error)),)
+            said = re.sub(r"\w+=\S+ \((--[^)]+)\)", r"\1", str(error))  # it says the option itself
+            error.args = (re.sub(_SETTING, _as_option, said),)
         raise
 
 
-def _spoken(message: str) -> str:
-    message = re.sub(r"\w+=\S+ \((--[^)]+)\)", r"\1", message)  # it says the option itself
-    ways = rf"\b({_NAMES})=", rf"(?<=leave )({_NAMES})(?= out)", rf"\A({_NAMES})(?= belongs)"
-    for way in (*ways, rf"(?<![\w/.-])({_LONG})(?![\w/])"):
-        message = re.sub(way, _option_of, message)
-    return message
-
-
-def _option_of(found: re.Match) -> str:
-    return f"--{found[1].replace('_', '-')}" + " " * found[0].endswith("=")
+def _as_option(found: re.Match) -> str:
+    return f"--{found[0].replace('_', '-').replace('=', ' ')}"

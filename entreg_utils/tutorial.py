@@ -23,6 +23,7 @@ RULES = """\
 The drawn world, test split, last checkpoint, mean ± 95 % interval over four seeds; maps of the
 true class, min-max; oracle: box threshold chosen on test, carried: on validation, 0.15: fixed."""
 _DONE = "finished"
+_MATTERS = ("cpu", "capability", "torch", "threads", "device")  # to the last bits of a run
 
 
 def main(argv: list[str]) -> int:
@@ -59,7 +60,7 @@ def run(jobs: int | None, everything: bool) -> int:
     configs = grids.ALL if everything else grids.SWEEP
     print(f"Training {len(configs)} small networks on the drawn world into {folder}", flush=True)
     runs = experiments.sweep(configs, jobs=jobs)
-    trained = time.perf_counter()
+    trained = time.perf_counter() - start
     report = analysis.report(runs[: len(grids.SWEEP)], data.load("toy", "test"))
     if not everything:
         del os.environ["ENTREG_FRESH"]  # what was not trained now comes from the records
@@ -68,10 +69,8 @@ def run(jobs: int | None, everything: bool) -> int:
     end(folder)
     print(f"\n{RULES}\n\n{report}\n\n{reproducibility(runs)}")
     print(f"\nNotebooks: {folder / 'notebooks'}")
-    now = time.perf_counter()
-    print(
-        f"Training took {(trained - start) / 60:.1f} min, all of it {(now - start) / 60:.1f} min."
-    )
+    took = time.perf_counter() - start
+    print(f"Training took {trained / 60:.1f} min, all of it {took / 60:.1f} min.")
     return 0
 
 
@@ -89,33 +88,32 @@ def end(folder: Path) -> None:
 
 def reproducibility(runs) -> str:
     """How near fresh runs are to the committed records of the same configs, and why not nearer."""
+    import pandas as pd
+
     from entreg_utils.analysis import HEADLINE
     from entreg_utils.experiments import store
 
-    equal, largest, others, absent = 0, {}, set(), 0
-    for one in runs:
-        record = store.read(store.committed_folder() / f"{one.config.name}.json")
-        if record is None:
-            absent += 1
-            continue
-        equal += record["weights_sha256"] == one.weights_sha256
-        for score in HEADLINE.keys() & one.metrics.keys() & record["metrics"].keys():
-            change = abs(one.metrics[score] - record["metrics"][score])
-            largest[score] = max(largest.get(score, 0.0), change)
-        origin = record["provenance"]
-        others |= {
-            f"{name} {origin.get(name, 'not recorded')} there, {one.provenance[name]} here"
-            for name in ("cpu", "capability", "torch", "threads", "device")
-            if origin.get(name) != one.provenance[name]
-        }
-    compared = len(runs) - absent
+    folder = store.committed_folder()
+    fresh = [(one, store.read(folder / f"{one.config.name}.json")) for one in runs]
+    pairs = [(one, record) for one, record in fresh if record is not None]
+    equal = sum(record["weights_sha256"] == one.weights_sha256 for one, record in pairs)
     lines = [
-        f"Reproducibility: {equal} of {compared} fresh runs have the weights of the committed "
+        f"Reproducibility: {equal} of {len(pairs)} fresh runs have the weights of the committed "
         "records to the bit."
     ]
-    lines += [f"{absent} have no committed record."] * bool(absent)
-    if compared and equal < compared:
-        scores = ", ".join(f"{t} {largest[s]:.3f}" for s, t in HEADLINE.items() if s in largest)
+    if absent := len(fresh) - len(pairs):
+        lines.append(f"{absent} have no committed record.")
+    if equal < len(pairs):
+        here = pd.DataFrame([one.metrics for one, _ in pairs])
+        there = pd.DataFrame([record["metrics"] for _, record in pairs])
+        apart = (here - there).abs().max().reindex(HEADLINE).dropna()
+        scores = ", ".join(f"{HEADLINE[score]} {most:.3f}" for score, most in apart.items())
+        others = {
+            f"{name} {record['provenance'].get(name, 'not recorded')} there, {own} here"
+            for one, record in pairs
+            for name, own in one.provenance.items()
+            if name in _MATTERS and record["provenance"].get(name) != own
+        }
         why = "; ".join(sorted(others)) or "nothing that is recorded differs"
         lines.append(f"Largest difference of a run's score: {scores}. What differs: {why}.")
     return "\n".join(lines)

@@ -206,23 +206,22 @@ def test_photographs_take_a_preset_of_theirs_and_a_small_folder_fills_its_epochs
 ):
     got = []
     monkeypatch.setattr(commands, "_run", lambda config, *_: got.append(config) or 0)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    name = f"folder:{folder}"
-    base = presets.photographs(name).config(root=str(tmp_path))
+    name, root = f"folder:{folder}", str(tmp_path)
+    base = presets.photographs(name).config(root=root)
     for words, changes in [
         ("", {"epoch_images": 96}),
         ("--no-pretrained --epochs 3", {"epoch_images": 96, "pretrained": False, "epochs": 3}),
         ("--batch-size 4", {"batch_size": 4}),
         ("--preset photographs", {}),
     ]:
-        assert cli.main(["run", "--dataset", name, "--root", "~", *words.split()]) == 0
+        assert cli.main(["run", "--dataset", name, "--root", root, *words.split()]) == 0
         assert got.pop() == replace(base, **changes)
         error = capsys.readouterr().err
         assert ("note: folder:mine trains by the preset photographs" in error) == (
             "--preset" not in words
         )
         assert ("has 12 photographs to train on" in error) == ("epoch_images" in changes)
-    epsilons = ["--epsilons", "0", "0.5", "--seeds", "1", "--root", "~"]
+    epsilons = ["--epsilons", "0", "0.5", "--seeds", "1", "--root", root]
     assert cli.main(["sweep", "--dataset", name, *epsilons]) == 1
     seeded = replace(base, epoch_images=96, seed=1)
     assert asked[0][0] == [seeded, replace(seeded, regularizer="kl_uniform", strength=1.0)]

@@ -1,7 +1,7 @@
 """The doctor finds what is missing, too old or broken, and names the command that mends it."""
 
 import importlib.metadata
-import os
+import re
 import shlex
 import subprocess
 import sys
@@ -10,23 +10,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from entreg_utils import doctor, machine
+from entreg_utils import doctor
 from entreg_utils.doctor import FAIL, NOTE, OK, Finding
 
 ROOT = Path(__file__).resolve().parents[1]
-REQUIREMENTS = ROOT / "requirements.txt"
 PYTHON = shlex.quote(sys.executable)
 INSTALL = f"{PYTHON} -m pip install -c {shlex.quote(str(ROOT / 'constraints.txt'))}"
 NMS = RuntimeError("operator torchvision::nms does not exist")
 SYMBOL = OSError("/v/_C.so: undefined symbol: _ZN3c106detail14torchCheckFailE")
 LIBGL = ImportError("libGL.so.1: cannot open shared object file: No such file or directory")
-
-
-def raises(error):
-    def load(name):
-        raise error
-
-    return load
 
 
 @pytest.fixture
@@ -43,16 +35,14 @@ def versions(monkeypatch):
     return table
 
 
-def test_the_projects_own_list_holds_lower_bounds_only_and_each_package_once():
-    lines = [line for line in REQUIREMENTS.read_text().splitlines() if not line.startswith("#")]
-    assert [f"{name}>={bound}" for name, bound in doctor.requirements().items()] == lines
-    assert doctor.requirements()["torch"] == "2.11"
-
-
-def test_every_requirement_is_pinned_at_or_above_its_bound():
+def test_the_projects_own_list_holds_lower_bounds_alone_each_below_its_pin():
+    lines = (ROOT / "requirements.txt").read_text().splitlines()
+    bounds = doctor.requirements()
+    listed = [line for line in lines if not line.startswith("#")]
+    assert [f"{name}>={bound}" for name, bound in bounds.items()] == listed
     lines = (ROOT / "constraints.txt").read_text().splitlines()
     pins = dict(line.lower().split("==") for line in lines if "==" in line)
-    for name, bound in doctor.requirements().items():
+    for name, bound in bounds.items():
         assert doctor.release(pins[name]) >= doctor.release(bound), name
     assert pins["opencv-python"] == pins["opencv-python-headless"]
 
@@ -67,9 +57,10 @@ def test_every_requirement_is_pinned_at_or_above_its_bound():
         ("3.0rc1", "3", False),
     ],
 )
-def test_an_older_package_is_told(versions, version, bound, older):
+def test_an_older_package_is_told(versions, monkeypatch, version, bound, older):
     versions["timm"] = version
-    finding = doctor.check_package("timm", bound, lambda name: None)
+    monkeypatch.setattr(doctor, "requirements", lambda: {"timm": bound})
+    finding = doctor.check_package("timm", lambda name: None)
     told = (FAIL, f"{version}, older than {bound}") if older else (OK, version)
     assert finding[:3] == ("timm", *told)
 
@@ -82,21 +73,24 @@ MEND, APT = f"{PYTHON} -m entreg_utils doctor --mend", "sudo apt-get install lib
 
 
 @pytest.mark.parametrize(
-    ("requirement", "installed", "error", "detail", "mend"),
+    ("package", "installed", "error", "detail", "mend"),
     [
-        ("timm>=1.0.15", {}, None, "not installed", f"{INSTALL} 'timm>=1.0.15'"),
-        ("torch>=2.11", {"torch": "2.9.1"}, None, "2.9.1, older than 2.11", TORCH),
-        ("torchvision>=0.26", UNFIT, NMS, DO_NOT_FIT, TORCH),
-        ("torchvision>=0.26", UNFIT, SYMBOL, DO_NOT_FIT, TORCH),
-        ("opencv-python>=4.10", {"opencv-python": "5.0"}, LIBGL, "libGL.so.1", MEND),
-        ("opencv-python>=4.10", {"opencv-python-headless": "5.0"}, LIBGL, "libGL.so.1", APT),
-        ("seaborn>=0.13", {"seaborn": "1.13.2"}, ABSENT, "pandas", f"{INSTALL} pandas"),
+        ("timm", {}, None, "not installed", f"{INSTALL} 'timm>=1.0.15'"),
+        ("torch", {"torch": "2.9.1"}, None, "2.9.1, older than 2.11", TORCH),
+        ("torchvision", UNFIT, NMS, DO_NOT_FIT, TORCH),
+        ("torchvision", UNFIT, SYMBOL, DO_NOT_FIT, TORCH),
+        ("opencv-python", {"opencv-python": "5.0"}, LIBGL, "libGL.so.1", MEND),
+        ("opencv-python", {"opencv-python-headless": "5.0"}, LIBGL, "libGL.so.1", APT),
+        ("seaborn", {"seaborn": "1.13.2"}, ABSENT, "pandas", f"{INSTALL} pandas"),
     ],
 )
-def test_a_broken_package_and_what_mends_it(versions, requirement, installed, error, detail, mend):
+def test_a_broken_package_and_what_mends_it(versions, package, installed, error, detail, mend):
+    def load(name):
+        if error:
+            raise error
+
     versions.update(installed)
-    load = raises(error) if error else lambda name: None
-    finding = doctor.check_package(*requirement.split(">="), load)
+    finding = doctor.check_package(package, load)
     assert finding.state == FAIL and detail in finding.detail and finding.mend.endswith(mend)
     assert ("--force-reinstall" in finding.mend) == (error in (NMS, SYMBOL))
 
@@ -104,23 +98,12 @@ def test_a_broken_package_and_what_mends_it(versions, requirement, installed, er
 def test_an_old_python_a_missing_kernel_and_opencv_without_a_screen(versions):
     old = doctor.check_python((3, 10, 13))
     assert (old.state, old.detail) == (FAIL, "3.10.13, older than 3.11")
-    assert old.mend == "make clean && make setup PYTHON=/path/to/python3.12"
     assert doctor.check_python((3, 11, 0)).state == OK
     kernel = doctor.check_kernel()
     assert (kernel.state, kernel.detail[-9:]) == (FAIL, "ipykernel")
     assert kernel.mend.endswith("-m ipykernel install --sys-prefix")
     versions["opencv-python-headless"] = "5.0.0.93"
-    assert doctor.check_package("opencv-python", "4.10", lambda name: None).state == OK
-
-
-def test_short_memory_and_disk_are_notes_not_failures(monkeypatch, tmp_path):
-    monkeypatch.setenv("ENTREG_ROOT", str(tmp_path / "not" / "there" / "yet"))
-    monkeypatch.setattr(doctor.os, "sysconf", lambda name: 2**18 if "PAGE_" in name else 2**13)
-    monkeypatch.setattr(doctor.shutil, "disk_usage", lambda path: SimpleNamespace(free=2**29))
-    assert [finding[:3] for finding in doctor.check_machine()[1:]] == [
-        ("disk", NOTE, "0.5 GiB, less than the 1 GiB that records and caches may take"),
-        ("memory", NOTE, "2.0 GiB, less than the 4 GiB that `make tutorial` may take"),
-    ]
+    assert doctor.check_package("opencv-python", lambda name: None).state == OK
 
 
 def test_the_device_is_that_which_torch_takes():
@@ -129,64 +112,57 @@ def test_the_device_is_that_which_torch_takes():
     said = doctor.check_device().detail
     if torch.cuda.is_available():
         assert said.startswith(f"cuda: {torch.cuda.get_device_name(0)}, ")
-    elif not torch.backends.mps.is_available() and "ATEN_CPU_CAPABILITY" not in os.environ:
-        assert said == f"cpu: {torch.backends.cpu.get_cpu_capability()}"
+    elif not torch.backends.mps.is_available():
+        assert said.startswith("cpu: ")
 
 
 @pytest.mark.parametrize(
-    ("gpu", "torch", "state", "start"),
+    ("gpu", "built", "torch", "state", "said"),
     [
-        ("H100, 80 GiB", None, OK, "cuda: H100, 80 GiB"),
-        ("H100, 80 GiB", False, NOTE, "cpu, beside H100, 80 GiB: its driver is too old"),
-        ("", False, OK, "cpu: "),
+        ("H100, 80 GiB", True, None, OK, "cuda: H100, 80 GiB"),
+        ("H100, 80 GiB", True, False, NOTE, "cpu, beside H100, 80 GiB: its driver is too old"),
+        ("H100, 80 GiB", False, None, NOTE, "cpu, beside H100, 80 GiB: this torch is built with"),
+        ("", True, False, OK, "cpu: "),
     ],
 )
 def test_a_gpu_counts_where_its_driver_and_torch_have_it(
-    monkeypatch, tmp_path, gpu, torch, state, start
+    monkeypatch, tmp_path, gpu, built, torch, state, said
 ):
     (tmp_path / "lib").mkdir()
-    (tmp_path / "lib" / "libtorch_cuda.so").touch()
+    (tmp_path / "lib" / f"libtorch_{'cuda' if built else 'cpu'}.so").touch()
     known = SimpleNamespace(cuda=SimpleNamespace(is_available=lambda: torch))
     monkeypatch.setitem(sys.modules, "torch", None if torch is None else known)
-    monkeypatch.setattr(doctor.machine, "nvidia_gpu", lambda: gpu)
-    monkeypatch.setattr(doctor.machine, "folder_of", lambda name: tmp_path)
+    monkeypatch.setattr(doctor, "nvidia_gpu", lambda: gpu)
+    monkeypatch.setattr(doctor, "folder_of", lambda name: tmp_path)
     monkeypatch.setattr(doctor.platform, "system", lambda: "Linux")
     found = doctor.check_device()
-    assert found.state == state and found.detail.startswith(start)
-    if gpu and not torch:
-        (tmp_path / "lib" / "libtorch_cuda.so").unlink()
-        monkeypatch.delitem(sys.modules, "torch")
-        assert doctor.check_device().detail.endswith("this torch is built without CUDA")
-
-
-class Driver:
-    """NVIDIA's, with one GPU of 80 GiB; ``fails`` is the call that it refuses."""
-
-    def __init__(self, fails=""):
-        self.fails = fails
-
-    def __getattr__(self, call):
-        def answer(out, *_):
-            if call == "cuDeviceGetName":
-                out.value = b"H100"
-            elif call == "cuDeviceTotalMem_v2":
-                out._obj.value = 80 * 2**30
-            return 100 * (call == self.fails)
-
-        return answer
+    assert found.state == state and found.detail.startswith(said)
 
 
 @pytest.mark.parametrize(
     ("fails", "gpu"), [("", "H100, 80 GiB"), ("cuInit", ""), ("cuDeviceGet", "")]
 )
 def test_the_driver_is_asked_for_the_first_gpu(monkeypatch, fails, gpu):
-    monkeypatch.setattr(machine.ctypes, "CDLL", lambda name: Driver(fails))
-    assert machine.nvidia_gpu() == gpu
+    class Driver:
+        """NVIDIA's, with one GPU of 80 GiB, which refuses the call ``fails``."""
+
+        def __getattr__(self, call):
+            def answer(out, *_):
+                if call == "cuDeviceGetName":
+                    out.value = b"H100"
+                elif call == "cuDeviceTotalMem_v2":
+                    out._obj.value = 80 * 2**30
+                return 100 * (call == fails)
+
+            return answer
+
+    monkeypatch.setattr(doctor.ctypes, "CDLL", lambda name: Driver())
+    assert doctor.nvidia_gpu() == gpu
 
 
 def test_what_a_package_would_raise_is_known_without_importing_it(monkeypatch, tmp_path):
     for name in ("torch", "torchvision", "timm", "cv2"):
-        machine.opens(name)
+        doctor.opens(name)
     (tmp_path / "torch").mkdir()
     (tmp_path / "nothing").mkdir()  # a folder without its files
     (tmp_path / "torch" / "__init__.py").touch()
@@ -194,46 +170,42 @@ def test_what_a_package_would_raise_is_known_without_importing_it(monkeypatch, t
     for name in ("torch", "timm", "nothing"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setattr(sys, "path", [str(tmp_path)])
-    with pytest.raises(OSError, match="_C.so: file too short|_C.so"):
-        machine.opens("torch")
+    with pytest.raises(OSError, match="_C.so"):
+        doctor.opens("torch")
     for name in ("timm", "nothing"):
         with pytest.raises(ModuleNotFoundError, match=f"No module named '{name}'"):
-            machine.opens(name)
+            doctor.opens(name)
 
 
 def test_a_check_that_breaks_is_a_finding(monkeypatch):
-    def check_machine():
+    def breaks():
         raise PermissionError("no")
 
-    monkeypatch.setattr(doctor, "CHECKS", (check_machine, doctor.check_python))
-    first, second = doctor.examine()
-    assert first == ("machine", FAIL, "not examined, PermissionError: no", "")
-    assert second.name == "python"
+    monkeypatch.setattr(doctor, "check_device", breaks)
+    found = {finding.name: finding for finding in doctor.examine(lambda name: None)}
+    assert found["device"] == ("device", FAIL, "not examined, PermissionError: no", "")
+    assert found["python"].state == OK
 
 
 @pytest.mark.parametrize(("state", "code"), [(OK, 0), (NOTE, 0), (FAIL, 1)])
 def test_exit_code_and_report(monkeypatch, capsys, state, code):
     finding = Finding("timm", state, "detail", "the command" if state == FAIL else "")
     monkeypatch.setattr(doctor, "examine", lambda load: [finding])
-    assert doctor.doctor() == code
+    assert doctor.main([]) == code
     printed = capsys.readouterr().out
     assert printed.startswith(f"{state:5} timm")
     assert ("mend: the command" in printed) is (state == FAIL)
-    assert doctor.doctor(quiet=True) == code
+    assert doctor.main(["--quiet"]) == code
     assert (capsys.readouterr().out == "") is (state == OK)
+    assert doctor.main(["--help"]) == 0 and doctor.main(["--fix"]) == 2
 
 
 def test_runs_where_no_package_is_installed():
     """A bare Python (no site-packages) reports every lack and does not fall over."""
-    answer = subprocess.run(
-        [sys.executable, "-S", "-m", "entreg_utils", "doctor"],
-        cwd=ROOT,
-        env={"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-    )
-    assert answer.returncode == 1, answer.stderr
-    assert answer.stderr == ""
+    command = [sys.executable, "-S", "-m", "entreg_utils", "doctor"]
+    environment = {"PYTHONPATH": str(ROOT)}
+    answer = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert (answer.returncode, answer.stderr) == (1, "")
     for package in doctor.requirements():
         assert f"FAIL  {package:18} not installed" in answer.stdout
     assert "FAIL  jupyter kernel" in answer.stdout
@@ -243,45 +215,28 @@ def test_runs_where_no_package_is_installed():
 NO_LIBGL = f"ImportError: {LIBGL}\n"
 
 
-class Pip:
-    """Answers `import cv2` with an error text and notes what pip is asked to do."""
-
-    def __init__(self, error, failing=None):
-        self.error, self.failing, self.calls = error, failing, []
-
-    def __call__(self, command, **options):
-        if command[1] == "-c":
-            return SimpleNamespace(returncode=1 if self.error else 0, stderr=self.error)
-        verb = next(word for word in command if word in ("download", "uninstall", "install"))
-        self.calls.append((verb, command[-1]))
-        return subprocess.CompletedProcess(command, 1 if verb == self.failing else 0)
-
-
-def test_swaps_at_the_same_version_after_fetching_and_a_failing_download_removes_nothing(versions):
-    versions["opencv-python"] = "5.0.0.93"
-    pip, wanted = Pip(NO_LIBGL), "opencv-python-headless==5.0.0.93"
-    assert doctor.swap_in_headless(pip) == (
-        f"This system has no libGL.so.1, which opencv-python loads: took {wanted} instead.\n"
-    )
-    assert pip.calls == [
-        ("download", wanted),
-        ("uninstall", "opencv-python-headless"),
-        ("install", wanted),
-    ]
-    pip = Pip(NO_LIBGL, failing="download")
-    with pytest.raises(RuntimeError, match=r"could not swap in .*no libGL.so.1.*then run "):
-        doctor.swap_in_headless(pip)
-    assert [verb for verb, _ in pip.calls] == ["download"]
-
-
 @pytest.mark.parametrize(
-    ("package", "error"),
+    ("package", "error", "pip", "said"),
     [
-        ("opencv-python", ""),
-        ("opencv-python", "ModuleNotFoundError: No module named 'numpy'"),
-        ("opencv-python-headless", NO_LIBGL),
+        ("opencv-python", NO_LIBGL, 0, "This system has no libGL.so.1, which .*: took opencv-"),
+        ("opencv-python", NO_LIBGL, 1, r"could not swap in .*no libGL.so.1.*then run .*0\.93$"),
+        ("opencv-python", "", None, "$"),
+        ("opencv-python", "ModuleNotFoundError: No module named 'numpy'", None, "$"),
+        ("opencv-python-headless", NO_LIBGL, None, "$"),
     ],
 )
-def test_leaves_an_opencv_alone_that_works_or_that_a_swap_does_not_mend(versions, package, error):
-    versions[package], pip = "5.0.0.93", Pip(error)
-    assert doctor.swap_in_headless(pip) == "" and pip.calls == []
+def test_swaps_at_the_same_version_where_a_swap_mends_it(versions, package, error, pip, said):
+    asked, versions[package] = [], "5.0.0.93"
+
+    def run(command, **options):
+        if command[1] == "-c":
+            return SimpleNamespace(stderr=error)
+        asked.append(command[-1])
+        return SimpleNamespace(returncode=pip)
+
+    try:
+        answer = doctor.swap_in_headless(run)
+    except RuntimeError as failure:
+        answer = str(failure)
+    assert re.match(said, answer)
+    assert asked == ["opencv-python-headless==5.0.0.93"] * (pip is not None)

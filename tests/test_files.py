@@ -84,7 +84,7 @@ def test_every_step_may_fail_or_be_interrupted(tmp_path, monkeypatch, call, numb
 def test_a_file_where_a_folder_should_be_is_one_sentence(tmp_path):
     (tmp_path / "results").write_text("")
     for inner in ("record.json", "below/record.json"):
-        with pytest.raises(StorageError, match="a file is in the place of a folder; .*RESULTS"):
+        with pytest.raises(StorageError, match="a file, or .* in the place of a folder; .*RESULTS"):
             atomic_write(tmp_path / "results" / inner, "new")
 
 
@@ -96,8 +96,7 @@ def test_a_link_is_written_through_and_one_that_leads_nowhere_is_named(tmp_path)
     for name, place in {"to": "a", "new": "b"}.items():
         atomic_write(tmp_path / name, "text")
         assert (tmp_path / name).is_symlink() and (tmp_path / "disk" / place).read_text() == "text"
-    where = f"{tmp_path}/gone is a link to {tmp_path}/unmounted, which is not there"
-    with pytest.raises(StorageError, match=f"cannot write {tmp_path}/gone/a/record.json: {where}"):
+    with pytest.raises(StorageError, match="gone/a/record.json: .* a link that leads nowhere"):
         atomic_write(tmp_path / "gone" / "a" / "record.json", "new")
     assert sorted(os.listdir(tmp_path / "disk")) == ["a", "b"]
 
@@ -109,9 +108,7 @@ def test_a_name_may_be_as_long_as_the_system_has_it(tmp_path):
         atomic_write(tmp_path / ("ä" * 128), "text")
 
 
-@pytest.mark.parametrize(
-    "coding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32-le"]
-)
+@pytest.mark.parametrize("coding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
 def test_text_of_other_systems_is_text(coding):
     mark = "\ufeff" if coding[-2:] in ("le", "be") else ""
     content = f"{mark}image,x0\r\nfüchse/1.jpg,3\r2\n".encode(coding)
@@ -120,7 +117,7 @@ def test_text_of_other_systems_is_text(coding):
 
 def test_what_is_no_text_says_how_it_is_saved():
     for content in ("fü".encode("latin-1"), "a,b".encode("utf-16-le"), b"\xff\xfe\x00"):
-        with pytest.raises(StorageError, match="a.csv is no .*text: save it as UTF-8"):
+        with pytest.raises(StorageError, match="a.csv is no UTF-8 text: save it as UTF-8"):
             files.text_of(content, "a.csv")
 
 
@@ -143,7 +140,7 @@ def test_checked_files_come_back_and_what_cannot_be_read_is_said(tmp_path):
         assert read_checked(path) == content
     assert path.read_bytes() == sha256(bytes(1000)).encode() + bytes(1000)
     assert read_checked(tmp_path / "nothing") is read_bytes(path / "below a file") is None
-    with pytest.raises(StorageError, match=f"{tmp_path} is a folder: name a file"):
+    with pytest.raises(StorageError, match=f"cannot read {tmp_path}: Is a directory"):
         read_checked(tmp_path)
     with pytest.raises(StorageError, match="cannot read .*: File name too long; make it readable"):
         read_bytes(tmp_path / ("x" * 300))

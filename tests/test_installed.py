@@ -93,11 +93,9 @@ def test_it_reads_there_and_writes_in_the_users_folder(site, tmp_path):
         "for place in files.own('results'), files.results(), files.project_root(): print(place)\n"
     )
     home = str(tmp_path)
-    for options in ((), ("-S",)):  # with and without platformdirs
-        answer = python(code, site, *options, HOME=home)
-        first, *places = answer.stdout.splitlines()
-        assert first == "True None"
-        assert all(home in place and "entreg_utils" in place for place in places)
+    first, *places = python(code, site, "-S", HOME=home).stdout.splitlines()
+    assert first == "True None"
+    assert all(place.startswith(f"{home}/.local/share/entreg_utils") for place in places)
     moved = python(code, site, HOME=home, ENTREG_ROOT="~/mine", ENTREG_RESULTS="~/out").stdout
     assert moved.splitlines() == [
         "True None",
@@ -112,8 +110,8 @@ def test_without_a_home_folder_it_says_so(site):
     )
     answer = python(code, site, "-S")
     assert answer.stderr.splitlines()[-1] == (
-        "entreg_utils.files.StorageError: there is no home folder to write to: point ENTREG_ROOT "
-        "to a folder"
+        "entreg_utils.files.StorageError: there is no home folder for ~/.local/share: write it in "
+        "full, or set HOME"
     )
 
 

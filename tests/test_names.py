@@ -45,7 +45,7 @@ def test_a_name_is_resolved_and_a_function_is_itself(own_code):
         ("gone:pull", r"probe 'gone:pull' cannot be imported \(ModuleNotFoundError: .*PYTHONPATH"),
         ("torn:pull", r"probe 'torn:pull' cannot be imported \(SyntaxError"),
         ("rude:pull", r"probe 'rude:pull' cannot be imported \(RuntimeError: no"),
-        ("mine:value", "probe 'mine:value' is int, not a function"),
+        ("mine:value", "probe 'mine:value' is int: give a name or a function"),
     ],
 )
 def test_what_cannot_be_resolved_is_one_sentence(own_code, name, sentence):

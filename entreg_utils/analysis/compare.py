@@ -1,16 +1,35 @@
-"""Is the difference real? Runs beside runs, by image and seed; matched entropies; choices."""
+"""Is the difference real? Runs beside runs, by image and seed; regularisers at equal entropy.
 
-from collections.abc import Mapping, Sequence
+A ``tables`` maps the name of a regulariser to rows of its runs (``analysis.final``): ``epsilon``,
+``seed``, ``entropy`` and scores. The runs without regularisation belong to each, as strength 0.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 
 from entreg_utils import metrics
-from entreg_utils.analysis.tables import intervals, require
+from entreg_utils.analysis.tables import at_entropy, half_width, intervals
 from entreg_utils.experiments import Run, plans, run, store
 from entreg_utils.experiments.config import Config
-from entreg_utils.fields import known, plain, plain_numbers, shown
+from entreg_utils.fields import known, plain, plain_numbers
 from entreg_utils.training.evaluate import column_of
+
+ER = "kl_uniform"
+NAMES = {
+    ER: "ER, label smoothing",  # the same gradients at equal epsilon: training.regularised_loss
+    "confidence_penalty": "confidence penalty",
+    "jeffreys": "Jeffreys",
+    "jsd": "JSD",
+}
+INSIDE, MISSED = "contains 0", "not reached"
+_WORDS = {  # of a verdict, where it holds
+    "higher": "higher than ER at {} nats",
+    "lower": "lower than ER at {} nats",
+    INSIDE: "interval contains 0 at {} nats",
+    MISSED: "{} nats not reached",
+}
 
 
 def _at(threshold):  # of the hits (N, T) of a run, those at this threshold of it
@@ -91,30 +110,27 @@ def change(plain: Sequence[Run], treated: Sequence[Run], score: str, against: st
     Raises:
         ValueError: different seeds, a score that some run does not have, or as :func:`outcomes`.
     """
-    seeds = [sorted(one.config.seed for one in runs) for runs in (plain, treated)]
+    plain, treated = _by_seed(plain), _by_seed(treated)
+    seeds = [[one.config.seed for one in runs] for runs in (plain, treated)]
     if seeds[0] != seeds[1]:
         raise ValueError(f"pairs need the same seeds on both sides, not {seeds[0]} and {seeds[1]}")
     if not against and not (isinstance(score, str) and score in OUTCOMES):
         common = set.intersection(*(set(run.metrics) for run in (*plain, *treated)))
         known("score", score, sorted(common | set(OUTCOMES)))
-        sides = plain, treated
-        each = [np.array([one.metrics[score] for one in _by_seed(runs)]) for runs in sides]
-        interval = {"low": np.nan, "high": np.nan}
+        each = [np.array([one.metrics[score] for one in runs]) for runs in (plain, treated)]
+        low = high = np.nan
     else:
-        pair = outcomes(plain, against or score), outcomes(treated, score)
-        before, after = pair
+        before, after = outcomes(plain, against or score), outcomes(treated, score)
         if before.ndim < after.ndim:  # one box for all beside the best of many thresholds
             before = np.repeat(before[..., None], after.shape[-1], axis=-1)
         if after.dtype.kind == "f":
             counted = np.isfinite(before + after).all(axis=0)
             before, after = before[:, counted], after[:, counted]
-        interval = metrics.paired_bootstrap(before, after)._asdict()
-        del interval["estimate"]
+        _, low, high = metrics.paired_bootstrap(before, after)
         each = [own.mean(axis=1).reshape(len(own), -1).max(axis=1) for own in (before, after)]
-    half = metrics.seed_interval(each[1] - each[0]).half_width if len(each[0]) > 1 else np.nan
-    found = {"plain": each[0].mean(), "treated": each[1].mean()}
-    found["change"] = (each[1] - each[0]).mean()
-    return found | interval | {"half": half, "seeds": len(each[0])}
+    gain = each[1] - each[0]
+    found = {"plain": each[0].mean(), "treated": each[1].mean(), "change": gain.mean()}
+    return found | {"low": low, "high": high, "half": half_width(gain), "seeds": len(gain)}
 
 
 def changes(
@@ -131,7 +147,7 @@ def points(found: Mapping) -> str:
     change, low, high, half = (100 * found[name] for name in ("change", "low", "high", "half"))
     both = [f"{low:+.1f} to {high:+.1f}"] if np.isfinite(low) else []
     both += [f"seeds ±{half:.1f}"] if np.isfinite(half) else []
-    return f"{change:+.1f} ({'; '.join(both)})" if both else f"{change:+.1f}"
+    return f"{change:+.1f}" + f" ({'; '.join(both)})" * bool(both)
 
 
 def clear(found: Mapping) -> int:
@@ -169,76 +185,92 @@ def complete(plan: str, *fields: str, seeds: int = 3) -> tuple[dict[tuple, list[
     return groups, said if missing or alone else ""
 
 
-@plain_numbers
-def at_entropy(table: pd.DataFrame, score: str, entropy: float) -> pd.Series:
-    """A score at a given entropy (nats), seed by seed, linear between the two strengths around it.
-
-    Two regularisers are compared fairly at equal entropy, since their strengths mean different
-    things.
-
-    Args:
-        table: rows of runs with ``seed``, ``entropy`` and ``score``, such as ``tables.final``.
+def differences_by_seed(
+    tables: Mapping[str, pd.DataFrame], scores: Iterable[str], entropies: Iterable[float]
+) -> pd.DataFrame:
+    """Scores at given entropies (nats), seed by seed, beside ER's at the same entropy and seed.
 
     Returns:
-        Indexed by seed; NaN where the seed's runs lie all on one side: nothing is extrapolated.
-
-    Raises:
-        ValueError: no rows, or none of these columns; an entropy that is no number.
+        A row a pair: ``score``, ``entropy``, ``regularizer``, ``seed``, ``value`` and ``change``,
+        the difference to ER (0 for ER itself). Only seeds in which both sides reach the entropy;
+        with fewer than two of them the regulariser has no row.
     """
-    require(table, "seed", "entropy", score)
+    rows, entropies = [], list(entropies)
+    for place in ((score, entropy) for score in scores for entropy in entropies):
+        known = at_entropy(tables[ER], *place)
+        for name in (ER, *(name for name in tables if name != ER)):
+            values = at_entropy(tables[name], *place)
+            both = pd.DataFrame({"value": values, "change": values - known}).dropna()
+            if len(both) > 1:
+                rows += [(*place, name, *row) for row in both.itertuples()]
+    columns = ["score", "entropy", "regularizer", "seed", "value", "change"]
+    return pd.DataFrame(rows, columns=columns)
 
-    def one(rows: pd.DataFrame) -> float:
-        rows = rows.sort_values("entropy")
-        return float(np.interp(entropy, rows["entropy"], rows[score], left=np.nan, right=np.nan))
 
-    return table.groupby("seed")[["entropy", score]].apply(one)
-
-
-RULES = ("last", "validation", "test")  # by which an epoch is kept
-
-
-def by_checkpoint(history: pd.DataFrame, score: str, criterion: str = "") -> pd.DataFrame:
-    """A score on test at the epoch that each rule keeps; the earliest where epochs are equal.
-
-    The largest of several noisy numbers is too large, on average: it is chosen for its luck as
-    well. So a score should not be reported on the images by which the checkpoint was chosen.
-
-    Args:
-        history: of ``tables.history``, with ``val_<criterion>``, ``test_<criterion>`` and
-            ``test_<score>`` at every epoch.
-        criterion: what the epoch is chosen by; ``score`` itself if empty.
+def differences(
+    tables: Mapping[str, pd.DataFrame], scores: Sequence[str], entropies: Sequence[float]
+) -> pd.DataFrame:
+    """Mean of :func:`differences_by_seed` over the seeds, with its interval and a verdict.
 
     Returns:
-        Indexed by (epsilon, seed): the score at the ``last`` epoch, and at the ones that are best
-        on ``validation`` and on ``test``.
-
-    Raises:
-        ValueError: some epochs have no test scores: the runs did not watch test.
+        Indexed by (score, entropy, regularizer), ER first: ``value`` and ``change``, means;
+        ``half``, half-width of the change's 95 % Student interval; ``seeds``, how many pairs;
+        ``verdict``: ``higher``, ``lower``, :data:`INSIDE`, :data:`MISSED` where there are no pairs
+        (the numbers are NaN), and empty for ER.
     """
-    criterion = plain("criterion", str, criterion) or score
-    require(history, "epsilon", "seed", "epoch")
-    needed = [f"val_{criterion}", f"test_{criterion}", f"test_{score}"]
-    absent = [name for name in needed if name not in history or history[name].isna().any()]
-    if absent:
-        raise ValueError(
-            f"{', '.join(map(shown, absent))} is not there at every epoch: was test watched?"
-        )
-
-    def kept(own: pd.DataFrame) -> pd.Series:
-        own = own.sort_values("epoch", ignore_index=True)
-        epochs = [len(own) - 1, own[needed[0]].idxmax(), own[needed[1]].idxmax()]
-        return pd.Series(own[needed[2]].to_numpy()[epochs], list(RULES))
-
-    return history.groupby(["epsilon", "seed"])[[*dict.fromkeys(needed), "epoch"]].apply(kept)
+    place = ["score", "entropy", "regularizer"]
+    groups = differences_by_seed(tables, scores, entropies).groupby(place)
+    names = [ER, *(name for name in tables if name != ER)]
+    found = intervals(groups.change)
+    found = {"value": groups.value.mean(), "change": found["mean"], "half": found["half"]}
+    index = pd.MultiIndex.from_product([scores, entropies, names], names=place)
+    table = pd.DataFrame(found | {"seeds": groups.size()}).reindex(index)
+    own = index.get_level_values("regularizer") == ER
+    known = [own, table.seeds.isna(), table.change.abs() <= table.half, table.change > 0]
+    table["verdict"] = np.select(known, ["", MISSED, INSIDE, "higher"], "lower")
+    table.loc[own, "half"] = np.nan
+    return table.fillna({"seeds": 0}).astype({"seeds": int})
 
 
-def optimism(rules: pd.DataFrame) -> pd.DataFrame:
-    """What choosing on test adds to a score of :func:`by_checkpoint`, seed by seed.
+def tally(table: pd.DataFrame) -> str:
+    """How many intervals of :func:`differences` leave out zero, and how many would by chance."""
+    rivals = table.drop(ER, level="regularizer")
+    counted = rivals[rivals.verdict != MISSED]
+    apart, missed = int((counted.verdict != INSIDE).sum()), len(rivals) - len(counted)
+    said = (
+        f"Of {len(counted)} paired differences to ER {apart} have an interval without zero; "
+        f"without any difference one expects {0.05 * len(counted):.1f}."
+    )
+    return said + (f" {missed} could not be taken: that entropy was not reached." if missed else "")
 
-    Returns:
-        Indexed by (epsilon, against), ``against`` being ``last`` or ``validation``: ``mean`` and
-        ``half``, the half-width of the 95 % Student interval over seeds.
+
+def verdicts(table: pd.DataFrame, score: str, names: Mapping[str, str] = NAMES) -> list[str]:
+    """A line a regulariser of :func:`differences`: where its interval leaves out zero, and how.
+
+    ``names``: regulariser -> how it is called; what is not in it keeps its own name.
     """
-    gains = {against: rules["test"] - rules[against] for against in RULES[:2]}
-    gains = pd.concat(gains, names=["against"])
-    return pd.DataFrame(intervals(gains.groupby(level=["epsilon", "against"])))
+    rivals, lines = table.loc[score].drop(ER, level="regularizer"), []
+    for name, rows in rivals.groupby(level="regularizer", sort=False):
+        places = rows.groupby("verdict").groups
+        said = [
+            words.format(", ".join(f"{entropy:.2f}" for entropy, _ in places[verdict]))
+            for verdict, words in _WORDS.items()
+            if verdict in places
+        ]
+        lines.append(f"{names.get(name, name)}: {'; '.join(said)}")
+    return lines
+
+
+def readable(
+    table: pd.DataFrame, titles: Mapping[str, str], names: Mapping[str, str] = NAMES
+) -> pd.DataFrame:
+    """:func:`differences` as text, by (nats, regulariser): the value, in brackets the paired
+    difference and its half-width. ``titles``: score -> title of its column; ``names`` as of
+    :func:`verdicts`.
+    """
+    cells = {}
+    for (score, entropy, name), row in table.loc[list(titles)].iterrows():
+        change = "" if name == ER else f" ({row.change:+.3f} ± {row.half:.3f})"
+        text = MISSED if row.verdict == MISSED else f"{row.value:.3f}{change}"
+        cells.setdefault((f"{entropy:.2f}", names.get(name, name)), {})[titles[score]] = text
+    return pd.DataFrame.from_dict(cells, orient="index").rename_axis(["nats", "regulariser"])

@@ -1,12 +1,26 @@
-"""What runs and sweeps found, as text for the command line."""
+"""What runs and sweeps found, as text: of the command line, of README and of ``make tutorial``."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from entreg_utils.analysis import tables
+import numpy as np
+import pandas as pd
+
+from entreg_utils import metrics
+from entreg_utils.analysis.tables import choose, criterion, final, over_seeds
 from entreg_utils.experiments import Config, Run, presets
 from entreg_utils.experiments.config import DEFAULTS
 
+# The headline: column of the metrics, and how a reader calls it with its rules.
+HEADLINE = {
+    "accuracy": "accuracy",
+    "entropy": "entropy (nats)",
+    "pxap": "PxAP",
+    "max_box_acc": "MaxBoxAcc (oracle)",
+    "max_box_acc_carried": "BoxAcc (carried)",
+    "gt_known": "GT-known Loc (0.15)",
+    "top1_loc": "Top-1 Loc (0.15)",
+}
 # Score: what it is called, and the rule by which it was measured. {sigma} is the config's.
 RULES = {
     "accuracy": ("accuracy", "share of images whose class is right"),
@@ -54,9 +68,8 @@ _SHOWN = (
 def rules_of(run: Run) -> dict[str, tuple[str, str]]:
     """Title and rule of each final score at the last checkpoint, those of validation last; an own
     metric's name is its title."""
-    found, known = {}, list(RULES)
-    order = {name: known.index(name) if name in known else len(known) for name in run.metrics}
-    for name in sorted(run.metrics, key=lambda n: (n.startswith("val_"), order[n])):
+    found, known = {}, [*RULES, *run.metrics]
+    for name in sorted(run.metrics, key=lambda n: (n.startswith("val_"), known.index(n))):
         bare = name.removeprefix("val_")
         if name.endswith("_best") or name.startswith(_LEFT_OUT):
             continue
@@ -67,7 +80,7 @@ def rules_of(run: Run) -> dict[str, tuple[str, str]]:
     return found
 
 
-def report(run: Run, was_there: bool) -> str:
+def scores_of(run: Run, was_there: bool) -> str:
     """The scores of a run, a line each with its rule; those of a best checkpoint stand behind."""
     config, chosen = run.config, run.selection
     settings = config.to_dict()
@@ -126,16 +139,78 @@ def summary(runs: Sequence[Run]) -> str:
     parts = [f"{', '.join(names) or 'no regularizer'}; {what}{_scored(runs[0])}"]
     rules = rules_of(runs[0])
     titles = {n: rules[n][0].strip() for n in _SHOWN if all(n in run.metrics for run in runs)}
-    scores = tables.final(runs)
-    if scores.groupby("epsilon").seed.nunique().min() > 1:
-        parts.append(tables.headline(runs, titles).to_string())
-    else:
-        columns = {"epsilon": "ε", "seed": "seed", **titles}
-        table = scores.sort_values(["epsilon", "seed"])[list(columns)]
-        parts.append(table.rename(columns=columns).round(3).to_string(index=False))
+    scores = final(runs)
+    parts.append(headline(runs, titles).to_string())
+    if scores.groupby("epsilon").seed.nunique().min() == 1:
         parts.append("One seed has no interval: give at least two --seeds for one.")
-    criterion = tables.criterion(runs)
+    chosen_by = criterion(runs)
     if scores.epsilon.nunique() > 1:
-        best = tables.choose(runs, criterion)
-        parts.append(f"Best on validation ({criterion}, mean over seeds): ε = {best:g}.")
+        best = choose(runs, chosen_by)
+        parts.append(f"Best on validation ({chosen_by}, mean over seeds): ε = {best:g}.")
     return "\n".join(parts)
+
+
+def headline(runs: Sequence[Run], titles: dict[str, str] = HEADLINE) -> pd.DataFrame:
+    """Per epsilon, each of the scores that the runs have, as ``mean ± half-width`` of the 95 %
+    interval over seeds (the mean alone for one seed), under its title. ValueError: no runs.
+    """
+    summary = over_seeds(final(runs))
+    present = set(summary.columns.get_level_values(0))
+    columns = {
+        title: [_with_half(*row) for row in summary[name][["mean", "half"]].to_numpy()]
+        for name, title in titles.items()
+        if name in present
+    }
+    return pd.DataFrame(columns, index=summary.index.rename("ε"))
+
+
+def _with_half(mean: float, half: float) -> str:
+    return f"{mean:.3f}" + (f" ± {half:.3f}" if np.isfinite(half) else "")
+
+
+def baselines(dataset) -> pd.DataFrame:
+    """What needs no classifier: one centred box, and a constant map, on the same images.
+
+    The side of the box is chosen on these images (an oracle, as for MaxBoxAcc); the constant map
+    scores the share of object pixels as PxAP. The split has boxes and masks, at its own ``frame``.
+    """
+    size = dataset.frame
+    box = metrics.centre_box_baseline(dataset.boxes_at(size), size).max_box_acc
+    masks = [mask for mask, _ in dataset.masks_at(size)]
+    pixels = metrics.constant_map_baseline(masks, size=size)
+    rows = {
+        "centred box": {"PxAP": "-", "MaxBoxAcc (oracle)": f"{box:.3f}"},
+        "constant map": {"PxAP": f"{pixels:.3f}", "MaxBoxAcc (oracle)": "-"},
+    }
+    return pd.DataFrame(rows).T
+
+
+def verdict(runs: Sequence[Run]) -> str:
+    """One sentence on the claim: the best epsilon (chosen on validation) against none, on test.
+    ValueError: no runs."""
+    best, summary = choose(runs), over_seeds(final(runs))
+    pxap, accuracy = summary["pxap"], summary["accuracy"]["mean"]
+    plain, chosen = pxap.loc[0.0], pxap.loc[best]
+    here, there = (_with_half(row["mean"], row["half"]) for row in (chosen, plain))
+    apart = abs(chosen["mean"] - plain["mean"]) > chosen["half"] + plain["half"]
+    last = pxap.index[-1]
+    return (
+        f"At ε = {best:g}, chosen on validation, PxAP is {here} against {there} at ε = 0; the "
+        f"intervals {'do not touch' if apart else 'overlap'}; accuracy changes by "
+        f"{accuracy[best] - accuracy[0.0]:+.3f}; at ε = {last:g} PxAP is {pxap['mean'][last]:.3f}."
+    )
+
+
+def markdown(table: pd.DataFrame) -> str:
+    """A table as GitHub's Markdown, index first."""
+    rows = [[table.index.name or "", *table.columns], ["---"] * (table.shape[1] + 1)]
+    rows += [[index, *row] for index, row in zip(table.index, table.to_numpy(), strict=True)]
+    return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows)
+
+
+def report(runs: Sequence[Run], dataset) -> str:
+    """The headline as Markdown: scores per epsilon, baselines in the same columns, the verdict."""
+    scores = headline(runs)
+    blind = baselines(dataset).reindex(columns=scores.columns, fill_value="-")
+    table = pd.concat([scores.set_axis([f"{e:g}" for e in scores.index]), blind])
+    return f"{markdown(table.rename_axis('ε'))}\n\n{verdict(runs)}"

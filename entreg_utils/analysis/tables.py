@@ -1,4 +1,4 @@
-"""From runs to tables: one row a run, then mean and interval over seeds."""
+"""Numbers from runs: one row a run or a score, mean and interval over seeds, and choices."""
 
 from collections.abc import Sequence
 
@@ -10,16 +10,7 @@ from entreg_utils.experiments import Run
 from entreg_utils.fields import plain, plain_numbers, shown
 
 SPLITS = ("train", "val", "test")
-# The headline: column of the metrics, and how a reader calls it with its rules.
-HEADLINE = {
-    "accuracy": "accuracy",
-    "entropy": "entropy (nats)",
-    "pxap": "PxAP",
-    "max_box_acc": "MaxBoxAcc (oracle)",
-    "max_box_acc_carried": "BoxAcc (carried)",
-    "gt_known": "GT-known Loc (0.15)",
-    "top1_loc": "Top-1 Loc (0.15)",
-}
+RULES = ("last", "validation", "test")  # by which an epoch is kept
 
 
 def table(runs: Sequence[Run]) -> pd.DataFrame:
@@ -111,14 +102,15 @@ def over_seeds(table: pd.DataFrame, by: Sequence[str] = ("epsilon",)) -> pd.Data
 
 
 def intervals(values) -> dict:
-    """``mean`` of groups, and ``half``, the half-width of the 95 % Student interval: NaN of one
-    run, and where one lacks the score (an older record; a precision of nothing)."""
+    """``mean`` of groups, and ``half``, the :func:`half_width` of each."""
+    return {"mean": values.mean(), "half": values.agg(half_width)}
 
-    def half(column: pd.Series) -> float:
-        whole = len(column) > 1 and column.notna().all()
-        return metrics.seed_interval(column).half_width if whole else np.nan
 
-    return {"mean": values.mean(), "half": values.agg(half)}
+def half_width(values) -> float:
+    """Half-width of the 95 % Student interval of a value a seed: NaN of one run, and where one
+    lacks the score (an older record; a precision of nothing)."""
+    whole = len(values) > 1 and np.isfinite(values).all()
+    return metrics.seed_interval(values).half_width if whole else np.nan
 
 
 @plain_numbers
@@ -142,41 +134,6 @@ def paired(
     return pd.DataFrame(intervals((wide[treated] - wide[plain]).groupby(level=by)))
 
 
-def headline(runs: Sequence[Run], titles: dict[str, str] = HEADLINE) -> pd.DataFrame:
-    """Per epsilon, each of the scores that the runs have, as ``mean ± half-width`` of the 95 %
-    interval over seeds (the mean alone for one seed), under its title. ValueError: no runs.
-    """
-    summary = over_seeds(final(runs))
-    present = set(summary.columns.get_level_values(0))
-    columns = {
-        title: [_with_half(*row) for row in summary[name][["mean", "half"]].to_numpy()]
-        for name, title in titles.items()
-        if name in present
-    }
-    return pd.DataFrame(columns, index=summary.index.rename("ε"))
-
-
-def _with_half(mean: float, half: float) -> str:
-    return f"{mean:.3f}" + (f" ± {half:.3f}" if np.isfinite(half) else "")
-
-
-def baselines(dataset) -> pd.DataFrame:
-    """What needs no classifier: one centred box, and a constant map, on the same images.
-
-    The side of the box is chosen on these images (an oracle, as for MaxBoxAcc); the constant map
-    scores the share of object pixels as PxAP. The split has boxes and masks, at its own ``frame``.
-    """
-    size = dataset.frame
-    box = metrics.centre_box_baseline(dataset.boxes_at(size), size).max_box_acc
-    masks = [mask for mask, _ in dataset.masks_at(size)]
-    pixels = metrics.constant_map_baseline(masks, size=size)
-    rows = {
-        "centred box": {"PxAP": "-", "MaxBoxAcc (oracle)": f"{box:.3f}"},
-        "constant map": {"PxAP": f"{pixels:.3f}", "MaxBoxAcc (oracle)": "-"},
-    }
-    return pd.DataFrame(rows).T
-
-
 def criterion(runs: Sequence[Run]) -> str:
     """The score of validation by which choices are made: localisation where it is measured."""
     known = runs[0].metrics
@@ -197,32 +154,73 @@ def choose(runs: Sequence[Run], score: str = "val_pxap") -> float:
     return float(table.groupby("epsilon")[score].mean().idxmax())
 
 
-def verdict(runs: Sequence[Run]) -> str:
-    """One sentence on the claim: the best epsilon (chosen on validation) against none, on test.
-    ValueError: no runs."""
-    best, summary = choose(runs), over_seeds(final(runs))
-    pxap, accuracy = summary["pxap"], summary["accuracy"]["mean"]
-    plain, chosen = pxap.loc[0.0], pxap.loc[best]
-    here, there = (_with_half(row["mean"], row["half"]) for row in (chosen, plain))
-    apart = abs(chosen["mean"] - plain["mean"]) > chosen["half"] + plain["half"]
-    last = pxap.index[-1]
-    return (
-        f"At ε = {best:g}, chosen on validation, PxAP is {here} against {there} at ε = 0; the "
-        f"intervals {'do not touch' if apart else 'overlap'}; accuracy changes by "
-        f"{accuracy[best] - accuracy[0.0]:+.3f}; at ε = {last:g} PxAP is {pxap['mean'][last]:.3f}."
-    )
+@plain_numbers
+def at_entropy(table: pd.DataFrame, score: str, entropy: float) -> pd.Series:
+    """A score at a given entropy (nats), seed by seed, linear between the two strengths around it.
+
+    Two regularisers are compared fairly at equal entropy, since their strengths mean different
+    things.
+
+    Args:
+        table: rows of runs with ``seed``, ``entropy`` and ``score``, such as ``tables.final``.
+
+    Returns:
+        Indexed by seed; NaN where the seed's runs lie all on one side: nothing is extrapolated.
+
+    Raises:
+        ValueError: no rows, or none of these columns; an entropy that is no number.
+    """
+    require(table, "seed", "entropy", score)
+
+    def one(rows: pd.DataFrame) -> float:
+        rows = rows.sort_values("entropy")
+        return float(np.interp(entropy, rows["entropy"], rows[score], left=np.nan, right=np.nan))
+
+    return table.groupby("seed")[["entropy", score]].apply(one)
 
 
-def markdown(table: pd.DataFrame) -> str:
-    """A table as GitHub's Markdown, index first."""
-    rows = [[table.index.name or "", *table.columns], ["---"] * (table.shape[1] + 1)]
-    rows += [[index, *row] for index, row in zip(table.index, table.to_numpy(), strict=True)]
-    return "\n".join("| " + " | ".join(str(cell) for cell in row) + " |" for row in rows)
+def by_checkpoint(history: pd.DataFrame, score: str, criterion: str = "") -> pd.DataFrame:
+    """A score on test at the epoch that each rule keeps; the earliest where epochs are equal.
+
+    The largest of several noisy numbers is too large, on average: it is chosen for its luck as
+    well. So a score should not be reported on the images by which the checkpoint was chosen.
+
+    Args:
+        history: of ``tables.history``, with ``val_<criterion>``, ``test_<criterion>`` and
+            ``test_<score>`` at every epoch.
+        criterion: what the epoch is chosen by; ``score`` itself if empty.
+
+    Returns:
+        Indexed by (epsilon, seed): the score at the ``last`` epoch, and at the ones that are best
+        on ``validation`` and on ``test``.
+
+    Raises:
+        ValueError: some epochs have no test scores: the runs did not watch test.
+    """
+    criterion = plain("criterion", str, criterion) or score
+    require(history, "epsilon", "seed", "epoch")
+    needed = [f"val_{criterion}", f"test_{criterion}", f"test_{score}"]
+    absent = [name for name in needed if name not in history or history[name].isna().any()]
+    if absent:
+        raise ValueError(
+            f"{', '.join(map(shown, absent))} is not there at every epoch: was test watched?"
+        )
+
+    def kept(own: pd.DataFrame) -> pd.Series:
+        own = own.sort_values("epoch", ignore_index=True)
+        epochs = [len(own) - 1, own[needed[0]].idxmax(), own[needed[1]].idxmax()]
+        return pd.Series(own[needed[2]].to_numpy()[epochs], list(RULES))
+
+    return history.groupby(["epsilon", "seed"])[[*dict.fromkeys(needed), "epoch"]].apply(kept)
 
 
-def report(runs: Sequence[Run], dataset) -> str:
-    """The headline as Markdown: scores per epsilon, baselines in the same columns, the verdict."""
-    scores = headline(runs)
-    blind = baselines(dataset).reindex(columns=scores.columns, fill_value="-")
-    table = pd.concat([scores.set_axis([f"{e:g}" for e in scores.index]), blind])
-    return f"{markdown(table.rename_axis('ε'))}\n\n{verdict(runs)}"
+def optimism(rules: pd.DataFrame) -> pd.DataFrame:
+    """What choosing on test adds to a score of :func:`by_checkpoint`, seed by seed.
+
+    Returns:
+        Indexed by (epsilon, against), ``against`` being ``last`` or ``validation``: ``mean`` and
+        ``half``, the half-width of the 95 % Student interval over seeds.
+    """
+    gains = {against: rules["test"] - rules[against] for against in RULES[:2]}
+    gains = pd.concat(gains, names=["against"])
+    return pd.DataFrame(intervals(gains.groupby(level=["epsilon", "against"])))

@@ -13,12 +13,12 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from entreg_utils.ahead import usable_cores
 from entreg_utils.data import DRAWN
 from entreg_utils.experiments import store
 from entreg_utils.experiments.config import Config
 from entreg_utils.experiments.provenance import device_name
 from entreg_utils.files import StorageError, shipped
-from entreg_utils.machine import usable_cores
 
 # Images of the training splits, and classes. Where a validation split is carved out of the training
 # part (data.cub, data.pets), it is left out.

@@ -4,13 +4,13 @@ import json
 import platform
 import subprocess
 from dataclasses import asdict, dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
 
 from entreg_utils import models
 from entreg_utils.files import project_root, sha256
-from entreg_utils.machine import cpu_name
 
 
 @dataclass(frozen=True)
@@ -57,6 +57,14 @@ def device_name() -> str:
         return f"{platform.processor() or platform.machine()} GPU (MPS)"
     threads = torch.get_num_threads()
     return f"{cpu_name()}, {threads} thread{'s' if threads > 1 else ''}"
+
+
+def cpu_name() -> str:
+    """The processor by its name where Linux tells it, else its kind."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text(errors="replace").splitlines() if info.exists() else ()
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
 
 
 def provenance(config, seconds: float, source: str = "") -> dict:

@@ -13,6 +13,7 @@ from multiprocessing import active_children, get_context
 import torch
 
 from entreg_utils import names
+from entreg_utils.ahead import usable_cores
 from entreg_utils.experiments import store
 from entreg_utils.experiments.config import Config, own_code
 from entreg_utils.experiments.provenance import pick_device
@@ -20,7 +21,6 @@ from entreg_utils.experiments.run import Run, run
 from entreg_utils.experiments.watch import Board, reason_of
 from entreg_utils.fields import plain_numbers
 from entreg_utils.files import variable
-from entreg_utils.machine import usable_cores
 
 # Of mallopt(3), in glibc: blocks may not be mapped one by one, and freed memory stays.
 _TRIM_THRESHOLD, _TOP_PAD, _MMAP_MAX = -1, -2, -4

@@ -1,18 +1,17 @@
-"""Tables from runs written by hand: means, Student intervals, choices, baselines."""
+"""Numbers from runs written by hand: tables, Student intervals, choices, epochs that are kept."""
 
 import math
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from entreg_utils.analysis import reports as summaries
+from entreg_utils import analysis
 from entreg_utils.analysis import tables
 from entreg_utils.experiments import Config, Run, grids
 
-SCORES = {name: 0.5 for name in tables.HEADLINE}
+SCORES = {name: 0.5 for name in analysis.HEADLINE}
 
 
 def made(epsilon, seed, history=None, **metrics):
@@ -28,57 +27,55 @@ def made(epsilon, seed, history=None, **metrics):
     )
 
 
+# ---- tables
+
+
 def test_the_long_table_has_a_row_for_each_score_where_it_was_measured():
     history = {"epoch": [1, 2], "loss": [2.0, 1.0], "val_pxap": [0.3, 0.4], "test_pxap": [0.1, 0.2]}
     scores = {"pxap_best": 0.45, "val_accuracy": 0.9, "val_accuracy_best": 0.8}
     first = replace(made(0.5, 2, history, **scores), selection={"epoch": 1})
-    table = tables.table([first, made(0.0, 1, pxap=0.6)])
+    table = analysis.table([first, made(0.0, 1, pxap=0.6)])
     columns = "epsilon seed regularizer strength split checkpoint epoch score value"
     assert list(table.columns) == columns.split()
     own = table[table.epsilon == 0.5]
     assert set(own.seed) == {2} and set(own.strength) == {1.0}
-
-    def at(split, checkpoint, score):
-        rows = own[(own.split == split) & (own.checkpoint == checkpoint) & (own.score == score)]
-        return list(zip(rows.epoch, rows.value, strict=True))
-
-    assert at("test", "last", "pxap") == [(2, 0.5)] and at("test", "best", "pxap") == [(1, 0.45)]
-    assert at("val", "last", "accuracy") == [(2, 0.9)]
-    assert at("val", "best", "accuracy") == [(1, 0.8)]
-    assert at("val", "each", "pxap") == [(1, 0.3), (2, 0.4)]
-    assert at("test", "each", "pxap") == [(1, 0.1), (2, 0.2)]
-    assert at("train", "each", "loss") == [(1, 2.0), (2, 1.0)]
-    assert len(own) == len(SCORES) + 3 + 6
+    places = own.groupby(["split", "checkpoint", "score"])[["epoch", "value"]]
+    found = {place: rows.to_numpy().tolist() for place, rows in places}
+    assert found == {("test", "last", name): [[2, 0.5]] for name in SCORES} | {
+        ("test", "best", "pxap"): [[1, 0.45]],
+        ("val", "last", "accuracy"): [[2, 0.9]],
+        ("val", "best", "accuracy"): [[1, 0.8]],
+        ("val", "each", "pxap"): [[1, 0.3], [2, 0.4]],
+        ("test", "each", "pxap"): [[1, 0.1], [2, 0.2]],
+        ("train", "each", "loss"): [[1, 2.0], [2, 1.0]],
+    }
     other = table[table.epsilon == 0]
     assert other[other.score == "pxap"].value.tolist() == [0.6]
 
 
 def test_settings_that_are_lists_have_columns_too():
-    first, second = made(0.0, 0), made(0.0, 0)
-    sides = replace(first.config, method="has", erase_sides=(8, 16))
-    table = tables.table([replace(first, config=sides), second])
+    run = made(0.0, 0)
+    sides = replace(run.config, method="has", erase_sides=(8, 16))
+    table = analysis.table([replace(run, config=sides), run])
     assert table.method.unique().tolist() == ["has", "cam"]
     assert table.erase_sides[0] == [8, 16] and table.erase_sides.iloc[-1] is None
 
 
-def test_a_row_a_run_with_the_method_where_it_differs():
-    runs = [made(0.5, 2, pxap=0.7), made(0.0, 1, pxap=0.6)]
-    table = tables.final(runs)
-    assert table.epsilon.tolist() == [0.5, 0.0]
-    assert table.seed.tolist() == [2, 1]
-    assert table.pxap.tolist() == [0.7, 0.6] and "method" not in table
+def test_a_row_a_run_with_the_method_where_it_differs_and_a_row_an_epoch():
+    history = {"epoch": [1, 2], "loss": [2.0, 1.0]}
+    runs = [made(0.5, 2, history, pxap=0.7), made(0.0, 1, history, pxap=0.6)]
+    table = analysis.final(runs)
+    assert table[["epsilon", "seed", "pxap"]].to_numpy().tolist() == [[0.5, 2, 0.7], [0, 1, 0.6]]
+    assert runs[0].config == Config(regularizer="kl_uniform", strength=1.0, seed=2)
+    assert "method" not in table
+    each = analysis.history(runs)
+    assert each.index.tolist() == [0, 1, 2, 3] and each.loss.tolist() == [2, 1, 2, 1]
+    assert each.epsilon.tolist() == [0.5, 0.5, 0, 0] and each.seed.tolist() == [2, 2, 1, 1]
     runs[0] = replace(runs[0], config=replace(runs[0].config, method="adl"))
-    assert tables.final(runs).method.tolist() == ["adl", "cam"]
+    assert analysis.final(runs).method.tolist() == ["adl", "cam"]
 
 
-def test_histories_have_a_row_a_run_and_epoch():
-    first = made(0.5, 0, {"epoch": [1, 2], "loss": [2.0, 1.0]})
-    second = made(0.0, 3, {"epoch": [1, 2], "loss": [4.0, 3.0]})
-    table = tables.history([first, second])
-    assert table.index.tolist() == [0, 1, 2, 3]
-    assert table.epsilon.tolist() == [0.5, 0.5, 0, 0]
-    assert table.seed.tolist() == [0, 0, 3, 3]
-    assert table.loss.tolist() == [2, 1, 4, 3]
+# ---- intervals
 
 
 def test_mean_and_half_width_by_hand():
@@ -87,150 +84,89 @@ def test_mean_and_half_width_by_hand():
     table = pd.DataFrame(
         {"epsilon": [0.5, 0, 0.5, 0, 0.5], "seed": [0, 0, 1, 1, 2], "x": [1.0, 4, 3, 6, 2]}
     )
-    summary = tables.over_seeds(table)
-    assert summary.index.tolist() == [0, 0.5]
+    summary = analysis.over_seeds(table)
+    assert summary.index.tolist() == [0, 0.5] and "seed" not in summary
     assert summary["x"]["mean"].tolist() == [5, 2]
-    np.testing.assert_allclose(
-        summary["x"]["half"], [12.7062047362, 4.3026527297 / math.sqrt(3)], rtol=1e-9
-    )
-    assert "seed" not in summary
+    halves = [12.7062047362, 4.3026527297 / math.sqrt(3)]
+    np.testing.assert_allclose(summary["x"]["half"], halves, rtol=1e-9)
+    by_two = analysis.over_seeds(table.assign(epoch=[1, 1, 1, 1, 2]), ("epsilon", "epoch"))
+    assert by_two["x"]["mean"].to_dict() == {(0, 1): 5, (0.5, 1): 2, (0.5, 2): 2}
 
 
-def test_over_seeds_by_two_columns():
-    table = pd.DataFrame(
-        {"epsilon": [0.0] * 4, "epoch": [1, 1, 2, 2], "seed": [0, 1] * 2, "x": [1.0, 3, 5, 5]}
-    )
-    summary = tables.over_seeds(table, ("epsilon", "epoch"))
-    assert summary["x"]["mean"].to_dict() == {(0.0, 1): 2, (0.0, 2): 5}
-    assert summary["x"]["half"][0.0, 2] == 0
-
-
-def test_one_seed_has_no_interval():
-    summary = tables.over_seeds(tables.final([made(0.0, 0, pxap=0.7)]))
-    assert summary["pxap"]["mean"][0.0] == 0.7 and math.isnan(summary["pxap"]["half"][0.0])
-    runs = [made(0.0, 0, pxap=0.7), made(0.5, 0), made(0.5, 1)]
-    assert tables.headline(runs)["PxAP"].tolist() == ["0.700", "0.500 ± 0.000"]
-
-
-def test_a_score_that_an_older_record_lacks_has_no_interval_and_stops_no_other():
+def test_one_seed_and_a_score_that_an_older_record_lacks_have_no_interval():
     runs = [made(0.5, 0), made(0.5, 1, lit_recall=0.25), made(0.5, 2, lit_recall=0.75)]
-    summary = tables.over_seeds(tables.final(runs)).loc[0.5]
-    assert summary["lit_recall", "mean"] == 0.5 and math.isnan(summary["lit_recall", "half"])
-    assert summary["pxap", "half"] == 0
+    summary = analysis.over_seeds(analysis.final([*runs, made(0.0, 0, pxap=0.7)]))
+    assert summary["pxap", "mean"][0.0] == 0.7 and math.isnan(summary["pxap", "half"][0.0])
+    assert summary["lit_recall", "mean"][0.5] == 0.5
+    assert math.isnan(summary["lit_recall", "half"][0.5]) and summary["pxap", "half"][0.5] == 0
 
 
 def test_changes_are_taken_seed_by_seed_within_each_group():
-    rows = [("cam", 0, 0.4, 0.5), ("cam", 1, 0.5, 0.8), ("has", 0, 0.3, 0.3), ("has", 1, 0.4, 0.5)]
-    table = pd.DataFrame(
-        [
-            {"method": method, "seed": seed, "epsilon": epsilon, "pxap": score}
-            for method, seed, *scores in rows
-            for epsilon, score in zip((0.0, 0.8), scores, strict=True)
-        ]
-    )
-    change = tables.paired(table, "pxap", 0.0, 0.8)
+    table = pd.DataFrame({"method": ["cam"] * 4 + ["has"] * 4, "seed": [0, 0, 1, 1] * 2})
+    table = table.assign(epsilon=[0, 0.8] * 4, pxap=[0.4, 0.5, 0.5, 0.8, 0.3, 0.3, 0.4, 0.5])
+    change = analysis.paired(table, "pxap", 0.0, 0.8)
     assert change["mean"].to_dict() == pytest.approx({"cam": 0.2, "has": 0.05})
     # differences 0.1 and 0.3: t_1 = 12.7062 times 0.1
     assert change["half"]["cam"] == pytest.approx(1.27062, rel=1e-4)
     with pytest.raises(ValueError, match="method 'has' has no pair of runs at seed 1"):
-        tables.paired(table[:-1], "pxap", 0.0, 0.8)
+        analysis.paired(table[:-1], "pxap", 0.0, 0.8)
 
 
-def test_headline_prints_mean_and_half_width():
-    scores = [0.70, 0.72, 0.74]  # s = 0.02, half = 4.302653 * 0.02 / sqrt 3 = 0.0497
-    runs = [made(0.5, seed, pxap=score) for seed, score in enumerate(scores)]
-    runs += [made(0.0, seed, accuracy=1.0) for seed in range(3)]
-    table = tables.headline(runs)
-    assert table.index.name == "ε"
-    assert table.index.tolist() == [0.0, 0.5]
-    assert list(table.columns) == list(tables.HEADLINE.values())
-    assert table["PxAP"].tolist() == ["0.500 ± 0.000", "0.720 ± 0.050"]
-    assert table["accuracy"].tolist() == ["1.000 ± 0.000", "0.500 ± 0.000"]
+def test_a_score_at_an_entropy_lies_between_the_runs_around_it():
+    table = pd.DataFrame(
+        {"seed": [0, 0, 1, 1], "entropy": [2.0, 1.0, 1.0, 1.2], "pxap": [0.8, 0.4, 0.5, 0.5]}
+    )
+    found = analysis.at_entropy(table, "pxap", 1.25)
+    assert found[0] == pytest.approx(0.5) and np.isnan(found[1])  # nothing is extrapolated
 
 
-def test_headline_names_are_metrics_of_a_run():
-    assert set(tables.HEADLINE) <= set(summaries.RULES)
+# ---- choices
 
 
-def test_choice_is_by_the_mean_on_validation():
+def test_choice_is_by_the_mean_on_validation_and_never_on_test():
+    rows = [(0.0, 0.9, 0.9, 0.9), (0.0, 0.1, 0.9, 0.9), (0.5, 0.6, 0.1, 0.8), (0.5, 0.6, 0.1, 0.8)]
     runs = [
-        made(0.0, 0, val_pxap=0.9, pxap=0.9, val_accuracy=0.9),
-        made(0.0, 1, val_pxap=0.1, pxap=0.9, val_accuracy=0.9),
-        made(0.5, 0, val_pxap=0.6, pxap=0.1, val_accuracy=0.8),
-        made(0.5, 1, val_pxap=0.6, pxap=0.1, val_accuracy=0.8),
+        made(epsilon, seed % 2, val_pxap=val, pxap=test, val_accuracy=right)
+        for seed, (epsilon, val, test, right) in enumerate(rows)
     ]
-    assert tables.choose(runs) == 0.5  # 0.6 against 0.5, although the best run and the test differ
-    assert tables.choose(runs, "val_accuracy") == 0.0
+    assert analysis.choose(runs) == 0.5  # 0.6 against 0.5: neither the best run nor the test
+    assert analysis.choose(runs, "val_accuracy") == 0.0
+    assert tables.criterion(runs) == "val_pxap"
+    for score in ("pxap", "accuracy", "max_box_acc"):
+        with pytest.raises(ValueError, match="measured on test: choose by val_pxap"):
+            analysis.choose(runs, score)
 
 
-@pytest.mark.parametrize("score", ["pxap", "accuracy", "max_box_acc"])
-def test_nothing_is_chosen_on_test(score):
-    with pytest.raises(ValueError, match="measured on test: choose by val_pxap"):
-        tables.choose([made(0.0, 0)], score)
+def history():
+    """Two seeds, three epochs; validation likes epoch 2 and then 1, test always epoch 1."""
+    val = {0: [0.5, 0.7, 0.6], 1: [0.8, 0.7, 0.6]}
+    test = {0: [0.9, 0.6, 0.5], 1: [0.7, 0.6, 0.4]}
+    rows = [
+        {"epsilon": 0.3, "seed": s, "epoch": t + 1, "val_x": val[s][t], "test_x": test[s][t]}
+        for s in (1, 0)
+        for t in (2, 0, 1)
+    ]
+    return pd.DataFrame(rows).assign(test_y=lambda table: 10 * table.test_x)
 
 
-@pytest.fixture
-def dataset():
-    """Two images of 8x8; the object fills the centre half of each side, its box ends at x + w."""
-    mask = np.zeros((8, 8), bool)
-    mask[2:6, 2:6] = True
-    box = np.array([[2, 2, 6, 6]])
-    return SimpleNamespace(
-        frame=8, boxes_at=lambda size: [box, box], masks_at=lambda size: [(mask, None)] * 2
-    )
+def test_each_rule_keeps_its_epoch_and_what_choosing_on_test_adds():
+    rules = analysis.by_checkpoint(history(), "x")
+    assert list(rules.columns) == ["last", "validation", "test"]
+    assert rules.loc[(0.3, 0)].tolist() == [0.5, 0.6, 0.9]
+    assert rules.loc[(0.3, 1)].tolist() == [0.4, 0.7, 0.7]
+    assert analysis.by_checkpoint(history(), "y", "x").loc[(0.3, 0)].tolist() == [5, 6, 9]
+    flat = history().assign(val_x=0.5)  # the earliest of equal epochs
+    assert analysis.by_checkpoint(flat, "x").loc[(0.3, 0)].tolist() == [0.5, 0.9, 0.9]
+    table = analysis.optimism(rules).loc[0.3]
+    # test - last: 0.4, 0.3; test - validation: 0.3, 0.0; t_1 s / sqrt 2 = 12.7062 |a - b| / 2
+    assert table.loc["last"].tolist() == pytest.approx([0.35, 12.7062047 * 0.05])
+    assert table.loc["validation"].tolist() == pytest.approx([0.15, 12.7062047 * 0.15])
 
 
-def test_baselines_by_hand(dataset):
-    table = tables.baselines(dataset)
-    assert table.loc["constant map", "PxAP"] == "0.250"  # 16 of 64 pixels
-    assert table.loc["centred box", "MaxBoxAcc (oracle)"] == "1.000"
-    assert table.loc["constant map", "MaxBoxAcc (oracle)"] == "-"
-    assert table.loc["centred box", "PxAP"] == "-"
-
-
-def sweep_of(*scores, accuracy=(0.9, 0.9)):
-    """Two seeds at ε = 0 and at ε = 0.5 with these PxAP, and the accuracy of each strength."""
-    runs = []
-    for epsilon, values, right in zip((0.0, 0.5), scores, accuracy, strict=True):
-        for seed, value in enumerate(values):
-            runs.append(
-                made(epsilon, seed, pxap=value, accuracy=right, val_pxap=0.9 if epsilon else 0.1)
-            )
-    return runs
-
-
-def test_verdict_says_whether_the_intervals_touch():
-    # differences of 0.02 give half-widths of 12.706 x 0.01 = 0.127
-    sentence = tables.verdict(sweep_of((0.39, 0.41), (0.69, 0.71), accuracy=(0.98, 0.96)))
-    assert sentence == (
-        "At ε = 0.5, chosen on validation, PxAP is 0.700 ± 0.127 against 0.400 ± 0.127 at ε = 0; "
-        "the intervals do not touch; accuracy changes by -0.020; at ε = 0.5 PxAP is 0.700."
-    )
-    assert "the intervals overlap" in tables.verdict(sweep_of((0.39, 0.41), (0.64, 0.66)))
-    # apart in the other direction: PxAP is lower at the chosen strength, and the numbers say so
-    assert "the intervals do not touch" in tables.verdict(sweep_of((0.69, 0.71), (0.19, 0.21)))
-
-
-def test_markdown_puts_the_index_first():
-    table = pd.DataFrame({"a": ["1", "2"], "b": ["x", "y"]}, index=pd.Index(["p", "q"], name="ε"))
-    assert (
-        tables.markdown(table) == "| ε | a | b |\n| --- | --- | --- |\n| p | 1 | x |\n| q | 2 | y |"
-    )
-
-
-def test_report_has_scores_baselines_and_verdict(dataset):
-    runs = sweep_of((0.4, 0.4), (0.7, 0.7))
-    lines = tables.report(runs, dataset).splitlines()
-    assert lines[0] == "| ε | " + " | ".join(tables.HEADLINE.values()) + " |"
-    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines[2:6]]
-    assert [row[0] for row in cells] == ["0", "0.5", "centred box", "constant map"]
-    pxap = 1 + list(tables.HEADLINE).index("pxap")
-    assert [row[pxap] for row in cells] == ["0.400 ± 0.000", "0.700 ± 0.000", "-", "0.250"]
-    assert all(len(row) == 1 + len(tables.HEADLINE) for row in cells)
-    assert lines[6:] == ["", tables.verdict(runs)]
-
-
-def test_the_epsilon_of_a_row_is_that_of_the_loss():
-    run = made(0.5, 0)
-    assert run.config == Config(regularizer="kl_uniform", strength=1.0)
-    assert tables.final([run]).epsilon[0] == 0.5
+@pytest.mark.parametrize("how", ["absent", "holes"])
+def test_test_must_have_been_watched(how):
+    table = history().drop(columns="test_x") if how == "absent" else history()
+    if how == "holes":
+        table.loc[0, "test_x"] = np.nan
+    with pytest.raises(ValueError, match="test_x.*was test watched"):
+        analysis.by_checkpoint(table, "x")

@@ -17,11 +17,11 @@ from multiprocessing import active_children
 
 import pytest
 
+from entreg_utils.ahead import usable_cores
 from entreg_utils.experiments import Config, SweepError, run, store, sweep
 from entreg_utils.experiments import sweep as sweep_function
 from entreg_utils.experiments.sweep import _train_all, keep_memory
 from entreg_utils.experiments.watch import Board
-from entreg_utils.machine import usable_cores
 
 MODULE = sys.modules[sweep_function.__module__]
 RUNS = [Config(seed=seed) for seed in range(3)]
