@@ -7,7 +7,8 @@ from torch import nn
 
 from entreg_utils import metrics
 from entreg_utils.training import View, evaluate, predict, summarise
-from entreg_utils.training.evaluate import IVR_PERCENTILES, TEMPERATURES, THRESHOLDS, column_of
+from entreg_utils.training.evaluate import TEMPERATURES, THRESHOLDS, column_of
+from entreg_utils.training.summary import IVR_PERCENTILES
 
 LABELS = torch.tensor([0, 1, 2, 3, 0, 1])
 

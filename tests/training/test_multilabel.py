@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from entreg_utils.training.multilabel import (
+from entreg_utils.training.evaluate import (
     average_precision,
     mean_average_precision,
     multilabel_entropy,
