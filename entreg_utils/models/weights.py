@@ -96,8 +96,7 @@ def load(module: Backbone, state: Mapping[str, Tensor], origin: str) -> str:
     """
     wanted = module.state_dict()
     head = [name for name in wanted if name.rpartition(".")[0] == module.head_name]
-    tied = [n for n, value in wanted.items() if any(_tied(value, wanted[one]) for one in head)]
-    body = {_bare(n.removeprefix(module.prefix)): n for n in wanted if n not in tied}
+    body = {_bare(n.removeprefix(module.prefix)): n for n in wanted if n not in head}
     others = {_bare(name): value for name, value in state.items()}
     root = _root(body, others, origin)
     given = {n: others.pop(root + inner) for inner, n in body.items() if root + inner in others}
@@ -105,23 +104,18 @@ def load(module: Backbone, state: Mapping[str, Tensor], origin: str) -> str:
     if head:
         matrix, bias, why = _take_head(module, wanted[head[0]].shape[1], body, others, root)
         if why:
-            given |= {name: wanted[name] for name in tied}
+            own = [wanted[name] for name in head]
             note = f"body taken over, head new ({why}, {module.num_classes} wanted)"
-        else:
-            given[head[0]] = matrix.reshape(wanted[head[0]].shape)
-        if not why and len(head) > 1:  # a head without a bias in the file has zeros
-            given[head[1]] = torch.zeros_like(wanted[head[1]]) if bias is None else bias
-    same = {root + _bare(name.removeprefix(module.prefix)) for name in tied}
-    for name in [n for n in others if n in same or others[n].ndim == 0 or n.endswith(_COUNTED)]:
-        del others[name]  # the classifier once more, or a counter of training
-    if beside := [name for name in others if not name.startswith(root)]:
-        note += f"; {len(beside)} tensors beside left out (as {beside[0]})"
+        else:  # a head without a bias in the file has zeros
+            zeros = matrix.new_zeros(len(matrix))
+            own = matrix.reshape(wanted[head[0]].shape), zeros if bias is None else bias
+        given |= dict(zip(head, own, strict=False))
     buffers = {n for n, _ in module.named_buffers() if not n.endswith(_STATISTICS)}
-    for name in [name for name in wanted if name not in given]:
-        twins = [given[n] for n in given if _tied(wanted[n], wanted[name])]
-        if twins or name in buffers:
-            given[name] = [*twins, wanted[name]][0]
-    _check(wanted, given, [name for name in others if name not in beside], origin, module.prefix)
+    given |= {name: wanted[name] for name in buffers & wanted.keys() - given.keys()}
+    left = [n for n, value in others.items() if value.ndim and not n.endswith(_COUNTED)]
+    if beside := [name for name in left if not name.startswith(root)]:
+        note += f"; {len(beside)} tensors beside left out (as {beside[0]})"
+    _check(wanted, given, [name for name in left if name not in beside], origin, module.prefix)
     module.load_state_dict(given)
     module.weights_note = f"{origin}: {note}"
     return module.weights_note
@@ -161,7 +155,7 @@ def _take_head(
     parts = [known[:cut] + "." for cut in (*_dots(known), len(known))]
     part = next(part for part in parts if not any(name.startswith(part) for name in body))
     for name in [name for name in others if name.startswith(root + part)]:
-        del others[name]  # of a head with more layers, or the same one under a second name
+        del others[name]  # of a head with more layers
     if matrix is None:
         alone = f"no classifier alone: {', '.join(found)}"
         return None, None, alone if found else "no classifier in it"
@@ -178,8 +172,8 @@ def _check(wanted: Mapping, given: Mapping, more: list[str], origin: str, prefix
             faults.append((name, "is not in it"))
         elif value.shape != own.shape:
             faults.append((name, f"is {tuple(value.shape)} in it and {tuple(own.shape)} here"))
-        elif (
-            value.layout is not torch.strided or own.is_floating_point() > value.is_floating_point()
+        elif value.layout is not torch.strided or (
+            own.is_floating_point() and not value.is_floating_point()
         ):
             faults.append((name, f"is {value.dtype}, {value.layout} in it"))  # sparse; quantised
         elif not value.to(own.dtype).isfinite().all():
@@ -198,7 +192,3 @@ def _bare(name: str | None) -> str:
 
 def _dots(name: str) -> list[int]:
     return [place for place, letter in enumerate(name) if letter == "."]
-
-
-def _tied(one: Tensor, other: Tensor) -> bool:
-    return one.data_ptr() == other.data_ptr() != 0 and one.shape == other.shape
