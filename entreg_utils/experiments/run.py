@@ -18,8 +18,8 @@ from entreg_utils.fields import plain_numbers
 from entreg_utils.files import sha256, write_checked
 from entreg_utils.training import Best, fit
 from entreg_utils.training.batches import check_kind, steps_of
-from entreg_utils.training.evaluate import BASELINES
 from entreg_utils.training.recipe import loss_of_chance
+from entreg_utils.training.summary import BASELINES
 
 EVALUATION = ("eval_size", "eval_view", "sigma")  # settings that training does not depend on
 

@@ -6,11 +6,8 @@ Images are floats in 0..1; a model normalises them by itself.
 """
 
 from entreg_utils.models.adapt import Adapted, adapt
-from entreg_utils.models.backbones import PhotoNet, remove_stride
+from entreg_utils.models.backbones import MODELS, PhotoNet, ToyNet, map_offset, remove_stride
 from entreg_utils.models.base import STATISTICS, Backbone
-from entreg_utils.models.choice import Network
-from entreg_utils.models.factory import MODELS, build
-from entreg_utils.models.geometry import map_offset
-from entreg_utils.models.toy import ToyNet
+from entreg_utils.models.factory import Network, build
 from entreg_utils.models.tuning import freeze_batchnorm, freeze_stages, parameter_groups
 from entreg_utils.models.weights import PUBLISHED

@@ -20,9 +20,9 @@ def adapt(
 ) -> Backbone:
     """Any network (N, 3, H, W) -> logits (N, C) with the contract of :class:`Backbone`.
 
-    The network is run on random images of 224 pixels, or another side where that fails. Its modes,
-    weights and random numbers are afterwards what they were. ``linear_head`` says whether the head
-    reads the mean of the map, as CAM needs it; any other head gives Grad-CAMs.
+    The network is run on random images of 224 pixels, or another side where that fails, and left as
+    it was. ``linear_head`` says whether the head reads the mean of the map, as CAM needs it; any
+    other head gives Grad-CAMs.
 
     Args:
         module: the network; a backbone is given back as it is.
@@ -119,13 +119,13 @@ class Adapted(Backbone):
         return {"last": self.forward_features(images)}
 
 
-def _statistics(module: nn.Module, mean, std) -> tuple[list[float], list[float], bool]:
+def _statistics(module: nn.Module, *given) -> tuple[list[float], list[float], bool]:
     """Mean, deviation, and whether the network normalises its images itself."""
-    given = mean is not None or std is not None
-    if given and None in (_three(mean), _three(std)):
-        raise ValueError("mean and std are three numbers each: give both, or none")
-    if mean is not None:
-        return _three(mean), _three(std), False
+    if given != (None, None):
+        mean, std = map(_three, given)
+        if mean is None or std is None:
+            raise ValueError("mean and std are three numbers each: give both, or none")
+        return mean, std, False
     for part in module.modules():
         own = [_three(getattr(part, name, None)) for name in ("mean", "std")]
         if None not in own:

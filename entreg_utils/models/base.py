@@ -45,7 +45,6 @@ class Backbone(nn.Module):
     prefix, classifier, head_name = "body.", "", "head"
 
     def add_head(self, channels: int, num_classes: int) -> None:
-        """Make ``head``, as :func:`begin` has it."""
         self.head = nn.Linear(channels, whole("num_classes", num_classes, 1, MOST_CLASSES))
         begin(self.head)
 

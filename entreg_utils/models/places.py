@@ -66,8 +66,8 @@ class _Call(NamedTuple):
 
 def _run(model: Backbone) -> tuple[Tensor, Tensor, list[_Call]]:
     """Images of the first side that works, their logits, and what ran, in order."""
-    network, calls, trouble = model.network, [], None
-    names = {part: name for name, part in network.named_modules() if name}
+    kind, calls, trouble = type(model.network).__name__, [], None
+    names = {part: name for name, part in model.network.named_modules() if name}
 
     def record(part, inputs, output):
         if part in names:
@@ -75,27 +75,23 @@ def _run(model: Backbone) -> tuple[Tensor, Tensor, list[_Call]]:
             read = inputs[0] if inputs else None
             calls.append(_Call(names[part], part, read, output, lowest))
 
-    for side in (*published(network).get("input_size", ())[-1:], *SIDES):
+    for side in (*published(model.network).get("input_size", ())[-1:], *SIDES):
         calls.clear()
         images = torch.rand(2, 3, side, side, generator=torch.Generator().manual_seed(0))
         images = images.to(next(model.parameters(), images)).requires_grad_()
         try:
             with nn.modules.module.register_module_forward_hook(record):
                 logits = model(images)
-            break
         except Exception as error:  # somebody's own network may raise anything
-            trouble = trouble or error
-    else:
-        raise ValueError(
-            f"{type(network).__name__} runs on images of no usual side "
-            f"({type(trouble).__name__}: {trouble}): it must take (N, 3, H, W)"
-        )
-    given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-    if len(given) != 2 or given[0] != 2:
-        raise TypeError(
-            f"{type(network).__name__} gives {given}, but must give logits (N, C): wrap it so"
-        )
-    return images, logits, calls
+            trouble = trouble or f"{type(error).__name__}: {error}"
+            continue
+        given = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        if len(given) != 2 or given[0] != 2:
+            raise TypeError(f"{kind} gives {given}, but must give logits (N, C): wrap it so")
+        return images, logits, calls
+    raise ValueError(
+        f"{kind} runs on images of no usual side ({trouble}): it must take (N, 3, H, W)"
+    )
 
 
 def find_places(model: Backbone, layer: str | None, head: str | None) -> None:
@@ -134,7 +130,7 @@ def find_places(model: Backbone, layer: str | None, head: str | None) -> None:
     model.stride = round(size[0] / features.shape[2])
     model.ends = {"last": f"network.{call.name}"}
     model.points = model.ends if layout.kind == "map" and call.lowest >= 0 else {}
-    between = [one for one in calls[order.index(call.name) + 1 : end]]
+    between = calls[order.index(call.name) + 1 : end]
     between = [one.layer for one in between if not call.name.startswith(f"{one.name}.")]
     model.linear_head = (
         head is not None

@@ -43,9 +43,9 @@ def freeze_batchnorm(module: Backbone) -> Backbone:
     """Keep the batch-norm statistics as they are, in ``train()`` too; scale and shift still learn.
 
     Right for weights whose batch-norm was folded into the convolutions (running mean 0, variance
-    1): statistics of a batch would normalise once more and undo the network. Also usual for small
-    batches. The module is changed in place and returned. The setting goes along in
-    ``copy.deepcopy`` and is not part of the state dict. TypeError for no backbone.
+    1), where statistics of a batch would normalise once more, and usual for small batches. The
+    module is changed in place and returned; the setting is not part of the state dict. TypeError
+    for no backbone.
     """
     check_backbone(module)
     module.batchnorm_frozen = True
@@ -59,10 +59,9 @@ def freeze_batchnorm(module: Backbone) -> Backbone:
 def freeze_stages(module: Backbone, count: int) -> Backbone:
     """Keep the weights of the first stages as they are, batch-norm included; the rest learns.
 
-    Usual in fine-tuning: early features hardly change there, and no gradient has to be taken
-    through the maps that are largest. The stem goes with the first stage; ``count=0`` lets all
-    learn. An adapted network has two stages, its body and its head. The module is changed in place
-    and returned; the setting is not part of the state dict.
+    No gradient has to be taken through the maps that are largest. The stem goes with the first
+    stage; ``count=0`` lets all learn. An adapted network has two stages, its body and its head. The
+    module is changed in place and returned; the setting is not part of the state dict.
 
     TypeError for no backbone; ValueError for more stages than all but the last, which must learn.
     """

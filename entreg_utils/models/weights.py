@@ -92,121 +92,97 @@ def load(module: Backbone, state: Mapping[str, Tensor], origin: str) -> str:
 
     Raises:
         ValueError: weights that are missing, unexpected, misshapen, no floats or not finite; the
-            first of each is named.
+            first of them is named.
     """
     wanted = module.state_dict()
-    head = [wanted[name] for name in _head_names(module) if name in wanted]
-    tied = [n for n, value in wanted.items() if any(_tied(value, one) for one in head)]
+    head = [name for name in wanted if name.rpartition(".")[0] == module.head_name]
+    body = {_bare(n.removeprefix(module.prefix)): n for n in wanted if n not in head}
     others = {_bare(name): value for name, value in state.items()}
-    given, root = _take_body(module, [n for n in wanted if n not in tied], others, origin)
+    root = _root(body, others, origin)
+    given = {n: others.pop(root + inner) for inner, n in body.items() if root + inner in others}
     note = "body and classifier taken over"
-    if head and (why := _take_head(module, head, given, others, root)):
-        given |= {name: wanted[name] for name in tied}
-        note = f"body taken over, head new ({why}, {module.num_classes} wanted)"
-    same = {root + _bare(name.removeprefix(module.prefix)) for name in tied}
-    for name in [n for n in others if n in same or others[n].ndim == 0 or n.endswith(_COUNTED)]:
-        del others[name]  # the classifier once more, or a counter of training
-    if beside := [name for name in others if not name.startswith(root)]:
-        note += f"; {len(beside)} tensors beside left out (as {beside[0]})"
+    if head:
+        matrix, bias, why = _take_head(module, wanted[head[0]].shape[1], body, others, root)
+        if why:
+            own = [wanted[name] for name in head]
+            note = f"body taken over, head new ({why}, {module.num_classes} wanted)"
+        else:  # a head without a bias in the file has zeros
+            zeros = matrix.new_zeros(len(matrix))
+            own = matrix.reshape(wanted[head[0]].shape), zeros if bias is None else bias
+        given |= dict(zip(head, own, strict=False))
     buffers = {n for n, _ in module.named_buffers() if not n.endswith(_STATISTICS)}
-    for name in [name for name in wanted if name not in given]:
-        twins = [given[n] for n in given if _tied(wanted[n], wanted[name])]
-        if twins or name in buffers:
-            given[name] = [*twins, wanted[name]][0]
-    _check(wanted, given, [n for n in others if n not in beside], origin, module.prefix)
+    given |= {name: wanted[name] for name in buffers & wanted.keys() - given.keys()}
+    left = [n for n, value in others.items() if value.ndim and not n.endswith(_COUNTED)]
+    if beside := [name for name in left if not name.startswith(root)]:
+        note += f"; {len(beside)} tensors beside left out (as {beside[0]})"
+    _check(wanted, given, [name for name in left if name not in beside], origin, module.prefix)
     module.load_state_dict(given)
     module.weights_note = f"{origin}: {note}"
     return module.weights_note
 
 
-def _take_body(module: Backbone, names: list[str], others: dict, origin: str) -> tuple[dict, str]:
-    """What of ``others`` has the names of the body, taken out; and what the network's begin with.
-
-    Names in the file begin with anything that is followed by names of the body, or of what alone is
-    in it (``features.``); what most of them do is taken.
-    """
-    inner = {_bare(name): name for name in names}
-    around = os.path.commonprefix([name.rpartition(".")[0] + "." for name in inner])
-    around = around[: around.rfind(".") + 1]
-    inner = {name.removeprefix(around): full for name, full in inner.items()}
+def _root(body: Mapping[str, str], others: Mapping, origin: str) -> str:
+    """What names of the file begin with before those of the body: what most of them do."""
     starts = ((name, name[: cut + 1]) for name in others for cut in (-1, *_dots(name)))
-    votes = Counter(start for name, start in starts if name.removeprefix(start) in inner)
+    votes = Counter(start for name, start in starts if name.removeprefix(start) in body)
     known = max(votes.values(), default=0)
-    if known < len(inner) / 2:
+    if known < len(body) / 2:
         raise ValueError(
-            f"{origin} is of another network: {known} of this one's {len(inner)} names are in it; "
-            f"it has {next(iter(others), 'none')}, where this one has {next(iter(inner))}"
+            f"{origin} is of another network: {known} of this one's {len(body)} names are in it; "
+            f"it has {next(iter(others), 'none')}, where this one has {next(iter(body))}"
         )
-    place = max(votes, key=lambda start: (votes[start], start == around, -len(start)), default="")
-    given = {full: others.pop(place + n) for n, full in inner.items() if place + n in others}
-    return given, place.removesuffix(around.removeprefix(module.prefix))
+    return max(votes, key=lambda start: (votes[start], -len(start)), default="")
 
 
-def _take_head(module: Backbone, head: list[Tensor], given: dict, others: dict, root: str) -> str:
-    """Take the classifier out of ``others`` and into ``given``; else why it cannot be had.
+def _take_head(
+    module: Backbone, columns: int, body: Mapping[str, str], others: dict, root: str
+) -> tuple[Tensor | None, Tensor | None, str]:
+    """Matrix and bias of the classifier, taken out of ``others``; and why it cannot be had, or "".
 
     It is the matrix that reads this network's features, by its known names where there are several.
     """
-    known, columns = _bare(module.classifier), head[0].shape[1]
+    known = _bare(module.classifier)
     own = root + known, root.removesuffix(module.prefix) + _bare(module.head_name)
-    reading = [
+    found = [
         name.removesuffix(".weight")
         for name, value in others.items()
         if name.endswith(".weight") and tuple(value.shape[1:]) in ((columns,), (columns, 1, 1))
     ]
-    found = [name for name in own if name in reading][:1] or reading
+    found = [name for name in own if name in found][:1] or found
+    matrix = bias = None
     if len(found) == 1:
         matrix, bias = (others.pop(f"{found[0]}.{kind}", None) for kind in ("weight", "bias"))
-    body = [name.removeprefix(module.prefix) for name in map(_bare, given)]
     parts = [known[:cut] + "." for cut in (*_dots(known), len(known))]
-    own = next(part for part in parts if not any(name.startswith(part) for name in body))
-    for name in [name for name in others if name.startswith(root + own)]:
-        del others[name]  # of a head with more layers, or the same one under a second name
-    if len(found) != 1:
-        return "no classifier in it" if not found else f"no classifier alone: {', '.join(found)}"
-    if len(matrix) != module.num_classes:
-        return f"its classifier has {len(matrix)} classes"
-    shift = [] if bias is None else [bias]
-    if len(head) > 1 and not shift:
-        shift = [torch.zeros_like(head[1])]  # what a head without one has
-    names = _head_names(module)
-    given |= dict(zip(names, [matrix.reshape(head[0].shape), *shift], strict=False))
-    return ""
+    part = next(part for part in parts if not any(name.startswith(part) for name in body))
+    for name in [name for name in others if name.startswith(root + part)]:
+        del others[name]  # of a head with more layers
+    if matrix is None:
+        alone = f"no classifier alone: {', '.join(found)}"
+        return None, None, alone if found else "no classifier in it"
+    other = f"its classifier has {len(matrix)} classes" * (len(matrix) != module.num_classes)
+    return matrix, bias, other
 
 
 def _check(wanted: Mapping, given: Mapping, more: list[str], origin: str, prefix: str) -> None:
-    """ValueError that names the first of each thing that does not fit."""
-    missing = [name for name in wanted if name not in given]
-    more = [*more, *(name for name in given if name not in wanted)]
-    shapes = [n for n in wanted if n in given and given[n].shape != wanted[n].shape]
-    kinds = [n for n in wanted if n in given and not _fits(given[n], wanted[n])]
-    said = []
-    if shapes:
-        here, there = (tuple(own[shapes[0]].shape) for own in (wanted, given))
-        said.append((shapes, f"is {there} in it and {here} here"))
-    if missing:
-        why = ", and without batch-norm's statistics it is another network: save model.state_dict()"
-        said.append((missing, "is not in it" + why * missing[0].endswith(_STATISTICS)))
-    said += [(more, "has no place here")] if more else []
-    if kinds:
-        value = given[kinds[0]]
-        layout = f", {value.layout}" * (value.layout is not torch.strided)
-        said.append((kinds, f"is {value.dtype}{layout} in it"))
-    if said:
-        each = [
-            f"{names[0].removeprefix(prefix)} {what}"
-            + f" (and {len(names) - 1} more)" * (len(names) > 1)
-            for names, what in said
-        ]
-        raise ValueError(f"{origin} does not fit this network: {'; '.join(each)}")
-    for name, value in given.items():
-        if not bool(torch.isfinite(value.to(wanted[name].dtype)).all()):
-            name = name.removeprefix(prefix)
-            raise ValueError(f"{origin} holds NaN or infinite values in {name}: use another file")
-
-
-def _head_names(module: Backbone) -> list[str]:
-    return [f"{module.head_name}.{kind}" for kind in ("weight", "bias")]
+    """ValueError that names the first thing that does not fit, and counts the others."""
+    faults = []
+    for name, own in wanted.items():
+        value = given.get(name)
+        if value is None:
+            faults.append((name, "is not in it"))
+        elif value.shape != own.shape:
+            faults.append((name, f"is {tuple(value.shape)} in it and {tuple(own.shape)} here"))
+        elif value.layout is not torch.strided or (
+            own.is_floating_point() and not value.is_floating_point()
+        ):
+            faults.append((name, f"is {value.dtype}, {value.layout} in it"))  # sparse; quantised
+        elif not value.to(own.dtype).isfinite().all():
+            faults.append((name, "holds NaN or infinite values: use another file"))
+    faults += [(name, "has no place here") for name in more]
+    if faults:
+        name, what = faults[0]
+        rest = f" (and {len(faults) - 1} more)" * (len(faults) > 1)
+        raise ValueError(f"{origin} does not fit: {name.removeprefix(prefix)} {what}{rest}")
 
 
 def _bare(name: str | None) -> str:
@@ -216,14 +192,3 @@ def _bare(name: str | None) -> str:
 
 def _dots(name: str) -> list[int]:
     return [place for place, letter in enumerate(name) if letter == "."]
-
-
-def _fits(value: Tensor, wanted: Tensor) -> bool:
-    """Whether numbers of this kind may stand there: whole ones not for floats, as of quantised."""
-    return value.layout is torch.strided and (
-        value.is_floating_point() or not wanted.is_floating_point()
-    )
-
-
-def _tied(one: Tensor, other: Tensor) -> bool:
-    return one.data_ptr() == other.data_ptr() != 0 and one.shape == other.shape

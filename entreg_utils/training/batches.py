@@ -4,14 +4,14 @@ All of it is drawn from one generator of (seed, epoch): a batch does not depend 
 """
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 import torch
 from torch import Tensor
 
+from entreg_utils.ahead import ahead
 from entreg_utils.training.recipe import Recipe
 
-# Larger arrays are read ahead in a thread: they are memory-mapped, and a page may be on the disk.
+# Larger arrays are read ahead in threads: they are memory-mapped, and a page may be on the disk.
 _READ_AHEAD = 2**28  # bytes
 
 
@@ -70,7 +70,9 @@ class Epoch:
         return self.steps
 
     def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        for step, images in enumerate(self._read()):
+        slow = self.images.nbytes >= _READ_AHEAD or self.device.type != "cpu"
+        batches = ahead(self._gather, range(self.steps), 2 if slow else 1, window=1)
+        for step, images in enumerate(batches):
             rows = slice(step * self.size, (step + 1) * self.size)
             images = images.to(self.device, non_blocking=True)
             if self.crop:
@@ -82,18 +84,6 @@ class Epoch:
         images = self.images[self.order[step * self.size : (step + 1) * self.size]]
         # only from pinned memory does a copy to the GPU overlap with what it computes
         return images.pin_memory() if self.device.type == "cuda" else images
-
-    def _read(self) -> Iterator[Tensor]:
-        if self.images.nbytes < _READ_AHEAD and self.device.type == "cpu":
-            yield from map(self._gather, range(self.steps))
-            return
-        with ThreadPoolExecutor(1) as pool:
-            following = pool.submit(self._gather, 0)
-            for step in range(self.steps):
-                images = following.result()
-                if step + 1 < self.steps:
-                    following = pool.submit(self._gather, step + 1)
-                yield images
 
 
 def crop_at(images: Tensor, corners: Tensor, side: int) -> Tensor:
@@ -108,10 +98,10 @@ def crop_at(images: Tensor, corners: Tensor, side: int) -> Tensor:
 
 def check_kind(labels: Tensor, multilabel: str) -> None:
     """ValueError: labels (N,) for ``multilabel``, or (N, C) without it."""
+    one = "one class an image: train it with multilabel='none'"
+    more = "several classes an image: train it with multilabel='softmax' or 'sigmoid'"
     if (labels.ndim == 2) != (multilabel != "none"):
-        kind = "several classes an image" if labels.ndim == 2 else "one class an image"
-        way = "'softmax' or 'sigmoid'" if labels.ndim == 2 else "'none'"
-        raise ValueError(f"this data set has {kind}: train it with multilabel={way}")
+        raise ValueError(f"this data set has {more if labels.ndim == 2 else one}")
 
 
 def check_labels(labels: Tensor, classes: int, multilabel: str) -> None:
@@ -120,21 +110,17 @@ def check_labels(labels: Tensor, classes: int, multilabel: str) -> None:
     length, or without a class where a softmax needs one."""
     check_kind(labels, multilabel)
     if labels.ndim == 1:
-        bad = ((labels < 0) | (labels >= classes)).nonzero()
-        if len(bad):
-            index = int(bad[0])
-            raise ValueError(
-                f"label {int(labels[index])} of training image {index} is outside "
-                f"0..{classes - 1}: renumber the labels or build the model with more classes"
-            )
-        return
-    if labels.shape[1] != classes:
+        outside = f"is outside 0..{classes - 1}: renumber the labels or build the model with more"
+        found = {f"{outside} classes": (labels < 0) | (labels >= classes)}
+    elif labels.shape[1] != classes:
         raise ValueError(f"labels have {labels.shape[1]} columns, and the head {classes} classes")
-    strange = ((labels != 0) & (labels != 1)).any(1)
-    empty = (labels.sum(1) == 0) if multilabel == "softmax" else torch.zeros_like(strange)
-    for bad, what in (
-        (strange, "has other values than 0 and 1"),
-        (empty, "names no class, and a softmax needs one: leave the image out, or use 'sigmoid'"),
-    ):
+    else:
+        found = {"has other values than 0 and 1": ((labels != 0) & (labels != 1)).any(1)}
+        if multilabel == "softmax":
+            empty = "names no class, and a softmax needs one: leave the image out, or use 'sigmoid'"
+            found[empty] = labels.sum(1) == 0
+    for what, bad in found.items():
         if bad.any():
-            raise ValueError(f"the label of training image {int(bad.nonzero()[0])} {what}")
+            image = int(bad.nonzero()[0])
+            value = f" {int(labels[image])}" if labels.ndim == 1 else ""
+            raise ValueError(f"the label{value} of training image {image} {what}")

@@ -22,8 +22,7 @@ from entreg_utils import models, names
 from entreg_utils.erasing import Erasing, attach
 from entreg_utils.fields import plain_numbers
 from entreg_utils.training.batches import Epoch, check_labels, generator_of, steps_of
-from entreg_utils.training.checkpoint import Best, restore, save
-from entreg_utils.training.guard import Guard, enough_memory, kept
+from entreg_utils.training.guard import Best, Guard, enough_memory, kept, restore, save
 from entreg_utils.training.recipe import Recipe, regularised_loss
 
 

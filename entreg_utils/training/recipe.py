@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from entreg_utils import losses, names
-from entreg_utils.fields import settle
+from entreg_utils.fields import known, settle, whole
 
 
 @dataclass(frozen=True)
@@ -62,43 +62,47 @@ class Recipe:
 
     def __post_init__(self):
         settle(self)
-        own, known = self.regularizer, ", ".join(losses.REGULARIZERS)
-        if not names.is_own(own) and own not in losses.REGULARIZERS:
-            raise ValueError(
-                f"unknown regularizer {own!r}: known are {known}, or package.module:function"
-            )
+        if not names.is_own(self.regularizer):
+            known("regularizer", self.regularizer, (*losses.REGULARIZERS, "module:function"))
         for field in ("epochs", "batch_size"):
-            if (value := getattr(self, field)) < 1:
-                raise ValueError(f"{field}={value}: give a whole number of at least 1")
+            whole(field, getattr(self, field), 1)
         for field in ("strength", "learning_rate", "momentum", "weight_decay", "grad_clip"):
             if not 0 <= (value := getattr(self, field)) < math.inf:
                 raise ValueError(f"{field}={value}: give a finite number of at least 0")
-        if self.regularizer == "label_smoothing" and self.strength >= 1:
-            raise ValueError(f"strength={self.strength}: label smoothing wants eps in [0, 1)")
-        if self.regularizer == "none" and self.strength:
-            raise ValueError("strength has no meaning without a regularizer: set it to 0")
-        if not 0 <= self.seed < 2**46:  # seed * 100_003 + epoch has to fit PyTorch's 63 bits
-            raise ValueError(f"seed={self.seed}: give a whole number in 0..2**46 - 1")
-        if 0 < self.epoch_images < self.batch_size or self.epoch_images < 0:
-            raise ValueError(
-                f"epoch_images={self.epoch_images}: give 0, one pass, or at least batch_size="
-                f"{self.batch_size}"
-            )
-        if self.schedule == "one_cycle":
-            if self.momentum and not 0.05 <= self.momentum < 0.95:
-                raise ValueError(f"momentum={self.momentum}: give 0, or a number in [0.05, 0.95)")
-        elif self.momentum >= 1:
-            raise ValueError(f"momentum={self.momentum}: give a number in [0, 1)")
-        if self.schedule != "step":
-            for field in ("decay_epochs", "decay"):
-                if getattr(self, field) != getattr(Recipe, field):
-                    raise ValueError(f"{field} belongs to schedule='step': leave it out")
-        if not 0 < self.head_factor < math.inf:
-            raise ValueError(f"head_factor={self.head_factor}: give a positive number, 1 for none")
-        if not 0 < self.decay <= 1:
-            raise ValueError(f"decay={self.decay}: give a factor in (0, 1]")
-        if list(self.decay_epochs) != sorted({e for e in self.decay_epochs if e >= 1}):
-            raise ValueError(f"decay_epochs={self.decay_epochs}: give rising epochs from 1 on")
+        stepped, eps = self.schedule == "step", self.regularizer == "label_smoothing"
+        alone = "it belongs to schedule='step': leave it out"
+        low, high = (0.05, 0.95) if self.schedule == "one_cycle" else (0, 1)
+        for field, fits, way in (
+            ("strength", self.strength < 1 or not eps, "label smoothing wants eps in [0, 1)"),
+            (
+                "strength",
+                not self.strength or self.regularizer != "none",
+                "name its regularizer, or leave it 0",
+            ),
+            # seed * 100_003 + epoch has to fit PyTorch's 63 bits
+            ("seed", 0 <= self.seed < 2**46, "give a whole number in 0..2**46 - 1"),
+            (
+                "epoch_images",
+                not self.epoch_images or self.epoch_images >= self.batch_size,
+                f"give 0, one pass, or at least batch_size={self.batch_size}",
+            ),
+            (
+                "momentum",
+                not self.momentum or low <= self.momentum < high,
+                f"give 0, or a number in [{low}, {high})",
+            ),
+            ("decay_epochs", stepped or not self.decay_epochs, alone),
+            ("decay", stepped or self.decay == Recipe.decay, alone),
+            ("head_factor", 0 < self.head_factor < math.inf, "give a positive number, 1 for none"),
+            ("decay", 0 < self.decay <= 1, "give a factor in (0, 1]"),
+            (
+                "decay_epochs",
+                list(self.decay_epochs) == sorted({e for e in self.decay_epochs if e >= 1}),
+                "give rising epochs from 1 on",
+            ),
+        ):
+            if not fits:
+                raise ValueError(f"{field}={getattr(self, field)}: {way}")
 
     @property
     def epsilon(self) -> float:

@@ -32,19 +32,6 @@ class Cuts(NamedTuple):
     box: Sequence[int]  # columns of ``hits``
 
 
-class Found(NamedTuple):
-    """Of one map, each part where there is something to score it by."""
-
-    hits: np.ndarray | None = None  # (1000,) bool, min-max: its box meets a true one
-    every: np.ndarray | None = None  # (3, 1000) bool at IOUS, of all contours in the final scores
-    others: list[np.ndarray] | None = None  # like hits, under the other normalisations
-    pool: metrics.PixelAveragePrecision | None = None
-    counted: bool = False  # some pixel of the mask is not ignored
-    pixel_ap: float = np.nan
-    lit: np.ndarray | float = np.nan  # (t, 2) precision and recall at each cut of the pixels
-    box_area: np.ndarray | float = np.nan  # (t,) over that of the object, at each cut of the box
-
-
 class Tally:
     """Counts over the maps of a view; what stays of a map is a row of ``hits`` and a number or two.
 
@@ -59,8 +46,9 @@ class Tally:
         every: (3, 1000) int64, right boxes at ``IOUS``; of all contours where it is ``final``.
         pool, pixel_ap, num_masked: of pixels: over all maps; (P,) float16, NaN where a mask has no
             object; masks of which some pixel counts.
-        lit, box_area: (P, 2, 2) and (B, 2) float16, as in :class:`Found`, at the cuts of ``final``;
-            NaN where validation chose none, or there is no object or nothing lit.
+        lit: (P, 2, 2) float16, precision and recall (last axis) at the cuts of ``final``; NaN where
+            validation chose none, or there is no object or nothing lit.
+        box_area: (B, 2) float16, area of the box at the cuts over that of the object; likewise.
     """
 
     def __init__(
@@ -83,8 +71,9 @@ class Tally:
         self.box_area = np.full((len(boxes), 2), np.nan, np.float16)
         self.num_masked = self._boxed = self._done = 0
 
-    def measure(self, pair: int, raw: np.ndarray) -> Found:
-        """What one map is worth: by threads, so that nothing here is changed."""
+    def measure(self, pair: int, raw: np.ndarray) -> dict:
+        """What one map is worth, where there is something to score it by: by threads, so that
+        nothing here is changed."""
         found, size = {}, self.view.size
         if pair in self.boxes:
             contours, true = ("largest", "all") if self.final else ("largest",), self.boxes[pair]
@@ -100,31 +89,31 @@ class Tally:
             mask, ignore = self.view.mask(pair)
             pool = pool_of(raw, mask, ignore, _STEP, size)
             shown = self.final and (mask if ignore is None else mask & ~ignore).any()
-            found |= {"pool": pool, "pixel_ap": pool.compute() if shown else np.nan}
+            found |= {"pool": pool, "counted": ignore is None or not ignore.all()}
             if shown:
+                found["pixel_ap"] = pool.compute()
                 found["lit"] = np.array([pool.lit(cut)[:2] for cut in self.final.pixels])
-            found["counted"] = ignore is None or not ignore.all()
-        return Found(**found)
+        return found
 
-    def add(self, found: Found) -> None:
+    def add(self, found: dict) -> None:
         """Count one map, in the order of ``view.pairs``."""
         pair, self._done = self._done, self._done + 1
-        if found.hits is not None:
-            self.hits[self._boxed] = found.hits
-            for (rule, column), hits in zip(self.others.items(), found.others, strict=True):
+        if "hits" in found:
+            self.hits[self._boxed] = found["hits"]
+            for (rule, column), hits in zip(self.others.items(), found["others"], strict=True):
                 self.curves[rule] += hits
                 self.kept[rule][self._boxed] = column is not None and hits[column]
-            self.every += found.every
+            self.every += found["every"]
             if self.final:
-                self.box_area[self._boxed, : len(self.final.box)] = found.box_area
+                self.box_area[self._boxed, : len(self.final.box)] = found["box_area"]
             self._boxed += 1
-        if found.pool is not None:
+        if "pool" in found:
             label = [int(self.view.pairs[pair, 1])] if self.view.several else []
-            (self.pool.add if label else self.pool.merge)(found.pool, *label)
-            self.pixel_ap[pair] = found.pixel_ap
-            if self.final:
-                self.lit[pair, : len(self.final.pixels)] = found.lit
-            self.num_masked += found.counted
+            (self.pool.add if label else self.pool.merge)(found["pool"], *label)
+            self.num_masked += found["counted"]
+        if "lit" in found:
+            self.pixel_ap[pair] = found["pixel_ap"]
+            self.lit[pair, : len(self.final.pixels)] = found["lit"]
 
     def constant_maps(self):
         """``pool`` as maps that say nothing would fill it: every pixel has the score zero."""

@@ -21,7 +21,8 @@ from entreg_utils.experiments import run as run_function
 from entreg_utils.experiments.run import train
 from entreg_utils.experiments.watch import Log
 from entreg_utils.files import StorageError, atomic_write, read_checked, sha256
-from entreg_utils.training import View, checkpoint, evaluate, loop
+from entreg_utils.training import View, evaluate, loop
+from entreg_utils.training.guard import unpack
 from tests.conftest import alike
 
 STEPS = 3  # of an epoch of `tiny`
@@ -233,7 +234,7 @@ def test_a_killed_run_ends_with_the_same_bytes(project, child, trained, tiny):
     process.communicate(timeout=120)
     assert process.returncode == -signal.SIGKILL
     partial = project / f"{tiny.name}.partial"
-    state = checkpoint.unpack(read_checked(partial), partial)
+    state = unpack(read_checked(partial), partial)
     assert [row["epoch"] for row in state["history"]] == [1, 2]
     assert store.find(tiny) is None
     assert count_steps(tiny) == STEPS  # only the third epoch

@@ -92,12 +92,10 @@ def test_another_head_gives_grad_cam_by_hand():
     assert all(parameter.grad is None for parameter in model.parameters())
 
 
-def test_a_norm_before_the_head_is_no_linear_head_though_it_begins_as_the_identity():
-    model = models.adapt(Picked(GAP, nn.Flatten(), nn.BatchNorm1d(2, eps=1e-30), linear()))
-    assert not model.linear_head
-
-
-def test_a_head_of_zeros_is_seen_through_and_left_at_zero():
+def test_a_norm_that_begins_as_the_identity_and_a_head_of_zeros_are_seen_through():
+    assert not models.adapt(
+        Picked(GAP, nn.Flatten(), nn.BatchNorm1d(2, eps=1e-30), linear())
+    ).linear_head
     network = Picked(*TAILS["linear"]())
     nn.init.zeros_(network.tail[2].weight)
     assert models.adapt(network).linear_head and not network.tail[2].weight.any()
@@ -290,11 +288,6 @@ def test_what_cannot_be_adapted_is_one_clear_sentence(network, options, kind, se
         models.adapt(network, **options)
 
 
-def test_a_backbone_is_given_back_as_it_is():
-    toy = models.build("toy", 3)
-    assert models.adapt(toy) is toy and models.build(toy, 3) is toy
-
-
 def test_body_and_head_are_the_stages():
     model = models.adapt(Picked(*TAILS["linear"]()))
     slow, fast = models.parameter_groups(model, 10)
@@ -303,14 +296,10 @@ def test_body_and_head_are_the_stages():
     assert [id(p) for p in slow["params"]] == [id(model.network.pick.weight)]
     models.freeze_stages(model, 1)
     assert not model.network.pick.weight.requires_grad and head.weight.requires_grad
-    models.freeze_stages(model, 0)
-    assert model.network.pick.weight.requires_grad
     without = models.adapt(Picked(Square()))
-    models.freeze_stages(without, 0)
+    assert models.freeze_stages(without, 0) is without is models.adapt(without)
     with pytest.raises(ValueError, match="no head is known that could learn faster"):
         models.parameter_groups(without)
-    with pytest.raises(TypeError, match="the course's own networks only"):
-        models.map_offset(model)
 
 
 def test_adl_behind_the_last_layer():

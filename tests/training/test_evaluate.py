@@ -7,7 +7,8 @@ from torch import nn
 
 from entreg_utils import metrics
 from entreg_utils.training import View, evaluate, predict, summarise
-from entreg_utils.training.evaluate import IVR_PERCENTILES, TEMPERATURES, THRESHOLDS, column_of
+from entreg_utils.training.evaluate import TEMPERATURES, THRESHOLDS, column_of
+from entreg_utils.training.summary import IVR_PERCENTILES
 
 LABELS = torch.tensor([0, 1, 2, 3, 0, 1])
 
@@ -47,6 +48,12 @@ def quadrants(labels, side=8, classes=4):
             half = side // 2
             maps[n, c, y * half : (y + 1) * half, x * half : (x + 1) * half] = 1 + (c == own)
     return maps
+
+
+def splits(photographs, **options):
+    """Eight images of validation and twelve of test, with boxes and masks."""
+    labels = torch.arange(12) % 4
+    return [View(photographs(part, boxes=True, **options)) for part in (labels[:8], labels)]
 
 
 def test_scores_with_boxes_by_hand(photographs):
@@ -194,16 +201,11 @@ def test_what_is_lit_tells_a_map_that_spills_from_one_that_is_too_small(photogra
 
 
 def test_areas_of_boxes_are_those_of_the_boxes_that_are_scored(photographs):
-    labels = torch.arange(12) % 4
-    val, test = (photographs(part, boxes=True) for part in (labels[:8], labels))
-    boxes_at = test.boxes_at
-    test.boxes_at = lambda size: [  # two objects in image 3: the box around both
-        np.concatenate([own, [[0, 0, 9, 9]]]) if k == 3 else own
-        for k, own in enumerate(boxes_at(size))
-    ]
+    val, test = splits(photographs)
+    true = [own.copy() for own in test.boxes]
+    test.boxes[3] = np.concatenate([true[3], [[0, 0, 9, 9]]])  # two: the box around both
     scores, outcomes = summarise(Noisy(), val, test)
-    maps, true = predict(Noisy(), View(test)).maps, boxes_at(224)
-    true[3] = np.array([[0, 0, 223, 223]])
+    maps, true[3] = predict(Noisy(), test).maps, np.array([[0, 0, 223, 223]])
 
     def area(boxes):
         return np.prod(boxes[0, 2:] - boxes[0, :2] + 1)
@@ -211,7 +213,7 @@ def test_areas_of_boxes_are_those_of_the_boxes_that_are_scored(photographs):
     for place, tau in enumerate((0.15, scores["box_threshold"])):
         found = [area(metrics.boxes_at(m, tau)) / area(t) for m, t in zip(maps, true, strict=True)]
         assert outcomes["box_area"][:, place] == pytest.approx(found, rel=1 / 64)
-    flat = painted(test, torch.zeros(12, 4, 2, 2))  # the protocol's box of one pixel
+    flat = painted(test.dataset, torch.zeros(12, 4, 2, 2))  # the protocol's box of one pixel
     assert summarise(flat, test, test)[1]["box_area"][0] == pytest.approx(1 / 113**2, rel=1 / 64)
 
 
@@ -219,8 +221,10 @@ def test_what_validation_cannot_choose_is_left_out(photographs):
     val, test = photographs(LABELS, masks=False), photographs(LABELS, boxes=True)
     scores, outcomes = summarise(Noisy(), val, test)
     assert {"pixel_iou", "lit_precision", "lit_recall", "lit_area"} <= set(scores)
-    assert not [n for n in scores if n.startswith(("lit", "pixel")) and n.endswith("carried")]
-    assert "pixel_threshold" not in scores
+    assert not [name for name in scores if name.endswith("carried")]
+    assert not {"pixel_threshold", "box_threshold", "top1_loc_carried"} & set(scores)
+    assert "max_box_acc" in scores and "top1_loc_oracle" in scores
+    assert "hits" in outcomes and "hits_ivr" not in outcomes
     for name in ("lit", "box_area"):
         assert np.isfinite(outcomes[name][:, 0]).all() and np.isnan(outcomes[name][:, 1]).all()
     blank = painted(test, torch.zeros(6, 4, 2, 2))
@@ -275,9 +279,7 @@ class Noisy(nn.Module):
 
 
 def test_the_summary_names_its_threshold_rules(photographs):
-    labels = torch.arange(12) % 4
-    val, test = (View(photographs(part, boxes=True)) for part in (labels[:8], labels))
-    model = Noisy()
+    (val, test), model = splits(photographs), Noisy()
     scores, _ = summarise(model, val, test)
     on_val, on_test = predict(model, val), predict(model, test)
     largest = metrics.box_accuracy(on_test.maps, test.boxes)
@@ -287,7 +289,7 @@ def test_the_summary_names_its_threshold_rules(photographs):
     assert scores["max_box_acc_carried"] == largest.at(scores["box_threshold"])
     every = metrics.box_accuracy(on_test.maps, test.boxes, contours="all")
     assert scores["max_box_acc_v2"] == pytest.approx(every.max_box_acc_v2)
-    right = metrics.correct_classes(on_test.logits, labels)
+    right = metrics.correct_classes(on_test.logits, test.labels)
     for rule, tau in (("carried", scores["box_threshold"]), ("oracle", largest.threshold_at(0.5))):
         hits = metrics.gt_known_correct(on_test.maps, test.boxes, tau)
         assert scores[f"top1_loc_{rule}"] == (hits & right).mean()
@@ -324,18 +326,8 @@ def test_a_network_without_numbers_is_refused(photographs):
         evaluate(torn, photographs(LABELS, boxes=True))
 
 
-def test_without_boxes_in_validation_nothing_is_carried_over(photographs):
-    labels = torch.arange(8) % 4
-    val, test = photographs(labels, masks=False), photographs(labels, boxes=True)
-    scores, outcomes = summarise(Noisy(), val, test)
-    assert "max_box_acc" in scores and "top1_loc_oracle" in scores
-    assert not {"box_threshold", "max_box_acc_carried", "top1_loc_carried"} & set(scores)
-    assert "hits" in outcomes and "hits_ivr" not in outcomes
-
-
 def test_outcomes_add_up_to_the_scores(photographs):
-    labels = torch.arange(12) % 4
-    val, test = (View(photographs(part, boxes=True)) for part in (labels[:8], labels))
+    val, test = splits(photographs)
     scores, outcomes = summarise(Noisy(), val, test)
     hits, right = outcomes["hits"], outcomes["right"]
     assert hits.shape == (12, THRESHOLDS) and hits.any()
@@ -360,21 +352,18 @@ def test_outcomes_add_up_to_the_scores(photographs):
 
 
 def test_a_normalisation_is_chosen_on_validation_and_scored_on_test(photographs):
-    labels = torch.arange(12) % 4
-    val, test = (View(photographs(part, boxes=True)) for part in (labels[:8], labels))
+    val, test = splits(photographs)
     scores, outcomes = summarise(Noisy(), val, test)
     on_val, on_test = predict(Noisy(), val), predict(Noisy(), test)
-    ivr = {"iou_thresholds": [0.5], "normalization": "ivr"}
+    ivr, at_half = {"normalization": "ivr"}, {"iou_thresholds": [0.5]}
     tried = {
-        p: metrics.box_accuracy(on_val.maps, val.boxes, percentile=p, **ivr)
+        p: metrics.box_accuracy(on_val.maps, val.boxes, percentile=p, **ivr, **at_half)
         for p in IVR_PERCENTILES
     }
     best = max(tried, key=lambda p: tried[p].max_box_acc)
     assert scores["ivr_percentile"] == best
-    tau = tried[best].threshold_at(0.5)
-    ious = metrics.iou_curves(
-        on_test.maps, test.boxes, thresholds=[tau], normalization="ivr", percentile=best
-    )
+    at = {"thresholds": [tried[best].threshold_at(0.5)], "percentile": best}
+    ious = metrics.iou_curves(on_test.maps, test.boxes, **at, **ivr)
     assert outcomes["hits_ivr"].tolist() == (ious[:, 0] >= 0.5).tolist()
 
 

@@ -4,8 +4,9 @@ import math
 
 import pytest
 import torch
+from torch import nn
 
-from entreg_utils.training import TrainingError
+from entreg_utils.training import Best, TrainingError
 from entreg_utils.training.guard import Guard, enough_memory
 
 
@@ -54,3 +55,13 @@ def test_other_errors_pass_as_they_are():
         with enough_memory("a step"):
             raise RuntimeError("shapes differ")
     assert not isinstance(caught.value, TrainingError)
+
+
+def test_the_best_is_the_earliest_of_the_largest_and_never_nan():
+    best, model = Best("score"), nn.Linear(1, 1)
+    for epoch, score in enumerate((math.nan, 0.3, 0.1, 0.3, 0.2), 1):
+        with torch.no_grad():
+            model.weight.fill_(epoch)
+        best.see({"epoch": epoch, "score": score}, model)
+    assert (best.epoch, best.score) == (2, 0.3)
+    assert best.weights["weight"].item() == 2  # training went on; the copy did not

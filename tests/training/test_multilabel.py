@@ -6,26 +6,28 @@ import numpy as np
 import pytest
 import torch
 
-from entreg_utils.training.multilabel import (
+from entreg_utils.training.evaluate import (
     average_precision,
     mean_average_precision,
     multilabel_entropy,
 )
 
 
-def test_average_precision_by_hand():
-    # falling: yes, no, yes, no -> precision 1 at recall 1/2, 2/3 at recall 1
-    assert average_precision([0.9, 0.8, 0.7, 0.1], [1, 0, 1, 0]) == pytest.approx((1 + 2 / 3) / 2)
-    assert average_precision([0.1, 0.2, 0.9], [0, 0, 1]) == 1.0
-    assert average_precision([0.9, 0.2, 0.1], [0, 0, 1]) == pytest.approx(1 / 3)
-
-
-def test_equal_scores_enter_together():
-    # no order among equals: three images, one of them right, whichever stands first
-    for present in ([1, 0, 0], [0, 1, 0], [0, 0, 1]):
-        assert average_precision([0.5, 0.5, 0.5], present) == pytest.approx(1 / 3)
-    # 1 right of 1, then 1 more right among 2 equals: recall 1/2 -> 1 at precision 2/3
-    assert average_precision([0.9, 0.5, 0.5], [1, 0, 1]) == pytest.approx(0.5 + 0.5 * 2 / 3)
+@pytest.mark.parametrize(
+    ("scores", "present", "expected"),
+    [
+        # falling: yes, no, yes, no -> precision 1 at recall 1/2, 2/3 at recall 1
+        ([0.9, 0.8, 0.7, 0.1], [1, 0, 1, 0], (1 + 2 / 3) / 2),
+        ([0.1, 0.2, 0.9], [0, 0, 1], 1),
+        ([0.9, 0.2, 0.1], [0, 0, 1], 1 / 3),
+        # equals enter together, whichever stands first
+        *(([0.5, 0.5, 0.5], present, 1 / 3) for present in ([1, 0, 0], [0, 1, 0], [0, 0, 1])),
+        # 1 right of 1, then 1 more right among 2 equals: recall 1/2 -> 1 at precision 2/3
+        ([0.9, 0.5, 0.5], [1, 0, 1], 0.5 + 0.5 * 2 / 3),
+    ],
+)
+def test_average_precision_by_hand(scores, present, expected):
+    assert average_precision(scores, present) == pytest.approx(expected)
 
 
 def test_the_mean_leaves_out_classes_that_no_image_shows():

@@ -8,7 +8,7 @@ import stage_energy
 import torch
 from torch import nn
 
-from entreg_utils import data, metrics, models
+from entreg_utils import data, models
 from entreg_utils.training import Prediction, View, evaluate, evidence, reliance
 
 
@@ -122,16 +122,3 @@ def test_energy_counts_no_ignored_pixel_and_no_pair_without_an_object(photograph
     assert found["inside_even"] == found["inside_class_map"] == pytest.approx(16 / 24)
     whole = photographs(torch.tensor([0, 0, 3]), side=8, masks=False)
     assert stage_energy.inside(Stages(), View(whole, size=8), None) == {}
-
-
-def test_energy_of_the_course_s_stages_stands_beside_the_scores(world):
-    model, test = world
-    scores = evaluate(model, test, probes=["stage_energy:inside"])
-    images, masks = test.images.float() / 255, test.masks
-    with torch.no_grad():
-        maps = model.eval().stage_features(images)
-    for name, own in maps.items():
-        shares = metrics.energy_shares(own, masks)
-        assert scores[f"inside_{name}"] == pytest.approx(shares.mean(), abs=1e-6)
-    assert scores["inside_even"] == pytest.approx(masks.float().mean().item())
-    assert 0 < scores["inside_class_map"] < 1

@@ -22,9 +22,7 @@ def rates(recipe, steps, model=None):
 
 
 def test_steps_fall_after_the_epochs_that_are_named():
-    recipe = Recipe(
-        epochs=5, learning_rate=0.2, schedule="step", decay_epochs=(2, 4), decay=0.1, momentum=0.9
-    )
+    recipe = Recipe(epochs=5, learning_rate=0.2, schedule="step", decay_epochs=(2, 4), decay=0.1)
     seen = [group[0] for group in rates(recipe, 3)]
     expected = [0.2] * 6 + [0.02] * 6 + [0.002] * 3
     assert [rate for rate, _ in seen] == pytest.approx(expected)
@@ -50,7 +48,9 @@ def test_the_last_stage_and_the_head_learn_faster_at_every_step(schedule):
         assert high == pytest.approx(10 * low)
 
 
-@pytest.mark.parametrize(("momentum", "range_"), [(0.9, (0.85, 0.95)), (0.5, (0.45, 0.55))])
+@pytest.mark.parametrize(
+    ("momentum", "range_"), [(0.9, (0.85, 0.95)), (0.5, (0.45, 0.55)), (0.0, (0, 0))]
+)
 def test_momentum_is_the_middle_of_its_cycle(momentum, range_):
     seen = [group[0][1] for group in rates(Recipe(epochs=4, momentum=momentum), 5)]
     assert (min(seen), max(seen)) == pytest.approx(range_)

@@ -56,15 +56,6 @@ def test_a_crop_cuts_images_boxes_and_masks_alike(photographs):
         View(dataset, crop=65)
 
 
-def test_boxes_of_several_classes_are_those_of_pairs(several):
-    assert len(several.pairs) > len(several.labels)
-    several.boxes_at = lambda size: [np.zeros((0, 4), np.int64)] * len(several.labels)
-    with pytest.raises(
-        ValueError, match=r"boxes for 16 maps of \d+: with several classes an image"
-    ):
-        View(several).boxes  # noqa: B018
-
-
 def test_maps_are_scored_in_the_frame_of_the_data_or_in_the_one_given(photographs):
     world = data.load("toy", "test", num_images=2, image_size=32, cache=False)
     assert View(world).size == 32 and View(world, size=64).size == 64
@@ -156,7 +147,7 @@ class Many:
         self.labels = torch.arange(count) % 3
 
 
-def test_masks_are_those_of_pairs(photographs):
+def test_boxes_and_masks_are_those_of_pairs(photographs, several):
     dataset = photographs(LABELS)
     masks_at = dataset.masks_at
     dataset.masks_at = lambda size: (own for own in masks_at(size))  # need not be a list
@@ -164,6 +155,9 @@ def test_masks_are_those_of_pairs(photographs):
     dataset.masks_at = lambda size: masks_at(size)[:5]
     with pytest.raises(ValueError, match="masks for 5 maps of 6: masks_at gives one for each pair"):
         View(dataset).mask(0)
+    several.boxes_at = lambda size: [np.zeros((0, 4), np.int64)] * len(several.labels)
+    with pytest.raises(ValueError, match=r"boxes for 16 maps of \d+: with several classes an ima"):
+        View(several).boxes  # noqa: B018
 
 
 def test_inputs_are_floats_between_nought_and_one():
