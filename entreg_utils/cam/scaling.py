@@ -165,12 +165,20 @@ def resize(raw, size: Size) -> np.ndarray:
 def resize_mask(mask, size: Size) -> np.ndarray:
     """Nearest-neighbour resize of a mask (H, W) (non-zero = inside) to ``size``; bool."""
     height, width = height_width(size)
-    inside = np.ascontiguousarray(as_array(mask, "a mask") != 0, dtype=np.uint8)
+    inside = np.ascontiguousarray(non_zero(mask, "a mask"), dtype=np.uint8)
     if inside.ndim != 2 or inside.size == 0:
         raise ValueError(f"a mask must have shape (H, W) with pixels; this one has {inside.shape}")
     if inside.shape == (height, width):
         return inside.astype(bool)
     return cv2.resize(inside, (width, height), interpolation=cv2.INTER_NEAREST).astype(bool)
+
+
+def non_zero(mask, name: str) -> np.ndarray:
+    """Where a mask is not zero, bool; ValueError, which calls it ``name``, for NaN in it."""
+    mask = as_array(mask, name)
+    if mask.dtype.kind == "f" and np.isnan(mask).any():
+        raise ValueError(f"{name} holds NaN: give 0 outside the object, another number inside")
+    return mask != 0
 
 
 @plain_numbers
