@@ -14,7 +14,7 @@ from entreg_utils.data.annotations import read
 from entreg_utils.data.fetch import read_source
 from entreg_utils.experiments import plans
 from entreg_utils.models import reading
-from entreg_utils.score.truth import read_truth
+from entreg_utils.score.pairs import read_truth
 
 ROOT = Path(__file__).parents[1]
 pytestmark = pytest.mark.skipif(

@@ -179,7 +179,7 @@ def resize(raw, size: Size) -> np.ndarray:
 
 def resize_mask(mask, size: Size) -> np.ndarray:
     """Nearest-neighbour resize of a mask (H, W) (non-zero = inside) to ``size``; bool."""
-    inside = np.ascontiguousarray(as_array(mask, "a mask") != 0, dtype=np.uint8)
+    inside = np.ascontiguousarray(non_zero(mask, "a mask"), dtype=np.uint8)
     return _resized(inside, "a mask must have shape (H, W)", size, cv2.INTER_NEAREST).astype(bool)
 
 
@@ -188,6 +188,14 @@ def _resized(values: np.ndarray, wanted: str, size: Size, how: int) -> np.ndarra
     if values.ndim != 2 or values.size == 0:
         raise ValueError(f"{wanted} with pixels; this one has {values.shape}")
     return cv2.resize(values, (width, height), interpolation=how)
+
+
+def non_zero(mask, name: str) -> np.ndarray:
+    """Where a mask is not zero, bool; ValueError, which calls it ``name``, for NaN in it."""
+    mask = as_array(mask, name)
+    if mask.dtype.kind == "f" and np.isnan(mask).any():
+        raise ValueError(f"{name} holds NaN: give 0 outside the object, another number inside")
+    return mask != 0
 
 
 @plain_numbers

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from entreg_utils.ahead import ahead
-from entreg_utils.cam.scaling import Size, as_array, resize_mask
+from entreg_utils.cam.scaling import Size, as_array, non_zero, resize_mask
 from entreg_utils.fields import plain_numbers
 from entreg_utils.metrics.maps import check_maps, score_map, warn_invalid
 
@@ -85,7 +85,7 @@ def energy_shares(features, *regions) -> np.ndarray:
     count, height, width = energy.shape
     columns = []
     for region in regions:
-        mask = as_array(region, "a region") != 0
+        mask = non_zero(region, "a region")
         wrong = mask.ndim != 3 or len(mask) != count or not mask.size
         if wrong or mask.shape[1] % height or mask.shape[2] % width:
             raise ValueError(

@@ -9,8 +9,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import hashlib
-import sys
-import threading
 import warnings
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -27,11 +25,8 @@ from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.experiments.run import as_run
 from entreg_utils.fields import plain_numbers
 from entreg_utils.files import StorageError, path_from, results
-from entreg_utils.models.weights import packaged
 
 UNTRAINED = "untrained"
-_PATIENCE = 2  # seconds after which it is said what takes so long
-_FETCHING = "fetching the weights of {}; without a network it takes a minute to give up"
 
 
 @dataclass(frozen=True)
@@ -122,14 +117,15 @@ def find_run(name: str) -> Run:
     path = path_from(name, "run")
     if path.suffix != ".json":
         folders = store.committed_folder(), results()
-        files = {file.name: file for folder in folders for file in folder.glob("*.json")}
-        near = [file for file in files if file.startswith(name)]
-        path = files.get(f"{name}.json") or (files[near[0]] if len(near) == 1 else None)
-        if path is None:
-            such = ", ".join(Path(file).stem for file in near[:5]) + ", .." * (len(near) > 5)
-            such = such or f"looked in {folders[1]} and {folders[0]}"
-            said = f"{len(near) or 'no'} runs begin with {name!r} ({such})"
-            raise ValueError(f"{said}: give the name of one, or the path of its record")
+        files = {file.stem: file for folder in folders for file in folder.glob("*.json")}
+        near = [name] if name in files else [own for own in files if own.startswith(name)]
+        if len(near) != 1:
+            such = ", ".join(near[:5]) or f"looked in {folders[1]} and {folders[0]}"
+            raise ValueError(
+                f"{len(near) or 'no'} runs begin with {name!r} ({such}{', ..' * (len(near) > 5)}): "
+                "give the name of one, or the path of its record"
+            )
+        path = files[near[0]]
     record = store.read(path)
     if record is None:
         raise ValueError(f"there is no record {path}: give the name of a run, or its path")
@@ -196,9 +192,6 @@ def _outputs(model) -> int:
 
 def _published(model: str, count: int) -> tuple[nn.Module, str]:
     """The network and where its weights are from: ImageNet, or from nowhere, with a warning."""
-    waiting = threading.Timer(_PATIENCE, print, [_FETCHING.format(model)], {"file": sys.stderr})
-    if packaged(model.removeprefix("timm:")) is None:  # else a file here is read, slowly
-        waiting.start()
     try:
         return models.build(model, count, pretrained=True), "imagenet"
     except StorageError as error:
@@ -207,8 +200,6 @@ def _published(model: str, count: int) -> tuple[nn.Module, str]:
             "mean anything",
             stacklevel=5,
         )
-    finally:
-        waiting.cancel()
     return models.Network(model).build(count, seed=0), UNTRAINED  # the same at each call
 
 

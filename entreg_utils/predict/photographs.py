@@ -13,6 +13,7 @@ import itertools
 import json
 import os
 import warnings
+import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -26,6 +27,7 @@ from tqdm.auto import tqdm
 from entreg_utils import cam, metrics
 from entreg_utils.ahead import ahead
 from entreg_utils.cam.activation import on_cpu
+from entreg_utils.data.annotations import BOXES
 from entreg_utils.data.decoding import UnreadableImage, pixels_of, read_image
 from entreg_utils.data.download import storing
 from entreg_utils.data.lists import plain
@@ -35,7 +37,6 @@ from entreg_utils.figures import raster
 from entreg_utils.files import StorageError, atomic_write, expand, parsed, read_bytes, results
 from entreg_utils.metrics.contours import check_rule, level_of, mask_boxes, threshold_list
 from entreg_utils.metrics.maps import to_gray
-from entreg_utils.predict import tables
 from entreg_utils.predict.classifiers import UNTRAINED, Classifier, classifier
 from entreg_utils.training import SIGMA
 from entreg_utils.training.batches import as_input
@@ -43,6 +44,8 @@ from entreg_utils.training.guard import enough_memory
 
 _SIDE = 224  # of the map from which a box is read
 _BATCH = 16
+_TOP = 5  # classes of a row
+_SHEET, _TILE = 60, 240  # photographs of the contact sheet, and their longer side in pixels
 
 
 @plain_numbers
@@ -56,7 +59,7 @@ def predict(
     progress: bool = True,
     **options,
 ) -> pd.DataFrame:
-    """Ask a network about photographs, and write what the module says to ``out``.
+    """Ask a network about photographs, and write what the room's docstring says to ``out``.
 
     An interrupted call goes on where it was: what is there of the same network, settings and
     unchanged photographs is kept.
@@ -85,22 +88,19 @@ def predict(
         raise ValueError("name a folder of photographs, or photographs")
     out = expand(out) if out else results("predictions", expand(given[0]).resolve().name)
     photographs = images if isinstance(images, Mapping) else find(given, out)
-    places = images.values() if isinstance(images, Mapping) else given
     check_rule(contours)
     asked = model if isinstance(model, Classifier) else classifier(model, **options)
     if threshold == "carried" and (threshold := asked.threshold) is None:
         raise ValueError(f"{asked.title} has no threshold from validation: give a number")
-    homes = [
-        path if path.is_dir() else path.parent for path in (expand(one).resolve() for one in places)
-    ]
-    job = Job(
-        asked, out, float(threshold_list([threshold])[0]), contours, os.path.commonpath(homes)
-    )
+    places = given if photographs is not images else images.values()
+    places = [expand(one).resolve() for one in places]
+    home = os.path.commonpath([path if path.is_dir() else path.parent for path in places])
+    job = Job(asked, out, float(threshold_list([threshold])[0]), contours, home)
     rows = job.run(photographs, progress)
-    table = tables.write_tables(job, rows)
-    tables.write_sheet(job, rows, photographs)
+    table = job.tables(rows)
+    job.sheet(rows, photographs)
     if npz:
-        tables.write_npz(job, rows)
+        job.archive(rows)
     failed = {image: job.failed[image] for image in photographs if image in job.failed}  # in order
     table.attrs |= {"failed": failed, "out": out}
     return table
@@ -175,11 +175,9 @@ class Job:
         asked = self.asked
         settings = {"network": asked.title, "weights": asked.weights, "digest": asked.digest}
         settings |= {"size": asked.size, "threshold": self.threshold, "contours": self.contours}
-        settings |= {"photographs": self.home}
-        text = json.dumps(settings, indent=1) + "\n"
+        text = json.dumps(settings | {"photographs": self.home}, indent=1) + "\n"
         path = self.out / "predict.json"
-        taken = self.out.is_dir() and any(self.out.iterdir())
-        if taken and read_bytes(path) != text.encode():
+        if any(self.out.glob("*")) and read_bytes(path) != text.encode():
             raise ValueError(
                 f"{self.out} holds something else, or predictions of another network or folder, "
                 "other weights or settings (see predict.json there): give another folder with --out"
@@ -219,13 +217,12 @@ class Job:
                     f"{rows[0]['image']}: its weights are damaged or of a training that diverged"
                 )
             shares = (logits.sigmoid() if self.asked.sigmoid else logits.softmax(1)).numpy()
-            raw = on_cpu(maps).numpy()
-            yield from zip(rows, pictures, raw, shares, strict=True)
+            yield from zip(rows, pictures, on_cpu(maps).numpy(), shares, strict=True)
 
     def _keep(self, answer: tuple[dict, np.ndarray, np.ndarray, np.ndarray]) -> None:
         """Write map, overlay and row of one photograph."""
         row, picture, raw, shares = answer
-        best, names = np.argsort(-shares, kind="stable")[: tables.TOP].tolist(), self.asked.classes
+        best, names = np.argsort(-shares, kind="stable")[:_TOP].tolist(), self.asked.classes
         row |= {"index": best[0], "best": [[names[one], float(shares[one])] for one in best]}
         content = io.BytesIO()
         np.save(content, raw)
@@ -251,3 +248,55 @@ class Job:
         said = "UNTRAINED " * (self.asked.weights == UNTRAINED)
         said += f"{share:.2f}  {name}\n{row['image']}"
         return raster.overlay(picture, gray, level, boxes, self.threshold, said), boxes
+
+    def tables(self, rows: list[dict]) -> pd.DataFrame:
+        """Write the tables of the room's docstring; what :func:`predict` gives."""
+        predictions, boxes, images, annotations = [], [], [], []
+        for at, row in enumerate(rows):
+            image, (width, height), best = row["image"], row["frame"], row["best"]
+            predictions.append([image, *itertools.chain(*best)])
+            images.append({"id": at, "file_name": image, "width": width, "height": height})
+            for x0, y0, x1, y1 in row["boxes"]:
+                boxes.append([image, x0, y0, x1, y1, *best[0], self.threshold])
+                place = {"bbox": [x0, y0, x1 - x0, y1 - y0], "area": (x1 - x0) * (y1 - y0)}
+                said = {"category_id": row["index"], "score": best[0][1], "iscrowd": 0}
+                annotations.append({"id": len(boxes), "image_id": at} | place | said)
+        names, weights = self.asked.classes, self.asked.weights
+        ranks = [f"{what}_{k + 1}" for k in range(_TOP) for what in ("class", "probability")]
+        for name, columns, lines in (
+            ("predictions", ["image", *ranks[: 2 * len(names)]], predictions),
+            ("boxes", [*BOXES, "class", "probability", "threshold"], boxes),
+        ):
+            table = pd.DataFrame(lines, columns=columns).assign(weights=weights)
+            atomic_write(self.out / f"{name}.csv", table.to_csv(index=False, float_format="%.6g"))
+        coco = {"info": {"description": self.asked.title, "weights": weights}, "images": images}
+        kinds = [{"id": index, "name": name} for index, name in enumerate(names)]
+        coco |= {"annotations": annotations, "categories": kinds}
+        atomic_write(self.out / "boxes.coco.json", json.dumps(coco) + "\n")
+        firsts = [[*line[:3], row["boxes"]] for line, row in zip(predictions, rows, strict=True)]
+        table = pd.DataFrame(firsts, columns=["image", "class", "probability", "boxes"])
+        for kind in ("map", "overlay"):
+            table[kind] = [self.path(kind, row["image"]) for row in rows]
+        return table
+
+    def sheet(self, rows: list[dict], photographs: Mapping[str, Path]) -> None:
+        """Write some of the photographs in one picture."""
+
+        def tile(row: dict) -> np.ndarray:
+            picture = np.asarray(read_image(photographs[row["image"]], upright=True))
+            raw = np.load(self.path("map", row["image"]))
+            return self.draw(raster.fit(picture, _TILE), raw, row)[0]
+
+        spaced = np.linspace(0, len(rows) - 1, min(len(rows), _SHEET)).round().astype(int)
+        if tiles := [*ahead(tile, [rows[at] for at in spaced], title="contact sheet")]:
+            atomic_write(self.out / "contact_sheet.png", raster.png(raster.sheet(tiles)))
+
+    def archive(self, rows: list[dict]) -> None:
+        """Write all maps in one file, map by map: they need not fit into memory."""
+        path = self.out / "maps.npz"
+        part = path.with_name(f".{path.name}")
+        with storing(f"write {path}"):
+            with zipfile.ZipFile(part, "w") as file:
+                for own in (self.path("map", row["image"]) for row in rows):
+                    file.write(own, own.relative_to(self.out / "maps").as_posix())
+            part.replace(path)

@@ -19,9 +19,8 @@ from entreg_utils.files import StorageError, atomic_write, expand
 from entreg_utils.metrics.contours import threshold_list
 from entreg_utils.metrics.maps import warn_invalid
 from entreg_utils.metrics.overlap import iou_list
-from entreg_utils.score.maps import paired
+from entreg_utils.score.pairs import paired, read_truth
 from entreg_utils.score.scores import SIGMA, Scores, outcome
-from entreg_utils.score.truth import read_truth
 
 _flag = functools.partial(arg, help_behavior_hint="")
 _said = functools.partial(_flag, metavar="PATH")
@@ -82,11 +81,9 @@ def main(argv: list[str]) -> int:
             carried=threshold_from,
             thresholds=thresholds,
             partial=partial,
+            samples=samples,
         )
-        if compare is None:
-            found = of(maps, samples=samples)
-        else:
-            found = score.compare(*(of(one, samples=0) for one in compare), samples)
+        found = of(maps) if compare is None else score.compare(*map(of, compare))
         picture = None if curve is None else _picture(found)
         print(found)
         files = (json, found.to_json()), (csv, found.table.to_csv(index=False)), (curve, picture)
@@ -101,13 +98,11 @@ def main(argv: list[str]) -> int:
 
 def _check_files(written: dict[str, Path | None], read: Iterable[Path | None]) -> None:
     """ValueError: a file that would be written twice, or over what is read."""
-    taken = {path.expanduser().resolve(): "what is read" for path in read if path is not None}
+    taken = {path.expanduser().resolve() for path in read if path is not None}
     for option, path in written.items():
-        if path is None:
-            continue
-        other = taken.setdefault(path.expanduser().resolve(), option)
-        if other != option:
-            raise ValueError(f"{option} would overwrite {path}, of {other}: name another file")
+        if path is not None and (place := path.expanduser().resolve()) in taken:
+            raise ValueError(f"{option} would overwrite {path}: name another file")
+        taken |= set() if path is None else {place}
 
 
 def _picture(found: Scores) -> bytes:
@@ -121,15 +116,20 @@ def _picture(found: Scores) -> bytes:
 
     with matplotlib.rc_context():
         use_style()
-        axes = found.curve.plot(style=["-", ":", "--", "-."], figsize=(8.5, 4.2))
+        axes = found.curve.plot(
+            style=["-", ":", "--", "-."],
+            figsize=(8.5, 4.2),
+            xlim=(0, 1),
+            ylim=(0, 1),
+            xlabel="threshold (share of the map's maximum)",
+            ylabel=f"BoxAcc, {found.table.num_images.iloc[0]} images",
+        )
         for row in found.table[found.table.score.eq("gt_known")].itertuples():
             axes.axvline(row.threshold, color="0.6", lw=0.9)
             mark = f" {row.rule} {row.threshold:g}: {row.value:.3f}"
             axes.text(row.threshold, 1.0, mark, rotation=90, va="top", ha="right", size=8)
         label = "centred box, its best side, IoU 0.5"
         axes.axhline(found.value("centre_box"), color="black", lw=0.9, label=label)
-        axes.set(xlim=(0, 1), ylim=(0, 1), xlabel="threshold (share of the map's maximum)")
-        axes.set_ylabel(f"BoxAcc, {found.table.num_images.iloc[0]} images")
         axes.legend(loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)
         return png(axes.figure)
 
@@ -166,7 +166,8 @@ def public_script(argv: list[str]) -> int:
     deltas = iou_list(np.array(given.iou_threshold_list if given.multi_iou_eval else [50]) / 100)
     taus = threshold_list(np.arange(0, 1, step))
     print("Loading and evaluating cams.")
-    read = functools.partial(outcome, truth=truth, taus=taus, step=step, rules=[rule], ious=deltas)
+    size = truth.size
+    read = functools.partial(outcome, size=size, taus=taus, step=step, rules=[rule], ious=deltas)
     hits, counts, _, invalid = zip(*read_all(pairs, read, "maps"), strict=True)
     warn_invalid(sum(invalid), len(pairs))
     if given.dataset_name == "OpenImages":

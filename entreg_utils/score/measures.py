@@ -5,7 +5,7 @@ A weight ``w`` (b, N) holds in each of b rows how many times each of N images is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -50,7 +50,7 @@ def of_boxes(
     draws, images, tried = np.arange(len(w)), w.sum(axis=1), len(taus) - len(rules)
     largest = hits[:, 0, 1]
 
-    def at(counts, columns, images, taus=taus) -> Row:
+    def at(counts, columns, images=images, taus=taus) -> Row:
         return Row(counts[draws, columns] / images, images, taus[columns])
 
     curve = _sums(w, largest)
@@ -59,23 +59,22 @@ def of_boxes(
     columns["oracle"] = oracle
     every = _sums(w, hits[:, 1, :, :tried]).max(axis=2) / images[:, None]
     rows = {
-        ("max_box_acc", "oracle"): at(curve, oracle, images),
+        ("max_box_acc", "oracle"): at(curve, oracle),
         ("max_box_acc_v2", "oracle"): Row(every.mean(axis=1), images),
     }
-    rows |= {("gt_known", rule): at(curve, own, images) for rule, own in columns.items()}
+    rows |= {("gt_known", rule): at(curve, own) for rule, own in columns.items()}
     for name, own in right.items():
         named = "accuracy" if name == "top1" else f"{name}_accuracy"
         rows[named, "none"] = Row(_sums(w, own) / images, images)
         both = _sums(w, largest & own[:, None])
-        rows |= {(f"{name}_loc", rule): at(both, own, images) for rule, own in columns.items()}
+        rows |= {(f"{name}_loc", rule): at(both, own) for rule, own in columns.items()}
     for name, own in _groups(shares):
         inside, counts = _sums(w, own), _sums(w, largest & own[:, None])
-        best = counts[:, :tried].argmax(axis=1)
         rows[f"box_acc_{name}", "oracle"] = at(counts, oracle, inside)
+        best = counts[:, :tried].argmax(axis=1)
         rows[f"max_box_acc_{name}", "oracle"] = at(counts, best, inside)
-    counts, sides = _sums(w, centre), centre.shape[1]
-    best = counts.argmax(axis=1)
-    rows["centre_box", "oracle"] = at(counts, best, images, (1 + np.arange(sides)) / sides)
+    counts, sides = _sums(w, centre), np.arange(1, centre.shape[1] + 1) / centre.shape[1]
+    rows["centre_box", "oracle"] = at(counts, counts.argmax(axis=1), taus=sides)
     return rows
 
 
@@ -88,13 +87,12 @@ def of_pixels(
     PxAP pools the pixels of all images. mPxAP, for maps of several classes, is the mean over those
     that have foreground.
     """
-    kinds, every = np.array(classes), slice(None)
+    kinds, rows = np.array(classes), {}
 
     def pooled(own) -> np.ndarray:  # (2, b, B)
         return _sums(w[:, own], counts[own]).swapaxes(0, 1)
 
-    rows = {}
-    for end, own in [("", every), *((f"_{name}", own) for name, own in _groups(shares))]:
+    for end, own in [("", slice(None)), *((f"_{name}", own) for name, own in _groups(shares))]:
         if counts[own, 0].any():
             sums, images = pooled(own), w[:, own].sum(axis=1)
             inside, outside = sums.sum(axis=2)
@@ -108,22 +106,32 @@ def of_pixels(
     return rows
 
 
-def table(
-    rows: Callable[[np.ndarray], Rows], number: int, samples: int, seed: int = 0
-) -> pd.DataFrame:
-    """:data:`COLUMNS`, a row a score, of ``rows`` as a function of ``w`` of ``number`` images, with
-    the ends of a 95 % bootstrap over them; NaN for a single image, or without samples."""
-    draws: dict[tuple[str, str], list] = {}
+def table(parts: Sequence[tuple], number: int, samples: int, seed: int) -> tuple:
+    """:data:`COLUMNS`, a row a score, with the ends of a 95 % bootstrap over ``number`` images, and
+    {(score, rule): its value in each draw}; none for a single image.
+
+    ``parts``: (which images, one of the functions above, its arguments behind ``w``).
+    """
+
+    def rows(w: np.ndarray) -> Rows:
+        return {k: row for own, of, given in parts for k, row in of(w[:, own], *given).items()}
+
+    found = rows(np.ones((1, number)))
     with np.errstate(invalid="ignore", divide="ignore"):  # a group that a draw leaves out
-        for w in resamples(number, samples if number > 1 else 0, seed):
-            for key, row in rows(w).items():
-                draws.setdefault(key, []).extend(row.value[np.isfinite(row.value)])
-    lines = []
-    for key, row in rows(np.ones((1, number))).items():
-        ends = central(0, draws[key], 0.95)[1:] if draws.get(key) else (np.nan, np.nan)
-        threshold = np.ravel(row.threshold)[0]
-        lines.append((key[0], row.value[0], *ends, threshold, key[1], int(row.images[0])))
-    return pd.DataFrame(lines, columns=list(COLUMNS))
+        drawn = [rows(w) for w in resamples(number, samples if number > 1 else 0, seed)]
+    draws = {key: np.array([v for own in drawn for v in own[key].value]) for key in found}
+    lines = [
+        (key[0], row.value[0], *ends(draws[key]), np.ravel(row.threshold)[0], key[1], row.images[0])
+        for key, row in found.items()
+    ]
+    made = pd.DataFrame(lines, columns=list(COLUMNS))
+    return made.astype({"num_images": int}), draws
+
+
+def ends(draws: np.ndarray) -> tuple[float, float]:
+    """Of the central 95 % of the values; NaN without any."""
+    kept = draws[np.isfinite(draws)]
+    return central(0, kept, 0.95)[1:] if len(kept) else (np.nan, np.nan)
 
 
 def _sums(w: np.ndarray, values: np.ndarray) -> np.ndarray:

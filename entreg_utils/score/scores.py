@@ -8,7 +8,6 @@ thresholds, pooled. Maps are read one at a time; what stays is some 10 kB an ima
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,14 +17,13 @@ import pandas as pd
 from entreg_utils import metrics
 from entreg_utils.data.decoding import read_all
 from entreg_utils.fields import plain, plain_numbers, whole
-from entreg_utils.files import StorageError, parsed, read_bytes
+from entreg_utils.files import parsed, read_bytes
 from entreg_utils.metrics.boxes import map_ious
 from entreg_utils.metrics.contours import MOST_THRESHOLDS, threshold_list
 from entreg_utils.metrics.overlap import check_boxes
 from entreg_utils.metrics.pixels import pool_of
 from entreg_utils.score import measures
-from entreg_utils.score.maps import Pair, paired
-from entreg_utils.score.truth import Truth, read_right, read_truth
+from entreg_utils.score.pairs import Pair, Truth, paired, read_right, read_truth
 
 RULES, IOUS = ("largest", "all"), (0.3, 0.5, 0.7)
 SIGMA = 0.15  # the papers' fixed threshold
@@ -39,15 +37,16 @@ class Scores:
     a map's maximum, of ``centre_box`` the side as a share of the frame. ``notes``: sentences about
     maps and images that are not as others. ``images``: the names of what was scored, in the order
     of the truth. ``curve``: BoxAcc over the thresholds (its index); None without boxes, and of two
-    sets.
-    ``rows``: the scores as a function of the draws of images, as :func:`.measures.table` wants it.
+    sets. ``draws``: the values of each score, by name and rule, over the draws of images, of which
+    ``drawn`` says samples and seed.
     """
 
     table: pd.DataFrame
     notes: tuple[str, ...]
     images: tuple[str, ...]
     curve: pd.DataFrame | None
-    rows: Callable[[np.ndarray], measures.Rows] = field(repr=False)
+    draws: dict[tuple[str, str], np.ndarray] = field(repr=False)
+    drawn: tuple[int, int]
 
     def __str__(self) -> str:
         table = self.table.to_string(index=False, na_rep="", float_format="{:.4f}".format)
@@ -86,11 +85,11 @@ def score(
     """Score maps against boxes, masks, or both.
 
     Args:
-        maps: a folder or ``.npz`` as :mod:`.maps` has it, or {name: map (h, w)}. A name is an
+        maps: a folder or ``.npz`` as :mod:`.pairs` has it, or {name: map (h, w)}. A name is an
             image of the truth by its path or the end of it, with or without the file's ending;
             below a folder with the name of a class, a map of this class.
         truth: boxes (CSV, COCO, VOC XML), a folder of masks, or one of the public evaluation
-            code's lists, as :mod:`.truth` has them.
+            code's lists, as :mod:`.pairs` has them.
         masks: folder of masks beside boxes, or that of the masks which public lists name.
         images: folder of the pictures, where the boxes do not say how large these are.
         classes: table ``value,name`` of palette masks and of the public lists' class numbers.
@@ -99,7 +98,7 @@ def score(
         threshold: the fixed one, in 0..1.
         carried: a threshold that other images chose, or the JSON of a ``score`` on those.
         thresholds: how many; PxAP has as many bins.
-        size: to which maps, masks and boxes are brought: side, or (H, W).
+        size: to which maps, masks and boxes are brought: side, or (H, W), at least 2.
         partial: score what has both map and truth, where otherwise a map or an image alone is
             refused.
         samples, seed: of the bootstrap over images; 0 for none.
@@ -118,76 +117,68 @@ def score(
     grid = taus[np.unique((taus * 255).astype(int), return_index=True)[1]]
     taus = np.append(grid, threshold_list(list(fixed.values())))
     pairs, notes = paired(maps, known, partial)
-    own = [known.boxes_of(*pair[:2]) for pair in pairs]
-    boxed = [index for index, boxes in enumerate(own) if len(boxes)]
+    boxed = [index for index, pair in enumerate(pairs) if len(pair.boxes)]
+    masked = [index for index, pair in enumerate(pairs) if pair.mask]
     if predictions is not None and not boxed:
         raise ValueError("predictions are for boxes and classes together, and there are no boxes")
     named = [pairs[index].image for index in boxed]
     right = {} if predictions is None else read_right(predictions, named, known)
-    outcomes = read_all(pairs, lambda pair: outcome(pair, known, taus, 1 / thresholds), "maps")
-    all_hits, all_counts, constant, invalid = zip(*outcomes, strict=True)
+    outcomes = read_all(pairs, lambda own: outcome(own, known.size, taus, 1 / thresholds), "maps")
+    hits, counts, constant, invalid = zip(*outcomes, strict=True)
     for what, many in {
         "hold NaN or infinite values and are scored as zeros": sum(invalid),
         "are the same everywhere": sum(constant),
     }.items():
         notes += [f"{many} of {len(pairs)} maps {what}"] if many else []
-    on_boxes = on_masks = curve = None
+    parts, curve = [], None
     if boxed:
-        boxes, hits = [own[index] for index in boxed], np.stack([all_hits[i] for i in boxed])
+        boxes, hits = [pairs[i].boxes for i in boxed], np.stack([hits[i] for i in boxed])
         centre = [metrics.centre_box_baseline([one], known.size, [0.5]).counts[0] for one in boxes]
         shares = metrics.box_shares(boxes, known.size)
-        on_boxes = hits, np.array(centre, bool), taus, list(fixed), shares, right
+        given = hits, np.array(centre, bool), taus, list(fixed), shares, right
+        parts.append((boxed, measures.of_boxes, given))
         accuracy = hits[..., : len(grid)].mean(axis=0)
         curves = {f"largest contour, IoU {IOUS[1]}": accuracy[0, 1]}
         curves |= {f"all contours, IoU {iou}": accuracy[1, i] for i, iou in enumerate(IOUS)}
         curve = pd.DataFrame(curves, index=pd.Index(grid, name="threshold"))
-    if masked := [index for index, counts in enumerate(all_counts) if counts is not None]:
-        counts = np.stack([all_counts[index] for index in masked])
+    if masked:
+        counts = np.stack([counts[i] for i in masked])
         if not counts[:, 0].any():
             raise ValueError("no foreground pixel in any mask: PxAP is undefined; check the masks")
         shares = counts[:, 0].sum(axis=1) / np.prod(known.size)
-        on_masks = counts, [pairs[index].kind for index in masked], shares
-
-    def rows(w: np.ndarray) -> measures.Rows:
-        found = measures.of_boxes(w[:, boxed], *on_boxes) if on_boxes else {}
-        return found | (measures.of_pixels(w[:, masked], *on_masks) if on_masks else {})
-
-    table = measures.table(rows, len(pairs), samples, seed)
-    return Scores(table, tuple(notes), tuple(pair.image for pair in pairs), curve, rows)
+        given = counts, [pairs[i].kind for i in masked], shares
+        parts.append((masked, measures.of_pixels, given))
+    names = tuple(pair.image for pair in pairs)
+    table, draws = measures.table(parts, len(pairs), samples, seed)
+    return Scores(table, tuple(notes), names, curve, draws, (samples, seed))
 
 
-def outcome(
-    pair: Pair, truth: Truth, taus: np.ndarray, step: float, rules=RULES, ious=IOUS
-) -> tuple:
+def outcome(pair: Pair, size, taus: np.ndarray, step: float, rules=RULES, ious=IOUS) -> tuple:
     """What one map is worth: hits (R, D, T) bool, rule by IoU by threshold; counts (2, B) of
     foreground and background pixels by score; None without; whether it is constant, and invalid.
 
     ValueError, which names the image: it is no map, or its truth cannot be.
     """
     cam, hits, counts = pair.read(), None, None
-    constant, invalid = bool(cam.min() == cam.max()), not np.isfinite(cam).all()
-    cam = np.zeros((1, 1)) if invalid else cam
     try:
-        if len(boxes := truth.boxes_of(pair.image, pair.kind)):
-            best, *_ = map_ious(cam, check_boxes(boxes, truth.size, 0), taus, rules, truth.size)
+        if len(pair.boxes):
+            best, *flags = map_ious(cam, check_boxes(pair.boxes, size, 0), taus, rules, size)
             hits = best[:, None] >= np.array(ious)[:, None]
-        if pair.image in truth.files:
-            pool = pool_of(cam, *truth.mask_of(pair.image, pair.kind), step, truth.size)
+        if pair.mask:
+            pool = pool_of(cam, *pair.mask(), step, size)
             counts = np.array([pool.foreground, pool.background], np.float32)  # exact to 2^24
+            flags = pool.num_constant, pool.num_invalid
     except ValueError as error:
         raise ValueError(f"{pair.image}: {error}") from error
-    return hits, counts, constant, invalid
+    return hits, counts, *flags
 
 
 def threshold_of(source: float | Path | str) -> float:
     """A threshold, or the one that ``max_box_acc`` has in the JSON of a ``score``."""
     if not isinstance(source, str | Path):
         return plain("threshold", float, source)
-    content = read_bytes(source)
-    if content is None:
-        raise StorageError(f"{source} is not there: give the JSON of a score on other images")
     try:
-        rows = parsed(content)["scores"]
+        rows = parsed(read_bytes(source) or b"")["scores"]
         return float(next(row["threshold"] for row in rows if row["score"] == "max_box_acc"))
     except (ValueError, KeyError, TypeError, StopIteration) as error:
         raise ValueError(
@@ -195,31 +186,30 @@ def threshold_of(source: float | Path | str) -> float:
         ) from error
 
 
-@plain_numbers
-def compare(first: Scores, second: Scores, samples: int = 1000, seed: int = 0) -> Scores:
+def compare(first: Scores, second: Scores) -> Scores:
     """Change from ``first`` to ``second``, maps of the same images: both are scored on the same
     draws of images, so that what makes an image easy for both drops out.
 
     Its table has a row a score that both have: score, rule, first, second, change, low, high (95 %
-    bootstrap), num_images. Oracles choose anew in each draw. ValueError: other images, or samples
-    and a seed that are none.
+    bootstrap), num_images. Oracles choose anew in each draw. ValueError: other images, or draws.
     """
-    samples, seed = whole("samples", samples, 0, 10**6), whole("seed", seed, 0)
-    if first.images != second.images:
-        other = sorted(set(first.images) ^ set(second.images))
+    if first.images != second.images or first.drawn != second.drawn:
+        strange = sorted(set(first.images) ^ set(second.images)) or first.images
         raise ValueError(
-            f"the two sets are of other images, such as {other[0] if other else first.images[0]}: "
-            "give both maps of the same images"
+            f"the two sets are of other images or draws, such as {strange[0]}: give both maps of "
+            "the same images, the same samples and seed"
         )
-
-    def rows(w: np.ndarray) -> measures.Rows:
-        after = second.rows(w)
-        own = {key: row for key, row in first.rows(w).items() if key in after}
-        return {k: row._replace(value=after[k].value - row.value) for k, row in own.items()}
-
     both = first.table.merge(second.table, on=["score", "rule"], suffixes=("", "_after"))
-    changes = measures.table(rows, len(first.images), samples, seed)
-    changes = changes.assign(first=both.value, second=both.value_after, change=changes.value)
-    names = ("score", "rule", "first", "second", "change", "low", "high", "num_images")
+    keys = [*zip(both.score, both.rule, strict=True)]
+    draws = {key: second.draws[key] - first.draws[key] for key in keys}
+    low, high = zip(*map(measures.ends, draws.values()), strict=True)
+    table = both[["score", "rule"]].assign(
+        first=both.value,
+        second=both.value_after,
+        change=both.value_after - both.value,
+        low=low,
+        high=high,
+        num_images=both.num_images,
+    )
     notes = tuple(dict.fromkeys(first.notes + second.notes))
-    return Scores(changes[list(names)], notes, first.images, None, rows)
+    return Scores(table, notes, first.images, None, draws, first.drawn)

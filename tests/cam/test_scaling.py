@@ -238,3 +238,12 @@ def test_a_mask_is_brought_to_any_size_by_its_nearest_pixels():
     assert resize_mask(mask, 2).tolist() == [[False, True], [True, False]]
     wide = [[False, False, True, True], [True, True, False, False]]
     assert resize_mask(mask, (2, 4)).tolist() == wide
+    for score in (
+        lambda own: resize_mask(own, 2),
+        lambda own: metrics.energy_shares(np.ones((1, 2, 2)), own[None]),
+        lambda own: metrics.PixelAveragePrecision(size=2).update(mask, own),
+        lambda own: metrics.PixelAveragePrecision(size=2).update(mask, mask, ignore=own),
+        lambda own: metrics.constant_map_baseline([own], size=2),
+    ):
+        with pytest.raises(ValueError, match="a (mask|region) holds NaN: give 0 outside"):
+            score(np.array([[0, np.nan], [1, 0]]))

@@ -25,7 +25,7 @@ from entreg_utils import data, metrics
 from entreg_utils.checks import marks
 from entreg_utils.data import annotations, decoding, scan
 from entreg_utils.experiments import plans, store
-from entreg_utils.score import maps, scores, truth
+from entreg_utils.score import pairs, scores
 
 
 def png() -> bytes:
@@ -80,12 +80,12 @@ READERS = {  # a whole file, and what reads it
     "a.xml": (VOC, lambda path: annotations.read(path.parent)),
     "classes.txt": ("value,name\n1,cat\n2,dog\n", scan.value_table),
     "boxes.csv of a folder": (BOXES, folder),
-    "truth.csv": (BOXES, partial(truth.read_truth, size=SIDE)),
+    "truth.csv": (BOXES, partial(pairs.read_truth, size=SIDE)),
     "plan.toml": (PLAN, plans.load),
     "carried.json": (json.dumps(SCORED), scores.threshold_of),
     record()[0]: (record()[1], store.read),
     "Ada_02.json": (marked(), marks.read),
-    "maps.npz": (npz(), lambda path: [read() for read in maps.find(path).values()]),
+    "maps.npz": (npz(), lambda path: [read() for read in pairs.find(path).values()]),
     "a.png": (png(), decoding.read_pixels),
 }
 HUGE, DEEP = b"9" * 400, b"[" * 100_000

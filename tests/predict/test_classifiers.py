@@ -1,8 +1,6 @@
 """Which network is asked, by which names, and what tables say of its weights."""
 
 import dataclasses
-import threading
-from pathlib import Path
 
 import pytest
 import timm
@@ -12,7 +10,6 @@ from torch import nn
 from entreg_utils import models
 from entreg_utils.experiments import store
 from entreg_utils.files import StorageError
-from entreg_utils.predict import classifiers
 from entreg_utils.predict.classifiers import classifier, find_run
 
 
@@ -48,46 +45,11 @@ def test_weights_of_a_file_with_names_of_its_own(tmp_path, offline):
     torch.save(timm.create_model("test_vit", num_classes=3).state_dict(), file)
     found = classifier("timm:test_vit", file, classes=["a", "b", "c"], size=160)
     assert (found.weights, found.classes, found.size) == ("mine.pth", ("a", "b", "c"), 160)
-    own = models.build("timm:test_resnet", 3)
-    assert classifier(own).classes == ("class 0", "class 1", "class 2")
-    assert (classifier(own).weights, classifier(own).title) == ("own", "Adapted")
-
-
-def test_who_waits_for_the_network_is_told_what_for(monkeypatch, capsys):
-    original = models.build
-
-    def slow(*given, pretrained=False, **options):
-        if pretrained:
-            said.wait(30)
-            raise StorageError("cannot fetch the weights")
-        return original(*given, **options)
-
-    def say(*words, **options):
-        print(*words, **options)
-        said.set()
-
-    said = threading.Event()
-    monkeypatch.setattr(classifiers, "_PATIENCE", 0)
-    monkeypatch.setattr(classifiers, "print", say, raising=False)
-    monkeypatch.setattr(models, "build", slow)
-    with pytest.warns(UserWarning, match="UNTRAINED: cannot fetch"):
-        assert classifier("timm:test_resnet").weights == "untrained"
-    assert capsys.readouterr().err == (
-        "fetching the weights of timm:test_resnet; without a network it takes a minute to give up\n"
-    )
-
-
-def test_who_waits_for_a_file_that_is_installed_is_not_told_of_the_network(monkeypatch, capsys):
-    def slow(model, count, pretrained=False):
-        assert pretrained
-        threading.Event().wait(0.1)
-        return nn.Identity()
-
-    monkeypatch.setattr(classifiers, "_PATIENCE", 0)
-    monkeypatch.setattr(models, "build", slow)
-    monkeypatch.setattr(classifiers, "packaged", lambda name: Path(name))
-    assert classifiers._published("timm:tf_efficientnet_lite0", 1000)[1] == "imagenet"
-    assert capsys.readouterr().err == ""
+    own = classifier(models.build("timm:test_resnet", 3))
+    assert own.classes == ("class 0", "class 1", "class 2")
+    assert (own.weights, own.title) == ("own", "Adapted")
+    with pytest.raises(StorageError, match="there is no file"):  # and no untrained network
+        classifier("timm:test_resnet", tmp_path / "gone.pth")
 
 
 class Strict(nn.Module):
@@ -99,6 +61,9 @@ class Strict(nn.Module):
         return self.layers(images)
 
 
+LITE = "timm:tf_efficientnet_lite0"
+
+
 @pytest.mark.parametrize(
     ("model", "options", "sentence"),
     [
@@ -107,35 +72,25 @@ class Strict(nn.Module):
         ("timm:resnet18.one", {}, r"timm:resnet18.one: Invalid pretrained tag \(one\)"),
         ("toy", {}, "no published weights for 'toy'"),
         ("timm:vit_small_patch14_dinov2", {}, "has features and no classes"),
-        ("timm:test_vit", {"weights": "FILE", "size": 150}, "does not run on 150x150 .*size"),
-        ("timm:test_vit", {"weights": "FILE3"}, "head new .3 classes|has 3 classes.* names of its"),
-        ("timm:test_resnet", {"weights": "FILE"}, "is of another network: 0 of this one's"),
-        ("timm:tf_efficientnet_lite0", {"classes": ["a"]}, "has 1000 classes, but 1 names"),
-        ("timm:tf_efficientnet_lite0", {"size": 0}, "does not run on 0x0 .* another size"),
+        ("timm:test_vit", {"weights": 1000, "size": 150}, "does not run on 150x150 .*size"),
+        ("timm:test_vit", {"weights": 3}, "head new .3 classes|has 3 classes.* names of its"),
+        ("timm:test_resnet", {"weights": 1000}, "is of another network: 0 of this one's"),
+        (LITE, {"classes": ["a"]}, "has 1000 classes, but 1 names"),
+        (LITE, {"size": 0}, "does not run on 0x0 .* another size"),
         (Strict(3), {"size": 64}, "Strict does not run on 64x64"),
-        (
-            models.build("timm:test_resnet", 3),
-            {"size": 1},
-            "of 1x1 pixels Adapted makes a map of one",
-        ),
+        (models.build("timm:test_resnet", 3), {"size": 1}, "of 1x1 pixels Adapted makes a map of"),
     ],
 )
 def test_what_cannot_be_asked_is_one_sentence(tmp_path, offline, model, options, sentence):
-    for name, classes in {"FILE": 1000, "FILE3": 3}.items():
-        if options.get("weights") == name:
-            file = tmp_path / "w.pth"
-            torch.save(timm.create_model("test_vit", num_classes=classes).state_dict(), file)
-            options = options | {"weights": file}
+    if classes := options.get("weights"):
+        options = options | {"weights": tmp_path / "w.pth"}
+        state = timm.create_model("test_vit", num_classes=classes).state_dict()
+        torch.save(state, options["weights"])
     with pytest.raises(ValueError, match=sentence):
         classifier(model, **options)
 
 
-def test_a_file_that_is_not_there_is_no_untrained_network(offline, tmp_path):
-    with pytest.raises(StorageError, match="there is no file"):
-        classifier("timm:test_resnet", tmp_path / "gone.pth")
-
-
-def test_a_run_by_name_beginning_and_path(stored, tiny, training_forbidden):
+def test_a_run_by_name_beginning_and_path(stored, tiny, tmp_path, training_forbidden):
     for name in (tiny.name, tiny.name[:-3], str(stored)):
         run = find_run(name)
         assert run.config == tiny and run.path == stored
@@ -145,21 +100,17 @@ def test_a_run_by_name_beginning_and_path(stored, tiny, training_forbidden):
     assert "class" not in found.classes[0]  # the species have names
     with pytest.raises(ValueError, match="a run has weights and classes of its own"):
         classifier(run, classes=["a"])
-
-
-def test_a_record_elsewhere_has_its_checkpoint_beside_it(stored, tmp_path, training_forbidden):
-    elsewhere = stored.parent.rename(tmp_path / "elsewhere")
+    elsewhere = stored.parent.rename(tmp_path / "elsewhere")  # with its checkpoint beside it
     assert classifier(find_run(str(elsewhere / stored.name))).size == 32
 
 
 def test_runs_that_are_not_there(stored, tiny):
     store.write(store.read(stored), stored.with_name(f"{tiny.name}.json"))
+    stored.with_name("toy-other.json").write_text("{}")
     for name, sentence in {
         "nothing": r"no runs begin with 'nothing' \(looked in .* and .*\): give the name of one",
         "gone/record.json": "there is no record gone/record.json",
+        "toy-": r"2 runs begin with 'toy-' \(toy-[^ ]*\w, toy-other\): give the name of",
     }.items():
         with pytest.raises(ValueError, match=sentence):
             find_run(name)
-    (stored.with_name("toy-other.json")).write_text("{}")
-    with pytest.raises(ValueError, match=r"'toy-' \(toy-[^ ]*\w, toy-other\): give the name of"):
-        find_run("toy-")
