@@ -74,14 +74,12 @@ def by_backward(logits):
     return z.grad
 
 
-# every door that PyTorch has to it
 AUTOMATIC = (
     by_grad,
     by_backward,
     lambda z: torch.autograd.functional.jacobian(penalty, z),
     lambda z: torch.func.grad(penalty)(z),
     lambda z: torch.func.jacfwd(penalty)(z),
-    lambda z: 0 * by_grad(z) + gradient(z),
 )
 
 
@@ -269,9 +267,9 @@ CASES = [
         (lambda f, w, a, b: contrast(f, w, a, b).double().numpy(), "right, and one vector"),
         (lambda f, w, a, b: contrast(f, w, b, a), "sign is the other way"),
         (lambda f, w, a, b: torch.einsum("k,nkhw->nhw", w[a], f),
-         "by hand [1.0, -4.0, -5.0, 8.0], yours [2.0, 0.0, 0.0, 6.0]. Weigh the channels with"),
+         "by hand [1, -4, -5, 8], yours [2.0, 0.0, 0.0, 6.0]. Weigh the channels with"),
         (lambda f, w, a, b: contrast(f, w, a, b).mean((1, 2)), "(2, 1, 2); yours: (2,)"),
-        (lambda f, w, a, b: contrast(f, w, a, b)[:1], "two pictures must give two maps"),
+        (lambda f, w, a, b: contrast(f, w, a, b)[:1], "(2, 1, 2); yours: (1, 1, 2)"),
         (lambda f, w, a, b: contrast(f, w, a, b)[0], "(2, 1, 2); yours: (1, 2)"),
         (lambda f, w, a, b: contrast(f[:1], w, a, b).expand(2, 1, 2), "by hand"),
         (lambda f, w, a, b: contrast(f, w, 0, 2), "right for one pair of classes"),
@@ -307,7 +305,7 @@ CASES = [
         (lambda ious: (ious >= 0.5).mean(axis=0).max(), "0.600 is MaxBoxAcc"),
         (lambda ious: 100 * v2(ious), "right in percent"),
         (lambda ious: v2(ious.T), "not "),
-        (lambda ious: ious, "stopped with TypeError"),
+        (lambda ious: ious, "must give one number; it gave (5, 3)"),
     ]),
     ("shared_threshold", (RESULT,), [
         (0.55, "right, 0.550; with a threshold for each IoU it was 0.700"),
@@ -320,10 +318,10 @@ CASES = [
         ([0.5, 0.8], "the highest is not 0.800"),
         ((0.0, 0.7), "the lowest is not 0.000"),
         ((0.56, 0.7), "the lowest is not 0.560"),
-        (0.6, "expected two numbers, (lowest, highest)."),
-        ((0.5, 0.6, 0.7), "expected two numbers"),
-        ((0.5, math.nan), "expected two numbers"),
-        ("ab", "expected two numbers"),
+        (0.6, "expected 2 numbers, (lowest, highest), got float."),
+        ((0.5, 0.6, 0.7), "expected 2 numbers"),
+        ((0.5, math.nan), "(lowest, highest), finite; got (0.5, nan)"),
+        ("ab", "expected 2 numbers"),
     ]),
     ("top1_bounds", (0.3, 0.4), [((0, 0.3), "right, from 0.000 to 0.300")]),
     ("hidden_share", (), [
@@ -366,7 +364,7 @@ CASES = [
         (lambda z, y, e: len(z) * er(z, y, e), "the sum over the pictures"),
         (er_through_softmax, "right, but not finite"),
         (lambda z, y, e: cross_entropy(z, y), "less log C"),
-        (lambda z, y, e: losses.kl_uniform(z), "stopped with"),
+        (lambda z, y, e: losses.kl_uniform(z), "must give one number"),
     ]),
     ("translated_recipe", (3, 0.1, 4e-4), [
         ((0.75, 0.4, 1e-4), "right, eps 0.75, learning rate 0.4, decay 0.0001"),
@@ -375,7 +373,7 @@ CASES = [
         ((0.75, 0.025, 1e-4), "goes the other way"),
         ((0.75, 0.1, 1e-4), "the learning rate is not 0.1"),
         ((0.75, 0.4, 4e-4), "the weight decay is not 0.0004"),
-        ((0.75, 0.4), "expected three numbers, (eps, learning rate, weight decay)."),
+        ((0.75, 0.4), "expected 3 numbers, (eps, learning rate, weight decay)"),
     ]),
     ("early_stopping", (HISTORY,), [
         (0.65, "right, 0.650 at epoch 2; the last epoch has 0.300"),
@@ -398,7 +396,7 @@ CASES = [
         (lambda t: report(t)[::-1], "first epsilon, then"),
         (lambda t: (0.0, report(t)[1]), "Two means for each epsilon"),
         (lambda t: (*report(t), 0), "expected a pair"),
-        (lambda t: report(t)[1], "stopped with TypeError"),
+        (lambda t: report(t)[1], "expected a pair"),
     ]),
     ("collapse", (CUES,), [
         (0.9, "right, ε = 0.900. The last cue that pays is the body"),
@@ -421,7 +419,6 @@ CASES = [
         (0.3, "too large"),
         (1.5, "between 0 and 1"),
         (1e-300, "too small. At 1e-300"),
-        (5e-324, "too small to have an entropy"),
     ]),
     ("classes_needed", (1e-4, 0.8), [
         (40_000, "right, about 40,000"),
@@ -434,7 +431,7 @@ CASES = [
         (lambda z: hinge(z).double(), "right, finite"),
         (lambda z: hinge(z).sum(), "a tensor of four values, (4,); yours: ()"),
         (lambda z: hinge(z)[:, None], "(4,); yours: (4, 1)"),
-        (lambda z: hinge(z).detach().numpy(), "(4,); yours: ndarray"),
+        (lambda z: hinge(z).detach().numpy(), "Stay in tensors, without detach or NumPy"),
         (lambda z: hinge(z).detach(), "no gradient flows"),
         (lambda z: (0.5 + (z.softmax(1) * z.softmax(1).log()).sum(1)).clamp_min(0), "not finite"),
         (lambda z: 0.5 - losses.entropy(z), "right where the entropy is below 0.5; above"),
