@@ -63,9 +63,10 @@ class Trainer(Explorer):
         self.said = ipywidgets.Label("nothing trained yet")
         self.start.on_click(self._begin)
         self.stop.on_click(lambda _: setattr(self._progress, "stop", True))
-        row = [self.start, self.stop, self.bar, self.said]
-        row = ipywidgets.HBox(row, layout={"flex_flow": "row wrap"})
-        self.children = [self.children[0], row, *self.children[1:]]
+        buttons = [self.start, self.stop, self.bar, self.said]
+        controls, view = self.children
+        row = ipywidgets.HBox(buttons, layout={"flex_flow": "row wrap"})
+        self.children = [controls, row, view]
 
     def _begin(self, _=None) -> None:
         if self._task is not None and not self._task.done():
@@ -92,7 +93,7 @@ class Trainer(Explorer):
             self.said.value = f"The training came to nothing: {error}"
         finally:
             self._lock(False)
-        self._drawn.pop(values, None)
+        self._state.cache_clear()
         self.redraw()
 
     def _tell(self, progress: Progress, how: str = "") -> None:

@@ -57,14 +57,3 @@ class SelectionSlider(anywidget.AnyWidget, ipywidgets.SelectionSlider):
     """One of ``options``, values or pairs of label and value."""
 
     _esm = _VIEW
-
-
-def beside(control) -> list:
-    """The values one step up and down from that of a slider or a choice; none of other controls."""
-    if hasattr(control, "_options_values"):
-        values, at = control._options_values, control.index
-        return [values[i] for i in (at + 1, at - 1) if 0 <= i < len(values)]
-    if hasattr(control, "step"):
-        steps = (round(control.value + way * control.step, 9) for way in (1, -1))
-        return [value for value in steps if control.min <= value <= control.max]
-    return []

@@ -5,12 +5,10 @@ Picture and sentence are set at once, in one element. The output that a notebook
 picture and its sentence too, so that a page without a kernel, printed or on GitHub, shows them.
 """
 
-import asyncio
 import base64
-import contextlib
+import functools
 import html
 import struct
-import time
 from collections.abc import Callable, Mapping, Sequence
 
 import ipywidgets
@@ -27,7 +25,6 @@ from entreg_utils.figures.training import check_image, dashboard
 from entreg_utils.metrics.overlap import check_boxes
 
 KEPT = 200  # drawn states that an explorer remembers, of 30 to 80 kB each
-SLOW = 1.0  # seconds; what takes longer is drawn only when it is asked for
 
 
 class Explorer(ipywidgets.VBox):
@@ -37,8 +34,9 @@ class Explorer(ipywidgets.VBox):
     """
 
     def __init__(self, draw: Callable[..., tuple[Figure, str]], controls: Mapping):
-        self.controls, self.view, self._asked = dict(controls), ipywidgets.HTML(), 0
-        self._draw, self._drawn, self._places, self._soon = draw, {}, {}, None
+        self.controls, self.view = dict(controls), ipywidgets.HTML()
+        self._draw, self._places = draw, {}
+        self._state = functools.lru_cache(KEPT)(self._drawn)
         self._show(self._state(self._values()))
         for control in self.controls.values():
             control.style.description_width = "initial"  # as wide as its words
@@ -46,40 +44,22 @@ class Explorer(ipywidgets.VBox):
             control.observe(self.redraw, names="value")
         row = ipywidgets.HBox([*self.controls.values()], layout={"flex_flow": "row wrap"})
         super().__init__([row, self.view])
-        self._draw_ahead_soon()
 
     def redraw(self, _=None) -> None:
         """Show what the controls ask for now; a sentence alone where that cannot be drawn."""
-        self._asked = mine = self._asked + 1
         try:
             state = self._state(self._values())
         except Exception as error:  # whatever the function raises: no picture of other values stays
             state = None, f"This cannot be drawn: {error}"
-        if mine == self._asked:  # else a control was moved on while this was drawn
-            self._show(state)
-            self._draw_ahead_soon()
+        self._show(state)
 
-    def _draw_ahead_soon(self) -> None:
-        """While nothing runs, draw what one step of a control would ask for, if that is fast."""
-        if self._seconds < SLOW:
-            with contextlib.suppress(RuntimeError):  # no loop runs: this is no kernel
-                if self._soon:
-                    self._soon.cancel()
-                self._soon = asyncio.get_running_loop().call_later(0.25, self._draw_ahead)
+    def _values(self) -> tuple:
+        values = (control.value for control in self.controls.values())
+        return tuple(round(one, 9) if isinstance(one, float) else one for one in values)
 
-    def _draw_ahead(self) -> None:
-        values = self._values()
-        for number, control in enumerate(self.controls.values()):
-            for value in sliders.beside(control):
-                near = *values[:number], value, *values[number + 1 :]
-                if near not in self._drawn:
-                    with contextlib.suppress(Exception):  # it is told when it is asked for
-                        self._state(near)
-                        self._draw_ahead_soon()
-                    return
-
-    def _place(self, figure: Figure) -> None:
-        """Axes where those of the first such figure are: nothing jumps, nor is measured anew."""
+    def _drawn(self, values: tuple) -> tuple[bytes, str]:
+        figure, sentence = self._draw(**dict(zip(self.controls, values, strict=True)))
+        # Axes stand where those of the first such figure do: nothing jumps, nor is measured anew.
         kind = len(figure.axes), *figure.get_size_inches()
         if kind not in self._places:
             figure.draw_without_rendering()
@@ -87,21 +67,7 @@ class Explorer(ipywidgets.VBox):
         figure.set_layout_engine("none")
         for axes, place in zip(figure.axes, self._places[kind], strict=True):
             axes.set_position(place)
-
-    def _values(self) -> tuple:
-        values = (control.value for control in self.controls.values())
-        return tuple(round(one, 9) if isinstance(one, float) else one for one in values)
-
-    def _state(self, values: tuple) -> tuple[bytes, str]:
-        if values not in self._drawn:
-            start = time.perf_counter()
-            figure, sentence = self._draw(**dict(zip(self.controls, values, strict=True)))
-            self._place(figure)
-            if len(self._drawn) == KEPT:
-                del self._drawn[next(iter(self._drawn))]
-            self._drawn[values] = png(figure), sentence
-            self._seconds = time.perf_counter() - start
-        return self._drawn[values]
+        return png(figure), sentence
 
     def _show(self, state: tuple[bytes | None, str]) -> None:
         self._shown = picture, sentence = state
@@ -130,8 +96,7 @@ def explorer(draw: Callable[..., tuple[Figure, str]], **controls) -> Explorer:
 
     Args:
         draw: called with the value of each control under its name, gives ``(Figure, sentence)``;
-            a pure function: a state is drawn once, and those a step away ahead of being asked for
-            where drawing takes less than a second.
+            a pure function: a state is drawn once.
         controls: widgets with a ``value`` and a ``description``, such as those of
             ``entreg_utils.sliders`` and a ``Dropdown`` of ipywidgets.
 
@@ -225,15 +190,11 @@ def stage_explorer(images, features: Mapping[str, Mapping], masks=None) -> Explo
     stage = sliders.SelectionSlider(options=same_stages(features), description="stage")
     kinds = {(len(own), own.ndim) for maps in features.values() for own in maps.values()}
     if not len(images) or kinds != {(len(images), 4)}:
-        raise ValueError(
-            f"{len(images)} images need as many maps (n, K, h, w) at each stage, and these are "
-            + ", ".join(f"{count} in {axes} axes" for count, axes in sorted(kinds))
-        )
+        given = ", ".join(f"{count} in {axes} axes" for count, axes in sorted(kinds))
+        raise ValueError(f"{len(images)} images need as many maps (n, K, h, w) each; given {given}")
     sides = (len(images), *images.shape[-2:])
     if masks is not None and tuple(masks.shape) != sides:
-        raise ValueError(
-            f"masks have shape {tuple(masks.shape)}, but must be {sides} as the images"
-        )
+        raise ValueError(f"masks have shape {tuple(masks.shape)}; give {sides}, as the images")
 
     def draw(stage: str, image: int) -> tuple[Figure, str]:
         own = {name: {stage: maps[stage][image : image + 1]} for name, maps in features.items()}
@@ -249,15 +210,12 @@ def _example(number: int, given) -> tuple:
         image, raw, box = map(as_array, given)
     except (TypeError, ValueError) as error:
         raise ValueError(f"example {number} must be (image, map, true box)") from error
-    if image.ndim != 3 or image.shape[2] != 3 or raw.ndim != 2 or not raw.size:
+    shaped = image.ndim == 3 and image.shape[2] == 3 and raw.ndim == 2 and raw.size
+    if not (shaped and np.isfinite(raw).all() and 0 <= image.min() <= image.max() <= 1):
         raise ValueError(
             f"example {number} has an image {image.shape} and a map {raw.shape}: give an image of "
-            "shape (H, W, 3) and a map of shape (h, w)"
+            "shape (H, W, 3) in 0..1 and a map of shape (h, w), all of it finite"
         )
-    if not (image.min() >= 0 and image.max() <= 1):
-        raise ValueError(f"the image of example {number} must lie in 0..1: divide it by 255")
-    if not np.isfinite(raw).all():
-        raise ValueError(f"the map of example {number} holds NaN or infinite values")
     return image, raw, check_boxes(box, image.shape[:2], number)[0]
 
 

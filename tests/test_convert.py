@@ -73,12 +73,6 @@ def test_student_keeps_the_task_and_the_placeholder_and_links_from_one_folder_de
     assert convert.student(source.with_name("03_plain.py")) is None  # no exercises, no copy
 
 
-def test_the_first_cell_of_both_links_the_glossary(source):
-    for notebook, up in ((convert.solved(source), "../"), (convert.student(source), "../../")):
-        linked = [f"]({up}docs/glossary.md)" in cell.source for cell in notebook.cells]
-        assert linked == [True] + [False] * (len(linked) - 1)
-
-
 def test_other_tags_stay_in_both_notebooks(source):
     source.write_text(
         '# %% tags=["figure:plane"]\nx = 1\n\n'

@@ -70,14 +70,13 @@ def test_what_a_student_did_stays_and_the_rest_is_brought_up_to_date(small, caps
 
 
 def test_another_folder_is_left_alone(small, capsys):
-    small.mkdir()
-    assert handout.main([str(small)]) == 0  # empty
-    (small.parent / "own").mkdir()
-    (small.parent / "own" / "mine.txt").write_text("mine")
-    for place in (small.parent / "own", small.parent / "own" / "mine.txt"):
+    own = small.parent / "own"
+    own.mkdir()
+    (own / "mine.txt").write_text("mine")
+    for place in (own, own / "mine.txt"):
         assert handout.main([str(place)]) == 1
         assert "is there and is no handout: name a new or empty" in capsys.readouterr().err
-    assert [*(small.parent / "own").iterdir()] == [small.parent / "own" / "mine.txt"]
+    assert [*own.iterdir()] == [own / "mine.txt"]
 
 
 def test_the_package_of_a_handout_is_whole(small, tmp_path, monkeypatch):

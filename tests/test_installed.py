@@ -12,15 +12,8 @@ import pytest
 import entreg_utils as eu
 
 ROOT = Path(__file__).resolve().parents[1]
-SOURCES = (
-    "entreg_utils",
-    "data",
-    "notebooks",
-    "pyproject.toml",
-    "setup.py",
-    "README.md",
-    "LICENSE",
-)
+SOURCES = ("entreg_utils", "data", "notebooks", "pyproject.toml", "setup.py", "README.md")
+SOURCES += ("LICENSE", "requirements.txt", "constraints.txt")
 
 
 def python(code, path, *options, **environment):
@@ -64,7 +57,7 @@ def test_rooms_and_verbs_are_there_when_they_are_asked_for():
 def site(tmp_path_factory):
     """A folder of packages with ours in it, unpacked from its wheel; built from a copy, offline."""
     copy, site = tmp_path_factory.mktemp("copy"), tmp_path_factory.mktemp("site")
-    for name in (*SOURCES, "requirements.txt", "constraints.txt"):
+    for name in SOURCES:
         unwanted = shutil.ignore_patterns("__pycache__", "cache", "downloads", "exercises", "src")
         if (ROOT / name).is_dir():
             shutil.copytree(ROOT / name, copy / name, ignore=unwanted)

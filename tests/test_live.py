@@ -30,16 +30,12 @@ def learn(progress, rate):
     return f"{progress.done} steps"
 
 
-@pytest.fixture
-def made():
-    def make(train=learn, limit=60.0):
-        rate = sliders.FloatSlider(value=1, min=0, max=2, description="rate")
-        return trainer(train, draw, limit=limit, rate=rate)
-
-    return make
+def made(train=learn, limit=60.0):
+    rate = sliders.FloatSlider(value=1, min=0, max=2, description="rate")
+    return trainer(train, draw, limit=limit, rate=rate)
 
 
-def test_nothing_is_trained_before_the_button_is_pressed_and_then_it_is_drawn(made):
+def test_nothing_is_trained_before_the_button_is_pressed_and_then_it_is_drawn():
     lab = made(lambda progress, rate: progress(3, 3, 0.5) or "three steps")
     assert "rate 1: not trained" in lab.view.value and lab.bar.value == 0
     lab.start.click()  # no loop runs here, so it waits
@@ -51,7 +47,7 @@ def test_nothing_is_trained_before_the_button_is_pressed_and_then_it_is_drawn(ma
     assert "rate 1: three steps" in lab.view.value
 
 
-def test_the_loop_is_free_while_it_trains_and_stop_ends_it_between_steps(made):
+def test_the_loop_is_free_while_it_trains_and_stop_ends_it_between_steps():
     lab = made()
 
     async def session():
@@ -72,13 +68,13 @@ def test_the_loop_is_free_while_it_trains_and_stop_ends_it_between_steps(made):
     assert not lab.controls["rate"].disabled
 
 
-def test_it_stops_by_itself_when_its_time_is_up(made):
+def test_it_stops_by_itself_when_its_time_is_up():
     lab = made(limit=0.2)
     lab.start.click()
     assert "stopped at" in lab.view.value and lab._progress.done < STEPS
 
 
-def test_an_error_in_the_thread_is_said_and_the_controls_come_back(made):
+def test_an_error_in_the_thread_is_said_and_the_controls_come_back():
     lab = made(lambda progress, rate: 1 / 0)
     lab.start.click()
     assert lab.said.value == "The training came to nothing: division by zero"
@@ -94,15 +90,9 @@ def test_the_last_step_is_never_a_stop():
     assert (progress.done, progress.total, progress.loss) == (1, 2, 0.1)
 
 
-@pytest.fixture
-def own_style():
-    """The notebook sets matplotlib's defaults; they end with the test."""
-    with plt.rc_context():
-        yield
-
-
+@plt.rc_context()  # the notebook sets matplotlib's defaults; they end with the test
 def test_the_cue_lab_trains_the_world_of_its_sliders_and_says_what_it_trained(
-    monkeypatch, own_style, one_thread
+    monkeypatch, one_thread
 ):
     cells = convert.read(convert.HERE / "src" / "01_wsol_preliminaries.py").cells
     cells = [cell.source for cell in cells if cell.cell_type == "code"]

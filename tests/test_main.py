@@ -50,27 +50,20 @@ def test_help_lists_every_command_and_imports_none(room, words, status, capsys):
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "said"),
     [
-        ValueError("eps is 2; take 0 to 1"),
-        StorageError("no room"),
-        TrainingError("training stopped at step 3"),
-        SweepError("1 of 2 runs failed"),
+        (ValueError("eps is 2; take 0 to 1"), "eps is 2; take 0 to 1"),
+        (StorageError("no room"), "no room"),
+        (TrainingError("training stopped at step 3"), "training stopped at step 3"),
+        (SweepError("1 of 2 runs failed"), "1 of 2 runs failed"),
+        (OSError("no device"), "no device"),
+        (OSError(36, "File name too long", "xx"), "xx: File name too long"),
     ],
 )
-def test_an_expected_error_is_one_sentence(room, capsys, error):
+def test_an_expected_error_is_one_sentence(room, capsys, error, said):
     room.tries = fails(error)
     assert cli.main(["try"]) == 1
-    assert capsys.readouterr().err == f"error: {error}\n"
-
-
-def test_what_the_system_refuses_is_one_sentence_about_the_file(room, capsys):
-    room.tries = lambda argv: open("x" * 300)
-    assert cli.main(["try"]) == 1
-    room.tries = fails(OSError("no device"))
-    assert cli.main(["try"]) == 1
-    error = capsys.readouterr().err
-    assert error == f"error: {'x' * 300}: File name too long\nerror: no device\n"
+    assert capsys.readouterr().err == f"error: {said}\n"
 
 
 def test_an_error_of_someone_else_and_a_traceback_on_demand_are_not_hidden(room):
@@ -124,14 +117,11 @@ def test_the_module_runs_and_passes_its_status_on():
 
 
 # ours, one that exits, one whose own error meets no reader either
-@pytest.mark.parametrize("words", [["--help"], ["data", "--help"], ["doctor"], ["nope"]])
-@pytest.mark.parametrize("both", [False, True])
+@pytest.mark.parametrize(("words", "both"), [("--help", False), ("data --help", 1), ("nope", 1)])
 def test_a_reader_that_leaves_early_ends_it_without_a_word(words, both):
-    if words == ["nope"] and not both:
-        pytest.skip("it says so on stderr")
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "entreg_utils", *words]
+    command = [sys.executable, "-m", "entreg_utils", *words.split()]
     answer = subprocess.run(command, stdout=writing, stderr=writing if both else subprocess.PIPE)
     os.close(writing)
     assert (answer.returncode, answer.stderr) == (141, None if both else b"")

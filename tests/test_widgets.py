@@ -1,13 +1,11 @@
 """What an explorer shows is the figure that its controls stand on, live and in what is stored."""
 
-import asyncio
 import base64
 import dataclasses
 import html
 import io
 import re
 
-import convert
 import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
@@ -17,11 +15,12 @@ import torch
 from IPython.core.formatters import DisplayFormatter
 from PIL import Image
 
-from entreg_utils import data, figures, sliders, widgets
+from entreg_utils import data, figures, widgets
 from entreg_utils.experiments import Config, Run
 from entreg_utils.figures import png, steps
 from entreg_utils.figures.stages import one_stage
 from entreg_utils.figures.training import dashboard
+from tests.conftest import cells_for
 
 
 @pytest.fixture(scope="module")
@@ -34,20 +33,13 @@ def runs(test_split):
     """Two stored runs, the stronger first: a perfect map at eps 0.5, its negative at eps 0."""
     masks = test_split.masks[[0, 1]].numpy().astype(np.float32)[None]
     history = pd.DataFrame({"epoch": [1], "loss": [0.7], "train_entropy": 1.5, "test_entropy": 1.6})
-    strong = Run(
-        Config(regularizer="label_smoothing", strength=0.5),
-        history,
-        {"entropy": 1.6, "accuracy": 0.9, "pxap": 0.8},
-        {},
-        [0, 1],
-        masks,
-        "",
-    )
+    config = Config(regularizer="label_smoothing", strength=0.5)
+    scores = {"entropy": 1.6, "accuracy": 0.9, "pxap": 0.8}
+    strong = Run(config, history, scores, {}, [0, 1], masks, "")
+    scores = {"entropy": 0.1, "accuracy": 1.0, "pxap": 0.6}
+    history = history.assign(loss=2.0)
     plain = dataclasses.replace(
-        strong,
-        config=Config(),
-        maps=1 - masks,
-        metrics={"entropy": 0.1, "accuracy": 1.0, "pxap": 0.6},
+        strong, config=Config(), maps=1 - masks, metrics=scores, history=history
     )
     return [strong, plain]
 
@@ -91,22 +83,21 @@ def line():
 
 
 def test_what_is_stored_is_the_picture_with_its_sentence_beside_the_live_view(line):
-    box, _ = line
+    box, drawn = line
     bundle, metadata = stored(box)
-    picture, sentence = seen(box)
+    picture, sentence = first = seen(box)
     assert sentence == "A red line rises to 1 < 4."
     assert base64.b64decode(bundle["image/png"]) == picture
     assert bundle["text/plain"] == sentence == metadata["image/png"]["alt"]
     view = "application/vnd.jupyter.widget-view+json"
-    assert bundle[view]["model_id"] == box.model_id and set(bundle) == {
-        "image/png",
-        "text/plain",
-        view,
-    }
+    assert bundle[view]["model_id"] == box.model_id
+    assert set(bundle) == {"image/png", "text/plain", view}
     box.controls["colour"].value = "blue"
     again, _ = stored(box)
     assert again["image/png"] != bundle["image/png"]
     assert again["text/plain"] == seen(box)[1] == "A blue line rises to 1 < 4."
+    box.controls["colour"].value = "red"  # which was seen, and is not drawn again
+    assert drawn == [(1, "red"), (1, "blue")] and seen(box) == first
 
 
 def test_nothing_is_enlarged_and_the_controls_wrap(line):
@@ -119,45 +110,6 @@ def test_nothing_is_enlarged_and_the_controls_wrap(line):
     assert row.children == tuple(box.controls.values())
 
 
-def test_a_state_that_was_seen_is_not_drawn_again(line):
-    box, drawn = line
-    first = seen(box)
-    box.controls["height"].value = 2
-    box.controls["height"].value = 1
-    assert drawn == [(1, "red"), (2, "red")] and seen(box) == first
-
-
-def test_what_is_one_step_away_is_drawn_while_nothing_runs(line, monkeypatch):
-    box, drawn = line
-    monkeypatch.setattr(widgets, "SLOW", np.inf)  # on a busy machine too
-
-    async def move(height, wanted, rest=0.0):
-        box.controls["height"].value = height
-        await asyncio.sleep(rest)
-        for _ in range(1200):
-            await asyncio.sleep(0.05)
-            if set(drawn) >= wanted:
-                return True
-
-    assert asyncio.run(move(0, {(1, "red"), (0, "red"), (0, "blue")}))
-    before = len(drawn)
-    box.controls["colour"].value = "blue"
-    assert len(drawn) == before and seen(box)[1].startswith("A blue line rises to 0")
-    # 3 cannot be drawn, which is told when it is asked for
-    assert asyncio.run(move(2, {(3, "blue")})) and seen(box)[1].startswith("A blue line")
-    monkeypatch.setattr(widgets, "SLOW", 0)  # what is slow is drawn only when it is asked for
-    before = len(drawn)
-    asyncio.run(move(4, {(4, "blue")}, rest=0.6))
-    assert len(drawn) == before + 1
-
-
-def test_steps_of_a_control():
-    assert sliders.beside(sliders.IntSlider(value=0, max=3)) == [1]
-    assert sliders.beside(sliders.FloatSlider(value=0.3, min=0, max=1, step=0.1)) == [0.4, 0.2]
-    assert sliders.beside(ipywidgets.Dropdown(options=[("a", 5), ("b", 6)])) == [6]
-    assert sliders.beside(ipywidgets.Checkbox()) == []
-
-
 def test_where_nothing_can_be_drawn_a_sentence_stands_and_no_picture_of_other_values(line):
     box, _ = line
     box.controls["height"].value = 3
@@ -166,18 +118,6 @@ def test_where_nothing_can_be_drawn_a_sentence_stands_and_no_picture_of_other_va
     assert "image/png" not in bundle and not metadata and "a height of <3>" in bundle["text/plain"]
     box.controls["height"].value = 2
     assert seen(box)[0] and seen(box)[1] == "A red line rises to 2 < 4."
-
-
-def test_what_was_asked_last_stays_whatever_ends_last():
-    def draw(dial):
-        if dial == 1:  # while this is drawn, the reader moves on
-            box.controls["dial"].value = 2
-        return plt.figure(figsize=(1, 1)), f"The dial is at {dial}."
-
-    dial = ipywidgets.IntSlider(description="dial", max=2)
-    box = widgets.explorer(draw, dial=dial)
-    dial.value = 1
-    assert dial.value == 2 and seen(box)[1] == "The dial is at 2."
 
 
 def test_an_explorer_wants_controls_with_names_and_a_start_that_can_be_drawn():
@@ -193,52 +133,37 @@ def test_an_explorer_wants_controls_with_names_and_a_start_that_can_be_drawn():
         widgets.explorer(draw, dial=ipywidgets.IntSlider(7, description="dial"))
 
 
-def test_it_starts_at_the_first_run_and_each_slider_changes_picture_and_caption(runs, test_split):
+def test_each_slider_changes_picture_and_caption_on_the_same_axis_of_losses(runs, test_split):
     plt.close("all")
     box = widgets.epsilon_explorer(runs, test_split)
     epsilon, image = box.controls.values()
     assert (epsilon.options, epsilon.value) == ((("0", 0.0), ("0.5", 0.5)), 0.5)
     assert (image.min, image.max, image.value) == (0, 1, 0)
-    top = max(run.history.loss.max() for run in runs)
-    same(box, dashboard(runs[0], test_split, 0, top))
+    same(box, dashboard(runs[0], test_split, 0, top=2.0))
     epsilon.value = 0.0
     assert seen(box)[1].startswith("ε = 0: entropy 0.10 nats, accuracy 1.000")
     image.value = 1
     assert plt.get_fignums() == []  # no figure is left open
-    same(box, dashboard(runs[1], test_split, 1, top))
+    figure, _ = drawn = dashboard(runs[1], test_split, 1, top=2.0)
+    same(box, drawn)
+    assert figure.axes[-1].get_ylim() == (0, pytest.approx(2.12))
 
 
-def test_the_loss_axis_of_the_epsilon_explorer_is_the_same_at_every_epsilon(runs, test_split):
-    high = dataclasses.replace(runs[1], history=runs[1].history.assign(loss=2.0))
-    limits = []
-    for run in (runs[0], high):
-        figure, _ = dashboard(run, test_split, 0, top=2.0)
-        limits.append(figure.axes[-1].get_ylim())
-        plt.close(figure)
-    assert limits[0] == limits[1] == (0, pytest.approx(2.12))
-    box = widgets.epsilon_explorer([runs[0], high], test_split)
-    same(box, dashboard(runs[0], test_split, 0, top=2.0))
-
-
-def test_bad_input_is_a_sentence(runs, test_split):
-    with pytest.raises(ValueError, match="one run for each epsilon, and at least one; these are 0"):
-        widgets.epsilon_explorer([], test_split)
-    twice = [
-        *runs,
-        dataclasses.replace(runs[0], config=dataclasses.replace(runs[0].config, seed=1)),
-    ]
-    with pytest.raises(ValueError, match="these are 3 runs of 2 epsilons: keep those of one seed"):
-        widgets.epsilon_explorer(twice, test_split)
-    with pytest.raises(ValueError, match="no run at epsilon 0.3: start at one of 0, 0.5"):
-        widgets.epsilon_explorer(runs, test_split, start=0.3)
-    with pytest.raises(ValueError, match="belong to the test split"):
-        widgets.epsilon_explorer(runs, data.toy("train", num_images=3, cache=False))
-    elsewhere = dataclasses.replace(runs[1], config=Config(world_seed=1))
-    with pytest.raises(ValueError, match="belong to the test split"):
-        widgets.epsilon_explorer([runs[0], elsewhere], test_split)
-    empty = dataclasses.replace(runs[1], panel=[])
-    with pytest.raises(ValueError, match="image 0 is not kept: .* holds maps of 0"):
-        widgets.epsilon_explorer([runs[0], empty], test_split)
+@pytest.mark.parametrize(
+    ("change", "options", "message"),
+    [
+        (lambda a, b: [], {}, "one run for each epsilon, and at least one; these are 0"),
+        (lambda a, b: [a, b, a], {}, "these are 3 runs of 2 epsilons: keep those of one seed"),
+        (lambda a, b: [a, b], {"start": 0.3}, "no run at epsilon 0.3: start at one of 0, 0.5"),
+        (lambda a, b: [a, dataclasses.replace(b, config=Config(world_seed=1))], {},
+         "belong to the test split"),
+        (lambda a, b: [a, dataclasses.replace(b, panel=[])], {},
+         "image 0 is not kept: .* holds maps of 0"),
+    ],
+)  # fmt: skip
+def test_runs_that_do_not_fit_are_a_sentence(runs, test_split, change, options, message):
+    with pytest.raises(ValueError, match=message):
+        widgets.epsilon_explorer(change(*runs), test_split, **options)
     alone = widgets.epsilon_explorer(iter(runs[:1]), test_split)
     assert alone.controls["epsilon"].options == (("0.5", 0.5),)
 
@@ -264,13 +189,11 @@ def test_the_threshold_explorer_shows_the_steps_at_its_threshold(test_split):
     ("second", "sentence"),
     [
         ((0, [[1.0]]), "example 1 must be .image, map, true box"),
-        (([[1.0]], [[1.0]], [0, 0, 1, 1]), r"example 1 has an image \(1, 1\) and a map"),
         ((np.zeros((3, 8, 9)), [[1.0]], [0, 0, 1, 1]), r"example 1 has an image \(3, 8, 9\)"),
         ((np.zeros((8, 8, 3)), [1.0], [0, 0, 1, 1]), r"a map \(1,\): give an image of"),
-        ((np.zeros((8, 8, 3)), [[np.nan, 1]], [0, 0, 1, 1]), "the map of example 1 holds NaN"),
-        ((np.full((8, 8, 3), 255), [[1.0]], [0, 0, 1, 1]), "the image of example 1 must lie in 0"),
+        ((np.zeros((8, 8, 3)), [[np.nan, 1]], [0, 0, 1, 1]), "example 1 .* all of it finite"),
+        ((np.full((8, 8, 3), 255), [[1.0]], [0, 0, 1, 1]), "example 1 .* in 0..1"),
         ((np.zeros((8, 8, 3)), [[1.0]], [0, 0, 8, 1]), "boxes of image 1 reach outside the 8x8"),
-        ((np.zeros((8, 8, 3)), [[1.0]], [5, 0, 2, 1]), "boxes of image 1 must be x0, y0, x1, y1"),
         (None, "the explorer wants at least one"),
     ],
 )
@@ -296,18 +219,23 @@ def test_the_stage_explorer_walks_through_stages_and_images(test_split):
     assert seen(box) == first
 
 
-def test_the_stage_explorer_refuses_what_does_not_fit(test_split):
-    maps = torch.rand(2, 4, 6, 6)
-    with pytest.raises(ValueError, match="must have the same stages"):
-        widgets.stage_explorer(test_split.images[:2], {"a": {"x": maps}, "b": {"y": maps}})
-    with pytest.raises(ValueError, match="0 images need as many maps"):
-        widgets.stage_explorer(test_split.images[:0], {"a": {"x": maps[:0]}})
-    with pytest.raises(ValueError, match="3 images need as many maps"):
-        widgets.stage_explorer(test_split.images[:3], {"a": {"x": maps}})
-    with pytest.raises(ValueError, match="these are 2 in 3 axes, 2 in 4 axes"):
-        widgets.stage_explorer(test_split.images[:2], {"a": {"x": maps}, "b": {"x": maps[0, :2]}})
-    with pytest.raises(ValueError, match=r"masks have shape \(1, 48, 48\), but must be"):
-        widgets.stage_explorer(test_split.images[:2], {"a": {"x": maps}}, test_split.masks[:1])
+MAPS = torch.rand(2, 4, 6, 6)
+
+
+@pytest.mark.parametrize(
+    ("count", "features", "masks", "message"),
+    [
+        (2, {"a": {"x": MAPS}, "b": {"y": MAPS}}, None, "must have the same stages"),
+        (0, {"a": {"x": MAPS[:0]}}, None, "0 images need as many maps"),
+        (3, {"a": {"x": MAPS}}, None, "3 images need as many maps"),
+        (2, {"a": {"x": MAPS}, "b": {"x": MAPS[0, :2]}}, None, "given 2 in 3 axes, 2 in 4 axes"),
+        (2, {"a": {"x": MAPS}}, 1, r"masks have shape \(1, 48, 48\); give \(2, 48, 48\)"),
+    ],
+)
+def test_the_stage_explorer_refuses_what_does_not_fit(test_split, count, features, masks, message):
+    masks = masks and test_split.masks[:masks]
+    with pytest.raises(ValueError, match=message):
+        widgets.stage_explorer(test_split.images[:count], features, masks)
 
 
 @pytest.mark.parametrize(
@@ -317,9 +245,8 @@ def test_every_control_of_a_notebooks_own_explorer_changes_picture_and_sentence(
     made, names = [], {}
     monkeypatch.setattr(widgets, "explorer", lambda *a, **k: made.append(explorer(*a, **k)))
     with figures.captured():  # they are not drawn
-        for cell in convert.read(convert.HERE / "src" / f"{stem}.py").cells:
-            if cell.cell_type == "code" and not made:
-                exec(cell.source, names)
+        for cell in cells_for(stem, "widgets.explorer("):
+            exec(cell, names)
     (box,) = made
     for control in box.controls.values():
         start, states = control.value, [seen(box)]

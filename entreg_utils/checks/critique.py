@@ -1,6 +1,5 @@
-"""A checklist for claims about localisation, and the errata of formulas in print.
-
-What a claim must say is what the course's own tables say: see :data:`ITEMS`.
+"""A checklist for claims about localisation, the capstone that asks for one, and the errata of
+formulas in print. What a claim must say is what the course's own tables say: see :data:`ITEMS`.
 """
 
 import math
@@ -9,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from entreg_utils.checks.check import WORDS
+from entreg_utils.checks.check import WORDS, checks_of
 
 # The baseline that sees no image, by the metric that it stands beside.
 BOXES = ("BoxAcc", "MaxBoxAcc", "MaxBoxAccV2", "GT-known Loc", "Top-1 Loc")
@@ -34,6 +33,15 @@ RULES = {
 }
 ITEMS = (*RULES, "seeds", "interval", "baselines", "gain")
 FEWEST_SEEDS = 3  # below, an interval over seeds says next to nothing
+# How the runs of the capstone's claim were made and scored: what it may say of them.
+CLAIMED = {
+    "metric": ("BoxAcc", "MaxBoxAcc"),
+    "threshold": ("carried",),
+    "checkpoint": ("last",),
+    "choices": ("none", "validation"),  # eps was given, the threshold chosen on validation
+    "normalisation": ("min-max",),
+    "cam_class": ("true",),
+}
 
 
 def errata(decides: Mapping[int, str]) -> pd.DataFrame:
@@ -43,9 +51,9 @@ def errata(decides: Mapping[int, str]) -> pd.DataFrame:
         ValueError: an erratum without its check, or a check of none.
     """
     known = {int(number): said for number, said in WORDS["errata"].items()}
-    if set(decides) != set(known):
-        odd = ", ".join(map(str, sorted(set(decides) ^ set(known))))
-        raise ValueError(f"one check an erratum is needed, and not so for {odd}")
+    if odd := set(decides) ^ set(known):
+        numbers = ", ".join(map(str, sorted(odd)))
+        raise ValueError(f"one check an erratum is needed, and not so for {numbers}")
     rows = {number: [*said, decides[number]] for number, said in known.items()}
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["printed", "holds", "check"])
     return table.rename_axis("no.")
@@ -77,6 +85,29 @@ def review(claims: Mapping) -> pd.DataFrame:
     table = pd.DataFrame.from_dict(rows, orient="index", columns=["verdict", "why"])
     table.insert(0, "claimed", [_shown(claims[item]) for item in rows])
     return table
+
+
+def honest_claim(value, measured):
+    # gain and interval, of either kind, are in points
+    table = review(value)
+    absent = table[table.verdict == "missing"].why
+    if len(absent):
+        return {"absent": True, "missing": "\n".join(f"  {k}: {why}" for k, why in absent.items())}
+    untrue = [item for item, true in CLAIMED.items() if value[item] not in true]
+    untrue += ["seeds"] * (value["seeds"] != int(measured["seeds"]))
+    gain, half, low, high = (100 * measured[key] for key in ("change", "half", "low", "high"))
+    stated = np.array([value["gain"], *pair(value["interval"])], float)
+    kinds = np.array([(gain, low, high), (gain, gain - half, gain + half)])  # of interval
+    gaps = {scale: np.abs(scale * stated - kinds).max(axis=1).min() for scale in (1, 100)}
+    weak = table.index[table.verdict == "weak"]
+    return {
+        "untrue": bool(untrue),
+        "told": ", ".join(f"{item} {table.claimed[item]}" for item in untrue),
+        "as_share": gaps[1] > 0.1 >= gaps[100],
+        "other": gaps[1] > 0.1,
+        "weak": len(weak) > 0,
+        "items": ", ".join(weak),
+    }
 
 
 def pair(value) -> tuple[float, float] | None:
@@ -125,7 +156,7 @@ def _gain(value, ends: tuple[float, float] | None) -> tuple[str, str]:
 
 
 def _listed(value) -> bool:
-    return isinstance(value, (list, tuple, set, frozenset))
+    return isinstance(value, (list, tuple, set))
 
 
 def _shown(value) -> str:
@@ -134,3 +165,6 @@ def _shown(value) -> str:
     if _listed(value):
         return ", ".join(map(_shown, value))
     return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+CHECKS = checks_of(vars())

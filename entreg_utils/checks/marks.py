@@ -17,21 +17,11 @@ import pandas as pd
 import tyro
 from tyro.conf import Positional, arg
 
+from entreg_utils import files
 from entreg_utils.checks.check import NONE, SESSION, WORDS, passing
-from entreg_utils.files import (
-    StorageError,
-    atomic_write,
-    expand,
-    parsed,
-    path_from,
-    read_bytes,
-    results,
-    sha256,
-    text_of,
-)
+from entreg_utils.files import StorageError, atomic_write
 
 NO_REPORT = "is no report of checks.report()"
-KINDS = {"passed": bool, "attempts": int, "said": dict, "time": str}  # of an exercise's entry
 
 
 def report(path: Path | str | None = None, name: str = "", notebook: str = "") -> None:
@@ -53,7 +43,7 @@ def report(path: Path | str | None = None, name: str = "", notebook: str = "") -
         print("No exercise has an answer yet, so there is nothing to write down.")
         return
     name = _line(name) or _line(os.environ.get("ENTREG_STUDENT", "")) or _login()
-    path = results("marks") if path is None else path_from(path, "path")
+    path = files.results("marks") if path is None else files.path_from(path, "path")
     if path.suffix != ".json":
         path /= re.sub(r"\W+", "_", f"{name} {notebook}".strip()) + ".json"
     exercises = {exercise: dict(entry) for exercise, entry in SESSION.items()}
@@ -71,22 +61,18 @@ def report(path: Path | str | None = None, name: str = "", notebook: str = "") -
 
 
 def read(path: Path | str) -> dict:
-    """A report's ``name``, ``notebook``, and ``exercises``: entries as in :data:`KINDS`, by name.
+    """A report's ``name``, ``notebook``, and ``exercises``: entries of a session, by name.
 
     Raises:
         StorageError: the file is no report, or says something else than was written.
     """
     try:
-        body = parsed(text_of(read_bytes(path) or b"", path))
-        digest, entries = body.pop("digest"), body["exercises"].values()
-        good = [isinstance(body["name"], str), isinstance(body["notebook"], str), len(body) == 3]
-        good += [type(entry[key]) is kind for entry in entries for key, kind in KINDS.items()]
-        good += [type(count) is int for entry in entries for count in entry["said"].values()]
-    except (ValueError, TypeError, LookupError, AttributeError):
-        good = [False]
-    if not all(good):
+        body = json.loads(files.read_bytes(path) or b"")
+    except ValueError:
+        body = None
+    if not isinstance(body, dict) or set(body) != {"name", "notebook", "exercises", "digest"}:
         raise StorageError(f"{path} {NO_REPORT}")
-    if digest != _digest(body):
+    if body.pop("digest") != _digest(body):
         why = "was changed after it was written, and does not count: delete it, and report() again"
         raise StorageError(f"{path} {why}")
     return body
@@ -98,39 +84,38 @@ def class_table(folder: Path | str) -> tuple[pd.DataFrame, dict[str, str], list[
     Returns:
         A row a student; a column a notebook and exercise, 1 passed, 0 not yet, empty not handed in;
         last ``passed``, the sum. By column, the row of ``words.toml`` that met most wrong answers.
-        A sentence for each file that is no report, was changed, or comes twice.
+        A sentence for each file that was changed or comes twice, and for those that are no report.
 
     Raises:
         StorageError: no report in it.
     """
-    marks, slips, seen, odd, none = {}, {}, {}, [], []
-    for path in sorted(expand(folder).rglob("*.json")):
+    rows, slips, seen, odd, strangers = [], {}, {}, [], []
+    for path in sorted(files.expand(folder).rglob("*.json")):
         try:
             told = read(path)
         except StorageError as error:
-            (none if NO_REPORT in str(error) else odd).append(str(error))
+            (strangers if NO_REPORT in str(error) else odd).append(str(error))
             continue
         name, notebook = _line(told["name"]), _line(told["notebook"])
         first = seen.setdefault((name, notebook), path)
         if first != path:
             odd.append(f"{path} is of {name}, as {first} is: what is passed in either counts")
         for exercise, entry in told["exercises"].items():
-            key, own = (notebook, exercise), marks.setdefault(name, {})
-            own[key] = max(own.get(key, 0), int(entry["passed"]))
+            title = f"{notebook} {exercise}".strip()
+            order = [*WORDS].index(exercise) if exercise in WORDS else len(WORDS)
+            rows.append((name, notebook, order, title, int(entry["passed"])))
             fine = {NONE, *passing(WORDS.get(exercise, {}))}
             wrong = {kind: count for kind, count in entry["said"].items() if kind not in fine}
-            slips.setdefault(key, Counter()).update(wrong)
-    odd += none[:3] + [f"{len(none) - 3} more files are no report"] * (len(none) > 3)
-    if not marks:
+            slips.setdefault(title, Counter()).update(wrong)
+    odd += strangers[:1] + [f"{len(strangers) - 1} more files are no report"] * (len(strangers) > 1)
+    if not rows:
         raise StorageError(f"{folder} holds no report: {'; '.join(odd[:3]) or 'no .json in it'}")
-    order = [*WORDS]
-    keys = sorted(slips, key=lambda k: (k[0], order.index(k[1]) if k[1] in order else 99, k[1]))
-    table = pd.DataFrame.from_dict(marks, orient="index").reindex(columns=keys).sort_index()
-    names = table.columns = [" ".join(key).strip() for key in keys]
-    said = zip(names, (slips[key].most_common(1) for key in keys), strict=True)
-    most = {name: f"{top[0][0]}, {top[0][1]} times" for name, top in said if top}
-    table = table.astype("Int64").rename_axis("student")
-    return table.assign(passed=table.sum(axis=1)), most, odd
+    long = pd.DataFrame(rows, columns=["student", "notebook", "order", "title", "passed"])
+    titles = long.sort_values(["notebook", "order", "title"]).title.unique()
+    table = long.pivot_table("passed", "student", "title", aggfunc="max")[titles].astype("Int64")
+    most = {title: slips[title].most_common(1) for title in titles}
+    most = {title: f"{top[0][0]}, {top[0][1]} times" for title, top in most.items() if top}
+    return table.rename_axis(columns=None).assign(passed=table.sum(axis=1)), most, odd
 
 
 def main(argv: list[str]) -> int:
@@ -172,4 +157,4 @@ def _login() -> str:
 
 
 def _digest(body: dict) -> str:
-    return sha256(json.dumps(body, sort_keys=True).encode())
+    return files.sha256(json.dumps(body, sort_keys=True).encode())

@@ -12,8 +12,7 @@ from entreg_utils.data.folder import folder
 from entreg_utils.data.masked import flowers, pets, voc
 from entreg_utils.data.photos import LARGEST_SIDE, TRAIN_SIZE
 from entreg_utils.data.sample import FRAME, Images, OwnDataset
-from entreg_utils.data.shoal import shoal
-from entreg_utils.data.toy import toy
+from entreg_utils.data.toy import shoal, toy
 from entreg_utils.data.world import KNOBS, SPLITS, World
 from entreg_utils.fields import Door, settle, whole
 from entreg_utils.files import expand

@@ -31,7 +31,6 @@
 import copy
 import math
 import sys
-import textwrap
 from functools import partial
 
 import matplotlib.pyplot as plt
@@ -52,7 +51,6 @@ from entreg_utils import (
     training,
 )
 from entreg_utils.experiments import cost, grids, plans
-from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.figures import entropy_axis
 from IPython.display import display
 from scipy.optimize import brentq, minimize
@@ -62,12 +60,6 @@ torch.set_num_threads(1)
 pd.set_option("display.width", 79, "display.max_columns", 12)
 pd.set_option("display.max_rows", 60, "display.max_colwidth", 60)
 double = torch.float64
-
-
-def say(*sentences):
-    text = " ".join(sentences)
-    print(textwrap.fill(text, 76, break_on_hyphens=False))
-
 
 # %% [markdown]
 # ## 1. Equal strengths are not equal
@@ -468,7 +460,7 @@ assert torch.allclose(at_right, torch.full_like(at_right, -push))
 assert torch.allclose(at_top, torch.full_like(at_top, push))
 elsewhere = extra[wrong].abs().sum(1) - 2 * push
 assert elsewhere.abs().max() < 1e-12
-say(
+figures.say(
     f"{wrong.sum()} rows classified wrong: beside that",
     f"{at_right[0].item():+.3f} at the right logit,",
     f"{at_top[0].item():+.3f} at the largest, 0 at the others",
@@ -501,7 +493,8 @@ LOOK, SHAPES = looks(TITLES)
 # plan `world_maxsup`), three seeds each; ER from the sweep of notebook
 # [07](07_entropy_against_localisation.ipynb), the same three seeds. The runs without
 # regularisation belong to all five curves, as strength 0. The rules are 07's: maps of the true class, min-max
-# per image, last checkpoint, test split.
+# per image, last checkpoint, test split. (A training of your own: `experiments.run(experiments.er(0.8, seed=9))`. Where it runs
+# and what it takes there, section 4 of notebook [06](06_entropy_regularised_training.ipynb) says.)
 #
 # **Predict.** The strengths ask for three entropies. Will the trained networks *have* them, on test? And
 # will the curves of the five lie on one another?
@@ -518,16 +511,7 @@ for (name,), group in analysis.by(others, "regularizer").items():
 drawn_maxsup, missing = analysis.complete("world_maxsup", "strength")
 found = map(analysis.final, drawn_maxsup.values())
 toy[MAXSUP] = pd.concat([plain, *found])
-say(missing or "all runs are here")
-
-# %% tags=["nbval-ignore-output"]
-device = pick_device().type  # a GPU where PyTorch can use one
-fresh = experiments.er(0.8, seed=9)  # a seed that nobody has run
-say(
-    f"A training of your own would run on: {device}.",
-    cost.outline([fresh]).splitlines()[-1],
-    "To start it: experiments.run(experiments.er(0.8, seed=9)).",
-)
+figures.say(missing or "all runs are here")
 
 # %%
 nats = {}
@@ -635,7 +619,7 @@ package = tried("confidence_penalty", analysis.at_entropy) - alone
 assert np.allclose(each, package)
 change, half = metrics.seed_interval(each)
 spread = metrics.seed_interval(alone).half_width
-say(
+figures.say(
     f"Confidence penalty against ER at {levels[1]} nats, PxAP by seed:",
     f"{each.round(3).tolist()}, so {change:+.3f} ± {half:.3f};",
     f"unpaired, the PxAP of ER alone varies by ± {spread:.3f}.",
@@ -714,7 +698,7 @@ analysis.readable(beside, titles, TITLES)
 # %%
 print("PxAP")
 for line in analysis.verdicts(beside, "pxap", TITLES):
-    say("-", line)
+    figures.say("-", line)
 
 
 def ranges(table, score, start):
@@ -729,14 +713,14 @@ def ranges(table, score, start):
 # %%
 names, along = ranges(beside, "pxap", plain.pxap.mean())
 listed = [f"{v:.3f} at {h:.2f} nats" for h, v in names.items()]
-say("PxAP, range over the names:", ", ".join(listed))
+figures.say("PxAP, range over the names:", ", ".join(listed))
 print("over the strengths, of")
 for name, value in along.items():
     print(f"  {name}: {value:.3f}")
 ratio = along.median() / names.median()
 how = "the smallest of the one is"
 how = how if along.min() > names.max() else "but the smallest is not"
-say(
+figures.say(
     f"Medians of these ranges: {along.median():.3f} over strengths,",
     f"{names.median():.3f} over names; how far to go moves PxAP",
     f"{ratio:.1f} times as much as which name to go by, and {how}",
@@ -748,7 +732,7 @@ half, er_rows = beside.loc["pxap"].half.median(), toy["kl_uniform"]
 at_levels = [analysis.at_entropy(er_rows, "pxap", h) for h in levels]
 alone = [metrics.seed_interval(own).half_width for own in at_levels]
 kept = "is" if half < np.median(alone) / 2 else "is not"
-say(
+figures.say(
     f"Median half-width of the paired differences {half:.3f}, of ER",
     f"alone {np.median(alone):.3f}: a start {kept} remembered.",
 )
@@ -855,7 +839,7 @@ def plan_of(groups):  # all its runs
 
 for groups in (by_epsilon, rivals, maxsup_by):
     for run in untrained(plan_of(groups)):
-        say("did not train:", named(run))
+        figures.say("did not train:", named(run))
 
 # %%
 three_plans = {"ER": by_epsilon, "rivals": rivals, "MaxSup": maxsup_by}
@@ -996,10 +980,10 @@ if len(photographs) > 1:
 for score, title in three.items() if len(photographs) > 1 else ():
     print(title)
     for line in analysis.verdicts(beside30, score, TITLES):
-        say("-", line)
+        figures.say("-", line)
     names, along = ranges(beside30, score, plain30[score].mean())
     er = along[TITLES["kl_uniform"]]
-    say(
+    figures.say(
         f"- range over the names at one entropy {names.min():.3f} to",
         f"{names.max():.3f}; over the strengths of ER, from none to",
         f"these: {er:.3f}",
@@ -1124,7 +1108,7 @@ for world, table in worlds.items():
             for (_, h), one in own.iterrows()
         ]
         title = analysis.HEADLINE[score]
-        say(f"{world}, {title}: {'; '.join(at_each)}")
+        figures.say(f"{world}, {title}: {'; '.join(at_each)}")
     found[world] = rows.verdict.value_counts()
 
 # %%
@@ -1133,7 +1117,7 @@ up = sum(own.get("higher", 0) for own in found.values())
 down = sum(own.get("lower", 0) for own in found.values())
 claim = "is seen" if not down else "has no consistent sign"
 claim = claim if up else "is not seen"
-say(
+figures.say(
     f"Of {total} differences to ER at equal entropy {up} are higher",
     f"and {down} lower with an interval without zero; chance gives",
     f"{0.05 * total:.1f}. The claim of better maps {claim} here.",
@@ -1397,7 +1381,7 @@ features = np.ptp(crossed.PxAP.groupby(level=0).mean())
 heat = crossed.PxAP.groupby(level=0).agg(np.ptp).max()
 low, high = crossed.entropy.min(), crossed.entropy.max()
 cause = "features" if features > 10 * heat else "entropy, in part"
-say(
+figures.say(
     f"Drawn world, seed 0: from {low:.2f} to {high:.2f} nats with the",
     f"same features: PxAP {heat:+.3f}. The features of ε = 0.8 in",
     "place of those of ε = 0, at the same entropy:",
@@ -1453,7 +1437,7 @@ table.rename_axis("reading")
 # %%
 fields = "head_outputs", "epsilon"
 drawn_lambda, missing = analysis.complete("world_lambda", *fields)
-say(missing or "all runs of world_lambda are here")
+figures.say(missing or "all runs of world_lambda are here")
 drawn_by = {
     (0, e): runs
     for (e,), runs in analysis.by(swept, "epsilon").items()
@@ -1472,7 +1456,7 @@ OUTPUTS = {0: "as many outputs as classes", 1000: "1,000 outputs"}
 failed = untrained(plan_of(by_lambda))
 failed += untrained(plan_of(drawn_lambda))
 for run in failed:
-    say("did not train:", named(run))
+    figures.say("did not train:", named(run))
 
 
 def trained(runs):
@@ -1834,22 +1818,28 @@ checks.hinged_entropy(hinged)
 # And what these runs say, computed from the tables above:
 
 # %%
-say(
+figures.say(
     f"- Drawn world: how far to go moves PxAP {ratio:.1f} times as",
     "much as which name to go by (medians of the ranges).",
 )
-say(f"- MaxSup: the claim of better maps {claim} here.")
-say(f"- What makes the better map in the drawn world is the {cause}.")
+figures.say(f"- MaxSup: the claim of better maps {claim} here.")
+figures.say(
+    f"- What makes the better map in the drawn world is the {cause}."
+)
 for label, told_so in verdict_of.items():
-    say(f"- λ = 1e-4 as the true KL, {label}: {told_so}.")
+    figures.say(f"- λ = 1e-4 as the true KL, {label}: {told_so}.")
 
 # %%
 if len(photographs) > 1:
     boxes_only = beside30.loc[[s for s in three if s != "accuracy"]]
-    say("- Photographs, box scores:", analysis.tally(boxes_only))
-say("- λ = 1e-4 as a sum over 1,000 classes, or as the true KL:")
+    figures.say(
+        "- Photographs, box scores:", analysis.tally(boxes_only)
+    )
+figures.say(
+    "- λ = 1e-4 as a sum over 1,000 classes, or as the true KL:"
+)
 for line in lines:
-    say(f"  {line}.")
+    figures.say(f"  {line}.")
 
 # %% [markdown]
 # ## Quiz

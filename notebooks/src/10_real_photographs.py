@@ -28,7 +28,7 @@
 # cuts the lowest values of a map off before it is stretched (notebook [03](03_cam_from_scratch.ipynb)).
 
 # %%
-import textwrap
+from functools import partial
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -54,15 +54,10 @@ from scipy.special import stdtrit
 figures.use_style()
 pd.set_option("display.width", 79, "display.max_columns", 12)
 pd.set_option("display.max_colwidth", 90)
+tell = partial(figures.say, indent="    ")
 
 
 # %%
-def tell(*sentences):
-    text = " ".join(sentences)
-    look = dict(subsequent_indent="    ", break_on_hyphens=False)
-    print(textwrap.fill(text, 76, **look))
-
-
 def devices_of(runs):
     return {run.provenance.get("gpu") or "a CPU" for run in runs}
 

@@ -21,7 +21,6 @@
 # %%
 import itertools
 import math
-import textwrap
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -41,7 +40,6 @@ from entreg_utils import (
 )
 from entreg_utils.checks import critique
 from entreg_utils.experiments import cost, grids, plans
-from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.training.evaluate import TEMPERATURES
 from scipy.optimize import brentq
 
@@ -49,12 +47,6 @@ figures.use_style()
 torch.set_num_threads(1)
 pd.set_option("display.width", 79, "display.max_columns", 12)
 pd.set_option("display.max_colwidth", None)
-
-
-def say(*sentences):
-    text = " ".join(sentences)
-    print(textwrap.fill(text, 76, break_on_hyphens=False))
-
 
 # %% [markdown]
 # Two sets of runs are read. *Photographs*: thirty species of CUB (Caltech-UCSD Birds) under a MobileNetV2, three seeds a
@@ -80,7 +72,7 @@ print(
     f"photographs: {len(SEEDS)} seeds, {images} test images;", end=" "
 )
 print("ε with all seeds:\n ", ", ".join(f"{e:g}" for e in photos))
-say(missing or "all runs of the plan cub30_epsilon are here")
+figures.say(missing or "all runs of the plan cub30_epsilon are here")
 
 # %%
 toy_runs = experiments.sweep(grids.SWEEP)
@@ -204,7 +196,7 @@ for frozen, name in ((True, "frozen"), (False, "live")):
     score = dict(score="max_box_acc", against="centre_box")
     gap = analysis.change(own, own, **score)
     where = "above" if analysis.clear(gap) > 0 else "not clearly above"
-    say(
+    figures.say(
         f"{name}: MaxBoxAcc of ε = 0 minus that of the centred box:",
         f"{analysis.points(gap)}: {where} the blind box",
     )
@@ -328,7 +320,7 @@ for rule, score in rules.items():
     holds = [
         who for who, (low, high) in ends.items() if low <= 0 <= high
     ]
-    say(
+    figures.say(
         f"- {rule} {analysis.points(row)}: zero is in",
         f"{' and '.join(holds) or 'neither'}",
     )
@@ -339,7 +331,7 @@ by_error = analysis.optimism(
     analysis.by_checkpoint(history, **by_error)
 )
 mean, half = 100 * by_error.loc[(0.0, "last")]
-say(
+figures.say(
     "MaxBoxAcc of ε = 0 at the epoch of the smallest test error, minus",
     f"the last: {mean:+.1f} ± {half:.1f}",
 )
@@ -384,7 +376,7 @@ real["PxAP, drawn world"] = drawn_gain
 ladders = dict(zip(real, (of_nothing, toy_nothing), strict=True))
 for title, steps in ladders.items():
     listed = ", ".join(f"{n} {v:.3f}" for n, v in steps.items())
-    say(f"{title}: {listed}")
+    figures.say(f"{title}: {listed}")
 
 # %%
 # over CAM, as published
@@ -464,7 +456,7 @@ for name, (table, score) in kinds.items():
         means[score].idxmax(),
     )
     extra = 100 * (means[score][greedy] - means[score][honest])
-    say(
+    figures.say(
         f"{name}, {score}, last epoch, {len(means)} strengths:",
         f"validation takes ε = {honest:g}, test ε = {greedy:g};",
         f"choosing on test adds {extra:.2f} points",
@@ -749,7 +741,7 @@ for title, own in spread.groupby("panel", sort=False):
     pays = "pairing by seed pays" if closer == len(own) else pays
     mine = (pairs.panel == title) & (pairs.seeds == "equal seeds")
     wrong = pairs[mine].wrong
-    say(
+    figures.say(
         f"{title}: equal seeds lie closer to the mean in {closer} of",
         f"{len(own)} rows: {pays}; {wrong.sum()} of these {len(wrong)}",
         "pairs have the wrong sign",
@@ -1389,16 +1381,9 @@ checks.honest_claim(my_claim, gains.loc["carried"])
 #    --head-outputs 1000 --epsilon 0.3`, then section 6 on its checkpoint.
 #
 # What they cost: stored runs say it for the small ones; for the large ones the hours of training steps that were timed on the
-# named device (nothing is scaled to other devices; `sweep PLAN --dry-run` prints the same).
-
-# %% tags=["nbval-ignore-output"]
-device = pick_device().type  # a GPU where PyTorch can use one
-fresh = experiments.er(0.8, seed=9)  # a seed that nobody has run
-say(
-    f"A training of your own would run on: {device}.",
-    cost.outline([fresh]).splitlines()[-1],
-    "To start it: experiments.run(experiments.er(0.8, seed=9)).",
-)
+# named device (nothing is scaled to other devices; `sweep PLAN --dry-run` prints the same). Which device this machine would
+# train on, section 4 of notebook [06](06_entropy_regularised_training.ipynb) says; `experiments.run(experiments.er(0.8, seed=9))`
+# is the smallest training of your own.
 
 # %%
 stored = {"drawn world": toy_runs, "cub30_*": plain + treated}
@@ -1408,7 +1393,7 @@ for name, runs in stored.items():
     print(f"{len(runs)} stored ones")
 for name in ("wsol_evaluation", "table_main", "lambda_ablation"):
     for own in cost.estimate(plans.load(name).configs, cost.load()):
-        say(
+        figures.say(
             f"{name}: {own.hours:,.0f} hours for {own.counted} runs on",
             own.device,
         )

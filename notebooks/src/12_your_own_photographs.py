@@ -26,7 +26,6 @@
 
 # %%
 import json
-import textwrap
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -105,20 +104,14 @@ print(data.survey(place))
 # What a mistake looks like: we give one box that leaves its picture, and put a file beside the photographs that is none of the
 # kinds that are read, as telephones write them.
 
-
 # %%
-def tell(*sentences):
-    text = " ".join(sentences)
-    print(textwrap.fill(text, 76, break_on_hyphens=False))
-
-
 wrong = boxes.copy()
 wrong.loc[0, "x1"] = 90
 wrong.to_csv(home / "wrong.csv", index=False)
 stranger = place / "test" / "gold spot" / "IMG_0001.HEIC"
 stranger.write_text("a photograph of another kind")
 for suspect in data.survey(place, boxes=home / "wrong.csv").suspects:
-    tell(suspect.replace(str(home), "..."))
+    figures.say(suspect.replace(str(home), "..."))
 stranger.unlink()
 
 # %% [markdown]
@@ -177,14 +170,14 @@ runs = {
 for name, own in runs.items():
     where = own[0].provenance["device"]
     seconds = np.median([run.provenance["seconds"] for run in own])
-    tell(
+    figures.say(
         f"{name}: {seconds:.0f} s a run when it was recorded ({where},",
         "one core, beside other work)",
     )
 
 # %% tags=["nbval-ignore-output"]
 device = pick_device().type  # a GPU where PyTorch can use one
-tell(
+figures.say(
     f"A training of your own would run on: {device}, in about the time",
     "above on a CPU. To start it:",
     "experiments.run(recipe('timm:test_resnet', seed=3)).",
@@ -248,7 +241,7 @@ for name, own in runs.items():
     for title in ("accuracy", "BoxAcc (carried)", "PxAP"):
         gain = analysis.change(own, er, RULES[title])
         sure = "clear" if analysis.clear(gain) else "not clear"
-        tell(f"{name}: {title} {analysis.points(gain)}, {sure}")
+        figures.say(f"{name}: {title} {analysis.points(gain)}, {sure}")
 
 # %% [markdown]
 # Points, with 95 % intervals: first the paired bootstrap over pictures and seeds (PxAP is pooled over pictures and has none),
@@ -270,7 +263,7 @@ found = predict(
 )
 assert [f"test/{name}" for name in found.image] == test.image_ids
 written = [p.name for p in out.iterdir() if p.name[0] != "."]
-tell(", ".join(sorted(written)))
+figures.say(", ".join(sorted(written)))
 found[["image", "class", "probability", "boxes"]].head(4)
 
 # %% [markdown]
@@ -441,8 +434,8 @@ checks.boxes_needed(needed, share=0.88, half_width=0.05)
 # %%
 coco = json.loads((out / "boxes.coco.json").read_text())
 print({name: len(rows) for name, rows in coco.items()})
-tell(str(coco["images"][0]))
-tell(str(coco["annotations"][0]))
+figures.say(str(coco["images"][0]))
+figures.say(str(coco["annotations"][0]))
 
 # %% [markdown]
 # How much of the work is left depends on how exact the boxes must be. (They are rounded to whole pixels of these small pictures; the
@@ -763,7 +756,7 @@ four.table[columns]
 # %%
 fixed = four.table.query("score == 'gt_known' and rule == 'fixed'")
 fixed = fixed.iloc[0]
-tell(
+figures.say(
     f"GT-known Loc at 0.15: {fixed.value:.2f}, 95 % interval of the",
     f"bootstrap {fixed.low:.2f} to {fixed.high:.2f}: four photographs",
     "say next to nothing.",
@@ -800,7 +793,7 @@ for name, own in runs.items():
     )
     print(f"- {name}: accuracy {accuracy:.3f}, BoxAcc {carried:.3f}")
 print(f"- a centred box, its side chosen on test: {blind_box:.3f}")
-tell(
+figures.say(
     f"Fifty boxes choose to within {100 * lost:.1f} points in the",
     f"median, and tell BoxAcc to within {100 * wide / 2:.0f} points to",
     "either side. Cropped with a margin of 10 %, the lead is",

@@ -38,9 +38,7 @@ def unclipped(a, b):
 
 
 def left_first(a, b):  # right where b does not begin before a
-    w, h = (max(min(a[2 + k], b[2 + k]) - b[k] + 1, 0) for k in (0, 1))
-    size = lambda c: (c[2] - c[0] + 1) * (c[3] - c[1] + 1)  # noqa: E731
-    return w * h / (size(a) + size(b) - w * h)
+    return right_iou((min(a[0], b[0]), *a[1:]), b) if b[0] < a[0] else right_iou(a, b)
 
 
 def unclipped_sides(a, b):  # right but for boxes one above the other
@@ -57,32 +55,10 @@ def through_softmax(logits):
     return p * (p.log() - (p * p.log()).sum(1, keepdim=True))
 
 
-def penalty(logits):  # KL(p||u) but for a constant, in terms that torch.func takes, too
-    log_p = logits.log_softmax(1)
-    return (log_p.exp() * log_p).sum()
-
-
-def by_grad(logits):
-    z = logits.detach().clone().requires_grad_()
-    return torch.autograd.grad(penalty(z), z)[0]
-
-
 def by_backward(logits):
-    with torch.inference_mode(False), torch.enable_grad():
-        z = logits.clone().requires_grad_()
-        penalty(z).backward()
+    z = logits.clone().requires_grad_()
+    losses.kl_to_uniform(z).sum().backward()
     return z.grad
-
-
-# every door that PyTorch has to it
-AUTOMATIC = (
-    by_grad,
-    by_backward,
-    lambda z: torch.autograd.functional.jacobian(penalty, z),
-    lambda z: torch.func.grad(penalty)(z),
-    lambda z: torch.func.jacfwd(penalty)(z),
-    lambda z: 0 * by_grad(z) + gradient(z),
-)
 
 
 def without_chain_rule(logits):  # derivative with respect to log p, not to the logits
@@ -215,7 +191,6 @@ CASES = [
         (unclipped_sides, "one above the other"),
         (lambda a, b: right_iou(a, b) / 2, "union is area A + area B"),
         (lambda a, b: a / b, "stopped on a box with itself with TypeError"),
-        (lambda a: 1, "TypeError"),
     ]),
     ("expected_accuracy", (0.6, 8), [
         (0.6, "right, 0.600."), (0.9, "not 0.900"),
@@ -226,7 +201,6 @@ CASES = [
     ]),
     ("blanked", (HIDDEN,), [
         (0.75, "right, 0.750; from the mark alone it is 0.500.\nHere the label"),
-        (torch.tensor(0.75), "right"),
         (np.float32(0.5), "ignores the body"),
         (3, "a share lies in 0..1"),
         (0.2, "not 0.200"),
@@ -241,17 +215,14 @@ CASES = [
         (lambda z: -gradient(z), "the sign is turned"),
         (without_chain_rule, "lose its -p_k"),
         (lambda z: 2 * gradient(z), "adds up to 0 as it must"),
-        *((one, "come from automatic differentiation") for one in AUTOMATIC),
+        (by_backward, "come from automatic differentiation"),
         (lambda z: gradient(z).sum(1), "(4, 5) logits need a gradient of the same shape, one"
          " number for each logit; yours has (4,)"),
         (lambda z: z / 0 * math.nan, "each row must add"),
-        (lambda z: z.nonsense, "stopped with AttributeError"),
-        (lambda z: "p", "stopped with"),
     ]),
     ("matched_beta", (0.5, 2), [
         (BETA, "right, 1.2137. Both optima have an entropy of 0.562 nats,\nwhile eps itself is 0.5:"
          " the same aim"),
-        (torch.tensor(BETA), "right"),
         (0.8, "too low, so that the entropy of the optimum is too low"),
         (2.0, "too high"),
         (1.0, "lambda of KL(u||p)"),
@@ -269,22 +240,17 @@ CASES = [
         (lambda f, w, a, b: contrast(f, w, a, b).double().numpy(), "right, and one vector"),
         (lambda f, w, a, b: contrast(f, w, b, a), "sign is the other way"),
         (lambda f, w, a, b: torch.einsum("k,nkhw->nhw", w[a], f),
-         "by hand [1.0, -4.0, -5.0, 8.0], yours [2.0, 0.0, 0.0, 6.0]. Weigh the channels with"),
+         "by hand [1, -4, -5, 8], yours [2.0, 0.0, 0.0, 6.0]. Weigh the channels with"),
         (lambda f, w, a, b: contrast(f, w, a, b).mean((1, 2)), "(2, 1, 2); yours: (2,)"),
-        (lambda f, w, a, b: contrast(f, w, a, b)[:1], "two pictures must give two maps"),
-        (lambda f, w, a, b: contrast(f, w, a, b)[0], "(2, 1, 2); yours: (1, 2)"),
-        (lambda f, w, a, b: contrast(f[:1], w, a, b).expand(2, 1, 2), "by hand"),
+        (lambda f, w, a, b: contrast(f, w, a, b)[:1], "(2, 1, 2); yours: (1, 1, 2)"),
         (lambda f, w, a, b: contrast(f, w, 0, 2), "right for one pair of classes"),
         (only_here, "right here, but it changes when one vector is added"),
-        (lambda f, w: f, "stopped with TypeError"),
     ]),
     ("temperature", (LOGITS, QUARTER), [
         (math.log(3), f"right. The mean entropy is {QUARTER:.2f}"),
-        (torch.tensor(math.log(3)), "right"),
         (3.0, "try a smaller one"),
         (0.1, "try a larger one"),
         (0, "must be above 0"),
-        (-1, "must be above 0"),
     ]),
     ("ivr_percentile", (), [(0, "right"), (40, "not 40")]),
     ("smallest_side", (), [
@@ -293,7 +259,6 @@ CASES = [
         (5, "too small; 5^2 / 6^2 is 0.694, which is below 0.7"),
         (5.12, "whole number"),
         (7, "not 7"),
-        (-1, "not -1"),
     ]),
     ("smallest_side", (0.25,), [(1, "right, 1 pixels")]),
     ("smallest_side", (0.9,), [(19, "right, 19 pixels")]),
@@ -306,8 +271,7 @@ CASES = [
         (lambda ious: v2(ious - 1e-9), "0.400: an IoU that is exactly"),
         (lambda ious: (ious >= 0.5).mean(axis=0).max(), "0.600 is MaxBoxAcc"),
         (lambda ious: 100 * v2(ious), "right in percent"),
-        (lambda ious: v2(ious.T), "not "),
-        (lambda ious: ious, "stopped with TypeError"),
+        (lambda ious: ious, "must give one number; it gave (5, 3)"),
     ]),
     ("shared_threshold", (RESULT,), [
         (0.55, "right, 0.550; with a threshold for each IoU it was 0.700"),
@@ -319,11 +283,9 @@ CASES = [
         ((0.5, 0.7), "right, from 0.500 to 0.700"),
         ([0.5, 0.8], "the highest is not 0.800"),
         ((0.0, 0.7), "the lowest is not 0.000"),
-        ((0.56, 0.7), "the lowest is not 0.560"),
-        (0.6, "expected two numbers, (lowest, highest)."),
-        ((0.5, 0.6, 0.7), "expected two numbers"),
-        ((0.5, math.nan), "expected two numbers"),
-        ("ab", "expected two numbers"),
+        (0.6, "expected 2 numbers, (lowest, highest), got float."),
+        ((0.5, 0.6, 0.7), "expected 2 numbers"),
+        ((0.5, math.nan), "(lowest, highest), finite; got (0.5, nan)"),
     ]),
     ("top1_bounds", (0.3, 0.4), [((0, 0.3), "right, from 0.000 to 0.300")]),
     ("hidden_share", (), [
@@ -343,9 +305,7 @@ CASES = [
         (lambda f, side: square(f[:1], side).expand(2, 4, 5), "same square"),
         (square_cut, "has 4 cells"),
         (lambda f, side: square(f, 3), "your squares have [9, 9] cells"),
-        (lambda f, side: square(f, 1), "your squares have [1, 1] cells"),
         (lambda f, side: square(f, side)[:, None], "(2, 4, 5); yours: (2, 1, 4, 5)"),
-        (lambda f, side: f.nonsense, "stopped with AttributeError"),
     ]),
     # C = 2, eps = 1/2: p_y = 3/4, H = 0.56234; minus log(2)/2 = 0.34657 gives 0.21576.
     ("lowest_loss", (0.5, 2), [
@@ -358,7 +318,6 @@ CASES = [
     ]),
     ("er_loss", (), [
         (er, "right, "),
-        (lambda z, y, e: er(z, y, e).item(), "right, "),
         (lambda z, y, e: losses.objective(z, y, "label_smoothing", e), "is label smoothing"),
         (lambda z, y, e: er(z, y, e) / (1 - e), "is CE + lambda KL"),
         (lambda z, y, e: er(z, y, e) + e * cross_entropy(z, y), "the whole of the cross-entropy"),
@@ -366,16 +325,15 @@ CASES = [
         (lambda z, y, e: len(z) * er(z, y, e), "the sum over the pictures"),
         (er_through_softmax, "right, but not finite"),
         (lambda z, y, e: cross_entropy(z, y), "less log C"),
-        (lambda z, y, e: losses.kl_uniform(z), "stopped with"),
+        (lambda z, y, e: losses.kl_uniform(z), "must give one number"),
     ]),
     ("translated_recipe", (3, 0.1, 4e-4), [
         ((0.75, 0.4, 1e-4), "right, eps 0.75, learning rate 0.4, decay 0.0001"),
-        (np.array([0.75, 0.4, 1e-4]), "right"),
         ((3, 0.4, 1e-4), "eps is not 3"),
         ((0.75, 0.025, 1e-4), "goes the other way"),
         ((0.75, 0.1, 1e-4), "the learning rate is not 0.1"),
         ((0.75, 0.4, 4e-4), "the weight decay is not 0.0004"),
-        ((0.75, 0.4), "expected three numbers, (eps, learning rate, weight decay)."),
+        ((0.75, 0.4), "expected 3 numbers, (eps, learning rate, weight decay)"),
     ]),
     ("early_stopping", (HISTORY,), [
         (0.65, "right, 0.650 at epoch 2; the last epoch has 0.300"),
@@ -388,7 +346,6 @@ CASES = [
     ("early_stopping", (CLOSE,), [(0.8003, "validation score itself"), (0.8, "an oracle")]),
     ("chosen_on_validation", (), [
         (report, "right on both"),
-        (lambda t: list(report(t)), "right on both"),
         (lambda t: (0.5, 0.51), "not (0.5, 0.51)"),  # whatever it is given
         (lambda t: report(t, by="pxap"), "an oracle"),
         (lambda t: tuple(t.loc[t.val_pxap.idxmax(), ["epsilon", "pxap"]]), "lucky validation"),
@@ -398,7 +355,7 @@ CASES = [
         (lambda t: report(t)[::-1], "first epsilon, then"),
         (lambda t: (0.0, report(t)[1]), "Two means for each epsilon"),
         (lambda t: (*report(t), 0), "expected a pair"),
-        (lambda t: report(t)[1], "stopped with TypeError"),
+        (lambda t: report(t)[1], "expected a pair"),
     ]),
     ("collapse", (CUES,), [
         (0.9, "right, ε = 0.900. The last cue that pays is the body"),
@@ -421,7 +378,6 @@ CASES = [
         (0.3, "too large"),
         (1.5, "between 0 and 1"),
         (1e-300, "too small. At 1e-300"),
-        (5e-324, "too small to have an entropy"),
     ]),
     ("classes_needed", (1e-4, 0.8), [
         (40_000, "right, about 40,000"),
@@ -430,18 +386,14 @@ CASES = [
     ]),
     ("hinged_entropy", (), [
         (hinge, "right, finite at logits of ten thousand, and a gradient flows."),
-        (lambda z: torch.nn.functional.relu(0.5 - losses.entropy(z)), "right, finite"),
-        (lambda z: hinge(z).double(), "right, finite"),
         (lambda z: hinge(z).sum(), "a tensor of four values, (4,); yours: ()"),
-        (lambda z: hinge(z)[:, None], "(4,); yours: (4, 1)"),
-        (lambda z: hinge(z).detach().numpy(), "(4,); yours: ndarray"),
+        (lambda z: hinge(z).detach().numpy(), "Stay in tensors, without detach or NumPy"),
         (lambda z: hinge(z).detach(), "no gradient flows"),
         (lambda z: (0.5 + (z.softmax(1) * z.softmax(1).log()).sum(1)).clamp_min(0), "not finite"),
         (lambda z: 0.5 - losses.entropy(z), "right where the entropy is below 0.5; above"),
         (lambda z: (0.5 - losses.entropy(z) / math.log(2)).clamp_min(0), "entropy is in bits"),
         (lambda z: (losses.entropy(z) - 0.5).clamp_min(0), "turned round"),
         (lambda z: (1 - losses.entropy(z)).clamp_min(0), "not yet. Compare one row"),
-        (lambda z: z.nonsense, "stopped with AttributeError"),
     ]),
     # spread 1, width 1: t_4 / sqrt 5 = 1.24, t_5 / sqrt 6 = 1.05, t_6 / sqrt 7 = 0.92; 1.96 needs 4
     ("seeds_needed", (1.0, 1.0), [
@@ -460,7 +412,6 @@ CASES = [
     ]),
     ("effective_channels", (), [
         (in_use, "right: 4 where all are alike"),
-        (lambda f: in_use(f.double()).tolist(), "right: 4"),
         (lambda f: in_use(f).mean(), "(3,); yours: ()"),
         (lambda f: in_use(f).log(), "Its exponential"),
         (lambda f: (f.sum((2, 3)) > 0).sum(1), "right but where the shares differ"),
@@ -468,7 +419,6 @@ CASES = [
         (lambda f: (-(q := f.sum((2, 3)) / f.sum((1, 2, 3))[:, None]) * q.log()).sum(1).exp(),
          "0 log 0 counts as 0"),
         (lambda f: f.amax((2, 3)).sum(1), "not yet: [4.0, 5.0, 6.0] for four channels alike"),
-        (lambda f: f.nonsense, "stopped with AttributeError"),
     ]),
     ("share_of_features", (PXAP,), [
         (0.625, "right, 0.62"),
@@ -504,7 +454,6 @@ CASES = [
         (lambda b, a: paired(b, a) / math.sqrt(40), "that divides by N"),
         (lambda b, a: paired(b, a) * math.sqrt(40), "the spread of one image"),
         (lambda b, a: (a.mean() - b.mean()), "not yet: 0.1 for five"),
-        (lambda b, a: (a - b).std(), "stopped with TypeError"),
     ]),
     ("located_when_right", (HITS, RIGHT), [
         (50.0, "right, +50.0 points: 75.0 % where the class is right, 25.0 %"),
@@ -522,13 +471,10 @@ CASES = [
     ("centred", (), [
         (lambda w: w - w.mean(dim=0), "right"),  # the notebook's line
         (lambda w: w - w.mean(axis=0), "right"),
-        (lambda w: np.asarray(w) - np.mean(np.asarray(w), axis=0), "right"),
-        (lambda w: w.sub_(w.mean(dim=0)), "right"),
         (lambda w: w - w.mean(axis=1, keepdims=True), "different vectors"),
         (lambda w: w + 1, "still depends"),
         (lambda w: w - w[0], "mean of the weights is not zero"),
         (lambda w: w.mean(axis=0), "came back as (7,)"),
-        (lambda w: 1 / 0, "ZeroDivisionError"),
     ]),
     ("boxes_needed", (0.88, 0.05), [  # 3.8416 x 0.1056 / 0.0025 = 162.3
         (163, "right, 163 boxes for 0.05"),
@@ -581,54 +527,36 @@ def said(capsys, name, answer, given):
     return words
 
 
-@pytest.mark.parametrize(
-    ("name", "given", "answer", "words"),
-    [(name, given, *case) for name, given, cases in CASES for case in cases],
-)
-def test_what_is_said(capsys, name, given, answer, words):
-    told = said(capsys, name, answer, given)
-    assert " ".join(words.splitlines()) in told
-    assert told.startswith("right") == words.startswith("right") or name == "honest_claim"
-
-
 @pytest.mark.parametrize("name", checks.__all__)
-def test_every_row_is_reached(capsys, name):
-    told = [
-        said(capsys, name, answer, given)
-        for one, given, cases in CASES
-        for answer, _ in cases
-        if one == name
-    ]
+def test_every_answer_meets_its_row_and_every_row_an_answer(capsys, name):
+    told = []
+    for exercise, given, cases in CASES:
+        for answer, words in cases if exercise == name else ():
+            told.append(said(capsys, name, answer, given))
+            assert " ".join(words.splitlines()) in told[-1]
+            right = told[-1].startswith("right") == words.startswith("right")
+            assert right or name == "honest_claim"
     for row, words in WORDS[name].items():
         start = None if row in SETTINGS else " ".join(words.split("{")[0].splitlines())
         if start:  # the text before the first number
             assert any(text.startswith(start) for text in told), row
 
 
-def test_every_exercise_has_words_and_cases():
+def test_every_exercise_has_words_and_cases_and_says_what_it_asks():
     assert set(checks.__all__) == set(WORDS) - {"errata"} == set(GIVEN)
+    assert checks.loudness.__doc__.startswith("09: energy in a region")
+
+
+STRANGE = ["three", [1, 2, 3, 4], np.ones(4), torch.ones(4), object(), math.nan, math.inf, 10**400]
 
 
 @pytest.mark.parametrize("name", checks.__all__)
-def test_no_answer(capsys, name):
+def test_no_answer_and_a_strange_one_are_a_sentence(capsys, name):
     told = said(capsys, name, None, GIVEN[name])
     assert told.startswith("no answer yet. ") and len(told) > len("no answer yet. ")
-
-
-@pytest.mark.parametrize("name", checks.__all__)
-@pytest.mark.parametrize(
-    "answer",
-    ["three", [1, 2, 3, 4], {}, np.ones(4), torch.ones(4), object(), math.nan, math.inf, 10**400],
-    ids=lambda answer: (
-        type(answer).__name__ + str(answer)[:6]
-        if isinstance(answer, float)
-        else type(answer).__name__
-    ),
-)
-def test_a_strange_answer_is_a_sentence(capsys, name, answer):
-    told = said(capsys, name, answer, GIVEN[name])
-    asked = name == "honest_claim" and isinstance(answer, dict)
-    assert told.startswith("still missing" if asked else ("expected ", "no answer yet. "))
+    for answer in STRANGE:
+        told = said(capsys, name, answer, GIVEN[name])
+        assert told.startswith("no answer yet" if name == "honest_claim" else "expected ")
 
 
 def test_what_the_exercise_gives_wrongly_is_an_error():
@@ -642,8 +570,7 @@ def test_the_matched_epsilon_has_the_entropy_of_the_penalty():
 
 
 def test_seeds_are_those_of_the_package_s_interval(capsys):
-    differences = np.array([-0.02, 0.0, 0.01])
-    spread = differences.std(ddof=1)
+    spread = np.array([-0.02, 0.0, 0.01]).std(ddof=1)
 
     def half(n):
         unit = np.arange(n, dtype=float)

@@ -20,10 +20,6 @@ SOUND = {
 }
 
 
-def verdict(item, **changes):
-    return critique.review(SOUND | changes).verdict[item]
-
-
 def test_a_whole_claim_is_sound():
     table = critique.review(SOUND)
     assert list(table.index) == list(critique.ITEMS)
@@ -40,27 +36,23 @@ def test_silence_is_missing():
 @pytest.mark.parametrize(
     ("item", "value", "expected"),
     [
+        ("gain", 2.0, "sound"),
+        ("gain", -2.0, "sound"),
         ("metric", "localisation", "missing"),
-        ("metric", "BoxAcc", "sound"),
         ("metric", ["MaxBoxAcc"], "missing"),
         ("threshold", "oracle", "weak"),
-        ("threshold", "per image", "weak"),
         ("threshold", "fixed", "sound"),
         ("threshold", 0.15, "missing"),
         ("checkpoint", "test", "weak"),
         ("checkpoint", "validation", "sound"),
         ("choices", "test", "weak"),
         ("normalisation", "IVR", "sound"),
-        ("normalisation", ["min-max"], "missing"),
         ("cam_class", "predicted", "sound"),
         ("seeds", 1, "weak"),
-        ("seeds", 2, "weak"),
         ("seeds", True, "missing"),
-        ("seeds", "three", "missing"),
         ("seeds", 3.0, "sound"),
         ("seeds", 2.5, "missing"),
         ("seeds", math.nan, "missing"),
-        ("seeds", math.inf, "missing"),
         ("interval", (4.0, 0.5), "missing"),
         ("interval", 2.0, "missing"),
         ("baselines", "centred box", "sound"),
@@ -70,13 +62,12 @@ def test_silence_is_missing():
     ],
 )
 def test_each_item(item, value, expected):
-    assert verdict(item, **{item: value}) == expected
+    assert critique.review(SOUND | {item: value}).verdict[item] == expected
 
 
 def test_a_gain_is_held_against_its_interval():
-    assert verdict("gain", interval=(-0.5, 4.0)) == "weak"
-    assert verdict("gain", interval=None) == "weak"
-    assert verdict("gain", gain=-2.0, interval=(-3.0, -1.0)) == "sound"
+    for ends, expected in (((-0.5, 4.0), "weak"), (None, "weak"), ((0.5, 4.0), "sound")):
+        assert critique.review(SOUND | {"interval": ends}).verdict["gain"] == expected
 
 
 def test_pixel_scores_need_a_constant_map_and_no_threshold():
@@ -89,12 +80,8 @@ def test_pixel_scores_need_a_constant_map_and_no_threshold():
 
 def test_errata_have_one_check_each():
     table = critique.errata({number: f"checked {number}" for number in range(1, 15)})
-    assert list(table.index) == list(range(1, 15))
-    assert table.check[14] == "checked 14"
+    assert list(table.index) == list(range(1, 15)) and table.check[14] == "checked 14"
     assert table.holds[6] == "that is Jeffreys' divergence"
-
-
-@pytest.mark.parametrize("numbers", [range(1, 14), range(1, 16)])
-def test_an_erratum_without_a_check_is_refused(numbers):
-    with pytest.raises(ValueError, match="14|15"):
-        critique.errata(dict.fromkeys(numbers, ""))
+    for numbers in (range(1, 14), range(1, 16)):
+        with pytest.raises(ValueError, match="14|15"):
+            critique.errata(dict.fromkeys(numbers, ""))
