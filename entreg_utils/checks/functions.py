@@ -125,7 +125,7 @@ def chosen_on_validation(own):
             "pxap": [0.2, 0.1, 0.7, 0.6, 0.4, 0.82, 0.7, 0.3],
         }
     )
-    found = own(table.copy(), shape=(2,)).tolist()
+    found = own(table.copy(), shape=(2,)).round(6).tolist()
     other = own(table.assign(val_pxap=1 - table.val_pxap), shape=(2,))
     near = {
         "right": (0.5, 0.51), "test": (0.9, 0.65), "run": (0.8, 0.7), "run_mean": (0.8, 0.55),

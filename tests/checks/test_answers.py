@@ -1,8 +1,4 @@
-"""Every exercise: the right answer is praised, each slip gets its own hint, nothing ever raises.
-
-``CASES`` is the table: for each check what the exercise gives, worked out by hand, then answers and
-words that only the wanted row of ``words.toml`` holds.
-"""
+"""Every exercise: the right answer is praised, each slip gets its own hint, nothing ever raises."""
 
 import math
 import types
@@ -14,6 +10,7 @@ import torch
 from torch.nn.functional import cross_entropy
 
 from entreg_utils import checks, erasing, losses, metrics
+from entreg_utils.checks import check
 from entreg_utils.checks.check import SETTINGS, WORDS
 from entreg_utils.theory import ThreeCues
 from tests.checks.test_critique import SOUND as CLAIM
@@ -181,340 +178,238 @@ HITS = np.array([[1, 1, 0, 0], [1, 0, 1, 0]], bool)
 RIGHT = np.array([[1, 1, 0, 0], [1, 1, 0, 0]], bool)
 MEASURED = {"change": 0.02, "low": 0.005, "high": 0.04, "half": 0.05, "seeds": 3.0}
 
-CASES = [
-    ("iou", (), [
-        (right_iou, "right on all 6 cases"),
-        (lambda a, b: metrics.box_iou([a], [b])[0, 0], "right on all 6"),
-        (left_first, "the larger of the two x0"),
-        (exclusive, "x1 - x0 + 1"),
-        (unclipped, "far apart, [0, 0, 4, 4] and [20, 20, 24, 24], it is 0.000"),
-        (unclipped_sides, "one above the other"),
-        (lambda a, b: right_iou(a, b) / 2, "union is area A + area B"),
-        (lambda a, b: a / b, "stopped on a box with itself with TypeError"),
-    ]),
-    ("expected_accuracy", (0.6, 8), [
-        (0.6, "right, 0.600."), (0.9, "not 0.900"),
-    ]),
-    # a cue that never shows the label's variant: (1 - 0) / 7
-    ("expected_accuracy", (0.0, 8), [
-        (1 / 7, "right, 0.143.\nA cue that is wrong more often"), (0.0, "better bet"),
-    ]),
-    ("blanked", (HIDDEN,), [
-        (0.75, "right, 0.750; from the mark alone it is 0.500.\nHere the label"),
-        (np.float32(0.5), "ignores the body"),
-        (3, "a share lies in 0..1"),
-        (0.2, "not 0.200"),
-    ]),
-    ("penalty_gradient", (), [
-        (gradient, "right, and finite at logits of ten thousand.\nLargest distance to automatic"
-         " differentiation: below 1e-12."),
-        (lambda z: gradient(z) + 1e-8, "right, and finite at logits of ten thousand.\nLargest"
-         " distance to automatic differentiation: below 1e-6."),
-        (in_place, "right, and finite"),
-        (through_softmax, "right, but not finite"),
-        (lambda z: -gradient(z), "the sign is turned"),
-        (without_chain_rule, "lose its -p_k"),
-        (lambda z: 2 * gradient(z), "adds up to 0 as it must"),
-        (by_backward, "come from automatic differentiation"),
-        (lambda z: gradient(z).sum(1), "(4, 5) logits need a gradient of the same shape, one"
-         " number for each logit; yours has (4,)"),
-        (lambda z: z / 0 * math.nan, "each row must add"),
-    ]),
-    ("matched_beta", (0.5, 2), [
-        (BETA, "right, 1.2137. Both optima have an entropy of 0.562 nats,\nwhile eps itself is 0.5:"
-         " the same aim"),
-        (0.8, "too low, so that the entropy of the optimum is too low"),
-        (2.0, "too high"),
-        (1.0, "lambda of KL(u||p)"),
-        (-BETA, "positive"),
-    ]),
-    ("transferred_lambda", (1e-4, 1000, 200), [
-        (5e-4, "right, 5.0e-04; eps is 0.0909"),
-        (1e-4, "weaker"),
-        (2e-5, "upside down"),
-        (0.1, "effective strength"),
-        (3.0, "must stay the same"),
-    ]),
-    ("contrast_map", (), [
-        (contrast, "right, and one vector"),
-        (lambda f, w, a, b: contrast(f, w, a, b).double().numpy(), "right, and one vector"),
-        (lambda f, w, a, b: contrast(f, w, b, a), "sign is the other way"),
-        (lambda f, w, a, b: torch.einsum("k,nkhw->nhw", w[a], f),
-         "by hand [1, -4, -5, 8], yours [2.0, 0.0, 0.0, 6.0]. Weigh the channels with"),
-        (lambda f, w, a, b: contrast(f, w, a, b).mean((1, 2)), "(2, 1, 2); yours: (2,)"),
-        (lambda f, w, a, b: contrast(f, w, a, b)[:1], "(2, 1, 2); yours: (1, 1, 2)"),
-        (lambda f, w, a, b: contrast(f, w, 0, 2), "right for one pair of classes"),
-        (only_here, "right here, but it changes when one vector is added"),
-    ]),
-    ("temperature", (LOGITS, QUARTER), [
-        (math.log(3), f"right. The mean entropy is {QUARTER:.2f}"),
-        (3.0, "try a smaller one"),
-        (0.1, "try a larger one"),
-        (0, "must be above 0"),
-    ]),
-    ("ivr_percentile", (), [(0, "right"), (40, "not 40")]),
-    ("smallest_side", (), [
-        (6, "right, 6 pixels: 6^2 / 7^2 is 0.735, and at 5 it is only 0.694."),
-        (np.int64(6), "right, 6 pixels"),
-        (5, "too small; 5^2 / 6^2 is 0.694, which is below 0.7"),
-        (5.12, "whole number"),
-        (7, "not 7"),
-    ]),
-    ("smallest_side", (0.25,), [(1, "right, 1 pixels")]),
-    ("smallest_side", (0.9,), [(19, "right, 19 pixels")]),
-    ("max_box_acc_v2", (), [
-        (v2, "right, on both"),
-        (lambda ious: torch.tensor(v2(ious)), "right, on both"),
-        (lambda ious: 8 / 15, "not 0.533"),  # whatever it is given
-        (lambda ious: levels(ious).any(axis=2).mean(), "0.800: each image has a threshold"),
-        (lambda ious: levels(ious).mean(axis=(0, 1)).max(), "0.467: all three IoU levels share"),
-        (lambda ious: v2(ious - 1e-9), "0.400: an IoU that is exactly"),
-        (lambda ious: (ious >= 0.5).mean(axis=0).max(), "0.600 is MaxBoxAcc"),
-        (lambda ious: 100 * v2(ious), "right in percent"),
-        (lambda ious: ious, "must give one number; it gave (5, 3)"),
-    ]),
-    ("shared_threshold", (RESULT,), [
-        (0.55, "right, 0.550; with a threshold for each IoU it was 0.700"),
-        (0.7, "still lets each IoU choose its own"),
-        (55, "a share lies in 0..1"),
-        (0.8, "not 0.800"),
-    ]),
-    ("top1_bounds", (0.8, 0.7), [
-        ((0.5, 0.7), "right, from 0.500 to 0.700"),
-        ([0.5, 0.8], "the highest is not 0.800"),
-        ((0.0, 0.7), "the lowest is not 0.000"),
-        (0.6, "expected 2 numbers, (lowest, highest), got float."),
-        ((0.5, 0.6, 0.7), "expected 2 numbers"),
-        ((0.5, math.nan), "(lowest, highest), finite; got (0.5, nan)"),
-    ]),
-    ("top1_bounds", (0.3, 0.4), [((0, 0.3), "right, from 0.000 to 0.300")]),
-    ("hidden_share", (), [
-        (0.4, "right"), (0.5, "One choice of five hides none"), (0.2, "How many of the five"),
-    ]),
-    ("clipped_weight", (), [
-        (1 - 400 / 48**2, "right, 1 - 20 x 20 / (48 x 48) = 0.826."),
-        (1 - 1600 / 48**2, "whole box"),
-        (400 / 48**2, "other picture"),
-        (0.5, "Count the pixels"),
-    ]),
-    ("peak_square", (), [
-        (square, "right: one square"),
-        (lambda f, side: square(f, side).int().numpy(), "right: one square"),
-        (lambda f, side: ~square(f, side), "turned round"),
-        (lambda f, side: square(f.amax(1, keepdim=True), side), "where one channel is large"),
-        (lambda f, side: square(f[:1], side).expand(2, 4, 5), "same square"),
-        (square_cut, "has 4 cells"),
-        (lambda f, side: square(f, 3), "your squares have [9, 9] cells"),
-        (lambda f, side: square(f, side)[:, None], "(2, 4, 5); yours: (2, 1, 4, 5)"),
-    ]),
-    # C = 2, eps = 1/2: p_y = 3/4, H = 0.56234; minus log(2)/2 = 0.34657 gives 0.21576.
-    ("lowest_loss", (0.5, 2), [
-        (0.21576, "right, 0.216 nats"),
-        (0.56234, "0.562 is that of label smoothing"),
-        (0.43152, "Divide by 1 + lambda"),
-        (0, "the KL is infinite"),
-        (-1, "never negative"),
-        (0.3, "not 0.300"),
-    ]),
-    ("er_loss", (), [
-        (er, "right, "),
-        (lambda z, y, e: losses.objective(z, y, "label_smoothing", e), "is label smoothing"),
-        (lambda z, y, e: er(z, y, e) / (1 - e), "is CE + lambda KL"),
-        (lambda z, y, e: er(z, y, e) + e * cross_entropy(z, y), "the whole of the cross-entropy"),
-        (lambda z, y, e: er(z, y, e, losses.kl_to_uniform), "has KL(p||u) in it"),
-        (lambda z, y, e: len(z) * er(z, y, e), "the sum over the pictures"),
-        (er_through_softmax, "right, but not finite"),
-        (lambda z, y, e: cross_entropy(z, y), "less log C"),
-        (lambda z, y, e: losses.kl_uniform(z), "must give one number"),
-    ]),
-    ("translated_recipe", (3, 0.1, 4e-4), [
-        ((0.75, 0.4, 1e-4), "right, eps 0.75, learning rate 0.4, decay 0.0001"),
-        ((3, 0.4, 1e-4), "eps is not 3"),
-        ((0.75, 0.025, 1e-4), "goes the other way"),
-        ((0.75, 0.1, 1e-4), "the learning rate is not 0.1"),
-        ((0.75, 0.4, 4e-4), "the weight decay is not 0.0004"),
-        ((0.75, 0.4), "expected 3 numbers, (eps, learning rate, weight decay)"),
-    ]),
-    ("early_stopping", (HISTORY,), [
-        (0.65, "right, 0.650 at epoch 2; the last epoch has 0.300"),
-        (0.8, "an oracle"),
-        (0.3, "is the last epoch"),
-        (0.5, "not 0.500"),
-    ]),
-    ("early_stopping", (BETTER,), [(0.95, "validation score itself")]),
-    # the best of test is 0.8, that of validation 0.8003: the nearer one is named
-    ("early_stopping", (CLOSE,), [(0.8003, "validation score itself"), (0.8, "an oracle")]),
-    ("chosen_on_validation", (), [
-        (report, "right on both"),
-        (lambda t: (0.5, 0.51), "not (0.5, 0.51)"),  # whatever it is given
-        (lambda t: report(t, by="pxap"), "an oracle"),
-        (lambda t: tuple(t.loc[t.val_pxap.idxmax(), ["epsilon", "pxap"]]), "lucky validation"),
-        (report_of_run, "epsilon is that of the single best run"),
-        (lambda t: report(t, of="val_pxap"), "with its score on validation"),
-        (lambda t: (report(t)[0], t[t.epsilon == report(t)[0]].pxap.max()), "with its best seed"),
-        (lambda t: report(t)[::-1], "first epsilon, then"),
-        (lambda t: (0.0, report(t)[1]), "Two means for each epsilon"),
-        (lambda t: (*report(t), 0), "expected a pair"),
-        (lambda t: report(t)[1], "expected a pair"),
-    ]),
-    ("collapse", (CUES,), [
-        (0.9, "right, ε = 0.900. The last cue that pays is the body"),
-        (0.84, "not 0.840"),
-        (1.2, "between 0 and 1"),
-    ]),
-    ("collapse", (SMALL_BODY,), [(0.0, "body stops paying")]),
-    ("optimism", (TABLE,), [
-        (0.1, "right, +0.100. Choosing on test adds 0.200 to the top and 0.100"),
-        (-0.1, "turned round"),
-        (0.2, "is what choosing on test adds to the top"),
-        (0.4, "is the colleague's gain"),
-        (0.3, "is the honest gain"),
-        (0, "not 0.000"),
-    ]),
-    ("same_optimum", (0.1, 200), [
-        (0.00829, "right, 0.0083. A beta of 0.1 asks 200 classes for 0.091 nats."),
-        (0.1 / 1.1, "takes beta for ER's lambda"),
-        (0.004, "too small. At 0.004"),
-        (0.3, "too large"),
-        (1.5, "between 0 and 1"),
-        (1e-300, "too small. At 1e-300"),
-    ]),
-    ("classes_needed", (1e-4, 0.8), [
-        (40_000, "right, about 40,000"),
-        (8_000, "sets lambda C equal to eps"),
-        (200, "Which effective lambda"),
-    ]),
-    ("hinged_entropy", (), [
-        (hinge, "right, finite at logits of ten thousand, and a gradient flows."),
-        (lambda z: hinge(z).sum(), "a tensor of four values, (4,); yours: ()"),
-        (lambda z: hinge(z).detach().numpy(), "Stay in tensors, without detach or NumPy"),
-        (lambda z: hinge(z).detach(), "no gradient flows"),
-        (lambda z: (0.5 + (z.softmax(1) * z.softmax(1).log()).sum(1)).clamp_min(0), "not finite"),
-        (lambda z: 0.5 - losses.entropy(z), "right where the entropy is below 0.5; above"),
-        (lambda z: (0.5 - losses.entropy(z) / math.log(2)).clamp_min(0), "entropy is in bits"),
-        (lambda z: (losses.entropy(z) - 0.5).clamp_min(0), "turned round"),
-        (lambda z: (1 - losses.entropy(z)).clamp_min(0), "not yet. Compare one row"),
-    ]),
-    # spread 1, width 1: t_4 / sqrt 5 = 1.24, t_5 / sqrt 6 = 1.05, t_6 / sqrt 7 = 0.92; 1.96 needs 4
-    ("seeds_needed", (1.0, 1.0), [
-        (7, "right, 7: the first number whose half-width is at most 1."),
-        (4, "with 1.96"),
-        (6, "with 6 the half-width is still 1.05"),
-        (8, "fewer are, too"),
-        (0, "whole number"),
-        (5.5, "whole number"),
-    ]),
-    ("loudness", (0.2, 0.05), [
-        (4.0, "right, 0.200 / 0.050 = 4.00"),
-        (0.25, "upside down"),
-        (0.15, "difference"),
-        (7, "Divide the share"),
-    ]),
-    ("effective_channels", (), [
-        (in_use, "right: 4 where all are alike"),
-        (lambda f: in_use(f).mean(), "(3,); yours: ()"),
-        (lambda f: in_use(f).log(), "Its exponential"),
-        (lambda f: (f.sum((2, 3)) > 0).sum(1), "right but where the shares differ"),
-        (lambda f: in_use(f.flatten(2).mT[..., None]), "counts the cells of the map"),
-        (lambda f: (-(q := f.sum((2, 3)) / f.sum((1, 2, 3))[:, None]) * q.log()).sum(1).exp(),
-         "0 log 0 counts as 0"),
-        (lambda f: f.amax((2, 3)).sum(1), "not yet: [4.0, 5.0, 6.0] for four channels alike"),
-    ]),
-    ("share_of_features", (PXAP,), [
-        (0.625, "right, 0.62"),
-        (0.375, "the head's share"),
-        (0.5, "one order"),
-        (0.75, "one order"),
-        (0.25, "in PxAP"),
-        (0.9, "not 0.9"),
-    ]),
-    ("telling_pictures", (TELLING,), [
-        (2, "right, 2 of 5; the knob alone would give 2"),
-        (3, "the two agree"),
-        (0.4, "their share"),
-        (4, "Compare columns"),
-    ]),
-    ("telling_pictures", (BODIES,), [(3, "body and habitat")]),
-    # 200 images, p = 0.5: one share has 1.96 sqrt(0.25 / 200) = 6.930 points, the difference 9.800
-    ("unpaired_half_width", (200, 0.5), [
-        (9.8, "right, 9.8 points"),
-        (6.93, "twice the variance"),
-        (0.098, "right as a share"),
-        (5.0, "one standard error"),
-        (3.0, "not 3.0"),
-    ]),
-    # of 40 images one lost, five won: mean 0.1, variance 6 / 40 - 0.01 = 0.14
-    ("paired_half_width", (), [
-        (paired, "right, 11.6 points for five images won"),
-        (lambda b, a: paired(b, a) * math.sqrt(40 / 39), "right"),
-        (lambda b, a: 196 * math.sqrt((a.var() + b.var()) / 40), "variances of two separate"),
-        (lambda b, a: paired(b, a) / 100, "right as a share"),
-        (lambda b, a: paired(b, a) / 1.96, "one standard error"),
-        (lambda b, a: 2 * paired(b, a), "from end to end"),
-        (lambda b, a: paired(b, a) / math.sqrt(40), "that divides by N"),
-        (lambda b, a: paired(b, a) * math.sqrt(40), "the spread of one image"),
-        (lambda b, a: (a.mean() - b.mean()), "not yet: 0.1 for five"),
-    ]),
-    ("located_when_right", (HITS, RIGHT), [
-        (50.0, "right, +50.0 points: 75.0 % where the class is right, 25.0 %"),
-        (0.5, "right as a share"),
-        (-50, "other way round"),
-        (25, "against all images"),
-        (10, "not +10.0"),
-    ]),
-    ("best_of_two", ([1, 2, 3],), [  # mean 2; the larger of each pair 2, 3, 3
-        (2 / 3, "right, 0.667"),
-        (8 / 3, "above the mean"),
-        (1.0, "Take every pair"),
-        (0.9, "larger score over all pairs"),
-    ]),
-    ("centred", (), [
-        (lambda w: w - w.mean(dim=0), "right"),  # the notebook's line
-        (lambda w: w - w.mean(axis=0), "right"),
-        (lambda w: w - w.mean(axis=1, keepdims=True), "different vectors"),
-        (lambda w: w + 1, "still depends"),
-        (lambda w: w - w[0], "mean of the weights is not zero"),
-        (lambda w: w.mean(axis=0), "came back as (7,)"),
-    ]),
-    ("boxes_needed", (0.88, 0.05), [  # 3.8416 x 0.1056 / 0.0025 = 162.3
-        (163, "right, 163 boxes for 0.05"),
-        (162, "one too few: with 162"),
-        (43, "one standard error"),
-        (41, "from end to end"),
-        (1622687, "too many"),
-        (100, "not 100"),
-    ]),
-    ("twins_of", (), [
-        (lambda test, train, d: (torch.cdist(test, train).amin(1) < d).nonzero()[:, 0], "right"),
-        (lambda test, train, d: (torch.cdist(test, train).amin(1) <= d).nonzero()[:, 0],
-         "right, but for rows"),
-        (lambda test, train, d: torch.cdist(test, train).amin(1) < d, "expected the indices"),
-        (lambda test, train, d: (torch.cdist(test, train)[:, 1] < d).nonzero()[:, 0], "only"),
-        (lambda test, train, d: (torch.cdist(test, train).amin(1) > d).nonzero()[:, 0],
-         "without a twin"),
-        (lambda test, train, d: [0, 1, 2, 3], "yours: [0, 1, 2, 3]"),
-    ]),
-    ("honest_claim", (MEASURED,), [
-        (CLAIM, "All of it is sound"),
-        (CLAIM | {"metric": "BoxAcc", "choices": "none", "seeds": 3.0}, "All of it is sound"),
-        (CLAIM | {"interval": (-3.0, 7.0)}, "Said openly, and weak: gain"),  # Student's
-        (CLAIM | {"baselines": ["CAM"]}, "Said openly, and weak: baselines"),
-        (CLAIM | {"seeds": None, "cam_class": None}, "checklist:\n  cam_class: say which:"
-         " predicted, true\n  seeds: say how many"),
-        (CLAIM | {"metric": "boxes"}, "metric: boxes is none of BoxAcc"),
-        (CLAIM | {"gain": 20.0}, "not the numbers that were measured"),
-        (CLAIM | {"interval": np.array([0.5, 9.0])}, "not the numbers that were measured"),
-        (CLAIM | {"gain": 0.02, "interval": (0.005, 0.04)}, "these are shares"),
-        *[
-            (CLAIM | {item: lie}, f"what was run and scored: {item} {lie}.")
-            for item, lie in (
-                ("seeds", 50), ("checkpoint", "validation"), ("checkpoint", "test"),
-                ("threshold", "oracle"), ("threshold", "fixed"), ("choices", "test"),
-                ("metric", "PxAP"), ("normalisation", "IVR"), ("cam_class", "predicted"),
-            )
-        ],
-    ]),
+# exercise, what it gives (worked out by hand), and by the rows of words.toml an answer or several
+NUMBERS = [
+    ("expected_accuracy", (0.6, 8), {"right": 0.6, "otherwise": 0.9}),
+    ("expected_accuracy", (0.0, 8), {"against": 1 / 7, "reliability": 0.0}),
+    ("blanked", (HIDDEN,), {"right": 0.75, "mark": np.float32(0.5), "above": 3, "otherwise": 0.2}),
+    ("matched_beta", (0.5, 2), {"right": BETA, "otherwise": [0.8, 2.0], "lam": 1.0,
+     "negative": -BETA}),
+    ("transferred_lambda", (1e-4, 1000, 200), {"right": 5e-4, "lam": 1e-4, "inverse": 2e-5,
+     "effective": 0.1, "otherwise": 3.0}),
+    ("temperature", (LOGITS, QUARTER), {"right": math.log(3), "too_large": 3.0, "otherwise": 0.1,
+     "negative": 0}),
+    ("ivr_percentile", (), {"right": 0, "otherwise": 40}),
+    ("smallest_side", (), {"right": [6, np.int64(6)], "small": 5, "broken": 5.12, "otherwise": 7}),
+    ("smallest_side", (0.25,), {"right": 1}),
+    ("smallest_side", (0.9,), {"right": 19}),
+    ("shared_threshold", (RESULT,), {"right": 0.55, "own": 0.7, "above": 55, "otherwise": 0.8}),
+    ("top1_bounds", (0.8, 0.7), {"otherwise": (0.5, 0.7), "highest": (0.5, 0.8),
+     "lowest": (0.0, 0.7), "unreadable": [0.6, (0.5, 0.6, 0.7), (0.5, math.nan)]}),
+    ("top1_bounds", (0.3, 0.4), {"otherwise": (0, 0.3)}),
+    ("hidden_share", (), {"right": 0.4, "rate": 0.5, "otherwise": 0.2}),
+    ("clipped_weight", (), {"right": 1 - 400 / 48**2, "whole": 1 - 1600 / 48**2,
+     "other": 400 / 48**2, "otherwise": 0.5}),
+    ("lowest_loss", (0.5, 2), {"right": 0.21576, "smoothed": 0.56234, "undivided": 0.43152,
+     "negative": [0, -1], "otherwise": 0.3}),
+    ("translated_recipe", (3, 0.1, 4e-4), {"otherwise": (0.75, 0.4, 1e-4), "eps": (3, 0.4, 1e-4),
+     "inverse": (0.75, 0.025, 1e-4), "rate": (0.75, 0.1, 1e-4), "decay": (0.75, 0.4, 4e-4),
+     "unreadable": (0.75, 0.4)}),
+    ("early_stopping", (HISTORY,), {"right": 0.65, "oracle": 0.8, "last": 0.3, "otherwise": 0.5}),
+    ("early_stopping", (BETTER,), {"validation": 0.95}),
+    ("early_stopping", (CLOSE,), {"validation": 0.8003, "oracle": 0.8}),
+    ("collapse", (CUES,), {"right": 0.9, "otherwise": 0.84, "outside": 1.2}),
+    ("collapse", (SMALL_BODY,), {"body": 0.0}),
+    ("optimism", (TABLE,), {"right": 0.1, "turned": -0.1, "top": 0.2, "gain": 0.4, "honest": 0.3,
+     "otherwise": 0}),
+    ("same_optimum", (0.1, 200), {"right": 0.00829, "equal": 0.1 / 1.1,
+     "otherwise": [0.004, 0.3, 1e-300], "outside": 1.5}),
+    ("classes_needed", (1e-4, 0.8), {"right": 40_000, "unaveraged": 8_000, "otherwise": 200}),
+    ("seeds_needed", (1.0, 1.0), {"right": 7, "normal": 4, "otherwise": 6, "more": 8,
+     "odd": [0, 5.5]}),
+    ("loudness", (0.2, 0.05), {"right": 4.0, "inverse": 0.25, "difference": 0.15, "otherwise": 7}),
+    ("share_of_features", (PXAP,), {"right": 0.625, "head": 0.375, "one_order": [0.5, 0.75],
+     "undivided": 0.25, "otherwise": 0.9}),
+    ("telling_pictures", (TELLING,), {"right": 2, "agree": 3, "share": 0.4, "otherwise": 4}),
+    ("telling_pictures", (BODIES,), {"body": 3}),
+    ("unpaired_half_width", (200, 0.5), {"right": 9.8, "one": 6.93, "as_share": 0.098, "error": 5.0,
+     "otherwise": 3.0}),
+    ("located_when_right", (HITS, RIGHT), {"right": 50.0, "as_share": 0.5, "turned": -50,
+     "overall": 25, "otherwise": 10}),
+    ("best_of_two", ([1, 2, 3],), {"right": 2 / 3, "score": 8 / 3, "best": 1.0, "otherwise": 0.9}),
+    ("boxes_needed", (0.88, 0.05), {"right": 163, "rounded": 162, "one": 43, "width": 41,
+     "points": 1622687, "otherwise": 100}),
 ]  # fmt: skip
+FUNCTIONS = {
+    "iou": {
+        "right": [right_iou, lambda a, b: metrics.box_iou([a], [b])[0, 0]],
+        "order": left_first,
+        "ends": exclusive,
+        "unclipped": [unclipped, unclipped_sides],
+        "otherwise": lambda a, b: right_iou(a, b) / 2,
+        "unreadable": lambda a, b: a / b,
+    },
+    "penalty_gradient": {
+        "right": [lambda z: gradient(z) + 1e-8, in_place, gradient],
+        "infinite": through_softmax,
+        "turned": lambda z: -gradient(z),
+        "otherwise": [without_chain_rule, lambda z: z / 0 * math.nan],
+        "balanced": lambda z: 2 * gradient(z),
+        "automatic": by_backward,
+        "shape": lambda z: gradient(z).sum(1),
+    },
+    "contrast_map": {
+        "right": [contrast, lambda f, w, a, b: contrast(f, w, a, b).double().numpy()],
+        "turned": lambda f, w, a, b: contrast(f, w, b, a),
+        "wrong": lambda f, w, a, b: torch.einsum("k,nkhw->nhw", w[a], f),
+        "shape": [
+            lambda f, w, a, b: contrast(f, w, a, b).mean((1, 2)),
+            lambda f, w, a, b: contrast(f, w, a, b)[:1],
+        ],
+        "fixed": lambda f, w, a, b: contrast(f, w, 0, 2),
+        "otherwise": only_here,
+    },
+    "max_box_acc_v2": {
+        "right": [v2, lambda ious: torch.tensor(v2(ious))],
+        "otherwise": lambda ious: 8 / 15,
+        "image": lambda ious: levels(ious).any(axis=2).mean(),
+        "shared": lambda ious: levels(ious).mean(axis=(0, 1)).max(),
+        "strict": lambda ious: v2(ious - 1e-9),
+        "one": lambda ious: (ious >= 0.5).mean(axis=0).max(),
+        "percent": lambda ious: 100 * v2(ious),
+        "unreadable": lambda ious: ious,
+    },
+    "peak_square": {
+        "right": [square, lambda f, side: square(f, side).int().numpy()],
+        "turned": lambda f, side: ~square(f, side),
+        "channels": lambda f, side: square(f.amax(1, keepdim=True), side),
+        "batch": lambda f, side: square(f[:1], side).expand(2, 4, 5),
+        "cut": square_cut,
+        "otherwise": lambda f, side: square(f, 3),
+        "shape": lambda f, side: square(f, side)[:, None],
+    },
+    "er_loss": {
+        "right": er,
+        "constant": lambda z, y, e: losses.objective(z, y, "label_smoothing", e),
+        "undivided": lambda z, y, e: er(z, y, e) / (1 - e),
+        "added": lambda z, y, e: er(z, y, e) + e * cross_entropy(z, y),
+        "reverse": lambda z, y, e: er(z, y, e, losses.kl_to_uniform),
+        "sum": lambda z, y, e: len(z) * er(z, y, e),
+        "infinite": er_through_softmax,
+        "otherwise": lambda z, y, e: cross_entropy(z, y),
+        "unreadable": lambda z, y, e: losses.kl_uniform(z),
+    },
+    "chosen_on_validation": {
+        "right": report,
+        "otherwise": [lambda t: (0.5, 0.51), lambda t: (0.0, report(t)[1])],
+        "test": lambda t: report(t, by="pxap"),
+        "run": lambda t: tuple(t.loc[t.val_pxap.idxmax(), ["epsilon", "pxap"]]),
+        "run_mean": report_of_run,
+        "validation": lambda t: report(t, of="val_pxap"),
+        "seed": lambda t: (report(t)[0], t[t.epsilon == report(t)[0]].pxap.max()),
+        "swapped": lambda t: report(t)[::-1],
+        "shape": [lambda t: (*report(t), 0), lambda t: report(t)[1]],
+    },
+    "hinged_entropy": {
+        "right": hinge,
+        "shape": lambda z: hinge(z).sum(),
+        "cut": [lambda z: hinge(z).detach().numpy(), lambda z: hinge(z).detach()],
+        "infinite": lambda z: (0.5 + (z.softmax(1) * z.softmax(1).log()).sum(1)).clamp_min(0),
+        "unclipped": lambda z: 0.5 - losses.entropy(z),
+        "bits": lambda z: (0.5 - losses.entropy(z) / math.log(2)).clamp_min(0),
+        "turned": lambda z: (losses.entropy(z) - 0.5).clamp_min(0),
+        "otherwise": lambda z: (1 - losses.entropy(z)).clamp_min(0),
+    },
+    "effective_channels": {
+        "right": in_use,
+        "shape": lambda f: in_use(f).mean(),
+        "entropy": lambda f: in_use(f).log(),
+        "counted": lambda f: (f.sum((2, 3)) > 0).sum(1),
+        "cells": lambda f: in_use(f.flatten(2).mT[..., None]),
+        "silent": lambda f: (
+            (-(q := f.sum((2, 3)) / f.sum((1, 2, 3))[:, None]) * q.log()).sum(1).exp()
+        ),
+        "otherwise": lambda f: f.amax((2, 3)).sum(1),
+    },
+    "paired_half_width": {
+        "right": [paired, lambda b, a: paired(b, a) * math.sqrt(40 / 39)],
+        "unpaired": lambda b, a: 196 * math.sqrt((a.var() + b.var()) / 40),
+        "as_share": lambda b, a: paired(b, a) / 100,
+        "error": lambda b, a: paired(b, a) / 1.96,
+        "whole": lambda b, a: 2 * paired(b, a),
+        "rootless": lambda b, a: paired(b, a) / math.sqrt(40),
+        "image": lambda b, a: paired(b, a) * math.sqrt(40),
+        "otherwise": lambda b, a: a.mean() - b.mean(),
+    },
+    "centred": {
+        "otherwise": [lambda w: w - w.mean(dim=0), lambda w: w - w.mean(axis=0)],
+        "uneven": lambda w: w - w.mean(axis=1, keepdims=True),
+        "moved": lambda w: w + 1,
+        "mean": lambda w: w - w[0],
+        "shape": lambda w: w.mean(axis=0),
+    },
+    "twins_of": {
+        "right": lambda test, train, d: (torch.cdist(test, train).amin(1) < d).nonzero()[:, 0],
+        "edge": lambda test, train, d: (torch.cdist(test, train).amin(1) <= d).nonzero()[:, 0],
+        "shape": lambda test, train, d: torch.cdist(test, train).amin(1) < d,
+        "paired": lambda test, train, d: (torch.cdist(test, train)[:, 1] < d).nonzero()[:, 0],
+        "turned": lambda test, train, d: (torch.cdist(test, train).amin(1) > d).nonzero()[:, 0],
+        "otherwise": lambda test, train, d: [0, 1, 2, 3],
+    },
+}
+CLAIMS = {
+    "otherwise": [CLAIM, CLAIM | {"metric": "BoxAcc", "choices": "none", "seeds": 3.0}],
+    "weak": [CLAIM | {"interval": (-3.0, 7.0)}, CLAIM | {"baselines": ["CAM"]}],  # Student's
+    "absent": [{}, CLAIM | {"seeds": None, "cam_class": None}, CLAIM | {"metric": "boxes"}],
+    "other": [CLAIM | {"gain": 20.0}, CLAIM | {"interval": np.array([0.5, 9.0])}],
+    "as_share": CLAIM | {"gain": 0.02, "interval": (0.005, 0.04)},
+    "untrue": [
+        CLAIM | {item: lie}
+        for item, lie in (
+            *(("seeds", 50), ("checkpoint", "validation"), ("checkpoint", "test")),
+            *(("threshold", "oracle"), ("threshold", "fixed"), ("choices", "test")),
+            *(("metric", "PxAP"), ("normalisation", "IVR"), ("cam_class", "predicted")),
+        )
+    ],
+}
+CASES = NUMBERS + [(name, (), rows) for name, rows in FUNCTIONS.items()]
+CASES += [("honest_claim", (MEASURED,), CLAIMS)]
+# what is said to an answer of a row, where it holds more than is in words.toml
+SAID = {
+    ("iou", "right"): "right on all 6 cases",
+    ("iou", "order"): "the larger of the two x0",
+    ("iou", "unreadable"): "stopped on a box with itself with TypeError",
+    ("expected_accuracy", "against"): "right, 0.143. A cue that is wrong more often",
+    ("blanked", "right"): "right, 0.750; from the mark alone it is 0.500. Here the label",
+    ("penalty_gradient", "right"): "Largest distance to automatic differentiation: below 1e-12.",
+    ("matched_beta", "right"): "right, 1.2137. Both optima have an entropy of 0.562 nats, while",
+    ("matched_beta", "otherwise"): "too high, so that the entropy of the optimum is too high",
+    ("transferred_lambda", "right"): "right, 5.0e-04; eps is 0.0909",
+    ("contrast_map", "wrong"): "by hand [1, -4, -5, 8], yours [2.0, 0.0, 0.0, 6.0]. Weigh the",
+    ("contrast_map", "shape"): "(2, 1, 2); yours: (1, 1, 2)",
+    ("temperature", "right"): f"right. The mean entropy is {QUARTER:.2f}",
+    ("smallest_side", "small"): "too small; 5^2 / 6^2 is 0.694, which is below 0.7",
+    ("max_box_acc_v2", "image"): "0.800: each image has a threshold",
+    ("max_box_acc_v2", "unreadable"): "must give one number; it gave (5, 3)",
+    ("shared_threshold", "right"): "right, 0.550; with a threshold for each IoU it was 0.700",
+    ("top1_bounds", "lowest"): "the lowest is not 0.000",
+    ("top1_bounds", "unreadable"): "expected 2 numbers, (lowest, highest), finite; got (0.5, nan)",
+    ("clipped_weight", "right"): "right, 1 - 20 x 20 / (48 x 48) = 0.826.",
+    ("peak_square", "cut"): "has 4 cells",
+    ("lowest_loss", "right"): "right, 0.216 nats",
+    ("translated_recipe", "otherwise"): "right, eps 0.75, learning rate 0.4, decay 0.0001",
+    ("early_stopping", "right"): "right, 0.650 at epoch 2; the last epoch has 0.300",
+    ("chosen_on_validation", "test"): "(0.9, 0.65): epsilon was chosen on test",
+    ("collapse", "right"): "right, ε = 0.900. The last cue that pays is the body",
+    ("optimism", "right"): "right, +0.100. Choosing on test adds 0.200 to the top and 0.100",
+    ("same_optimum", "right"): "right, 0.0083. A beta of 0.1 asks 200 classes for 0.091 nats.",
+    ("same_optimum", "otherwise"): "too small. At 1e-300",
+    ("classes_needed", "right"): "right, about 40,000",
+    ("seeds_needed", "otherwise"): "with 6 the half-width is still 1.05",
+    ("loudness", "right"): "right, 0.200 / 0.050 = 4.00",
+    ("effective_channels", "otherwise"): "not yet: [4.0, 5.0, 6.0] for four channels alike",
+    ("share_of_features", "right"): "right, 0.62",
+    ("telling_pictures", "right"): "right, 2 of 5; the knob alone would give 2",
+    ("unpaired_half_width", "right"): "right, 9.8 points",
+    ("paired_half_width", "right"): "right, 11.6 points for five images won",
+    ("located_when_right", "right"): "right, +50.0 points: 75.0 % where the class is right, 25.0 %",
+    ("best_of_two", "right"): "right, 0.667",
+    ("boxes_needed", "right"): "right, 163 boxes for 0.05",
+    ("twins_of", "otherwise"): "yours: [0, 1, 2, 3]",
+    ("honest_claim", "absent"): "checklist:   metric: boxes is none of BoxAcc",
+    ("honest_claim", "weak"): "Said openly, and weak: baselines",
+    ("honest_claim", "untrue"): "what was run and scored: cam_class predicted.",
+}
 GIVEN = {name: given for name, given, _ in reversed(CASES)}
 
 
@@ -528,18 +423,19 @@ def said(capsys, name, answer, given):
 
 
 @pytest.mark.parametrize("name", checks.__all__)
-def test_every_answer_meets_its_row_and_every_row_an_answer(capsys, name):
-    told = []
-    for exercise, given, cases in CASES:
-        for answer, words in cases if exercise == name else ():
-            told.append(said(capsys, name, answer, given))
-            assert " ".join(words.splitlines()) in told[-1]
-            right = told[-1].startswith("right") == words.startswith("right")
-            assert right or name == "honest_claim"
-    for row, words in WORDS[name].items():
-        start = None if row in SETTINGS else " ".join(words.split("{")[0].splitlines())
-        if start:  # the text before the first number
-            assert any(text.startswith(start) for text in told), row
+def test_every_answer_meets_its_row_and_every_row_an_answer(capsys, name, monkeypatch):
+    reached = {}
+    for given, rows in ((given, rows) for exercise, given, rows in CASES if exercise == name):
+        for row, answers in rows.items():
+            for answer in answers if isinstance(answers, list) else [answers]:
+                monkeypatch.setattr(check, "SESSION", {})
+                told = said(capsys, name, answer, given)
+                assert [*check.SESSION[name]["said"]] == [row], told
+                assert check.SESSION[name]["passed"] == (row in check.passing(WORDS[name]))
+                reached.setdefault(row, []).append(told)
+    assert {*reached} - {check.UNREADABLE} == {*WORDS[name]} - {*SETTINGS}
+    for row, told in reached.items():
+        assert any(SAID.get((name, row), "") in one for one in told), told
 
 
 def test_every_exercise_has_words_and_cases_and_says_what_it_asks():
