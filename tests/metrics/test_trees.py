@@ -9,7 +9,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from entreg_utils.metrics.trees import _meaning, all_boxes, framed, largest_boxes
+from entreg_utils.metrics.trees import _uphill, all_boxes, framed, largest_boxes
 
 
 def framed_levels(gray):
@@ -140,7 +140,7 @@ def test_levels_are_truncated_to_sixteen_bits_and_framed_by_zeros():
 
 @pytest.mark.parametrize(("connectivity", "quiet"), [(8, 112), (4, 53)])
 def test_what_continues_one_component_within_its_box_is_never_sorted(connectivity, quiet):
-    uphill, _ = _meaning(connectivity, 10)
+    uphill = _uphill(connectivity, 10)
     assert np.count_nonzero(uphill) == quiet  # one less costs time, and no box
 
 
