@@ -29,10 +29,16 @@ def test_a_drawn_world_is_painted_and_nothing_is_written(name, tmp_path, capsys)
     assert not list(tmp_path.iterdir())
 
 
-def test_list_names_what_can_be_loaded(capsys):
+def test_list_and_help_name_what_there_is(capsys):
     assert cli.main(["data", "--list"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert [line.split(":")[0] for line in lines] == list(data.DATASETS)
+    assert cli.main(["data", "fish"]) == cli.main(["data"]) == 1
+    assert capsys.readouterr().err.count("name a data set (toy, shoal, cub") == 2
+    with pytest.raises(SystemExit):
+        cli.main(["data", "--help"])
+    printed = capsys.readouterr().out
+    assert all(option in printed for option in ("--root", "--list", "--dry-run"))
 
 
 class Birds(Dataset):
@@ -134,14 +140,3 @@ def test_a_dry_run_fetches_nothing(birds, site, capsys, tmp_path):
     assert cli.main(["data", "toy", "--dry-run", "--root", str(tmp_path / "there")]) == 0
     assert "nothing is downloaded" in capsys.readouterr().out
     assert not (tmp_path / "there").exists()
-
-
-def test_a_name_that_no_data_set_has_and_the_help(capsys):
-    assert cli.main(["data", "fish"]) == 1
-    assert cli.main(["data"]) == 1
-    assert capsys.readouterr().err.count("name a data set (toy, shoal, cub") == 2
-    with pytest.raises(SystemExit):
-        cli.main(["data", "--help"])
-    printed = capsys.readouterr().out
-    for option in ("--root", "--list", "--dry-run"):
-        assert option in printed
