@@ -28,6 +28,7 @@ def tar_of(content):
 
 
 ARCHIVE = tar_of({"birds/1.jpg": b"one", "birds/2.jpg": b"two", "about.txt": b"dropped"})
+SHA = hashlib.sha256(ARCHIVE).hexdigest()
 LABELS = b"1\n2\n"
 
 
@@ -35,11 +36,9 @@ LABELS = b"1\n2\n"
 def birds(site):
     """A data set of one archive, one checked and one unchecked plain file."""
     site.files |= {"/b.tgz": ARCHIVE, "/labels": LABELS, "/extra": b"extra"}
-    sha256, md5 = hashlib.sha256(ARCHIVE).hexdigest(), hashlib.md5(LABELS).hexdigest()
-    url, size = site.url("/b.tgz"), len(ARCHIVE)
-    extra = site.url("/extra"), 5
+    md5, extra = hashlib.md5(LABELS).hexdigest(), (site.url("/extra"), 5)
     files = (
-        File("b.tgz", "set", url, size, sha256, holds="birds"),
+        File("b.tgz", "set", site.url("/b.tgz"), len(ARCHIVE), SHA, holds="birds"),
         File("labels.txt", "set", site.url("/labels"), len(LABELS), md5=md5),
         File("extra.txt", "set/lists", *extra, optional=True),
         File("more.txt", "set/lists", *extra, optional=True),
