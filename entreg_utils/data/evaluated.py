@@ -66,7 +66,7 @@ def cub(
             )
     rows = read_evaluation_list(_lists_of("CUB", home) / split, "cub")
     photos = [
-        Photo(base / image_id, image_id, class_of[label + 1], boxes=tuple(boxes), frame=frame)
+        Photo(base / image_id, image_id, class_of[label + 1], tuple(boxes), frame)
         for image_id, label, frame, boxes in rows
         if label + 1 in class_of
     ]
@@ -89,8 +89,8 @@ def _official(home: Path, split: str, class_of: dict, val_per_class: int) -> lis
     if split != "test":
         val = held_out({path: label for path, label, train, _ in rows if train}, val_per_class)
     return [
-        Photo(home / "images" / path, path, label, xywh=box)
-        for path, label, train, box in rows
+        Photo(home / "images" / path, path, label, ((x, y, x + w, y + h),))
+        for path, label, train, (x, y, w, h) in rows
         if split == (("val" if path in val else "train") if train else "test")
     ]
 

@@ -113,7 +113,7 @@ class Found:
                     f"{frame[1]}: draw the mask on the photograph as viewers show it"
                 )
         frame = said.size or frame if boxes else frame  # of which the boxes are
-        return Photo(file, name, label if self.several else label[0], None, boxes, frame, masks)
+        return Photo(file, name, label if self.several else label[0], boxes, frame, masks)
 
     def _boxes(self, said: Annotation, name: str, frame: tuple[int, int]) -> tuple | None:
         """Boxes of a photograph, or with several classes those of each of its classes."""

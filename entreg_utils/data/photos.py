@@ -33,17 +33,15 @@ class Photo:
     Attributes:
         path: the image file.  image_id: its name in the data set's own lists.
         label: class index; for multi-label data the indices of the classes present, rising.
-        xywh: ``x, y, w, h`` of the object in pixels of the file, or None.
-        boxes: rows ``x0, y0, x1, y1`` in an image of ``frame = (W, H)``, or None; for multi-label
-            data such rows for each class of ``label``.
+        boxes: rows ``x0, y0, x1, y1`` in an image of ``frame = (W, H)``, without it in pixels of
+            the file, or None; for multi-label data such rows for each class of ``label``.
         mask_files: files from which the mask is read; empty when there is none.
     """
 
     path: Path
     image_id: str
     label: int | tuple[int, ...]
-    xywh: tuple[float, ...] | None = None
-    boxes: tuple[tuple[int, ...], ...] | None = None
+    boxes: tuple[tuple, ...] | None = None
     frame: tuple[int, int] | None = None
     mask_files: tuple[Path, ...] = ()
 
@@ -57,27 +55,28 @@ class Photo:
 
         ``frame`` = (W, H) of the file counts where ``self.frame`` is None; without boxes none does.
         """
-        boxes, frame = self.boxes, self.frame or frame or (1, 1)
-        if self.xywh:
-            boxes = (corner_box(self.xywh, frame, self.image_id),)
-        if not isinstance(self.label, tuple):
-            boxes = (boxes or (),)
-        return [rescale_boxes(own, frame, size) for own in boxes or ((),) * len(self.classes)]
+        frame = self.frame or frame
+        groups = self.boxes if isinstance(self.label, tuple) else (self.boxes or (),)
+        boxes = (
+            [inner_box(box, frame, self.image_id) for box in own]
+            for own in groups or ((),) * len(self.classes)
+        )
+        return [rescale_boxes(own, frame or (1, 1), size) for own in boxes]
 
 
-def corner_box(xywh, frame: tuple[int, int], where: str = "") -> tuple[int, ...]:
-    """A box ``x, y, w, h`` as ``(x, y, min(x + w, W - 1), min(y + h, H - 1))``, truncated.
+def inner_box(box, frame: tuple[int, int], where: str = "") -> tuple[int, ...]:
+    """A box ``x0, y0, x1, y1`` as ``(x0, y0, min(x1, W - 1), min(y1, H - 1))``, truncated.
 
     The convention of the lists of Choe et al. (see ``evaluated.py``), in pixels of an image of
     ``frame = (W, H)``. ValueError: it begins outside the frame or has no area.
     """
-    (x, y, w, h), (right, bottom) = xywh, (side - 1 for side in frame)
-    if not (0 <= x <= right and 0 <= y <= bottom and w > 0 and h > 0):
+    (x0, y0, x1, y1), (right, bottom) = box, (side - 1 for side in frame)
+    if not (0 <= x0 <= right and 0 <= y0 <= bottom and x0 < x1 and y0 < y1):
         raise ValueError(
-            f"{where}: the box x, y, w, h = {[*xywh]} does not fit an image of {frame[0]}x"
-            f"{frame[1]}: the photographs and the list of boxes do not belong together"
+            f"{where}: the box {[*box]} does not fit an image of {frame[0]}x{frame[1]}: the "
+            "photographs and the list of boxes do not belong together"
         )
-    return tuple(map(int, (x, y, min(x + w, right), min(y + h, bottom))))
+    return tuple(map(int, (x0, y0, min(x1, right), min(y1, bottom))))
 
 
 class MaskReader(NamedTuple):
@@ -182,7 +181,7 @@ class PhotoDataset(Images):
         Without boxes it is (0, 4); None when no photograph has any. ValueError for a box outside
         its photograph.
         """
-        boxed = [photo for photo in self.photos if photo.xywh or photo.boxes]
+        boxed = [photo for photo in self.photos if photo.boxes]
         if not boxed:
             return None
         stated = all(photo.frame for photo in boxed)

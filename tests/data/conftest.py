@@ -14,7 +14,7 @@ class Site:
 
     Steps of a script: ``{"status": code, "headers": {...}}``, ``{"cut": n}`` (n bytes, then the
     connection closes), ``{"no_range": True}``, ``{"no_length": True}``, ``{"body": bytes}``,
-    ``{"content_range": text}``, ``{"then": function}`` (called before the body is sent).
+    ``{"then": function}`` (called before the body is sent).
     """
 
     def __init__(self, address):
@@ -47,9 +47,7 @@ def _handler(holder):
                 if first >= len(body):
                     return self.answer(416, {"Content-Range": f"bytes */{len(body)}"}, b"")
                 status, rest = 206, body[first:]
-                headers["Content-Range"] = step.get(
-                    "content_range", f"bytes {first}-{len(body) - 1}/{len(body)}"
-                )
+                headers["Content-Range"] = f"bytes {first}-{len(body) - 1}/{len(body)}"
             if not step.get("no_length"):
                 headers["Content-Length"] = str(len(rest))
             if "then" in step:

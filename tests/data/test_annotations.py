@@ -77,41 +77,31 @@ def test_other_spellings(tmp_path):
     assert read(table, LABELS)["caf\u00e9.jpg"][1:3] == ((), ("cat", "dog"))
 
 
+CSV = "image,x0,y0,x1,y1"
+ONE = {"id": 5, "image_id": 7, "category_id": 3, "bbox": [50, 0, 3, 4]}
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("a.csv", "", "a.csv has no column 'image': begin it with image,x0,y0,x1,y1"),
-        ("a.csv", "image,x,y\n", "a.csv has no column 'x0'"),
-        ("a.csv", "IMAGE\n1.jpg,1,2,three,4\n", "a.csv, line 2: give four numbers of a box"),
-        ("a.csv", "IMAGE\n1.jpg,1,2\n", "line 2: give four numbers"),
-        ("a.csv", "IMAGE\n1.jpg,nan,2,3,4\n", "line 2: give four numbers"),
-        ("a.csv", "IMAGE\n1.jpg,1,2,inf,4\n", "line 2: give four numbers"),
-        ("a.csv", "IMAGE\n1.jpg,5,2,3,4\n", "line 2: the box 5,2,3,4 has no area: give x0 < x1"),
-        ("a.csv", "IMAGE\n,1,2,3,4\n", "line 2: there is no name of an image"),
-        ("a.csv", "IMAGE,width,height\n1.jpg,1,2,3,4,a,b\n", "'a' x 'b' is no size in pixels"),
-        ("a.csv", "IMAGE\n" + "a" * 200000, "is no CSV"),
+        ("a.csv", "image,x,y\n", "a.csv has no column 'x0': begin it with image,x0,y0,x1,y1"),
+        ("a.csv", f"{CSV}\n1.jpg,1,2,three,4\n", "a.csv, line 2: give four numbers of a box"),
+        ("a.csv", f"{CSV}\n1.jpg,1,2\n", "line 2: give four numbers"),
+        ("a.csv", f"{CSV}\n1.jpg,1,2,inf,4\n", "line 2: give four numbers"),
+        ("a.csv", f"{CSV}\n1.jpg,5,2,3,4\n", "line 2: the box 5,2,3,4 has no area: give x0 < x1"),
+        ("a.csv", f"{CSV}\n,1,2,3,4\n", "line 2: there is no name of an image"),
+        ("a.csv", f"{CSV},width,height\n1.jpg,1,2,3,4,a,b\n", "'a' x 'b' is no size in pixels"),
+        ("a.csv", f"{CSV}\n" + "a" * 200000, "is no CSV"),
         ("a.txt", "1.jpg,1,2\n", "a.txt, line 1: give four numbers"),
         ("a.json", "{", "a.json is no JSON"),
         ("a.json", "[]", "a.json has no images: give COCO's images and annotations"),
-        ("a.json", {"images": []}, "a.json has no images"),
         ("a.json", {"images": [{"id": 1}]}, "image 1: this is not as COCO has it ('file_name')"),
         ("a.json", {"images": [{"id": 1, "file_name": "a"}] * 2}, "image 1 is there twice"),
-        (
-            "a.json",
-            {"annotations": [{"id": 5, "image_id": 9}]},
-            "annotation 5: no image, or no category, has the id",
-        ),
-        (
-            "a.json",
-            {"categories": [{"id": 4, "name": "dog"}]},
-            "annotation 1: no image, or no category",
-        ),
+        ("a.json", {"annotations": [ONE | {"image_id": 9}]}, "annotation 5: no image, or no cat"),
+        ("a.json", {"categories": [{"id": 4, "name": "dog"}]}, "1: no image, or no category, has"),
         ("a.json", {"categories": 3}, "a.json: this is not as COCO has it"),
-        ("BBOX", [0, 0, -3, 4], "annotation 5: the box 0,0,-3,4 has no area"),
-        ("BBOX", [50, 0, 3, 4], "annotation 5: the box 50,0,39,4 has no area"),
-        ("BBOX", [float("nan"), 0, 3, 4], "annotation 5: give four numbers"),
-        ("BBOX", [1, 2, 3], "annotation 5: give four numbers"),
-        ("BBOX", None, "annotation 5: give four numbers"),
+        ("a.json", {"annotations": [ONE]}, "annotation 5: the box 50,0,39,4 has no area"),
+        ("a.json", {"annotations": [ONE | {"bbox": None}]}, "annotation 5: give four numbers"),
         ("a.xml", "<annotation><object>", "1.XML is no XML"),
         ("a.xml", "<html></html>", "1.XML is no annotation of VOC: it begins with <html>"),
         ("a.xml", "<annotation><object/></annotation>", "1.XML, object 1: give four numbers"),
@@ -119,15 +109,12 @@ def test_other_spellings(tmp_path):
 )
 def test_content_that_does_not_fit_is_named(tmp_path, name, content, message):
     path = tmp_path / name
-    if name == "BBOX":
-        one = {"id": 5, "image_id": 7, "category_id": 3, "bbox": content}
-        path = coco(tmp_path / "a.json", annotations=[one])
-    elif name == "a.xml":
+    if name == "a.xml":
         path = voc(tmp_path, text=content)
     elif isinstance(content, dict):
         coco(path, **content)
     else:
-        path.write_text(content.replace("IMAGE", "image,x0,y0,x1,y1"))
+        path.write_text(content)
     with pytest.raises(ValueError, match=re.escape(message)):
         read(path)
 
@@ -135,11 +122,9 @@ def test_content_that_does_not_fit_is_named(tmp_path, name, content, message):
 def test_files_that_cannot_be_read(tmp_path):
     with pytest.raises(StorageError, match="none.csv is not there: give a .csv of image,x0,y0,x1"):
         read(tmp_path / "none.csv")
-    with pytest.raises(StorageError, match="none.csv is not there: give a .csv of image,class$"):
-        read(tmp_path / "none.csv", LABELS)
     with pytest.raises(ValueError, match="holds no .xml and no localization.txt: give a .csv of"):
         read(tmp_path)
-    (tmp_path / "a.csv").write_bytes("image,x0,y0,x1,y1\nHündin.jpg".encode("latin-1"))
+    (tmp_path / "a.csv").write_bytes(f"{CSV}\nHündin.jpg".encode("latin-1"))
     with pytest.raises(StorageError, match="a.csv is no UTF-8 text: save it as UTF-8"):
         read(tmp_path / "a.csv")
     (tmp_path / "a.csv").write_text("image,class\n1.jpg,\n")

@@ -2,10 +2,6 @@
 
 import hashlib
 import os
-import signal
-import subprocess
-import sys
-import threading
 import time
 
 import pytest
@@ -173,24 +169,3 @@ def test_a_full_disk_leaves_a_part_that_the_next_call_continues(fetch, site):
     assert not fetch.path.exists() and fetch.part.read_bytes() == BODY[:700_000]
     fetch()
     assert site.ranges()[-1] == "bytes=700000-" and alone(fetch.path)
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
-def test_ctrl_c_keeps_the_part_and_the_next_call_goes_on(fetch, site):
-    asked, answer = threading.Event(), threading.Event()
-    silent = {"then": lambda: (asked.set(), answer.wait(20)), "cut": 0}
-    site.script["/a.tgz"] = [{"cut": 300_000}, silent]
-    code = (
-        "import signal, sys, pathlib; from entreg_utils.data.download import download; "
-        "signal.signal(signal.SIGINT, signal.default_int_handler); "  # ignored in some shells
-        "download(sys.argv[1], pathlib.Path(sys.argv[2]), 1024000, sys.argv[3])"
-    )
-    words = [sys.executable, "-c", code, site.url("/a.tgz"), str(fetch.path), SHA]
-    with subprocess.Popen(words, stderr=subprocess.DEVNULL) as process:
-        assert asked.wait(60)  # 300,000 bytes are there
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) != 0
-    answer.set()
-    assert fetch.part.read_bytes() == BODY[:300_000] and not fetch.path.exists()
-    fetch()
-    assert site.ranges() == [None] + ["bytes=300000-"] * 2 and alone(fetch.path)

@@ -8,13 +8,12 @@ import pytest
 from PIL import Image
 
 from entreg_utils import data
-from entreg_utils.data.evaluated import read_evaluation_list
+from entreg_utils.data.evaluated import read_evaluation_list, read_instances
 from entreg_utils.files import StorageError
 
 SPLITS = ("train", "val", "test")
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "data"
 REFERENCE = "../reference/box_reference.npz"
-MASKS = SHARED / "openimages_masks_sample" / "test_masks" / "val"
 needs_birds = pytest.mark.skipif(
     not all((SHARED / name).exists() for name in ("CUB_200_2011", "wsol_metadata")),
     reason="real photographs and lists not here",
@@ -154,17 +153,6 @@ def test_what_is_missing_or_damaged_is_named(birds):
 
 
 @needs_birds
-def test_thirty_real_classes(tmp_path):
-    root = SHARED / "CUB_200_2011"
-    sizes = {s: len(data.load("cub", s, root=root)) for s in ("train", "val", "test")}
-    assert sizes == {"train": 750, "val": 150, "test": 801}
-    val = data.load("cub", "val", root=root)
-    assert val.labels.bincount().tolist() == [5] * 30 and val.num_classes == 30
-    few = data.load("cub", "val", root=root, classes=3, size=32, cache=tmp_path)
-    assert few.images.shape == (15, 3, 32, 32)
-
-
-@needs_birds
 def test_real_boxes_at_224_equal_the_reference_and_nearly_those_of_the_official_file(tmp_path):
     for name, real in (("CUB_200_2011", "CUB_200_2011"), ("metadata", "wsol_metadata")):
         (tmp_path / name).symlink_to((SHARED / real).resolve())
@@ -267,44 +255,16 @@ def test_what_is_damaged_or_missing_is_named(images):
         data.load("openimages", "test", root=images)
 
 
-def reference(masks, ignore, size):
-    """The protocol read off the page, with OpenCV's own reader."""
-
-    def grey(path):
-        pixels = np.float32(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE))
-        return cv2.resize(pixels, (size, size), interpolation=cv2.INTER_NEAREST) > 0.5
-
-    union = np.any([grey(path) for path in masks], axis=0)
-    return union, grey(ignore) & ~union
-
-
-@pytest.mark.skipif(not MASKS.exists(), reason="real masks not here")
-def test_real_lists_with_the_real_masks(tmp_path):
-    """The real validation list, cut down to the photographs whose masks are here."""
-    home, lists = tmp_path / "OpenImages", tmp_path / "metadata" / "OpenImages" / "val"
-    here = {path.name.split("_")[0] for path in MASKS.glob("*/*_ignore.png")}
-    real = SHARED / "wsol_metadata" / "OpenImages" / "val"
-
-    def kept(name):
-        lines = (real / f"{name}.txt").read_text().splitlines()
-        return [line for line in lines if Path(line.split(",")[0]).stem in here]
-
-    names = ("image_ids", "class_labels", "localization")
-    write(lists, **{name: kept(name) for name in names})
-    for mask in MASKS.glob("*/*.png"):
-        target = home / "val" / mask.parent.name / mask.name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.symlink_to(mask.resolve())
-    for image_id in kept("image_ids"):
-        Image.new("RGB", (32, 24)).save(home / image_id)
-    val = data.load("openimages", "val", root=tmp_path, cache=tmp_path / "cache")
-    assert len(here) == len(val) == 5
-    for size in (224, 100):
-        masks = val.masks_at(size)
-        for image_id, (mask, ignore) in zip(val.image_ids, masks, strict=True):
-            folder, stem = MASKS / Path(image_id).parent.name, Path(image_id).stem
-            objects = sorted(folder.glob(f"{stem}_m*.png"))
-            expected = reference(objects, folder / f"{stem}_ignore.png", size)
-            assert np.array_equal(mask, expected[0]) and np.array_equal(ignore, expected[1])
-        assert max(mask.mean() for mask, _ in masks) == 1.0  # one object fills its photograph
-        assert max(ignore.mean() for _, ignore in masks) > 0.7
+def test_instances_are_those_of_opencvs_reader(tmp_path):
+    """The protocol read off the page: union, nearest neighbour each, what is ignored outside it."""
+    files = [tmp_path / f"{name}.png" for name in ("m_1", "m_2", "a_ignore")]
+    random = np.random.default_rng(0)
+    for path, size in zip(files, [(61, 47), (30, 80), (61, 47)], strict=True):
+        pixels = random.integers(0, 2, (size[1] // 4, size[0] // 4))
+        Image.fromarray(np.uint8(pixels * 255)).resize(size, Image.Resampling.NEAREST).save(path)
+    for size in ((224, 224), (50, 100)):
+        read = [np.float32(cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)) for path in files]
+        grey = [cv2.resize(own, size[::-1], interpolation=cv2.INTER_NEAREST) > 0.5 for own in read]
+        mask, ignore = read_instances(tuple(files), 0, size)
+        assert np.array_equal(mask, grey[0] | grey[1]) and 0.2 < mask.mean() < 0.9
+        assert np.array_equal(ignore, grey[2] & ~mask) and ignore.mean() > 0.05

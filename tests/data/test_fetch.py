@@ -1,33 +1,39 @@
-"""Data sets brought into their folder from a server on this machine, step by step."""
+"""Data sets brought into their folder from a server on this machine, step by step; ``data``."""
 
 import hashlib
 import io
+import json
 import os
 import tarfile
 import threading
 import time
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from torchvision.datasets import Flowers102, OxfordIIITPet
 from torchvision.datasets.voc import DATASET_YEAR_DICT
 
+from entreg_utils import __main__ as cli
+from entreg_utils import data
 from entreg_utils.data.fetch import File, Source, fetch, read_source
+from entreg_utils.data.world import SPLITS
 from entreg_utils.files import StorageError
 
 
 def tar_of(content):
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, data in content.items():
+        for name, own in content.items():
             info = tarfile.TarInfo(name)
-            info.size = len(data)
-            tar.addfile(info, io.BytesIO(data))
+            info.size = len(own)
+            tar.addfile(info, io.BytesIO(own))
     return buffer.getvalue()
 
 
 ARCHIVE = tar_of({"birds/1.jpg": b"one", "birds/2.jpg": b"two", "about.txt": b"dropped"})
+SHA = hashlib.sha256(ARCHIVE).hexdigest()
 LABELS = b"1\n2\n"
 
 
@@ -35,11 +41,9 @@ LABELS = b"1\n2\n"
 def birds(site):
     """A data set of one archive, one checked and one unchecked plain file."""
     site.files |= {"/b.tgz": ARCHIVE, "/labels": LABELS, "/extra": b"extra"}
-    sha256, md5 = hashlib.sha256(ARCHIVE).hexdigest(), hashlib.md5(LABELS).hexdigest()
-    url, size = site.url("/b.tgz"), len(ARCHIVE)
-    extra = site.url("/extra"), 5
+    md5, extra = hashlib.md5(LABELS).hexdigest(), (site.url("/extra"), 5)
     files = (
-        File("b.tgz", "set", url, size, sha256, holds="birds"),
+        File("b.tgz", "set", site.url("/b.tgz"), len(ARCHIVE), SHA, holds="birds"),
         File("labels.txt", "set", site.url("/labels"), len(LABELS), md5=md5),
         File("extra.txt", "set/lists", *extra, optional=True),
         File("more.txt", "set/lists", *extra, optional=True),
@@ -206,3 +210,92 @@ def test_every_entry_is_sound():
     assert read_source("cub").extent == "1,153.6 MB to download, 1 archive by hand"
     with pytest.raises(StorageError, match="the registry lists no 'fish': it has cub, "):
         read_source("fish")
+
+
+# ---- the command
+
+
+class Birds(list):
+    """Stands for a loader of photographs: as many images as the folder has."""
+
+    num_classes = 2
+
+    def __init__(self, split, root):
+        super().__init__((root / "set" / "birds").glob("*.jpg"))
+
+
+@pytest.fixture
+def project(birds, tmp_path, monkeypatch):
+    """Folder of the data of a project whose registry has the data set, and small splits."""
+    words = asdict(birds)
+    words["files"], words["manual"], name = words["files"][:1], [], words.pop("name")
+    home = tmp_path / "project" / "data"
+    home.mkdir(parents=True)
+    (home / "registry.json").write_text(json.dumps({name: words}))
+    monkeypatch.setenv("ENTREG_ROOT", str(home.parent))
+    names = {"toy": data.DATASETS["toy"], "birds": lambda split, root: Birds(split, root)}
+    for place in (data, data.choice):
+        monkeypatch.setattr(place, "DATASETS", names)
+    return home
+
+
+def test_photographs_are_fetched_checked_and_counted(project, site, capsys):
+    assert cli.main(["data", "birds"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[:3] == [
+        "birds: two birds",
+        "licence: free (http://h/)",
+        f"size: 0.0 MB to download; folder: {project}",
+    ]
+    assert lines[3].startswith(f"to fetch: {site.url('/b.tgz')} ({len(ARCHIVE)} bytes, checksum ")
+    assert lines[-3:] == [f"{split:6}     2 images, 2 classes" for split in SPLITS]
+    assert cli.main(["data", "birds"]) == 0
+    again = capsys.readouterr().out.splitlines()
+    assert again[3] == f"nothing to fetch: each part is in {project}" and again[-3:] == lines[-3:]
+    assert len(site.log) == 1
+    cli.main(["data", "--list"])
+    listed = capsys.readouterr().out.splitlines()[1]
+    here = "1 of 1 parts here, 2 pictures and masks"
+    assert listed == f"birds: two birds (free; 0.0 MB to download; {here})"
+
+
+def test_a_dry_run_fetches_nothing(project, site, capsys, tmp_path):
+    there = tmp_path / "there"
+    assert cli.main(["data", "birds", "--dry-run", "--root", str(there)]) == 0
+    assert f"-> {there / 'set' / 'birds'}\n" in capsys.readouterr().out
+    cli.main(["data", "--list"])
+    assert "0.0 MB to download; not here)" in capsys.readouterr().out
+    assert cli.main(["data", "toy", "--dry-run", "--root", str(there)]) == 0
+    assert "nothing is downloaded" in capsys.readouterr().out
+    assert site.log == [] and not there.exists()
+
+
+@pytest.mark.parametrize("name", data.DRAWN)
+def test_a_drawn_world_is_painted_and_nothing_is_written(name, tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(SPLITS, "train", 6)
+    assert cli.main(["data", name, "--root", str(tmp_path)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"{name}: ") and "(MIT, nothing is downloaded)" in printed
+    assert "train      6 images, 8 classes\nval      200 images, 8 classes\n" in printed
+    assert not list(tmp_path.iterdir())
+
+
+def test_list_and_help_name_what_there_is(tmp_path, capsys):
+    """Part of a data set, as one's own copy may be, is not called all of it."""
+    picture, flowers = tmp_path / "CUB_200_2011/images/001.A/1.jpg", tmp_path / "flowers-102"
+    picture.parent.mkdir(parents=True)
+    (flowers / "jpg").mkdir(parents=True)
+    for file in (picture, picture.with_name("about.txt"), flowers / "setid.mat"):
+        file.touch()
+    assert cli.main(["data", "--list", "--root", str(tmp_path)]) == 0
+    said = {line.split(":")[0]: line for line in capsys.readouterr().out.splitlines()}
+    assert list(said) == list(data.DATASETS) and said["pets"].endswith("; not here)")
+    assert said["cub"].endswith("; 1 of 14 parts here, 1 pictures and masks)")
+    lacking = "it cannot be read without 102segmentations.tgz, imagelabels.mat)"
+    assert said["flowers"].endswith(f"; 2 of 4 parts here, 0 pictures and masks; {lacking}")
+    assert cli.main(["data", "fish"]) == cli.main(["data"]) == 1
+    assert capsys.readouterr().err.count("name a data set (toy, shoal, cub") == 2
+    with pytest.raises(SystemExit):
+        cli.main(["data", "--help"])
+    printed = capsys.readouterr().out
+    assert all(option in printed for option in ("--root", "--list", "--dry-run"))

@@ -28,7 +28,7 @@ def test_a_plain_loader_makes_batches_of_photographs_of_one_size(tmp_path):
         shape = (8, 8, 3) if index < 4 else (9, 8, 3)
         Image.fromarray(np.full(shape, index, np.uint8)).save(tmp_path / f"{index}.png")
     boxes = [((0, 0, 1, 1),), ((0, 0, 1, 1), (1, 1, 2, 2)), None, None, None]
-    rows = [Photo(tmp_path / f"{i}.png", str(i), i % 2, None, boxes[i], (8, 8)) for i in range(5)]
+    rows = [Photo(tmp_path / f"{i}.png", str(i), i % 2, boxes[i], (8, 8)) for i in range(5)]
     photos = PhotoDataset("p", "val", rows[:4], "ab", cache=False)
     (batch,) = DataLoader(photos, batch_size=4, num_workers=1)
     assert batch.image.shape == (4, 3, 8, 8) and batch.label.tolist() == [0, 1, 0, 1]
