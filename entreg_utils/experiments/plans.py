@@ -129,8 +129,8 @@ def _check(tree: dict) -> None:
         for key, value in ((key, value) for block in blocks for key, value in block.items()):
             if key not in keys:
                 near = difflib.get_close_matches(key, keys, 1)
-                known = "`run --help` lists them" if keys is _SETTINGS else ", ".join(keys)
-                hint = f"do you mean {near[0]!r}?" if near else f"known ones: {known}"
+                every = "`run --help` lists them" if keys is _SETTINGS else ", ".join(keys)
+                hint = f"do you mean {near[0]!r}?" if near else f"known ones: {every}"
                 raise ValueError(f"unknown setting {key!r} in {name}: {hint}")
             if value == [] and key not in _LISTS:
                 raise ValueError(f"{key} in {name} is an empty list: there would be no runs")

@@ -131,22 +131,12 @@ def _train(config: Config, path: Path, progress: bool) -> dict:
         said = f"stopped; {config.title} {kept}, the same call goes on from there"
         print(f"\n{said}", flush=True)
         raise
-    maps = [row.pop("maps") for row in history]
+    maps = np.array([row.pop("maps") for row in history])
     chosen = {"criterion": best.criterion, "epoch": best.epoch}
-    seconds = time.perf_counter() - start
-    record = _keep(
-        config,
-        files,
-        path,
-        weights,
-        maps,
-        outcomes,
-        history={name: [row[name] for row in history] for name in history[0]},
-        metrics=final,
-        panel=watch.panel,
-        selection=chosen | {"weights_sha256": sha256(weights["best"])},
-        provenance=provenance(config, seconds, getattr(train_data, "source", "")),
-    )
+    chosen["weights_sha256"] = sha256(weights["best"])
+    origin = provenance(config, time.perf_counter() - start, getattr(train_data, "source", ""))
+    measured = pd.DataFrame(history), final, origin, watch.panel, maps, sha256(weights["last"])
+    record = _keep(Run(config, *measured, chosen, outcomes, files), path, weights)
     partial.unlink(missing_ok=True)
     return record
 
@@ -187,29 +177,24 @@ def _scored(source: Run, config: Config, path: Path) -> dict:
     metrics, outcomes = watch.final(model)
     kept = [c for c in source.history if not c.startswith(("train_", "val_", "test_"))]
     origin = provenance(config, origin["seconds"], origin.get("source", ""))
-    return _keep(
-        config,
-        store.files_of(config),
-        path,
-        {"last": _packed(model.state_dict())},
-        [watch.panel_maps(model)],
-        outcomes,
-        history={name: source.history[name].tolist() for name in kept},
-        metrics=metrics,
-        panel=watch.panel,
-        provenance=origin | {"rescored": source.config.name},
-    )
+    origin["rescored"] = source.config.name
+    maps, weights = np.array([watch.panel_maps(model)]), _packed(model.state_dict())
+    measured = source.history[kept], metrics, origin, watch.panel, maps, sha256(weights)
+    made = Run(config, *measured, outcomes=outcomes, files=store.files_of(config))
+    return _keep(made, path, {"last": weights})
 
 
-def _keep(
-    config: Config, files: Files, path: Path, weights: dict, maps, outcomes: dict, **measured
-) -> dict:
-    """Write the checkpoints and then the record, which is returned."""
-    named = {"code": config.code, "files": asdict(files) if files else {}}
-    record = {"protocol": PROTOCOL, "config": config.to_dict()}
-    record |= {name: value for name, value in named.items() if value} | measured
-    record |= {"maps": store.pack_maps(np.array(maps)), "outcomes": store.pack_arrays(outcomes)}
-    record["weights_sha256"] = sha256(weights["last"])
+_PLAIN = ("metrics", "provenance", "panel", "weights_sha256", "protocol")  # as they are in a record
+
+
+def _keep(made: Run, path: Path, weights: dict[str, bytes]) -> dict:
+    """Write the checkpoints and then the record, which is returned; :func:`as_run` reads it."""
+    config, files = made.config, made.files
+    record = {"config": config.to_dict(), "code": config.code, "selection": made.selection}
+    record |= {"files": asdict(files) if files else {}, "history": made.history.to_dict("list")}
+    record |= {"maps": store.pack_maps(made.maps), "outcomes": store.pack_arrays(made.outcomes)}
+    record = {name: value for name, value in record.items() if value}
+    record |= {name: getattr(made, name) for name in _PLAIN}
     for which, content in weights.items():
         write_checked(path.with_suffix(store.SUFFIXES[which]), content)
     store.write(record, path)
@@ -225,7 +210,6 @@ def _packed(state: dict) -> bytes:
 
 def as_run(config: Config, record: dict) -> Run:
     """The run that a record holds."""
-    plain = ("metrics", "provenance", "panel", "weights_sha256", "protocol")
     return Run(
         config,
         pd.DataFrame(record["history"]),
@@ -233,7 +217,7 @@ def as_run(config: Config, record: dict) -> Run:
         selection=record.get("selection"),
         outcomes=store.unpack_arrays(record.get("outcomes", {})),
         files=Files(**record.get("files", {})),
-        **{name: record[name] for name in plain},
+        **{name: record[name] for name in _PLAIN},
     )
 
 

@@ -1,13 +1,10 @@
 """The store: one small JSON record a run, found by the hash of its config, whole or not there.
 
-Reading looks in the reader's own results first (``ENTREG_RESULTS``, default ``results/``), then in
-the records that come with the project (``data/runs``); writing goes to the results only.
-``ENTREG_FRESH=1`` leaves the committed records of the drawn world out, so that all of it is trained
-anew; those of photographs stay, since most readers have none to train on.
-
-The digests of photographs and weights (``provenance.Files``) are a part of the name of an own
-record, so that other files give another run. A committed record counts wherever its config is asked
-for; where other files lie here, one line says so.
+Read are the reader's own results first (``ENTREG_RESULTS``, default ``results/``), then the records
+that come with the project (``data/runs``), but with ``ENTREG_FRESH=1`` none of drawn worlds: all of
+them are trained anew. The digests of photographs and weights (``provenance.Files``) are a part of
+the name of an own record, so other files give another run; a committed record counts wherever its
+config is asked for, and one line says so where other files lie.
 """
 
 import base64
@@ -25,7 +22,6 @@ from pathlib import Path
 import numpy as np
 from filelock import FileLock, Timeout
 
-from entreg_utils import files
 from entreg_utils.experiments.config import PROTOCOL, Config, name_of
 from entreg_utils.experiments.provenance import Files, files_of
 from entreg_utils.files import (
@@ -34,6 +30,7 @@ from entreg_utils.files import (
     parsed,
     read_bytes,
     read_checked,
+    refusal,
     results,
     sha256,
     shipped,
@@ -138,7 +135,7 @@ def only_one(path: Path, wait: bool = True) -> Iterator[None]:
         print(f"another process trains {path.stem}: waiting for its record", file=sys.stderr)
         lock.acquire()
     except OSError as error:
-        raise StorageError(files.refusal(error, path, 0)) from error
+        raise StorageError(refusal(error, path, 0)) from error
     try:
         yield
     finally:

@@ -180,18 +180,11 @@ def test_no_cluster_is_one_sentence_that_says_how_to_start_one(project, small, m
         sweep([small], cluster="auto")
 
 
-@pytest.mark.parametrize(
-    ("options", "sentence"),
-    [
-        ({"gpus": 1.5}, "gpus=1.5: a run takes a share"),
-        ({"gpus": float("nan")}, "gpus=nan"),
-        ({"cpus": 0}, "cpus=0"),
-        ({"cpus": 1.5}, "cpus=1.5: give a whole number"),
-    ],
-)
-def test_shares_that_cannot_be_given_are_refused(project, small, options, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        sweep([small], cluster="auto", **options)
+def test_shares_that_cannot_be_given_are_refused(project, small):
+    for options in ({"gpus": 1.5}, {"gpus": float("nan")}, {"cpus": 0}, {"cpus": 1.5}):
+        (name, value) = next(iter(options.items()))
+        with pytest.raises(ValueError, match=f"{name}={value}: "):
+            sweep([small], cluster="auto", **options)
 
 
 def test_as_many_runs_train_side_by_side_as_the_nodes_take():
@@ -285,13 +278,3 @@ def test_a_node_with_another_version_other_code_or_a_gpu_it_cannot_use_says_so(
     outcome = train_here(mine, tiny.name, 1, 0.5)  # no reason to train on the CPU
     assert "a GPU that PyTorch there cannot use" in outcome
     assert not scratch.exists()
-
-
-def test_each_user_has_a_folder_of_their_own(monkeypatch, tmp_path):
-    monkeypatch.delenv("ENTREG_SCRATCH", raising=False)
-    monkeypatch.setattr(cluster.tempfile, "gettempdir", lambda: str(tmp_path))
-    folders = set()
-    for user in (7, 8):
-        monkeypatch.setattr(cluster.os, "getuid", lambda user=user: user, raising=False)
-        folders.add(cluster.scratch_folder())
-    assert {folder.parent for folder in folders} == {tmp_path} and len(folders) == 2

@@ -12,12 +12,19 @@ PLAIN = {"commit", "seed", "device", "cpu", "capability", "threads", "python", "
 PLAIN |= {"system", "seconds"}
 
 
-def test_a_record_says_machine_versions_seed_and_time():
+def test_a_record_says_machine_versions_seed_and_time(one_thread, monkeypatch):
     origin = provenance.provenance(Config(seed=3), 1.26)
-    assert set(origin) - {"gpu"} == PLAIN
-    assert (origin["seed"], origin["seconds"]) == (3, 1.3)
+    assert set(origin) - {"gpu", "tf32"} == PLAIN
+    assert (origin["seed"], origin["seconds"], origin["threads"]) == (3, 1.3, 1)
     assert origin["device"] == str(pick_device()) and origin["torch"] == torch.__version__
     assert origin["capability"] == torch.backends.cpu.get_cpu_capability() and origin["cpu"]
+    if pick_device().type == "cpu":
+        assert device_name().endswith(", 1 thread")
+    gpu = SimpleNamespace(is_available=lambda: True, get_device_name=lambda *_: "A GPU")
+    with monkeypatch.context() as patch:
+        patch.setattr(provenance.torch, "cuda", gpu)
+        assert pick_device() == torch.device("cuda") and device_name() == "A GPU"
+        assert provenance.provenance(Config(), 0)["gpu"] == "A GPU"
 
 
 def test_weights_and_split_are_named_and_outside_a_checkout_there_is_no_commit(
@@ -26,7 +33,7 @@ def test_weights_and_split_are_named_and_outside_a_checkout_there_is_no_commit(
     path = tmp_path / "w.pth"
     path.write_bytes(b"weights")
     own = Config(dataset="cub", model="resnet18", weights=str(path))
-    assert provenance.provenance(own, 0, source="mine")["weights"] == "w.pth"
+    assert provenance.provenance(own, 0)["weights"] == "w.pth"
     config = Config(dataset="cub", model="resnet18", pretrained=True)
     origin = provenance.provenance(config, 0, source="official split")
     assert origin["weights"] == models.PUBLISHED["resnet18"]
@@ -36,13 +43,3 @@ def test_weights_and_split_are_named_and_outside_a_checkout_there_is_no_commit(
     assert provenance.provenance(Config(), 0)["commit"] == "not a git checkout"
     monkeypatch.setenv("PATH", "")  # no git at all
     assert provenance.provenance(Config(), 0)["commit"] == "not a git checkout"
-
-
-def test_a_gpu_goes_by_its_name_and_threads_are_counted(one_thread, monkeypatch):
-    if pick_device().type == "cpu":
-        assert device_name().endswith(", 1 thread")
-    gpu = SimpleNamespace(is_available=lambda: True, get_device_name=lambda *_: "A GPU")
-    with monkeypatch.context() as patch:
-        patch.setattr(provenance.torch, "cuda", gpu)
-        assert pick_device() == torch.device("cuda") and device_name() == "A GPU"
-        assert provenance.provenance(Config(), 0)["gpu"] == "A GPU"

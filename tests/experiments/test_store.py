@@ -45,17 +45,10 @@ def test_a_record_comes_back_as_it_was_written(project, record, tiny):
     raw = json.loads(path.read_text())
     stated = raw.pop("sha256")
     assert stated == sha256(json.dumps(raw, sort_keys=True, separators=(",", ":")).encode())
-    again = store.write(record | {"sha256": "stale"}, path)
-    assert again.read_text() == path.read_text()
-
-
-def test_a_score_without_a_value_survives_and_nothing_stored_is_none(project, record, tiny):
-    assert store.find(tiny) is None and store.locate(tiny) is None
-    project.write_text("")  # a file where the folder should be
-    assert store.find(tiny) is None
-    project.unlink()
-    store.write(record | {"metrics": {"part": float("nan")}}, store.path_of(tiny))
+    store.write(record | {"metrics": {"part": float("nan")}}, path)
     assert math.isnan(store.find(tiny)["metrics"]["part"])  # the part was never painted
+    path.unlink()
+    assert store.find(tiny) is None and store.locate(tiny) is None
 
 
 TEXTS = [b"", b"{}", b"[]", b"null", b'{"sha256": 3}', b"\xff", b'{"a":1']
