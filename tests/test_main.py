@@ -50,27 +50,30 @@ def test_help_lists_every_command_and_imports_none(room, words, status, capsys):
 
 
 @pytest.mark.parametrize(
-    "error",
+    ("error", "status", "said"),
     [
-        ValueError("eps is 2; take 0 to 1"),
-        StorageError("no room"),
-        TrainingError("training stopped at step 3"),
-        SweepError("1 of 2 runs failed"),
+        (ValueError("eps is 2; take 0 to 1"), 1, "error: eps is 2; take 0 to 1"),
+        (StorageError("no room"), 1, "error: no room"),
+        (TrainingError("stopped at step 3"), 1, "error: stopped at step 3"),
+        (SweepError("1 of 2 runs failed"), 1, "error: 1 of 2 runs failed"),
+        (OSError("no device"), 1, "error: no device"),
+        (OSError(36, "File name too long", "xx"), 1, "error: xx: File name too long"),
+        (KeyboardInterrupt(), 130, "stopped; what was finished is kept, and the same command"),
     ],
 )
-def test_an_expected_error_is_one_sentence(room, capsys, error):
+def test_an_expected_error_is_one_sentence(room, capsys, error, status, said):
     room.tries = fails(error)
-    assert cli.main(["try"]) == 1
-    assert capsys.readouterr().err == f"error: {error}\n"
+    assert cli.main(["try"]) == status
+    printed = capsys.readouterr().err
+    assert printed.startswith(said) and printed.count("\n") == 1
 
 
-def test_what_the_system_refuses_is_one_sentence_about_the_file(room, capsys):
-    room.tries = lambda argv: open("x" * 300)
-    assert cli.main(["try"]) == 1
-    room.tries = fails(OSError("no device"))
-    assert cli.main(["try"]) == 1
+def test_a_missing_package_and_an_unknown_command(room, capsys):
+    assert cli.main(["lost"]) == 1
+    assert "`python -m entreg_utils doctor` says what is missing" in capsys.readouterr().err
+    assert cli.main(["nope"]) == 2
     error = capsys.readouterr().err
-    assert error == f"error: {'x' * 300}: File name too long\nerror: no device\n"
+    assert error.startswith("error: no command 'nope'\n") and "tries it" in error
 
 
 def test_an_error_of_someone_else_and_a_traceback_on_demand_are_not_hidden(room):
@@ -88,21 +91,6 @@ def test_a_warning_is_a_note(room, capsys):
     assert cli.main(["try"]) == 0
     assert capsys.readouterr().err == "note: the cache was damaged\n"
     assert warnings.showwarning is before
-
-
-@pytest.mark.parametrize(
-    ("command", "status", "sentences"),
-    [
-        ("lost", 1, ["`python -m entreg_utils doctor` says what is missing"]),
-        ("try", 130, ["the same command goes on"]),
-        ("nope", 2, ["error: no command 'nope'\n", "tries it"]),
-    ],
-)
-def test_a_missing_package_ctrl_c_and_an_unknown_command(room, capsys, command, status, sentences):
-    room.tries = fails(KeyboardInterrupt())
-    assert cli.main([command]) == status
-    error = capsys.readouterr().err
-    assert all(sentence in error for sentence in sentences)
 
 
 @pytest.mark.parametrize("name", cli.COMMANDS)
@@ -123,15 +111,15 @@ def test_the_module_runs_and_passes_its_status_on():
     assert answer.stderr == f"error: name a data set ({known}), or ask for --list\n"
 
 
-# ours, one that exits, one whose own error meets no reader either
-@pytest.mark.parametrize("words", [["--help"], ["data", "--help"], ["doctor"], ["nope"]])
-@pytest.mark.parametrize("both", [False, True])
+# ours, one that exits, a long one, one whose own error meets no reader either
+@pytest.mark.parametrize(
+    ("words", "both"),
+    [("--help", False), ("data --help", False), ("doctor", False), ("doctor", True), ("no", True)],
+)
 def test_a_reader_that_leaves_early_ends_it_without_a_word(words, both):
-    if words == ["nope"] and not both:
-        pytest.skip("it says so on stderr")
     reading, writing = os.pipe()
     os.close(reading)
-    command = [sys.executable, "-m", "entreg_utils", *words]
+    command = [sys.executable, "-m", "entreg_utils", *words.split()]
     answer = subprocess.run(command, stdout=writing, stderr=writing if both else subprocess.PIPE)
     os.close(writing)
     assert (answer.returncode, answer.stderr) == (141, None if both else b"")
