@@ -31,10 +31,7 @@ from entreg_utils.options import (
     spoken,
 )
 
-_ROLE = "weight of --regularizer (kl_uniform) beside cross-entropy: lambda = E/(1 - E)"
 _PICTURES = "maps, boxes and overlays of the test photographs, beside the record"
-_OWN = "(default: of folder:)"
-Epsilon = Annotated[float | None, quiet(metavar="E", help=_ROLE)]
 _WAY = f"a way to train photographs, {presets.DEFAULT} where none is named; options win"
 Preset = Annotated[
     Literal[tuple(presets.PRESETS)] | None, quiet(help=_WAY, metavar="|".join(presets.PRESETS))
@@ -47,10 +44,12 @@ def run_command(argv: list[str]) -> int:
 
     def run(
         settings: Annotated[Settings, arg(name="")],
-        epsilon: Epsilon = None,
+        epsilon: Annotated[float | None, quiet(metavar="E")] = None,
         preset: Preset = None,
-        pictures: Annotated[bool, arg(help=_PICTURES, help_behavior_hint=_OWN)] = True,
-        json: Annotated[Flag, quiet(help="print one JSON object, nothing else")] = False,
+        pictures: Annotated[
+            bool, arg(help=_PICTURES, help_behavior_hint="(default: of folder:)")
+        ] = True,
+        json: Annotated[Flag, quiet()] = False,
         fresh: Fresh = False,
         allow_code: AllowCode = False,
     ) -> int:
@@ -59,6 +58,10 @@ def run_command(argv: list[str]) -> int:
         A run that is stored is loaded; one that was interrupted goes on from its last
         whole epoch. Results are written to results/, or where ENTREG_RESULTS points.
         Example: run --epsilon 0.85 --seed 1
+
+        Args:
+            epsilon: weight of --regularizer (kl_uniform) beside cross-entropy: lambda = E/(1 - E)
+            json: print one JSON object, nothing else
         """
         given = given_of(settings, argv)
         with spoken():
@@ -130,37 +133,17 @@ def sweep_command(argv: list[str]) -> int:
 
     def sweep(
         settings: Annotated[Sweepable, arg(name="")],
-        plan: Positional[
-            Annotated[str, arg(help="a plan of --list, or a file that ends in .toml")]
-        ] = "",
-        list: Annotated[
-            Flag, arg(help="the plans, their runs, and what of the paper they are")
-        ] = False,
-        grid: Annotated[
-            Literal[GRIDS] | None, quiet(help="a grid of the course, see experiments.grids")
-        ] = None,
-        epsilons: Annotated[
-            tuple[float, ...],
-            quiet(help="strengths in [0, 1), each with every seed; of --regularizer, else of ER"),
-        ] = (),
-        seeds: Annotated[
-            tuple[int, ...],
-            arg(help="seeds of --epsilons", help_behavior_hint="(default: 0 1 2)"),
-        ] = (),
+        plan: Positional[str] = "",
+        list: Flag = False,
+        grid: Annotated[Literal[GRIDS] | None, quiet()] = None,
+        epsilons: Annotated[tuple[float, ...], quiet()] = (),
+        seeds: Annotated[tuple[int, ...], arg(help_behavior_hint="(default: 0 1 2)")] = (),
         preset: Preset = None,
-        jobs: Annotated[
-            int | None,
-            arg(help="processes side by side", help_behavior_hint="(default: one a usable core)"),
-        ] = None,
-        cluster: Annotated[
-            str | None, quiet(help="a Ray cluster: auto, local or host:port")
-        ] = None,
-        gpus_per_run: Annotated[
-            float | None,
-            arg(help="on a cluster: share of a GPU a run", help_behavior_hint="(default: one)"),
-        ] = None,
-        cpus_per_run: Annotated[int, arg(help="on a cluster: cores of each run")] = 1,
-        dry_run: Annotated[Flag, arg(help="list what is stored, and what the rest costs")] = False,
+        jobs: Annotated[int | None, arg(help_behavior_hint="(default: one a usable core)")] = None,
+        cluster: Annotated[str | None, quiet()] = None,
+        gpus_per_run: Annotated[float | None, arg(help_behavior_hint="(default: one)")] = None,
+        cpus_per_run: int = 1,
+        dry_run: Flag = False,
         fresh: Fresh = False,
         allow_code: AllowCode = False,
     ) -> int:
@@ -170,6 +153,18 @@ def sweep_command(argv: list[str]) -> int:
         Give one of PLAN, --grid, --epsilons. Examples: sweep --grid SWEEP --dry-run;
         sweep --epsilons 0 0.5 0.85 --seeds 0 1 2 --part-visibility 0.9;
         sweep table_main --cluster auto
+
+        Args:
+            plan: a plan of --list, or a file that ends in .toml
+            list: the plans, their runs, and what of the paper they are
+            grid: a grid of the course, see experiments.grids
+            epsilons: strengths in [0, 1), each with every seed; of --regularizer, else of ER
+            seeds: seeds of --epsilons
+            jobs: processes side by side
+            cluster: a Ray cluster: auto, local or host:port
+            gpus_per_run: on a cluster: share of a GPU a run
+            cpus_per_run: on a cluster: cores of each run
+            dry_run: list what is stored, and what the rest costs
         """
         if list:
             print(listing())
@@ -226,17 +221,16 @@ def _filled(configs: list[Config], preset: str | None, given: dict) -> list[Conf
 def _check_files(configs: list[Config], wanted: store.Files) -> None:
     """Refuse other files than those that a plan says it is meant for."""
     for config in configs if wanted else []:
-        try:
+        # where none lie, what is stored is loaded, and a training will say so
+        with contextlib.suppress(StorageError):
             here = store.files_of(config)
-        except StorageError:
-            continue  # none lie here: what is stored is loaded, and a training will say so
-        for what in ("weights", "photographs"):
-            mine, its = getattr(here, what), getattr(wanted, what)
-            if its and mine and mine != its:
-                raise ValueError(
-                    f"the plan is meant for other {what} ({its[:12]}) than those that lie here "
-                    f"({mine[:12]}): put the right ones there, or take its [files] out"
-                )
+            for what in ("weights", "photographs"):
+                mine, its = getattr(here, what), getattr(wanted, what)
+                if its and mine and mine != its:
+                    raise ValueError(
+                        f"the plan is meant for other {what} ({its[:12]}) than those that lie here "
+                        f"({mine[:12]}): put the right ones there, or take its [files] out"
+                    )
 
 
 def listing() -> str:

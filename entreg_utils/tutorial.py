@@ -30,13 +30,15 @@ def main(argv: list[str]) -> int:
     """``python -m entreg_utils tutorial``."""
 
     def tutorial(
-        jobs: Annotated[
-            int | None,
-            arg(help="trainings side by side", help_behavior_hint="(default: one a usable core)"),
-        ] = None,
-        all: Annotated[bool, arg(help="train every run of the drawn world, not the sweep")] = False,
+        jobs: Annotated[int | None, arg(help_behavior_hint="(default: one a usable core)")] = None,
+        all: bool = False,
     ) -> int:
-        """Train the headline fresh, execute the notebooks, and say how near the records are."""
+        """Train the headline fresh, execute the notebooks, and say how near the records are.
+
+        Args:
+            jobs: trainings side by side
+            all: train every run of the drawn world, not the sweep
+        """
         return run(jobs, all)
 
     config = (tyro.conf.FlagCreatePairsOff,)
@@ -126,9 +128,6 @@ def notebooks(root: Path, out: Path | None = None) -> int:
     build += [] if out is None else ["--solved", "--out", str(out)]
     status = subprocess.run(build, env=os.environ).returncode
     if status:
-        print(
-            "A notebook failed (see above); the trained runs are kept and the same command goes on "
-            "from there.",
-            file=sys.stderr,
-        )
+        kept = "the trained runs are kept and the same command goes on from there"
+        print(f"A notebook failed (see above); {kept}.", file=sys.stderr)
     return status

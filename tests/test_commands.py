@@ -11,6 +11,7 @@ from PIL import Image
 from entreg_utils import __main__ as cli
 from entreg_utils import commands
 from entreg_utils.experiments import Config, SweepError, cost, grids, plans, presets, store
+from entreg_utils.experiments import run as load_or_train
 from entreg_utils.experiments.config import FLAT
 from entreg_utils.experiments.cost import Measured, Step
 from entreg_utils.losses import REGULARIZERS
@@ -43,6 +44,17 @@ def as_options(config):
         elif value not in (None, ""):
             words += [f"--{option}", str(value)]
     return words
+
+
+@pytest.fixture
+def said(capsys):
+    """``said(*words)`` is what a command prints that succeeds."""
+
+    def call(*words):
+        assert cli.main([*words]) == 0
+        return capsys.readouterr().out
+
+    return call
 
 
 @pytest.fixture
@@ -232,11 +244,10 @@ def test_photographs_take_a_preset_of_theirs_and_a_small_folder_fills_its_epochs
 
 
 def test_run_prints_the_record_with_its_rules_or_as_one_object(
-    stored, tiny, training_forbidden, capsys
+    stored, tiny, training_forbidden, capsys, said
 ):
     record = store.read(stored)
-    assert cli.main(["run", *as_options(tiny)]) == 0
-    printed = capsys.readouterr().out
+    printed = said("run", *as_options(tiny))
     assert "kl_uniform, ε = 0.5 (strength 1), seed 0: loaded" in printed
     assert f"record: {stored}" in printed and "fixed threshold 0.15; IoU 0.5" in printed
     for name in ("accuracy", "pxap", "max_box_acc_carried"):
@@ -251,18 +262,15 @@ def test_run_prints_the_record_with_its_rules_or_as_one_object(
 
 
 def test_run_trains_what_is_not_stored_and_fresh_leaves_the_committed_record_out(
-    project, monkeypatch, capsys
+    project, monkeypatch, said
 ):
     config = Config(num_train=40, batch_size=20, epochs=1, image_size=32, width=4)
     save(config, committed(config), accuracy=0.123)
-    assert cli.main(["run", *SMALL]) == 0
-    assert "0.123" in capsys.readouterr().out
-    assert cli.main(["run", "--fresh", *SMALL]) == 0
-    printed = capsys.readouterr().out
+    assert "0.123" in said("run", *SMALL)
+    printed = said("run", "--fresh", *SMALL)
     assert "0.123" not in printed and "seed 0: trained now" in printed
     assert f"record: {project}" in printed and "ENTREG_FRESH" not in os.environ
-    assert cli.main(["run", *SMALL]) == 0
-    printed = capsys.readouterr().out
+    printed = said("run", *SMALL)
     assert "seed 0: loaded" in printed and "0.123" not in printed  # the reader's own comes first
 
 
@@ -275,147 +283,131 @@ def test_a_damaged_record_is_a_note_and_the_next_one_is_read(stored, tiny, capsy
     assert "0.123" in captured.out and f"record: {path}" in captured.out
 
 
-def test_own_code_runs_where_it_is_allowed(project, own_code, capsys):
+def test_own_code_runs_where_it_is_allowed(project, own_code, said):
     own_code("mine", "def probe(m, v, p):\n    return {'images': len(p.logits)}\n")
-    assert cli.main(["run", *SMALL, "--probes", "mine:probe", "--allow-code"]) == 0
-    assert "images                  64.000" in capsys.readouterr().out
+    printed = said("run", *SMALL, "--probes", "mine:probe", "--allow-code")
+    assert "images                  64.000" in printed
 
 
 # ---- sweep
 
 
 def test_sweeps_of_epsilons_of_grids_and_of_plans(plan, asked):
-    words = ["--epsilons", "0", "0.5", "--seeds", "4", "5", "--epochs", "2"]
-    assert cli.main(["sweep", *words]) == 1
-    assert asked.pop()[0] == [grids.er(e, s, epochs=2) for e in (0.0, 0.5) for s in (4, 5)]
-    assert cli.main(["sweep", "--epsilons", "0.5", "--regularizer", "label_smoothing"]) == 1
-    smoothed = [Config(regularizer="label_smoothing", strength=0.5, seed=s) for s in grids.SEEDS]
-    assert asked.pop()[0] == smoothed
-    for name in commands.GRIDS:
-        assert cli.main(["sweep", "--grid", name]) == 1
-        assert asked.pop()[0] == list(getattr(grids, name))
-    assert cli.main(["sweep", "world_methods"]) == 1
-    assert asked.pop()[0] == list(plans.load("world_methods").configs)
-    assert cli.main(["sweep", plan, "--cluster", "h:1", "--gpus-per-run", "0.25"]) == 1
-    assert cli.main(["sweep", plan, "--cluster", "auto", "--cpus-per-run", "4"]) == 1
-    assert cli.main(["sweep", plan, "--jobs", "2"]) == 1
-    assert cli.main(["sweep", plan, "--gpus-per-run", "0.5"]) == 1  # which the sweep refuses
-    assert [options for _, options in asked] == [
-        {"cluster": "h:1", "jobs": None, "gpus": 0.25, "cpus": 1},
-        {"cluster": "auto", "jobs": None, "gpus": None, "cpus": 4},
-        {"cluster": None, "jobs": 2, "gpus": None, "cpus": 1},
-        {"cluster": None, "jobs": None, "gpus": 0.5, "cpus": 1},
-    ]
+    smooth = [Config(regularizer="label_smoothing", strength=0.5, seed=s) for s in grids.SEEDS]
+    rows = {
+        "--epsilons 0 0.5 --seeds 4 5 --epochs 2": [
+            grids.er(e, s, epochs=2) for e in (0.0, 0.5) for s in (4, 5)
+        ],
+        "--epsilons 0.5 --regularizer label_smoothing": smooth,
+        "world_methods": plans.load("world_methods").configs,
+        **{f"--grid {name}": getattr(grids, name) for name in commands.GRIDS},
+    }
+    for words, configs in rows.items():
+        assert cli.main(["sweep", *words.split()]) == 1
+        assert asked.pop()[0] == list(configs)
+    usual = {"cluster": None, "jobs": None, "gpus": None, "cpus": 1}
+    for words, options in {
+        "--cluster h:1 --gpus-per-run 0.25": {"cluster": "h:1", "gpus": 0.25},
+        "--cluster auto --cpus-per-run 4": {"cluster": "auto", "cpus": 4},
+        "--jobs 2": {"jobs": 2},
+        "--gpus-per-run 0.5": {"gpus": 0.5},  # which the sweep refuses
+    }.items():
+        assert cli.main(["sweep", plan, *words.split()]) == 1
+        assert asked.pop()[1] == usual | options
 
 
-def test_list_names_every_plan_with_its_runs(capsys):
-    assert cli.main(["sweep", "--list"]) == 0
-    printed = capsys.readouterr().out
+def test_list_names_every_plan_with_its_runs(said):
+    printed = said("sweep", "--list")
     for name in plans.names():
         one = plans.load(name)
         assert f"{name:18}{len(one.configs):4} runs  {one.title}\n" in printed
         assert one.paper in printed
 
 
-def test_a_plan_is_trained_loaded_and_listed(project, plan, monkeypatch, capsys):
-    from entreg_utils.experiments import run
-
+def test_a_plan_is_trained_loaded_and_listed(project, plan, monkeypatch, said):
     def here(configs, **_):
-        return [run(config, progress=False) for config in configs]
+        return [load_or_train(config, progress=False) for config in configs]
 
     monkeypatch.setattr(commands, "train_all", here)  # no other processes: test_sweep starts those
-    assert cli.main(["sweep", plan]) == 0
-    printed = capsys.readouterr().out
+    printed = said("sweep", plan)
     assert "kl_uniform; num_train=40" in printed and "±" in printed
     assert "Best on validation (val_pxap, mean over seeds): ε =" in printed
     assert len(list(project.glob("*.json"))) == 4
-    assert cli.main(["sweep", plan, "--dry-run"]) == 0
-    assert capsys.readouterr().out == (
+    assert said("sweep", plan, "--dry-run") == (
         "toy toy cam     4 runs, 4 stored: kl_uniform 0.5, none; 2 seeds\n4 of 4 runs are stored.\n"
     )
 
 
 def test_a_plan_meant_for_other_files_is_refused_before_anything_is_trained(
-    project, plan, tmp_path, asked, capsys
+    project, plan, tmp_path, asked, monkeypatch, capsys
 ):
-    weights = tmp_path / "w.pth"
+    weights, path = tmp_path / "w.pth", tmp_path / "mine.toml"
     weights.write_bytes(b"some")
     settings = f'dataset = "cub"\nmodel = "resnet18"\nweights = "{weights}"\n'
     text = f'title = "t"\n[base]\n{settings}[files]\nweights = "{64 * "8"}"\n'
-    (tmp_path / "mine.toml").write_text(text)
-    files = store.Files(weights=64 * "8")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(store, "files_of", lambda c: store.Files(c.network.weights_sha256()))
-        assert cli.main(["sweep", plan]) == 1
-        error = capsys.readouterr().err
-        assert "meant for other weights (888888888888) than those that lie here (" in error
-        assert not asked
-        found = store.files_of(plans.load(plan).configs[0]).weights
-        (tmp_path / "mine.toml").write_text(text.replace(files.weights, found))
-        assert cli.main(["sweep", plan]) == 1 and len(asked) == 1
+    path.write_text(text)
     # without photographs here nothing is refused: what is stored is loaded
-    (tmp_path / "mine.toml").write_text(text)
+    assert cli.main(["sweep", plan]) == 1 and len(asked) == 1
+    monkeypatch.setattr(store, "files_of", lambda c: store.Files(c.network.weights_sha256()))
+    assert cli.main(["sweep", plan]) == 1 and len(asked) == 1
+    error = capsys.readouterr().err
+    assert "meant for other weights (888888888888) than those that lie here (" in error
+    path.write_text(text.replace(64 * "8", store.files_of(plans.load(plan).configs[0]).weights))
     assert cli.main(["sweep", plan]) == 1 and len(asked) == 2
 
 
 def test_dry_run_estimates_by_the_records_that_come_with_the_project(
-    project, training_forbidden, capsys
+    project, training_forbidden, said
 ):
+    def dry(words):
+        return said("sweep", "--dry-run", *words.split())
+
     # a stored run took 60 s; four more seeds of twice as many epochs: 4 x 120 s on 2 processes
     path = save(Config(), committed(Config()), seconds=60.0)
-    words = ["--seeds", "1", "2", "3", "4", "--epochs", str(2 * Config().epochs), "--jobs", "2"]
-    assert cli.main(["sweep", "--dry-run", "--epsilons", "0", *words]) == 0
-    printed = capsys.readouterr().out
+    printed = dry(f"--epsilons 0 --seeds 1 2 3 4 --jobs 2 --epochs {2 * Config().epochs}")
     assert "4 runs, 0 stored: none; 4 seeds\n0 of 4 runs are stored." in printed
     assert "4 would be trained, in about 4 min with 2 side by side" in printed
     assert "1 stored records" in printed
     # several fish an image take as long; another network's time is not known by this one's
-    words = ["--dataset", "shoal", "--multilabel", "softmax", "--epsilons", "0", "--jobs", "1"]
-    assert cli.main(["sweep", "--dry-run", "--seeds", "1", *words]) == 0
-    assert "1 would be trained, in about 1 min with 1 side by side" in capsys.readouterr().out
-    assert cli.main(["sweep", "--dry-run", "--seeds", "1", *words, "--model", "resnet18"]) == 0
-    assert "1 would be trained, for how long, no stored record tells" in capsys.readouterr().out
+    words = "--dataset shoal --multilabel softmax --epsilons 0 --jobs 1 --seeds 1"
+    assert "1 would be trained, in about 1 min with 1 side by side" in dry(words)
+    unknown = "1 would be trained, for how long, no stored record tells"
+    assert unknown in dry(f"{words} --model resnet18")
     path.unlink()
-    assert cli.main(["sweep", "--dry-run", "--epsilons", "0", "--seeds", "0"]) == 0
-    assert "for how long, no stored record tells" in capsys.readouterr().out
+    assert unknown in dry("--epsilons 0 --seeds 0")
     unit = cost.work(Config().to_dict())
     assert cost.work(Config(epochs=24, num_train=1000).to_dict()) == unit
     assert cost.work(Config(image_size=96, width=8).to_dict()) == 2 * unit
 
 
-def test_dry_run_of_photographs_says_hours_of_measured_devices_only(project, monkeypatch, capsys):
+def test_dry_run_of_photographs_says_hours_of_measured_devices_only(project, monkeypatch, said):
     monkeypatch.setattr(cost, "device_name", lambda: "this machine")
     table = store.committed_folder().parent / "throughput.json"
     table.write_text('{"measured": []}')
-    words = ["sweep", "wsol_evaluation", "--dry-run"]
-    assert cli.main(words) == 0
-    printed = capsys.readouterr().out
+    printed = said("sweep", "wsol_evaluation", "--dry-run")
     group = "cub resnet50 cam               9 runs, 0 stored: kl_uniform 0.1, kl_uniform 0.3, none"
-    assert f"{group}; 3 seeds\n" in printed
+    assert f"{group}; 3 seeds\n" in printed and "hours" not in printed
     assert "0 of 90 runs are stored.\n90 would be trained on photographs.\n" in printed
     assert printed.endswith("this machine: not measured (data/throughput.json has what was).\n")
-    assert "hours" not in printed
     step = Step("resnet50", 224, 32, "fp32", False, False)
     row = Measured("a GPU", step._asdict(), 1000.0, 10, "2.11", "2026-01-01", None)._asdict()
     table.write_text(json.dumps({"measured": [row]}))
-    assert cli.main(words) == 0
     # 45 runs of 50 epochs of 5,984 images, 45 of 10 epochs of 29,792, at 1,000 a second
     hours = 45 * (50 * 5_984 + 10 * 29_792) / 1000 / 3600
-    assert f"a GPU: {hours:.1f} hours of training steps for 90 of the 90" in capsys.readouterr().out
+    printed = said("sweep", "wsol_evaluation", "--dry-run")
+    assert f"a GPU: {hours:.1f} hours of training steps for 90 of the 90" in printed
 
 
 def test_sweep_prints_a_headline_for_each_world_and_one_seed_without_an_interval(
-    project, training_forbidden, capsys
+    project, training_forbidden, said
 ):
     for config in grids.sweep_epsilon((0.0, 0.5), (0, 1)):
         plain = config.epsilon == 0
         save(config, pxap=0.6 if plain else 0.8, val_pxap=0.9 if plain else 0.7)
-    assert cli.main(["sweep", "--epsilons", "0", "0.5", "--seeds", "0", "1"]) == 0
-    printed = capsys.readouterr().out
+    printed = said("sweep", "--epsilons", "0", "0.5", "--seeds", "0", "1")
     assert "kl_uniform; default world and recipe" in printed
     assert "0.600 ± 0.000" in printed and "0.800 ± 0.000" in printed
     assert "Best on validation (val_pxap, mean over seeds): ε = 0." in printed  # not by test
-    assert cli.main(["sweep", "--epsilons", "0.5", "--seeds", "0"]) == 0
-    printed = capsys.readouterr().out
+    printed = said("sweep", "--epsilons", "0.5", "--seeds", "0")
     assert "0.8" in printed and "±" not in printed.split("\n", 1)[1]
     assert "One seed has no interval" in printed and "validation" not in printed

@@ -13,6 +13,20 @@ from entreg_utils.theory import ThreeCues, data_loss, optimum, prediction, relia
 WORLD = ThreeCues((1.0, 0.9, 0.4), (0.05, 0.25, 0.7), num_classes=4, price=2e-3)
 
 
+def full_loss(world, weights, epsilon):
+    """Loss of the definition, state by state, in plain Python."""
+    value, total, classes = world.price * sum(weights), 0.0, range(world.num_classes)
+    cue_weights = [w * a for w, a in zip(weights, world.amplitude, strict=True)]
+    for cues, probability in zip(*world.states(), strict=True):
+        z = [sum(w for w, cue in zip(cue_weights, cues, strict=True) if cue == j) for j in classes]
+        log_sum = math.log(sum(map(math.exp, z)))
+        target = [epsilon / world.num_classes + (1 - epsilon) * (j == 0) for j in classes]
+        value -= probability * sum(t * (one - log_sum) for t, one in zip(target, z, strict=True))
+        total += probability
+    assert total == pytest.approx(1, abs=1e-12)
+    return value
+
+
 def test_states_are_all_that_the_cues_can_show():
     shown, chance = ThreeCues((1.0, 0.75, 0.5), (1, 1, 1), num_classes=2).states()
     # the part never errs, so 1 x 2 x 2 states are left
@@ -20,27 +34,34 @@ def test_states_are_all_that_the_cues_can_show():
     assert table == {(0, 0, 0): 0.375, (0, 0, 1): 0.375, (0, 1, 0): 0.125, (0, 1, 1): 0.125}
 
 
-def test_data_loss_by_hand_with_two_classes():
-    # one perfect cue worth s = log 3, the others unused: p = (3/4, 1/4) in every state
-    world = ThreeCues((1.0, 0.5, 0.5), (1, 1, 1), num_classes=2)
-    value, gradient = data_loss(np.array([math.log(3), 0, 0]), 0.2, 2, *world.states())
-    assert value == pytest.approx(-0.9 * math.log(0.75) - 0.1 * math.log(0.25), abs=1e-12)
-    # d/ds = p_0 - t_0 for the part; a coin adds half of +(p_0 - t_0) and half of -(p_0 - t_0)
-    np.testing.assert_allclose(gradient, [0.75 - 0.9, 0, 0], atol=1e-12)
-
-
 @pytest.mark.parametrize("epsilon", [0.0, 0.3, 0.9, 1.0])
 @pytest.mark.parametrize("seed", range(3))
-def test_gradient_is_that_of_finite_differences(epsilon, seed):
-    weights = np.random.default_rng(seed).uniform(0, 4, 3)
-    states = WORLD.states()
-    _, gradient = data_loss(weights, epsilon, 4, *states)
-    for k in range(3):
-        step = np.zeros(3)
-        step[k] = 1e-5
+def test_the_loss_is_that_of_the_definition_and_its_gradient_that_of_finite_differences(
+    epsilon, seed
+):
+    weights, states = np.random.default_rng(seed).uniform(0, 4, 3), WORLD.states()
+    value, gradient = data_loss(weights, epsilon, 4, *states)
+    free = replace(WORLD, amplitude=(1, 1, 1), price=1e-300)
+    assert value == pytest.approx(full_loss(free, weights, epsilon), abs=1e-12)
+    for k, step in enumerate(1e-5 * np.eye(3)):
         up, _ = data_loss(weights + step, epsilon, 4, *states)
         down, _ = data_loss(weights - step, epsilon, 4, *states)
         assert gradient[k] == pytest.approx((up - down) / 2e-5, abs=1e-6)
+
+
+@pytest.mark.parametrize("epsilon", [0.2, 0.7])
+def test_brute_force_does_not_beat_the_optimum(epsilon):
+    best = optimum(WORLD, epsilon)
+    lowest = full_loss(WORLD, best, epsilon)
+    assert lowest < full_loss(WORLD, np.zeros(3), epsilon)
+    near = [
+        np.unique(np.clip(w + np.array([-2, -0.3, -0.02, 0, 0.02, 0.3, 2]), 0, 99)) for w in best
+    ]
+    far = [np.linspace(0, 4 / a, 6) for a in WORLD.amplitude]
+    for axes in (near, far):
+        grid = np.stack(np.meshgrid(*axes), axis=-1).reshape(-1, 3)
+        losses = [full_loss(WORLD, weights, epsilon) for weights in grid]
+        assert min(losses) >= lowest - 1e-9
 
 
 @pytest.mark.parametrize("epsilon", [0.1, 0.5, 0.9])
