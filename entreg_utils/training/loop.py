@@ -75,7 +75,9 @@ def fit(
     parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
     parts |= {} if best is None else {"best": best}
     purpose = {} if checkpoint is None else _purpose(train, recipe, erasing, crop, best)
-    history = restore(checkpoint, parts, purpose)
+    history, half = restore(checkpoint, parts, purpose), recipe.precision == "bf16"
+    options = {"fill": getattr(model, "mean", None), "num_classes": classes_of(model)}
+    options["as_distribution"] = recipe.multilabel != "sigmoid"
     with _network(model, recipe, erasing) as (network, draws):
         for epoch in range(len(history), recipe.epochs):
             model.train()
@@ -83,17 +85,8 @@ def fit(
             guard = Guard(epoch, steps, device, checkpoint)
             with enough_memory("a training step", kept(epoch, checkpoint)):
                 for images, target in Epoch(train, recipe, epoch, device, crop):
-                    images, target = erasing.apply_to_batch(
-                        images,
-                        target,
-                        draws,
-                        fill=getattr(model, "mean", None),
-                        num_classes=classes_of(model),
-                        as_distribution=recipe.multilabel != "sigmoid",
-                    )
-                    with torch.autocast(
-                        device.type, torch.bfloat16, enabled=recipe.precision == "bf16"
-                    ):
+                    images, target = erasing.apply_to_batch(images, target, draws, **options)
+                    with torch.autocast(device.type, torch.bfloat16, half):
                         logits = network(images)
                     with guard.step(scheduler.get_last_lr()[0], logits, target):
                         loss = regularised_loss(logits, target, recipe)
