@@ -21,7 +21,7 @@ from torch.optim import lr_scheduler
 from entreg_utils import models, names
 from entreg_utils.erasing import Erasing, attach
 from entreg_utils.fields import plain_numbers
-from entreg_utils.training.batches import Epoch, check_labels, generator_of, steps_of
+from entreg_utils.training.batches import batches, check_labels, generator_of, steps_of
 from entreg_utils.training.guard import Best, Guard, enough_memory, kept, restore, save
 from entreg_utils.training.recipe import Recipe, regularised_loss
 
@@ -84,7 +84,7 @@ def fit(
             draws.set_state(generator_of(recipe, epoch, stream=1).get_state())
             guard = Guard(epoch, steps, device, checkpoint)
             with enough_memory("a training step", kept(epoch, checkpoint)):
-                for images, target in Epoch(train, recipe, epoch, device, crop):
+                for images, target in batches(train, recipe, epoch, device, crop):
                     images, target = erasing.apply_to_batch(images, target, draws, **options)
                     with torch.autocast(device.type, torch.bfloat16, half):
                         logits = network(images)
