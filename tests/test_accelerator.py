@@ -19,7 +19,7 @@ from entreg_utils import cam, losses, models
 from entreg_utils.cam import activation
 from entreg_utils.erasing import METHODS, attach, hidden, preset
 from entreg_utils.training import Recipe, View, evaluate, fit, predict, regularised_loss
-from entreg_utils.training.batches import Epoch
+from entreg_utils.training.batches import batches
 
 COPIES = torch.ops.aten._to_copy.default, torch.ops.aten.copy_.default
 
@@ -168,7 +168,7 @@ def test_a_step_up_to_its_loss_waits_for_nothing(lender, method, kind):
     recipe = Recipe("kl_uniform", 0.5, batch_size=4, multilabel=kind)
     before, waits = lender.waits, []
     with attach(model, erasing, seeded()) as layers:
-        for images, target in Epoch(Squares(hot=kind != "none"), recipe, 0, lender.device, 24):
+        for images, target in batches(Squares(hot=kind != "none"), recipe, 0, lender.device, 24):
             images, target = erasing.apply_to_batch(
                 images,
                 target,

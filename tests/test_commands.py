@@ -171,7 +171,7 @@ def test_only_named_options_win_over_a_preset_and_over_a_plan(plan, asked, monke
         ("run --method adl --erase-sides 4", "no --erase-sides: .* --erase-gamma, --erase-rate"),
         ("run --method adl --erase-rate 3", "--erase-rate 3 must lie in 0..1"),
         ("run --method has --erase-sides 999", "give smaller --erase-sides"),
-        ("run --decay-epochs 5", "--decay-epochs belongs to --schedule 'step': leave it out"),
+        ("run --decay-epochs 5", "--decay-epochs (5,): it belongs to --schedule 'step': leave it"),
         ("run --preset modern", "trains photographs, give --dataset NAME"),
         ("sweep --epsilons 0 --batch-size 0", "--batch-size 0: give a whole number"),
     ],

@@ -121,7 +121,7 @@ class Adapted(Backbone):
 
 def _statistics(module: nn.Module, *given) -> tuple[list[float], list[float], bool]:
     """Mean, deviation, and whether the network normalises its images itself."""
-    if given != (None, None):
+    if any(one is not None for one in given):
         mean, std = map(_three, given)
         if mean is None or std is None:
             raise ValueError("mean and std are three numbers each: give both, or none")

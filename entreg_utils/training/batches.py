@@ -37,53 +37,45 @@ def steps_of(count: int, recipe: Recipe) -> int:
     return images // size
 
 
-class Epoch:
-    """The batches of one epoch; iterating gives (images float 0..1, targets), on the device.
+def batches(
+    dataset, recipe: Recipe, epoch: int, device: torch.device, crop: int = 0
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """The batches of one epoch: (images float 0..1, targets), on the device.
 
     ``dataset``: ``images`` uint8 (N, 3, H, W), ``labels`` (N,) or (N, C). ``epoch``: from 0.
     ``crop``: side in pixels of a random crop of each image; 0 takes the whole. ValueError: a crop
     larger than the images.
     """
+    count, size, sides = len(dataset), recipe.batch_size, dataset.images.shape[-2:]
+    if crop > min(sides):
+        raise ValueError(f"crop={crop} is larger than the images, whose side is {min(sides)}")
+    steps, generator = steps_of(count, recipe), generator_of(recipe, epoch)
+    orders, flips = [], []
+    for _ in range(-(-steps * size // count)):  # passes, the last perhaps in part
+        orders.append(torch.randperm(count, generator=generator))
+        mirrored = torch.rand(count, generator=generator) < (0.5 if recipe.flip else 0.0)
+        flips.append(mirrored[orders[-1]])
+    order, cropped = torch.cat(orders), crop not in (0, max(sides))
+    if cropped:
+        drawn = torch.rand(len(order), 2, generator=generator, dtype=torch.float64)
+        corners = (drawn * (torch.tensor(sides) - crop + 1)).long()  # (n, 2): top, left
+        corners = corners.to(device, non_blocking=True)
+    flipped = torch.cat(flips)[:, None, None, None].to(device, non_blocking=True)
+    targets = dataset.labels[order].to(device, non_blocking=True)
 
-    def __init__(self, dataset, recipe: Recipe, epoch: int, device: torch.device, crop: int = 0):
-        self.images, self.device, self.size = dataset.images, device, recipe.batch_size
-        count, side = len(dataset), min(dataset.images.shape[-2:])
-        if crop > side:
-            raise ValueError(f"crop={crop} is larger than the images, whose side is {side}")
-        self.steps = steps_of(count, recipe)
-        generator = generator_of(recipe, epoch)
-        orders, flips = [], []
-        for _ in range(-(-self.steps * self.size // count)):  # passes, the last perhaps in part
-            orders.append(torch.randperm(count, generator=generator))
-            mirrored = torch.rand(count, generator=generator) < (0.5 if recipe.flip else 0.0)
-            flips.append(mirrored[orders[-1]])
-        self.order = torch.cat(orders)
-        self.crop = crop if crop != max(dataset.images.shape[-2:]) else 0
-        if self.crop:
-            free = torch.tensor(dataset.images.shape[-2:]) - self.crop + 1
-            drawn = torch.rand(len(self.order), 2, generator=generator, dtype=torch.float64)
-            self.corners = (drawn * free).long().to(device, non_blocking=True)  # (n, 2): top, left
-        self.flips = torch.cat(flips)[:, None, None, None].to(device, non_blocking=True)
-        self.targets = dataset.labels[self.order].to(device, non_blocking=True)
-
-    def __len__(self) -> int:
-        return self.steps
-
-    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        slow = self.images.nbytes >= _READ_AHEAD or self.device.type != "cpu"
-        batches = ahead(self._gather, range(self.steps), 2 if slow else 1, window=1)
-        for step, images in enumerate(batches):
-            rows = slice(step * self.size, (step + 1) * self.size)
-            images = images.to(self.device, non_blocking=True)
-            if self.crop:
-                images = crop_at(images, self.corners[rows], self.crop)
-            images = torch.where(self.flips[rows], images.flip(3), images)
-            yield as_input(images, self.device), self.targets[rows]
-
-    def _gather(self, step: int) -> Tensor:
-        images = self.images[self.order[step * self.size : (step + 1) * self.size]]
+    def gather(step: int) -> Tensor:
+        images = dataset.images[order[step * size : (step + 1) * size]]
         # only from pinned memory does a copy to the GPU overlap with what it computes
-        return images.pin_memory() if self.device.type == "cuda" else images
+        return images.pin_memory() if device.type == "cuda" else images
+
+    slow = dataset.images.nbytes >= _READ_AHEAD or device.type != "cpu"
+    for step, images in enumerate(ahead(gather, range(steps), 2 if slow else 1, window=1)):
+        rows = slice(step * size, (step + 1) * size)
+        images = images.to(device, non_blocking=True)
+        if cropped:
+            images = crop_at(images, corners[rows], crop)
+        images = torch.where(flipped[rows], images.flip(3), images)
+        yield as_input(images, device), targets[rows]
 
 
 def crop_at(images: Tensor, corners: Tensor, side: int) -> Tensor:

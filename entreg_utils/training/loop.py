@@ -21,7 +21,7 @@ from torch.optim import lr_scheduler
 from entreg_utils import models, names
 from entreg_utils.erasing import Erasing, attach
 from entreg_utils.fields import plain_numbers
-from entreg_utils.training.batches import Epoch, check_labels, generator_of, steps_of
+from entreg_utils.training.batches import batches, check_labels, generator_of, steps_of
 from entreg_utils.training.guard import Best, Guard, enough_memory, kept, restore, save
 from entreg_utils.training.recipe import Recipe, regularised_loss
 
@@ -75,25 +75,18 @@ def fit(
     parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler}
     parts |= {} if best is None else {"best": best}
     purpose = {} if checkpoint is None else _purpose(train, recipe, erasing, crop, best)
-    history = restore(checkpoint, parts, purpose)
+    history, half = restore(checkpoint, parts, purpose), recipe.precision == "bf16"
+    options = {"fill": getattr(model, "mean", None), "num_classes": classes_of(model)}
+    options["as_distribution"] = recipe.multilabel != "sigmoid"
     with _network(model, recipe, erasing) as (network, draws):
         for epoch in range(len(history), recipe.epochs):
             model.train()
             draws.set_state(generator_of(recipe, epoch, stream=1).get_state())
             guard = Guard(epoch, steps, device, checkpoint)
             with enough_memory("a training step", kept(epoch, checkpoint)):
-                for images, target in Epoch(train, recipe, epoch, device, crop):
-                    images, target = erasing.apply_to_batch(
-                        images,
-                        target,
-                        draws,
-                        fill=getattr(model, "mean", None),
-                        num_classes=classes_of(model),
-                        as_distribution=recipe.multilabel != "sigmoid",
-                    )
-                    with torch.autocast(
-                        device.type, torch.bfloat16, enabled=recipe.precision == "bf16"
-                    ):
+                for images, target in batches(train, recipe, epoch, device, crop):
+                    images, target = erasing.apply_to_batch(images, target, draws, **options)
+                    with torch.autocast(device.type, torch.bfloat16, half):
                         logits = network(images)
                     with guard.step(scheduler.get_last_lr()[0], logits, target):
                         loss = regularised_loss(logits, target, recipe)

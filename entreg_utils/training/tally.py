@@ -43,7 +43,7 @@ class Tally:
         hits: (B, 1000) bool over the pairs with boxes, largest contour, min-max; None without.
         curves: (1000,) int64 of each of ``others``: right boxes.
         kept: (B,) bool of each of them at its column.
-        every: (3, 1000) int64, right boxes at ``IOUS``; of all contours where it is ``final``.
+        every: (3, 1000) int64, right boxes of all contours at ``IOUS``, where it is ``final``.
         pool, pixel_ap, num_masked: of pixels: over all maps; (P,) float16, NaN where a mask has no
             object; masks of which some pixel counts.
         lit: (P, 2, 2) float16, precision and recall (last axis) at the cuts of ``final``; NaN where
@@ -80,10 +80,10 @@ class Tally:
             rows, levels, *_ = map_boxes(raw, _TAUS, contours, size)
             ious = level_ious(rows, true)[:, levels]
             found["hits"] = ious[0] >= IOU
-            found["every"] = ious[-1] >= np.array(IOUS)[:, None]
             others = (map_ious(raw, true, _TAUS, ["largest"], size, rule) for rule in self.others)
             found["others"] = [own[0] >= IOU for own, _, _ in others]
             if self.final:
+                found["every"] = ious[1] >= np.array(IOUS)[:, None]
                 found["box_area"] = _box_areas(rows[0][levels[self.final.box], :4], true)
         if self.view.has_masks:
             mask, ignore = self.view.mask(pair)
@@ -103,8 +103,8 @@ class Tally:
             for (rule, column), hits in zip(self.others.items(), found["others"], strict=True):
                 self.curves[rule] += hits
                 self.kept[rule][self._boxed] = column is not None and hits[column]
-            self.every += found["every"]
             if self.final:
+                self.every += found["every"]
                 self.box_area[self._boxed, : len(self.final.box)] = found["box_area"]
             self._boxed += 1
         if "pool" in found:

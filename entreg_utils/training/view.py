@@ -48,8 +48,14 @@ class View:
         self.rows = None if rows is None else torch.as_tensor(rows)
         self.labels = dataset.labels if rows is None else dataset.labels[self.rows]
         self.several = self.labels.ndim == 2
+        # side of the whole image where the part that is shown has `size`, and its margin
+        self._full, self._margin = self.size, 0
         if self.crop:
-            _margin(min(dataset.images.shape[-2:]), self.crop)  # refuses what does not fit
+            sides = dataset.images.shape[-2:]
+            if self.crop > (side := min(sides)):
+                raise ValueError(f"crop={crop} is larger than the images, whose side is {side}")
+            self._full = round(self.size * sides[1] / self.crop)
+            self._margin = (self._full - self.size) // 2
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -60,7 +66,7 @@ class View:
         images = self.dataset.images[chosen]
         if not self.crop:
             return images
-        top, left = (_margin(side, self.crop) for side in images.shape[-2:])
+        top, left = ((side - self.crop) // 2 for side in images.shape[-2:])
         return images[..., top : top + self.crop, left : left + self.crop]
 
     @cached_property
@@ -73,18 +79,10 @@ class View:
     @cached_property
     def boxes(self) -> list[np.ndarray] | None:
         """P int64 arrays (n, 4) in the frame of ``size``, (0, 4) where none is known; or None."""
-        if self.rows is not None:
-            return None
-        full, margin = self._frame()
-        boxes = self.dataset.boxes_at(full)
-        if boxes is not None and len(boxes) != len(self.pairs):
-            raise ValueError(
-                f"there are boxes for {len(boxes)} maps of {len(self.pairs)}: with several classes "
-                "an image, boxes_at gives those of each pair of image and class"
-            )
-        if boxes is None or not margin:
+        boxes = self._of_pairs("boxes")
+        if boxes is None or not self._margin:
             return boxes
-        return [np.clip(own - margin, 0, self.size - 1) for own in boxes]
+        return [np.clip(own - self._margin, 0, self.size - 1) for own in boxes]
 
     @cached_property
     def boxed(self) -> np.ndarray:
@@ -93,14 +91,18 @@ class View:
 
     @cached_property
     def _masks(self) -> Sequence | None:
-        found = None if self.rows is not None else self.dataset.masks_at(self._frame()[0])
+        return self._of_pairs("masks")
+
+    def _of_pairs(self, what: str) -> Sequence | None:
+        """The data set's boxes or masks of the whole image, for each pair; or None."""
+        found = None if self.rows is not None else getattr(self.dataset, f"{what}_at")(self._full)
         if found is None:
             return None
         found = found if hasattr(found, "__getitem__") else [*found]
         if len(found) != len(self.pairs):
             raise ValueError(
-                f"there are masks for {len(found)} maps of {len(self.pairs)}: masks_at gives one "
-                "for each pair of image and class"
+                f"there are {what} for {len(found)} maps of {len(self.pairs)}: {what}_at gives "
+                "those of each pair of image and class"
             )
         return found
 
@@ -110,17 +112,9 @@ class View:
 
     def mask(self, pair: int) -> tuple[np.ndarray, np.ndarray | None]:
         """(mask, ignore or None) of a pair, bool (size, size)."""
-        margin = self._frame()[1]
-        part = slice(margin, margin + self.size)
+        part = slice(self._margin, self._margin + self.size)
         mask, ignore = self._masks[pair]
         return mask[part, part], None if ignore is None else ignore[part, part]
-
-    def _frame(self) -> tuple[int, int]:
-        """Side of the whole image where the part that is shown has ``size``, and its margin."""
-        if not self.crop:
-            return self.size, 0
-        full = round(self.size * self.dataset.images.shape[-1] / self.crop)
-        return full, (full - self.size) // 2
 
     @property
     def criterion(self) -> str:
@@ -202,9 +196,3 @@ def _several(model, images: Tensor, pairs: Tensor, start: int, stop: int) -> tup
     one_of = torch.empty(len(images), dtype=torch.int64)
     one_of[passed] = torch.arange(len(passed))  # of equal rows any will do
     return a[: len(own)], z[one_of.to(z.device, non_blocking=True)]
-
-
-def _margin(side: int, crop: int) -> int:
-    if crop > side:
-        raise ValueError(f"crop={crop} is larger than the images, whose side is {side}")
-    return (side - crop) // 2

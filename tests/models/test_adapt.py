@@ -2,6 +2,7 @@
 
 import copy
 
+import numpy as np
 import pytest
 import torch
 import torchvision
@@ -220,7 +221,8 @@ def test_class_and_register_tokens_are_what_is_no_square_and_what_is_no_map():
 def test_statistics_are_given_found_or_imagenets():
     network = Picked(*TAILS["linear"]())
     assert models.adapt(network).mean.tolist() == pytest.approx([0.485, 0.456, 0.406])
-    assert models.adapt(network, mean=[0.5] * 3, std=[0.25] * 3).std.tolist() == [0.25] * 3
+    given = {"mean": np.full(3, 0.5), "std": torch.full((3,), 0.25)}
+    assert models.adapt(network, **given).std.tolist() == [0.25] * 3
     own = nn.Sequential(torchvision.transforms.Normalize([0.1, 0.2, 0.3], [1, 1, 2]), network)
     model = models.adapt(own)
     assert model.mean.tolist() == pytest.approx([0.1, 0.2, 0.3])

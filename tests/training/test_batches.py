@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 import torch
 
-from entreg_utils.training import Recipe, batches
-from entreg_utils.training.batches import Epoch, check_labels, crop_at, steps_of
+from entreg_utils.training import Recipe
+from entreg_utils.training.batches import batches, check_labels, crop_at, steps_of
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(batch_size=4, flip=False)
@@ -28,7 +28,7 @@ def numbers(dataset, recipe, epoch=0, crop=0):
     """The images of each batch as bytes again, with their targets."""
     return [
         ((images * 255).round().to(torch.uint8), target)
-        for images, target in Epoch(dataset, recipe, epoch, CPU, crop)
+        for images, target in batches(dataset, recipe, epoch, CPU, crop)
     ]
 
 
@@ -104,13 +104,13 @@ def test_a_crop_of_the_whole_image_is_no_crop_and_a_larger_one_is_refused():
     ((seen, _),) = numbers(Numbered(images=images), RECIPE, crop=6)
     assert torch.equal(seen, images)
     with pytest.raises(ValueError, match="crop=7 is larger than the images, whose side is 6"):
-        Epoch(Numbered(images=images), RECIPE, 0, CPU, 7)
+        next(batches(Numbered(images=images), RECIPE, 0, CPU, 7))
 
 
 def test_reading_ahead_gives_the_same_batches(monkeypatch):
     recipe = replace(RECIPE, flip=True)
     plain = numbers(Numbered(), recipe, crop=3)
-    monkeypatch.setattr(batches, "_READ_AHEAD", 0)
+    monkeypatch.setattr("entreg_utils.training.batches._READ_AHEAD", 0)
     torch.testing.assert_close(numbers(Numbered(), recipe, crop=3), plain, rtol=0, atol=0)
 
 

@@ -153,10 +153,10 @@ def test_boxes_and_masks_are_those_of_pairs(photographs, several):
     dataset.masks_at = lambda size: (own for own in masks_at(size))  # need not be a list
     assert View(dataset).mask(5)[0].tolist() == masks_at(224)[5][0].tolist()
     dataset.masks_at = lambda size: masks_at(size)[:5]
-    with pytest.raises(ValueError, match="masks for 5 maps of 6: masks_at gives one for each pair"):
+    with pytest.raises(ValueError, match="masks for 5 maps of 6: masks_at gives those of each"):
         View(dataset).mask(0)
     several.boxes_at = lambda size: [np.zeros((0, 4), np.int64)] * len(several.labels)
-    with pytest.raises(ValueError, match=r"boxes for 16 maps of \d+: with several classes an ima"):
+    with pytest.raises(ValueError, match=r"boxes for 16 maps of \d+: boxes_at gives those of each"):
         View(several).boxes  # noqa: B018
 
 
