@@ -133,46 +133,6 @@ def test_the_plain_count_by_hand(rule, monkeypatch):
         scoring.boxes(**SMALL)
 
 
-@pytest.fixture
-def children(monkeypatch):
-    """What the processes that a module starts are asked, in place of starting them."""
-
-    def replace(module, said):
-        asked = []
-
-        def run(command, **options):
-            asked.append((command, options))
-            return SimpleNamespace(stdout=f"{said(command, len(asked))}\n")
-
-        monkeypatch.setattr(module.subprocess, "run", run)
-        return asked
-
-    return replace
-
-
-def test_compiling_is_the_first_call_less_that_of_a_process_with_a_cache(children):
-    asked = children(scoring, lambda _, count: 7.5 if count == 1 else 0.5)
-    compiling, later = scoring.first_call()
-    assert (compiling.value, compiling.met, later.value) == (7.0, False, 0.5)
-    first, second = (options["env"]["NUMBA_CACHE_DIR"] for _, options in asked)
-    assert first == second != os.environ.get("NUMBA_CACHE_DIR")
-
-
-def test_a_start_is_the_cpu_time_of_the_process_alone(children, monkeypatch):
-    clock = [0.0]
-
-    def said(_, count):
-        clock[0] += {0: 0.5, 1: 0.7, 2: 0.2}[count % 3]
-
-    asked = children(scoring, said)
-    monkeypatch.setattr(scoring.os, "times", lambda: (9.0, 9.0, clock[0], 2 * clock[0], 9.0))
-    rows = scoring.starts(repeats=3)
-    assert [row.value for row in rows] == pytest.approx([1.5] * 3)  # 0.5 s of user, 1 of system
-    assert [row.met for row in rows] == [False, False, True] and len(asked) == 9
-    words = [tuple(command[1:]) for command, _ in asked]
-    assert list(dict.fromkeys(words)) == list(scoring.STARTS)
-
-
 def test_only_the_folded_step_is_folded(monkeypatch):
     monkeypatch.setattr(training, "step_of", lambda model, *_: model)
     for folded in (True, False):
@@ -180,22 +140,41 @@ def test_only_the_folded_step_is_folded(monkeypatch):
         assert ("FoldedConv" in kinds) == folded
 
 
-def test_memory_is_kept_in_the_child_that_is_asked_to(children, monkeypatch):
-    asked = children(training, lambda command, _: 0.3 if command[-1] == "kept" else 0.6)
-    (row,) = training.memory(repeats=2)
-    words = [command[-1] for command, _ in asked]
-    assert row.value == 2 and words == ["kept", "returned", "returned", "kept"]
-    kept = []
-    monkeypatch.setattr(training, "keep_memory", lambda: kept.append(1))
-    assert all(training.main(how, side=32, batch=2) > 0 for how in ("returned", "kept"))
-    assert kept == [1]
+@pytest.mark.parametrize(
+    ("part", "said", "words", "values"),
+    [
+        # 7.5 s with an empty cache, then 0.5 s
+        (scoring.first_call, lambda command, n: 7.5 if n == 1 else 0.5, None, [7.0, 0.5]),
+        (
+            lambda: scoring.memory(0, 3),
+            lambda command, n: 100 + 3 * int(command[-2]) * int(command[-1]),
+            ["1", "1", "2"],
+            [1.09, 1.18],
+        ),
+        (
+            lambda: training.memory(repeats=2),
+            lambda command, n: 0.3 if command[-1] == "kept" else 0.6,
+            ["kept", "returned", "returned", "kept"],
+            [2],
+        ),
+        (
+            lambda: predicting.memory(3, 50),
+            lambda command, n: f"a line\n{1000 + len(os.listdir(command[-2]))}",
+            None,
+            [1050 / 1003],
+        ),
+    ],
+)
+def test_rows_are_made_of_what_other_processes_say(monkeypatch, part, said, words, values):
+    asked = []
 
+    def run(command, **_):
+        asked.append(command)
+        return SimpleNamespace(stdout=f"{said(command, len(asked))}\n")
 
-def test_maps_are_counted_in_processes_of_many_and_few(children):
-    asked = children(scoring, lambda command, _: 100 + 3 * int(command[-2]) * int(command[-1]))
-    one, two = scoring.memory(0, 3)
-    assert [command[-2:] for command, _ in asked] == [["0", "1"], ["3", "1"], ["3", "2"]]
-    assert (one.value, one.met, two.value, two.met) == (1.09, True, 1.18, False)
+    monkeypatch.setattr("subprocess.run", run)
+    assert [row.value for row in part()] == pytest.approx(values)
+    assert words is None or [command[-1] for command in asked] == words
 
 
 def test_scores_beside_a_pass_are_those_after_it(turns, monkeypatch):
@@ -224,19 +203,10 @@ def test_a_fresh_run_trains_in_a_store_of_its_own(tmp_path, monkeypatch):
     assert results() == tmp_path
 
 
-def test_predict_stands_beside_decoding_and_a_pass(turns, children):
+def test_predict_stands_beside_decoding_and_a_pass(turns):
     turns(predicting, {"predict": 3.0, "plain": 2.0})
     rate, ratio = predicting.speed("timm:test_resnet", count=3, repeats=1)
     assert (rate.value, ratio.value, ratio.met) == (1, 1.5, False)
-    counts = []
-
-    def said(command, _):
-        counts.append(len(os.listdir(command[-2])))
-        return f"a line\n{1000 + counts[-1]}"
-
-    children(predicting, said)
-    (row,) = predicting.memory(3, 50)
-    assert counts == [3, 50] and row.value == 1050 / 1003 and row.met
 
 
 def test_the_command_prints_all_or_one(monkeypatch, capsys):
