@@ -161,24 +161,20 @@ def test_decks_go_on_by_keyboard_and_nothing_overflows_unseen(chromium, pages, s
     page.close()
 
 
+COLAB = "https://colab.research.google.com/github/o/n/blob/main/notebooks/00.ipynb"
+LAB = "main?urlpath=lab%2Ftree%2Fnotebooks%2F00.ipynb"
+ELSEWHERE = f"https://mybinder.org/v2/git/https%3A%2F%2Fexample.org%2Fn/{LAB}"
+
+
 @pytest.mark.parametrize(
     ("repository", "buttons"),
     [
         ("", {}),
         (
             "https://github.com/o/n.git",
-            {
-                "Colab": "https://colab.research.google.com/github/o/n/blob/main/notebooks/00.ipynb",
-                "Binder": "https://mybinder.org/v2/gh/o/n/main?urlpath=lab%2Ftree%2Fnotebooks%2F00.ipynb",
-            },
+            {"Colab": COLAB, "Binder": f"https://mybinder.org/v2/gh/o/n/{LAB}"},
         ),
-        (
-            "https://example.org/n",
-            {
-                "Binder": "https://mybinder.org/v2/git/https%3A%2F%2Fexample.org%2Fn/main"
-                "?urlpath=lab%2Ftree%2Fnotebooks%2F00.ipynb"
-            },
-        ),
+        ("https://example.org/n", {"Binder": ELSEWHERE}),
     ],
 )
 def test_the_repositorys_address_gives_the_buttons(repository, buttons):
