@@ -46,9 +46,7 @@ class Explorer(ipywidgets.VBox):
 
     def __init__(self, draw: Callable[..., tuple[Figure, str]], **controls):
         if not controls:
-            raise ValueError(
-                "an explorer wants at least one control, such as a slider, by its name"
-            )
+            raise ValueError("an explorer wants at least one control, by its name")
         for name, control in controls.items():
             if not (getattr(control, "description", "") and hasattr(control, "value")):
                 what = "must be a widget with a value and a description, which names it"
