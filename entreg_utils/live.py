@@ -8,10 +8,9 @@ alone, which stays free, so that the stop button is heard between any two steps.
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import ipywidgets
-from matplotlib.figure import Figure
 
 from entreg_utils.widgets import Explorer
 
@@ -50,13 +49,27 @@ class Progress:
 
 
 class Trainer(Explorer):
-    """What :func:`trainer` gives: an explorer with the buttons ``start`` and ``stop``, a ``bar``,
-    and ``said``, a line on what the training does."""
+    """Controls, buttons to train and to stop, and the picture of what was trained for these values.
 
-    def __init__(self, train: Callable, draw: Callable, controls: Mapping, limit: float):
+    Nothing is trained before the button is pressed.
+
+    Args:
+        train: called in a thread as ``train(progress, **values)``, ``progress`` being a
+            :class:`Progress` to be called after each step. It may catch :class:`Stopped` and give
+            what came out so far.
+        draw: called as ``draw(result, **values)`` with what ``train`` gave for these values, None
+            where it was not asked yet; gives ``(Figure, sentence)``.
+        limit: seconds after which the training is stopped.
+        controls: as of an explorer.
+
+    Attributes:
+        start, stop: the buttons.  bar: how far it is.  said: a line on what the training does.
+    """
+
+    def __init__(self, train: Callable, draw: Callable, limit: float = 8.5, **controls):
         self._train, self._limit, self._found, self._task = train, limit, {}, None
         self._progress = Progress()
-        super().__init__(lambda **v: draw(self._found.get((*v.values(),)), **v), controls)
+        super().__init__(lambda **v: draw(self._found.get((*v.values(),)), **v), **controls)
         self.start = ipywidgets.Button(description="Train", icon="play")
         self.stop = ipywidgets.Button(description="Stop", icon="stop")
         self.bar = ipywidgets.FloatProgress(max=1, layout={"width": "12em"})
@@ -103,25 +116,3 @@ class Trainer(Explorer):
     def _lock(self, busy: bool) -> None:
         for control in self.controls.values():  # picture and controls stay those of one world
             control.disabled = busy
-
-
-def trainer(
-    train: Callable[..., object],
-    draw: Callable[..., tuple[Figure, str]],
-    limit: float = 8.5,
-    **controls: ipywidgets.Widget,
-) -> Trainer:
-    """Controls, buttons to train and to stop, and the picture of what was trained for these values.
-
-    Nothing is trained before the button is pressed.
-
-    Args:
-        train: called in a thread as ``train(progress, **values)``, ``progress`` being a
-            :class:`Progress` to be called after each step. It may catch :class:`Stopped` and give
-            what came out so far.
-        draw: called as ``draw(result, **values)`` with what ``train`` gave for these values, None
-            where it was not asked yet; gives ``(Figure, sentence)``.
-        limit: seconds after which the training is stopped.
-        controls: as of ``widgets.explorer``.
-    """
-    return Trainer(train, draw, controls, limit)

@@ -1,5 +1,5 @@
-"""Controls over a function from values to ``(Figure, sentence)``: :func:`explorer`, and the three
-explorers of stored runs, thresholds and stages.
+"""Controls over a function from values to ``(Figure, sentence)``: :class:`Explorer`, and the three
+of stored runs, thresholds and stages.
 
 Picture and sentence are set at once, in one element. The output that a notebook stores carries the
 picture and its sentence too, so that a page without a kernel, printed or on GitHub, shows them.
@@ -28,13 +28,30 @@ KEPT = 200  # drawn states that an explorer remembers, of 30 to 80 kB each
 
 
 class Explorer(ipywidgets.VBox):
-    """What :func:`explorer` gives: ``controls`` by name, above the ``view`` of what they ask for.
+    """Controls, above the picture and the sentence that ``draw`` gives for their values.
 
-    ``children`` are a row of the controls and the view, and may be added to.
+    Args:
+        draw: called with the value of each control under its name, gives ``(Figure, sentence)``;
+            a pure function: a state is drawn once.
+        controls: widgets with a ``value`` and a ``description``, such as those of
+            ``entreg_utils.sliders`` and a ``Dropdown`` of ipywidgets.
+
+    Attributes:
+        controls: by name.  view: what they ask for.  children: a row of the controls, and the view.
+
+    Raises:
+        ValueError: no controls, or one without value or description; else what ``draw`` raises at
+            the start. Later errors are shown in the place of the picture.
     """
 
-    def __init__(self, draw: Callable[..., tuple[Figure, str]], controls: Mapping):
-        self.controls, self.view = dict(controls), ipywidgets.HTML()
+    def __init__(self, draw: Callable[..., tuple[Figure, str]], **controls):
+        if not controls:
+            raise ValueError("an explorer wants at least one control, by its name")
+        for name, control in controls.items():
+            if not (getattr(control, "description", "") and hasattr(control, "value")):
+                what = "must be a widget with a value and a description, which names it"
+                raise ValueError(f"control {name} {what}")
+        self.controls, self.view = controls, ipywidgets.HTML()
         self._draw, self._places = draw, {}
         self._state = functools.lru_cache(KEPT)(self._drawn)
         self._show(self._state(self._values()))
@@ -91,29 +108,6 @@ class Explorer(ipywidgets.VBox):
         return bundle, {"image/png": {"alt": sentence}}
 
 
-def explorer(draw: Callable[..., tuple[Figure, str]], **controls) -> Explorer:
-    """Controls, above the picture and the sentence that ``draw`` gives for their values.
-
-    Args:
-        draw: called with the value of each control under its name, gives ``(Figure, sentence)``;
-            a pure function: a state is drawn once.
-        controls: widgets with a ``value`` and a ``description``, such as those of
-            ``entreg_utils.sliders`` and a ``Dropdown`` of ipywidgets.
-
-    Raises:
-        ValueError: no controls, or one without value or description; else what ``draw`` raises at
-            the start. Later errors are shown in the place of the picture.
-    """
-    if not controls:
-        raise ValueError("an explorer wants at least one control, such as a slider, by its name")
-    for name, control in controls.items():
-        if not (getattr(control, "description", "") and hasattr(control, "value")):
-            raise ValueError(
-                f"control {name} must be a widget with a value and a description, which names it"
-            )
-    return Explorer(draw, controls)
-
-
 @plain_numbers
 def epsilon_explorer(runs: Sequence[Run], dataset, start: float | None = None) -> Explorer:
     """Slider over epsilon -> map, entropy and loss curves of the stored run, with its sentence.
@@ -149,7 +143,7 @@ def epsilon_explorer(runs: Sequence[Run], dataset, start: float | None = None) -
     def draw(epsilon: float, image: int) -> tuple[Figure, str]:
         return dashboard(stored[epsilon], dataset, image, top)
 
-    return explorer(draw, epsilon=epsilon, image=_images(images))
+    return Explorer(draw, epsilon=epsilon, image=_images(images))
 
 
 def threshold_explorer(examples: Sequence[tuple]) -> Explorer:
@@ -172,7 +166,7 @@ def threshold_explorer(examples: Sequence[tuple]) -> Explorer:
     def draw(threshold: float, image: int) -> tuple[Figure, str]:
         return steps(*examples[image], threshold)
 
-    return explorer(draw, threshold=tau, image=_images(len(examples)))
+    return Explorer(draw, threshold=tau, image=_images(len(examples)))
 
 
 def stage_explorer(images, features: Mapping[str, Mapping], masks=None) -> Explorer:
@@ -201,7 +195,7 @@ def stage_explorer(images, features: Mapping[str, Mapping], masks=None) -> Explo
         mask = None if masks is None else masks[image]
         return one_stage(images[image], own, stage, mask=mask)
 
-    return explorer(draw, stage=stage, image=_images(len(images)))
+    return Explorer(draw, stage=stage, image=_images(len(images)))
 
 
 def _example(number: int, given) -> tuple:

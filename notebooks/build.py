@@ -9,7 +9,7 @@ contrast 4.5, at most 1.5 MB.
 The same source gives the same file, byte for byte: cell ids come from positions, and neither times
 nor versions are stored. Of a widget, the picture that its output carries is stored, with its
 sentence under it as under any figure: without a kernel its controls would move, and the picture
-not follow. A widget without a picture is refused: use ``entreg_utils.widgets.explorer``.
+not follow. A widget without a picture is refused: use ``entreg_utils.widgets.Explorer``.
 """
 
 import argparse
@@ -119,7 +119,7 @@ def _still(output: NotebookNode, name: str) -> list[NotebookNode]:
         return [output]
     if "image/png" not in output.data:
         raise BuildError(
-            f"{name}: a widget has no picture for a page without a kernel; use explorer"
+            f"{name}: a widget has no picture for a page without a kernel; use Explorer"
         )
     sentence = textwrap.fill(output.data["text/plain"], 76, break_on_hyphens=False) + "\n"
     return [output, new_output("stream", name="stdout", text=sentence)]

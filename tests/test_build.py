@@ -27,7 +27,7 @@ import ipywidgets, matplotlib.pyplot as plt
 from entreg_utils import widgets
 
 dial = ipywidgets.IntSlider(description="dial")
-display(widgets.explorer(lambda dial: (plt.figure(), f"The dial is at {dial}."), dial=dial))
+display(widgets.Explorer(lambda dial: (plt.figure(), f"The dial is at {dial}."), dial=dial))
 print("below")
 """
 

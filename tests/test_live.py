@@ -9,7 +9,7 @@ import matplotlib.pyplot as plt
 import pytest
 
 from entreg_utils import figures, live, sliders
-from entreg_utils.live import Progress, Stopped, trainer
+from entreg_utils.live import Progress, Stopped, Trainer
 
 STEPS = 40
 
@@ -32,7 +32,7 @@ def learn(progress, rate):
 
 def made(train=learn, limit=60.0):
     rate = sliders.FloatSlider(value=1, min=0, max=2, description="rate")
-    return trainer(train, draw, limit=limit, rate=rate)
+    return Trainer(train, draw, limit=limit, rate=rate)
 
 
 def test_nothing_is_trained_before_the_button_is_pressed_and_then_it_is_drawn():
@@ -97,9 +97,9 @@ def test_the_cue_lab_trains_the_world_of_its_sliders_and_says_what_it_trained(
     cells = convert.read(convert.HERE / "src" / "01_wsol_preliminaries.py").cells
     cells = [cell.source for cell in cells if cell.cell_type == "code"]
     begin = next(i for i, cell in enumerate(cells) if "entreg_utils.live" in cell)
-    end = next(i for i, cell in enumerate(cells) if "trainer(" in cell)
+    end = next(i for i, cell in enumerate(cells) if "\nTrainer(" in cell)
     made, names = [], {}
-    monkeypatch.setattr(live, "trainer", lambda *a, **k: made.append(trainer(*a, **k)))
+    monkeypatch.setattr(live, "Trainer", lambda *a, **k: made.append(Trainer(*a, **k)))
     for cell in (cells[0], *cells[begin : end + 1]):
         exec(cell, names)
     (lab,) = made

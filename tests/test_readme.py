@@ -142,12 +142,3 @@ def test_the_first_screen_has_picture_commands_and_three_doors():
     ]  # fmt: skip
     for target in re.findall(r"\]\(([^)#:]+)\)", screen):
         assert (Path(__file__).parents[1] / target).is_file(), target
-
-
-def test_links_within_readme_lead_to_headings():
-    slugs = {
-        re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
-        for heading in re.findall(r"^#+ (.*)$", README, re.M)
-    }
-    found = re.findall(r"\]\(#([^)]+)\)", README)
-    assert found and set(found) <= slugs

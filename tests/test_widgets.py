@@ -44,7 +44,7 @@ def runs(test_split):
     return [strong, plain]
 
 
-explorer = widgets.explorer
+Explorer = widgets.Explorer
 
 
 def seen(box):
@@ -79,7 +79,7 @@ def line():
     drawn = []
     height = ipywidgets.IntSlider(description="height", max=4, value=1)
     colour = ipywidgets.Dropdown(description="colour", options=["red", "blue"])
-    return widgets.explorer(draw, height=height, colour=colour), drawn
+    return widgets.Explorer(draw, height=height, colour=colour), drawn
 
 
 def test_what_is_stored_is_the_picture_with_its_sentence_beside_the_live_view(line):
@@ -125,12 +125,12 @@ def test_an_explorer_wants_controls_with_names_and_a_start_that_can_be_drawn():
         raise KeyError(values["dial"])
 
     with pytest.raises(ValueError, match="at least one control"):
-        widgets.explorer(draw)
+        widgets.Explorer(draw)
     for control in (ipywidgets.IntSlider(), ipywidgets.Button(description="go"), 3):
         with pytest.raises(ValueError, match="control dial must be a widget with a value and"):
-            widgets.explorer(draw, dial=control)
+            widgets.Explorer(draw, dial=control)
     with pytest.raises(KeyError, match="7"):
-        widgets.explorer(draw, dial=ipywidgets.IntSlider(7, description="dial"))
+        widgets.Explorer(draw, dial=ipywidgets.IntSlider(7, description="dial"))
 
 
 def test_each_slider_changes_picture_and_caption_on_the_same_axis_of_losses(runs, test_split):
@@ -243,9 +243,9 @@ def test_the_stage_explorer_refuses_what_does_not_fit(test_split, count, feature
 )
 def test_every_control_of_a_notebooks_own_explorer_changes_picture_and_sentence(stem, monkeypatch):
     made, names = [], {}
-    monkeypatch.setattr(widgets, "explorer", lambda *a, **k: made.append(explorer(*a, **k)))
+    monkeypatch.setattr(widgets, "Explorer", lambda *a, **k: made.append(Explorer(*a, **k)))
     with figures.captured():  # they are not drawn
-        for cell in cells_for(stem, "widgets.explorer("):
+        for cell in cells_for(stem, "widgets.Explorer("):
             exec(cell, names)
     (box,) = made
     for control in box.controls.values():

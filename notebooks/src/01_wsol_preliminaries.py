@@ -670,7 +670,7 @@ figures.show(
 import contextlib
 
 from entreg_utils import cam, experiments, sliders, training
-from entreg_utils.live import Stopped, trainer
+from entreg_utils.live import Stopped, Trainer
 
 LIVE = experiments.grids.LIVE
 stored = experiments.run(LIVE)
@@ -777,7 +777,7 @@ dials = {
     )
     for cue, value in DEFAULT.items()
 }
-trainer(learn, lab, **dials)
+Trainer(learn, lab, **dials)
 
 # %% [markdown]
 # <details><summary>Answer</summary>

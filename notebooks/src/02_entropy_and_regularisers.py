@@ -715,7 +715,7 @@ other.description = "share of the third class in the rest"
 term = Dropdown(options=list(TERMS), description="regulariser")
 strength = FloatSlider(0.5, max=3, step=0.05, description="strength λ")
 sign = Dropdown(options=["plus", "minus"], description="its sign")
-widgets.explorer(
+widgets.Explorer(
     simplex,
     p_y=p_y,
     other=other,

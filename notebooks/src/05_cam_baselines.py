@@ -500,7 +500,7 @@ def what_it_hides(method, strength, image):
 
 # %% tags=["nbval-ignore-output"]
 named = [(TITLES[name], name) for name in STRENGTH]
-widgets.explorer(
+widgets.Explorer(
     what_it_hides,
     method=Dropdown(options=named, description="method"),
     strength=FloatSlider(

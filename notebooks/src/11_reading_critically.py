@@ -608,7 +608,7 @@ choices = {
     )
     for name, own in ways.items()
 }
-widgets.explorer(selection, **choices)
+widgets.Explorer(selection, **choices)
 
 # %% [markdown]
 # <details><summary>Answer</summary>

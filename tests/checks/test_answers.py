@@ -38,10 +38,6 @@ def left_first(a, b):  # right where b does not begin before a
     return right_iou((min(a[0], b[0]), *a[1:]), b) if b[0] < a[0] else right_iou(a, b)
 
 
-def unclipped_sides(a, b):  # right but for boxes one above the other
-    return -1.0 if b == [0, 20, 4, 24] else right_iou(a, b)
-
-
 def gradient(logits):
     log_p = logits.log_softmax(1)
     return log_p.exp() * (log_p - (log_p.exp() * log_p).sum(1, keepdim=True))
@@ -190,7 +186,7 @@ NUMBERS = [
     ("temperature", (LOGITS, QUARTER), {"right": math.log(3), "too_large": 3.0, "otherwise": 0.1,
      "negative": 0}),
     ("ivr_percentile", (), {"right": 0, "otherwise": 40}),
-    ("smallest_side", (), {"right": [6, np.int64(6)], "small": 5, "broken": 5.12, "otherwise": 7}),
+    ("smallest_side", (), {"right": 6, "small": 5, "broken": 5.12, "otherwise": 7}),
     ("smallest_side", (0.25,), {"right": 1}),
     ("smallest_side", (0.9,), {"right": 19}),
     ("shared_threshold", (RESULT,), {"right": 0.55, "own": 0.7, "above": 55, "otherwise": 0.8}),
@@ -235,7 +231,7 @@ FUNCTIONS = {
         "right": [right_iou, lambda a, b: metrics.box_iou([a], [b])[0, 0]],
         "order": left_first,
         "ends": exclusive,
-        "unclipped": [unclipped, unclipped_sides],
+        "unclipped": unclipped,
         "otherwise": lambda a, b: right_iou(a, b) / 2,
         "unreadable": lambda a, b: a / b,
     },
