@@ -12,13 +12,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from entreg_utils.cam.scaling import (
-    Size,
-    as_array,
-    check_normalization,
-    normalize_one,
-    resize,
-)
+from entreg_utils.cam.scaling import Size, as_array, check_normalization, normalize_one, resize
 from entreg_utils.fields import plain_numbers
 
 
@@ -122,14 +116,12 @@ def warn_invalid(count: int, total: int) -> None:
 def compiled(function: Callable) -> Callable:
     """``numba.njit`` without Python's global lock, kept on disk if possible.
 
-    numba refuses a function where neither the module's folder nor the user's cache can be written;
-    it is then compiled anew in each process, and one warning says so. A full disk is no error.
-    """
+    Where no folder can be written it is compiled anew in each process, and one warning says so. A
+    full disk is no error."""
     beside = os.access(os.path.dirname(function.__code__.co_filename), os.W_OK)
-    homeless = os.path.expanduser("~") == "~"  # where numba would make a folder of that name
     try:
-        if homeless and not beside and not numba.config.CACHE_DIR:
-            raise RuntimeError("no locator available")
+        if os.path.expanduser("~") == "~" and not beside and not numba.config.CACHE_DIR:
+            raise RuntimeError("numba would make a folder called ~")
         found = numba.njit(cache=True, nogil=True)(function)
         save = found._cache.save_overload
 
@@ -139,7 +131,7 @@ def compiled(function: Callable) -> Callable:
 
         found._cache.save_overload = save_if_possible
         return found
-    except RuntimeError:  # "no locator available"
+    except RuntimeError:  # numba's own: "no locator available"
         warnings.warn(  # always from here, thus shown once
             "there is no folder to keep compiled code in, so each process compiles it anew (some "
             "seconds): point NUMBA_CACHE_DIR to one that can be written",
