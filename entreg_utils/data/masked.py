@@ -1,12 +1,5 @@
 """Photographs with masks: Flowers-102, IIIT-Pet and PASCAL VOC 2012, laid out as torchvision does.
 
-    flowers-102/jpg/image_00001.jpg, imagelabels.mat, setid.mat, segmim/segmim_00001.jpg
-    oxford-iiit-pet/images/Abyssinian_1.jpg, annotations/{trainval,test}.txt,
-                    annotations/trimaps/Abyssinian_1.png
-    VOCdevkit/VOC2012/JPEGImages/2007_000027.jpg, SegmentationClass/2007_000033.png,
-                      ImageSets/Main/aeroplane_trainval.txt and 19 more,
-                      ImageSets/Segmentation/{train,val}.txt
-
 Sources: Nilsback and Zisserman, "Automated Flower Classification over a Large Number of Classes",
 ICVGIP 2008, and "Delving into the Whorl of Flower Segmentation", BMVC 2007; Parkhi et al., "Cats
 and Dogs", CVPR 2012; Everingham et al., "The PASCAL Visual Object Classes Challenge: A
