@@ -2,21 +2,11 @@
 
 CUB: 11,788 photographs of 200 species of birds, one box each; Wah et al., "The Caltech-UCSD
 Birds-200-2011 Dataset", 2011. A tree that holds some of the classes is loaded as what its lists
-say. Layout, as its archive unpacks:
-
-    CUB_200_2011/images.txt, classes.txt, image_class_labels.txt, train_test_split.txt,
-                 bounding_boxes.txt, images/001.Black_footed_Albatross/....jpg
-    metadata/CUB/{train,val,test}/{image_ids,class_labels,image_sizes,localization}.txt  (optional)
-    CUBV2/001.Black_footed_Albatross/30107316117.jpg and so on                            (optional)
-
-OpenImages30k: 37,319 photographs of 100 classes, with masks for validation and test; its lists
+say. OpenImages30k: 37,319 photographs of 100 classes, with masks for validation and test; its lists
 (clovaai/wsolevaluation; Choe et al., "Evaluating Weakly Supervised Object Localization Methods
-Right", CVPR 2020) are its only split. Layout:
-
-    metadata/OpenImages/{train,val,test}/{image_ids,class_labels}.txt, and localization.txt for
-        val and test
-    OpenImages/{train,val,test}/0bt_c3/1cd9ac0169ec7df0.jpg and, for val and test, beside it
-        1cd9ac0169ec7df0_m0bt_c3_6932e993.png (an instance), 1cd9ac0169ec7df0_ignore.png
+Right", CVPR 2020) are its only split. ``data/README.md`` says how both lie; beside a photograph
+0bt_c3/1cd9ac0169ec7df0.jpg of OpenImages lie 1cd9ac0169ec7df0_m0bt_c3_6932e993.png, an instance,
+and 1cd9ac0169ec7df0_ignore.png.
 """
 
 from pathlib import Path
@@ -27,7 +17,7 @@ from entreg_utils.cam.scaling import resize_mask
 from entreg_utils.data.decoding import read_image
 from entreg_utils.data.lists import Column, find_folder, held_out
 from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
-from entreg_utils.fields import known, plain_numbers
+from entreg_utils.fields import known
 from entreg_utils.files import StorageError
 
 LISTS = ("official", "evaluation")
@@ -35,7 +25,6 @@ PUBLIC = "lists of the public evaluation code"
 _BINARY = {"0": 0, "1": 1}.__getitem__
 
 
-@plain_numbers
 def cub(
     split: str, root=None, lists: str = "official", val_per_class: int = 5, **shared
 ) -> PhotoDataset:

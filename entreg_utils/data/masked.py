@@ -1,12 +1,5 @@
 """Photographs with masks: Flowers-102, IIIT-Pet and PASCAL VOC 2012, laid out as torchvision does.
 
-    flowers-102/jpg/image_00001.jpg, imagelabels.mat, setid.mat, segmim/segmim_00001.jpg
-    oxford-iiit-pet/images/Abyssinian_1.jpg, annotations/{trainval,test}.txt,
-                    annotations/trimaps/Abyssinian_1.png
-    VOCdevkit/VOC2012/JPEGImages/2007_000027.jpg, SegmentationClass/2007_000033.png,
-                      ImageSets/Main/aeroplane_trainval.txt and 19 more,
-                      ImageSets/Segmentation/{train,val}.txt
-
 Sources: Nilsback and Zisserman, "Automated Flower Classification over a Large Number of Classes",
 ICVGIP 2008, and "Delving into the Whorl of Flower Segmentation", BMVC 2007; Parkhi et al., "Cats
 and Dogs", CVPR 2012; Everingham et al., "The PASCAL Visual Object Classes Challenge: A
@@ -25,7 +18,6 @@ from entreg_utils.cam.scaling import resize_mask
 from entreg_utils.data.decoding import read_all, read_image
 from entreg_utils.data.lists import Column, absent, anew, find_folder, held_out
 from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
-from entreg_utils.fields import plain_numbers
 from entreg_utils.files import StorageError
 
 _SETS = {"train": "trnid", "val": "valid", "test": "tstid"}
@@ -74,7 +66,6 @@ def read_segmentation(files: tuple[Path, ...], label: int, size) -> tuple[np.nda
     return resize_mask(far, size), None
 
 
-@plain_numbers
 def pets(split: str, root=None, val_per_class: int = 10, **shared) -> PhotoDataset:
     """Load one split of Oxford-IIIT Pet (37 breeds): official test (3,669) and trainval (3,680).
 
@@ -110,7 +101,6 @@ def read_trimap(files: tuple[Path, ...], label: int, size) -> tuple[np.ndarray, 
     return resize_mask(codes == 1, size), resize_mask(codes == 3, size)
 
 
-@plain_numbers
 def voc(split: str, root=None, size: int | None = None, cache=True) -> PhotoDataset:
     """Load one split of VOC 2012, with multi-hot labels and a mask for each class present.
 
