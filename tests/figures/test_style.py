@@ -58,13 +58,6 @@ def test_student_gives_the_ends_of_the_interval_over_seeds():
         style.student([1.0])
 
 
-def test_axes_that_hold_a_picture_have_no_scale(line):
-    axes = line().add_subplot()
-    style.picture_axes(axes)
-    assert list(axes.get_xticks()) == list(axes.get_yticks()) == []
-    assert not any(spine.get_visible() for spine in axes.spines.values())
-
-
 def test_what_is_shown_can_be_captured_in_its_place(line, capsys):
     figure = line()
     with style.captured() as outer:
