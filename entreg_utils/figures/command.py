@@ -33,11 +33,8 @@ class Place(NamedTuple):
 
 
 def catalogue(folder: Path | None = None) -> dict[str, Place]:
-    """Every figure by its name, in the order of the notebooks in ``folder`` (the course's).
-
-    Raises:
-        ValueError: there are no built notebooks.
-    """
+    """Every figure by its name, in the order of the notebooks in ``folder`` (the course's);
+    ValueError: there are no built ones."""
     folder = folder or shipped("notebooks")
     notebooks, places = sorted(folder.glob("[0-9][0-9]_*.ipynb")), {}
     if not notebooks:
@@ -78,10 +75,7 @@ def write(names: Iterable[str] = (), out: Path | str | None = None) -> list[Path
     for notebook in dict.fromkeys(place.notebook for place in chosen.values()):
         own = {name: place.cell for name, place in chosen.items() if place.notebook == notebook}
         drawn |= draw(notebook, own)
-    out, text = (
-        expand(out) if out else results("figures"),
-        ["# Figures of the notebooks", RULE],
-    )
+    out, text = expand(out) if out else results("figures"), ["# Figures of the notebooks", RULE]
     for name, (notebook, _, heading) in chosen.items():
         text += [f"## {name}", f"{notebook.name}: {heading}", f"![{name}]({name}.png)"]
         text += [drawn[name][1]]

@@ -64,8 +64,9 @@ def triptych(image, raw_map, true_boxes=(), threshold: float = 0.15) -> tuple[Fi
     axes[1].set_title("blank map" if read["blank"] else "map, min-max")
     axes[3].set_title("nothing to overlay" if read["blank"] else "overlay, line at the threshold")
     if read["blank"]:
-        return figure, (
-            "The map is blank: it has one value everywhere, and no box can be read from it."
+        return (
+            figure,
+            "The map is blank: it has one value everywhere, and no box can be read from it.",
         )
     sentence = (
         f"Raw values from {read['low']:.2f} to {read['high']:.2f}; {read['above']:.0%} of the "
@@ -118,31 +119,29 @@ def triptychs(rows: Sequence[Sequence[Example]]) -> tuple[Figure, str]:
         height_ratios=heights,
         squeeze=False,
     )
-    small, said = {"fontsize": 8, "labelpad": 2}, []
+    said = []
     for column, (network, threshold) in enumerate(heads[0]):
         block = grid[:, 4 * column : 4 * column + 4]
         titles = f"{network}: boxes", "map", "", f"line at {threshold:.2f}"
         for axes, title in zip(block[0], titles, strict=True):
             axes.set_title(title, fontsize=9.5)
-        reads = []
+        ious, blank = [], 0
         for row, four in zip(rows, block, strict=True):
             _, image, raw, boxes, _ = row[column]
             read = _draw_triptych(figure, four, image, raw, boxes, threshold)
             low, high = (f"{read[end]:z.2f}" for end in ("low", "high"))
+            iou = "none" if read["blank"] else f"{read['iou']:.2f}"  # nan without a true box
+            words = f"IoU {iou}", f"{low} to {high}", f"{read['above']:.0%} above"
             if read["blank"]:
-                four[1].set_xlabel(f"blank: {low} everywhere", **small)
-                four[3].set_xlabel("nothing to overlay", **small)
-            else:
-                four[1].set_xlabel(f"{low} to {high}", **small)
-                four[3].set_xlabel(f"{read['above']:.0%} above", **small)
-            if np.isfinite(read["iou"]):
-                four[0].set_xlabel(f"IoU {read['iou']:.2f}", **small)
-            reads.append(read)
-        words = ["none" if read["blank"] else f"{read['iou']:.2f}" for read in reads]
-        known = any(np.isfinite(read["iou"]) for read in reads)
-        blank = sum(read["blank"] for read in reads)
-        ious = (", ".join(words) if known else "no true box") + f" ({blank} blank)" * bool(blank)
-        said.append(f"{network} at threshold {threshold:.2f}: {ious}")
+                words = "", f"blank: {low} everywhere", "nothing to overlay"
+            for axes, text in zip(four[[0, 1, 3]], words, strict=True):
+                axes.set_xlabel(text if text != "IoU nan" else "", fontsize=8, labelpad=2)
+            blank += read["blank"]
+            ious.append(iou)
+        known = {*ious} - {"none", "nan"}
+        listed = ", ".join(ious) if known else "no true box"
+        blanks = f" ({blank} blank)" * bool(blank)
+        said.append(f"{network} at threshold {threshold:.2f}: {listed}{blanks}")
     boxes = "Green: predicted box, red dashes: true box."
     return figure, f"{boxes} IoU, row by row, of {'; '.join(said)}."
 

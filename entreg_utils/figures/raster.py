@@ -53,11 +53,9 @@ def overlay(
     """
     height, width = picture.shape[:2]
     letter = int(np.clip(0.018 * (height + width), 11, 30))
-    tall, line = max(height, 4 * letter), 3 * letter // 2
-    lines = caption.splitlines()
+    tall, line, font = max(height, 4 * letter), 3 * letter // 2, ImageFont.truetype(_FONT, letter)
+    lines = [_cut(text, font, width + 4 * letter - 4) for text in caption.splitlines()]
     canvas = np.full((tall + line * len(lines), width + 4 * letter, 3), 255, np.uint8)
-    font = ImageFont.truetype(_FONT, letter)
-    lines = [_cut(text, font, canvas.shape[1] - 4) for text in lines]
     labels = [(2, tall + int((at + 0.5) * line), text) for at, text in enumerate(lines)]
     if cam.is_blank(gray):
         canvas[:height, :width] = cam.overlay(picture, np.zeros((height, width))) * 255
@@ -70,9 +68,8 @@ def overlay(
         canvas[max(mark - 1, 0) : mark + 1, right : right + letter // 4] = 0
         ends = [(row, text) for row, text in ((0, "1"), (tall, "0")) if abs(row - mark) > letter]
         for row, text in [*ends, (mark, f"{threshold:.2g}")]:
-            labels.append(
-                (right + letter // 4 + 1, np.clip(row, letter // 2, tall - letter // 2), text)
-            )
+            place = np.clip(row, letter // 2, tall - letter // 2)
+            labels.append((right + letter // 4 + 1, place, text))
     drawn = Image.fromarray(canvas)
     pen = ImageDraw.Draw(drawn)
     for *place, text in labels:

@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from entreg_utils import metrics
 from entreg_utils.cam.scaling import as_array
-from entreg_utils.figures.scenes import as_picture, colour_bar, draw_picture
+from entreg_utils.figures.scenes import as_picture, colour_bar, draw_cells, draw_picture
 from entreg_utils.figures.style import MAP_CMAP, picture_axes
 
 PITCH = 1.2  # of a row of one_stage: a square and its title, in sides of the square
@@ -40,8 +40,10 @@ def beside(
         raise ValueError(f"{len(features)} network: give two or more to put beside each other")
     names, stages, rows = list(features), same_stages(features), len(images)
     masks = [None] * rows if masks is None else masks
-    groups = len(stages) + bool(cams)  # of columns, one a network
-    columns = 1 + len(names) * groups
+    groups = {s: {name: _energy(features[name][s], rows) for name in names} for s in stages}
+    if cams:
+        groups["class map"] = {name: as_array(cams[name]) for name in names}
+    columns = 1 + len(names) * len(groups)
     side = min(10 / columns, 1.5)
     size = side * columns, (side + 0.16) * rows + 0.75
     ratios = [1] * rows + [0.07]  # the last row is for the colour bars
@@ -52,28 +54,26 @@ def beside(
     for axes, image in zip(grid[:, 0], images, strict=True):
         draw_picture(axes, image)
     grid[0, 0].set_title("picture", fontsize=9.5)
-    blocks, unders = np.split(grid[:, 1:], groups, axis=1), np.split(last[1:], groups)
+    blocks, unders = np.split(grid[:, 1:], len(groups), axis=1), np.split(last[1:], len(groups))
     said = []
-    for stage, block, under in zip(stages, blocks, unders, strict=False):
-        energy = {name: _energy(features[name][stage], rows) for name in names}
-        high = float(np.max(list(energy.values())))
-        for column, name in zip(block.T, names, strict=True):
-            column[0].set_title(f"{stage}\n{name}", fontsize=9.5)
-            for axes, cells, mask in zip(column, energy[name], masks, strict=True):
-                shown = _cells(axes, cells, images.shape[-1], high, mask)
+    for (title, maps), block, under in zip(groups.items(), blocks, unders, strict=True):
+        scaled = title in stages  # class maps have no common scale
+        high = float(np.max(list(maps.values()))) if scaled else 1.0
+        for column, (name, own) in zip(block.T, maps.items(), strict=True):
+            column[0].set_title(f"{title}\n{name}", fontsize=9.5)
+            for axes, cells, mask in zip(column, own, masks, strict=True):
+                if not scaled:
+                    ends = f"{cells.min():z.1f} to {cells.max():z.1f}"
+                    axes.set_xlabel(ends, fontsize=8, labelpad=2)
+                    cells = metrics.score_map(cells, images.shape[-2:]).scores
+                shown = draw_cells(axes, cells, images.shape[-1], high, mask)
+        if not scaled:
+            said.append(f"likeness of the class maps {_likeness(maps):.2f}")
+            continue
         place = {"orientation": "horizontal", "fraction": 1, "aspect": 24, "pad": 0}
         colour_bar(figure, shown, [0, high], ax=list(under), **place)
-        means = " and ".join(f"{own.mean():.2f} ({name})" for name, own in energy.items())
-        said.append(f"{stage} {means}, likeness {_likeness(energy):.2f}")
-    if cams:
-        raw = {name: as_array(cams[name]) for name in names}
-        for column, name in zip(blocks[-1].T, names, strict=True):
-            column[0].set_title(f"class map\n{name}", fontsize=9.5)
-            for axes, own, mask in zip(column, raw[name], masks, strict=True):
-                scores = metrics.score_map(own, images.shape[-2:]).scores
-                _cells(axes, scores, images.shape[-1], 1.0, mask)
-                axes.set_xlabel(f"{own.min():z.1f} to {own.max():z.1f}", fontsize=8, labelpad=2)
-        said.append(f"likeness of the class maps {_likeness(raw):.2f}")
+        means = " and ".join(f"{own.mean():.2f} ({name})" for name, own in maps.items())
+        said.append(f"{title} {means}, likeness {_likeness(maps):.2f}")
     return figure, (
         f"Mean energy in these {rows} pictures: {'; '.join(said)}. Likeness: correlation of the "
         "cells, mean over pictures."
@@ -125,10 +125,8 @@ def one_stage(image, features: Mapping[str, Mapping], stage: str, mask=None) -> 
 
 def _panels(axes, y: float, side: int, panels: Mapping, high: float, mask) -> None:
     """A row of squares with their titles on one axes, maps from 0 to ``high`` with the outline."""
-    lines, outline = (
-        [],
-        [] if mask is None else contour_generator(z=as_array(mask) * 1.0).lines(0.5),
-    )
+    lines = []
+    outline = [] if mask is None else contour_generator(z=as_array(mask) * 1.0).lines(0.5)
     for column, (title, cells) in enumerate(panels.items()):
         corner = 1.06 * side * column, y + (PITCH - 1) * side  # upper left
         extent = corner[0], corner[0] + side, corner[1] + side, corner[1]
@@ -161,13 +159,3 @@ def _likeness(maps: Mapping[str, np.ndarray]) -> float:
     first, *_, last = maps.values()
     pairs = zip(first, last, strict=True)
     return float(np.mean([np.corrcoef(a.ravel(), b.ravel())[0, 1] for a, b in pairs]))
-
-
-def _cells(axes, values: np.ndarray, side: int, high: float, mask):
-    """Values of any size over the area of the picture, from 0 to ``high``, with the outline."""
-    extent = (-0.5, side - 0.5, side - 0.5, -0.5)
-    shown = axes.imshow(values, cmap=MAP_CMAP, vmin=0, vmax=high, extent=extent)
-    if mask is not None:
-        axes.contour(as_array(mask), levels=[0.5], colors="white", linewidths=0.9)
-    picture_axes(axes)
-    return shown

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from entreg_utils import data, losses, metrics
 from entreg_utils.experiments import Run
 from entreg_utils.fields import plain_numbers
-from entreg_utils.figures.scenes import draw_picture
-from entreg_utils.figures.style import OKABE_ITO, picture_axes
+from entreg_utils.figures.scenes import draw_cells, draw_picture
+from entreg_utils.figures.style import OKABE_ITO
 
 TEST, TRAIN, FLOOR = OKABE_ITO["blue"], OKABE_ITO["vermillion"], "#777777"
 
@@ -59,9 +59,7 @@ def draw_map(axes, run: Run, dataset, image: int, epoch: int = 0) -> float:
     """
     check_image(run, dataset, image)
     raw, mask = run.maps[epoch - 1, image], dataset.masks[run.panel[image]].numpy()
-    axes.imshow(metrics.score_map(raw, mask.shape).scores, vmin=0, vmax=1)
-    axes.contour(mask, levels=[0.5], colors="white", linewidths=0.9)
-    picture_axes(axes)
+    draw_cells(axes, metrics.score_map(raw, mask.shape).scores, mask.shape[-1], 1, mask)
     pxap = metrics.pixel_average_precision([raw], [mask], size=mask.shape)
     axes.set_xlabel(f"{pxap:.2f}", fontsize=9, labelpad=2)
     return pxap
@@ -74,13 +72,12 @@ def check_image(run: Run, dataset, image: int) -> None:
             f"image {image} is not kept: {run.config.name} holds maps of {len(run.panel)} test "
             f"images, 0..{len(run.panel) - 1}"
         )
-    if run.config.data.several:
-        raise ValueError(f"{run.config.name} has several objects an image: give a run of one")
     own = run.config.dataset, "test", data.World(**run.config.data.knobs)
-    if (dataset.name, dataset.split, getattr(dataset, "world", None)) != own:
+    given = dataset.name, dataset.split, getattr(dataset, "world", None)
+    if run.config.data.several or given != own:
         raise ValueError(
-            f"the maps of {run.config.name} belong to the test split of its own world: give "
-            "experiments.splits(run.config)[2]"
+            f"the maps of {run.config.name} belong to the test split of its own world, one object "
+            "an image: give experiments.splits(run.config)[2] of a run of toy"
         )
 
 
@@ -89,18 +86,20 @@ def draw_entropy(axes, run: Run) -> None:
     history, aim = run.history, _aim(run)
     axes.plot(history.epoch, history.test_entropy, color=TEST, label="on test")
     axes.plot(history.epoch, history.train_entropy, color=TEST, ls=":", lw=1.2, label="on train")
-    if aim is not None:
-        axes.axhline(aim[0], color=FLOOR, ls="--", lw=1, label="aimed at", zorder=1)
-    axes.set_ylim(0, np.log(run.config.num_classes) * 1.06)
-    axes.locator_params(axis="x", integer=True)
+    _finish(axes, "aimed at", aim and aim[0], np.log(run.config.num_classes))
 
 
 def draw_loss(axes, run: Run, top: float | None = None) -> None:
     """Training loss over the epochs, and the lowest that one sample can have."""
-    axes.plot(run.history.epoch, run.history.loss, color=TRAIN, label="mean of the epoch")
-    if (aim := _aim(run)) is not None:
-        axes.axhline(aim[1], color=FLOOR, ls="--", lw=1, label="lowest possible", zorder=1)
-    axes.set_ylim(0, (top or run.history.loss.max()) * 1.06)
+    history, aim = run.history, _aim(run)
+    axes.plot(history.epoch, history.loss, color=TRAIN, label="mean of the epoch")
+    _finish(axes, "lowest possible", aim and aim[1], top or history.loss.max())
+
+
+def _finish(axes, label: str, aim: float | None, top: float) -> None:
+    if aim is not None:
+        axes.axhline(aim, color=FLOOR, ls="--", lw=1, label=label, zorder=1)
+    axes.set_ylim(0, top * 1.06)
     axes.locator_params(axis="x", integer=True)
 
 

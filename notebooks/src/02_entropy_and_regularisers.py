@@ -30,6 +30,8 @@ from entreg_utils import checks, figures, losses, widgets
 from entreg_utils.figures import OKABE_ITO
 from entreg_utils.sliders import FloatSlider
 from ipywidgets import Dropdown
+from matplotlib.colors import PowerNorm
+from matplotlib.patches import Polygon
 
 figures.use_style()
 double = torch.float64
@@ -189,6 +191,33 @@ colours = ("blue", "vermillion", "green", "purple")
 shades = [figures.ink(colour) for colour in colours]
 inks = dict(zip(names, shades, strict=True))
 
+
+# %%
+def triangle(axes, value, most, levels, cells=300):
+    """A value, logits (N, 3) -> (N,), over all predictions of three
+    classes, white lines at `levels`; class 0 is in the upper corner."""
+    height, look = math.sqrt(3) / 2, {"interpolation": "bilinear"}
+    steps = torch.linspace(0, 1, cells + 1, dtype=double)
+    x, top = torch.meshgrid(steps, steps, indexing="xy")
+    p = [top, 1 - x - top / 2, x - top / 2]
+    z = torch.stack(p, dim=-1).reshape(-1, 3).clamp_min(1e-4).log()
+    field = value(z).reshape(x.shape).numpy()
+    # The square root: the distances differ at small values.
+    look |= {"norm": PowerNorm(0.5, vmin=0, vmax=most)}
+    look |= {"origin": "lower", "extent": (0, 1, 0, height)}
+    image = axes.imshow(field, **look)
+    white = {"levels": levels, "colors": "white", "linewidths": 0.7}
+    lines = axes.contour(x, top * height, field, **white)
+    corners = [(0, 0), (1, 0), (0.5, height)]
+    for artist in (image, lines):
+        edge = Polygon(corners, transform=axes.transData)
+        artist.set_clip_path(edge)
+    axes.add_patch(Polygon(corners, fill=False, lw=1))
+    axes.set(xlim=(-0.03, 1.03), ylim=(-0.03, 0.9), aspect="equal")
+    axes.axis("off")
+    return image
+
+
 # %%
 strength, levels = 0.5, (0.1, 0.3, 0.5, 1)
 uses = {
@@ -212,7 +241,7 @@ def draw_loss(
     other = (1 - p_y) / 2
     least = torch.tensor([[p_y, other, other]], dtype=double).log()
     lines = [loss(least).item() + step for step in (0.03, 0.2, 0.6)]
-    drawn = figures.triangle(axes, loss, 3, lines)
+    drawn = triangle(axes, loss, 3, lines)
     place, dot = (0.5, math.sqrt(3) / 2 * p_y), OKABE_ITO["skyblue"]
     axes.plot(*place, "o", mfc=dot, mec="white", ms=8)
     words = f"lowest at $p_y$ = {p_y:.2f}"
@@ -223,7 +252,7 @@ def draw_loss(
 # %% tags=["figure:simplex"]
 figure, axes = plt.subplots(2, 4, figsize=(9, 4.9))
 for name, (above, below) in zip(names, axes.T, strict=True):
-    upper = figures.triangle(above, members[name], 1.5, levels)
+    upper = triangle(above, members[name], 1.5, levels)
     lower = draw_loss(below, members[name], lowest[name])
     title = f"{name}\n{uses[name]}"
     above.set_title(title, fontsize=10, loc="center")
@@ -663,7 +692,7 @@ def triangle_of(loss, z, lowest):  # with the way down from z
         return values - values.min()
 
     figure, axes = plt.subplots(figsize=(6.4, 4))
-    figures.triangle(axes, above, 3, (0.03, 0.2, 0.6, 1.5), 100)
+    triangle(axes, above, 3, (0.03, 0.2, 0.6, 1.5), 100)
     path = descend(loss, z)
     axes.plot(*spot(path), "w.-", ms=4, lw=1)
     axes.plot(*spot(z), "ws", mec="black", label="prediction", zorder=4)

@@ -127,7 +127,7 @@ figure, panels = figures.picture_grid(
     [test.class_names[test.labels[i]] for i in shown],
 )
 for panel, i in zip(panels, shown, strict=True):
-    figures.draw_box(panel, sides[i][0], TRUE, dashed=True)
+    figures.draw_box(panel, sides[i][0], TRUE)
 share = metrics.box_shares(sides, test.size)
 sentence = (
     f"{len(test)} test pictures of {test.num_classes} classes, each "

@@ -198,6 +198,9 @@ def test_bad_input_is_one_clear_sentence(net, function, images, classes, sentenc
 def test_a_model_without_feature_map_or_head_is_named(net, function):
     with pytest.raises(TypeError, match="Flatten has no forward_features"):
         function(nn.Flatten(), IMAGE, [0])
+    net.forward_features = lambda images: images[:0]
+    with pytest.raises(ValueError, match=r"gave \(0, 3, 2, 2\), but must give"):
+        function(net, IMAGE, [0])
     net.forward_features = lambda images: images.mean(dim=(2, 3))
     with pytest.raises(ValueError, match=r"gave \(1, 3\), but must give \(N, K, h, w\)"):
         function(net, IMAGE, [0])

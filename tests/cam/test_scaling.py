@@ -13,7 +13,7 @@ from hypothesis.extra.numpy import arrays
 from matplotlib import colormaps
 
 from entreg_utils import cam, metrics
-from entreg_utils.cam.scaling import rescale_boxes, resize_mask
+from entreg_utils.cam.scaling import as_picture, rescale_boxes, resize_mask
 
 TEN = np.array([[[-4.0, -2.0, 0.0, 1.0, 2.0], [3.0, 4.0, 5.0, 6.0, 8.0]]])  # (1, 2, 5), sorted
 
@@ -152,6 +152,20 @@ def test_is_the_plain_blend(alpha):
     np.testing.assert_allclose(result, expected, atol=1e-7)
 
 
+@pytest.mark.parametrize(
+    "image",
+    [IMAGE, IMAGE.transpose(1, 2, 0), torch.from_numpy(IMAGE).requires_grad_()],
+    ids=["channels first", "channels last", "tensor with a gradient"],
+)
+def test_a_picture_may_have_any_layout_and_is_a_copy(image):
+    picture = as_picture(image)
+    np.testing.assert_array_equal(picture, IMAGE.transpose(1, 2, 0))
+    before, picture[:] = IMAGE.copy(), 7
+    assert np.array_equal(IMAGE, before)
+    grey = torch.full((3, 2, 2), 51, dtype=torch.uint8)
+    assert as_picture(grey).tolist() == np.full((2, 2, 3), 0.2).tolist()
+
+
 def test_bytes_and_channels_last():
     as_bytes = (IMAGE * 255).round().astype(np.uint8)
     result = cam.overlay(torch.from_numpy(as_bytes), torch.from_numpy(UNIT), 0.0)
@@ -162,13 +176,15 @@ def test_bytes_and_channels_last():
     )
 
 
-@pytest.mark.parametrize("blank", [0.0, 1.0, np.nan])
+@pytest.mark.parametrize("blank", [0.0, 1.0, 7.0, np.nan])
 def test_a_blank_map_is_flagged_by_grey_stripes(blank):
     result = cam.overlay(IMAGE, np.full((4, 5), blank), 0.5)
     assert np.array_equal(result[..., 0], result[..., 1])
     assert np.array_equal(result[..., 0], result[..., 2])
-    striped = cam.overlay(np.full((3, 4, 5), 0.5), np.full((4, 5), blank))
-    assert len(np.unique(striped)) == 2  # a flat picture shows the stripes alone
+    striped = cam.overlay(np.full((3, 24, 30), 0.5), np.full((24, 30), blank))
+    # diagonals two pixels wide, a twelfth of the height, of 0.4 / 2 + 0.35 and 0.25 more
+    y, x = np.mgrid[:24, :30]
+    np.testing.assert_allclose(striped[..., 0], np.where((x + y) % 4 < 2, 0.55, 0.8), atol=1e-6)
 
 
 @pytest.mark.parametrize(

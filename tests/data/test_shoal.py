@@ -56,19 +56,15 @@ def test_fish_of_different_species_are_whole_and_apart(size, classes):
     assert np.all((areas > 1.05 * ellipses) & (areas < 1.8 * ellipses)), (areas / ellipses).min()
 
 
-def test_counts_are_uniform_and_every_species_occurs(shoal):
-    many = generate(World(image_size=32), "train", 1500)
-    counts = np.bincount(many["labels"].sum(1).astype(int), minlength=4)
-    # four standard deviations of binomial counts
-    assert counts[0] == 0 and np.all(np.abs(counts[1:] - 500) < 4 * np.sqrt(1500 * 2 / 9))
-    each = many["labels"].mean(0)  # 2 of 8 on average
-    assert np.all(np.abs(each - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 1500))
-
-
-def test_cues_agree_as_often_as_they_should():
+def test_fish_and_cues_are_as_many_as_they_should_be():
     world = World(part=0.9, body=0.6, context=0.4, part_visibility=0.5, image_size=32)
     found = generate(world, "train", 1500)
     image, label = np.nonzero(found["labels"])
+    counts = np.bincount(found["labels"].sum(1).astype(int), minlength=4)
+    # four standard deviations of binomial counts
+    assert counts[0] == 0 and np.all(np.abs(counts[1:] - 500) < 4 * np.sqrt(1500 * 2 / 9))
+    each = found["labels"].mean(0)  # 2 of 8 on average
+    assert np.all(np.abs(each - 0.25) < 4 * np.sqrt(0.25 * 0.75 / 1500))
     part, body, habitat = found["cues"].T
     shown = part >= 0
 

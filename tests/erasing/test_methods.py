@@ -18,15 +18,11 @@ ALL = [{"method": "cam"}, HAS, CUTMIX, ADL_, RDAP_]
 
 
 @pytest.mark.parametrize("fields", ALL)
-def test_a_setting_goes_through_json_and_comes_back_equal(fields):
+def test_a_setting_has_its_own_hyperparameters_and_comes_back_from_json(fields):
     erasing = Erasing(**fields)
     stored = json.loads(json.dumps(erasing.to_dict()))
     assert set(stored) == set(fields) and fields["method"] in METHODS
     assert Erasing(**stored) == erasing and hash(Erasing(**stored)) == hash(erasing)
-
-
-@pytest.mark.parametrize("fields", ALL)
-def test_a_missing_and_a_foreign_hyperparameter_are_refused(fields):
     values = {"sides": (4,), "rate": 0.5, "beta": 1.0, "probability": 1.0}
     values |= {"gamma": 0.9, "square": 0.35, "points": ("last",)}
     assert set(values) == {f.name for f in dataclasses.fields(Erasing)} - {"method"}
@@ -49,14 +45,9 @@ def test_a_missing_and_a_foreign_hyperparameter_are_refused(fields):
         (CUTMIX | {"beta": math.inf}, "beta=inf must lie above 0 and be finite"),
         (ADL_ | {"points": "last"}, "points='last': give a list, each a name"),
         (HAS | {"sides": (-4,)}, r"sides=\(-4,\)"),
-        (CUTMIX | {"beta": 0}, "beta=0 must lie above 0"),
-        (CUTMIX | {"probability": -0.1}, "probability=-0.1"),
-        (ADL_ | {"gamma": 1.5}, "gamma=1.5"),
         (ADL_ | {"points": ()}, "at least one name, each once"),
         (ADL_ | {"points": ("last", "last")}, "each once"),
-        (ADL_ | {"points": (4,)}, "points=4: give a name"),
         (RDAP_ | {"square": 1.0}, "square=1 must lie above 0 and below 1"),
-        (RDAP_ | {"rate": "half"}, "rate='half': give a number"),
     ],
 )
 def test_a_bad_value_is_one_clear_sentence(fields, message):

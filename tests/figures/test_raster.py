@@ -74,22 +74,17 @@ def test_a_long_name_keeps_both_ends():
     assert font.getlength(f"{head}…{tail}") <= 100 < font.getlength(longer)
 
 
-@pytest.mark.parametrize(
-    ("sides", "wanted"),
-    [((3000, 2000), (1280, 853)), ((48, 48), (192, 192)), ((640, 480), (640, 480))]
-    + [((2000, 1), (1280, 1))],
-)
-def test_pictures_keep_their_shape_within_two_sizes(sides, wanted):
-    assert raster.fit(np.zeros((*sides, 3), np.uint8)).shape[:2] == wanted
-
-
-def test_a_sheet_holds_every_picture_whole():
+def test_pictures_keep_their_shape_and_bits_alone_and_on_a_sheet():
+    for sides, wanted in (
+        ((3000, 2000), (1280, 853)),
+        ((48, 48), (192, 192)),
+        ((640, 480), (640, 480)),
+        ((2000, 1), (1280, 1)),
+    ):
+        assert raster.fit(np.zeros((*sides, 3), np.uint8)).shape[:2] == wanted
     tiles = [np.full((20 + k, 30 - k, 3), 10 * k, np.uint8) for k in range(7)]
     sheet = raster.sheet(tiles)
     assert [count(sheet, [10 * k] * 3) for k in range(7)] == [(20 + k) * (30 - k) for k in range(7)]
     assert raster.sheet(tiles[:1]).shape == (28, 38, 3)
-
-
-def test_png_is_lossless():
     data = np.frombuffer(raster.png(PICTURE), np.uint8)
     np.testing.assert_array_equal(cv2.imdecode(data, cv2.IMREAD_COLOR)[:, :, ::-1], PICTURE)

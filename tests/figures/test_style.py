@@ -6,9 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
-from matplotlib.colors import same_color
+from matplotlib.colors import same_color, to_rgb
 
-from entreg_utils.figures import style
+from entreg_utils.figures import OKABE_ITO, ink, style
 
 
 @pytest.fixture
@@ -58,13 +58,6 @@ def test_student_gives_the_ends_of_the_interval_over_seeds():
         style.student([1.0])
 
 
-def test_axes_that_hold_a_picture_have_no_scale(line):
-    axes = line().add_subplot()
-    style.picture_axes(axes)
-    assert list(axes.get_xticks()) == list(axes.get_yticks()) == []
-    assert not any(spine.get_visible() for spine in axes.spines.values())
-
-
 def test_what_is_shown_can_be_captured_in_its_place(line, capsys):
     figure = line()
     with style.captured() as outer:
@@ -90,49 +83,79 @@ def test_the_entropy_axis_is_stretched_at_both_ends_and_goes_back(classes, line)
     assert str(classes) in axes.get_xlabel() and "nats" in axes.get_xlabel()
 
 
-# ---- a forest of changes: two intervals in points, colour by the bootstrap
-
-CHANGES = pd.DataFrame(
-    {
-        "change": [0.05, -0.04, 0.01],
-        "low": [0.02, -0.06, -0.01],
-        "high": [0.08, -0.01, 0.03],
-        "half": [0.07, 0.02, 0.005],
-    },
-    index=["gain", "loss", "unclear"],
-)
+# ---- texts that can be read
 
 
-@pytest.fixture
-def axes():
-    figure, axes = plt.subplots()
-    style.forest(axes, CHANGES)
-    yield axes
-    plt.close(figure)
+@pytest.mark.parametrize("colour", [*OKABE_ITO, "#777777", "0.6"])
+def test_ink_can_be_read_on_white_and_on_bands_and_is_the_lightest_shade_that_can(colour):
+    def contrast(rgb, page=(1, 1, 1)):  # WCAG 2: ratio of (relative luminance + 0.05)
+        dark, light = (
+            [v / 12.92 if v <= 0.04045 else ((v + 0.055) / 1.055) ** 2.4 for v in own]
+            for own in (rgb, page)
+        )
+        weights = np.array([0.2126, 0.7152, 0.0722])
+        return (weights @ light + 0.05) / (weights @ dark + 0.05)
+
+    plain, dark = to_rgb(OKABE_ITO.get(colour, colour)), to_rgb(ink(colour))
+    assert contrast(dark) >= 5.6
+    for band in [*OKABE_ITO.values()][1:]:
+        assert contrast(dark, 0.85 + 0.15 * np.array(to_rgb(band))) >= 4.5
+    if contrast(plain) >= 5.6:
+        assert dark == pytest.approx(plain, abs=0.003)
+    else:
+        assert contrast(dark) < 5.8
+        ratios = np.array(dark)[np.array(plain) > 0.2] / np.array(plain)[np.array(plain) > 0.2]
+        assert np.ptp(ratios) < 0.03  # the same hue
 
 
-def test_both_intervals_lie_at_their_ends_in_points(axes):
-    lines = {tuple(line.get_xdata()): line.get_ydata()[0] for line in axes.lines}
-    drawn = {tuple(round(x, 6) for x in ends): y for ends, y in lines.items()}
-    for row, own in enumerate(CHANGES.itertuples()):
-        assert drawn[round(100 * own.low, 6), round(100 * own.high, 6)] == row
-        ends = 100 * (own.change - own.half), 100 * (own.change + own.half)
-        assert row < drawn[tuple(round(x, 6) for x in ends)] < row + 0.5
+def test_texts_that_cannot_be_read_are_found_on_what_is_under_them(monkeypatch):
+    box = {"fc": "white", "ec": "none"}
+    figure, axes = plt.subplots(figsize=(6, 4.1))
+    axes.imshow(np.zeros((9, 9)), cmap="gray", aspect="auto")
+    axes.tick_params(labelcolor="0.4")
+    axes.axhline(1.1, color="white")  # a line that crosses texts is no ground
+    texts = {
+        "black on black": {},
+        "white on black": {"color": "white"},
+        "grey on black": {"color": "0.4"},
+        "boxed": {"bbox": box},
+        "white, boxed": {"bbox": box, "color": "white"},
+        "see-through": {"color": "white", "alpha": 0.3},
+        "hidden": {"visible": False},
+    }
+    for row, (text, how) in enumerate(texts.items()):
+        axes.text(0, row, text, **how)
+    axes.set_xlabel("light", color=OKABE_ITO["skyblue"])
+    axes.set_ylabel("dark", color=ink("skyblue"))
+    wrong = {"black on black", "grey on black", "white, boxed", "see-through", "light"}
+    before = style.png(figure)
+    assert set(style.faint(figure)) == wrong
+    assert style.png(figure) == before  # it draws as it did
+    monkeypatch.setenv("ENTREG_CONTRAST", "1")
+    with pytest.raises(ValueError, match=r"no contrast in \[.*'light'.*give ink\(colour\)"):
+        style.show(figure, "A sentence.")
+
+
+# ---- a forest of changes
+
+
+def test_a_forest_has_two_intervals_a_row_in_points_and_green_where_the_bootstrap_leaves_zero_out():
+    rows = {"gain": (0.05, 0.02, 0.08, 0.07), "loss": (-0.04, -0.06, -0.01, 0.02)}
+    rows["unclear"] = 0.01, -0.01, 0.03, 0.005
+    changes = pd.DataFrame(rows, index=["change", "low", "high", "half"]).T
+    _, axes = plt.subplots()
+    style.forest(axes, changes)
+    lines = {tuple(np.round(line.get_xdata(), 6)): line.get_ydata()[0] for line in axes.lines}
+    for row, (change, low, high, half) in enumerate(rows.values()):
+        assert lines[round(100 * low, 6), round(100 * high, 6)] == row
+        ends = round(100 * (change - half), 6), round(100 * (change + half), 6)
+        assert row < lines[ends] < row + 0.5
     assert [text.get_text() for text in axes.texts] == ["+5.0", "-4.0", "+1.0"]
-
-
-def test_rows_are_named_and_go_down_from_the_first(axes):
-    assert [label.get_text() for label in axes.get_yticklabels()] == list(CHANGES.index)
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(rows)
     bottom, top = axes.get_ylim()
-    assert bottom > 2 and top < 0
-
-
-def test_green_says_that_the_bootstrap_leaves_zero_out_on_either_side(axes):
+    assert bottom > 2 and top < 0  # from the top
     dots = [line for line in axes.lines if line.get_marker() == "o"]
-    green = [same_color(dot.get_color(), style.OKABE_ITO["green"]) for dot in dots]
+    green = [same_color(dot.get_color(), OKABE_ITO["green"]) for dot in dots]
     assert green == [True, True, False]  # Student's interval of the first holds zero
-
-
-def test_each_interval_is_labelled_once(axes):
-    _, labels = axes.get_legend_handles_labels()
+    _, labels = axes.get_legend_handles_labels()  # once each
     assert labels == ["95 %, images and seeds", "95 %, seeds alone (Student)"]
