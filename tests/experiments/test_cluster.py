@@ -6,7 +6,7 @@ import io
 import sys
 import time
 from dataclasses import replace
-from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import psutil
 import pytest
@@ -187,32 +187,50 @@ def test_shares_that_cannot_be_given_are_refused(project, small):
             sweep([small], cluster="auto", **options)
 
 
-def test_as_many_runs_train_side_by_side_as_the_nodes_take():
-    resources = [{"CPU": 8.0}, {"CPU": 5.0, "GPU": 2.0}]
+def ray_of(*resources):
+    """A Ray that is connected to such nodes, and to one that is gone."""
     nodes = [{"Alive": True, "Resources": own} for own in resources]
-    nodes.append({"Alive": False, "Resources": {"CPU": 100.0}})
-    ray = SimpleNamespace(nodes=lambda: nodes)
+    nodes.append({"Alive": False, "Resources": {"CPU": 100.0, "GPU": 8.0}})
+    total = {name: sum(own.get(name, 0) for own in resources) for name in ("CPU", "GPU")}
+    return MagicMock(**{"nodes.return_value": nodes, "cluster_resources.return_value": total})
+
+
+def test_as_many_runs_train_side_by_side_as_the_nodes_take():
+    ray = ray_of({"CPU": 8.0}, {"CPU": 5.0, "GPU": 2.0})
     shares = {(1, 0): 13, (2, 0): 6, (9, 0): 0, (1, 1): 2, (2, 0.5): 2, (1, 0.25): 5}
     assert {share: cluster._room(ray, *share) for share in shares} == shares
 
 
-@needs_ray
-def test_a_share_that_no_node_has_is_a_warning_and_missing_photographs_are_said_first(
-    project, small, one, two_nodes, monkeypatch
+def test_a_run_takes_a_gpu_where_there_are_some_and_what_no_node_has_is_a_warning(
+    project, small, monkeypatch
 ):
-    def stop(*_):
-        raise KeyboardInterrupt
+    monkeypatch.setattr(Board, "follow", lambda *_: None)
 
-    monkeypatch.setattr(Board, "follow", stop)
-    with pytest.raises(KeyboardInterrupt), pytest.warns(match="has 99 CPU cores and 0 GPUs for a"):
-        cluster.train_all([small], two_nodes.address, None, 99, Board(1, io.StringIO()))
+    def share(ray, gpus, cpus):
+        monkeypatch.setitem(sys.modules, "ray", ray)
+        cluster.train_all([small], "auto", gpus, cpus, Board(1, io.StringIO()))
+        own = ray.remote.return_value.options.call_args.kwargs
+        return own["num_gpus"], own["num_cpus"]
 
+    cpus, gpus = {"CPU": 8.0}, {"CPU": 4.0, "GPU": 2.0}
+    assert share(ray_of(cpus), None, 1) == (0, 1)
+    assert share(ray_of(cpus, gpus), None, 1) == (1, 1)
+    assert share(ray_of(gpus), 0.25, 4) == (0.25, 4)
+    with pytest.warns(UserWarning, match="has 1 CPU cores and 0.5 GPUs for a run: waiting"):
+        assert share(ray_of(cpus), 0.5, 1) == (0.5, 1)
+    with pytest.warns(UserWarning, match="has 9 CPU cores"):
+        share(ray_of(cpus, gpus), 0, 9)
+
+
+def test_photographs_that_are_not_here_are_said_before_a_cluster_is_asked(one, monkeypatch):
     def none(data, split, size=None):
         raise StorageError("no photographs here")
 
+    monkeypatch.setitem(sys.modules, "ray", ray := ray_of())
     monkeypatch.setattr(type(one.data), "load", none)
     with pytest.raises(StorageError, match="no photographs here"):
-        cluster.train_all([one], "nowhere", None, 1, Board(1, io.StringIO()))
+        cluster.train_all([one], "auto", None, 1, Board(1, io.StringIO()))
+    assert not ray.init.called
 
 
 # ---- what a node does with a run, and what becomes of it here
