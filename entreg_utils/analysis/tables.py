@@ -28,18 +28,15 @@ def table(runs: Sequence[Run]) -> pd.DataFrame:
     varied = [name for name in configs[0] if any(c[name] != configs[0][name] for c in configs)]
     parts = []
     for run, config in zip(runs, configs, strict=True):
-        named = {"epsilon": run.config.epsilon, "seed": run.config.seed}
-        named |= {name: config[name] for name in varied}
         rows = [_place(name, value, run) for name, value in run.metrics.items()]
-        for name in run.history.columns.drop("epoch"):
+        for epoch, name, value in run.history.melt("epoch").itertuples(index=False):
             split, _, score = name.partition("_")
             split, score = (split, score) if split in SPLITS else ("train", name)
-            values = zip(run.history["epoch"], run.history[name], strict=True)
-            rows += [(split, "each", epoch, score, value) for epoch, value in values]
+            rows.append((split, "each", epoch, score, value))
         own = pd.DataFrame(rows, columns=["split", "checkpoint", "epoch", "score", "value"])
-        for column, (name, value) in enumerate(named.items()):
-            own.insert(column, name, [value] * len(own))
-        parts.append(own)
+        named = {"epsilon": run.config.epsilon, "seed": run.config.seed}
+        named |= {name: config[name] for name in varied}
+        parts.append(pd.DataFrame([named] * len(rows)).join(own))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -72,9 +69,8 @@ def _place(name: str, value: float, run: Run) -> tuple:
 def final(runs: Sequence[Run]) -> pd.DataFrame:
     """One row a run: ``epsilon``, ``seed`` and every final metric; ``method`` where they differ.
     ValueError: no runs."""
-    own = ({"epsilon": run.config.epsilon, "seed": run.config.seed} for run in some(runs))
-    rows = [place | run.metrics for place, run in zip(own, runs, strict=True)]
-    table = pd.DataFrame(rows)
+    place = ({"epsilon": run.config.epsilon, "seed": run.config.seed} for run in some(runs))
+    table = pd.DataFrame([own | run.metrics for own, run in zip(place, runs, strict=True)])
     methods = [run.config.method for run in runs]
     if len(set(methods)) > 1:  # otherwise a table over strengths alone
         table.insert(0, "method", methods)
@@ -84,11 +80,7 @@ def final(runs: Sequence[Run]) -> pd.DataFrame:
 def history(runs: Sequence[Run]) -> pd.DataFrame:
     """One row a run and epoch: ``epsilon``, ``seed`` and the columns of ``Run.history``.
     ValueError: no runs."""
-    configs = [run.config for run in some(runs)]
-    parts = [
-        run.history.assign(epsilon=config.epsilon, seed=config.seed)
-        for config, run in zip(configs, runs, strict=True)
-    ]
+    parts = [r.history.assign(epsilon=r.config.epsilon, seed=r.config.seed) for r in some(runs)]
     return pd.concat(parts, ignore_index=True)
 
 
