@@ -69,37 +69,25 @@ class Recipe:
         for field in ("strength", "learning_rate", "momentum", "weight_decay", "grad_clip"):
             if not 0 <= (value := getattr(self, field)) < math.inf:
                 raise ValueError(f"{field}={value}: give a finite number of at least 0")
-        stepped, eps = self.schedule == "step", self.regularizer == "label_smoothing"
+        smoothing, none = (self.regularizer == name for name in ("label_smoothing", "none"))
+        stepped, images, momentum = self.schedule == "step", self.epoch_images, self.momentum
         alone = "it belongs to schedule='step': leave it out"
+        least = f"give 0, one pass, or at least batch_size={self.batch_size}"
         low, high = (0.05, 0.95) if self.schedule == "one_cycle" else (0, 1)
+        between = f"give 0, or a number in [{low}, {high})"
+        rising = sorted({epoch for epoch in self.decay_epochs if epoch >= 1})
         for field, fits, way in (
-            ("strength", self.strength < 1 or not eps, "label smoothing wants eps in [0, 1)"),
-            (
-                "strength",
-                not self.strength or self.regularizer != "none",
-                "name its regularizer, or leave it 0",
-            ),
+            ("strength", not smoothing or self.strength < 1, "label smoothing wants eps in [0, 1)"),
+            ("strength", not (none and self.strength), "name its regularizer, or leave it 0"),
             # seed * 100_003 + epoch has to fit PyTorch's 63 bits
             ("seed", 0 <= self.seed < 2**46, "give a whole number in 0..2**46 - 1"),
-            (
-                "epoch_images",
-                not self.epoch_images or self.epoch_images >= self.batch_size,
-                f"give 0, one pass, or at least batch_size={self.batch_size}",
-            ),
-            (
-                "momentum",
-                not self.momentum or low <= self.momentum < high,
-                f"give 0, or a number in [{low}, {high})",
-            ),
+            ("epoch_images", images == 0 or images >= self.batch_size, least),
+            ("momentum", not momentum or low <= momentum < high, between),
             ("decay_epochs", stepped or not self.decay_epochs, alone),
             ("decay", stepped or self.decay == Recipe.decay, alone),
             ("head_factor", 0 < self.head_factor < math.inf, "give a positive number, 1 for none"),
             ("decay", 0 < self.decay <= 1, "give a factor in (0, 1]"),
-            (
-                "decay_epochs",
-                list(self.decay_epochs) == sorted({e for e in self.decay_epochs if e >= 1}),
-                "give rising epochs from 1 on",
-            ),
+            ("decay_epochs", list(self.decay_epochs) == rising, "give rising epochs from 1 on"),
         ):
             if not fits:
                 raise ValueError(f"{field}={getattr(self, field)}: {way}")

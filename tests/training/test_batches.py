@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from entreg_utils.training import Recipe
-from entreg_utils.training.batches import batches, check_labels, crop_at, steps_of
+from entreg_utils.training.batches import batches, check_labels, crop_at, generator_of, steps_of
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(batch_size=4, flip=False)
@@ -45,6 +45,11 @@ def test_every_epoch_sees_every_image_once_in_an_order_of_its_own():
     assert sum(order(Numbered(), replace(RECIPE, seed=1)), []) != first
     for images, target in numbers(Numbered(), RECIPE):
         assert target.tolist() == [number % 3 for number in images[:, 0, 0, 0].tolist()]
+
+
+def test_the_seed_of_an_epoch_is_that_of_the_records():
+    seeds = [generator_of(Recipe(seed=3), 2, stream).initial_seed() for stream in (0, 1)]
+    assert seeds == [300_011, 300_011 + 2**40]
 
 
 def test_an_epoch_of_other_length_draws_pass_after_pass():

@@ -347,6 +347,7 @@ def test_outcomes_add_up_to_the_scores(photographs):
     assert outcomes["pixel_ap"][3] == pytest.approx(single, rel=1e-3)
     entropies = outcomes["entropies"]
     assert (np.diff(entropies) > 0).all()
+    assert np.round(2 ** np.arange(-1, 4.5, 0.5), 1) == pytest.approx(TEMPERATURES, abs=0.11)
     at_one = metrics.mean_entropy(on_test.logits)
     assert entropies[TEMPERATURES.index(1.0)] == pytest.approx(at_one, rel=1e-6)
 
@@ -355,6 +356,7 @@ def test_a_normalisation_is_chosen_on_validation_and_scored_on_test(photographs)
     val, test = splits(photographs)
     scores, outcomes = summarise(Noisy(), val, test)
     on_val, on_test = predict(Noisy(), val), predict(Noisy(), test)
+    assert IVR_PERCENTILES == (*range(10, 90, 10),)
     ivr, at_half = {"normalization": "ivr"}, {"iou_thresholds": [0.5]}
     tried = {
         p: metrics.box_accuracy(on_val.maps, val.boxes, percentile=p, **ivr, **at_half)

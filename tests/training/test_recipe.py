@@ -1,6 +1,7 @@
 """A recipe: what it refuses, the loss of a step, the learning rates by group and over the steps."""
 
 import math
+from dataclasses import astuple
 
 import pytest
 import torch
@@ -10,6 +11,15 @@ from entreg_utils import losses, models
 from entreg_utils.training import Recipe, regularised_loss
 from entreg_utils.training.loop import make_optimizer, make_scheduler
 from entreg_utils.training.recipe import binary_questions, loss_of_chance
+
+
+def test_the_defaults_are_those_that_records_were_made_with():
+    assert astuple(Recipe()) == (
+        *("none", 0.0, 0, 12, 50, 0.1, 0.9, 1e-3, True, "one_cycle", (), 0.1, 1.0, 0.0, 0),
+        *("fp32", False, "none"),
+    )
+    edge = Recipe(seed=2**46 - 1, epochs=1, batch_size=1, epoch_images=1, momentum=0.05)
+    assert edge.epsilon == 0 and Recipe("jsd", 1.0).epsilon == 0.5
 
 
 def test_the_weights_of_the_two_terms_add_up_to_one():
@@ -91,8 +101,9 @@ def test_binary_questions_are_sigmoids():
         ({"strength": 1.0}, "strength=1.0: name its regularizer, or leave it 0"),
         ({"regularizer": "label_smoothing", "strength": 1.0}, "label smoothing wants eps in"),
         ({"seed": -1}, "seed=-1: give a whole number of at least 0"),
-        ({"seed": 2**63}, r"seed=9223372036854775808: give a whole number in 0..2\*\*46 - 1"),
+        ({"seed": 2**46}, r"seed=70368744177664: give a whole number in 0..2\*\*46 - 1"),
         ({"momentum": 0.97}, r"momentum=0.97: give 0, or a number in \[0.05, 0.95\)"),
+        ({"momentum": 0.04}, r"momentum=0.04: give 0, or a number in \[0.05, 0.95\)"),
         ({"schedule": "step", "momentum": 1.0}, r"momentum=1.0: give 0, or a number in \[0, 1\)"),
         ({"decay_epochs": (3,)}, r"decay_epochs=\(3,\): it belongs to schedule='step'"),
         ({"decay": 0.5}, "decay=0.5: it belongs to schedule='step'"),
@@ -145,7 +156,7 @@ def test_the_last_stage_and_the_head_learn_faster_at_every_step(schedule):
     assert any(p is model.head.weight for p in fast) and any(p is model.stem.weight for p in slow)
     assert len(slow) + len(fast) == len(list(model.parameters()))
     for (low, _), (high, _) in rates(recipe, 5, model):
-        assert high == pytest.approx(10 * low)
+        assert high == pytest.approx(10 * low) and low > 0
 
 
 @pytest.mark.parametrize(
