@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 import entreg_utils as eu
-from entreg_utils import data, erasing, models, theory
+from entreg_utils import models
 
 SIDE = 8  # at which maps, boxes and masks meet
 
@@ -151,11 +151,6 @@ def made(make, spoils=None, **more):
 
 
 @cache
-def toy():
-    return data.load("toy", "test", num_images=4, image_size=32, num_classes=3, cache=False)
-
-
-@cache
 def net():
     torch.manual_seed(0)
     return models.build("toy", 3, width=2).eval()
@@ -216,9 +211,6 @@ KINDS = {  # by the name of an argument, or room.name
     "seed": whole(0, 9), "shares": SHARES, "plain": HITS, "treated": HITS, "beta": number(),
     "generator": made(lambda: torch.Generator().manual_seed(0), **ODD), "probability": number(),
     "gamma": number(), "rate": number(), "square": number(), "as_distribution": FLAG,
-    "fill": one_of(0.5, (0.1, 0.2, 0.3), array=np.array, tensor=torch.tensor), "view": made(toy),
-    "erasing": made(lambda: erasing.Erasing("has", sides=(4,), rate=0.5)), "dataset": made(toy),
-    "world": made(lambda: theory.ThreeCues((1, 0.9, 0.3), (0.1, 0.5, 1), 3)), "count": whole(1, 1),
-    "recipe": made(eu.training.Recipe),
+    "fill": one_of(0.5, (0.1, 0.2, 0.3), array=np.array, tensor=torch.tensor),
 }
 # fmt: on

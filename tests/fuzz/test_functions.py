@@ -33,7 +33,7 @@ from hypothesis import strategies as st
 from kinds import *
 
 import entreg_utils as eu
-from entreg_utils import data, metrics, models
+from entreg_utils import metrics
 
 LONG = int(os.environ.get("ENTREG_FUZZ", 0))
 FUZZ = settings(
@@ -115,23 +115,11 @@ row("cam.upsample", lambda r, a: r.dtype == float and r.shape == (len(a["maps"])
 row("models.build", lambda r, a: r.num_classes == a["num_classes"], name=choice("toy"),
     pretrained=one_of(False, spoils=FLAG.changes))
 row("models.ToyNet", lambda r, a: r.num_classes == a["num_classes"], width=whole())
-TUNED = made(lambda: models.build("toy", 3, width=1), **ODD)
-row("models.adapt models.freeze_batchnorm models.freeze_stages", lambda r, a: r.num_classes == 3,
-    changes=("module",), module=TUNED)
-row("models.map_offset", lambda r, a: r[0] == r[1], module=TUNED,
-    size=one_of(32, spoils=NOT_WHOLES, array=np.array))
 row("erasing.ADL erasing.RDAP", lambda r, a: r.training)
 row("erasing.cutmix", lambda r, a: r[0].shape == a["images"].shape, leave=("num_classes",),
     targets=Kind(mapped(array("n", "c", elements=grid()), torch.tensor), NOT_TENSORS))
 row("erasing.hide_and_seek", lambda r, a: r.shape == a["images"].shape,
     sides=one_of(4, (0, 8), spoils=NOT_WHOLES))
-row("erasing.hidden", lambda r, a: all(map(UNIT, r.share().values())), leave=("model",))
-row("erasing.preset", lambda r, a: r.method == a["method"], method=choice("cam", "has"),
-    dataset=choice("toy"), model=choice("toy"))
-row("data.load", lambda r, a: len(r) == (a["num_images"] or len(r)), name=choice("toy"),
-    split=choice("train", "val"), num_images=whole(), image_size=whole(32, 34),
-    call=lambda name, split, num_images, image_size: data.load(
-        name, split, num_images=num_images, image_size=image_size, cache=False))
 row("metrics.score_map", lambda r, a: UNIT(r.scores) and r.scores.shape == (SIDE, SIDE))
 row("metrics.boxes_at", lambda r, a: r.shape[1:] == (4,) and within(0, SIDE - 1)(r))
 row("metrics.box_iou metrics.iou_curves", lambda r, a: UNIT(r) and r.ndim == 2)
@@ -159,15 +147,6 @@ row("metrics.energy_shares", lambda r, a: UNIT(r[np.isfinite(r)]), region=MASKS,
     call=lambda features, region: metrics.energy_shares(features, region))
 row("metrics.evidence_shares", lambda r, a: UNIT(np.nan_to_num(dataclasses.astuple(r))))
 row("training.regularised_loss", FINITE, logits=T_LOGITS)
-row("training.View", lambda r, a: len(r) == 4, size=one_of(8, spoils=NOT_WHOLES),
-    crop=one_of(0, 16, spoils=NOT_WHOLES))
-row("training.predict", lambda r, a: FINITE(r.maps) and len(r.logits) == 4, batch=whole(),
-    leave=("score", "use"))
-row("training.evaluate", lambda r, a: UNIT([r[n] for n in ("accuracy", "gt_known", "pxap")]))
-row("training.reliance", lambda r, a: len(r) == 3)
-row("experiments.er", lambda r, a: math.isclose(r.epsilon, a["epsilon"] or 0, abs_tol=1e-6))
-row("experiments.sweep_epsilon", lambda r, a: len(r) == 1, epsilons=one_of((0.5,), array=np.array,
-    list=list, spoils={}), seeds=one_of((1,), spoils={}))
 settings_rows("models.Network", "erasing.Erasing", "data.Data", "data.World", "training.Recipe",
               "experiments.Evaluation")
 row("score.score", lambda r, a: UNIT(r.table.value) and len(r.images) == 2, call=lambda maps,
@@ -179,10 +158,6 @@ row("score.score", lambda r, a: UNIT(r.table.value) and len(r.images) == 2, call
         "texts": {"a": "x", "b": "y"}, "empty": {"a": np.zeros((0, 3)), "b": np.eye(2)}})),
     thresholds=one_of(7, spoils=NOT_WHOLES))
 row("score.compare", lambda r, a: len(r.table) > 0, first=made(scored), second=made(scored))
-row("theory.optimum theory.reliance", POSITIVE,
-    epsilons=one_of((0.2, 0.5), list=list, array=np.array))
-row("theory.pays_until", lambda r, a: bool((r <= 1).all()))
-row("theory.prediction", lambda r, a: UNIT(r[0]) and POSITIVE(r[1]))
 # fmt: on
 
 
@@ -278,4 +253,4 @@ def test_a_valid_result_or_a_documented_refusal(name):
 
 def test_the_table_does_not_shrink_unnoticed():
     changes = [len(kind.changes) for one in TABLE.values() for kind in one.arguments.values()]
-    assert len(TABLE) >= 75 and sum(changes) >= 4000
+    assert len(TABLE) >= 60 and sum(changes) >= 5000
