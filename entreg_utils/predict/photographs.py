@@ -59,9 +59,8 @@ def predict(
     progress: bool = True,
     **options,
 ) -> pd.DataFrame:
-    """Ask a network about photographs, and write what the room's docstring says to ``out``.
-
-    An interrupted call goes on where it was: what is there of the same network, settings and
+    """Ask a network about photographs, and write to ``out`` what ``help(entreg_utils.predict)``
+    says. An interrupted call goes on where it was: what is there of the same network, settings and
     unchanged photographs is kept.
 
     Args:

@@ -40,13 +40,10 @@ def of_boxes(
     shares: np.ndarray,
     right: dict[str, np.ndarray],
 ) -> Rows:
-    """Scores of boxes.
-
-    ``hits`` (N, 2, 3, T + F) bool: largest and all contours at IoU 0.3, 0.5, 0.7, at ``taus``, of
-    which T are tried and F those of ``rules``; ``centre`` (N, S) bool: the centred box of each
-    side; ``shares`` (N,) of the frame that the object covers; ``right``: {}, or {"top1": (N,) bool,
-    "top5"}, whether the class is right.
-    """
+    """Scores of ``hits`` (N, 2, 3, T + F) bool: largest and all contours at IoU 0.3, 0.5, 0.7, at
+    ``taus``, of which T are tried and F those of ``rules``; ``centre`` (N, S) bool: the centred box
+    of each side; ``shares`` (N,) of the frame that the object covers; ``right``: as of
+    :func:`.read_right`, or {}."""
     draws, images, tried = np.arange(len(w)), w.sum(axis=1), len(taus) - len(rules)
     largest = hits[:, 0, 1]
 
@@ -81,18 +78,16 @@ def of_boxes(
 def of_pixels(
     w: np.ndarray, counts: np.ndarray, classes: Sequence[str | None], shares: np.ndarray
 ) -> Rows:
-    """Scores of masks: ``counts`` (N, 2, B) of foreground and background pixels by score bin,
-    ``classes`` of the maps (N,), ``shares`` (N,) of the frame that the masks cover.
-
-    PxAP pools the pixels of all images. mPxAP, for maps of several classes, is the mean over those
-    that have foreground.
-    """
+    """Scores of ``counts`` (N, 2, B) of foreground and background pixels by score bin; ``classes``
+    of the maps (N,); ``shares`` (N,) of the frame that the masks cover. PxAP pools the pixels of
+    all images; mPxAP, of several classes, is the mean over those that have foreground."""
     kinds, rows = np.array(classes), {}
 
     def pooled(own) -> np.ndarray:  # (2, b, B)
         return _sums(w[:, own], counts[own]).swapaxes(0, 1)
 
-    for end, own in [("", slice(None)), *((f"_{name}", own) for name, own in _groups(shares))]:
+    groups = {"": np.full(len(kinds), True)} | {f"_{name}": own for name, own in _groups(shares)}
+    for end, own in groups.items():
         if counts[own, 0].any():
             sums, images = pooled(own), w[:, own].sum(axis=1)
             inside, outside = sums.sum(axis=2)

@@ -125,11 +125,9 @@ def score(
     right = {} if predictions is None else read_right(predictions, named, known)
     outcomes = read_all(pairs, lambda own: outcome(own, known.size, taus, 1 / thresholds), "maps")
     hits, counts, constant, invalid = zip(*outcomes, strict=True)
-    for what, many in {
-        "hold NaN or infinite values and are scored as zeros": sum(invalid),
-        "are the same everywhere": sum(constant),
-    }.items():
-        notes += [f"{many} of {len(pairs)} maps {what}"] if many else []
+    odd = {"hold NaN or infinite values and are scored as zeros": sum(invalid)}
+    odd |= {"are the same everywhere": sum(constant)}
+    notes += [f"{many} of {len(pairs)} maps {what}" for what, many in odd.items() if many]
     parts, curve = [], None
     if boxed:
         boxes, hits = [pairs[i].boxes for i in boxed], np.stack([hits[i] for i in boxed])
@@ -202,14 +200,9 @@ def compare(first: Scores, second: Scores) -> Scores:
     both = first.table.merge(second.table, on=["score", "rule"], suffixes=("", "_after"))
     keys = [*zip(both.score, both.rule, strict=True)]
     draws = {key: second.draws[key] - first.draws[key] for key in keys}
-    low, high = zip(*map(measures.ends, draws.values()), strict=True)
-    table = both[["score", "rule"]].assign(
-        first=both.value,
-        second=both.value_after,
-        change=both.value_after - both.value,
-        low=low,
-        high=high,
-        num_images=both.num_images,
-    )
+    both["low"], both["high"] = zip(*map(measures.ends, draws.values()), strict=True)
+    both = both.rename(columns={"value": "first", "value_after": "second"})
+    both["change"] = both["second"] - both["first"]
+    names = ["score", "rule", "first", "second", "change", "low", "high", "num_images"]
     notes = tuple(dict.fromkeys(first.notes + second.notes))
-    return Scores(table, notes, first.images, None, draws, first.drawn)
+    return Scores(both[names], notes, first.images, None, draws, first.drawn)

@@ -41,7 +41,6 @@ def npy(array):
 def test_one_map_a_file_of_any_number_type(tmp_path, name, array, write):
     (tmp_path / "a é").mkdir()
     write(tmp_path / "a é" / name, array)
-    (tmp_path / "a é" / "notes.txt").write_text("no map")
     ((found, read),) = find(tmp_path).items()
     assert found == f"a é/{name.rpartition('.')[0]}"
     assert read().dtype == array.dtype and np.array_equal(read(), array)
@@ -60,48 +59,45 @@ def damaged(path):
     path.write_bytes(whole[:90] + b"?" + whole[91:])  # inside the array
 
 
+def two(path):
+    np.save(path.with_name("1.npy"), MAP)
+    png(path, MAP)
+
+
 @pytest.mark.parametrize(
     ("name", "write", "message"),
     [
-        ("1.npy", lambda p: np.save(p, MAP[None]), r"of shape \(1, 3, 4\): a map is an array"),
+        ("1.npy", lambda p: np.save(p, MAP[None]), r"1.npy .* of shape \(1, 3, 4\): a map is an"),
         ("1.npy", lambda p: np.save(p, MAP[:0]), r"of shape \(0, 4\): a map is"),
-        ("1.npy", lambda p: np.save(p, MAP.astype("U2")), "is <U2: give real numbers"),
+        ("1.npy", lambda p: np.save(p, MAP.astype("U2")), "1.npy is <U2: give real numbers"),
         ("1.npy", lambda p: np.save(p, MAP.astype(object)), "Object arrays cannot be loaded"),
-        ("1.npy", lambda p: p.write_bytes(npy(MAP)[:-4]), "cannot be read as a map"),
-        ("1.npz", lambda p: np.savez(p, a=MAP, b=MAP), r"holds 2 arrays \(a, b\)"),
-        ("1.npz", lambda p: p.write_bytes(b"PK no zip"), "cannot be read as .npz"),
+        ("1.npy", lambda p: p.write_bytes(npy(MAP)[:-4]), "1.npy cannot be read as a map"),
+        ("1.npz", lambda p: np.savez(p, a=MAP, b=MAP), r"1.npz holds 2 arrays \(a, b\)"),
+        ("1.npz", lambda p: p.write_bytes(b"PK no zip"), "1.npz cannot be read as .npz"),
         ("1.npz", damaged, "1.npz/a.npy cannot be read as a map"),
         ("1.png", lambda p: png(p, np.zeros((3, 4, 3), np.uint8)), r"\(3, 4, 3\).* grey picture"),
         ("1.png", lambda p: Image.new("P", (4, 3)).save(p), r"\(3, 4, 3\).* or a grey picture"),
-        ("1.png", lambda p: p.write_bytes(b"GIF"), "cannot be read as an image"),
+        ("1.png", lambda p: p.write_bytes(b"GIF"), "1.png .*cannot be read as an image"),
+        ("1.png", two, r"1\.npy and .*1\.png are both maps of 1: keep one"),
+        ("1.txt", lambda p: p.touch(), "holds no maps: put .npy, .npz, .png files there"),
     ],
 )
 def test_what_is_no_map_is_named(tmp_path, name, write, message):
     write(tmp_path / name)
-    with pytest.raises((ValueError, StorageError), match=message) as caught:
-        find(tmp_path)["1"]()
-    assert name in str(caught.value)
-
-
-def two(folder):
-    np.save(folder / "1.npy", MAP)
-    png(folder / "1.png", MAP)
-
-
-@pytest.mark.parametrize(
-    ("make", "place", "message"),
-    [
-        (two, "", r"1\.npy and .*1\.png are both maps of 1: keep one"),
-        (lambda folder: None, "", "holds no maps: put .npy, .npz, .png files there"),
-        (lambda folder: (folder / "m.txt").touch(), "m.txt", "m.txt is no folder of maps"),
-        (lambda folder: None, "lost.npz", "cannot be read as .npz"),
-        (lambda folder: zipfile.ZipFile(folder / "m.npz", "w").close(), "m.npz", "holds no maps"),
-    ],
-)
-def test_where_no_maps_are_is_said(tmp_path, make, place, message):
-    make(tmp_path)
     with pytest.raises((ValueError, StorageError), match=message):
-        find(tmp_path / place)
+        find(tmp_path)["1"]()
+
+
+def test_where_no_maps_are_is_said(tmp_path):
+    (tmp_path / "m.txt").touch()
+    zipfile.ZipFile(tmp_path / "m.npz", "w").close()
+    for name, message in {
+        "m.txt": "m.txt is no folder of maps",
+        "lost.npz": "lost.npz cannot be read as .npz",
+        "m.npz": "m.npz holds no maps",
+    }.items():
+        with pytest.raises((ValueError, StorageError), match=message):
+            find(tmp_path / name)
 
 
 # ---- truth
