@@ -435,7 +435,7 @@ def test_every_answer_meets_its_row_and_every_row_an_answer(capsys, name, monkey
 
 
 def test_every_exercise_has_words_and_cases_and_says_what_it_asks():
-    assert set(checks.__all__) == set(WORDS) - {"errata"} == set(GIVEN)
+    assert set(checks.__all__) == {name for name in WORDS if "asks" in WORDS[name]} == set(GIVEN)
     assert checks.loudness.__doc__.startswith("09: energy in a region")
 
 
