@@ -1,12 +1,9 @@
 """Real runs of a second: a small config on small splits, in folders of their own."""
 
 import io
-import re
 import shutil
-import symtable
 import sys
 
-import convert
 import numpy as np
 import pytest
 import torch
@@ -37,29 +34,6 @@ def alike(first, second) -> bool:
         first, second = (one["history"]["loss"] for one in (first, second))
         return first == pytest.approx(second, rel=0.01)
     return np.shape(first) == np.shape(second)
-
-
-def cells_for(stem: str, marker: str) -> list[str]:
-    """Of a notebook's code cells those that make what the cell with ``marker`` needs, and it."""
-    cells = convert.read(convert.HERE / "src" / f"{stem}.py").cells
-    cells = [cell.source for cell in cells if cell.cell_type == "code"]
-    end = next(i for i, cell in enumerate(cells) if marker in cell)
-    needed, kept = set(), []
-    for cell in cells[end::-1]:
-        scopes = [symtable.symtable(cell, "cell", "exec")]
-        top = scopes[0].get_symbols()
-        made = {one.get_name() for one in top if one.is_assigned() or one.is_imported()}
-        filled = set(re.findall(r"^ *(\w+)\[.*\] \|?= ", cell, re.MULTILINE))
-        if kept and not (made | filled) & needed:
-            continue
-        for scope in scopes:  # which grows
-            scopes += scope.get_children()
-        needed -= made
-        needed |= {one.get_name() for one in top if one.is_referenced()}
-        inner = (one for scope in scopes[1:] for one in scope.get_symbols())
-        needed |= {one.get_name() for one in inner if one.is_global()}
-        kept.insert(0, cell)
-    return kept
 
 
 @pytest.fixture

@@ -5,7 +5,9 @@ import dataclasses
 import html
 import io
 import re
+import symtable
 
+import convert
 import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
@@ -20,7 +22,6 @@ from entreg_utils.experiments import Config, Run
 from entreg_utils.figures import png, steps
 from entreg_utils.figures.stages import one_stage
 from entreg_utils.figures.training import dashboard
-from tests.conftest import cells_for
 
 
 @pytest.fixture(scope="module")
@@ -236,6 +237,29 @@ def test_the_stage_explorer_refuses_what_does_not_fit(test_split, count, feature
     masks = masks and test_split.masks[:masks]
     with pytest.raises(ValueError, match=message):
         widgets.stage_explorer(test_split.images[:count], features, masks)
+
+
+def cells_for(stem: str, marker: str) -> list[str]:
+    """Of a notebook's code cells those that make what the cell with ``marker`` needs, and it."""
+    cells = convert.read(convert.HERE / "src" / f"{stem}.py").cells
+    cells = [cell.source for cell in cells if cell.cell_type == "code"]
+    end = next(i for i, cell in enumerate(cells) if marker in cell)
+    needed, kept = set(), []
+    for cell in cells[end::-1]:
+        scopes = [symtable.symtable(cell, "cell", "exec")]
+        top = scopes[0].get_symbols()
+        made = {one.get_name() for one in top if one.is_assigned() or one.is_imported()}
+        filled = set(re.findall(r"^ *(\w+)\[.*\] \|?= ", cell, re.MULTILINE))
+        if kept and not (made | filled) & needed:
+            continue
+        for scope in scopes:  # which grows
+            scopes += scope.get_children()
+        needed -= made
+        needed |= {one.get_name() for one in top if one.is_referenced()}
+        inner = (one for scope in scopes[1:] for one in scope.get_symbols())
+        needed |= {one.get_name() for one in inner if one.is_global()}
+        kept.insert(0, cell)
+    return kept
 
 
 @pytest.mark.parametrize(

@@ -11,26 +11,9 @@ import pandas as pd
 from entreg_utils.checks.check import WORDS, checks_of
 
 # The baseline that sees no image, by the metric that it stands beside.
-BOXES = ("BoxAcc", "MaxBoxAcc", "MaxBoxAccV2", "GT-known Loc", "Top-1 Loc")
-BLIND = dict.fromkeys(BOXES, "centred box")
-BLIND |= dict.fromkeys(("PxAP", "mPxAP"), "constant map")
+BLIND = WORDS["blind"]
 # item: its values, and what is wrong with those that are said but weak
-RULES = {
-    "metric": dict.fromkeys(BLIND, ""),
-    "threshold": {
-        **dict.fromkeys(("carried", "fixed", "none"), ""),
-        "oracle": "chosen on the test boxes",
-        "per image": "one threshold an image is no protocol",
-    },
-    "checkpoint": {
-        "last": "",
-        "validation": "",
-        "test": "chosen on the images that it is scored on",
-    },
-    "choices": {"validation": "", "none": "", "test": "tuned on the images that it is scored on"},
-    "normalisation": dict.fromkeys(("min-max", "max", "PaS", "IVR"), ""),
-    "cam_class": dict.fromkeys(("true", "predicted"), ""),
-}
+RULES = {"metric": dict.fromkeys(BLIND, "")} | WORDS["checklist"]
 ITEMS = (*RULES, "seeds", "interval", "baselines", "gain")
 FEWEST_SEEDS = 3  # below, an interval over seeds says next to nothing
 # How the runs of the capstone's claim were made and scored: what it may say of them.

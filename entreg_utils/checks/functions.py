@@ -36,15 +36,17 @@ AUTOMATIC = {"autograd", "backward", "func", "jacobian", "requires_grad_"}
 
 
 def penalty_gradient(own):
+    if AUTOMATIC & {*own.names}:
+        return {"automatic": True}
     logits = 2 * torch.randn(4, 5, generator=torch.Generator().manual_seed(7), dtype=torch.double)
     wanted = logits.clone().requires_grad_()
     wanted = array(torch.autograd.grad(losses.kl_to_uniform(wanted).sum(), wanted)[0])
-    given = own(logits.clone(), shape=(4, 5))
-    extreme = own(torch.tensor([[1e4, 0.0, -1e4]]), shape=None)
+    with torch.inference_mode():  # whoever differentiates all the same is stopped by PyTorch
+        given = own(logits.clone(), shape=(4, 5))
+        extreme = own(torch.tensor([[1e4, 0.0, -1e4]]), shape=None)
     gaps = given - wanted, given + wanted, given.sum(1)
     gap, other, sums = (np.abs(values).max() for values in gaps)
     return {
-        "automatic": bool(AUTOMATIC & {*own.names}),
         "infinite": gap <= 1e-6 and not np.isfinite(extreme).all(),
         "right": gap <= 1e-6,
         "bound": "1e-12" if gap < 1e-12 else "1e-6",
