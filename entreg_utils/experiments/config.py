@@ -230,10 +230,9 @@ def _check(config: Config) -> None:
             f"a square of {max(sides)} pixels is larger than the {data.side}x{data.side} image: "
             "give smaller erase_sides"
         )
-    known = network.erasing_points() if config.erasing.points else None
-    for point in config.erasing.points or ():
-        if known is not None and point not in known:
-            raise ValueError(
-                f"{config.method} cannot go behind {point!r}: {network.model} has the points "
-                f"{', '.join(known)}"
-            )
+    known, points = network.erasing_points(), config.erasing.points or ()
+    if known is not None and (wrong := [point for point in points if point not in known]):
+        raise ValueError(
+            f"{config.method} cannot go behind {wrong[0]!r}: {network.model} has the points "
+            f"{', '.join(known)}"
+        )
