@@ -212,5 +212,6 @@ KINDS = {  # by the name of an argument, or room.name
     "generator": made(lambda: torch.Generator().manual_seed(0), **ODD), "probability": number(),
     "gamma": number(), "rate": number(), "square": number(), "as_distribution": FLAG,
     "fill": one_of(0.5, (0.1, 0.2, 0.3), array=np.array, tensor=torch.tensor),
+    "recipe": made(eu.training.Recipe),
 }
 # fmt: on
