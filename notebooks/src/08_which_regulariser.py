@@ -51,6 +51,7 @@ from entreg_utils import (
     training,
 )
 from entreg_utils.experiments import cost, grids, plans
+from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.figures import entropy_axis
 from IPython.display import display
 from scipy.optimize import brentq, minimize
@@ -493,8 +494,7 @@ LOOK, SHAPES = looks(TITLES)
 # plan `world_maxsup`), three seeds each; ER from the sweep of notebook
 # [07](07_entropy_against_localisation.ipynb), the same three seeds. The runs without
 # regularisation belong to all five curves, as strength 0. The rules are 07's: maps of the true class, min-max
-# per image, last checkpoint, test split. (A training of your own: `experiments.run(experiments.er(0.8, seed=9))`. Where it runs
-# and what it takes there, section 4 of notebook [06](06_entropy_regularised_training.ipynb) says.)
+# per image, last checkpoint, test split.
 #
 # **Predict.** The strengths ask for three entropies. Will the trained networks *have* them, on test? And
 # will the curves of the five lie on one another?
@@ -512,6 +512,15 @@ drawn_maxsup, missing = analysis.complete("world_maxsup", "strength")
 found = map(analysis.final, drawn_maxsup.values())
 toy[MAXSUP] = pd.concat([plain, *found])
 figures.say(missing or "all runs are here")
+
+# %% tags=["nbval-ignore-output"]
+device = pick_device().type  # a GPU where PyTorch can use one
+fresh = experiments.er(0.8, seed=9)  # a seed that nobody has run
+figures.say(
+    f"A training of your own would run on: {device}.",
+    cost.outline([fresh]).splitlines()[-1],
+    "To start it: experiments.run(experiments.er(0.8, seed=9)).",
+)
 
 # %%
 nats = {}

@@ -49,7 +49,8 @@ from entreg_utils import (
     theory,
     widgets,
 )
-from entreg_utils.experiments import grids
+from entreg_utils.experiments import cost, grids
+from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.figures import (
     CUE_COLOURS,
     draw_picture,
@@ -91,9 +92,8 @@ def tapped(model, modules, images):
 
 
 # %% [markdown]
-# The networks are those of seed 0 at four strengths, whose checkpoints come with the course. (A training of your own:
-# `experiments.run(experiments.er(0.8, seed=9))`. Where it runs and what it takes there, section 4 of notebook
-# [06](06_entropy_regularised_training.ipynb) says.) What our hooks hear is what the package's `stage_features` gives:
+# The networks are those of seed 0 at four strengths, whose checkpoints come with the course. What our hooks hear is what the
+# package's `stage_features` gives:
 
 # %%
 STRENGTHS = (0.0, 0.5, 0.8, 0.98)
@@ -108,6 +108,15 @@ with torch.no_grad():
 for name, maps in package.items():
     assert torch.equal(mine[name], maps)
     print(f"{name}: {tuple(maps.shape)}")
+
+# %% tags=["nbval-ignore-output"]
+device = pick_device().type  # a GPU where PyTorch can use one
+fresh = experiments.er(0.8, seed=9)  # a seed that nobody has run
+figures.say(
+    f"A training of your own would run on: {device}.",
+    cost.outline([fresh]).splitlines()[-1],
+    "To start it: experiments.run(experiments.er(0.8, seed=9)).",
+)
 
 # %% [markdown]
 # One trap is in the choice of module. Inside a pre-activation network the state between blocks is a plain sum of any

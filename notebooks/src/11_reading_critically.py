@@ -40,6 +40,7 @@ from entreg_utils import (
 )
 from entreg_utils.checks import critique
 from entreg_utils.experiments import cost, grids, plans
+from entreg_utils.experiments.provenance import pick_device
 from entreg_utils.training.evaluate import TEMPERATURES
 from scipy.optimize import brentq
 
@@ -1381,9 +1382,16 @@ checks.honest_claim(my_claim, gains.loc["carried"])
 #    --head-outputs 1000 --epsilon 0.3`, then section 6 on its checkpoint.
 #
 # What they cost: stored runs say it for the small ones; for the large ones the hours of training steps that were timed on the
-# named device (nothing is scaled to other devices; `sweep PLAN --dry-run` prints the same). Which device this machine would
-# train on, section 4 of notebook [06](06_entropy_regularised_training.ipynb) says; `experiments.run(experiments.er(0.8, seed=9))`
-# is the smallest training of your own.
+# named device (nothing is scaled to other devices; `sweep PLAN --dry-run` prints the same).
+
+# %% tags=["nbval-ignore-output"]
+device = pick_device().type  # a GPU where PyTorch can use one
+fresh = experiments.er(0.8, seed=9)  # a seed that nobody has run
+figures.say(
+    f"A training of your own would run on: {device}.",
+    cost.outline([fresh]).splitlines()[-1],
+    "To start it: experiments.run(experiments.er(0.8, seed=9)).",
+)
 
 # %%
 stored = {"drawn world": toy_runs, "cub30_*": plain + treated}
