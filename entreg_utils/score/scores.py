@@ -200,7 +200,8 @@ def compare(first: Scores, second: Scores) -> Scores:
     both = first.table.merge(second.table, on=["score", "rule"], suffixes=("", "_after"))
     keys = [*zip(both.score, both.rule, strict=True)]
     draws = {key: second.draws[key] - first.draws[key] for key in keys}
-    both["low"], both["high"] = zip(*map(measures.ends, draws.values()), strict=True)
+    ends = [measures.ends(own) for own in draws.values()]
+    both["low"], both["high"] = [low for low, _ in ends], [high for _, high in ends]
     both = both.rename(columns={"value": "first", "value_after": "second"})
     both["change"] = both["second"] - both["first"]
     names = ["score", "rule", "first", "second", "change", "low", "high", "num_images"]
