@@ -183,11 +183,16 @@ def iou_rows(
 
     # Threads suffice: OpenCV and the compiled loops let go of the interpreter.
     pairs = zip(cams, true_boxes, strict=True)
-    invalid = 0
-    for found in ahead(row, pairs, threads, "scoring boxes", total=len(true_boxes)):
-        invalid += found[2]
-        yield found
-    warn_invalid(invalid, len(true_boxes))
+    rows = ahead(row, pairs, threads, "scoring boxes", total=len(true_boxes))
+
+    def said() -> Iterator[tuple[np.ndarray, bool, bool]]:
+        invalid = 0
+        for found in rows:
+            invalid += found[2]
+            yield found
+        warn_invalid(invalid, len(true_boxes))
+
+    return said()
 
 
 def map_ious(
