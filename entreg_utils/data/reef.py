@@ -112,7 +112,8 @@ def paint(
     image = habitat(scenes[0], x, y)
     whole, part = np.zeros((2, *shown.shape, side, side), bool)
     for k, scene in enumerate(scenes):
-        own = np.flatnonzero(shown[:, k])
+        all_show_it = shown[:, k].all()  # then nothing is copied
+        own = slice(None) if all_show_it else np.flatnonzero(shown[:, k])
         image[own], whole[own, k], part[own, k] = fish(image[own], scene.rows(own), x, y)
     return finish(image, scenes[0]), whole, part
 
