@@ -113,6 +113,8 @@ def test_images_without_a_mask_are_left_out_of_pixel_scores_alone(photographs):
     ]
     scores = evaluate(model, View(dataset))
     assert scores.pop("num_masked") == 5 and scores == whole
+    single = summarise(model, dataset, dataset)[1]["pixel_ap"]
+    assert np.isnan(single).tolist() == [k == 2 for k in range(6)]
 
 
 def test_several_classes_are_pairs_and_their_scores_means_over_classes(several):

@@ -54,6 +54,8 @@ def test_a_crop_cuts_images_boxes_and_masks_alike(photographs):
     assert mask[:112, :112].all() and mask.sum() == 112 * 112
     with pytest.raises(ValueError, match="crop=65 is larger than the images, whose side is 64"):
         View(dataset, crop=65)
+    with pytest.raises(ValueError, match="crop=-1: give a whole number of at least 0"):
+        View(dataset, crop=-1)
 
 
 def test_maps_are_scored_in_the_frame_of_the_data_or_in_the_one_given(photographs):
