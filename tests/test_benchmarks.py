@@ -107,18 +107,6 @@ def test_a_step_is_a_step_of_training():
     assert seen[-1] < 0.99 * seen[0]  # the four images are being learned
 
 
-def test_regularisers_are_compared_with_plain_cross_entropy(turns):
-    seconds = dict.fromkeys(training.NAMES, 1.0) | {"plain": 1.0, "kl_uniform": 1.015, "jsd": 1.5}
-    turns(training, seconds)
-    rows = training.regularisers(repeats=2, **LITTLE, width=2)
-    steps = {row.name.split()[2].strip(","): row for row in rows[::2]}
-    assert set(steps) == set(losses.REGULARIZERS)
-    assert steps["kl_uniform"].value == pytest.approx(1.5) and steps["kl_uniform"].met is True
-    assert steps["jsd"].value == pytest.approx(50) and steps["jsd"].met is None
-    # a loss alone took 0.015 s longer, a step takes 1 s: 1.5 %
-    assert rows[rows.index(steps["kl_uniform"]) + 1].value == pytest.approx(1.5)
-
-
 @pytest.mark.parametrize("rule", ["largest", "all"])
 def test_the_plain_count_by_hand(rule, monkeypatch):
     # a bright 3x3 block in 8x8: at every tau < 1 its box is 2, 2, 5, 5 (x1 = x0 + w)
@@ -133,48 +121,13 @@ def test_the_plain_count_by_hand(rule, monkeypatch):
         scoring.boxes(**SMALL)
 
 
-def test_only_the_folded_step_is_folded(monkeypatch):
-    monkeypatch.setattr(training, "step_of", lambda model, *_: model)
-    for folded in (True, False):
-        kinds = {type(module).__name__ for module in training.mobile_step(folded).modules()}
-        assert ("FoldedConv" in kinds) == folded
-
-
-@pytest.mark.parametrize(
-    ("part", "said", "words", "values"),
-    [
-        # 7.5 s with an empty cache, then 0.5 s
-        (scoring.first_call, lambda command, n: 7.5 if n == 1 else 0.5, None, [7.0, 0.5]),
-        (
-            lambda: scoring.memory(0, 3),
-            lambda command, n: 100 + 3 * int(command[-2]) * int(command[-1]),
-            ["1", "1", "2"],
-            [1.09, 1.18],
-        ),
-        (
-            lambda: training.memory(repeats=2),
-            lambda command, n: 0.3 if command[-1] == "kept" else 0.6,
-            ["kept", "returned", "returned", "kept"],
-            [2],
-        ),
-        (
-            lambda: predicting.memory(3, 50),
-            lambda command, n: f"a line\n{1000 + len(os.listdir(command[-2]))}",
-            None,
-            [1050 / 1003],
-        ),
-    ],
-)
-def test_rows_are_made_of_what_other_processes_say(monkeypatch, part, said, words, values):
-    asked = []
-
+def test_memory_is_that_of_many_over_few(monkeypatch):
     def run(command, **_):
-        asked.append(command)
-        return SimpleNamespace(stdout=f"{said(command, len(asked))}\n")
+        return SimpleNamespace(stdout=f"{100 + 3 * int(command[-2]) * int(command[-1])}\n")
 
     monkeypatch.setattr("subprocess.run", run)
-    assert [row.value for row in part()] == pytest.approx(values)
-    assert words is None or [command[-1] for command in asked] == words
+    one, two = scoring.memory(0, 3)
+    assert (one.value, one.met, two.value, two.met) == (1.09, True, 1.18, False)
 
 
 def test_scores_beside_a_pass_are_those_after_it(turns, monkeypatch):
