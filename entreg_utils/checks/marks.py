@@ -67,7 +67,7 @@ def read(path: Path | str) -> dict:
         StorageError: the file is no report, or says something else than was written.
     """
     try:
-        body = json.loads(files.read_bytes(path) or b"")
+        body = files.parsed(files.read_bytes(path) or b"")
     except ValueError:
         body = None
     if not isinstance(body, dict) or set(body) != {"name", "notebook", "exercises", "digest"}:

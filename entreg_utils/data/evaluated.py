@@ -17,7 +17,7 @@ from entreg_utils.cam.scaling import resize_mask
 from entreg_utils.data.decoding import read_image
 from entreg_utils.data.lists import Column, find_folder, held_out
 from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
-from entreg_utils.fields import known
+from entreg_utils.fields import known, plain_numbers
 from entreg_utils.files import StorageError
 
 LISTS = ("official", "evaluation")
@@ -25,6 +25,7 @@ PUBLIC = "lists of the public evaluation code"
 _BINARY = {"0": 0, "1": 1}.__getitem__
 
 
+@plain_numbers
 def cub(
     split: str, root=None, lists: str = "official", val_per_class: int = 5, **shared
 ) -> PhotoDataset:

@@ -18,6 +18,7 @@ from entreg_utils.cam.scaling import resize_mask
 from entreg_utils.data.decoding import read_all, read_image
 from entreg_utils.data.lists import Column, absent, anew, find_folder, held_out
 from entreg_utils.data.photos import MaskReader, Photo, PhotoDataset
+from entreg_utils.fields import plain_numbers
 from entreg_utils.files import StorageError
 
 _SETS = {"train": "trnid", "val": "valid", "test": "tstid"}
@@ -66,6 +67,7 @@ def read_segmentation(files: tuple[Path, ...], label: int, size) -> tuple[np.nda
     return resize_mask(far, size), None
 
 
+@plain_numbers
 def pets(split: str, root=None, val_per_class: int = 10, **shared) -> PhotoDataset:
     """Load one split of Oxford-IIIT Pet (37 breeds): official test (3,669) and trainval (3,680).
 
@@ -101,6 +103,7 @@ def read_trimap(files: tuple[Path, ...], label: int, size) -> tuple[np.ndarray, 
     return resize_mask(codes == 1, size), resize_mask(codes == 3, size)
 
 
+@plain_numbers
 def voc(split: str, root=None, size: int | None = None, cache=True) -> PhotoDataset:
     """Load one split of VOC 2012, with multi-hot labels and a mask for each class present.
 
