@@ -77,11 +77,13 @@ def _cut(rows: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 @compiled
-def last_at(rows):
-    """(256,): which of the rows (M, 6 or more) that stand at a level is the last; one does."""
-    found = np.zeros(256, np.int64)
+def highest(rows, values):
+    """(256,) float64: the highest of ``values`` (M,), none below 0, whose rows stand at a level."""
+    found = np.zeros(256)
     for index in range(len(rows)):
-        found[rows[index, 4] : rows[index, 5] + 1] = index
+        if values[index] > 0:
+            for level in range(rows[index, 4], rows[index, 5] + 1):
+                found[level] = max(found[level], values[index])
     return found
 
 
