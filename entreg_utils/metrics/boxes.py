@@ -21,7 +21,7 @@ from entreg_utils.fields import plain_numbers
 from entreg_utils.metrics.contours import check_rule, level_of, threshold_list
 from entreg_utils.metrics.maps import Summable, check_maps, score_map, warn_invalid
 from entreg_utils.metrics.overlap import check_boxes, iou_list, iou_matrix
-from entreg_utils.metrics.trees import all_boxes, framed, largest_boxes, last_at
+from entreg_utils.metrics.trees import all_boxes, framed, highest, largest_boxes
 
 
 @dataclass(frozen=True)
@@ -217,9 +217,4 @@ def map_boxes(
 
 def level_ious(rows: list[np.ndarray], true: np.ndarray) -> np.ndarray:
     """The best IoU at each level, (R, 256) float64, of what :func:`map_boxes` found."""
-    best = np.empty((len(rows), 256))
-    for found, own in zip(rows, best, strict=True):
-        ious = iou_matrix(found[:, :4], true).max(axis=1)
-        rising = ious.argsort()
-        own[:] = ious[rising[last_at(found[rising])]]
-    return best
+    return np.stack([highest(own, iou_matrix(own[:, :4], true).max(axis=1)) for own in rows])

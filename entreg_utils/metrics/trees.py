@@ -77,11 +77,13 @@ def _cut(rows: np.ndarray, shape: tuple[int, int]) -> np.ndarray:
 
 
 @compiled
-def last_at(rows):
-    """(256,): which of the rows (M, 6 or more) that stand at a level is the last; one does."""
-    found = np.zeros(256, np.int64)
+def highest(rows, values):
+    """(256,) float64: the highest of ``values`` (M,), none below 0, whose rows stand at a level."""
+    found = np.zeros(256)
     for index in range(len(rows)):
-        found[rows[index, 4] : rows[index, 5] + 1] = index
+        if values[index] > 0:
+            for level in range(rows[index, 4], rows[index, 5] + 1):
+                found[level] = max(found[level], values[index])
     return found
 
 
@@ -90,13 +92,11 @@ def _standing(fine: np.ndarray, connectivity: int) -> np.ndarray:
     the masks ``gray > L`` with it, and a pixel of its uppermost row (flat, within the frame). The
     first row is the box 0, 0, 0, 0 of the masks in which nothing is on.
     """
-    codes, uphill = _neighbour_codes(fine), _uphill(connectivity, fine.shape[1])
-    chosen = (fine > 255) & (uphill[codes] == 0)
-    chosen[[0, -1]] = chosen[:, [0, -1]] = False
-    pixels, values = np.flatnonzero(chosen), fine.ravel()
-    order = pixels[np.argsort(~values[pixels], kind="stable")]
+    codes = _neighbour_codes(fine)
+    parent, pixels = _quiet(fine, codes, _uphill(connectivity, fine.shape[1]))
+    order = pixels[np.argsort(~fine.ravel()[pixels], kind="stable")]
     steps = np.array([y * fine.shape[1] + x for x, y in RING])
-    return _passed(fine, codes, order, uphill, steps, 8 // connectivity)
+    return _passed(fine, codes, parent, order, steps, 8 // connectivity)
 
 
 @cache
@@ -142,53 +142,69 @@ def _neighbour_codes(fine):
 
 
 @compiled
+def _quiet(fine, codes, uphill):
+    """Flat, of each pixel: the neighbour that it continues, or itself; and which of the latter are
+    on in some mask, in raster order."""
+    columns, values, code_of = fine.shape[1], fine.ravel(), codes.ravel()
+    parent, found, count = np.zeros(fine.size, np.int32), np.empty(fine.size, np.int32), 0
+    for y in range(1, fine.shape[0] - 1):
+        for pixel in range(y * columns + 1, (y + 1) * columns - 1):
+            step = uphill[code_of[pixel]]
+            parent[pixel], found[count] = pixel + step, pixel
+            count += (step == 0) & (values[pixel] > 255)
+    return parent, found[:count]
+
+
+@compiled
 def _find(parent, item):
-    """The component that ``item`` is part of by now; the way to it is halved."""
-    while parent[item] != item:
-        parent[item] = parent[parent[item]]
-        item = parent[item]
+    """The component that ``item`` is part of by now; the way to it is shortened."""
+    while parent[item] >= 0:
+        above = parent[item]
+        if parent[above] >= 0:
+            parent[item] = parent[above]
+        item = above
     return np.int64(item)
 
 
 @compiled
-def _passed(fine, codes, order, uphill, steps, stride):
-    """Rows of :func:`_standing`. A component goes by one of its pixels; pixel 0 is the outside."""
+def _passed(fine, codes, parent, order, steps, stride):
+    """Rows of :func:`_standing`. A component goes by one of its pixels; pixel 0 is the outside. The
+    ``parent`` of that pixel is -1 - its place in ``order``, so that what is kept of it is small.
+    """
     columns, values, code_of = fine.shape[1], fine.ravel(), codes.ravel()
-    parent = np.zeros(fine.size, dtype=np.int32)
-    for y in range(1, fine.shape[0] - 1):
-        for pixel in range(y * columns + 1, (y + 1) * columns - 1):
-            parent[pixel] = pixel + uphill[code_of[pixel]]
     # of a component: box, level since when it stands (0, never, for the outside), uppermost pixel
-    now, rows = np.empty((fine.size, 6), np.int32), np.empty((2 * len(order) + 2, 7), np.int64)
-    now[0], rows[0], rows[0, 5], count = 0, 0, 255, 1
+    now, rows = np.zeros((len(order) + 1, 6), np.int32), np.empty((2 * len(order) + 2, 7), np.int64)
+    parent[0], rows[0], rows[0, 5], count = -1 - len(order), 0, 255, 1
     if len(order):
         rows[0, 4] = values[order[0]] >> 8
-    for pixel in order:
+    for place in range(len(order)):
         # the frame adds 1 to a coordinate, a box ends a pixel further, a hole's runs around it
+        pixel = np.int64(order[place])
         y = pixel // columns
         x = pixel - y * columns
-        now[pixel, 0], now[pixel, 2] = x - stride, x + stride - 1
-        now[pixel, 1], now[pixel, 3] = y - stride, y + stride - 1
+        now[place, 0], now[place, 2] = x - stride, x + stride - 1
+        now[place, 1], now[place, 3] = y - stride, y + stride - 1
         level, code, root = np.int64(values[pixel] >> 8), code_of[pixel], pixel
-        now[pixel, 4], now[pixel, 5] = level, pixel
+        now[place, 4], now[place, 5], parent[pixel] = level, pixel, -1 - place
         for position in range(stride - 1, 8, stride):
-            if code >> position & 1 == 0:
+            before = code >> (position - 1 & 7) & code >> (position - stride & 7) & 1
+            if code >> position & 1 == 0 or before:  # that one hangs together with this one
                 continue
             other = _find(parent, pixel + steps[position])
             if other == root:
                 continue
             root, gone = min(root, other), max(root, other)
-            parent[gone] = root
-            count = _note(rows, count, now, root, level)
-            count = _note(rows, count, now, gone, level)
-            now[root, 0] = min(now[root, 0], now[gone, 0])
-            now[root, 1] = min(now[root, 1], now[gone, 1])
-            now[root, 2] = max(now[root, 2], now[gone, 2])
-            now[root, 3] = max(now[root, 3], now[gone, 3])
-            now[root, 5] = min(now[root, 5], now[gone, 5])
-    for pixel in order:
-        if parent[pixel] == pixel:
-            count = _note(rows, count, now, pixel, 0)
+            kept, lost, parent[gone] = -1 - parent[root], -1 - parent[gone], root
+            count = _note(rows, count, now, kept, level)
+            count = _note(rows, count, now, lost, level)
+            now[kept, 0] = min(now[kept, 0], now[lost, 0])
+            now[kept, 1] = min(now[kept, 1], now[lost, 1])
+            now[kept, 2] = max(now[kept, 2], now[lost, 2])
+            now[kept, 3] = max(now[kept, 3], now[lost, 3])
+            now[kept, 5] = min(now[kept, 5], now[lost, 5])
+    for place in range(len(order)):
+        if parent[order[place]] < 0:
+            count = _note(rows, count, now, place, 0)
     return rows[:count]
 
 
@@ -207,21 +223,35 @@ def _note(rows, count, now, item, level):
 
 @compiled
 def _winners(values, columns, rows, room):
-    """(256,): which row has the largest contour at each level; ``room`` of their boxes falls."""
-    winners, most, last = np.zeros(256, np.int64), np.full(256, -1), np.zeros(256, np.int64)
-    standing = np.zeros(256, np.int64)
-    for index in range(len(rows)):
-        standing[rows[index, 4] : rows[index, 5] + 1] += 1
+    """(256,): which row has the largest contour at each level; ``room`` of their boxes falls.
+
+    The largest area only grows as the level falls. Where that of the level above leaves room for
+    one component alone, nobody walks; where no pixel has the value between, the mask is the same.
+    """
+    widest, second, occurs = np.full(256, -1), np.full(256, -1), np.zeros(257, np.bool_)
+    for value in values:
+        occurs[value >> 8] = True
     for index in range(len(rows)):
         for level in range(rows[index, 4], rows[index, 5] + 1):
-            if standing[level] == 1:
-                winners[level] = index
-            elif room[index] >= most[level]:
-                area, first = 0, rows[index, 6]  # of what is one pixel wide or high
-                if room[index] > 0:
-                    area, first = _around(values, columns, first, level)
-                if area > most[level] or (area == most[level] and first > last[level]):
-                    winners[level], most[level], last[level] = index, area, first
+            if widest[level] < 0:
+                widest[level] = index
+            elif second[level] < 0:
+                second[level] = room[index]
+    winners, last, most, area = widest.copy(), np.zeros(256, np.int64), np.full(256, -1), -1
+    for level in range(255, -1, -1):
+        if second[level] >= area and occurs[level + 1]:
+            most[level], last[level] = _around(values, columns, rows[widest[level], 6], level)
+            area = max(area, most[level])
+    for index in range(len(rows)):
+        for level in range(rows[index, 4], rows[index, 5] + 1):
+            if most[level] < 0 or room[index] < most[level] or index == widest[level]:
+                continue
+            area, first = _around(values, columns, rows[index, 6], level)
+            if area > most[level] or (area == most[level] and first > last[level]):
+                winners[level], most[level], last[level] = index, area, first
+    for level in range(254, -1, -1):
+        if not occurs[level + 1]:
+            winners[level] = winners[level + 1]
     return winners
 
 
