@@ -246,7 +246,9 @@ def _winners(values, columns, rows, room):
         for level in range(rows[index, 4], rows[index, 5] + 1):
             if most[level] < 0 or room[index] < most[level] or index == widest[level]:
                 continue
-            area, first = _around(values, columns, rows[index, 6], level)
+            area, first = 0, rows[index, 6]  # of what is one pixel wide or high
+            if room[index] > 0:
+                area, first = _around(values, columns, first, level)
             if area > most[level] or (area == most[level] and first > last[level]):
                 winners[level], most[level], last[level] = index, area, first
     for level in range(254, -1, -1):
