@@ -199,7 +199,12 @@ def map_ious(
     cam, true, taus, rules: Sequence[str], size: Size, normalization=("minmax", None)
 ) -> tuple[np.ndarray, bool, bool]:
     """The row of :func:`iou_curves` of one map under each contour rule, (R, T) float64, and whether
-    the map is constant and invalid, see :func:`.score_map`; ``true`` as of :func:`.check_boxes`."""
+    the map is constant and invalid, see :func:`.score_map`; ``true`` as of :func:`.check_boxes`.
+
+    Of its time for a usual map of 224x224 under the largest contour about a third goes into resize,
+    stretch and levels, two fifths into the tree; under all contours there are two trees, of objects
+    and of holes. Each tree looks at every pixel's neighbours, which no preparation does.
+    """
     rows, levels, constant, invalid = map_boxes(cam, taus, rules, size, normalization)
     return level_ious(rows, true)[:, levels], constant, invalid
 
