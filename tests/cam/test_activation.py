@@ -57,6 +57,12 @@ def test_cam_is_the_weighted_sum_of_feature_maps_and_grad_cam_that_over_their_si
     assert kept.tolist() == [[[max(value, 0) / 4 for value in row] for row in CAM_BY_HAND[which]]]
 
 
+@pytest.mark.parametrize("of", [cam.class_activation_map, cam.grad_cam])
+def test_a_batch_of_no_images_has_no_maps(net, of):
+    maps, logits = of(net, IMAGE[:0], torch.zeros(0, dtype=torch.long))
+    assert maps.shape == (0, 2, 2) and logits.shape == (0, 3)
+
+
 def test_none_takes_the_predicted_class(net):
     dark = torch.zeros_like(IMAGE)
     with torch.no_grad():
