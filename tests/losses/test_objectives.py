@@ -174,6 +174,7 @@ def test_extreme_logits_in_float32_under_autocast(name):
 
 BAD_TARGETS = [
     (torch.tensor([0, 3]), r"label 3 of row 1 is outside 0\.\.2"),
+    (torch.tensor([0, 9]), r"label 9 of row 1 is outside 0\.\.2"),
     (torch.tensor([-1, 0]), r"label -1 of row 0 is outside 0\.\.2"),
     (torch.tensor([[0.5, 0.5, 0.0], [0.5, 0.2, 0.2]]), r"row 1 .* sum 0\.9\) .* normalise"),
     (torch.tensor([[1.5, -0.5, 0.0], [1.0, 0.0, 0.0]]), r"row 0 .*smallest -0\.5, sum 1\)"),
