@@ -138,7 +138,7 @@ HOT = torch.tensor([[1.0, 0.0], [0.0, 1.0]])
         (torch.tensor([0, 1]), "sigmoid", "one class an image: train it with multilabel='none'"),
         (HOT, "none", "several classes an image: train it with multilabel='softmax' or"),
         (HOT * 0.5, "sigmoid", "label of training image 0 has other values than 0 and 1"),
-        (HOT * torch.tensor([[1.0], [2.0]]), "sigmoid", "training image 1 has other values"),
+        (torch.tensor([[1.0, 0.0], [2.0, 0.0]]), "sigmoid", "image 1 has other values than 0 and"),
         (HOT[:, :1], "sigmoid", "labels have 1 columns, and the head 2 classes"),
         (torch.eye(3), "sigmoid", "labels have 3 columns, and the head 2 classes"),
         (HOT * torch.tensor([[1.0], [0.0]]), "softmax", "training image 1 names no class"),
