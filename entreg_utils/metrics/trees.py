@@ -20,8 +20,8 @@ none of the largest lies in a hole (what is around would be larger), and of the 
 whose first pixel in raster order comes last.
 
 In pixels N: 2 N cheap steps, some dozens for each pixel that is not quiet (one in twenty of a
-smooth map, half of white noise), and the walks; memory 40 N bytes. Source: Najman & Couprie, IEEE
-TIP 2006 (union-find over sorted pixels).
+smooth map, half of white noise), and the walks; memory 13 N bytes, and 140 for each of the others.
+Source: Najman & Couprie, IEEE TIP 2006 (union-find over sorted pixels).
 """
 
 from __future__ import annotations
